@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The one parser. Fills a record (record.h) from a frame; no stage walks headers by itself.
+ *
+ * The steps below are in wire order and the first defect found ends the walk; record.h says what
+ * the fields mean. Everything is bounded: two tags, eight extension headers, no header that
+ * begins beyond ECBPF_HDR_MAX. It compiles for user space too (testing/fuzz), where `ctx` is
+ * not looked at and ecbpf_frame_len() is given by the includer.
+ */
+#ifndef ECBPF_PARSE_BPF_H
+#define ECBPF_PARSE_BPF_H
+
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+#include <ecbpf/reason.h>
+#include <ecbpf/record.h>
+
+/* IPv4 fragment word (RFC 791 section 3.1): reserved, DF, MF, then the offset in units of 8 bytes */
+#define ECBPF_FRAG_RESERVED 0x8000
+#define ECBPF_FRAG_DF	    0x4000
+#define ECBPF_FRAG_MF	    0x2000
+#define ECBPF_FRAG_OFFSET   0x1fff
+
+/*
+ * Not struct ethhdr: being packed, it makes clang read the EtherType byte by byte. Packets may be
+ * read unaligned on all machines that have a BPF JIT of interest.
+ */
+struct ecbpf_eth_hdr {
+	__u8 dest[ETH_ALEN];
+	__u8 source[ETH_ALEN];
+	__be16 ethertype;
+};
+
+struct ecbpf_vlan_hdr {
+	__be16 tci;
+	__be16 ethertype;
+};
+
+/* ICMP (RFC 792) and ICMPv6 (RFC 4443); <linux/icmp.h> drags in the C library */
+struct ecbpf_icmp_hdr {
+	__u8 type;
+	__u8 code;
+	__sum16 checksum;
+	__be32 rest;
+};
+
+/* First 8 bytes of any extension header (RFC 8200 section 4, RFC 4302 section 2) */
+struct ecbpf_ip6_ext {
+	__u8 nexthdr;
+	__u8 len;	 /* in units of 8 bytes, the first 8 not counted; of AH: 4 bytes, 8 */
+	__be16 frag_off; /* fragment header: offset in bytes, 2 bits reserved, M lowest */
+	__be32 rest;
+};
+
+#ifdef __bpf__
+/*
+ * Set by the loader where the kernel has bpf_xdp_get_buff_len() (5.18) and the program is loaded
+ * with BPF_F_XDP_HAS_FRAGS: data_end is then not always the end of the frame.
+ */
+const volatile bool xdp_frags = false;
+
+static __always_inline __u32 ecbpf_frame_len(struct xdp_md *ctx, __u32 linear_len)
+{
+	return xdp_frags ? bpf_xdp_get_buff_len(ctx) : linear_len;
+}
+#endif
+
+static __always_inline bool ecbpf_is_vlan(__be16 ethertype)
+{
+	return ethertype == bpf_htons(ETH_P_8021Q) || ethertype == bpf_htons(ETH_P_8021AD);
+}
+
+/*
+ * The upper-layer header at @off; @room: bytes of the IP packet from there on, >= 0. A header is
+ * read only when its fixed part lies in the packet and in reach of data_end.
+ */
+static __always_inline __u8 ecbpf_parse_l4(void *data, void *data_end, __u32 off, __u32 room,
+					   __u8 proto, __u8 icmp_proto, struct ecbpf_record *rec)
+{
+	void *pos = data + off;
+
+	rec->l4_off = off;
+	if (proto == IPPROTO_TCP) {
+		const struct tcphdr *tcp = pos;
+		__u32 hdr;
+
+		if (room < sizeof(*tcp) || (void *)(tcp + 1) > data_end)
+			return ECBPF_REASON_TCP_TRUNC;
+		rec->hdr_len = off + 14;
+		rec->ports = *(__u32 *)pos;
+		rec->tcp_flags = ((const __u8 *)tcp)[13];
+		hdr = (((const __u8 *)tcp)[12] & 0xf0) >> 2;
+		if (hdr < sizeof(*tcp))
+			return ECBPF_REASON_TCP_DOFF;
+		if (hdr > room)
+			return ECBPF_REASON_TCP_TRUNC;
+	} else if (proto == IPPROTO_UDP) {
+		if (room < sizeof(struct udphdr) || pos + sizeof(struct udphdr) > data_end)
+			return ECBPF_REASON_UDP_TRUNC;
+		rec->hdr_len = off + 4;
+		rec->ports = *(__u32 *)pos;
+	} else if (proto == icmp_proto) {
+		const struct ecbpf_icmp_hdr *icmp = pos;
+
+		if (room < sizeof(*icmp) || (void *)(icmp + 1) > data_end)
+			return ECBPF_REASON_ICMP_TRUNC;
+		rec->hdr_len = off + 2;
+		rec->icmp_type = icmp->type;
+		rec->icmp_code = icmp->code;
+	}
+	return ECBPF_REASON_NONE;
+}
+
+static __always_inline __u8 ecbpf_parse_ip4(struct xdp_md *ctx, void *data, void *data_end,
+					    __u32 off, struct ecbpf_record *rec)
+{
+	const struct iphdr *ip = data + off;
+	__u32 frame_len = data_end - data, hdr, len;
+	__u8 first, proto, flags, reason;
+	__u16 frag;
+
+	rec->l3_off = off;
+	if ((void *)(ip + 1) > data_end)
+		return ECBPF_REASON_IP_TRUNC;
+	rec->hdr_len = off + 10;
+	first = *(const __u8 *)ip;
+	if (first >> 4 != 4)
+		return ECBPF_REASON_IP_VERSION;
+	rec->version = 4;
+	hdr = (first & 0xf) * 4;
+	if (hdr < sizeof(*ip))
+		return ECBPF_REASON_IP_IHL;
+
+	len = bpf_ntohs(ip->tot_len);
+	rec->l3_len = len;
+	proto = ip->protocol;
+	rec->proto = proto;
+	frag = bpf_ntohs(ip->frag_off);
+	flags = frag & ECBPF_FRAG_DF ? ECBPF_IP_DF : 0;
+	if (frag & ~ECBPF_FRAG_DF) {
+		rec->frag_off = (frag & ECBPF_FRAG_OFFSET) * 8;
+		if (frag & (ECBPF_FRAG_MF | ECBPF_FRAG_OFFSET))
+			rec->frag = frag & ECBPF_FRAG_OFFSET ? ECBPF_FRAG_LATER : ECBPF_FRAG_FIRST;
+		if (frag & ECBPF_FRAG_MF)
+			flags |= ECBPF_IP_MF;
+		if (frag & ECBPF_FRAG_RESERVED)
+			flags |= ECBPF_IP_RESERVED;
+	}
+
+	reason = ECBPF_REASON_NONE;
+	if (hdr > sizeof(*ip)) {
+		flags |= ECBPF_IP_OPTIONS;
+		if ((void *)ip + hdr > data_end)
+			reason = ECBPF_REASON_IP_TRUNC;
+	}
+	if (off + len > frame_len && !reason && len >= hdr) {
+		frame_len = ecbpf_frame_len(ctx, frame_len);
+		rec->frame_len = frame_len;
+		if (off + len > frame_len)
+			reason = ECBPF_REASON_IP_LEN_LONG;
+	}
+	if (!reason && len < hdr)
+		reason = ECBPF_REASON_IP_LEN_SHORT;
+	if (!reason && off + len < frame_len)
+		flags |= ECBPF_PADDED;
+	rec->flags = flags;
+	if (reason || frag & ECBPF_FRAG_OFFSET)
+		return reason;
+	return ecbpf_parse_l4(data, data_end, off + hdr, len - hdr, proto, IPPROTO_ICMP, rec);
+}
+
+/*
+ * Which protocol numbers are extension headers, and the unit of their length field in bytes. A
+ * table, not comparisons: the verifier walks every path through the loop below, and a branch for
+ * each kind of header would make 3^8 of them.
+ */
+#define ECBPF_EXT      0x80
+#define ECBPF_EXT_FRAG	 0x40
+#define ECBPF_EXT_UNIT	 0x0f
+
+static const __u8 ecbpf_ip6_ext_kind[256] = {
+	[IPPROTO_HOPOPTS] = ECBPF_EXT | 8,
+	[IPPROTO_ROUTING] = ECBPF_EXT | 8,
+	[IPPROTO_FRAGMENT] = ECBPF_EXT | ECBPF_EXT_FRAG,
+	[IPPROTO_AH] = ECBPF_EXT | 4,
+	[IPPROTO_DSTOPTS] = ECBPF_EXT | 8,
+};
+
+/* What the walk over extension headers found */
+struct ecbpf_ip6_walk {
+	__u32 off; /* in: behind the IPv6 header; out: behind the last one walked */
+	__u32 end; /* in: end of the IP packet */
+	__u16 hdr_len;
+	__u16 frag_off;
+	__u8 proto; /* in and out: protocol of the header at off */
+	__u8 frag;
+	__u8 has_more;
+	__u8 ext_count;
+};
+
+/*
+ * Not inlined: packets with extension headers are few, and this keeps the record of all others
+ * in registers. Not more than one fragment header is expected (RFC 8200 section 4.5); where an
+ * attacker sends several, a first fragment stays one.
+ */
+static __noinline int ecbpf_ip6_walk(void *data, void *data_end, struct ecbpf_ip6_walk *walk)
+{
+	__u32 off = walk->off;
+
+	for (int i = 0; i <= ECBPF_IP6_EXT_MAX; i++) {
+		__u8 kind = ecbpf_ip6_ext_kind[walk->proto];
+		const struct ecbpf_ip6_ext *ext;
+
+		if (!(kind & ECBPF_EXT))
+			break;
+		if (i == ECBPF_IP6_EXT_MAX || off > ECBPF_HDR_MAX)
+			return ECBPF_REASON_IP6_EXT_LIMIT;
+		ext = data + off;
+		if (off + sizeof(*ext) > walk->end || (void *)(ext + 1) > data_end)
+			return ECBPF_REASON_IP6_EXT_TRUNC;
+		walk->hdr_len = off + 4;
+		walk->ext_count++;
+		walk->proto = ext->nexthdr;
+		off += sizeof(*ext) + ext->len * (kind & ECBPF_EXT_UNIT);
+		if (off > walk->end)
+			return ECBPF_REASON_IP6_EXT_TRUNC;
+		if (kind & ECBPF_EXT_FRAG) {
+			__u16 word = bpf_ntohs(ext->frag_off);
+
+			walk->frag_off = word & ~7;
+			walk->has_more |= word & 1;
+			if (walk->frag_off) {
+				walk->frag = ECBPF_FRAG_LATER;
+				break;
+			}
+			walk->frag = walk->has_more ? ECBPF_FRAG_FIRST : ECBPF_FRAG_ATOMIC;
+		}
+	}
+	if (off > ECBPF_HDR_MAX && walk->frag != ECBPF_FRAG_LATER)
+		return ECBPF_REASON_IP6_EXT_LIMIT;
+	walk->off = off;
+	return ECBPF_REASON_NONE;
+}
+
+static __always_inline __u8 ecbpf_parse_ip6(struct xdp_md *ctx, void *data, void *data_end,
+					    __u32 off, struct ecbpf_record *rec)
+{
+	const struct ipv6hdr *ip6 = data + off;
+	__u32 frame_len = data_end - data, end, len;
+	__u8 proto;
+
+	rec->l3_off = off;
+	if ((void *)(ip6 + 1) > data_end)
+		return ECBPF_REASON_IP6_TRUNC;
+	rec->hdr_len = off + 8;
+	if (*(const __u8 *)ip6 >> 4 != 6)
+		return ECBPF_REASON_IP6_VERSION;
+	rec->version = 6;
+	proto = ip6->nexthdr;
+	rec->proto = proto;
+	len = sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
+	rec->l3_len = len;
+	if (len == sizeof(*ip6) && proto == IPPROTO_HOPOPTS)
+		return ECBPF_REASON_IP6_JUMBO;
+	end = off + len;
+	if (end > frame_len) {
+		frame_len = ecbpf_frame_len(ctx, frame_len);
+		rec->frame_len = frame_len;
+		if (end > frame_len)
+			return ECBPF_REASON_IP6_LEN_LONG;
+	}
+	if (end < frame_len)
+		rec->flags = ECBPF_PADDED;
+
+	off += sizeof(*ip6);
+	if (ecbpf_ip6_ext_kind[proto]) {
+		struct ecbpf_ip6_walk walk = { .off = off, .end = end, .proto = proto };
+		__u8 reason = ecbpf_ip6_walk(data, data_end, &walk);
+
+		if (walk.hdr_len)
+			rec->hdr_len = walk.hdr_len;
+		proto = walk.proto;
+		rec->proto = proto;
+		rec->ext_count = walk.ext_count;
+		rec->frag = walk.frag;
+		rec->frag_off = walk.frag_off;
+		if (walk.has_more)
+			rec->flags |= ECBPF_IP_MF;
+		if (reason || walk.frag == ECBPF_FRAG_LATER)
+			return reason;
+		off = walk.off;
+		if (off > ECBPF_HDR_MAX)
+			return ECBPF_REASON_IP6_EXT_LIMIT;
+	}
+	if (proto == IPPROTO_NONE)
+		return ECBPF_REASON_NONE;
+	return ecbpf_parse_l4(data, data_end, off, end - off, proto, IPPROTO_ICMPV6, rec);
+}
+
+/* Ethernet and tags; sets all that depends on neither IP header */
+static __always_inline __u8 ecbpf_parse_l2(struct xdp_md *ctx, void *data, void *data_end,
+					   struct ecbpf_record *rec)
+{
+	const struct ecbpf_eth_hdr *eth = data;
+	__u32 off = sizeof(*eth);
+	__be16 ethertype;
+
+	if ((void *)(eth + 1) > data_end)
+		return ECBPF_REASON_RUNT;
+	ethertype = eth->ethertype;
+#pragma unroll
+	for (int i = 0; i < ECBPF_VLAN_MAX; i++) {
+		const struct ecbpf_vlan_hdr *tag = data + off;
+
+		if (!ecbpf_is_vlan(ethertype))
+			break;
+		rec->hdr_len = off;
+		rec->ethertype = ethertype;
+		if ((void *)(tag + 1) > data_end)
+			return ECBPF_REASON_VLAN_TRUNC;
+		off += sizeof(*tag);
+		rec->vlan_tci[i] = bpf_ntohs(tag->tci);
+		rec->vlan_count = i + 1;
+		ethertype = tag->ethertype;
+	}
+	rec->ethertype = ethertype;
+	rec->hdr_len = off;
+	if (ethertype == bpf_htons(ETH_P_IP))
+		return ecbpf_parse_ip4(ctx, data, data_end, off, rec);
+	if (ethertype == bpf_htons(ETH_P_IPV6))
+		return ecbpf_parse_ip6(ctx, data, data_end, off, rec);
+	if (ecbpf_is_vlan(ethertype))
+		return ECBPF_REASON_VLAN_TAGS;
+	return ECBPF_REASON_NONE;
+}
+
+/*
+ * The packets that nearly all traffic is made of: TCP and UDP over IPv4 without options and
+ * fragments or IPv6 without extension headers, well-formed, with at most one tag. What it finds is
+ * what ecbpf_parse() would find, in so few instructions that handing the record on costs more
+ * (shared.bpf.h).
+ *
+ * Return: false if it is not such a packet; @rec is then to be filled by somebody else.
+ */
+static __always_inline bool ecbpf_parse_plain(void *data, void *data_end, struct ecbpf_record *rec)
+{
+	__u32 frame_len = data_end - data, off = sizeof(struct ecbpf_eth_hdr), hdr, len;
+	const struct ecbpf_eth_hdr *eth = data;
+	__u8 proto, flags = 0;
+	__be16 ethertype;
+	void *pos;
+
+	if (data + off + sizeof(struct iphdr) + sizeof(struct udphdr) > data_end)
+		return false;
+	*rec = (struct ecbpf_record){};
+	rec->frame_len = frame_len;
+	ethertype = eth->ethertype;
+	if (ecbpf_is_vlan(ethertype)) {
+		const struct ecbpf_vlan_hdr *tag = data + off;
+
+		rec->vlan_tci[0] = bpf_ntohs(tag->tci);
+		rec->vlan_count = 1;
+		ethertype = tag->ethertype;
+		off += sizeof(*tag);
+	}
+
+	pos = data + off;
+	if (ethertype == bpf_htons(ETH_P_IP)) {
+		const struct iphdr *ip = pos;
+
+		if (pos + sizeof(*ip) + sizeof(struct udphdr) > data_end)
+			return false;
+		if (*(__u8 *)pos != 0x45 || ip->frag_off & bpf_htons((__u16)~ECBPF_FRAG_DF))
+			return false;
+		if (ip->frag_off)
+			flags = ECBPF_IP_DF;
+		len = bpf_ntohs(ip->tot_len);
+		proto = ip->protocol;
+		hdr = sizeof(*ip);
+		rec->version = 4;
+	} else if (ethertype == bpf_htons(ETH_P_IPV6)) {
+		const struct ipv6hdr *ip6 = pos;
+
+		if (pos + sizeof(*ip6) + sizeof(struct udphdr) > data_end)
+			return false;
+		if (*(__u8 *)pos >> 4 != 6)
+			return false;
+		len = sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
+		proto = ip6->nexthdr;
+		hdr = sizeof(*ip6);
+		rec->version = 6;
+	} else {
+		return false;
+	}
+	if (off + len > frame_len)
+		return false;
+	if (off + len < frame_len)
+		flags |= ECBPF_PADDED;
+
+	pos += hdr;
+	len -= hdr;
+	if (proto == IPPROTO_TCP) {
+		const __u8 *tcp = pos;
+		__u32 tcp_hdr;
+
+		if (pos + sizeof(struct tcphdr) > data_end)
+			return false;
+		tcp_hdr = (tcp[12] & 0xf0) >> 2;
+		if (tcp_hdr < sizeof(struct tcphdr) || (__s32)tcp_hdr > (__s32)len)
+			return false;
+		rec->tcp_flags = tcp[13];
+		rec->hdr_len = off + hdr + 14;
+	} else if (proto == IPPROTO_UDP) {
+		if ((__s32)len < (__s32)sizeof(struct udphdr))
+			return false;
+		rec->hdr_len = off + hdr + 4;
+	} else {
+		return false;
+	}
+	rec->ports = *(__u32 *)pos;
+	rec->ethertype = ethertype;
+	rec->l3_off = off;
+	rec->l3_len = len + hdr;
+	rec->l4_off = off + hdr;
+	rec->proto = proto;
+	rec->flags = flags;
+	return true;
+}
+
+/**
+ * ecbpf_parse() - fill a record from a frame
+ * @ctx: the program's context; data and data_end are taken from the arguments
+ * @data: first byte of the Ethernet header
+ * @data_end: end of the linear part
+ * @rec: output, all of it written
+ *
+ * A header that does not lie in the linear part counts as truncated.
+ */
+static __always_inline void ecbpf_parse(struct xdp_md *ctx, void *data, void *data_end,
+					struct ecbpf_record *rec)
+{
+	__u32 frame_len = data_end - data;
+
+	*rec = (struct ecbpf_record){};
+	rec->frame_len = frame_len;
+	rec->reason = ecbpf_parse_l2(ctx, data, data_end, rec);
+	/* where no length field asked for it, the whole length is still owed to the counters */
+	if (rec->reason || !rec->version)
+		rec->frame_len = ecbpf_frame_len(ctx, frame_len);
+}
+
+#endif /* ECBPF_PARSE_BPF_H */

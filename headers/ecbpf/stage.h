@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The stages: which there are, by number and name. A stage NAME is the file progs/NAME.bpf.c, the
+ * program ecbpf_NAME, and the word that `ecbpf-loader load` takes.
+ *
+ * ABI: values are append-only; they stand in the settings of ecbpf_fused and in samples.
+ */
+#ifndef ECBPF_STAGE_H
+#define ECBPF_STAGE_H
+
+#include <linux/types.h>
+
+/* Layout and meaning of all maps and records. A tool that meets another number changes nothing. */
+#define ECBPF_SCHEMA 1
+
+/* X(value, NAME, name, run priority, "text") */
+#define ECBPF_STAGES(X)                                                                            \
+	X(1, PASS, pass, 50, "count verdicts, pass everything on")                                 \
+	X(2, COUNT, count, 80, "count packets and bytes per protocol")                             \
+	X(3, PRINTK, printk, 85, "print the record of every Nth packet to the trace pipe")
+
+enum ecbpf_stage {
+	ECBPF_STAGE_NONE = 0,
+#define X(value, NAME, name, prio, text) ECBPF_STAGE_##NAME = value,
+	ECBPF_STAGES(X)
+#undef X
+};
+
+enum ecbpf_stage_prio {
+#define X(value, NAME, name, prio, text) ECBPF_PRIO_##NAME = prio,
+	ECBPF_STAGES(X)
+#undef X
+};
+
+/* ecbpf_fused runs at most this many stages; its run priority */
+#define ECBPF_FUSED_SLOTS 8
+#define ECBPF_FUSED_PRIO  50
+
+#endif /* ECBPF_STAGE_H */

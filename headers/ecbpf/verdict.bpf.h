@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The one epilogue: every verdict of every stage goes through ecbpf_verdict(), which counts it
+ * with its reason, lets the sampling hook see it, and gives the value to return.
+ */
+#ifndef ECBPF_VERDICT_BPF_H
+#define ECBPF_VERDICT_BPF_H
+
+#include <ecbpf/counters.h>
+#include <ecbpf/sample.bpf.h>
+
+/* What a stage returns: an XDP action, with the reason for it (enum ecbpf_reason) above */
+#define ECBPF_VERDICT(action, reason) ((action) | (__u32)(reason) << 8)
+
+/* The verdict on malformed packets of a stage that has no better one: XDP_PASS or XDP_DROP */
+const volatile __u32 malformed_action = XDP_PASS;
+
+#ifndef ECBPF_COUNTER_SLOTS
+#define ECBPF_COUNTER_SLOTS 1
+#endif
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ECBPF_COUNTER_SLOTS);
+	__type(key, __u32);
+	__type(value, struct ecbpf_counters);
+} counters SEC(".maps");
+
+static __always_inline __u32 ecbpf_malformed(const struct ecbpf_record *rec)
+{
+	return ECBPF_VERDICT(malformed_action, rec->reason);
+}
+
+/* Count one verdict in entry @slot of `counters`; the part of the epilogue for every stage */
+static __always_inline void ecbpf_verdict_count(const struct ecbpf_record *rec, __u32 slot,
+						__u32 verdict)
+{
+	__u32 action = verdict & 0xff, reason = verdict >> 8 & (ECBPF_REASON_MAX - 1);
+	struct ecbpf_counters *c = bpf_map_lookup_elem(&counters, &slot);
+
+	if (!c)
+		return;
+	if (action > XDP_REDIRECT)
+		action = ECBPF_ACTION_INVALID;
+	c->packets[action]++;
+	c->bytes[action] += rec->frame_len;
+	if (reason)
+		c->reasons[reason]++;
+}
+
+/* Sample a terminal verdict and give the XDP action; the part for the packet's last stage */
+static __always_inline int ecbpf_verdict_end(struct xdp_md *ctx, __u32 stage, __u32 verdict)
+{
+	__u32 action = verdict & 0xff;
+
+	if (action != XDP_PASS)
+		ecbpf_sample(ctx, stage, verdict);
+	return action;
+}
+
+/**
+ * ecbpf_verdict() - count, sample, return
+ * @ctx: the program's context
+ * @rec: the packet's record, as the packet came in
+ * @stage: enum ecbpf_stage
+ * @verdict: ECBPF_VERDICT()
+ *
+ * Return: the XDP action for the kernel.
+ */
+static __always_inline int ecbpf_verdict(struct xdp_md *ctx, const struct ecbpf_record *rec,
+					 __u32 stage, __u32 verdict)
+{
+	ecbpf_verdict_count(rec, 0, verdict);
+	return ecbpf_verdict_end(ctx, stage, verdict);
+}
+
+#endif /* ECBPF_VERDICT_BPF_H */

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * All stages in one program: for kernels without freplace, and for speed. The loader puts the
+ * stages to run, in order, into `fused_stages`; being constant when the verifier sees it, all
+ * others fall out of the program. Each slot has counters of its own.
+ * Place: anywhere (default priority 50).
+ */
+#include <ecbpf/stage.h>
+#define ECBPF_FUSED
+#define ECBPF_COUNTER_SLOTS ECBPF_FUSED_SLOTS
+#include <ecbpf/stage.bpf.h>
+#include "pass.bpf.c"
+#include "count.bpf.c"
+#include "printk.bpf.c"
+
+const volatile __u8 fused_stages[ECBPF_FUSED_SLOTS] = {}; /* enum ecbpf_stage; 0 ends the list */
+
+struct {
+	__uint(priority, ECBPF_FUSED_PRIO);
+	__uint(XDP_PASS, 1);
+} XDP_RUN_CONFIG(ecbpf_fused);
+
+SEC("xdp")
+int ecbpf_fused(struct xdp_md *ctx)
+{
+	__u32 verdict = XDP_PASS;
+	struct ecbpf_record rec;
+	__u8 stage = 0;
+
+	ecbpf_record_get(ctx, &rec);
+#pragma unroll
+	for (__u32 slot = 0; slot < ECBPF_FUSED_SLOTS; slot++) {
+		if (!fused_stages[slot])
+			break;
+		stage = fused_stages[slot];
+		switch (stage) {
+#define X(value, NAME, name, prio, text)                                                           \
+	case ECBPF_STAGE_##NAME:                                                                   \
+		verdict = name##_stage(ctx, &rec);                                                 \
+		break;
+			ECBPF_STAGES(X)
+#undef X
+		}
+		ecbpf_verdict_count(&rec, slot, verdict);
+		if ((verdict & 0xff) != XDP_PASS)
+			break;
+	}
+	return ecbpf_verdict_end(ctx, stage, verdict);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
