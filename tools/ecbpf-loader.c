@@ -412,8 +412,8 @@ static void print_reasons(const struct ecbpf_counters *counters)
 			printf("    %-19s %16s\n", "reason", "packets");
 		is_shown[top] = true;
 		text = ecbpf_reason_text(top);
-		printf("    %-19s %16" PRIu64 "  %s\n", reason_name(top),
-		       (uint64_t)counters->reasons[top], text ? text : "");
+		printf("    %-19s %16" PRIu64 "%s%s\n", reason_name(top),
+		       (uint64_t)counters->reasons[top], text ? "  " : "", text ? text : "");
 	}
 	for (__u32 reason = 1; reason < ECBPF_REASON_MAX; reason++) {
 		if (is_shown[reason] || !counters->reasons[reason])
@@ -838,7 +838,7 @@ static void print_findings(const struct ecbpf_finding *findings, size_t count)
 	}
 	tool_table_print(&table, "");
 	if (!shown)
-		printf("all well: %zu checks, listed with -v\n", count);
+		printf("all well: %zu check%s, listed with -v\n", count, count == 1 ? "" : "s");
 }
 
 static int run_doctor(struct tool *tool, int argc, char **argv)
@@ -938,9 +938,8 @@ static const struct tool_verb verbs[] = {
 		.name = "unload",
 		.args = "IFACE[,IFACE...]...",
 		.text = "take XDP programs out of the chains of interfaces",
-		.about = "One of --id, --name and --all says which. On failure every chain is as "
-			 "it\n"
-			 "was.\n",
+		.about = "One of --id, --name and --all says which. On failure every chain is\n"
+			 "as it was.\n",
 		.examples = "  One program of several (IDs: 'ecbpf-loader status eth0'):\n"
 			    "      ecbpf-loader unload -i 57 eth0\n"
 			    "  The stage count, from two interfaces:\n"
@@ -988,11 +987,9 @@ static const struct tool_verb verbs[] = {
 		.name = "replace",
 		.args = "IFACE NAME PROGRAM",
 		.text = "put new code in the place of a program of a chain",
-		.about = "NAME is a program, or a stage, that is there once. PROGRAM takes its "
-			 "place in\n"
-			 "one step: each packet meets the old code or the new one. Priority, "
-			 "actions\n"
-			 "and maps (those that are the same in both) are kept.\n",
+		.about = "NAME is a program, or a stage, that is there once. PROGRAM takes its\n"
+			 "place in one step: each packet meets the old code or the new one.\n"
+			 "Priority, actions, and maps that are the same in both are kept.\n",
 		.examples =
 			"  A new build of a program, while packets pass:\n"
 			"      ecbpf-loader replace eth0 my_prog my_prog.bpf.o\n"
@@ -1005,11 +1002,10 @@ static const struct tool_verb verbs[] = {
 		.name = "doctor",
 		.args = "[IFACE]...",
 		.text = "look for all that is known to go wrong",
-		.about = "One line for each thing found: what, why it matters, the command that "
-			 "mends\n"
-			 "it. With -v, what was found in order, too. Without an interface: all "
-			 "that\n"
-			 "have an XDP program. Exit status 1: traffic is not handled as asked.\n",
+		.about = "One line for each thing found: what, why it matters, the command that\n"
+			 "mends it. With -v, what was found in order, too. Without an\n"
+			 "interface: all that have an XDP program. Exit status 1: traffic is\n"
+			 "not handled as asked.\n",
 		.examples = "      ecbpf-loader doctor\n"
 			    "      ecbpf-loader doctor -v eth0\n",
 		.options = json_options,
@@ -1030,9 +1026,8 @@ int main(int argc, char **argv)
 {
 	struct tool tool = {
 		.name = "ecbpf-loader",
-		.text = "Chains of XDP programs on network interfaces: load them, see what they do "
-			"and\n"
-			"whether they work. Takes the place of xdp-loader.\n",
+		.text = "Chains of XDP programs on network interfaces: load them, see what they\n"
+			"do and whether they work. Takes the place of xdp-loader.\n",
 		.examples = "  ecbpf-loader load eth0 pass count     two stages on eth0\n"
 			    "  ecbpf-loader status eth0              what they counted\n"
 			    "  ecbpf-loader doctor                   is everything well?\n"
