@@ -395,7 +395,6 @@ int tool_parse_actions(const char *what, const char *text, __u32 *ret_actions)
 int tool_parse_setting(const char *what, const char *text, struct tool_list *settings)
 {
 	const char *value = strchr(text, '=');
-	bool is_negative;
 	char *setting;
 	__u64 number;
 	__u32 action;
@@ -403,14 +402,12 @@ int tool_parse_setting(const char *what, const char *text, struct tool_list *set
 	if (!value || value == text)
 		return tool_usage("%s: '%s' is not NAME=VALUE", what, text);
 	value++;
-	is_negative = *value == '-';
 	if (read_action(value, strlen(value), &action))
 		number = action;
-	else if (!read_number(value + is_negative, &number) || (is_negative && number > 1ULL << 63))
+	else if (!read_number(value, &number))
 		return tool_usage("%s: '%s': the value is neither a number nor an XDP action", what,
 				  text);
-	if (asprintf(&setting, "%.*s%s%" PRIu64, (int)(value - text), text, is_negative ? "-" : "",
-		     (uint64_t)number) < 0)
+	if (asprintf(&setting, "%.*s%" PRIu64, (int)(value - text), text, (uint64_t)number) < 0)
 		exit(tool_fail("out of memory"));
 	tool_list_add(settings, setting);
 	free(setting);

@@ -79,10 +79,11 @@ static int parse_load_options(struct tool *tool, int argc, char **argv, struct l
 {
 	struct ecbpf_program *program = &o->program;
 	__u64 number;
-	int id, err;
+	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		err = 0;
+		int err = 0;
+
 		switch (id) {
 		case 'm':
 			err = parse_mode(optarg, &o->mode);
@@ -461,7 +462,7 @@ static void print_member(const struct ecbpf_chain *chain, const struct ecbpf_mem
 	printf("%s: %s, ID %u, loaded %s%s\n", chain->iface, member->name, member->id, when,
 	       has_counters(member) ? "" : ", counters: not known");
 	if (member->is_ours && !has_counters(member))
-		printf("    built for schema %u, and this is ecbpf-loader for schema %u\n",
+		printf("    built for schema %u, and this is ecbpf-loader for schema %d\n",
 		       member->schema, ECBPF_SCHEMA);
 	if (!member->has_link && chain->kind != ECBPF_CHAIN_SINGLE)
 		printf("    its link is not pinned, so it may not be running: try 'ecbpf-loader "
@@ -870,12 +871,12 @@ static int run_doctor(struct tool *tool, int argc, char **argv)
 static const struct {
 	__u32 stage;
 	int prio;
-} stages[] = {
+} all_stages[] = {
 #define X(value, NAME, name, prio, text) {ECBPF_STAGE_##NAME, prio},
 	ECBPF_STAGES(X)
 #undef X
 };
-#define STAGES_COUNT (sizeof(stages) / sizeof(stages[0]))
+#define STAGES_COUNT (sizeof(all_stages) / sizeof(all_stages[0]))
 
 static void json_stages(void)
 {
@@ -884,9 +885,9 @@ static void json_stages(void)
 	for (size_t i = 0; i < STAGES_COUNT; i++) {
 		struct json_object *entry = json_object_new_object();
 
-		tool_json_str(entry, "stage", ecbpf_stage_name(stages[i].stage));
-		tool_json_num(entry, "prio", stages[i].prio);
-		tool_json_str(entry, "text", ecbpf_stage_text(stages[i].stage));
+		tool_json_str(entry, "stage", ecbpf_stage_name(all_stages[i].stage));
+		tool_json_num(entry, "prio", all_stages[i].prio);
+		tool_json_str(entry, "text", ecbpf_stage_text(all_stages[i].stage));
 		json_object_array_add(json, entry);
 	}
 	tool_json_print(json);
@@ -907,8 +908,9 @@ static int run_stages(struct tool *tool, int argc, char **argv)
 	}
 	tool_table_row(&table, "Stage", "Prio", "What it does");
 	for (size_t i = 0; i < STAGES_COUNT; i++)
-		tool_table_row(&table, ecbpf_stage_name(stages[i].stage),
-			       tool_str("%d", stages[i].prio), ecbpf_stage_text(stages[i].stage));
+		tool_table_row(&table, ecbpf_stage_name(all_stages[i].stage),
+			       tool_str("%d", all_stages[i].prio),
+			       ecbpf_stage_text(all_stages[i].stage));
 	tool_table_print(&table, "");
 	return TOOL_OK;
 }

@@ -143,7 +143,7 @@ usage load "--actions: 'XDP_PAS' $actions" load -A XDP_DROP,XDP_PAS eth0 pass
 usage load "--mode: 'driver' is not native, skb or unspecified" load -m driver eth0 pass
 usage load "--set: 'x' is not NAME=VALUE" load -S x eth0 pass
 usage load "--set: '=1' is not NAME=VALUE" load -S =1 eth0 pass
-for value in '' y 1x -- 0x1g -9223372036854775809 18446744073709551616; do
+for value in '' y 1x -- -1 0x1g 18446744073709551616; do
 	usage load "--set: 'x=$value': the value is neither a number nor an XDP action" \
 		load -S "x=$value" eth0 pass
 done
@@ -182,9 +182,9 @@ calls "load [eth0] mode=0 { file=a.o section=xdp/x prio=0 actions=0x4 }" \
 calls "load [eth0] mode=0 { file=a.o name=prog pin_path=/sys/fs/bpf/x prio=2147483647 actions=0x1f }" \
 	load -n prog -p /sys/fs/bpf/x -P 0x7fffffff \
 	-A XDP_ABORTED,XDP_DROP,XDP_PASS,XDP_TX,XDP_REDIRECT eth0 a.o
-set_='set=malformed_action=1 set=a=255 set=b=-5 set=c=18446744073709551615'
+set_='set=malformed_action=1 set=a=255 set=b=10 set=c=18446744073709551615'
 calls "load [eth0] mode=0 { file=pass $plain $set_ } { file=count $plain $set_ }" \
-	load -S malformed_action=XDP_DROP --set a=0xff -S b=-5 -S c=18446744073709551615 \
+	load -S malformed_action=XDP_DROP --set a=0xff -S b=010 -S c=18446744073709551615 \
 	eth0 pass count
 calls "load [eth0] mode=0 { fused=pass,count prio=7 actions=0 }" \
 	load --fused pass,count -P 7 eth0
