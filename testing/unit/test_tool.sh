@@ -409,6 +409,8 @@ if command -v jq >/dev/null; then
 		fail "json: 64 bits" "$(grep -m 3 packets <<<"$out")"
 	query "json: all interfaces" "status -j" '[.[]|[.interface,.kind]]' \
 		'[["lo","none"],["eth0","dispatcher"],["eth1","dispatcher"],["a,b","single"],["torn","broken"]]'
+	query "json: single" "status -j a,b" '.[0]|[.dispatcher,.members[0].prio,.members[0].id]' \
+		'[null,null,80]'
 	query "json: doctor" "doctor -j" '[length,.[1]]' \
 		'[4,{"severity":"warning","interface":null,"code":"pins-stale","what":"pins of a dispatcher that is gone","why":"they keep its maps in memory","fix":"ecbpf-loader clean"}]'
 	query "json: features" "features -j eth0" '.NETDEV_XDP_ACT_RX_SG' true
