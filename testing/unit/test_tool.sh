@@ -103,6 +103,19 @@ for verb in '' load unload status clean features replace doctor stages; do
 		[[ ! $wide ]] || fail "$args" "long lines: $wide"
 	done
 done
+# What help lists, the man page has
+page=$(tr -d '\\' <"$top/man/ecbpf-loader.8.in")
+for verb in load unload status clean features replace doctor stages; do
+	run "$verb" --help
+	missing=$(grep -o '^  .*--[a-z-]*' <<<"$out" | grep -o -e '--[a-z-]*' | while read -r option; do
+		grep -q -e "$option\>" <<<"$page" || echo "$option"
+	done)
+	if [[ ! $missing ]] && grep -q "^.SS $verb\$" <<<"$page"; then
+		pass "$verb is in the man page"
+	else
+		fail "$verb is in the man page" "not there: the verb, or $missing"
+	fi
+done
 run load eth0 pass --help
 [[ $status == 0 && $out == "Usage: ecbpf-loader load "* ]] && pass "--help at the end" ||
 	fail "--help at the end" "status $status"
