@@ -104,7 +104,7 @@ for verb in '' load unload status clean features replace doctor stages; do
 	done
 done
 # What help lists, the man page has
-page=$(tr -d '\\' <"$top/man/ecbpf-loader.8.in")
+page=$(sed 's,[\\],,g' "$top/man/ecbpf-loader.8.in")
 for verb in load unload status clean features replace doctor stages; do
 	run "$verb" --help
 	missing=$(grep -o '^  .*--[a-z-]*' <<<"$out" | grep -o -e '--[a-z-]*' | while read -r option; do
