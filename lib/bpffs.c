@@ -35,6 +35,15 @@ static int format_path(struct ecbpf *e, char *path, size_t size, const char *for
 	return 0;
 }
 
+/* A directory of ours or of libxdp's that cannot be used */
+static int fail_dir(struct ecbpf *e, const char *what, const char *path)
+{
+	int err = -errno;
+
+	return ecbpf_fail(e, err, "cannot %s %s: %s%s", what, path, strerror(-err),
+			  err == -EACCES || err == -EPERM ? " (must be root)" : "");
+}
+
 static int make_dir(struct ecbpf *e, const char *name)
 {
 	char path[PATH_MAX];
@@ -44,7 +53,7 @@ static int make_dir(struct ecbpf *e, const char *name)
 	if (err)
 		return err;
 	if (mkdir(path, 0700) && errno != EEXIST)
-		return ecbpf_fail(e, -errno, "cannot make %s: %s", path, strerror(errno));
+		return fail_dir(e, "make", path);
 	return 0;
 }
 
@@ -81,11 +90,11 @@ static int lock_dir(struct ecbpf *e, const char *name)
 		return err;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return ecbpf_fail(e, -errno, "cannot open %s: %s", path, strerror(errno));
+		return fail_dir(e, "open", path);
 	while (flock(fd, LOCK_EX)) {
 		if (errno == EINTR)
 			continue;
-		err = ecbpf_fail(e, -errno, "cannot lock %s: %s", path, strerror(errno));
+		err = fail_dir(e, "lock", path);
 		close(fd);
 		return err;
 	}

@@ -32,6 +32,15 @@ enum ecbpf_stage_prio {
 #undef X
 };
 
+/*
+ * The setting malformed_action: the verdict on malformed packets of a stage that has no better one.
+ * The values are those of enum xdp_action; the library takes no others for the setting.
+ */
+enum ecbpf_malformed {
+	ECBPF_MALFORMED_DROP = 1, /* XDP_DROP */
+	ECBPF_MALFORMED_PASS = 2, /* XDP_PASS, the default: the kernel's stack judges */
+};
+
 /* ecbpf_fused runs at most this many stages; its run priority */
 #define ECBPF_FUSED_SLOTS 8
 #define ECBPF_FUSED_PRIO  50
