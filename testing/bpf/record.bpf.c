@@ -14,10 +14,6 @@ struct {
 	__type(value, struct ecbpf_record);
 } records SEC(".maps");
 
-/* record_rewrite: the byte at this offset is changed, by the bits of this mask */
-const volatile __u32 rewrite_off = 0;
-const volatile __u8 rewrite_mask = 0xff;
-
 static __always_inline void record_store(__u32 key, const struct ecbpf_record *rec)
 {
 	struct ecbpf_record *to = bpf_map_lookup_elem(&records, &key);
@@ -48,19 +44,25 @@ int record_parse(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
-/* Two programs of a chain and a third party between them that rewrites a byte of the packet */
+/*
+ * Two programs of a chain and a third party between them that rewrites a byte of the packet. The
+ * first byte of the packet says which one, the second one which bits of it.
+ */
 SEC("xdp")
 int record_rewrite(struct xdp_md *ctx)
 {
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
 	struct ecbpf_record rec;
 	__u8 *pos;
 
 	ecbpf_record_get(ctx, &rec);
 	record_store(0, &rec);
-	pos = (void *)(long)ctx->data + rewrite_off;
-	if ((void *)(pos + 1) > (void *)(long)ctx->data_end)
-		return XDP_DROP;
-	*pos ^= rewrite_mask;
+	if (data + 2 > data_end)
+		return XDP_ABORTED;
+	pos = data + *(__u8 *)data;
+	if ((void *)(pos + 1) > data_end)
+		return XDP_ABORTED;
+	*pos ^= *(__u8 *)(data + 1);
 	ecbpf_record_get(ctx, &rec);
 	record_store(1, &rec);
 	return XDP_PASS;
