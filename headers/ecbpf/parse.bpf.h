@@ -119,11 +119,11 @@ static __always_inline __u8 ecbpf_parse_l4(void *data, void *data_end, __u32 off
 	return ECBPF_REASON_NONE;
 }
 
-static __always_inline __u8 ecbpf_parse_ip4(struct xdp_md *ctx, void *data, void *data_end,
-					    __u32 off, struct ecbpf_record *rec)
+static __always_inline __u8 ecbpf_parse_ip4(void *data, void *data_end, __u32 off,
+					    struct ecbpf_record *rec)
 {
 	const struct iphdr *ip = data + off;
-	__u32 frame_len = data_end - data, hdr, len;
+	__u32 frame_len = rec->frame_len, hdr, len;
 	__u8 first, proto, flags, reason;
 	__u16 frag;
 
@@ -161,14 +161,10 @@ static __always_inline __u8 ecbpf_parse_ip4(struct xdp_md *ctx, void *data, void
 		if ((void *)ip + hdr > data_end)
 			reason = ECBPF_REASON_IP_TRUNC;
 	}
-	if (off + len > frame_len && !reason && len >= hdr) {
-		frame_len = ecbpf_frame_len(ctx, frame_len);
-		rec->frame_len = frame_len;
-		if (off + len > frame_len)
-			reason = ECBPF_REASON_IP_LEN_LONG;
-	}
 	if (!reason && len < hdr)
 		reason = ECBPF_REASON_IP_LEN_SHORT;
+	if (!reason && off + len > frame_len)
+		reason = ECBPF_REASON_IP_LEN_LONG;
 	if (!reason && off + len < frame_len)
 		flags |= ECBPF_PADDED;
 	rec->flags = flags;
@@ -250,11 +246,11 @@ static __noinline int ecbpf_ip6_walk(void *data, void *data_end, struct ecbpf_ip
 	return ECBPF_REASON_NONE;
 }
 
-static __always_inline __u8 ecbpf_parse_ip6(struct xdp_md *ctx, void *data, void *data_end,
-					    __u32 off, struct ecbpf_record *rec)
+static __always_inline __u8 ecbpf_parse_ip6(void *data, void *data_end, __u32 off,
+					    struct ecbpf_record *rec)
 {
 	const struct ipv6hdr *ip6 = data + off;
-	__u32 frame_len = data_end - data, end, len;
+	__u32 frame_len = rec->frame_len, end, len;
 	__u8 proto;
 
 	rec->l3_off = off;
@@ -271,12 +267,8 @@ static __always_inline __u8 ecbpf_parse_ip6(struct xdp_md *ctx, void *data, void
 	if (len == sizeof(*ip6) && proto == IPPROTO_HOPOPTS)
 		return ECBPF_REASON_IP6_JUMBO;
 	end = off + len;
-	if (end > frame_len) {
-		frame_len = ecbpf_frame_len(ctx, frame_len);
-		rec->frame_len = frame_len;
-		if (end > frame_len)
-			return ECBPF_REASON_IP6_LEN_LONG;
-	}
+	if (end > frame_len)
+		return ECBPF_REASON_IP6_LEN_LONG;
 	if (end < frame_len)
 		rec->flags = ECBPF_PADDED;
 
@@ -306,8 +298,7 @@ static __always_inline __u8 ecbpf_parse_ip6(struct xdp_md *ctx, void *data, void
 }
 
 /* Ethernet and tags; sets all that depends on neither IP header */
-static __always_inline __u8 ecbpf_parse_l2(struct xdp_md *ctx, void *data, void *data_end,
-					   struct ecbpf_record *rec)
+static __always_inline __u8 ecbpf_parse_l2(void *data, void *data_end, struct ecbpf_record *rec)
 {
 	const struct ecbpf_eth_hdr *eth = data;
 	__u32 off = sizeof(*eth);
@@ -334,9 +325,9 @@ static __always_inline __u8 ecbpf_parse_l2(struct xdp_md *ctx, void *data, void 
 	rec->ethertype = ethertype;
 	rec->hdr_len = off;
 	if (ethertype == bpf_htons(ETH_P_IP))
-		return ecbpf_parse_ip4(ctx, data, data_end, off, rec);
+		return ecbpf_parse_ip4(data, data_end, off, rec);
 	if (ethertype == bpf_htons(ETH_P_IPV6))
-		return ecbpf_parse_ip6(ctx, data, data_end, off, rec);
+		return ecbpf_parse_ip6(data, data_end, off, rec);
 	if (ecbpf_is_vlan(ethertype))
 		return ECBPF_REASON_VLAN_TAGS;
 	return ECBPF_REASON_NONE;
@@ -350,9 +341,10 @@ static __always_inline __u8 ecbpf_parse_l2(struct xdp_md *ctx, void *data, void 
  *
  * Return: false if it is not such a packet; @rec is then to be filled by somebody else.
  */
-static __always_inline bool ecbpf_parse_plain(void *data, void *data_end, struct ecbpf_record *rec)
+static __always_inline bool ecbpf_parse_plain(struct xdp_md *ctx, void *data, void *data_end,
+					      struct ecbpf_record *rec)
 {
-	__u32 frame_len = data_end - data, off = sizeof(struct ecbpf_eth_hdr), hdr, len;
+	__u32 frame_len, off = sizeof(struct ecbpf_eth_hdr), hdr, len;
 	const struct ecbpf_eth_hdr *eth = data;
 	__u8 proto, flags = 0;
 	__be16 ethertype;
@@ -361,6 +353,7 @@ static __always_inline bool ecbpf_parse_plain(void *data, void *data_end, struct
 	if (data + off + sizeof(struct iphdr) + sizeof(struct udphdr) > data_end)
 		return false;
 	*rec = (struct ecbpf_record){};
+	frame_len = ecbpf_frame_len(ctx, data_end - data);
 	rec->frame_len = frame_len;
 	ethertype = eth->ethertype;
 	if (ecbpf_is_vlan(ethertype)) {
@@ -447,14 +440,9 @@ static __always_inline bool ecbpf_parse_plain(void *data, void *data_end, struct
 static __always_inline void ecbpf_parse(struct xdp_md *ctx, void *data, void *data_end,
 					struct ecbpf_record *rec)
 {
-	__u32 frame_len = data_end - data;
-
 	*rec = (struct ecbpf_record){};
-	rec->frame_len = frame_len;
-	rec->reason = ecbpf_parse_l2(ctx, data, data_end, rec);
-	/* where no length field asked for it, the whole length is still owed to the counters */
-	if (rec->reason || !rec->version)
-		rec->frame_len = ecbpf_frame_len(ctx, frame_len);
+	rec->frame_len = ecbpf_frame_len(ctx, data_end - data);
+	rec->reason = ecbpf_parse_l2(data, data_end, rec);
 }
 
 #endif /* ECBPF_PARSE_BPF_H */
