@@ -853,6 +853,15 @@ static int commit(struct ecbpf *e, struct change *changes, size_t count, int kee
 	for (size_t i = 0; i < count; i++) {
 		const struct live *live = &changes[i].live;
 
+		if (!changes[i].count)
+			ecbpf_log(e, ECBPF_LOG_INFO, "%s: nothing attached any more",
+				  changes[i].iface);
+		else
+			ecbpf_log(e, ECBPF_LOG_INFO, "%s: %zu program%s in %s mode, %s id %u",
+				  changes[i].iface, changes[i].count,
+				  changes[i].count > 1 ? "s" : "", mode_name(changes[i].mode),
+				  changes[i].is_direct ? "program" : "dispatcher", changes[i].id);
+
 		/* it works; pins that could not be removed are for `clean` and no failure */
 		if (live->kind == ECBPF_CHAIN_DISPATCHER &&
 		    ecbpf_unpin_dispatcher(e, changes[i].ifindex, live->id))

@@ -13,7 +13,8 @@
  * X(value, NAME, "name", "text")
  *
  * 1 to 31 say that a packet is malformed; the parser gives exactly one of them, the first defect
- * in wire order, and they are the only ones it gives. Stages append their own from 32.
+ * in wire order, and they are the only ones it gives. Stages append their own from 32 on;
+ * ECBPF_REASON_LOCAL and above never get a meaning here.
  */
 #define ECBPF_REASONS(X)                                                                        \
 	X(0, NONE, "none", "well-formed, nothing to say")                                       \
@@ -43,6 +44,7 @@ enum ecbpf_reason {
 };
 
 #define ECBPF_REASON_MALFORMED_LAST 31
-#define ECBPF_REASON_MAX	    64
+#define ECBPF_REASON_LOCAL	    112 /* this one and above: for stages outside the suite */
+#define ECBPF_REASON_MAX	    128
 
 #endif /* ECBPF_REASON_H */

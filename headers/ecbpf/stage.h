@@ -41,6 +41,9 @@ enum ecbpf_malformed {
 	ECBPF_MALFORMED_PASS = 2, /* XDP_PASS, the default: the kernel's stack judges */
 };
 
+/* This number and above, to 255: for stages outside the suite */
+#define ECBPF_STAGE_LOCAL 192
+
 /* ecbpf_fused runs at most this many stages; its run priority */
 #define ECBPF_FUSED_SLOTS 8
 #define ECBPF_FUSED_PRIO  50
