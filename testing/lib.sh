@@ -8,7 +8,7 @@
 #	fresh_net "$@"			# own network namespace and bpffs
 #	require_cmd xdp-loader
 #	ns_add client
-#	ns client ip link set lo up && pass "lo up" || fail "lo up" "ip failed"
+#	if ns client ping -c 1 ::1; then pass "ping"; else fail "ping" "no answer"; fi
 #	summary
 #
 # A script that ends without a summary, by an error or a signal, has failed, and
@@ -40,36 +40,23 @@ skip()
 # all were skipped. Teardown comes first: the counters are the last line.
 summary()
 {
-	local status=0
-
 	_teardown
 	summed=1
 	echo "$passed passed, $failed failed, $skipped skipped"
-	if ((failed || passed + skipped == 0)); then
-		status=1
-	elif ((passed == 0)); then
-		status=77
-	fi
-	exit "$status"
+	((!failed && passed + skipped)) || exit 1
+	((passed)) || exit 77
+	exit 0
 }
 
 # skip_all REASON: nothing (more) can be tested here
-skip_all()
-{
-	skip "${0##*/}" "$1"
-	summary
-}
+skip_all() { skip "${0##*/}" "$1"; summary; }
 
 # defer COMMAND...: run it at the end, however the script ends; last in, first out
-defer()
-{
-	deferred+=("$(printf '%q ' "$@")")
-}
+defer() { deferred+=("$(printf '%q ' "$@")"); }
 
 _teardown()
 {
 	local i
-
 	for ((i = ${#deferred[@]} - 1; i >= 0; i--)); do
 		eval "${deferred[i]}" || echo "teardown: failed: ${deferred[i]}" >&2
 	done
@@ -93,15 +80,11 @@ trap 'exit 129' HUP
 
 # require_root, require_cmd COMMAND..., require_kernel MAJOR.MINOR,
 # require_module NAME...: else skip all, and say why
-require_root()
-{
-	((EUID == 0)) || skip_all "not root"
-}
+require_root() { ((EUID == 0)) || skip_all "not root"; }
 
 require_cmd()
 {
 	local cmd
-
 	for cmd in "$@"; do
 		[[ $(command -v "$cmd") ]] || skip_all "no $cmd here; see testing/deps"
 	done
@@ -110,7 +93,6 @@ require_cmd()
 require_kernel()
 {
 	local release
-
 	release=$(uname -r)
 	[[ $(printf '%s\n' "$1" "$release" | sort -V | head -n 1) == "$1" ]] ||
 		skip_all "kernel $release is older than $1"
@@ -119,7 +101,6 @@ require_kernel()
 require_module()
 {
 	local module
-
 	for module in "$@"; do
 		modprobe -q "$module" || skip_all "kernel $(uname -r) has no module $module"
 	done

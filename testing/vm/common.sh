@@ -35,15 +35,18 @@ cache_lock()
 	cache_dir=$(cd "$cache_dir" && pwd -P)
 	exec {lock_fd}>"$cache_dir/$1.lock"
 	flock "$lock_fd"
+	work=$cache_dir/tmp-$1
 }
 
-# work_make: a directory $work on the cache's file system, removed at exit.
+# work_make: make $work, an empty directory on the cache's file system, gone at
+# exit. Called with the lock: what is there was left by a process that was killed.
 work_make()
 {
-	work=$(mktemp -d "$cache_dir/tmp.XXXXXX")
-	trap 'rm -rf --one-file-system "$work"' EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM HUP
+	rm -rf --one-file-system "$work"
+	mkdir "$work"
+	trap 'trap "" INT TERM HUP; rm -rf --one-file-system "$work"' EXIT
+	trap 'trap "" INT TERM HUP; exit 130' INT
+	trap 'trap "" INT TERM HUP; exit 143' TERM HUP
 }
 
 # debian_mirror: print the address of Debian's archive this host itself uses
