@@ -461,7 +461,7 @@ static int live_read(struct ecbpf *e, int ifindex, struct live *ret)
 {
 	struct live live = {.fd = -1};
 	struct bpf_prog_info info = {};
-	__u32 id;
+	__u32 id = 0;
 	int err, lock;
 
 retry:
@@ -501,7 +501,7 @@ retry:
 	close(lock);
 	if (!err && live.kind == ECBPF_CHAIN_BROKEN) {
 		enum ecbpf_mode mode;
-		__u32 now;
+		__u32 now = 0;
 
 		/* exchanged while we looked, and its pins removed? */
 		if (!ecbpf_attached(e, ifindex, &now, &mode) && now != id) {
@@ -818,7 +818,7 @@ static int fail_attach(struct ecbpf *e, const struct change *c, int err)
 static int change_attach(struct ecbpf *e, struct change *c)
 {
 	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = c->live.id ? c->live.fd : 0);
-	__u32 flags = mode_flags(c->mode), now;
+	__u32 flags = mode_flags(c->mode), now = 0;
 	enum ecbpf_mode mode;
 	int err;
 
@@ -863,7 +863,7 @@ static int change_verify(struct ecbpf *e, const struct change *c)
 	enum ecbpf_mode mode;
 	char path[PATH_MAX];
 	struct stat st;
-	__u32 now;
+	__u32 now = 0;
 	int err;
 
 	err = ecbpf_attached(e, c->ifindex, &now, &mode);

@@ -263,8 +263,8 @@ static size_t count_stage(const struct ecbpf_chain *chain, const char *name)
 /* Would a plain `load STAGE` make this member? */
 static bool is_plain(const struct ecbpf_member *m)
 {
-#define X(value, NAME, name, run_prio, text)                                   \
-	if (stage_of(m) && m->stages[0].stage == value && m->prio == run_prio) \
+#define X(value, NAME, name, run_prio, text)                                       \
+	if (stage_of(m) && m->stages[0].stage == (value) && m->prio == (run_prio)) \
 		return m->actions == 1U << XDP_PASS;
 	ECBPF_STAGES(X)
 #undef X

@@ -6,6 +6,7 @@
 #define ECBPF_INTERNAL_H
 
 #include <limits.h>
+#include <stdlib.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include "libecbpf.h"
