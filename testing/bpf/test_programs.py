@@ -158,7 +158,11 @@ case("ip ihl 4", ether(IPV4) + ip_header(0x44) + tcp_header(), "malformed", "ip-
 case("ip length 19", ether(IPV4) + ip_header(tot_len=19) + tcp_header(), "malformed",
      "ip-length-short", **ip4(19), proto=6)
 case("ip length 0", ether(IPV4) + ip_header(tot_len=0) + tcp_header(), "malformed",
-     "ip-length-short", **ip4(0, l3_off=14) | dict(proto=6))
+     "ip-length-short", **ip4(0), proto=6)
+case("ip length 19, udp", ether(IPV4) + ip_header(tot_len=19, proto=17) + bytes(20), "malformed",
+     "ip-length-short", **ip4(19), proto=17)
+case("ip length 0, udp, tag", ether(VLAN, 0x6005, IPV4) + ip_header(tot_len=0, proto=17) + bytes(20),
+     "malformed", "ip-length-short", **ip4(0, 28, 18), proto=17, **TAG1)
 case("ip length below options", ether(IPV4) + ip_header(0x46, 23) + bytes(4), "malformed",
      "ip-length-short", **ip4(23, flags=OPTIONS), proto=6)
 case("ip length one too long", ether(IPV4) + ip_header(tot_len=41) + tcp_header(), "malformed",
@@ -255,6 +259,8 @@ case("ip6 jumbogram", ether(IPV6) + ip6_header(0, 0) + ext(6) + tcp_header(), "m
      "ip6-jumbogram", **ip6(40), proto=0)
 case("ip6 length 0, tcp", ether(IPV6) + ip6_header(0, 6) + tcp_header(), "malformed",
      "tcp-truncated", **ip6(40, l4_off=54, flags=PADDED), proto=6)
+case("ip6 length 7, udp", ether(IPV6) + ip6_header(7, 17) + bytes(20), "malformed",
+     "udp-truncated", **ip6(47, l4_off=54, flags=PADDED), proto=17)
 case("ip6 extension, seven bytes", ether(IPV6) + ip6_header(7, 60) + ext(6)[:7], "malformed",
      "ip6-ext-truncated", **ip6(47), proto=60)
 case("ip6 extension in padding", ether(IPV6) + ip6_header(7, 60) + ext(6), "malformed",
