@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Mutated packets through the parser, compiled natively and as a BPF program, against the reference.
+"""Mutated packets through the parser, native and in the kernel, against the reference.
 
     BUILD=DIR fuzz_record.py [--count N] [--seed S] [--jobs J] [--bpf-every N]
 
@@ -35,10 +35,11 @@ from testrun import BUILD, TestRun
 FIXED_SEED = 1
 BATCH = 10000
 RUN = 16
-# what BPF_PROG_TEST_RUN takes: Ethernet header and one page, less headroom and struct skb_shared_info
+# what BPF_PROG_TEST_RUN takes: an Ethernet header to a page less head- and tailroom
 KERNEL_MIN, KERNEL_MAX = 14, 3400
-INTERESTING = bytes((0, 1, 4, 5, 6, 7, 8, 0x0f, 17, 0x14, 0x20, 0x3f, 0x40, 43, 44, 0x45, 0x46, 0x4f,
-                     0x50, 51, 58, 59, 60, 0x60, 0x7f, 0x80, 0x81, 0x86, 0x88, 0xa8, 0xdd, 0xff))
+INTERESTING = bytes((0, 1, 4, 5, 6, 7, 8, 0x0f, 17, 0x14, 0x20, 0x3f, 0x40, 43, 44, 0x45, 0x46,
+                     0x4f, 0x50, 51, 58, 59, 60, 0x60, 0x7f, 0x80, 0x81, 0x86, 0x88, 0xa8, 0xdd,
+                     0xff))
 ETHERTYPES = (0x0800, 0x86dd, 0x0806, 0x8100, 0x88a8, 0x9100, 46)
 EXTENSIONS = (0, 43, 44, 51, 60)
 PROTOS = (6, 17, 58, 1, 59, 47, 50, 41, 132)
@@ -246,7 +247,8 @@ class Worker:
         quarter = frames[::4]
         linear_lens = [mutator.bits(16) % (len(frame) + 1) for frame in quarter]
         self.compare("native, linear in part", self.parse_natively(quarter, linear_lens),
-                     b"".join([parse(*frame).pack() for frame in zip(quarter, linear_lens)]), quarter)
+                     b"".join([parse(*frame).pack() for frame in zip(quarter, linear_lens)]),
+                     quarter)
         if with_kernel:
             chosen = [i for i, frame in enumerate(frames)
                       if KERNEL_MIN <= len(frame) <= KERNEL_MAX]
