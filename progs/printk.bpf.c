@@ -37,7 +37,7 @@ static __always_inline __u32 printk_stage(struct xdp_md *ctx, const struct ecbpf
 	__u32 key = 0, *skip = bpf_map_lookup_elem(&printk_skip, &key);
 
 	if (skip) {
-		if (*skip == 0) {
+		if (*skip == 0 || *skip > printk_every) { /* a new N, the map is the old one */
 			*skip = printk_every;
 			printk_record(ctx, rec);
 		}

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 ABORTED, DROP, PASS, TX, REDIRECT = range(5)
-ACTION_MAX, REASON_MAX = 6, 64
+ACTION_MAX, REASON_MAX = 6, 128
 STAGES = {"pass": 1, "count": 2, "printk": 3}
 BUILD = os.environ.get("BUILD", ".")
 
