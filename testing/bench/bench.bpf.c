@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What the bench measures besides the programs of the suite as they are shipped. Everything that is
+ * a stage here is built from the same functions as those.
+ */
+#define ECBPF_FUSED /* stages as functions, not as programs */
+#include <ecbpf/stage.bpf.h>
+#include "../../progs/pass.bpf.c"
+
+/* Constants of `flows`: what it rewrites, as offsets into the frame; 0: nothing */
+const volatile __u32 addr_off = 0;  /* last 4 bytes of the source address */
+const volatile __u32 port_off = 0;  /* source and destination port */
+const volatile __u32 flow_mask = 0; /* number of flows - 1 */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} next SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} flow_state SEC(".maps");
+
+SEC("xdp")
+int empty(struct xdp_md *ctx)
+{
+	return XDP_PASS;
+}
+
+SEC("xdp")
+int empty_drop(struct xdp_md *ctx)
+{
+	return XDP_DROP;
+}
+
+/* Sends the test frames of the live mode out of the interface that they are said to come from */
+SEC("xdp")
+int empty_tx(struct xdp_md *ctx)
+{
+	return XDP_TX;
+}
+
+/*
+ * Makes the packet one of many flows, then runs the program in `next`. The next flow is drawn after
+ * the stores, to give them time to get to where loads of another width find them.
+ */
+SEC("xdp")
+int flows(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	__u32 key = 0, *state = bpf_map_lookup_elem(&flow_state, &key), flow;
+
+	if (!state)
+		return XDP_ABORTED;
+	flow = *state & flow_mask;
+	if (addr_off) {
+		if (data + addr_off + 4 > data_end)
+			return XDP_ABORTED;
+		*(__u32 *)(data + addr_off) = flow;
+	}
+	if (port_off) {
+		if (data + port_off + 4 > data_end)
+			return XDP_ABORTED;
+		*(__u32 *)(data + port_off) = flow << 16 | bpf_htons(443);
+	}
+	flow = *state;
+	flow ^= flow << 13;
+	flow ^= flow >> 17;
+	flow ^= flow << 5;
+	*state = flow;
+	bpf_tail_call(ctx, &next, 0);
+	return XDP_ABORTED;
+}
+
+static __always_inline int run_pass(struct xdp_md *ctx)
+{
+	struct ecbpf_record rec;
+
+	ecbpf_record_get(ctx, &rec);
+	return ecbpf_verdict(ctx, &rec, ECBPF_STAGE_PASS, pass_stage(ctx, &rec));
+}
+
+/* A member of a tail-call chain of pass stages; the last one has nothing in `next` */
+SEC("xdp")
+int tail(struct xdp_md *ctx)
+{
+	int action = run_pass(ctx);
+
+	if (action == XDP_PASS)
+		bpf_tail_call(ctx, &next, 0);
+	return action;
+}
+
+/*
+ * What a later stage of a chain costs by itself: record and epilogue again, without the calls that
+ * a dispatcher makes in between.
+ */
+static __always_inline int run_pass2(struct xdp_md *ctx)
+{
+	int action = run_pass(ctx);
+
+	barrier();
+	return action == XDP_PASS ? run_pass(ctx) : action;
+}
+
+SEC("xdp")
+int again2(struct xdp_md *ctx)
+{
+	return run_pass2(ctx);
+}
+
+SEC("xdp")
+int again4(struct xdp_md *ctx)
+{
+	int action = run_pass2(ctx);
+
+	barrier();
+	return action == XDP_PASS ? run_pass2(ctx) : action;
+}
+
+/* A stage that drops: a terminal verdict, so that the sampling hook runs */
+SEC("xdp")
+int drop(struct xdp_md *ctx)
+{
+	struct ecbpf_record rec;
+
+	ecbpf_record_get(ctx, &rec);
+	return ecbpf_verdict(ctx, &rec, ECBPF_STAGE_PASS,
+			     ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_NONE));
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
