@@ -7,11 +7,6 @@
 #include <ecbpf/stage.bpf.h>
 #include "../../progs/pass.bpf.c"
 
-/* Constants of `flows`: what it rewrites, as offsets into the frame; 0: nothing */
-const volatile __u32 addr_off = 0;  /* last 4 bytes of the source address */
-const volatile __u32 port_off = 0;  /* source and destination port */
-const volatile __u32 flow_mask = 0; /* number of flows - 1 */
-
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, 1);
@@ -19,12 +14,20 @@ struct {
 	__type(value, __u32);
 } next SEC(".maps");
 
+/* What `many` rewrites; offsets into the frame */
+struct flow {
+	__u32 state;
+	__u32 mask;	/* number of flows - 1 */
+	__u8 addr_off;	/* last 4 bytes of the source address */
+	__u8 ports_off; /* source and destination port; 0: the packet has none */
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u32);
-} flow_state SEC(".maps");
+	__type(value, struct flow);
+} flow SEC(".maps");
 
 SEC("xdp")
 int empty(struct xdp_md *ctx)
@@ -50,29 +53,27 @@ int empty_tx(struct xdp_md *ctx)
  * the stores, to give them time to get to where loads of another width find them.
  */
 SEC("xdp")
-int flows(struct xdp_md *ctx)
+int many(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
-	__u32 key = 0, *state = bpf_map_lookup_elem(&flow_state, &key), flow;
+	__u32 key = 0, *addr, *ports, state, id;
+	struct flow *f = bpf_map_lookup_elem(&flow, &key);
 
-	if (!state)
+	if (!f)
 		return XDP_ABORTED;
-	flow = *state & flow_mask;
-	if (addr_off) {
-		if (data + addr_off + 4 > data_end)
-			return XDP_ABORTED;
-		*(__u32 *)(data + addr_off) = flow;
-	}
-	if (port_off) {
-		if (data + port_off + 4 > data_end)
-			return XDP_ABORTED;
-		*(__u32 *)(data + port_off) = flow << 16 | bpf_htons(443);
-	}
-	flow = *state;
-	flow ^= flow << 13;
-	flow ^= flow >> 17;
-	flow ^= flow << 5;
-	*state = flow;
+	state = f->state;
+	id = state & f->mask;
+	addr = data + f->addr_off;
+	ports = data + f->ports_off;
+	if ((void *)(addr + 1) > data_end || (void *)(ports + 1) > data_end)
+		return XDP_ABORTED;
+	*addr = id;
+	if (f->ports_off)
+		*ports = (id & 0xffff) | (__u32)bpf_htons(443) << 16;
+	state ^= state << 13;
+	state ^= state >> 17;
+	state ^= state << 5;
+	f->state = state;
 	bpf_tail_call(ctx, &next, 0);
 	return XDP_ABORTED;
 }
