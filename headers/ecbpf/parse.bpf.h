@@ -23,7 +23,8 @@
 #include <ecbpf/reason.h>
 #include <ecbpf/record.h>
 
-/* IPv4 fragment word (RFC 791 section 3.1): reserved, DF, MF, then the offset in units of 8 bytes */
+/* IPv4 fragment word (RFC 791 section 3.1): reserved, DF, MF, then the offset in units of 8 bytes
+ */
 #define ECBPF_FRAG_RESERVED 0x8000
 #define ECBPF_FRAG_DF	    0x4000
 #define ECBPF_FRAG_MF	    0x2000
@@ -69,7 +70,7 @@ const volatile bool xdp_frags = false;
 
 static __always_inline __u32 ecbpf_frame_len(struct xdp_md *ctx, __u32 linear_len)
 {
-	return xdp_frags ? bpf_xdp_get_buff_len(ctx) : linear_len;
+	return xdp_frags ? bpf_xdp_get_buff_len(ctx) & 0x7fffffff : linear_len;
 }
 #endif
 
@@ -119,11 +120,11 @@ static __always_inline __u8 ecbpf_parse_l4(void *data, void *data_end, __u32 off
 	return ECBPF_REASON_NONE;
 }
 
-static __always_inline __u8 ecbpf_parse_ip4(struct xdp_md *ctx, void *data, void *data_end,
-					    __u32 off, struct ecbpf_record *rec)
+static __always_inline __u8 ecbpf_parse_ip4(void *data, void *data_end, __u32 off,
+					    struct ecbpf_record *rec)
 {
 	const struct iphdr *ip = data + off;
-	__u32 frame_len = data_end - data, hdr, len;
+	__u32 frame_len = rec->frame_len, hdr, len;
 	__u8 first, proto, flags, reason;
 	__u16 frag;
 
@@ -161,14 +162,10 @@ static __always_inline __u8 ecbpf_parse_ip4(struct xdp_md *ctx, void *data, void
 		if ((void *)ip + hdr > data_end)
 			reason = ECBPF_REASON_IP_TRUNC;
 	}
-	if (off + len > frame_len && !reason && len >= hdr) {
-		frame_len = ecbpf_frame_len(ctx, frame_len);
-		rec->frame_len = frame_len;
-		if (off + len > frame_len)
-			reason = ECBPF_REASON_IP_LEN_LONG;
-	}
 	if (!reason && len < hdr)
 		reason = ECBPF_REASON_IP_LEN_SHORT;
+	if (!reason && off + len > frame_len)
+		reason = ECBPF_REASON_IP_LEN_LONG;
 	if (!reason && off + len < frame_len)
 		flags |= ECBPF_PADDED;
 	rec->flags = flags;
@@ -183,8 +180,8 @@ static __always_inline __u8 ecbpf_parse_ip4(struct xdp_md *ctx, void *data, void
  * each kind of header would make 3^8 of them.
  */
 #define ECBPF_EXT      0x80
-#define ECBPF_EXT_FRAG	 0x40
-#define ECBPF_EXT_UNIT	 0x0f
+#define ECBPF_EXT_FRAG 0x40
+#define ECBPF_EXT_UNIT 0x0f
 
 static const __u8 ecbpf_ip6_ext_kind[256] = {
 	[IPPROTO_HOPOPTS] = ECBPF_EXT | 8,
@@ -250,11 +247,11 @@ static __noinline int ecbpf_ip6_walk(void *data, void *data_end, struct ecbpf_ip
 	return ECBPF_REASON_NONE;
 }
 
-static __always_inline __u8 ecbpf_parse_ip6(struct xdp_md *ctx, void *data, void *data_end,
-					    __u32 off, struct ecbpf_record *rec)
+static __always_inline __u8 ecbpf_parse_ip6(void *data, void *data_end, __u32 off,
+					    struct ecbpf_record *rec)
 {
 	const struct ipv6hdr *ip6 = data + off;
-	__u32 frame_len = data_end - data, end, len;
+	__u32 frame_len = rec->frame_len, end, len;
 	__u8 proto;
 
 	rec->l3_off = off;
@@ -271,18 +268,14 @@ static __always_inline __u8 ecbpf_parse_ip6(struct xdp_md *ctx, void *data, void
 	if (len == sizeof(*ip6) && proto == IPPROTO_HOPOPTS)
 		return ECBPF_REASON_IP6_JUMBO;
 	end = off + len;
-	if (end > frame_len) {
-		frame_len = ecbpf_frame_len(ctx, frame_len);
-		rec->frame_len = frame_len;
-		if (end > frame_len)
-			return ECBPF_REASON_IP6_LEN_LONG;
-	}
+	if (end > frame_len)
+		return ECBPF_REASON_IP6_LEN_LONG;
 	if (end < frame_len)
 		rec->flags = ECBPF_PADDED;
 
 	off += sizeof(*ip6);
 	if (ecbpf_ip6_ext_kind[proto]) {
-		struct ecbpf_ip6_walk walk = { .off = off, .end = end, .proto = proto };
+		struct ecbpf_ip6_walk walk = {.off = off, .end = end, .proto = proto};
 		__u8 reason = ecbpf_ip6_walk(data, data_end, &walk);
 
 		if (walk.hdr_len)
@@ -306,8 +299,7 @@ static __always_inline __u8 ecbpf_parse_ip6(struct xdp_md *ctx, void *data, void
 }
 
 /* Ethernet and tags; sets all that depends on neither IP header */
-static __always_inline __u8 ecbpf_parse_l2(struct xdp_md *ctx, void *data, void *data_end,
-					   struct ecbpf_record *rec)
+static __always_inline __u8 ecbpf_parse_l2(void *data, void *data_end, struct ecbpf_record *rec)
 {
 	const struct ecbpf_eth_hdr *eth = data;
 	__u32 off = sizeof(*eth);
@@ -334,105 +326,127 @@ static __always_inline __u8 ecbpf_parse_l2(struct xdp_md *ctx, void *data, void 
 	rec->ethertype = ethertype;
 	rec->hdr_len = off;
 	if (ethertype == bpf_htons(ETH_P_IP))
-		return ecbpf_parse_ip4(ctx, data, data_end, off, rec);
+		return ecbpf_parse_ip4(data, data_end, off, rec);
 	if (ethertype == bpf_htons(ETH_P_IPV6))
-		return ecbpf_parse_ip6(ctx, data, data_end, off, rec);
+		return ecbpf_parse_ip6(data, data_end, off, rec);
 	if (ecbpf_is_vlan(ethertype))
 		return ECBPF_REASON_VLAN_TAGS;
 	return ECBPF_REASON_NONE;
 }
 
 /*
+ * What ecbpf_parse_plain() compares at once: EtherType, version and IPv4 header length; fragment
+ * word and protocol of IPv4. TTL and type of service lie in between and are masked.
+ */
+#define ECBPF_PLAIN_IP4_MASK   bpf_htonl(0xffffff00)
+#define ECBPF_PLAIN_IP4	       bpf_htonl(ETH_P_IP << 16 | 0x4500)
+#define ECBPF_PLAIN_IP6_MASK   bpf_htonl(0xfffff000)
+#define ECBPF_PLAIN_IP6	       bpf_htonl(ETH_P_IPV6 << 16 | 0x6000)
+#define ECBPF_PLAIN_PROTO_MASK bpf_htonl((__u32)~ECBPF_FRAG_DF << 16 | 0xff)
+
+/* @l4 and @off: where TCP begins; @room: bytes of the IP packet from there on, may be negative */
+static __always_inline bool ecbpf_plain_tcp(const __u8 *l4, __u32 off, __s32 room,
+					    struct ecbpf_record *rec)
+{
+	if (l4[12] < 0x50 || (l4[12] >> 2 & 0x3c) > room)
+		return false;
+	rec->proto = IPPROTO_TCP;
+	rec->l4_off = off;
+	rec->hdr_len = off + 14;
+	rec->ports = *(__u32 *)l4;
+	rec->tcp_flags = l4[13];
+	return true;
+}
+
+static __always_inline bool ecbpf_plain_udp(const __u8 *l4, __u32 off, __s32 room,
+					    struct ecbpf_record *rec)
+{
+	if (room < (__s32)sizeof(struct udphdr))
+		return false;
+	rec->proto = IPPROTO_UDP;
+	rec->l4_off = off;
+	rec->hdr_len = off + 4;
+	rec->ports = *(__u32 *)l4;
+	return true;
+}
+
+/* The IP packet at @data + @off, a constant; what lies before it is in the record */
+static __always_inline bool ecbpf_plain_ip(void *data, void *data_end, __u32 off,
+					   struct ecbpf_record *rec)
+{
+	const __u8 *ip = data + off;
+	__u32 word = *(__u32 *)(ip - 2), len;
+
+	rec->l3_off = off;
+	if ((word & ECBPF_PLAIN_IP4_MASK) == ECBPF_PLAIN_IP4) {
+		const __u8 *l4 = ip + sizeof(struct iphdr);
+
+		if ((void *)l4 + sizeof(struct tcphdr) > data_end)
+			return false;
+		len = bpf_ntohs(*(__be16 *)(ip + 2));
+		if (off + len > rec->frame_len)
+			return false;
+		rec->version = 4;
+		rec->ethertype = bpf_htons(ETH_P_IP);
+		rec->l3_len = len;
+		rec->flags = ip[6] ? ECBPF_IP_DF : 0;
+		if (off + len < rec->frame_len)
+			rec->flags |= ECBPF_PADDED;
+		off += sizeof(struct iphdr);
+		len -= sizeof(struct iphdr);
+		word = *(__u32 *)(ip + 6) & ECBPF_PLAIN_PROTO_MASK;
+		if (word == bpf_htonl(IPPROTO_TCP))
+			return ecbpf_plain_tcp(l4, off, len, rec);
+		return word == bpf_htonl(IPPROTO_UDP) && ecbpf_plain_udp(l4, off, len, rec);
+	}
+	if ((word & ECBPF_PLAIN_IP6_MASK) == ECBPF_PLAIN_IP6) {
+		const __u8 *l4 = ip + sizeof(struct ipv6hdr);
+
+		if ((void *)l4 + sizeof(struct tcphdr) > data_end)
+			return false;
+		len = bpf_ntohs(*(__be16 *)(ip + 4));
+		off += sizeof(struct ipv6hdr);
+		if (off + len > rec->frame_len)
+			return false;
+		rec->version = 6;
+		rec->ethertype = bpf_htons(ETH_P_IPV6);
+		rec->l3_len = sizeof(struct ipv6hdr) + len;
+		if (off + len < rec->frame_len)
+			rec->flags = ECBPF_PADDED;
+		if (ip[6] == IPPROTO_TCP)
+			return ecbpf_plain_tcp(l4, off, len, rec);
+		return ip[6] == IPPROTO_UDP && ecbpf_plain_udp(l4, off, len, rec);
+	}
+	return false;
+}
+
+/*
  * The packets that nearly all traffic is made of: TCP and UDP over IPv4 without options and
- * fragments or IPv6 without extension headers, well-formed, with at most one tag. What it finds is
- * what ecbpf_parse() would find, in so few instructions that handing the record on costs more
- * (shared.bpf.h).
+ * fragments or IPv6 without extension headers, well-formed, with at most one tag, and long enough
+ * for a TCP header. What it finds is what ecbpf_parse() would find, in so few instructions that
+ * handing the record on costs more (shared.bpf.h). All offsets are constants, and fields that the
+ * program does not use cost nothing.
  *
  * Return: false if it is not such a packet; @rec is then to be filled by somebody else.
  */
-static __always_inline bool ecbpf_parse_plain(void *data, void *data_end, struct ecbpf_record *rec)
+static __always_inline bool ecbpf_parse_plain(struct xdp_md *ctx, void *data, void *data_end,
+					      struct ecbpf_record *rec)
 {
-	__u32 frame_len = data_end - data, off = sizeof(struct ecbpf_eth_hdr), hdr, len;
 	const struct ecbpf_eth_hdr *eth = data;
-	__u8 proto, flags = 0;
-	__be16 ethertype;
-	void *pos;
+	const struct ecbpf_vlan_hdr *tag = (void *)(eth + 1);
 
-	if (data + off + sizeof(struct iphdr) + sizeof(struct udphdr) > data_end)
+	/* all that IPv4 needs, and its shortest frame on a wire has 60 */
+	if (data + sizeof(*eth) + sizeof(struct iphdr) + sizeof(struct tcphdr) > data_end)
 		return false;
 	*rec = (struct ecbpf_record){};
-	rec->frame_len = frame_len;
-	ethertype = eth->ethertype;
-	if (ecbpf_is_vlan(ethertype)) {
-		const struct ecbpf_vlan_hdr *tag = data + off;
-
-		rec->vlan_tci[0] = bpf_ntohs(tag->tci);
-		rec->vlan_count = 1;
-		ethertype = tag->ethertype;
-		off += sizeof(*tag);
-	}
-
-	pos = data + off;
-	if (ethertype == bpf_htons(ETH_P_IP)) {
-		const struct iphdr *ip = pos;
-
-		if (pos + sizeof(*ip) + sizeof(struct udphdr) > data_end)
-			return false;
-		if (*(__u8 *)pos != 0x45 || ip->frag_off & bpf_htons((__u16)~ECBPF_FRAG_DF))
-			return false;
-		if (ip->frag_off)
-			flags = ECBPF_IP_DF;
-		len = bpf_ntohs(ip->tot_len);
-		proto = ip->protocol;
-		hdr = sizeof(*ip);
-		rec->version = 4;
-	} else if (ethertype == bpf_htons(ETH_P_IPV6)) {
-		const struct ipv6hdr *ip6 = pos;
-
-		if (pos + sizeof(*ip6) + sizeof(struct udphdr) > data_end)
-			return false;
-		if (*(__u8 *)pos >> 4 != 6)
-			return false;
-		len = sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
-		proto = ip6->nexthdr;
-		hdr = sizeof(*ip6);
-		rec->version = 6;
-	} else {
+	rec->frame_len = ecbpf_frame_len(ctx, data_end - data);
+	if (ecbpf_plain_ip(data, data_end, sizeof(*eth), rec))
+		return true;
+	if (!ecbpf_is_vlan(eth->ethertype))
 		return false;
-	}
-	if (off + len > frame_len)
-		return false;
-	if (off + len < frame_len)
-		flags |= ECBPF_PADDED;
-
-	pos += hdr;
-	len -= hdr;
-	if (proto == IPPROTO_TCP) {
-		const __u8 *tcp = pos;
-		__u32 tcp_hdr;
-
-		if (pos + sizeof(struct tcphdr) > data_end)
-			return false;
-		tcp_hdr = (tcp[12] & 0xf0) >> 2;
-		if (tcp_hdr < sizeof(struct tcphdr) || (__s32)tcp_hdr > (__s32)len)
-			return false;
-		rec->tcp_flags = tcp[13];
-		rec->hdr_len = off + hdr + 14;
-	} else if (proto == IPPROTO_UDP) {
-		if ((__s32)len < (__s32)sizeof(struct udphdr))
-			return false;
-		rec->hdr_len = off + hdr + 4;
-	} else {
-		return false;
-	}
-	rec->ports = *(__u32 *)pos;
-	rec->ethertype = ethertype;
-	rec->l3_off = off;
-	rec->l3_len = len + hdr;
-	rec->l4_off = off + hdr;
-	rec->proto = proto;
-	rec->flags = flags;
-	return true;
+	rec->vlan_tci[0] = bpf_ntohs(tag->tci);
+	rec->vlan_count = 1;
+	return ecbpf_plain_ip(data, data_end, sizeof(*eth) + sizeof(*tag), rec);
 }
 
 /**
@@ -447,14 +461,9 @@ static __always_inline bool ecbpf_parse_plain(void *data, void *data_end, struct
 static __always_inline void ecbpf_parse(struct xdp_md *ctx, void *data, void *data_end,
 					struct ecbpf_record *rec)
 {
-	__u32 frame_len = data_end - data;
-
 	*rec = (struct ecbpf_record){};
-	rec->frame_len = frame_len;
-	rec->reason = ecbpf_parse_l2(ctx, data, data_end, rec);
-	/* where no length field asked for it, the whole length is still owed to the counters */
-	if (rec->reason || !rec->version)
-		rec->frame_len = ecbpf_frame_len(ctx, frame_len);
+	rec->frame_len = ecbpf_frame_len(ctx, data_end - data);
+	rec->reason = ecbpf_parse_l2(data, data_end, rec);
 }
 
 #endif /* ECBPF_PARSE_BPF_H */

@@ -3,8 +3,8 @@
  * The record: what the one parser (parse.bpf.h) found out about a packet. It goes down the chain
  * in the shared metadata area (shared.bpf.h) and out to user space with a sample.
  *
- * A record is a pure function of the frame's length and of the bytes [12, hdr_len) of the frame;
- * the shared area relies on that.
+ * A record is a pure function of the frame's length, of that of its linear part, and of the bytes
+ * [12, hdr_len) of the frame; the shared area relies on that.
  *
  * ABI: fields are never moved; `reserved` is zero until it gets a name.
  */

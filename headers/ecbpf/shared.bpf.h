@@ -6,10 +6,10 @@
  * A record must never be used for a packet it was not made from. Order, priorities or epochs cannot
  * prove that: anybody's loader may rebuild the chain around our programs at any time, and
  * anybody's program in between may rewrite the packet. What proves it is the packet itself. A
- * record is a pure function of the frame length and the bytes [12, hdr_len); the slot keeps a copy
- * of these bytes, and a later program takes the record only if length and bytes are equal. Then
- * it is the record that parsing again would give, whatever happened in between. Records that
- * depend on more bytes than the slot keeps, or on the length of XDP fragments, are not handed on.
+ * record is a pure function of the frame length, the length of its linear part and the bytes
+ * [12, hdr_len); the slot keeps a copy of these bytes, and a later program takes the record only if
+ * lengths and bytes are equal. Then it is the record that parsing again would give, whatever
+ * happened in between. Records that depend on more bytes than the slot keeps are not handed on.
  *
  * That proof costs as much as parsing a plain packet (4 ns), so plain packets do not use the area.
  *
@@ -22,7 +22,8 @@
 #include <ecbpf/parse.bpf.h>
 
 #define ECBPF_SHARED_FROM  12 /* first byte kept: the addresses before it are not looked at */
-#define ECBPF_SHARED_WORDS 10 /* kept: bytes [12, 92): QinQ, IPv6, two extensions and TCP */
+#define ECBPF_SHARED_STEP  3  /* words for which there is one check of all bounds */
+#define ECBPF_SHARED_WORDS 12 /* kept: bytes [12, 108): QinQ, IPv6, three extensions and TCP */
 
 struct ecbpf_shared {
 	__u32 busy;	  /* a program is at work on it */
@@ -40,18 +41,25 @@ struct {
 } shared SEC(".maps");
 
 /* Return: true if the slot's record is this packet's */
-static __always_inline bool ecbpf_shared_match(const struct ecbpf_shared *area, void *data,
-					       void *data_end)
+static __always_inline bool ecbpf_shared_match(const struct ecbpf_shared *area, struct xdp_md *ctx,
+					       void *data, void *data_end)
 {
 	const __u64 *word = data + ECBPF_SHARED_FROM;
+	__u32 linear_len = data_end - data;
 
-	if (area->linear_len != data_end - data)
+	if (area->linear_len != linear_len)
 		return false;
-	for (__u32 i = 0; i < ECBPF_SHARED_WORDS; i++) {
+	if (area->record.frame_len != ecbpf_frame_len(ctx, linear_len))
+		return false;
+#pragma unroll
+	for (__u32 i = 0; i < ECBPF_SHARED_WORDS; i += ECBPF_SHARED_STEP) {
 		if (ECBPF_SHARED_FROM + i * 8 >= area->record.hdr_len)
 			break;
-		if ((void *)(word + i + 1) > data_end || area->head[i] != word[i])
+		if ((void *)(word + i + ECBPF_SHARED_STEP) > data_end)
 			return false;
+		for (__u32 k = i; k < i + ECBPF_SHARED_STEP; k++)
+			if (area->head[k] != word[k])
+				return false;
 	}
 	return true;
 }
@@ -63,78 +71,78 @@ static __always_inline void ecbpf_shared_keep(struct ecbpf_shared *area, void *d
 	__u32 hdr_len = area->record.hdr_len;
 
 	area->linear_len = 0;
-	if (hdr_len > ECBPF_SHARED_FROM + ECBPF_SHARED_WORDS * 8 ||
-	    area->record.frame_len != data_end - data)
+	if (hdr_len > ECBPF_SHARED_FROM + ECBPF_SHARED_WORDS * 8)
 		return;
-	for (__u32 i = 0; i < ECBPF_SHARED_WORDS; i++) {
+#pragma unroll
+	for (__u32 i = 0; i < ECBPF_SHARED_WORDS; i += ECBPF_SHARED_STEP) {
 		if (ECBPF_SHARED_FROM + i * 8 >= hdr_len)
 			break;
-		if ((void *)(word + i + 1) > data_end)
+		if ((void *)(word + i + ECBPF_SHARED_STEP) > data_end)
 			return;
-		area->head[i] = word[i];
+		for (__u32 k = i; k < i + ECBPF_SHARED_STEP; k++)
+			area->head[k] = word[k];
 	}
 	area->linear_len = data_end - data;
 }
 
-/* Field by field: the record stays in registers, and no wide load waits for narrow stores */
-static __always_inline void ecbpf_record_copy(struct ecbpf_record *to,
-					      const struct ecbpf_record *from)
-{
-	to->frame_len = from->frame_len;
-	to->l3_len = from->l3_len;
-	to->l3_off = from->l3_off;
-	to->l4_off = from->l4_off;
-	to->hdr_len = from->hdr_len;
-	to->frag_off = from->frag_off;
-	to->vlan_tci[0] = from->vlan_tci[0];
-	to->vlan_tci[1] = from->vlan_tci[1];
-	to->ethertype = from->ethertype;
-	to->vlan_count = from->vlan_count;
-	to->ext_count = from->ext_count;
-	to->ports = from->ports;
-	to->version = from->version;
-	to->proto = from->proto;
-	to->frag = from->frag;
-	to->reason = from->reason;
-	to->flags = from->flags;
-	to->tcp_flags = from->tcp_flags;
-	to->icmp_type = from->icmp_type;
-	to->icmp_code = from->icmp_code;
-	to->reserved = 0;
-}
-
-/**
- * ecbpf_record_get() - the record of this packet
- * @ctx: the program's context
- * @rec: output; kept in registers by the compiler, as far as it is used
- */
-static __always_inline void ecbpf_record_get(struct xdp_md *ctx, struct ecbpf_record *rec)
+/* The record of a packet that is not plain, in its slot, which is to be released; NULL: never */
+static __always_inline struct ecbpf_shared *ecbpf_shared_get(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data;
 	void *data_end = (void *)(long)ctx->data_end;
 	struct ecbpf_shared *area;
 	__u32 key = 0;
 
-	if (ecbpf_parse_plain(data, data_end, rec))
-		return;
 	area = bpf_map_lookup_elem(&shared, &key);
 	if (area && area->busy) {
 		key = 1;
 		area = bpf_map_lookup_elem(&shared, &key);
 	}
-	if (!area) { /* never happens, but the verifier cannot know */
-		*rec = (struct ecbpf_record){ .frame_len = data_end - data };
-		return;
-	}
+	if (!area)
+		return NULL;
 	area->busy = 1;
 	barrier();
-	if (!ecbpf_shared_match(area, data, data_end)) {
+	if (!ecbpf_shared_match(area, ctx, data, data_end)) {
 		ecbpf_parse(ctx, data, data_end, &area->record);
 		ecbpf_shared_keep(area, data, data_end);
 	}
-	ecbpf_record_copy(rec, &area->record);
+	return area;
+}
+
+static __always_inline void ecbpf_shared_put(struct ecbpf_shared *area)
+{
 	barrier();
 	area->busy = 0;
+}
+
+typedef int ecbpf_run_fn(struct xdp_md *ctx, const struct ecbpf_record *rec);
+
+/**
+ * ecbpf_run() - give a packet's record to a function
+ * @ctx: the program's context
+ * @run: what to run, an inline function. It is inlined twice: for plain packets, whose record
+ *	 stays in registers and is constant in most fields, and for others, where it is read
+ *	 from the shared area
+ *
+ * Return: what @run returned.
+ */
+static __always_inline int ecbpf_run(struct xdp_md *ctx, ecbpf_run_fn *run)
+{
+	void *data = (void *)(long)ctx->data;
+	void *data_end = (void *)(long)ctx->data_end;
+	struct ecbpf_shared *area;
+	struct ecbpf_record rec;
+	int ret;
+
+	if (__builtin_expect(ecbpf_parse_plain(ctx, data, data_end, &rec), 1))
+		return run(ctx, &rec);
+	barrier(); /* or data_end would be kept on the stack for those below */
+	area = ecbpf_shared_get(ctx);
+	if (!area) /* never happens, but the verifier cannot know */
+		return XDP_ABORTED;
+	ret = run(ctx, &area->record);
+	ecbpf_shared_put(area);
+	return ret;
 }
 
 #endif /* ECBPF_SHARED_BPF_H */

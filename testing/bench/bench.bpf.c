@@ -78,12 +78,14 @@ int many(struct xdp_md *ctx)
 	return XDP_ABORTED;
 }
 
+static __always_inline int pass(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
+	return ecbpf_verdict(ctx, rec, ECBPF_STAGE_PASS, pass_stage(ctx, rec));
+}
+
 static __always_inline int run_pass(struct xdp_md *ctx)
 {
-	struct ecbpf_record rec;
-
-	ecbpf_record_get(ctx, &rec);
-	return ecbpf_verdict(ctx, &rec, ECBPF_STAGE_PASS, pass_stage(ctx, &rec));
+	return ecbpf_run(ctx, pass);
 }
 
 /* A member of a tail-call chain of pass stages; the last one has nothing in `next` */
@@ -124,15 +126,16 @@ int again4(struct xdp_md *ctx)
 	return action == XDP_PASS ? run_pass2(ctx) : action;
 }
 
+static __always_inline int run_drop(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
+	return ecbpf_verdict(ctx, rec, ECBPF_STAGE_PASS, ECBPF_VERDICT(XDP_DROP, rec->reason));
+}
+
 /* A stage that drops: a terminal verdict, so that the sampling hook runs */
 SEC("xdp")
 int drop(struct xdp_md *ctx)
 {
-	struct ecbpf_record rec;
-
-	ecbpf_record_get(ctx, &rec);
-	return ecbpf_verdict(ctx, &rec, ECBPF_STAGE_PASS,
-			     ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_NONE));
+	return ecbpf_run(ctx, run_drop);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";
