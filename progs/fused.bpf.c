@@ -27,9 +27,11 @@ static __always_inline int run_fused(struct xdp_md *ctx, const struct ecbpf_reco
 
 #pragma unroll
 	for (__u32 slot = 0; slot < ECBPF_FUSED_SLOTS; slot++) {
-		if (!fused_stages[slot])
+		__u8 next = fused_stages[slot];
+
+		if (!next)
 			break;
-		stage = fused_stages[slot];
+		stage = next;
 		switch (stage) {
 #define X(value, NAME, name, prio, text)          \
 	case ECBPF_STAGE_##NAME:                  \

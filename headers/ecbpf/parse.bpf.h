@@ -466,4 +466,16 @@ static __always_inline void ecbpf_parse(struct xdp_md *ctx, void *data, void *da
 	rec->reason = ecbpf_parse_l2(data, data_end, rec);
 }
 
+#ifdef __bpf__
+/*
+ * For what happens to one packet in many, such as a sample: it parses again, as the record that the
+ * stage has would have to be in memory for all packets were it handed in.
+ */
+static __noinline int ecbpf_parse_rare(struct xdp_md *ctx, struct ecbpf_record *rec)
+{
+	ecbpf_parse(ctx, (void *)(long)ctx->data, (void *)(long)ctx->data_end, rec);
+	return 0;
+}
+#endif
+
 #endif /* ECBPF_PARSE_BPF_H */

@@ -14,7 +14,9 @@
  * That proof costs as much as parsing a plain packet (4 ns), so plain packets do not use the area.
  *
  * `busy` guards against the only concurrency a per-CPU slot knows: a program interrupted by another
- * one on the same CPU (BPF_PROG_TEST_RUN by a packet). The inner one takes the spare slot.
+ * one on the same CPU (BPF_PROG_TEST_RUN by a packet). The inner one takes the spare slot, and
+ * whoever finds that one busy too parses for itself. A slot stays busy until the stage is done with
+ * the record in it.
  */
 #ifndef ECBPF_SHARED_BPF_H
 #define ECBPF_SHARED_BPF_H
@@ -52,14 +54,15 @@ static __always_inline bool ecbpf_shared_match(const struct ecbpf_shared *area, 
 	if (area->record.frame_len != ecbpf_frame_len(ctx, linear_len))
 		return false;
 #pragma unroll
-	for (__u32 i = 0; i < ECBPF_SHARED_WORDS; i += ECBPF_SHARED_STEP) {
-		if (ECBPF_SHARED_FROM + i * 8 >= area->record.hdr_len)
-			break;
-		if ((void *)(word + i + ECBPF_SHARED_STEP) > data_end)
-			return false;
-		for (__u32 k = i; k < i + ECBPF_SHARED_STEP; k++)
-			if (area->head[k] != word[k])
+	for (__u32 i = 0; i < ECBPF_SHARED_WORDS; i++) {
+		if (i % ECBPF_SHARED_STEP == 0) {
+			if (ECBPF_SHARED_FROM + i * 8 >= area->record.hdr_len)
+				break;
+			if ((void *)(word + i + ECBPF_SHARED_STEP) > data_end)
 				return false;
+		}
+		if (area->head[i] != word[i])
+			return false;
 	}
 	return true;
 }
@@ -74,18 +77,19 @@ static __always_inline void ecbpf_shared_keep(struct ecbpf_shared *area, void *d
 	if (hdr_len > ECBPF_SHARED_FROM + ECBPF_SHARED_WORDS * 8)
 		return;
 #pragma unroll
-	for (__u32 i = 0; i < ECBPF_SHARED_WORDS; i += ECBPF_SHARED_STEP) {
-		if (ECBPF_SHARED_FROM + i * 8 >= hdr_len)
-			break;
-		if ((void *)(word + i + ECBPF_SHARED_STEP) > data_end)
-			return;
-		for (__u32 k = i; k < i + ECBPF_SHARED_STEP; k++)
-			area->head[k] = word[k];
+	for (__u32 i = 0; i < ECBPF_SHARED_WORDS; i++) {
+		if (i % ECBPF_SHARED_STEP == 0) {
+			if (ECBPF_SHARED_FROM + i * 8 >= hdr_len)
+				break;
+			if ((void *)(word + i + ECBPF_SHARED_STEP) > data_end)
+				return;
+		}
+		area->head[i] = word[i];
 	}
 	area->linear_len = data_end - data;
 }
 
-/* The record of a packet that is not plain, in its slot, which is to be released; NULL: never */
+/* Return: a slot with the record of this packet, to be released; NULL if all are at work */
 static __always_inline struct ecbpf_shared *ecbpf_shared_get(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data;
@@ -97,8 +101,10 @@ static __always_inline struct ecbpf_shared *ecbpf_shared_get(struct xdp_md *ctx)
 	if (area && area->busy) {
 		key = 1;
 		area = bpf_map_lookup_elem(&shared, &key);
+		if (!area || area->busy)
+			return NULL;
 	}
-	if (!area)
+	if (!area) /* never, but the verifier cannot know */
 		return NULL;
 	area->busy = 1;
 	barrier();
@@ -121,27 +127,32 @@ typedef int ecbpf_run_fn(struct xdp_md *ctx, const struct ecbpf_record *rec);
  * ecbpf_run() - give a packet's record to a function
  * @ctx: the program's context
  * @run: what to run, an inline function. It is inlined twice: for plain packets, whose record
- *	 stays in registers and is constant in most fields, and for others, where it is read
- *	 from the shared area
+ *	 stays in registers and is constant in most fields, and for all others, whose record is
+ *	 read from the shared area
  *
  * Return: what @run returned.
  */
 static __always_inline int ecbpf_run(struct xdp_md *ctx, ecbpf_run_fn *run)
 {
-	void *data = (void *)(long)ctx->data;
-	void *data_end = (void *)(long)ctx->data_end;
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	struct ecbpf_record plain, own;
+	const struct ecbpf_record *rec;
 	struct ecbpf_shared *area;
-	struct ecbpf_record rec;
 	int ret;
 
-	if (__builtin_expect(ecbpf_parse_plain(ctx, data, data_end, &rec), 1))
-		return run(ctx, &rec);
-	barrier(); /* or data_end would be kept on the stack for those below */
+	if (__builtin_expect(ecbpf_parse_plain(ctx, data, data_end, &plain), 1))
+		return run(ctx, &plain);
+	barrier(); /* read data and data_end anew: kept, they would be spilled for plain packets */
 	area = ecbpf_shared_get(ctx);
-	if (!area) /* never happens, but the verifier cannot know */
-		return XDP_ABORTED;
-	ret = run(ctx, &area->record);
-	ecbpf_shared_put(area);
+	if (area) {
+		rec = &area->record;
+	} else {
+		ecbpf_parse_rare(ctx, &own);
+		rec = &own;
+	}
+	ret = run(ctx, rec);
+	if (area)
+		ecbpf_shared_put(area);
 	return ret;
 }
 
