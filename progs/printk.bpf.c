@@ -15,7 +15,10 @@ struct {
 	__type(value, __u32);
 } printk_skip SEC(".maps");
 
-/* bpf_trace_printk() takes three values a line (bpf_trace_vprintk() came with 5.16) */
+/*
+ * bpf_trace_printk() takes three values a line (bpf_trace_vprintk() came with 5.16).
+ * Global, so that the verifier walks it once, not for each way that leads to it.
+ */
 __noinline int printk_record(struct xdp_md *ctx)
 {
 	struct ecbpf_record rec;

@@ -97,7 +97,7 @@ struct ecbpf_record {
 } __attribute__((aligned(8)));
 _Static_assert(sizeof(struct ecbpf_record) == 40, "ABI");
 
-#define ECBPF_HAS_PORTS(rec)                                                                       \
+#define ECBPF_HAS_PORTS(rec) \
 	((rec)->l4_off && !(rec)->reason && ((rec)->proto == 6 || (rec)->proto == 17))
 
 #endif /* ECBPF_RECORD_H */

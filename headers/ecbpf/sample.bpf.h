@@ -43,6 +43,7 @@ struct {
 /* While sampling is off by setting (rate 0), it is looked up again after so many packets */
 #define ECBPF_SAMPLING_IDLE 64
 
+/* Global, so that the verifier walks it once, not for each way that leads to it */
 __noinline int ecbpf_sample_emit(struct xdp_md *ctx, __u32 stage, __u32 verdict)
 {
 	struct ecbpf_sampling_state *state;

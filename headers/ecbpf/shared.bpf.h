@@ -128,7 +128,7 @@ typedef int ecbpf_run_fn(struct xdp_md *ctx, const struct ecbpf_record *rec);
  * @ctx: the program's context
  * @run: what to run, an inline function. It is inlined twice: for plain packets, whose record
  *	 stays in registers and is constant in most fields, and for all others, whose record is
- *	 read from the shared area
+ *	 read from the shared area. It returns: a tail call would leave the slot busy
  *
  * Return: what @run returned.
  */

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the files of the library share. None of it is exported.
+ */
+#ifndef ECBPF_INTERNAL_H
+#define ECBPF_INTERNAL_H
+
+#include <limits.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "libecbpf.h"
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/* libxdp's protocol: see progs/dispatcher.bpf.c */
+#define DISPATCHER_NAME	    "xdp_dispatcher"
+#define DISPATCHER_FILE	    "xdp-dispatcher.o"
+#define DISPATCHER_MAGIC    236
+#define DISPATCHER_MEMBERS  10
+#define DISPATCHER_CONTINUE 31 /* what an empty slot returns: never a verdict */
+
+/* The configuration as of protocol 3; that of protocol 2 is the same without the last field */
+struct dispatcher_config {
+	__u8 magic;
+	__u8 dispatcher_version;
+	__u8 num_progs_enabled;
+	__u8 is_xdp_frags;
+	__u32 chain_call_actions[DISPATCHER_MEMBERS];
+	__u32 run_prios[DISPATCHER_MEMBERS];
+	__u32 program_flags[DISPATCHER_MEMBERS];
+	__u8 is_xdp_devbound;
+};
+
+struct ecbpf {
+	char error[1024];
+	char *detail; /* verifier log, ECBPF_DETAIL_SIZE */
+	ecbpf_log_fn log_fn;
+	void *log_data;
+	char kernel_message[256]; /* the kernel's own words for a refused attach, by way of libbpf
+				   */
+	char bpffs[PATH_MAX - 256];
+	int freplace; /* cached result of ecbpf_freplace_probe(); 1: not asked yet */
+	int frags;    /* likewise, ecbpf_frags_probe() */
+};
+
+#define ECBPF_DETAIL_SIZE (1 << 20)
+
+/* --- ecbpf.c ------------------------------------------------------------------------------ */
+
+/* Set the error text; returns @err, which must be negative */
+int ecbpf_fail(struct ecbpf *e, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void ecbpf_log(struct ecbpf *e, enum ecbpf_log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Make libbpf and libxdp talk to this handle (their print functions are process-wide) */
+void ecbpf_capture(struct ecbpf *e);
+int ecbpf_iface_index(struct ecbpf *e, const char *iface);
+
+static inline void cleanup_free(void *p)
+{
+	free(*(void **)p);
+}
+
+void cleanup_close(int *fd);
+#define _cleanup_free_	__attribute__((cleanup(cleanup_free)))
+#define _cleanup_close_ __attribute__((cleanup(cleanup_close)))
+
+/* --- bpffs.c ------------------------------------------------------------------------------ */
+
+/* Find the BPF file system; e->bpffs is set afterwards. @make: make our and libxdp's directory */
+int ecbpf_bpffs_open(struct ecbpf *e, bool make);
+/* Exclusive locks, for close(): one for a whole change of ours, libxdp's around pins only */
+int ecbpf_lock(struct ecbpf *e);
+int ecbpf_libxdp_lock(struct ecbpf *e);
+/* BPFFS/ecbpf/NAME, BPFFS/xdp/dispatch-IFINDEX-ID[/progN-(prog|link)] */
+int ecbpf_pin_path(struct ecbpf *e, char *path, size_t size, const char *name);
+int ecbpf_dispatcher_path(struct ecbpf *e, char *path, size_t size, int ifindex, __u32 id);
+int ecbpf_member_path(struct ecbpf *e, char *path, size_t size, int ifindex, __u32 id, int slot,
+		      const char *what);
+/* Remove a dispatcher's pins and its directory; what is not there is no error */
+int ecbpf_unpin_dispatcher(struct ecbpf *e, int ifindex, __u32 id);
+/* For each directory of a dispatcher's pins */
+typedef int (*ecbpf_dispatcher_fn)(struct ecbpf *e, int ifindex, __u32 id, void *data);
+int ecbpf_for_each_dispatcher(struct ecbpf *e, ecbpf_dispatcher_fn fn, void *data);
+/* Say which network namespace a dispatcher of ours is of: its pins are not for others to clean */
+#define NETNS_SIZE 32
+int ecbpf_netns_mark(struct ecbpf *e, int ifindex, __u32 id);
+/* Is it known to be of another network namespace? @ret_netns[NETNS_SIZE]: of which, if true */
+bool ecbpf_netns_is_other(struct ecbpf *e, int ifindex, __u32 id, char *ret_netns);
+/* For each entry of BPFFS/ecbpf: a pinned map, or what ecbpf_netns_mark() left (@is_symlink) */
+typedef int (*ecbpf_pin_fn)(struct ecbpf *e, const char *path, bool is_symlink, void *data);
+int ecbpf_for_each_pin(struct ecbpf *e, ecbpf_pin_fn fn, void *data);
+/* Does a program, anywhere, use this map; any of those that are pinned in BPFFS/ecbpf? */
+bool ecbpf_map_is_used(__u32 map_id);
+bool ecbpf_pins_are_used(struct ecbpf *e);
+int ecbpf_unpin_maps(struct ecbpf *e);
+
+/* --- program.c: object files -------------------------------------------------------------- */
+
+/* An opened, not yet loaded program */
+struct program {
+	struct bpf_object *obj;
+	struct bpf_program *prog;
+	char name[64];
+	char *log; /* verifier log of this object, ECBPF_DETAIL_SIZE; shared with the handle */
+	__u32 prio;
+	__u32 actions;
+	bool has_frags;
+	bool is_ours;
+	bool is_fused;
+};
+
+/* @keep_maps_of: fd of a program whose maps are to be used where they fit, or -1 */
+int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec, int keep_maps_of,
+		       struct program *ret_program);
+void ecbpf_program_close(struct program *program);
+/* Load as what it is now (XDP or freplace); a refusal is explained with the verifier's log */
+int ecbpf_program_load(struct ecbpf *e, struct program *program);
+/* The schema that BTF says an object was built for; 0: none of ours */
+__u32 ecbpf_btf_schema(const struct btf *btf);
+/* `xdp_metadata` and the like: the number that a __uint(NAME, number) in BTF section @sec says */
+bool ecbpf_btf_number(const struct btf *btf, const char *sec, const char *name, __u32 *ret);
+/* Offset of a global variable in its section; -ENOENT */
+int ecbpf_btf_var(const struct btf *btf, const char *sec, const char *name, __u32 *ret_off,
+		  __u32 *ret_size);
+
+/* --- chain.c ------------------------------------------------------------------------------ */
+
+/* What the kernel says is attached. @ret_mode: UNSPEC if nothing is (id 0) */
+int ecbpf_attached(struct ecbpf *e, int ifindex, __u32 *ret_id, enum ecbpf_mode *ret_mode);
+int ecbpf_prog_info(int fd, struct bpf_prog_info *info);
+/* Full name (BTF) of a loaded program */
+void ecbpf_prog_name(const struct bpf_prog_info *info, const struct btf *btf, char *ret,
+		     size_t size);
+/* The protocol of libxdp's dispatcher object: 2 or 3 */
+int ecbpf_dispatcher_protocol(struct ecbpf *e, __u32 *ret_protocol);
+/* Can the kernel replace functions of BPF programs? 0 or -errno */
+int ecbpf_freplace_probe(struct ecbpf *e);
+/* Does it take XDP programs for packets in fragments? */
+int ecbpf_frags_probe(struct ecbpf *e);
+/* Does libxdp's dispatcher take programs that resize packets? -EINVAL: no, for the kernel's sake */
+int ecbpf_resize_probe(struct ecbpf *e);
+/* A program that does nothing, loaded to find out what the kernel can do: its fd, or -errno */
+int ecbpf_probe_load(enum bpf_prog_type type, __u32 flags);
+/* Is the dispatcher's configuration there? @ret_config is zeroed behind what there is */
+int ecbpf_dispatcher_config(int prog_fd, const struct bpf_prog_info *info,
+			    struct dispatcher_config *ret_config);
+
+/* --- counters.c --------------------------------------------------------------------------- */
+
+/* fd of the map that program @prog_fd calls @name, or -ENOENT */
+int ecbpf_prog_map(int prog_fd, const char *name, struct bpf_map_info *ret_info);
+/* Fill stages, counters and count of a member from the program behind @prog_fd */
+int ecbpf_counters_read(struct ecbpf *e, int prog_fd, struct ecbpf_member *member);
+
+#endif /* ECBPF_INTERNAL_H */

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * libecbpf: chains of XDP programs, their counters and their health. See libecbpf(3).
+ *
+ * Functions return 0 or -errno, and leave their outputs untouched on failure; what went wrong
+ * stands in ecbpf_error(), one line that is fit for a person. The library never prints, never
+ * exits, and keeps no state outside the handle and the BPF file system. A handle is for one thread.
+ */
+#ifndef LIBECBPF_H
+#define LIBECBPF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/types.h>
+#include <ecbpf/count.h>
+#include <ecbpf/counters.h>
+#include <ecbpf/stage.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- handle, errors, log ------------------------------------------------------------------ */
+
+struct ecbpf;
+
+enum ecbpf_log_level {
+	ECBPF_LOG_WARN,	 /* the user should know */
+	ECBPF_LOG_INFO,	 /* what was done */
+	ECBPF_LOG_DEBUG, /* what libbpf and libxdp say */
+};
+
+/* @line: no newline at its end; valid during the call only */
+typedef void (*ecbpf_log_fn)(void *data, enum ecbpf_log_level level, const char *line);
+
+/**
+ * ecbpf_new() - make a handle
+ * @ret_e: the handle, for ecbpf_free()
+ * Return: 0, -ENOMEM.
+ */
+int ecbpf_new(struct ecbpf **ret_e);
+void ecbpf_free(struct ecbpf *e); /* NULL is fine */
+
+/* The last failure of a call with this handle: one line, no newline; "" if none. Never NULL */
+const char *ecbpf_error(const struct ecbpf *e);
+
+/* What belongs to it but takes many lines (a verifier log), or "". Never NULL */
+const char *ecbpf_error_detail(const struct ecbpf *e);
+
+void ecbpf_set_log(struct ecbpf *e, ecbpf_log_fn fn, void *data);
+
+const char *ecbpf_version(void);	     /* "0.1" */
+const char *ecbpf_reason_name(__u32 reason); /* "ip-ihl"; NULL if there is no such reason */
+const char *ecbpf_reason_text(__u32 reason); /* a sentence's worth; NULL likewise */
+const char *ecbpf_action_name(__u32 action); /* "XDP_PASS"; "invalid" for ECBPF_ACTION_INVALID */
+const char *ecbpf_stage_name(__u32 stage);   /* "count"; NULL if there is no such stage */
+const char *ecbpf_stage_text(__u32 stage);   /* what it does; NULL likewise */
+const char *ecbpf_count_name(__u32 class);   /* "ip-tcp"; NULL if there is no such class */
+
+/* --- chains ------------------------------------------------------------------------------- */
+
+enum ecbpf_mode {
+	ECBPF_MODE_UNSPEC, /* that of the chain; of a new one: native */
+	ECBPF_MODE_NATIVE,
+	ECBPF_MODE_SKB,
+};
+
+/**
+ * struct ecbpf_program - a program to load
+ * @file: an object file; or a stage ("count"), if no file of that name exists. NULL with @fused
+ * @fused: stages in order, "pass,count", to run in one program; else NULL
+ * @section: ELF section to take the program from; or NULL
+ * @name: name of the program in the object; or NULL. With neither: the first XDP program
+ * @pin_path: directory of the BPF file system to pin maps in that ask for it; or NULL. Ours are
+ *	      always pinned under BPFFS/ecbpf
+ * @prio: run priority, -1: what the program says itself, else 50
+ * @actions: chain call actions, bit (1 << XDP_PASS) and so on; 0: what the program says itself,
+ *	     else XDP_PASS
+ * @settings: "NAME=NUMBER" each, for constants (`const volatile` integers) of the program
+ * @settings_count: how many
+ */
+struct ecbpf_program {
+	const char *file;
+	const char *fused;
+	const char *section;
+	const char *name;
+	const char *pin_path;
+	int prio;
+	__u32 actions;
+	const char *const *settings;
+	size_t settings_count;
+};
+
+#define ECBPF_PROGRAM_INIT \
+	{                  \
+		.prio = -1 \
+	}
+
+/**
+ * ecbpf_chain_load() - add programs to the chains of interfaces
+ * @ifaces: names
+ * @programs: added in one step, to every interface
+ * @mode: must be that of a chain which is there already, or ECBPF_MODE_UNSPEC
+ *
+ * All or nothing: on failure every chain is as it was. Packets see the old chain or the new one.
+ * A program is never attached without a dispatcher but for ecbpf_fused, where the kernel cannot
+ * replace functions (freplace).
+ *
+ * Return: 0; -ENOENT no such interface, file or program; -EPERM; -EBUSY another program is attached
+ * without a dispatcher, or by an incompatible libxdp; -E2BIG more than ten programs;
+ * -EOPNOTSUPP the kernel has no freplace, or the driver no native XDP; -EINVAL and others: see the
+ * text.
+ */
+int ecbpf_chain_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+		     const struct ecbpf_program *programs, size_t programs_count,
+		     enum ecbpf_mode mode);
+
+/**
+ * struct ecbpf_selector - members of a chain; all fields unset select nothing
+ * @all: all of them, and a program that is attached without a dispatcher as well
+ * @id: the member with this BPF program id; 0: unset
+ * @name: the members of this name, or of this stage; NULL: unset
+ */
+struct ecbpf_selector {
+	bool all;
+	__u32 id;
+	const char *name;
+};
+
+/**
+ * ecbpf_chain_unload() - take programs out of the chains of interfaces
+ *
+ * All or nothing, as ecbpf_chain_load(). Maps pinned under BPFFS/ecbpf stay while a chain in this
+ * BPF file system has programs of ours, and go with the last one.
+ *
+ * Return: 0; -ENOENT if an interface has no such program; else as ecbpf_chain_load().
+ */
+int ecbpf_chain_unload(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+		       const struct ecbpf_selector *selector);
+
+/**
+ * ecbpf_chain_replace() - new code in the place of a member
+ * @name: program name or stage of exactly one member
+ * @program: its @prio and @actions: if unset, those of the old one
+ *
+ * One atomic step: a packet is handled by the old program or by the new one. The new one goes on
+ * with those of the old one's maps that have the same name and definition.
+ */
+int ecbpf_chain_replace(struct ecbpf *e, const char *iface, const char *name,
+			const struct ecbpf_program *program);
+
+/* One of the stages in a member of ours. Most have one; ecbpf_fused has one for each slot */
+struct ecbpf_member_stage {
+	__u32 stage;			/* enum ecbpf_stage */
+	struct ecbpf_counters counters; /* summed over CPUs */
+};
+
+struct ecbpf_member {
+	char name[64];
+	__u32 id;
+	__u8 tag[8];
+	__u32 prio;
+	__u32 actions;	   /* chain call actions, bits */
+	__u64 load_time_s; /* seconds since 1970 */
+	bool is_ours;
+	bool has_link; /* its link is pinned; false: it may not be running */
+	__u32 schema;  /* of ours: ECBPF_SCHEMA it was built for; counters are there if it is this
+			  one */
+	size_t stages_count;
+	struct ecbpf_member_stage stages[ECBPF_FUSED_SLOTS];
+	bool has_count; /* one of its stages is `count`, and this is what it counted: */
+	struct ecbpf_count count[ECBPF_COUNT_MAX];
+};
+
+enum ecbpf_chain_kind {
+	ECBPF_CHAIN_NONE,	/* no XDP program */
+	ECBPF_CHAIN_DISPATCHER, /* libxdp's dispatcher, or ours, with members */
+	ECBPF_CHAIN_SINGLE,	/* one program without a dispatcher; it is the only member */
+	ECBPF_CHAIN_BROKEN,	/* a dispatcher whose pins are not (all) there */
+};
+
+struct ecbpf_chain {
+	char iface[16];
+	int ifindex;
+	enum ecbpf_chain_kind kind;
+	enum ecbpf_mode mode;
+	__u32 id; /* of the dispatcher, like the next ones; 0 without one */
+	__u8 tag[8];
+	char name[64];
+	__u32 protocol; /* libxdp's dispatcher protocol, 1..3 */
+	bool is_ours;	/* the dispatcher that ecbpf brings along, see progs/dispatcher.bpf.c */
+	bool has_frags; /* takes packets in fragments (jumbo MTU) */
+	size_t members_count;
+	struct ecbpf_member *members; /* in the order they run */
+};
+
+/**
+ * ecbpf_chain_get() - what is attached to an interface
+ * @ret_chain: for ecbpf_chain_free()
+ */
+int ecbpf_chain_get(struct ecbpf *e, const char *iface, struct ecbpf_chain **ret_chain);
+void ecbpf_chain_free(struct ecbpf_chain *chain); /* NULL is fine */
+
+/* Set all counters of our programs on an interface to zero. Packets that pass meanwhile may count
+ */
+int ecbpf_counters_clear(struct ecbpf *e, const char *iface);
+
+/**
+ * ecbpf_clean() - remove what interrupted loads left in the BPF file system
+ * @iface: or NULL for all
+ * @ret_removed: how many dispatchers' pins were removed; may be NULL
+ */
+int ecbpf_clean(struct ecbpf *e, const char *iface, size_t *ret_removed);
+
+/**
+ * ecbpf_features() - XDP features of a network device
+ * @ret_features: bits as NETDEV_XDP_ACT_* of <linux/netdev.h>
+ * Return: 0; -EOPNOTSUPP where libbpf (1.3) or the kernel (6.3) cannot tell.
+ */
+int ecbpf_features(struct ecbpf *e, const char *iface, __u64 *ret_features);
+
+/* --- doctor ------------------------------------------------------------------------------- */
+
+enum ecbpf_severity {
+	ECBPF_OK,      /* checked and good */
+	ECBPF_NOTE,    /* good to know */
+	ECBPF_WARNING, /* will hurt later */
+	ECBPF_ERROR,   /* traffic is not handled as asked */
+};
+
+/**
+ * struct ecbpf_finding - one thing the doctor saw
+ * @iface: or "" if it is about the host
+ * @code: stable word, for scripts: "freplace-missing"
+ * @what: what is the case
+ * @why: why it matters; "" for ECBPF_OK
+ * @fix: the command that mends it; or ""
+ */
+struct ecbpf_finding {
+	enum ecbpf_severity severity;
+	char iface[16];
+	char code[32];
+	char what[256];
+	char why[256];
+	char fix[256];
+};
+
+/**
+ * ecbpf_doctor() - look for all that is known to go wrong
+ * @ifaces: or NULL: all that have an XDP program
+ * @ret_findings: array, for free(); most important first
+ */
+int ecbpf_doctor(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+		 struct ecbpf_finding **ret_findings, size_t *ret_count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LIBECBPF_H */

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The library without a kernel's help: names, object files, settings, bad input. Needs no
+ * privilege; what is loaded for real is tested in testing/vm/tests.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <linux/bpf.h>
+#include "internal.h"
+
+static struct ecbpf *e;
+
+static int setup(void **state)
+{
+	(void)state;
+	if (ecbpf_new(&e))
+		return -1;
+	ecbpf_capture(e); /* libbpf talks to the handle, not to the terminal */
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	ecbpf_free(e);
+	return 0;
+}
+
+static void names(void **state)
+{
+	(void)state;
+	assert_string_equal(ecbpf_reason_name(0), "none");
+	assert_string_equal(ecbpf_reason_name(ECBPF_REASON_IP_IHL), "ip-ihl");
+	assert_non_null(ecbpf_reason_text(ECBPF_REASON_ICMP_TRUNC));
+	assert_null(ecbpf_reason_name(ECBPF_REASON_MAX));
+	assert_string_equal(ecbpf_action_name(XDP_REDIRECT), "XDP_REDIRECT");
+	assert_string_equal(ecbpf_action_name(ECBPF_ACTION_INVALID), "invalid");
+	assert_null(ecbpf_action_name(ECBPF_ACTION_MAX));
+	assert_string_equal(ecbpf_stage_name(ECBPF_STAGE_COUNT), "count");
+	assert_null(ecbpf_stage_name(ECBPF_STAGE_NONE));
+	assert_string_equal(ecbpf_count_name(ECBPF_COUNT_VLAN), "vlan");
+	assert_null(ecbpf_count_name(ECBPF_COUNT_MAX));
+}
+
+/* Every name is usable in scripts: lower case, digits, dashes; and no two are the same */
+static void names_are_words(void **state)
+{
+	(void)state;
+	for (__u32 a = 0; a < ECBPF_REASON_MAX; a++) {
+		const char *name = ecbpf_reason_name(a);
+
+		if (!name)
+			continue;
+		assert_int_equal(strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-"),
+				 strlen(name));
+		for (__u32 b = a + 1; b < ECBPF_REASON_MAX; b++) {
+			if (ecbpf_reason_name(b))
+				assert_string_not_equal(name, ecbpf_reason_name(b));
+		}
+	}
+}
+
+static void stages_open(void **state)
+{
+	static const struct {
+		const char *file, *fused, *name;
+		__u32 prio;
+	} cases[] = {
+		{"pass", NULL, "ecbpf_pass", 50},     {"count", NULL, "ecbpf_count", 80},
+		{"printk", NULL, "ecbpf_printk", 85}, {NULL, "count,pass", "ecbpf_fused", 50},
+		{NULL, "pass", "ecbpf_fused", 50},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct ecbpf_program spec = ECBPF_PROGRAM_INIT;
+		struct program program;
+
+		spec.file = cases[i].file;
+		spec.fused = cases[i].fused;
+		assert_int_equal(ecbpf_program_open(e, &spec, -1, &program), 0);
+		assert_string_equal(program.name, cases[i].name);
+		assert_int_equal(program.prio, cases[i].prio);
+		assert_int_equal(program.actions, 1 << XDP_PASS);
+		assert_true(program.is_ours);
+		assert_int_equal(program.is_fused, !!cases[i].fused);
+		assert_int_equal(ecbpf_btf_schema(bpf_object__btf(program.obj)), ECBPF_SCHEMA);
+		ecbpf_program_close(&program);
+	}
+}
+
+static void place_is_taken_over(void **state)
+{
+	struct ecbpf_program spec = ECBPF_PROGRAM_INIT;
+	struct program program;
+
+	(void)state;
+	spec.file = "pass";
+	spec.prio = 0;
+	spec.actions = 1 << XDP_DROP | 1 << XDP_PASS;
+	assert_int_equal(ecbpf_program_open(e, &spec, -1, &program), 0);
+	assert_int_equal(program.prio, 0);
+	assert_int_equal(program.actions, spec.actions);
+	ecbpf_program_close(&program);
+}
+
+/* What is refused, with which error and with which words in the one line */
+static void refused(void **state)
+{
+	static const struct {
+		const char *file, *fused, *section, *name, *setting;
+		int err;
+		const char *words;
+	} cases[] = {
+		{"nosuch", NULL, NULL, NULL, NULL, -ENOENT, "no such file, and no such stage"},
+		{"./pass", NULL, NULL, NULL, NULL, -ENOENT, "No such file"},
+		{"/etc/passwd", NULL, NULL, NULL, NULL, -ENOEXEC, "not an ELF"},
+		{"/proc/self/exe", NULL, NULL, NULL, NULL, -ENOEXEC, "not a BPF object"},
+		{"/tmp", NULL, NULL, NULL, NULL, -ENOEXEC, "not an ELF"},
+		{"pass", NULL, "tc", NULL, NULL, -ENOENT, "no section 'tc'"},
+		{"pass", NULL, NULL, "ecbpf_count", NULL, -ENOENT, "no program 'ecbpf_count'"},
+		{NULL, "", NULL, NULL, NULL, -EINVAL, "no stage ''"},
+		{NULL, "pass,", NULL, NULL, NULL, -EINVAL, "no stage ''"},
+		{NULL, "pass,tea", NULL, NULL, NULL, -EINVAL, "there are pass count printk"},
+		{NULL, "pass,pass,pass,pass,pass,pass,pass,pass,pass", NULL, NULL, NULL, -E2BIG,
+		 "more than 8 stages"},
+		{"pass", NULL, NULL, NULL, "malformed_action", -EINVAL, "not NAME=NUMBER"},
+		{"pass", NULL, NULL, NULL, "=1", -EINVAL, "not NAME=NUMBER"},
+		{"pass", NULL, NULL, NULL, "printk_every=1", -EINVAL, "no setting 'printk_every'"},
+		{"printk", NULL, NULL, NULL, "printk_every=4294967296", -EINVAL,
+		 "not a number from 0 to 4294967295"},
+		{"printk", NULL, NULL, NULL, "printk_every=-1", -EINVAL, "not a number"},
+		{"printk", NULL, NULL, NULL, "printk_every=1x", -EINVAL, "'1x'"},
+		{"pass", NULL, NULL, NULL, "sampling_on=2", -EINVAL, "from 0 to 1"},
+		{"pass", NULL, NULL, NULL, "_license=1", -EINVAL, "no setting"},
+		{NULL, "pass", NULL, NULL, "fused_stages=1", -EINVAL, "no setting"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct ecbpf_program spec = ECBPF_PROGRAM_INIT;
+		struct program program;
+		int err;
+
+		spec.file = cases[i].file;
+		spec.fused = cases[i].fused;
+		spec.section = cases[i].section;
+		spec.name = cases[i].name;
+		spec.settings = &cases[i].setting;
+		spec.settings_count = !!cases[i].setting;
+		err = ecbpf_program_open(e, &spec, -1, &program);
+		if (err != cases[i].err || !strstr(ecbpf_error(e), cases[i].words))
+			fail_msg("case %zu: %d '%s'", i, err, ecbpf_error(e));
+		assert_null(strchr(ecbpf_error(e), '\n'));
+	}
+}
+
+static void setting_is_set(void **state)
+{
+	static const char *const setting = "printk_every=0x10";
+	struct ecbpf_program spec = ECBPF_PROGRAM_INIT;
+	struct program program;
+	__u32 off, size, value = 0;
+	struct bpf_map *map;
+	size_t len;
+	char *data;
+
+	(void)state;
+	spec.file = "printk";
+	spec.settings = &setting;
+	spec.settings_count = 1;
+	assert_int_equal(ecbpf_program_open(e, &spec, -1, &program), 0);
+	assert_int_equal(
+		ecbpf_btf_var(bpf_object__btf(program.obj), ".rodata", "printk_every", &off, &size),
+		0);
+	assert_int_equal(size, sizeof(value));
+	bpf_object__for_each_map (map, program.obj) {
+		if (!strstr(bpf_map__name(map), ".rodata"))
+			continue;
+		data = (char *)bpf_map__initial_value(map, &len);
+		memcpy(&value, data + off, sizeof(value));
+	}
+	assert_int_equal(value, 16);
+	ecbpf_program_close(&program);
+}
+
+static void no_bpffs(void **state)
+{
+	(void)state;
+	setenv("LIBXDP_BPFFS", "/etc", 1);
+	assert_int_equal(ecbpf_bpffs_open(e, false), -ENODEV);
+	assert_non_null(strstr(ecbpf_error(e), "no BPF file system at /etc"));
+	unsetenv("LIBXDP_BPFFS");
+}
+
+static void empty_calls(void **state)
+{
+	struct ecbpf_selector selector = {};
+	const char *iface = "lo";
+
+	(void)state;
+	assert_int_equal(ecbpf_chain_load(e, &iface, 1, NULL, 0, ECBPF_MODE_UNSPEC), -EINVAL);
+	assert_int_equal(ecbpf_chain_unload(e, &iface, 1, &selector), -EINVAL);
+	ecbpf_chain_free(NULL);
+	ecbpf_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names),       cmocka_unit_test(names_are_words),
+		cmocka_unit_test(stages_open), cmocka_unit_test(place_is_taken_over),
+		cmocka_unit_test(refused),     cmocka_unit_test(setting_is_set),
+		cmocka_unit_test(no_bpffs),    cmocka_unit_test(empty_calls),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,436 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# ecbpf-loader's own part: help, usage errors, what reaches the library, tables, JSON, exit
+# status. It is linked with fake_libecbpf.c, so nothing is loaded and nobody need be root.
+#
+# shellcheck disable=SC2015 # pass does not fail
+#
+# test_tool.sh [PROGRAM]	PROGRAM: so linked already; else it is built with $CC
+set -euo pipefail
+dir=$(cd "$(dirname "$0")" && pwd)
+top=$dir/../..
+# shellcheck source=testing/lib.sh
+. "$dir/../lib.sh"
+
+work=$(mktemp -d)
+defer rm -rf "$work"
+export TZ=UTC
+
+build()
+{
+	mkdir -p "$work/include/ecbpf"
+	cp "$top"/headers/ecbpf/*.h "$top/lib/libecbpf.h" "$work/include/ecbpf/"
+	# shellcheck disable=SC2086 # flags are words
+	"${CC:-cc}" ${CFLAGS:--g -fsanitize=address,undefined} -D_GNU_SOURCE -I"$work/include" \
+		"$top"/tools/ecbpf-loader.c "$top"/tools/common.c "$dir/fake_libecbpf.c" \
+		-ljson-c -o "$work/ecbpf-loader"
+}
+
+if [[ ${1:-} ]]; then
+	loader=$1
+else
+	build
+	loader=$work/ecbpf-loader
+fi
+
+# run ARG...: into $status, $out, $err
+run()
+{
+	status=0
+	"$loader" "$@" >"$work/out" 2>"$work/err" || status=$?
+	out=$(<"$work/out") err=$(<"$work/err")
+}
+
+# equal NAME WHAT ACTUAL EXPECTED
+equal()
+{
+	[[ $3 == "$4" ]] && return
+	fail "$1" "$2 is not as expected:
+$(diff <(echo "$4") <(echo "$3") | sed 's/^/    /')"
+	return 1
+}
+
+# calls EXPECTED ARG...: the one call of the library that is made
+calls()
+{
+	local expected=$1
+	shift
+	run "$@"
+	equal "$*" status "$status" 0 && equal "$*" call "$err" "call: $expected" &&
+		equal "$*" stdout "$out" '' && pass "$*" || :
+}
+
+# usage VERB MESSAGE ARG...: refused, and no call made
+usage()
+{
+	local verb=${1:+ $1} message=$2
+	shift 2
+	run "$@"
+	equal "$*" stderr "$err" "ecbpf-loader: $message
+Try 'ecbpf-loader$verb --help'" && equal "$*" status "$status" 2 && equal "$*" stdout "$out" '' &&
+		pass "usage: $*" || :
+}
+
+# fails STDERR ARG...
+fails()
+{
+	local expected=$1
+	shift
+	run "$@"
+	equal "$*" status "$status" 1 && equal "$*" stderr "$err" "$expected" &&
+		pass "fails: $*" || :
+}
+
+# prints NAME EXPECTED: stdout of the last run, which went well
+prints()
+{
+	equal "$1" status "$status" 0 && equal "$1" stdout "$out" "$2" && pass "$1" || :
+}
+
+# --- help ---------------------------------------------------------------------------------------
+
+for verb in '' load unload status clean features replace doctor stages; do
+	for args in "$verb --help" "$verb -h" "help $verb"; do
+		# shellcheck disable=SC2086
+		run $args
+		if [[ $status == 0 && ! $err && $out == "Usage: ecbpf-loader "*Examples:* ]]; then
+			pass "$args"
+		else
+			fail "$args" "status $status, stderr '$err', stdout '$out'"
+		fi
+		wide=$(awk 'length > 84' <<<"$out")
+		[[ ! $wide ]] || fail "$args" "long lines: $wide"
+	done
+done
+# What help lists, the man page has
+page=$(sed 's,[\\],,g' "$top/man/ecbpf-loader.8.in")
+for verb in load unload status clean features replace doctor stages; do
+	run "$verb" --help
+	missing=$(grep -o '^  .*--[a-z-]*' <<<"$out" | grep -o -e '--[a-z-]*' | while read -r option; do
+		grep -q -e "$option\>" <<<"$page" || echo "$option"
+	done)
+	if [[ ! $missing ]] && grep -q "^.SS $verb\$" <<<"$page"; then
+		pass "$verb is in the man page"
+	else
+		fail "$verb is in the man page" "not there: the verb, or $missing"
+	fi
+done
+run load eth0 pass --help
+[[ $status == 0 && $out == "Usage: ecbpf-loader load "* ]] && pass "--help at the end" ||
+	fail "--help at the end" "status $status"
+for args in --version 'load --version'; do
+	# shellcheck disable=SC2086
+	run $args
+	prints "$args" 'ecbpf-loader 0.1'
+done
+
+# --- usage ------------------------------------------------------------------------------------
+
+usage '' "which verb?"
+usage '' "'nosuch' is not a verb" nosuch
+usage '' "'' is not a verb" ''
+usage '' "'nosuch' is not a verb" help nosuch
+usage '' "-v: the verb comes first" -v load
+usage load "-x: no such option" load -x eth0 pass
+usage load "-x: no such option" load -vx eth0 pass
+usage load "--nosuch: no such option, or short for several" load --nosuch eth0 pass
+usage load "--p: no such option, or short for several" load --p 1 eth0 pass
+usage load "--verbose=1: takes no argument" load --verbose=1 eth0 pass
+usage load "-P: needs an argument" load eth0 pass -P
+usage load "--prio: needs an argument" load eth0 pass --prio
+usage load "on which interface?" load
+usage load "which program?" load eth0
+usage load "'' is not an interface" load '' pass
+usage load "'eth0,,eth1': an interface is missing in this list" load eth0,,eth1 pass
+usage load "'eth0,': an interface is missing in this list" load eth0, pass
+number="is not a number from 0 to 2147483647"
+for text in 70000x '' -1 ' 1' '1 ' 2147483648 18446744073709551616 0x 1e3 +1; do
+	usage load "--prio: '$text' $number" load --prio "$text" eth0 pass
+done
+actions="is not one of XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_TX, XDP_REDIRECT"
+usage load "--actions: 'PASS' $actions" load -A PASS eth0 pass
+usage load "--actions: '' $actions" load -A '' eth0 pass
+usage load "--actions: '' $actions" load -A XDP_PASS, eth0 pass
+usage load "--actions: 'XDP_PAS' $actions" load -A XDP_DROP,XDP_PAS eth0 pass
+usage load "--mode: 'driver' is not native, skb or unspecified" load -m driver eth0 pass
+usage load "--set: 'x' is not NAME=VALUE" load -S x eth0 pass
+usage load "--set: '=1' is not NAME=VALUE" load -S =1 eth0 pass
+for value in '' y 1x -- -1 0x1g 18446744073709551616; do
+	usage load "--set: 'x=$value': the value is neither a number nor an XDP action" \
+		load -S "x=$value" eth0 pass
+done
+usage load "--section and --prog-name both say which program; give one" \
+	load -s xdp -n prog eth0 x.o
+usage load "--section and --prog-name are for object files, not for --fused" \
+	load -n prog --fused pass eth0
+usage unload "give one of --id, --name and --all" unload eth0
+usage unload "give one of --id, --name and --all" unload eth0 -a -i 5
+usage unload "from which interface?" unload -a
+usage unload "--id: '0' is not a number from 1 to 4294967295" unload -i 0 eth0
+usage replace "on which interface?" replace
+usage replace "replace which program?" replace eth0
+usage replace "replace it by which program?" replace eth0 pass
+usage replace "'z': one program takes the place of one" replace eth0 pass x.o z
+usage replace "'x.o': --fused is the program already" replace --fused pass eth0 pass x.o
+usage replace "'eth0,eth1': replace works on one interface at a time" replace eth0,eth1 pass x.o
+usage replace "-m: no such option" replace -m skb eth0 pass x.o
+usage status "--clear prints nothing, so --json does not go with it" status -j --clear
+usage features "of which interface?" features
+usage features "one interface at a time" features eth0 eth1
+usage stages "'x': takes no operands" stages x
+
+# --- what reaches the library -----------------------------------------------------------------
+
+plain='prio=-1 actions=0'
+calls "load [eth0] mode=0 { file=pass $plain }" load eth0 pass
+calls "load [eth0] mode=0 { file=pass $plain }" lo eth0 pass
+calls "load [eth0] [eth1] mode=0 { file=pass $plain }" load eth0,eth1,eth0 pass
+calls "load [a,b] mode=0 { file=pass $plain }" load a,b pass
+calls "load [eth0] mode=1 { file=a.o $plain } { file=b.o $plain }" load -m native eth0 a.o b.o
+calls "load [eth0] mode=2 { file=pass $plain }" load eth0 pass --mode=skb
+calls "load [eth0] mode=0 { file=pass $plain }" load -m unspecified eth0 pass
+calls "load [eth0] mode=0 { file=a.o section=xdp/x prio=0 actions=0x4 }" \
+	load -P 0 -A XDP_PASS -s xdp/x eth0 a.o
+calls "load [eth0] mode=0 { file=a.o name=prog pin_path=/sys/fs/bpf/x prio=2147483647 actions=0x1f }" \
+	load -n prog -p /sys/fs/bpf/x -P 0x7fffffff \
+	-A XDP_ABORTED,XDP_DROP,XDP_PASS,XDP_TX,XDP_REDIRECT eth0 a.o
+set_='set=malformed_action=1 set=a=255 set=b=10 set=c=18446744073709551615'
+calls "load [eth0] mode=0 { file=pass $plain $set_ } { file=count $plain $set_ }" \
+	load -S malformed_action=XDP_DROP --set a=0xff -S b=010 -S c=18446744073709551615 \
+	eth0 pass count
+calls "load [eth0] mode=0 { fused=pass,count prio=7 actions=0 }" \
+	load --fused pass,count -P 7 eth0
+calls "load [eth0] mode=0 { fused=pass $plain } { file=a.o name=prog $plain }" \
+	load --fused pass -n prog eth0 a.o
+calls "unload [eth0] all=1 id=0" unload eth0 -a
+calls "unload [eth0] [eth1] [lo] all=0 id=57" unload --id 57 eth0,eth1 lo
+calls "unload [eth0] all=0 id=0 name=count" unload -n count eth0
+calls "replace [eth0] pass { file=a.o $plain }" replace eth0 pass a.o
+calls "replace [eth0] ecbpf_fused { fused=pass,count prio=9 actions=0 }" \
+	replace --fused pass,count -P 9 eth0 ecbpf_fused
+calls "clear [eth0]" status --clear eth0
+calls "clear [eth0]
+call: clear [eth1]
+call: clear [torn]" status --clear
+
+# --- failures ---------------------------------------------------------------------------------
+
+fails "ecbpf-loader: --mode: 'hw': programs in hardware have no dispatcher, so they cannot be \
+chained; use native or skb" load -m hw eth0 pass
+fails "call: load [eth0] [eth9] mode=0 { file=pass $plain }
+ecbpf-loader: eth9: no such interface" load eth0,eth9 pass
+export FAKE_FAIL=load FAKE_LINES=0
+call="call: load [eth0] mode=0 { file=a.o $plain }
+ecbpf-loader: eth0: it did not work"
+fails "$call" load eth0 a.o
+FAKE_LINES=15
+fails "$call
+$(seq -f '  line %g' 15)" load eth0 a.o
+FAKE_LINES=40
+fails "$call
+  (the last 15 of 40 lines; -v shows all)
+$(seq -f '  line %g' 26 40)" load eth0 a.o
+fails "call: load [eth0] mode=0 { file=a.o $plain }
+ecbpf-loader: info line
+ecbpf-loader: eth0: it did not work
+$(seq -f '  line %g' 40)" load -v eth0 a.o
+FAKE_LINES=0
+for call in "unload unload -a" "replace replace eth0 pass" "clear status --clear" \
+	"get status" "clean clean" "features features" "doctor doctor"; do
+	FAKE_FAIL=${call%% *}
+	# shellcheck disable=SC2086
+	run ${call#* } eth0
+	[[ $FAKE_FAIL == replace ]] && run replace eth0 pass a.o
+	if [[ $status == 1 && $err == *"ecbpf-loader: eth0: it did not work" && ! $out ]]; then
+		pass "fails: ${call#* }"
+	else
+		fail "fails: ${call#* }" "status $status, stdout '$out', stderr '$err'"
+	fi
+done
+unset FAKE_FAIL
+run load -vv eth0 pass
+equal "load -vv" stderr "$err" "call: load [eth0] mode=0 { file=pass $plain }
+ecbpf-loader: info line
+ecbpf-loader: debug line" && pass "load -vv" || :
+run status eth9 lo
+[[ $status == 1 && $err == "ecbpf-loader: eth9: no such interface" && $out == *"lo   "* ]] &&
+	pass "status of one that is not there" ||
+	fail "status of one that is not there" "status $status, stdout '$out', stderr '$err'"
+
+# What cannot be written is a failure
+for args in status 'status -j' stages 'doctor lo' 'features eth0' --help 'load --help'; do
+	status=0
+	# shellcheck disable=SC2086
+	"$loader" $args >/dev/full 2>"$work/err" || status=$?
+	[[ $status == 1 && $(<"$work/err") == *"ecbpf-loader: standard output: "* ]] &&
+		pass "full disk: $args" || fail "full disk: $args" "status $status, $(<"$work/err")"
+done
+status=0
+"$loader" status >&- 2>"$work/err" || status=$?
+[[ $status == 1 ]] && pass "closed stdout" || fail "closed stdout" "status $status"
+status=0
+"$loader" load eth0 pass >&- 2>"$work/err" || status=$?
+[[ $status == 0 ]] && pass "closed stdout, nothing to say" ||
+	fail "closed stdout, nothing to say" "status $status, $(<"$work/err")"
+
+# --- tables -------------------------------------------------------------------------------------
+
+head='CURRENT XDP PROGRAM STATUS:
+
+Interface        Prio  Program name      Mode     ID   Tag               Chain actions
+--------------------------------------------------------------------------------------'
+
+run status lo
+prints "status: no program" "$head
+lo                     <No XDP program loaded!>"
+
+if ((EUID == 0)) && command -v xdp-loader >/dev/null; then
+	cp "$work/out" "$work/ours"
+	if xdp-loader status lo >"$work/theirs" 2>&1 && grep -q '^lo .*<No XDP' "$work/theirs"; then
+		equal "status as xdp-loader's" stdout "$(<"$work/ours")" "$(<"$work/theirs")" &&
+			pass "status as xdp-loader's" || :
+	else
+		skip "status as xdp-loader's" "$(tail -n 1 "$work/theirs")"
+	fi
+else
+	skip "status as xdp-loader's" "wants root and xdp-loader"
+fi
+
+run status eth0
+prints "status: chain" "$head
+eth0                   xdp_dispatcher    native   50   d51e469e988d81da 
+ =>              50     ecbpf_pass                55   37475767778797a7  XDP_PASS
+ =>              60     their_prog                56   38485868788898a8  XDP_DROP,XDP_PASS
+ =>              80     ecbpf_count               1157 8595a5b5c5d5e5f5  XDP_PASS
+
+eth0: ecbpf_pass, ID 55, loaded 2023-11-14 22:13:20
+    no packets yet
+eth0: their_prog, ID 56, loaded 2023-11-14 22:13:20, counters: not known
+eth0: ecbpf_count, ID 1157, loaded 2023-11-14 22:13:20
+    verdict                      packets                bytes
+    XDP_DROP                          28                 1680
+    XDP_PASS            18446744073709551615 18446744073709551615
+    reason                       packets
+    reason-63                          7
+    ip-ihl                             6  IPv4 header length below 20 bytes
+    ip-version                         5  EtherType says IPv4, version field does not
+    ip-truncated                       4  IPv4 header or options run past the end of the frame
+    vlan-tags                          3  more than two VLAN tags
+    others                             3  of 2 reasons, all with --json
+    protocol                     packets                bytes
+    arp                                3                  180
+    ip-tcp                       1000000           1500000000"
+
+run status eth1
+prints "status: fused, and another schema" "$head
+eth1                   xdp_dispatcher    skb      50   d51e469e988d81da 
+ =>              50     ecbpf_fused               60   3c4c5c6c7c8c9cac  XDP_PASS
+ =>              51     ecbpf_old                 61   3d4d5d6d7d8d9dad  XDP_PASS
+
+eth1: ecbpf_fused, ID 60, loaded 2023-11-14 22:13:20
+  stage 1: pass
+    verdict                      packets                bytes
+    XDP_PASS                          20                 2000
+  stage 2: count
+    verdict                      packets                bytes
+    XDP_PASS                          20                 2000
+    protocol                     packets                bytes
+    ip6-icmp                          20                 2000
+eth1: ecbpf_old, ID 61, loaded 2023-11-14 22:13:20, counters: not known
+    built for schema 99, and this is ecbpf-loader for schema 1"
+
+run status a,b torn
+prints "status: single, and broken" "$head
+a,b                    xdp_drop          native   80   5060708090a0b0c0 
+torn                   xdp_dispatcher    native   50   d51e469e988d81da 
+ =>              50     ecbpf_pass                70   465666768696a6b6  XDP_PASS
+
+a,b: one program without a dispatcher: nothing can be chained to it
+a,b: xdp_drop, ID 80, loaded 2023-11-14 22:13:20, counters: not known
+
+torn: the chain is broken, its programs may not be running: try 'ecbpf-loader doctor torn'
+torn: ecbpf_pass, ID 70, loaded 2023-11-14 22:13:20
+    its link is not pinned, so it may not be running: try 'ecbpf-loader doctor torn'
+    verdict                      packets                bytes
+    XDP_PASS                           5                  500"
+
+run status
+[[ $status == 0 && $(grep -c '^[a-z,]*[01]* .*\(native\|skb\|<No\)' <<<"$out") == 5 ]] &&
+	pass "status: all interfaces" || fail "status: all interfaces" "$out"
+
+run features eth0
+prints features "NETDEV_XDP_ACT_BASIC:		yes
+NETDEV_XDP_ACT_REDIRECT:	yes
+NETDEV_XDP_ACT_NDO_XMIT:	yes
+NETDEV_XDP_ACT_XSK_ZEROCOPY:	no
+NETDEV_XDP_ACT_HW_OFFLOAD:	no
+NETDEV_XDP_ACT_RX_SG:		yes
+NETDEV_XDP_ACT_NDO_XMIT_SG:	no"
+
+run stages
+prints stages "Stage   Prio  What it does
+pass      50  count verdicts, pass everything on
+count     80  count packets and bytes per protocol
+printk    85  print the record of every Nth packet to the trace pipe"
+
+run clean eth0
+prints clean "removed the pins of 1 dispatcher"
+
+run doctor
+equal doctor status "$status" 1 && equal doctor stdout "$out" \
+	"error    eth0  their_prog (ID 56) has no link -- it does not run, packets pass it by \
+-- fix: ecbpf-loader unload -i 56 eth0
+warning  host  pins of a dispatcher that is gone -- they keep its maps in memory \
+-- fix: ecbpf-loader clean
+note     eth0  native mode -- as it should be" && pass doctor || :
+run doctor lo
+prints "doctor: all well" "all well: 1 check, listed with -v"
+run doctor -v lo
+prints "doctor -v" "ok  host  /sys/fs/bpf is a BPF file system"
+
+# --- JSON ---------------------------------------------------------------------------------------
+
+# query NAME ARGS FILTER EXPECTED
+query()
+{
+	local value
+	# shellcheck disable=SC2086
+	run $2
+	value=$(jq -c "$3" <<<"$out" 2>&1) || true
+	equal "$1" "$3" "$value" "$4" && pass "$1" || :
+}
+
+if command -v jq >/dev/null; then
+	query "json: no program" "status -j lo" '.' \
+		'[{"interface":"lo","ifindex":1,"kind":"none","mode":null,"dispatcher":null,"members":[]}]'
+	query "json: dispatcher" "status --json eth1" '.[0]|del(.members)' \
+		'{"interface":"eth1","ifindex":3,"kind":"dispatcher","mode":"skb","dispatcher":{"name":"xdp_dispatcher","id":50,"tag":"d51e469e988d81da","protocol":2,"is_ours":true,"has_frags":false}}'
+	query "json: foreign member" "status -j eth0" '.[0].members[1]' \
+		'{"name":"their_prog","id":56,"tag":"38485868788898a8","prio":60,"chain_actions":["XDP_DROP","XDP_PASS"],"load_time_s":1700000000,"is_ours":false,"has_link":true,"schema":null,"stages":null}'
+	query "json: another schema" "status -j eth1" '.[0].members[1]|[.schema,.stages]' \
+		'[99,null]'
+	query "json: actions" "status -j eth1" '.[0].members[0].stages[1].actions|keys' \
+		'["XDP_ABORTED","XDP_DROP","XDP_PASS","XDP_REDIRECT","XDP_TX","invalid"]'
+	query "json: stages" "status -j eth1" '[.[0].members[0].stages[]|[.stage,.actions.XDP_PASS.packets]]' \
+		'[["pass",20],["count",20]]'
+	query "json: reasons" "status -j eth0" '.[0].members[2].stages[0].reasons|[length,."ip-ihl",."reason-63"]' \
+		'[7,{"packets":6,"text":"IPv4 header length below 20 bytes"},{"packets":7,"text":null}]'
+	query "json: count" "status -j eth0" '.[0].members[2].stages[0].count|[length,."ip-tcp"]' \
+		'[14,{"packets":1000000,"bytes":1500000000}]'
+	grep -q '"packets": \?18446744073709551615' <<<"$out" && pass "json: 64 bits" ||
+		fail "json: 64 bits" "$(grep -m 3 packets <<<"$out")"
+	query "json: all interfaces" "status -j" '[.[]|[.interface,.kind]]' \
+		'[["lo","none"],["eth0","dispatcher"],["eth1","dispatcher"],["a,b","single"],["torn","broken"]]'
+	query "json: single" "status -j a,b" '.[0]|[.dispatcher,.members[0].prio,.members[0].id]' \
+		'[null,null,80]'
+	query "json: doctor" "doctor -j" '[length,.[1]]' \
+		'[4,{"severity":"warning","interface":null,"code":"pins-stale","what":"pins of a dispatcher that is gone","why":"they keep its maps in memory","fix":"ecbpf-loader clean"}]'
+	query "json: features" "features -j eth0" '.NETDEV_XDP_ACT_RX_SG' true
+	query "json: stages verb" "stages -j" '.[1]' \
+		'{"stage":"count","prio":80,"text":"count packets and bytes per protocol"}'
+else
+	skip json "wants jq"
+fi
+
+summary

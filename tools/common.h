@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What all tools share: verbs and their options, messages, parsing of arguments, tables, JSON.
+ *
+ * A tool is a const table of verbs, each with a const table of options; help comes out of these. A
+ * verb's function parses its arguments, calls libecbpf, prints, and returns an exit status.
+ */
+#ifndef ECBPF_TOOLS_COMMON_H
+#define ECBPF_TOOLS_COMMON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <linux/types.h>
+#include <ecbpf/libecbpf.h>
+
+struct json_object;
+
+enum tool_exit {
+	TOOL_OK = 0,
+	TOOL_FAILED = 1, /* it was tried, and did not work */
+	TOOL_USAGE = 2,	 /* not understood, nothing was tried */
+};
+
+#define TOOL_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define TOOL_CLEANUP(f)	       __attribute__((cleanup(f)))
+
+/* --- verbs and options ---------------------------------------------------------------------- */
+
+/* Options without a letter are numbered from here */
+#define TOOL_LONG_ONLY 256
+
+/**
+ * struct tool_option - one option of a verb
+ * @id: its letter, or TOOL_LONG_ONLY and up
+ * @name: long name
+ * @arg: what help calls its argument; NULL if it has none
+ * @text: for help; lines after the first begin after a newline
+ */
+struct tool_option {
+	int id;
+	const char *name;
+	const char *arg;
+	const char *text;
+};
+
+/* In every verb's options, last */
+#define TOOL_COMMON_OPTIONS                                                                 \
+	{'v', "verbose", NULL, "say what is done; twice: what libbpf and libxdp say, too"}, \
+		{'h', "help", NULL, "show this help"},                                      \
+		{TOOL_LONG_ONLY - 1, "version", NULL, "show the version"},                  \
+	{                                                                                   \
+	}
+
+struct tool;
+
+/**
+ * struct tool_verb - one verb of a tool
+ * @args: behind the options, for help: "IFACE PROGRAM..."
+ * @text: what it does, for the list of verbs
+ * @about: what else there is to say, for its help; or NULL
+ * @examples: for its help; or NULL
+ * @options: up to {}
+ * @run: @argv without the verb's name; Return: enum tool_exit
+ */
+struct tool_verb {
+	const char *name;
+	const char *args;
+	const char *text;
+	const char *about;
+	const char *examples;
+	const struct tool_option *options;
+	int (*run)(struct tool *tool, int argc, char **argv);
+};
+
+struct tool {
+	const char *name;
+	const char *text;
+	const char *examples;
+	const struct tool_verb *verbs; /* up to {}; the first that an abbreviation fits is meant */
+	const struct tool_verb *verb;  /* the one that runs */
+	struct ecbpf *ecbpf;
+};
+
+/* main() of a tool */
+int tool_main(struct tool *tool, int argc, char **argv);
+
+/* Next option of the verb that runs, as getopt(3); after -1, optind is the first operand. '?': a
+ * usage error, told already
+ */
+int tool_getopt(struct tool *tool, int argc, char **argv);
+
+/* How often -v was given */
+int tool_verbosity(void);
+
+/* --- messages ------------------------------------------------------------------------------- */
+
+void tool_warn(const char *fmt, ...) TOOL_PRINTF(1, 2);
+
+/* One line, and where help is. Return: TOOL_USAGE */
+int tool_usage(const char *fmt, ...) TOOL_PRINTF(1, 2);
+
+/* One line. Return: TOOL_FAILED */
+int tool_fail(const char *fmt, ...) TOOL_PRINTF(1, 2);
+
+/* The last failure of the library, with the end of what belongs to it. Return: TOOL_FAILED */
+int tool_fail_ecbpf(const struct tool *tool);
+
+/* --- arguments ------------------------------------------------------------------------------ */
+
+struct tool_list {
+	char **items;
+	size_t count;
+};
+
+void tool_list_add(struct tool_list *list, const char *item);
+void tool_list_free(struct tool_list *list);
+
+/*
+ * The parsers return 0, or TOOL_USAGE when they have said what is wrong with @text. @what is the
+ * option or operand it came with, "--prio".
+ */
+int tool_parse_number(const char *what, const char *text, __u64 min, __u64 max, __u64 *ret_value);
+
+/* "XDP_PASS,XDP_DROP" to bits (1 << XDP_PASS) and so on; not none */
+int tool_parse_actions(const char *what, const char *text, __u32 *ret_actions);
+
+/* "NAME=VALUE", VALUE being a number or an action, to the "NAME=NUMBER" of ecbpf_program */
+int tool_parse_setting(const char *what, const char *text, struct tool_list *settings);
+
+/*
+ * "eth0,eth1" to interfaces; one whose name has a comma wins over the list. None is added twice.
+ * Interfaces need not exist: the library tells.
+ */
+int tool_parse_ifaces(const char *text, struct tool_list *ifaces);
+
+/* All interfaces there are. Return: 0 or TOOL_FAILED */
+int tool_ifaces_all(struct tool_list *ifaces);
+
+/* --- output --------------------------------------------------------------------------------- */
+
+/* Columns as wide as they have to be, two spaces apart. Cells are copied */
+struct tool_table {
+	size_t columns;
+	const char *align; /* one letter a column: 'l' or 'r' */
+	struct tool_list cells;
+};
+
+/* As many cells as there are columns */
+void tool_table_row(struct tool_table *table, ...);
+void tool_table_print(const struct tool_table *table, const char *indent);
+void tool_table_free(struct tool_table *table);
+
+/* For cells: printf() into memory that the next eight calls leave alone */
+const char *tool_str(const char *fmt, ...) TOOL_PRINTF(1, 2);
+
+/* Add to an object; a NULL @value is null */
+void tool_json_str(struct json_object *json, const char *key, const char *value);
+void tool_json_num(struct json_object *json, const char *key, __u64 value);
+void tool_json_bool(struct json_object *json, const char *key, bool value);
+
+/* Print and free */
+void tool_json_print(struct json_object *json);
+
+/* Or an end of the program: a tool has nothing to do without memory */
+void *tool_alloc(void *ptr, size_t bytes);
+
+#endif /* ECBPF_TOOLS_COMMON_H */
