@@ -73,7 +73,7 @@ const volatile bool xdp_frags = false;
 
 static __always_inline __u32 ecbpf_frame_len(struct xdp_md *ctx, __u32 linear_len)
 {
-	if (xdp_frags && linear_len >= ECBPF_FRAGS_LINEAR_MIN)
+	if (linear_len >= ECBPF_FRAGS_LINEAR_MIN && xdp_frags)
 		return bpf_xdp_get_buff_len(ctx) & 0x7fffffff; /* seen to fit 32 bits */
 	return linear_len;
 }
