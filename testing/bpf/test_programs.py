@@ -284,7 +284,7 @@ def expected_record(one):
 
 
 def test_records(report):
-    """ecbpf_parse() and ecbpf_record_get() give what is expected, and so does the reference"""
+    """ecbpf_parse() and ecbpf_run() give what is expected, and so does the reference"""
     with TestRun("record:record_parse", "record:record_get") as programs:
         for one in CASES:
             want, why = expected_record(one), []

@@ -25,7 +25,7 @@ from testrun import BUILD, DROP, NO_FRAGS, TestRun, has_frags, main
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
-# Packets whose records are handed on, as they are not plain: see ecbpf_record_get()
+# Packets whose records are handed on, as they are not plain: see ecbpf_run()
 HANDED_ON = {
     "ip options": build(IP(**IP4, options=[IPOption_Router_Alert()]) / TCP_SYN / PAYLOAD),
     "ip first fragment": build(IP(**IP4, flags="MF") / UDP_QUERY / PAYLOAD),
