@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <bpf/btf.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <xdp/libxdp.h>
 #include "internal.h"
@@ -659,6 +660,8 @@ static int change_pin(struct ecbpf *e, struct change *c)
  * target */
 static int change_open_programs(struct ecbpf *e, struct change *c, int keep_maps_of)
 {
+	/* no driver needs fragments for these packets, and to reckon with them costs a call */
+	bool frags = ecbpf_iface_mtu(c->iface) > ETH_DATA_LEN;
 	int err;
 
 	for (size_t i = 0; i < c->count; i++) {
@@ -669,7 +672,7 @@ static int change_open_programs(struct ecbpf *e, struct change *c, int keep_maps
 			continue;
 		m->fd = -1;
 		m->link_fd = -1;
-		err = ecbpf_program_open(e, m->spec, keep_maps_of, &m->program);
+		err = ecbpf_program_open(e, m->spec, keep_maps_of, frags, &m->program);
 		if (err)
 			return err;
 		snprintf(m->name, sizeof(m->name), "%s", m->program.name);

@@ -63,19 +63,16 @@ struct ecbpf_ip6_ext {
 
 #ifdef __bpf__
 /*
- * Set by the loader where the kernel has bpf_xdp_get_buff_len() (5.18) and the program is loaded
- * with BPF_F_XDP_HAS_FRAGS: data_end is then not always the end of the frame. Drivers begin
- * fragments when a buffer is full, and none has buffers below 1 KB for XDP; so short packets
- * need not pay the call (10 ns).
+ * Set by the library for programs that it loads with BPF_F_XDP_HAS_FRAGS, on interfaces whose MTU
+ * may need it: data_end is then not always the end of the frame. Asking for the length
+ * costs a call, of bpf_xdp_get_buff_len() (5.18).
  */
 const volatile bool xdp_frags = false;
-#define ECBPF_FRAGS_LINEAR_MIN 1024
 
 static __always_inline __u32 ecbpf_frame_len(struct xdp_md *ctx, __u32 linear_len)
 {
-	if (linear_len >= ECBPF_FRAGS_LINEAR_MIN && xdp_frags)
-		return bpf_xdp_get_buff_len(ctx) & 0x7fffffff; /* seen to fit 32 bits */
-	return linear_len;
+	/* the mask: seen to fit 32 bits */
+	return xdp_frags ? bpf_xdp_get_buff_len(ctx) & 0x7fffffff : linear_len;
 }
 #endif
 
