@@ -552,23 +552,22 @@ def test_frags(report):
     if not has_frags():
         report.skip("frags", NO_FRAGS)
         return
-    payload, start = bytes(3000), ether(IPV6) + ip6_header(4000, 60)
-    tcp = tcp_header() + payload
-    # no driver begins fragments before 1,024 bytes, and ecbpf_frame_len() counts on it
+    tcp, payload = bytes(IP6 / TCP_SYN / Raw(bytes(3000))), bytes(3000)
     frames = {
-        "ip tcp": (build(IP(**IP4) / TCP_SYN / Raw(payload)), (1024, 3000)),
-        "ip6 tcp": (build(IP6 / TCP_SYN / Raw(payload)), (1024, 3000)),
-        "ip udp, padding": (build(IP(**IP4) / UDP_QUERY) + payload, (1024, 1025)),
-        "ip icmp, padding": (build(IP(**IP4) / ICMP()) + payload, (1024, 1025)),
-        "ip6 icmp6, padding": (build(IP6 / ICMPv6EchoRequest()) + payload, (1024, 1025)),
-        "ip ends with the linear part": (fix_length(build(IP(**IP4) / UDP_QUERY) + bytes(990), 14) +
-                                         payload, (1032,)),
+        "ip tcp": (build(IP(**IP4) / TCP_SYN / Raw(payload)), (54, 100, 3000)),
+        "ip6 tcp": (MACS + b"\x86\xdd" + tcp, (74, 100, 3000)),
+        "ip udp, padding": (build(IP(**IP4) / UDP_QUERY) + bytes(3000), (42, 43, 100)),
+        "ip icmp, padding": (build(IP(**IP4) / ICMP()) + bytes(3000), (42, 43, 100)),
+        "ip6 icmp6, padding": (build(IP6 / ICMPv6EchoRequest()) + bytes(3000), (62, 63, 100)),
         "ip length long": (fix_length(build(IP(**IP4) / UDP_QUERY / Raw(payload)), 14)[:-1],
-                           (1024,)),
-        "arp": (build(ARP()) + payload, (1024, 2000)),
-        "tcp header cut": (start + ext(6, 1024) + tcp, (1078, 1097, 1098)),
-        "ip6 extension cut": (start + ext(60, 1024) + ext(6, 24) + tcp, (1078, 1085)),
-        "ip6 extension half": (start + ext(60, 1024) + ext(6, 24) + tcp, (1086, 1101, 1122)),
+                           (42, 100)),
+        "arp": (build(ARP()) + bytes(3000), (42, 100)),
+        "ip header cut": (build(IP(**IP4) / TCP_SYN / Raw(payload)), (14, 33)),
+        "tcp header cut": (build(IP(**IP4) / TCP_SYN / Raw(payload)), (34, 53)),
+        "ip6 extension cut": (build(IP6 / ROUTING / TCP_SYN / Raw(payload)), (54, 61)),
+        "ip6 extension half": (build(IP6 / ROUTING / TCP_SYN / Raw(payload)), (62, 77)),
+        "ip options cut": (build(IP(**IP4, options=[IPOption_Router_Alert()]) / TCP_SYN /
+                                 Raw(payload)), (34, 37)),
     }
     with TestRun(("record:record_parse", {"xdp_frags": 1}),
                  ("record:record_get", {"xdp_frags": 1}),
