@@ -341,9 +341,9 @@ static __always_inline __u8 ecbpf_parse_l2(void *data, void *data_end, struct ec
  * word and protocol of IPv4. TTL and type of service lie in between and are masked.
  */
 #define ECBPF_PLAIN_IP4_MASK   bpf_htonl(0xffffff00)
-#define ECBPF_PLAIN_IP4	       bpf_htonl(ETH_P_IP << 16 | 0x4500)
+#define ECBPF_PLAIN_IP4	       bpf_htonl((__u32)ETH_P_IP << 16 | 0x4500)
 #define ECBPF_PLAIN_IP6_MASK   bpf_htonl(0xfffff000)
-#define ECBPF_PLAIN_IP6	       bpf_htonl(ETH_P_IPV6 << 16 | 0x6000)
+#define ECBPF_PLAIN_IP6	       bpf_htonl((__u32)ETH_P_IPV6 << 16 | 0x6000)
 #define ECBPF_PLAIN_PROTO_MASK bpf_htonl((__u32)~ECBPF_FRAG_DF << 16 | 0xff)
 
 /* @l4 and @off: where TCP begins; @room: bytes of the IP packet from there on, may be negative */
