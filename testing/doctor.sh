@@ -7,6 +7,7 @@
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 build=${ECBPF_BUILD:-$top/build/test}
 PATH=$build/root/sbin:$PATH
+[[ $(command -v ecbpf-loader) ]] || { fail "ecbpf-loader" "not built in $build"; summary; }
 work=$(mktemp -d)
 defer rm -rf "$work"
 
@@ -67,9 +68,7 @@ doctor()
 {
 	status=0
 	findings=$(ecbpf-loader doctor -j "$@" 2>"$work/stderr") || status=$?
-	if ! jq -e 'type == "array" and length > 0' <<<"$findings" >"$work/jq" 2>&1; then
-		findings='[]'
-	fi
+	findings=${findings:-[]}
 }
 
 # selected SEVERITY CODE [IFACE]: of $findings, those; "." stands for any
@@ -81,6 +80,14 @@ selected()
 			($iface == "." or (.interface // "host") == $iface))' <<<"$findings"
 }
 
+# found: all findings, in short
+found()
+{
+	echo "status $status, $(jq -r '[.[] | select(.severity != "ok") | "\(.severity) \(.code) of " +
+		"\(.interface // "host"): \(.what)"] | join("; ")' <<<"$findings")" \
+		"$(<"$work/stderr")"
+}
+
 # bad: "SEVERITY CODE" of each warning and error, sorted
 bad()
 {
@@ -88,31 +95,35 @@ bad()
 		.severity + " " + .code] | unique | join(", ")' <<<"$findings"
 }
 
-# expect NAME SEVERITY CODE IFACE [BAD]: the finding is there once, says what, why and as much as
-# is asked for; there are no other warnings or errors than it, and BAD; the exit status is 1 if
-# one is an error
+# expect NAME SEVERITY CODE IFACE [BAD]: the finding is there once, and says what, and why; there
+# are no other warnings or errors than it, and BAD; the exit status is 1 if there is an error
 expect()
 {
-	local name=$1 want=${5-} count got
+	local want=${5-} result count bad silent
 
 	if [[ $2 == error || $2 == warning ]]; then
-		want=$(printf '%s\n' "$2 $3" ${5:+"$5"} | LC_ALL=C sort | paste -sd, | sed 's/,/, /g')
+		want=$(printf '%s\n' "$2 $3" ${5:+"$5"} | LC_ALL=C sort | paste -sd, | sed 's/,/, /')
 	fi
-	count=$(selected "$2" "$3" "$4" | wc -l)
-	got=$(bad)
-	if ((count != 1)); then
-		fail "$name" "$count findings $2 $3 of $4: $findings $(<"$work/stderr")"
-	elif [[ $got != "$want" ]]; then
-		fail "$name" "is '$got', not '$want': $findings"
-	elif [[ $2 != ok && $(selected "$2" "$3" "$4" | jq '.what == "" or .why == ""') == true ]]; then
-		fail "$name" "says not what, or not why: $findings"
-	elif ((status != $([[ $got == *error* ]] && echo 1 || echo 0))); then
-		fail "$name" "exit status $status with '$got'"
+	result=$(jq -r --arg severity "$2" --arg code "$3" --arg iface "$4" '
+		[.[] | select(.severity == $severity and .code == $code and
+			(.interface // "host") == $iface)] as $these |
+		($these | length),
+		($these | any(.what == "" or (.why == "" and .severity != "ok"))),
+		([.[] | select(.severity == "error" or .severity == "warning") |
+			.severity + " " + .code] | unique | join(", "))' <<<"$findings" |
+			paste -sd'|')
+	IFS='|' read -r count silent bad <<<"$result"
+	if [[ $count != 1 ]]; then
+		fail "$1" "$count findings '$2 $3' of $4: $(found)"
+	elif [[ $bad != "$want" ]]; then
+		fail "$1" "'$bad', not '$want': $(found)"
+	elif [[ $silent != false ]]; then
+		fail "$1" "says not what or why: $(found)"
+	elif ((status != $([[ $bad == *error* ]] && echo 1 || echo 0))); then
+		fail "$1" "exit status $status with '$bad'"
 	else
-		pass "$name: $2 $3"
-		return
+		pass "$1: $2 $3"
 	fi
-	return 0
 }
 
 # says NAME CODE TEXT: what it is, or why it matters, has the text
@@ -132,7 +143,7 @@ mend()
 
 	command=$(selected . "$2" "$3" | jq -r .fix | head -n 1)
 	if [[ ! $command ]]; then
-		fail "$name, mended" "no command is given: $findings"
+		fail "$name, mended" "no command is given: $(found)"
 		return
 	fi
 	if ! out=$(bash -c "$command" 2>&1); then
@@ -141,7 +152,7 @@ mend()
 	fi
 	doctor "${@:4}"
 	if [[ $(selected . "$2" "$3") || $(bad) || $status != 0 ]]; then
-		fail "$name, mended" "after '$command', status $status: $findings"
+		fail "$name, mended" "after '$command': $(found)"
 	else
 		pass "$name, mended: $command"
 	fi

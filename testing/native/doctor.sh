@@ -14,7 +14,7 @@ require_cmd ip jq clang gcc xdp-loader
 foreign foreign_pass
 begin
 doctor
-[[ $(selected . freplace-missing) ]] || skip_all "this kernel has freplace"
+[[ ! $(selected ok freplace) ]] || skip_all "this kernel has freplace"
 expect "no freplace" note freplace-missing host
 says "no freplace" freplace-missing "--fused"
 

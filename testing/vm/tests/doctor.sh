@@ -39,7 +39,7 @@ healthy()
 		! kernel_is 5.18 || [[ $(selected note resize-refused) ]]; then
 		pass "healthy chain: nothing else to say"
 	else
-		fail "healthy chain: nothing else to say" "$(selected note .)"
+		fail "healthy chain: nothing else to say" "$(found)"
 	fi
 	doctor v1
 	expect "nothing attached" note no-program v1
@@ -80,7 +80,7 @@ host()
 	if [[ $(jq length <<<"$findings") == 2 ]]; then
 		pass "not root: said once"
 	else
-		fail "not root: said once" "$findings"
+		fail "not root: said once" "$(found)"
 	fi
 	findings=$(setpriv --bounding-set=-net_admin ecbpf-loader doctor -j) && status=0 || status=$?
 	expect "no CAP_NET_ADMIN" error privilege host
@@ -112,7 +112,7 @@ host()
 
 links()
 {
-	local id
+	local id holder
 
 	begin
 	run ecbpf-loader load v0 pass count "$work/foreign_pass.bpf.o"
@@ -122,10 +122,12 @@ links()
 	expect "link removed" error fails-open v0
 	says "link removed" fails-open "2 of 3 members run; not foreign_pass"
 	mend "link removed" fails-open v0
-	[[ $(ecbpf-loader status -j v0 | jq '[.. | .name? // empty] |
-		contains(["ecbpf_pass", "ecbpf_count", "foreign_pass"])') == true ]] &&
-		pass "link removed, mended: all are there" ||
-		fail "link removed, mended: all are there" "$(ecbpf-loader status -j v0)"
+	if [[ $(ecbpf-loader status -j v0 | jq '[.. | .name? // empty] |
+		contains(["ecbpf_pass", "ecbpf_count", "foreign_pass"])') == true ]]; then
+		pass "link removed, mended: all are there"
+	else
+		fail "link removed, mended: all are there" "$(ecbpf-loader status v0)"
+	fi
 
 	# held by a process: runs, as long as that does
 	id=$(chain_id)
@@ -155,8 +157,6 @@ links()
 
 lost_pins()
 {
-	local sleeper
-
 	begin
 	run apart ecbpf-loader load v0 pass count
 	doctor
@@ -164,16 +164,17 @@ lost_pins()
 	says "mount namespace ended" fails-open "0 of 2 members run"
 	mend "mount namespace ended" fails-open v0
 
-	apart bash -c 'ecbpf-loader load v0 pass && touch "$0" && exec sleep 1000' "$work/loaded" &
-	sleeper=$!
-	until [[ -e $work/loaded ]]; do
-		kill -0 "$sleeper"
+	# shellcheck disable=SC2016 # expanded inside
+	apart bash -c 'ecbpf-loader load v0 pass && echo $$ >"$0" && exec sleep 1000' \
+		"$work/sleeper" &
+	until [[ -s $work/sleeper ]]; do
+		kill -0 $!
 		sleep 0.1
 	done
 	doctor
 	expect "pins in another mount namespace" warning pins-missing v0
-	kill "$sleeper"
-	wait "$sleeper" || : # killed
+	kill "$(<"$work/sleeper")"
+	wait $! || : # killed
 	doctor
 	expect "that one ended" error fails-open v0
 	mend "that one ended" fails-open v0
@@ -190,13 +191,12 @@ lost_pins()
 
 namespaces()
 {
-	local id
+	local i
 
 	begin
 	ns_add other
 	ns other ip link add w0 type veth peer name w1
 	run ecbpf-loader load v0 pass count
-	id=$(chain_id)
 	run ns other ecbpf-loader clean
 	doctor
 	expect "ecbpf-loader clean elsewhere" ok members v0
@@ -321,7 +321,7 @@ protocols()
 	expect "other protocol" warning protocol-mixed v0
 	says "other protocol" protocol-mixed "protocol $other, the libxdp here speaks $own"
 	mend "other protocol" protocol-mixed v0
-	[[ $(selected ok members v0) ]] || fail "other protocol, mended: loaded again" "$findings"
+	[[ $(selected ok members v0) ]] || fail "other protocol, mended: loaded again" "$(found)"
 	run ecbpf-loader unload --all v0
 
 	forged protocol1 1
@@ -387,7 +387,7 @@ resize()
 		doctor
 		expect "resizing program: chained" ok members v0
 		[[ ! $(selected . dispatcher-own) ]] ||
-			fail "resizing program: libxdp's dispatcher" "$findings"
+			fail "resizing program: libxdp's dispatcher" "$(found)"
 	else
 		doctor
 		expect "resizing program is refused" note resize-refused host
@@ -401,6 +401,8 @@ resize()
 
 card()
 {
+	local iface
+
 	if ! modprobe -q netdevsim; then
 		skip "program in the network card" "this kernel has no netdevsim"
 		return
