@@ -132,7 +132,7 @@ says()
 	if selected . "$2" | jq -r '.what + "\n" + .why' | grep -qF -e "$3"; then
 		pass "$1: says '$3'"
 	else
-		fail "$1: says '$3'" "$(selected . "$2")"
+		fail "$1: says '$3'" "$(found)"
 	fi
 }
 
@@ -180,7 +180,7 @@ end()
 {
 	local name=$1 left
 
-	ip link del v0 2>/dev/null || : # the test did
+	ip link del v0 2>/dev/null || ip link del v1 2>/dev/null || : # the test did
 	run ecbpf-loader clean
 	left=$(find /sys/fs/bpf/ecbpf /sys/fs/bpf/xdp -mindepth 1 2>/dev/null) || :
 	if [[ $left ]]; then
