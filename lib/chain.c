@@ -776,6 +776,15 @@ static int change_build(struct ecbpf *e, struct change *c, int keep_maps_of)
 	if (!err)
 		return 0;
 
+	/* without freplace: EPERM, EOPNOTSUPP, ENOTSUPP; without the JIT: EINVAL */
+	if ((err == -EPERM || err == -EOPNOTSUPP || err == -524 || err == -EINVAL) && c->fd >= 0 &&
+	    ecbpf_freplace_probe(e)) {
+		if (c->count > 1 || !c->members[0].program.is_fused)
+			return fail_freplace(e, c);
+		change_close_built(e, c);
+		return change_build_direct(e, c, keep_maps_of);
+	}
+
 	/*
 	 * A member that resizes packets, under a dispatcher that does not: EINVAL since 6.12. There
 	 * is no telling before; where ours does not help either, the first error is the one to
@@ -792,14 +801,6 @@ static int change_build(struct ecbpf *e, struct change *c, int keep_maps_of)
 			return 0;
 		}
 		strcpy(e->error, error);
-	}
-
-	if ((err == -EPERM || err == -EOPNOTSUPP || err == -524 /* ENOTSUPP */) && c->fd >= 0 &&
-	    ecbpf_freplace_probe(e)) {
-		if (c->count > 1 || !c->members[0].program.is_fused)
-			return fail_freplace(e, c);
-		change_close_built(e, c);
-		err = change_build_direct(e, c, keep_maps_of);
 	}
 	return err;
 }

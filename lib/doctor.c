@@ -903,6 +903,8 @@ static void check_mode(struct doctor *d, const struct ecbpf_chain *chain)
 	fix_reload(f, chain, "");
 }
 
+/* Ours take fragments where they are loaded at an MTU that may need it; foreign ones, as they are
+ */
 static void check_mtu(struct doctor *d, const struct ecbpf_chain *chain)
 {
 	struct dispatcher_config config = {};
@@ -914,12 +916,18 @@ static void check_mtu(struct doctor *d, const struct ecbpf_chain *chain)
 	    !dispatcher_config(chain->id, &config))
 		return;
 	for (size_t i = 0; i < chain->members_count; i++) {
-		if (!(config.program_flags[i] & BPF_F_XDP_HAS_FRAGS))
+		if (!chain->members[i].is_ours && !(config.program_flags[i] & BPF_F_XDP_HAS_FRAGS))
 			append(names, sizeof(names), "%s%s", *names ? ", " : "",
 			       chain->members[i].name);
 	}
+	if (!*names) {
+		add(d, ECBPF_OK, chain->iface, "mtu",
+		    "good for an MTU of up to about %d; for more: unload, set it, load again",
+		    NATIVE_MTU);
+		return;
+	}
 	f = add(d, ECBPF_NOTE, chain->iface, "no-frags",
-		"takes no packets in fragments, because of %s", *names ? names : "the dispatcher");
+		"takes no packets in fragments, because of %s", names);
 	why(f, "an MTU above about %d will be refused", NATIVE_MTU);
 }
 
