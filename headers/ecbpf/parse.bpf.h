@@ -147,16 +147,13 @@ static __always_inline __u8 ecbpf_parse_ip4(void *data, void *data_end, __u32 of
 	proto = ip->protocol;
 	rec->proto = proto;
 	frag = bpf_ntohs(ip->frag_off);
-	flags = frag & ECBPF_FRAG_DF ? ECBPF_IP_DF : 0;
-	if (frag & ~ECBPF_FRAG_DF) {
-		rec->frag_off = (frag & ECBPF_FRAG_OFFSET) * 8;
-		if (frag & (ECBPF_FRAG_MF | ECBPF_FRAG_OFFSET))
-			rec->frag = frag & ECBPF_FRAG_OFFSET ? ECBPF_FRAG_LATER : ECBPF_FRAG_FIRST;
-		if (frag & ECBPF_FRAG_MF)
-			flags |= ECBPF_IP_MF;
-		if (frag & ECBPF_FRAG_RESERVED)
-			flags |= ECBPF_IP_RESERVED;
-	}
+	/* by shifts, as each branch here would double what the verifier walks */
+	flags = (frag & ECBPF_FRAG_RESERVED) / (ECBPF_FRAG_RESERVED / ECBPF_IP_RESERVED) |
+		(frag & ECBPF_FRAG_DF) / (ECBPF_FRAG_DF / ECBPF_IP_DF) |
+		(frag & ECBPF_FRAG_MF) / (ECBPF_FRAG_MF / ECBPF_IP_MF);
+	rec->frag_off = (frag & ECBPF_FRAG_OFFSET) * 8;
+	if (frag & (ECBPF_FRAG_MF | ECBPF_FRAG_OFFSET))
+		rec->frag = frag & ECBPF_FRAG_OFFSET ? ECBPF_FRAG_LATER : ECBPF_FRAG_FIRST;
 
 	reason = ECBPF_REASON_NONE;
 	if (hdr > sizeof(*ip)) {
