@@ -7,7 +7,9 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../lib.sh
 . "$(dirname "$0")/../../lib.sh"
 fresh_net "$@"
-loader=${ECBPF_BUILD:-$(dirname "$0")/../../../build}/tools/ecbpf-loader
+top=$(cd "$(dirname "$0")/../../.." && pwd -P)
+loader=${ECBPF_BUILD:-$top/build}/tools/ecbpf-loader
+require_cmd clang jq
 [[ -x $loader ]] || skip_all "$loader is not built"
 
 ip link add veth0 type veth peer name veth1
@@ -24,6 +26,16 @@ try()
 		fail "$1" "$out"
 	fi
 }
+
+# as somebody who writes a stage compiles it, without our flags
+object=$(mktemp)
+defer rm -f "$object"
+if clang --target=bpf -mcpu=v1 -g -O2 -I"$top/headers" "-I/usr/include/$(uname -m)-linux-gnu" \
+	-c "$top/progs/pass.bpf.c" -o "$object"; then
+	try "pass, compiled with -mcpu=v1" veth0 "$object"
+else
+	fail "pass, compiled with -mcpu=v1" "clang: $?"
+fi
 
 mapfile -t stages < <("$loader" stages --json | jq -r '.[].stage')
 all=$(IFS=, && echo "${stages[*]}")
