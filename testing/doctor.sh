@@ -15,7 +15,7 @@ defer rm -rf "$work"
 # same header clang takes the first
 bpf_compile()
 {
-	clang --target=bpf -O2 -g "${@:2}" -I"$top/headers" \
+	clang --target=bpf -mcpu=v3 -O2 -g "${@:2}" -I"$top/headers" \
 		-I"/usr/include/$(gcc -print-multiarch)" -c "$work/$1.bpf.c" -o "$work/$1.bpf.o"
 }
 
