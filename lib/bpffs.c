@@ -3,6 +3,7 @@
  * The BPF file system: where it is, our locks in it, and the names of pins.
  *
  *	BPFFS/ecbpf/NAME				maps of ours that programs share
+ *	BPFFS/ecbpf/dispatch-IFINDEX-ID -> net:[INODE]	network namespace of a dispatcher of ours
  *	BPFFS/xdp/dispatch-IFINDEX-ID/progN-(prog|link)	libxdp's: members of dispatcher ID
  */
 #include <dirent.h>
@@ -128,6 +129,48 @@ int ecbpf_member_path(struct ecbpf *e, char *path, size_t size, int ifindex, __u
 			   slot, what);
 }
 
+/*
+ * Interface numbers mean nothing outside of their network namespace, and namespaces may share a BPF
+ * file system: who cleans up in one must leave the pins of another alone.
+ */
+static int netns_path(struct ecbpf *e, char *path, size_t size, int ifindex, __u32 id)
+{
+	return format_path(e, path, size, "%s/ecbpf/dispatch-%d-%u", e->bpffs, ifindex, id);
+}
+
+static int netns_read(const char *path, char *ret, size_t size)
+{
+	ssize_t len = readlink(path, ret, size - 1);
+
+	if (len < 0)
+		return -errno;
+	ret[len] = '\0';
+	return 0;
+}
+
+int ecbpf_netns_mark(struct ecbpf *e, int ifindex, __u32 id)
+{
+	char path[PATH_MAX], netns[NETNS_SIZE];
+	int err;
+
+	err = netns_read("/proc/self/ns/net", netns, sizeof(netns));
+	if (err)
+		return ecbpf_fail(e, err, "/proc/self/ns/net: %s", strerror(-err));
+	err = netns_path(e, path, sizeof(path), ifindex, id);
+	if (!err && symlink(netns, path))
+		err = ecbpf_fail(e, -errno, "cannot make %s: %s", path, strerror(errno));
+	return err;
+}
+
+bool ecbpf_netns_is_other(struct ecbpf *e, int ifindex, __u32 id, char *ret_netns)
+{
+	char path[PATH_MAX], netns[NETNS_SIZE];
+
+	return !netns_path(e, path, sizeof(path), ifindex, id) &&
+	       !netns_read(path, ret_netns, NETNS_SIZE) &&
+	       !netns_read("/proc/self/ns/net", netns, sizeof(netns)) && strcmp(netns, ret_netns);
+}
+
 int ecbpf_unpin_dispatcher(struct ecbpf *e, int ifindex, __u32 id)
 {
 	char path[PATH_MAX];
@@ -149,6 +192,11 @@ int ecbpf_unpin_dispatcher(struct ecbpf *e, int ifindex, __u32 id)
 	if (err)
 		return err;
 	if (rmdir(path) && errno != ENOENT)
+		return ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno));
+	err = netns_path(e, path, sizeof(path), ifindex, id);
+	if (err)
+		return err;
+	if (unlink(path) && errno != ENOENT)
 		return ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno));
 	return 0;
 }
@@ -178,4 +226,92 @@ int ecbpf_for_each_dispatcher(struct ecbpf *e, ecbpf_dispatcher_fn fn, void *dat
 	}
 	closedir(dir);
 	return err;
+}
+
+int ecbpf_for_each_pin(struct ecbpf *e, ecbpf_pin_fn fn, void *data)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	struct stat st;
+	int err;
+	DIR *dir;
+
+	err = ecbpf_pin_path(e, path, sizeof(path), "");
+	if (err)
+		return err;
+	dir = opendir(path);
+	if (!dir)
+		return errno == ENOENT
+			       ? 0
+			       : ecbpf_fail(e, -errno, "cannot read %s: %s", path, strerror(errno));
+	while (!err && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		err = ecbpf_pin_path(e, path, sizeof(path), entry->d_name);
+		if (!err && !lstat(path, &st))
+			err = fn(e, path, S_ISLNK(st.st_mode), data);
+	}
+	closedir(dir);
+	return err;
+}
+
+bool ecbpf_map_is_used(__u32 map_id)
+{
+	__u32 id = 0;
+
+	while (!bpf_prog_get_next_id(id, &id)) {
+		_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+		struct bpf_prog_info info = {};
+		__u32 ids[64];
+
+		if (fd < 0)
+			continue;
+		info.map_ids = (unsigned long)ids;
+		info.nr_map_ids = ARRAY_SIZE(ids);
+		if (ecbpf_prog_info(fd, &info))
+			continue;
+		for (__u32 i = 0; i < info.nr_map_ids && i < ARRAY_SIZE(ids); i++) {
+			if (ids[i] == map_id)
+				return true;
+		}
+	}
+	return false;
+}
+
+static int pin_is_used(struct ecbpf *e, const char *path, bool is_symlink, void *data)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	bool *used = data;
+	int fd;
+
+	(void)e;
+	if (is_symlink || *used)
+		return 0;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return 0; /* a directory; unpin_one() leaves it */
+	*used = bpf_obj_get_info_by_fd(fd, &info, &len) || ecbpf_map_is_used(info.id);
+	close(fd);
+	return 0;
+}
+
+bool ecbpf_pins_are_used(struct ecbpf *e)
+{
+	bool used = false;
+
+	return ecbpf_for_each_pin(e, pin_is_used, &used) || used;
+}
+
+static int unpin_one(struct ecbpf *e, const char *path, bool is_symlink, void *data)
+{
+	(void)data;
+	if (!is_symlink && unlink(path) && errno != EISDIR && errno != EPERM && errno != ENOENT)
+		return ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno));
+	return 0;
+}
+
+int ecbpf_unpin_maps(struct ecbpf *e)
+{
+	return ecbpf_for_each_pin(e, unpin_one, NULL);
 }

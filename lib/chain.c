@@ -210,6 +210,19 @@ static int dispatcher_open(struct ecbpf *e, bool ours, struct dispatcher *ret)
 	return 0;
 }
 
+int ecbpf_dispatcher_protocol(struct ecbpf *e, __u32 *ret_protocol)
+{
+	struct dispatcher dispatcher;
+	int err;
+
+	err = dispatcher_open(e, false, &dispatcher);
+	if (err)
+		return err;
+	*ret_protocol = dispatcher.protocol;
+	dispatcher_close(&dispatcher);
+	return 0;
+}
+
 /* Load it with this configuration */
 static int dispatcher_load(struct ecbpf *e, struct dispatcher *d,
 			   const struct dispatcher_config *config)
@@ -269,8 +282,7 @@ int ecbpf_dispatcher_config(int prog_fd, const struct bpf_prog_info *info,
 	return 0;
 }
 
-/* A program that does nothing, loaded to find out what the kernel can do */
-static int probe_load(enum bpf_prog_type type, __u32 flags)
+int ecbpf_probe_load(enum bpf_prog_type type, __u32 flags)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .prog_flags = flags);
 	const struct bpf_insn insns[] = {
@@ -286,62 +298,100 @@ int ecbpf_frags_probe(struct ecbpf *e)
 	int fd;
 
 	if (e->frags > 0) {
-		fd = probe_load(BPF_PROG_TYPE_XDP, BPF_F_XDP_HAS_FRAGS);
+		fd = ecbpf_probe_load(BPF_PROG_TYPE_XDP, BPF_F_XDP_HAS_FRAGS);
 		e->frags = fd < 0 ? -EOPNOTSUPP : 0;
 		close_fd(&fd);
 	}
 	return e->frags;
 }
 
-/* Replace the function of one dispatcher by that of another, as a chain does */
-int ecbpf_freplace_probe(struct ecbpf *e)
+/* One program out of our dispatcher's object */
+static int probe_open(const char *name, struct bpf_object **ret_obj, struct bpf_program **ret_prog)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, opts);
-	struct bpf_object *target, *replacement = NULL;
-	struct bpf_program *prog, *to;
-	struct bpf_prog_info info = {};
-	int err, link = -1;
+	struct bpf_program *prog;
 	const void *bytes;
-	struct btf *btf;
 	size_t size;
 
-	if (e->freplace <= 0)
-		return e->freplace;
 	bytes = dispatcher_bpf__elf_bytes(&size);
-	target = bpf_object__open_mem(bytes, size, NULL);
-	replacement = bpf_object__open_mem(bytes, size, NULL);
-	if (libbpf_get_error(target) || libbpf_get_error(replacement)) {
-		err = -ENOMEM;
-		goto out;
+	*ret_obj = bpf_object__open_mem(bytes, size, NULL);
+	if (libbpf_get_error(*ret_obj)) {
+		*ret_obj = NULL;
+		return -ENOMEM;
 	}
-	bpf_object__for_each_program (prog, target)
-		bpf_program__set_autoload(prog, !strcmp(bpf_program__name(prog), "xdp_pass"));
-	bpf_object__for_each_program (prog, replacement)
-		bpf_program__set_autoload(prog, !strcmp(bpf_program__name(prog), "xdp_pass"));
-	err = bpf_object__load(target);
+	bpf_object__for_each_program (prog, *ret_obj)
+		bpf_program__set_autoload(prog, !strcmp(bpf_program__name(prog), name));
+	*ret_prog = bpf_object__find_program_by_name(*ret_obj, name);
+	return 0;
+}
+
+/* Replace @function of the loaded program @target by program @name, as a chain does */
+static int probe_replace(struct bpf_program *target, const char *function, const char *name)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts);
+	struct bpf_object *obj = NULL;
+	struct bpf_prog_info info = {};
+	struct bpf_program *prog;
+	int err, link = -1;
+	struct btf *btf;
+
+	err = probe_open(name, &obj, &prog);
 	if (err)
-		goto out;
-	to = bpf_object__find_program_by_name(target, "xdp_pass");
-	prog = bpf_object__find_program_by_name(replacement, "xdp_pass");
+		return err;
 	bpf_program__set_type(prog, BPF_PROG_TYPE_EXT);
 	bpf_program__set_expected_attach_type(prog, 0);
-	err = bpf_program__set_attach_target(prog, bpf_program__fd(to), "xdp_pass");
+	err = bpf_program__set_attach_target(prog, bpf_program__fd(target), function);
 	if (!err)
-		err = bpf_object__load(replacement);
+		err = bpf_object__load(obj);
 	if (!err)
-		err = ecbpf_prog_info(bpf_program__fd(to), &info);
+		err = ecbpf_prog_info(bpf_program__fd(target), &info);
 	if (err)
 		goto out;
 	btf = prog_btf(&info);
-	opts.target_btf_id = btf__find_by_name_kind(btf, "xdp_pass", BTF_KIND_FUNC);
+	opts.target_btf_id = btf__find_by_name_kind(btf, function, BTF_KIND_FUNC);
 	btf__free(btf);
-	link = bpf_link_create(bpf_program__fd(prog), bpf_program__fd(to), 0, &opts);
+	link = bpf_link_create(bpf_program__fd(prog), bpf_program__fd(target), 0, &opts);
 	err = link < 0 ? -errno : 0;
 out:
 	close_fd(&link);
-	bpf_object__close(replacement);
-	bpf_object__close(target);
+	bpf_object__close(obj);
+	return err;
+}
+
+int ecbpf_freplace_probe(struct ecbpf *e)
+{
+	struct bpf_program *target;
+	struct bpf_object *obj;
+	int err;
+
+	if (e->freplace <= 0)
+		return e->freplace;
+	err = probe_open("xdp_pass", &obj, &target);
+	if (!err)
+		err = bpf_object__load(obj);
+	if (!err)
+		err = probe_replace(target, "xdp_pass", "xdp_pass");
+	bpf_object__close(obj);
 	e->freplace = err;
+	return err;
+}
+
+int ecbpf_resize_probe(struct ecbpf *e)
+{
+	struct dispatcher_config config = {
+		.magic = DISPATCHER_MAGIC,
+		.num_progs_enabled = 2,
+	};
+	struct dispatcher dispatcher;
+	int err;
+
+	err = dispatcher_open(e, false, &dispatcher);
+	if (err)
+		return err;
+	config.dispatcher_version = dispatcher.protocol;
+	err = dispatcher_load(e, &dispatcher, &config);
+	if (!err)
+		err = probe_replace(dispatcher.prog, "prog0", "xdp_resize");
+	dispatcher_close(&dispatcher);
 	return err;
 }
 
@@ -585,6 +635,9 @@ static int change_pin(struct ecbpf *e, struct change *c)
 	if (mkdir(path, 0700))
 		return ecbpf_fail(e, -errno, "cannot make %s: %s", path, strerror(errno));
 	c->is_pinned = true;
+	err = ecbpf_netns_mark(e, c->ifindex, c->id);
+	if (err)
+		return err;
 	for (size_t slot = 0; slot < c->count; slot++) {
 		const struct member *m = &c->members[slot];
 
@@ -852,6 +905,15 @@ static int commit(struct ecbpf *e, struct change *changes, size_t count, int kee
 	lock = ecbpf_libxdp_lock(e);
 	for (size_t i = 0; i < count; i++) {
 		const struct live *live = &changes[i].live;
+
+		if (!changes[i].count)
+			ecbpf_log(e, ECBPF_LOG_INFO, "%s: nothing attached any more",
+				  changes[i].iface);
+		else
+			ecbpf_log(e, ECBPF_LOG_INFO, "%s: %zu program%s in %s mode, %s id %u",
+				  changes[i].iface, changes[i].count,
+				  changes[i].count > 1 ? "s" : "", mode_name(changes[i].mode),
+				  changes[i].is_direct ? "program" : "dispatcher", changes[i].id);
 
 		/* it works; pins that could not be removed are for `clean` and no failure */
 		if (live->kind == ECBPF_CHAIN_DISPATCHER &&
@@ -1185,31 +1247,72 @@ void ecbpf_chain_free(struct ecbpf_chain *chain)
 
 /* --- clean, features ---------------------------------------------------------------------- */
 
+#define CLEAN_WAIT_MS 500 /* for programs that are being freed */
+
 struct clean {
 	int ifindex; /* 0: all */
 	size_t removed;
+	size_t left;
 };
 
 static int clean_dispatcher(struct ecbpf *e, int ifindex, __u32 id, void *data)
 {
 	struct clean *clean = data;
+	char netns[NETNS_SIZE];
 	enum ecbpf_mode mode;
 	__u32 now = 0;
-	int err;
+	int err, fd;
 
+	clean->left++;
 	if (clean->ifindex && clean->ifindex != ifindex)
 		return 0;
-	/*
-	 * Interfaces of other network namespaces are not seen from here, and their ifindex may be
-	 * one of ours: a dispatcher that still exists but is not attached here may be attached
-	 * there.
-	 */
 	if (!ecbpf_attached(e, ifindex, &now, &mode) && now == id)
 		return 0;
+	/*
+	 * Whether it is attached to an interface of another network namespace cannot be seen from
+	 * here. That it is of another one is known of ours only: libxdp's tools do not say.
+	 */
+	if (ecbpf_netns_is_other(e, ifindex, id, netns)) {
+		fd = bpf_prog_get_fd_by_id(id);
+		if (fd >= 0 || errno != ENOENT) {
+			close_fd(&fd);
+			return 0;
+		}
+	}
 	err = ecbpf_unpin_dispatcher(e, ifindex, id);
-	if (!err)
+	if (!err) {
 		clean->removed++;
+		clean->left--;
+	}
 	return err;
+}
+
+/* What ecbpf_netns_mark() left of dispatchers that somebody else's tool removed */
+static int clean_mark(struct ecbpf *e, const char *path, bool is_symlink, void *data)
+{
+	const char *name = strrchr(path, '/') + 1;
+	char pins[PATH_MAX];
+	struct stat st;
+
+	(void)data;
+	if (!is_symlink)
+		return 0;
+	if (snprintf(pins, sizeof(pins), "%s/xdp/%s", e->bpffs, name) >= (int)sizeof(pins) ||
+	    !stat(pins, &st) || errno != ENOENT)
+		return 0;
+	return unlink(path) ? ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno))
+			    : 0;
+}
+
+/* Maps go with the last program that uses them. It may have gone just now: freeing takes time */
+static int clean_maps(struct ecbpf *e, bool wait)
+{
+	for (int ms = 0; ecbpf_pins_are_used(e); ms += 50) {
+		if (!wait || ms >= CLEAN_WAIT_MS)
+			return 0;
+		nanosleep(&(struct timespec){.tv_nsec = 50 * 1000000L}, NULL);
+	}
+	return ecbpf_unpin_maps(e);
 }
 
 int ecbpf_clean(struct ecbpf *e, const char *iface, size_t *ret_removed)
@@ -1234,6 +1337,10 @@ int ecbpf_clean(struct ecbpf *e, const char *iface, size_t *ret_removed)
 	if (libxdp_lock < 0)
 		return libxdp_lock;
 	err = ecbpf_for_each_dispatcher(e, clean_dispatcher, &clean);
+	if (!err)
+		err = ecbpf_for_each_pin(e, clean_mark, NULL);
+	if (!err && !iface)
+		err = clean_maps(e, !clean.left);
 	if (!err && ret_removed)
 		*ret_removed = clean.removed;
 	return err;

@@ -82,6 +82,18 @@ int ecbpf_unpin_dispatcher(struct ecbpf *e, int ifindex, __u32 id);
 /* For each directory of a dispatcher's pins */
 typedef int (*ecbpf_dispatcher_fn)(struct ecbpf *e, int ifindex, __u32 id, void *data);
 int ecbpf_for_each_dispatcher(struct ecbpf *e, ecbpf_dispatcher_fn fn, void *data);
+/* Say which network namespace a dispatcher of ours is of: its pins are not for others to clean */
+#define NETNS_SIZE 32
+int ecbpf_netns_mark(struct ecbpf *e, int ifindex, __u32 id);
+/* Is it known to be of another network namespace? @ret_netns[NETNS_SIZE]: of which, if true */
+bool ecbpf_netns_is_other(struct ecbpf *e, int ifindex, __u32 id, char *ret_netns);
+/* For each entry of BPFFS/ecbpf: a pinned map, or what ecbpf_netns_mark() left (@is_symlink) */
+typedef int (*ecbpf_pin_fn)(struct ecbpf *e, const char *path, bool is_symlink, void *data);
+int ecbpf_for_each_pin(struct ecbpf *e, ecbpf_pin_fn fn, void *data);
+/* Does a program, anywhere, use this map; any of those that are pinned in BPFFS/ecbpf? */
+bool ecbpf_map_is_used(__u32 map_id);
+bool ecbpf_pins_are_used(struct ecbpf *e);
+int ecbpf_unpin_maps(struct ecbpf *e);
 
 /* --- program.c: object files -------------------------------------------------------------- */
 
@@ -120,13 +132,16 @@ int ecbpf_prog_info(int fd, struct bpf_prog_info *info);
 /* Full name (BTF) of a loaded program */
 void ecbpf_prog_name(const struct bpf_prog_info *info, const struct btf *btf, char *ret,
 		     size_t size);
-/* Open libxdp's dispatcher object (@ours: the one of progs/dispatcher.bpf.c) */
-int ecbpf_dispatcher_open(struct ecbpf *e, bool ours, struct bpf_object **ret_obj,
-			  struct bpf_program **ret_prog, __u32 *ret_protocol);
+/* The protocol of libxdp's dispatcher object: 2 or 3 */
+int ecbpf_dispatcher_protocol(struct ecbpf *e, __u32 *ret_protocol);
 /* Can the kernel replace functions of BPF programs? 0 or -errno */
 int ecbpf_freplace_probe(struct ecbpf *e);
 /* Does it take XDP programs for packets in fragments? */
 int ecbpf_frags_probe(struct ecbpf *e);
+/* Does libxdp's dispatcher take programs that resize packets? -EINVAL: no, for the kernel's sake */
+int ecbpf_resize_probe(struct ecbpf *e);
+/* A program that does nothing, loaded to find out what the kernel can do: its fd, or -errno */
+int ecbpf_probe_load(enum bpf_prog_type type, __u32 flags);
 /* Is the dispatcher's configuration there? @ret_config is zeroed behind what there is */
 int ecbpf_dispatcher_config(int prog_fd, const struct bpf_prog_info *info,
 			    struct dispatcher_config *ret_config);

@@ -137,15 +137,32 @@ static bool constant_set(struct bpf_object *obj, const char *name, __u64 value)
 	return true;
 }
 
+/* A setting whose type is an enum takes the enum's values only */
+static bool enum_has(const struct btf *btf, const struct btf_type *type, __u64 value,
+		     char *ret_names, size_t size)
+{
+	const struct btf_enum *entry = btf_enum(type);
+	size_t len = 0;
+
+	for (int i = 0; i < btf_vlen(type); i++, entry++) {
+		if (entry->val >= 0 && (__u64)entry->val == value)
+			return true;
+		if (len < size)
+			len += snprintf(ret_names + len, size - len, "%s%d (%s)", i ? ", " : "",
+					entry->val, btf__name_by_offset(btf, entry->name_off));
+	}
+	return false;
+}
+
 static int setting_apply(struct ecbpf *e, const char *file, struct bpf_object *obj,
 			 const char *setting)
 {
 	const char *equals = strchr(setting, '=');
 	_cleanup_free_ char *name = NULL;
 	const struct btf_type *type;
+	char *end, names[256];
 	__u64 value, max;
 	__u32 size;
-	char *end;
 
 	if (!equals || equals == setting || !equals[1])
 		return ecbpf_fail(e, -EINVAL, "setting '%s' is not NAME=NUMBER", setting);
@@ -162,6 +179,9 @@ static int setting_apply(struct ecbpf *e, const char *file, struct bpf_object *o
 	if (errno || *end || equals[1] == '-' || value > max)
 		return ecbpf_fail(e, -EINVAL, "setting %s: '%s' is not a number from 0 to %llu",
 				  name, equals + 1, max);
+	if (btf_is_enum(type) && !enum_has(bpf_object__btf(obj), type, value, names, sizeof(names)))
+		return ecbpf_fail(e, -EINVAL, "setting %s: '%s' is not one of %s", name, equals + 1,
+				  names);
 	constant_set(obj, name, value);
 	return 0;
 }

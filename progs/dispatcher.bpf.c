@@ -3,10 +3,10 @@
  * A dispatcher for libxdp's protocol version 2 whose slots may be replaced by programs that change
  * packet data.
  *
- * Since Linux 6.12 the verifier refuses a freplace program that calls bpf_xdp_adjust_head(), _tail()
- * or _meta() unless the function it replaces does so too, and the dispatcher of libxdp before 1.5.5
- * does not. This one is used in its place where such a program is to be chained, and only there
- * (lib/chain.c). It is written from the protocol: the names of the program and of the
+ * Since Linux 6.12 the verifier refuses a freplace program that calls bpf_xdp_adjust_head(),
+ * _tail() or _meta() unless the function it replaces does so too, and the dispatcher of libxdp
+ * before 1.5.5 does not. This one is used in its place where such a program is to be chained, and
+ * only there (lib/chain.c). It is written from the protocol: the names of the program and of the
  * slot functions, the layout of the configuration, and the BTF that tells the version are libxdp's.
  */
 #include <linux/bpf.h>
@@ -32,20 +32,22 @@ struct ecbpf_dispatcher_config {
 static volatile const struct ecbpf_dispatcher_config conf = {};
 
 /* What each slot is until a program replaces it: goes on, and may have changed the packet */
-#define SLOT(i)                                                                                    \
-	__attribute__((noinline)) int prog##i(struct xdp_md *ctx)                                  \
-	{                                                                                          \
-		volatile int ret = XDP_DISPATCHER_RETVAL;                                          \
-                                                                                                   \
-		if (!ctx)                                                                          \
-			return XDP_ABORTED;                                                        \
-		bpf_xdp_adjust_tail(ctx, 0);                                                       \
-		return ret;                                                                        \
+#define SLOT(i)                                                   \
+	__attribute__((noinline)) int prog##i(struct xdp_md *ctx) \
+	{                                                         \
+		volatile int ret = XDP_DISPATCHER_RETVAL;         \
+                                                                  \
+		if (!ctx)                                         \
+			return XDP_ABORTED;                       \
+		bpf_xdp_adjust_tail(ctx, 0);                      \
+		return ret;                                       \
 	}
+/* clang-format off */
 SLOT(0) SLOT(1) SLOT(2) SLOT(3) SLOT(4) SLOT(5) SLOT(6) SLOT(7) SLOT(8) SLOT(9)
+	/* clang-format on */
 
-/* libxdp tries replacing on this one */
-__attribute__((noinline)) int compat_test(struct xdp_md *ctx)
+	/* libxdp tries replacing on this one */
+	__attribute__((noinline)) int compat_test(struct xdp_md *ctx)
 {
 	volatile int ret = XDP_DISPATCHER_RETVAL;
 
@@ -54,13 +56,13 @@ __attribute__((noinline)) int compat_test(struct xdp_md *ctx)
 	return ret;
 }
 
-#define RUN(i)                                                                                     \
-	do {                                                                                       \
-		if (conf.num_progs_enabled <= i)                                                   \
-			return XDP_PASS;                                                           \
-		ret = prog##i(ctx);                                                                \
-		if (!((1U << ret) & conf.chain_call_actions[i]))                                   \
-			return ret;                                                                \
+#define RUN(i)                                                   \
+	do {                                                     \
+		if (conf.num_progs_enabled <= i)                 \
+			return XDP_PASS;                         \
+		ret = prog##i(ctx);                              \
+		if (!((1U << ret) & conf.chain_call_actions[i])) \
+			return ret;                              \
 	} while (0)
 
 SEC("xdp")
@@ -87,6 +89,14 @@ int xdp_dispatcher(struct xdp_md *ctx)
 SEC("xdp")
 int xdp_pass(struct xdp_md *ctx)
 {
+	return XDP_PASS;
+}
+
+/* lib/chain.c finds out with this one whether libxdp's dispatcher takes what resizes packets */
+SEC("xdp")
+int xdp_resize(struct xdp_md *ctx)
+{
+	bpf_xdp_adjust_tail(ctx, 0);
 	return XDP_PASS;
 }
 

@@ -34,9 +34,9 @@ int ecbpf_fused(struct xdp_md *ctx)
 			break;
 		stage = fused_stages[slot];
 		switch (stage) {
-#define X(value, NAME, name, prio, text)                                                           \
-	case ECBPF_STAGE_##NAME:                                                                   \
-		verdict = name##_stage(ctx, &rec);                                                 \
+#define X(value, NAME, name, prio, text)           \
+	case ECBPF_STAGE_##NAME:                   \
+		verdict = name##_stage(ctx, &rec); \
 		break;
 			ECBPF_STAGES(X)
 #undef X

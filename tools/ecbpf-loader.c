@@ -556,7 +556,7 @@ static struct json_object *json_stage(const struct ecbpf_member *member,
 		tool_json_str(entry, "text", ecbpf_reason_text(reason));
 		json_object_object_add(reasons, reason_name(reason), entry);
 	}
-	tool_json_str(json, "stage", stage_name(stage->stage));
+	tool_json_str(json, "stage", stage->stage ? stage_name(stage->stage) : NULL);
 	json_object_object_add(json, "actions", actions);
 	json_object_object_add(json, "reasons", reasons);
 	json_object_object_add(json, "count",
@@ -566,8 +566,10 @@ static struct json_object *json_stage(const struct ecbpf_member *member,
 	return json;
 }
 
-static struct json_object *json_member(const struct ecbpf_member *member)
+static struct json_object *json_member(const struct ecbpf_chain *chain,
+				       const struct ecbpf_member *member)
 {
+	bool is_chained = chain->kind != ECBPF_CHAIN_SINGLE;
 	struct json_object *json = json_object_new_object();
 	struct json_object *actions = json_object_new_array();
 	struct json_object *stages = NULL;
@@ -584,7 +586,8 @@ static struct json_object *json_member(const struct ecbpf_member *member)
 	tool_json_str(json, "name", member->name);
 	tool_json_num(json, "id", member->id);
 	tool_json_str(json, "tag", tag_text(member->tag));
-	tool_json_num(json, "prio", member->prio);
+	json_object_object_add(json, "prio",
+			       is_chained ? json_object_new_uint64(member->prio) : NULL);
 	json_object_object_add(json, "chain_actions", actions);
 	tool_json_num(json, "load_time_s", member->load_time_s);
 	tool_json_bool(json, "is_ours", member->is_ours);
@@ -611,7 +614,7 @@ static struct json_object *json_chain(const struct ecbpf_chain *chain)
 		tool_json_bool(dispatcher, "has_frags", chain->has_frags);
 	}
 	for (size_t i = 0; i < chain->members_count; i++)
-		json_object_array_add(members, json_member(&chain->members[i]));
+		json_object_array_add(members, json_member(chain, &chain->members[i]));
 	tool_json_str(json, "interface", chain->iface);
 	tool_json_num(json, "ifindex", chain->ifindex);
 	tool_json_str(json, "kind", kind_name(chain->kind));

@@ -11,20 +11,20 @@
 #include <linux/types.h>
 
 /* X(value, NAME, "name") */
-#define ECBPF_COUNT_CLASSES(X)                                                                     \
-	X(0, OTHER, "other")                                                                       \
-	X(1, ARP, "arp")                                                                           \
-	X(2, IP_TCP, "ip-tcp")                                                                     \
-	X(3, IP_UDP, "ip-udp")                                                                     \
-	X(4, IP_ICMP, "ip-icmp")                                                                   \
-	X(5, IP_FRAG, "ip-fragment")                                                               \
-	X(6, IP_OTHER, "ip-other")                                                                 \
-	X(7, IP6_TCP, "ip6-tcp")                                                                   \
-	X(8, IP6_UDP, "ip6-udp")                                                                   \
-	X(9, IP6_ICMP, "ip6-icmp")                                                                 \
-	X(10, IP6_FRAG, "ip6-fragment")                                                            \
-	X(11, IP6_OTHER, "ip6-other")                                                              \
-	X(12, MALFORMED, "malformed")                                                              \
+#define ECBPF_COUNT_CLASSES(X)          \
+	X(0, OTHER, "other")            \
+	X(1, ARP, "arp")                \
+	X(2, IP_TCP, "ip-tcp")          \
+	X(3, IP_UDP, "ip-udp")          \
+	X(4, IP_ICMP, "ip-icmp")        \
+	X(5, IP_FRAG, "ip-fragment")    \
+	X(6, IP_OTHER, "ip-other")      \
+	X(7, IP6_TCP, "ip6-tcp")        \
+	X(8, IP6_UDP, "ip6-udp")        \
+	X(9, IP6_ICMP, "ip6-icmp")      \
+	X(10, IP6_FRAG, "ip6-fragment") \
+	X(11, IP6_OTHER, "ip6-other")   \
+	X(12, MALFORMED, "malformed")   \
 	X(13, VLAN, "vlan")
 
 enum ecbpf_count_class {

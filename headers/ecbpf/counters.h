@@ -22,6 +22,6 @@ struct ecbpf_counters {
 	__u64 bytes[ECBPF_ACTION_MAX];	 /* by verdict */
 	__u64 reasons[ECBPF_REASON_MAX]; /* packets, by enum ecbpf_reason; [0] is never counted */
 };
-_Static_assert(sizeof(struct ecbpf_counters) == 608, "ABI");
+_Static_assert(sizeof(struct ecbpf_counters) == 1120, "ABI");
 
 #endif /* ECBPF_COUNTERS_H */

@@ -63,13 +63,18 @@ struct ecbpf_ip6_ext {
 #ifdef __bpf__
 /*
  * Set by the loader where the kernel has bpf_xdp_get_buff_len() (5.18) and the program is loaded
- * with BPF_F_XDP_HAS_FRAGS: data_end is then not always the end of the frame.
+ * with BPF_F_XDP_HAS_FRAGS: data_end is then not always the end of the frame. Drivers begin
+ * fragments when a buffer is full, and none has buffers below 1 KB for XDP; so short packets
+ * need not pay the call (10 ns).
  */
 const volatile bool xdp_frags = false;
+#define ECBPF_FRAGS_LINEAR_MIN 1024
 
 static __always_inline __u32 ecbpf_frame_len(struct xdp_md *ctx, __u32 linear_len)
 {
-	return xdp_frags ? bpf_xdp_get_buff_len(ctx) : linear_len;
+	if (xdp_frags && linear_len >= ECBPF_FRAGS_LINEAR_MIN)
+		return bpf_xdp_get_buff_len(ctx);
+	return linear_len;
 }
 #endif
 
@@ -119,11 +124,11 @@ static __always_inline __u8 ecbpf_parse_l4(void *data, void *data_end, __u32 off
 	return ECBPF_REASON_NONE;
 }
 
-static __always_inline __u8 ecbpf_parse_ip4(struct xdp_md *ctx, void *data, void *data_end,
-					    __u32 off, struct ecbpf_record *rec)
+static __always_inline __u8 ecbpf_parse_ip4(void *data, void *data_end, __u32 off,
+					    struct ecbpf_record *rec)
 {
 	const struct iphdr *ip = data + off;
-	__u32 frame_len = data_end - data, hdr, len;
+	__u32 frame_len = rec->frame_len, hdr, len;
 	__u8 first, proto, flags, reason;
 	__u16 frag;
 
@@ -161,14 +166,10 @@ static __always_inline __u8 ecbpf_parse_ip4(struct xdp_md *ctx, void *data, void
 		if ((void *)ip + hdr > data_end)
 			reason = ECBPF_REASON_IP_TRUNC;
 	}
-	if (off + len > frame_len && !reason && len >= hdr) {
-		frame_len = ecbpf_frame_len(ctx, frame_len);
-		rec->frame_len = frame_len;
-		if (off + len > frame_len)
-			reason = ECBPF_REASON_IP_LEN_LONG;
-	}
 	if (!reason && len < hdr)
 		reason = ECBPF_REASON_IP_LEN_SHORT;
+	if (!reason && off + len > frame_len)
+		reason = ECBPF_REASON_IP_LEN_LONG;
 	if (!reason && off + len < frame_len)
 		flags |= ECBPF_PADDED;
 	rec->flags = flags;
@@ -250,11 +251,11 @@ static __noinline int ecbpf_ip6_walk(void *data, void *data_end, struct ecbpf_ip
 	return ECBPF_REASON_NONE;
 }
 
-static __always_inline __u8 ecbpf_parse_ip6(struct xdp_md *ctx, void *data, void *data_end,
-					    __u32 off, struct ecbpf_record *rec)
+static __always_inline __u8 ecbpf_parse_ip6(void *data, void *data_end, __u32 off,
+					    struct ecbpf_record *rec)
 {
 	const struct ipv6hdr *ip6 = data + off;
-	__u32 frame_len = data_end - data, end, len;
+	__u32 frame_len = rec->frame_len, end, len;
 	__u8 proto;
 
 	rec->l3_off = off;
@@ -271,12 +272,8 @@ static __always_inline __u8 ecbpf_parse_ip6(struct xdp_md *ctx, void *data, void
 	if (len == sizeof(*ip6) && proto == IPPROTO_HOPOPTS)
 		return ECBPF_REASON_IP6_JUMBO;
 	end = off + len;
-	if (end > frame_len) {
-		frame_len = ecbpf_frame_len(ctx, frame_len);
-		rec->frame_len = frame_len;
-		if (end > frame_len)
-			return ECBPF_REASON_IP6_LEN_LONG;
-	}
+	if (end > frame_len)
+		return ECBPF_REASON_IP6_LEN_LONG;
 	if (end < frame_len)
 		rec->flags = ECBPF_PADDED;
 
@@ -306,8 +303,7 @@ static __always_inline __u8 ecbpf_parse_ip6(struct xdp_md *ctx, void *data, void
 }
 
 /* Ethernet and tags; sets all that depends on neither IP header */
-static __always_inline __u8 ecbpf_parse_l2(struct xdp_md *ctx, void *data, void *data_end,
-					   struct ecbpf_record *rec)
+static __always_inline __u8 ecbpf_parse_l2(void *data, void *data_end, struct ecbpf_record *rec)
 {
 	const struct ecbpf_eth_hdr *eth = data;
 	__u32 off = sizeof(*eth);
@@ -334,9 +330,9 @@ static __always_inline __u8 ecbpf_parse_l2(struct xdp_md *ctx, void *data, void 
 	rec->ethertype = ethertype;
 	rec->hdr_len = off;
 	if (ethertype == bpf_htons(ETH_P_IP))
-		return ecbpf_parse_ip4(ctx, data, data_end, off, rec);
+		return ecbpf_parse_ip4(data, data_end, off, rec);
 	if (ethertype == bpf_htons(ETH_P_IPV6))
-		return ecbpf_parse_ip6(ctx, data, data_end, off, rec);
+		return ecbpf_parse_ip6(data, data_end, off, rec);
 	if (ecbpf_is_vlan(ethertype))
 		return ECBPF_REASON_VLAN_TAGS;
 	return ECBPF_REASON_NONE;
@@ -350,9 +346,10 @@ static __always_inline __u8 ecbpf_parse_l2(struct xdp_md *ctx, void *data, void 
  *
  * Return: false if it is not such a packet; @rec is then to be filled by somebody else.
  */
-static __always_inline bool ecbpf_parse_plain(void *data, void *data_end, struct ecbpf_record *rec)
+static __always_inline bool ecbpf_parse_plain(struct xdp_md *ctx, void *data, void *data_end,
+					      struct ecbpf_record *rec)
 {
-	__u32 frame_len = data_end - data, off = sizeof(struct ecbpf_eth_hdr), hdr, len;
+	__u32 frame_len, off = sizeof(struct ecbpf_eth_hdr), hdr, len;
 	const struct ecbpf_eth_hdr *eth = data;
 	__u8 proto, flags = 0;
 	__be16 ethertype;
@@ -361,6 +358,7 @@ static __always_inline bool ecbpf_parse_plain(void *data, void *data_end, struct
 	if (data + off + sizeof(struct iphdr) + sizeof(struct udphdr) > data_end)
 		return false;
 	*rec = (struct ecbpf_record){};
+	frame_len = ecbpf_frame_len(ctx, data_end - data);
 	rec->frame_len = frame_len;
 	ethertype = eth->ethertype;
 	if (ecbpf_is_vlan(ethertype)) {
@@ -447,14 +445,9 @@ static __always_inline bool ecbpf_parse_plain(void *data, void *data_end, struct
 static __always_inline void ecbpf_parse(struct xdp_md *ctx, void *data, void *data_end,
 					struct ecbpf_record *rec)
 {
-	__u32 frame_len = data_end - data;
-
 	*rec = (struct ecbpf_record){};
-	rec->frame_len = frame_len;
-	rec->reason = ecbpf_parse_l2(ctx, data, data_end, rec);
-	/* where no length field asked for it, the whole length is still owed to the counters */
-	if (rec->reason || !rec->version)
-		rec->frame_len = ecbpf_frame_len(ctx, frame_len);
+	rec->frame_len = ecbpf_frame_len(ctx, data_end - data);
+	rec->reason = ecbpf_parse_l2(data, data_end, rec);
 }
 
 #endif /* ECBPF_PARSE_BPF_H */

@@ -13,27 +13,28 @@
  * X(value, NAME, "name", "text")
  *
  * 1 to 31 say that a packet is malformed; the parser gives exactly one of them, the first defect
- * in wire order, and they are the only ones it gives. Stages append their own from 32.
+ * in wire order, and they are the only ones it gives. Stages append their own from 32 on;
+ * ECBPF_REASON_LOCAL and above never get a meaning here.
  */
-#define ECBPF_REASONS(X)                                                                           \
-	X(0, NONE, "none", "well-formed, nothing to say")                                          \
-	X(1, RUNT, "runt", "frame shorter than an Ethernet header")                                \
-	X(2, VLAN_TRUNC, "vlan-truncated", "VLAN tag runs past the end of the frame")              \
-	X(3, VLAN_TAGS, "vlan-tags", "more than two VLAN tags")                                    \
-	X(4, IP_TRUNC, "ip-truncated", "IPv4 header or options run past the end of the frame")     \
-	X(5, IP_VERSION, "ip-version", "EtherType says IPv4, version field does not")              \
-	X(6, IP_IHL, "ip-ihl", "IPv4 header length below 20 bytes")                                \
-	X(7, IP_LEN_SHORT, "ip-length-short", "IPv4 total length below the header length")         \
-	X(8, IP_LEN_LONG, "ip-length-long", "IPv4 total length runs past the end of the frame")    \
-	X(9, IP6_TRUNC, "ip6-truncated", "IPv6 header runs past the end of the frame")             \
-	X(10, IP6_VERSION, "ip6-version", "EtherType says IPv6, version field does not")           \
-	X(11, IP6_LEN_LONG, "ip6-length-long", "IPv6 payload runs past the end of the frame")      \
-	X(12, IP6_JUMBO, "ip6-jumbogram", "IPv6 payload length 0 before a hop-by-hop header")      \
-	X(13, IP6_EXT_TRUNC, "ip6-ext-truncated", "IPv6 extension header runs past the packet")    \
-	X(14, IP6_EXT_LIMIT, "ip6-ext-limit", "more IPv6 extension headers than are looked at")    \
-	X(15, TCP_TRUNC, "tcp-truncated", "TCP header or options run past the packet")             \
-	X(16, TCP_DOFF, "tcp-doff", "TCP header length below 20 bytes")                            \
-	X(17, UDP_TRUNC, "udp-truncated", "UDP header runs past the packet")                       \
+#define ECBPF_REASONS(X)                                                                        \
+	X(0, NONE, "none", "well-formed, nothing to say")                                       \
+	X(1, RUNT, "runt", "frame shorter than an Ethernet header")                             \
+	X(2, VLAN_TRUNC, "vlan-truncated", "VLAN tag runs past the end of the frame")           \
+	X(3, VLAN_TAGS, "vlan-tags", "more than two VLAN tags")                                 \
+	X(4, IP_TRUNC, "ip-truncated", "IPv4 header or options run past the end of the frame")  \
+	X(5, IP_VERSION, "ip-version", "EtherType says IPv4, version field does not")           \
+	X(6, IP_IHL, "ip-ihl", "IPv4 header length below 20 bytes")                             \
+	X(7, IP_LEN_SHORT, "ip-length-short", "IPv4 total length below the header length")      \
+	X(8, IP_LEN_LONG, "ip-length-long", "IPv4 total length runs past the end of the frame") \
+	X(9, IP6_TRUNC, "ip6-truncated", "IPv6 header runs past the end of the frame")          \
+	X(10, IP6_VERSION, "ip6-version", "EtherType says IPv6, version field does not")        \
+	X(11, IP6_LEN_LONG, "ip6-length-long", "IPv6 payload runs past the end of the frame")   \
+	X(12, IP6_JUMBO, "ip6-jumbogram", "IPv6 payload length 0 before a hop-by-hop header")   \
+	X(13, IP6_EXT_TRUNC, "ip6-ext-truncated", "IPv6 extension header runs past the packet") \
+	X(14, IP6_EXT_LIMIT, "ip6-ext-limit", "more IPv6 extension headers than are looked at") \
+	X(15, TCP_TRUNC, "tcp-truncated", "TCP header or options run past the packet")          \
+	X(16, TCP_DOFF, "tcp-doff", "TCP header length below 20 bytes")                         \
+	X(17, UDP_TRUNC, "udp-truncated", "UDP header runs past the packet")                    \
 	X(18, ICMP_TRUNC, "icmp-truncated", "ICMP or ICMPv6 header runs past the packet")
 
 enum ecbpf_reason {
@@ -43,6 +44,7 @@ enum ecbpf_reason {
 };
 
 #define ECBPF_REASON_MALFORMED_LAST 31
-#define ECBPF_REASON_MAX	    64
+#define ECBPF_REASON_LOCAL	    112 /* this one and above: for stages outside the suite */
+#define ECBPF_REASON_MAX	    128
 
 #endif /* ECBPF_REASON_H */

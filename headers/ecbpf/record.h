@@ -3,8 +3,8 @@
  * The record: what the one parser (parse.bpf.h) found out about a packet. It goes down the chain
  * in the shared metadata area (shared.bpf.h) and out to user space with a sample.
  *
- * A record is a pure function of the frame's length and of the bytes [12, hdr_len) of the frame;
- * the shared area relies on that.
+ * A record is a pure function of the frame's length, of that of its linear part, and of the bytes
+ * [12, hdr_len) of the frame; the shared area relies on that.
  *
  * ABI: fields are never moved; `reserved` is zero until it gets a name.
  */
@@ -97,7 +97,7 @@ struct ecbpf_record {
 } __attribute__((aligned(8)));
 _Static_assert(sizeof(struct ecbpf_record) == 40, "ABI");
 
-#define ECBPF_HAS_PORTS(rec)                                                                       \
+#define ECBPF_HAS_PORTS(rec) \
 	((rec)->l4_off && !(rec)->reason && ((rec)->proto == 6 || (rec)->proto == 17))
 
 #endif /* ECBPF_RECORD_H */

@@ -9,7 +9,7 @@
 #include <ecbpf/record.h>
 
 /**
- * struct ecbpf_sampling - settings, the one entry of the array map `sampling`; written by user space
+ * struct ecbpf_sampling - settings by user space, the one entry of the array map `sampling`
  * @rate: one packet in this many is sampled; 0: none
  * @snap_len: at most this many bytes of the packet go with a sample
  */

@@ -6,10 +6,10 @@
  * A record must never be used for a packet it was not made from. Order, priorities or epochs cannot
  * prove that: anybody's loader may rebuild the chain around our programs at any time, and
  * anybody's program in between may rewrite the packet. What proves it is the packet itself. A
- * record is a pure function of the frame length and the bytes [12, hdr_len); the slot keeps a copy
- * of these bytes, and a later program takes the record only if length and bytes are equal. Then
- * it is the record that parsing again would give, whatever happened in between. Records that
- * depend on more bytes than the slot keeps, or on the length of XDP fragments, are not handed on.
+ * record is a pure function of the frame length, the length of its linear part and the bytes
+ * [12, hdr_len); the slot keeps a copy of these bytes, and a later program takes the record only if
+ * lengths and bytes are equal. Then it is the record that parsing again would give, whatever
+ * happened in between. Records that depend on more bytes than the slot keeps are not handed on.
  *
  * That proof costs as much as parsing a plain packet (4 ns), so plain packets do not use the area.
  *
@@ -40,12 +40,15 @@ struct {
 } shared SEC(".maps");
 
 /* Return: true if the slot's record is this packet's */
-static __always_inline bool ecbpf_shared_match(const struct ecbpf_shared *area, void *data,
-					       void *data_end)
+static __always_inline bool ecbpf_shared_match(const struct ecbpf_shared *area, struct xdp_md *ctx,
+					       void *data, void *data_end)
 {
 	const __u64 *word = data + ECBPF_SHARED_FROM;
+	__u32 linear_len = data_end - data;
 
-	if (area->linear_len != data_end - data)
+	if (area->linear_len != linear_len)
+		return false;
+	if (area->record.frame_len != ecbpf_frame_len(ctx, linear_len))
 		return false;
 	for (__u32 i = 0; i < ECBPF_SHARED_WORDS; i++) {
 		if (ECBPF_SHARED_FROM + i * 8 >= area->record.hdr_len)
@@ -63,8 +66,7 @@ static __always_inline void ecbpf_shared_keep(struct ecbpf_shared *area, void *d
 	__u32 hdr_len = area->record.hdr_len;
 
 	area->linear_len = 0;
-	if (hdr_len > ECBPF_SHARED_FROM + ECBPF_SHARED_WORDS * 8 ||
-	    area->record.frame_len != data_end - data)
+	if (hdr_len > ECBPF_SHARED_FROM + ECBPF_SHARED_WORDS * 8)
 		return;
 	for (__u32 i = 0; i < ECBPF_SHARED_WORDS; i++) {
 		if (ECBPF_SHARED_FROM + i * 8 >= hdr_len)
@@ -115,7 +117,7 @@ static __always_inline void ecbpf_record_get(struct xdp_md *ctx, struct ecbpf_re
 	struct ecbpf_shared *area;
 	__u32 key = 0;
 
-	if (ecbpf_parse_plain(data, data_end, rec))
+	if (ecbpf_parse_plain(ctx, data, data_end, rec))
 		return;
 	area = bpf_map_lookup_elem(&shared, &key);
 	if (area && area->busy) {
@@ -128,7 +130,7 @@ static __always_inline void ecbpf_record_get(struct xdp_md *ctx, struct ecbpf_re
 	}
 	area->busy = 1;
 	barrier();
-	if (!ecbpf_shared_match(area, data, data_end)) {
+	if (!ecbpf_shared_match(area, ctx, data, data_end)) {
 		ecbpf_parse(ctx, data, data_end, &area->record);
 		ecbpf_shared_keep(area, data, data_end);
 	}

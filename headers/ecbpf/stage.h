@@ -14,9 +14,9 @@
 #define ECBPF_SCHEMA 1
 
 /* X(value, NAME, name, run priority, "text") */
-#define ECBPF_STAGES(X)                                                                            \
-	X(1, PASS, pass, 50, "count verdicts, pass everything on")                                 \
-	X(2, COUNT, count, 80, "count packets and bytes per protocol")                             \
+#define ECBPF_STAGES(X)                                                \
+	X(1, PASS, pass, 50, "count verdicts, pass everything on")     \
+	X(2, COUNT, count, 80, "count packets and bytes per protocol") \
 	X(3, PRINTK, printk, 85, "print the record of every Nth packet to the trace pipe")
 
 enum ecbpf_stage {
@@ -31,6 +31,18 @@ enum ecbpf_stage_prio {
 	ECBPF_STAGES(X)
 #undef X
 };
+
+/*
+ * The setting malformed_action: the verdict on malformed packets of a stage that has no better one.
+ * The values are those of enum xdp_action; the library takes no others for the setting.
+ */
+enum ecbpf_malformed {
+	ECBPF_MALFORMED_DROP = 1, /* XDP_DROP */
+	ECBPF_MALFORMED_PASS = 2, /* XDP_PASS, the default: the kernel's stack judges */
+};
+
+/* This number and above, to 255: for stages outside the suite */
+#define ECBPF_STAGE_LOCAL 192
 
 /* ecbpf_fused runs at most this many stages; its run priority */
 #define ECBPF_FUSED_SLOTS 8

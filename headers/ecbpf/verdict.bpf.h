@@ -8,12 +8,12 @@
 
 #include <ecbpf/counters.h>
 #include <ecbpf/sample.bpf.h>
+#include <ecbpf/stage.h>
 
 /* What a stage returns: an XDP action, with the reason for it (enum ecbpf_reason) above */
 #define ECBPF_VERDICT(action, reason) ((action) | (__u32)(reason) << 8)
 
-/* The verdict on malformed packets of a stage that has no better one: XDP_PASS or XDP_DROP */
-const volatile __u32 malformed_action = XDP_PASS;
+const volatile enum ecbpf_malformed malformed_action = ECBPF_MALFORMED_PASS;
 
 #ifndef ECBPF_COUNTER_SLOTS
 #define ECBPF_COUNTER_SLOTS 1
@@ -40,6 +40,7 @@ static __always_inline void ecbpf_verdict_count(const struct ecbpf_record *rec, 
 
 	if (!c)
 		return;
+	barrier_var(action); /* one register: kernels before 6.6 lose bounds between copies */
 	if (action > XDP_REDIRECT)
 		action = ECBPF_ACTION_INVALID;
 	c->packets[action]++;

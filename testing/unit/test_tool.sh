@@ -103,6 +103,19 @@ for verb in '' load unload status clean features replace doctor stages; do
 		[[ ! $wide ]] || fail "$args" "long lines: $wide"
 	done
 done
+# What help lists, the man page has
+page=$(sed 's,[\\],,g' "$top/man/ecbpf-loader.8.in")
+for verb in load unload status clean features replace doctor stages; do
+	run "$verb" --help
+	missing=$(grep -o '^  .*--[a-z-]*' <<<"$out" | grep -o -e '--[a-z-]*' | while read -r option; do
+		grep -q -e "$option\>" <<<"$page" || echo "$option"
+	done)
+	if [[ ! $missing ]] && grep -q "^.SS $verb\$" <<<"$page"; then
+		pass "$verb is in the man page"
+	else
+		fail "$verb is in the man page" "not there: the verb, or $missing"
+	fi
+done
 run load eth0 pass --help
 [[ $status == 0 && $out == "Usage: ecbpf-loader load "* ]] && pass "--help at the end" ||
 	fail "--help at the end" "status $status"
@@ -409,6 +422,8 @@ if command -v jq >/dev/null; then
 		fail "json: 64 bits" "$(grep -m 3 packets <<<"$out")"
 	query "json: all interfaces" "status -j" '[.[]|[.interface,.kind]]' \
 		'[["lo","none"],["eth0","dispatcher"],["eth1","dispatcher"],["a,b","single"],["torn","broken"]]'
+	query "json: single" "status -j a,b" '.[0]|[.dispatcher,.members[0].prio,.members[0].id]' \
+		'[null,null,80]'
 	query "json: doctor" "doctor -j" '[length,.[1]]' \
 		'[4,{"severity":"warning","interface":null,"code":"pins-stale","what":"pins of a dispatcher that is gone","why":"they keep its maps in memory","fix":"ecbpf-loader clean"}]'
 	query "json: features" "features -j eth0" '.NETDEV_XDP_ACT_RX_SG' true

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * testrun [-c CPU] OBJECT:PROGRAM [NAME=VALUE[,VALUE...]]... [OBJECT:PROGRAM ...]...
+ *
+ * Loads BPF programs and does with them what it is asked to on stdin, answering on stdout; see
+ * testrun.py for the other end. NAME=VALUE sets a constant of the program before it (its .rodata;
+ * VALUEs of an array are numbers from its first element on). Maps that programs would share by
+ * pinning are shared, without a BPF file system. Everything runs on one CPU.
+ *
+ * A request is struct request and its payload, an answer struct answer and its payload, in host
+ * byte order. Programs count from 0.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <linux/bpf.h>
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <ecbpf/record.h>
+
+#define PROGRAMS_MAX	    16
+#define FRAME_MAX	    65536
+#define SAMPLES_BUFFER_SIZE 64 /* pages per CPU */
+
+struct request {
+	__u32 op;
+	__u32 prog;
+	__u32 arg;
+	__u32 len;
+};
+
+enum {
+	/* arg: length of the linear part or 0: all; payload: frame; answer: verdict, frame */
+	OP_RUN = 'r',
+	/* payload: frames, u32 length before each; answer: their records from map `records` */
+	OP_BATCH = 'b',
+	/* arg: key; payload: map name; answer: number of CPUs or 1, value of each */
+	OP_READ = 'm',
+	/* arg: key; payload: map name, NUL, value (one for each CPU) */
+	OP_WRITE = 'w',
+	/* answer: events since the last call, u32 length before each; first call: ring is opened */
+	OP_SAMPLES = 's',
+};
+
+struct answer {
+	__s32 result; /* or -errno */
+	__u32 len;
+};
+
+struct program {
+	struct bpf_object *obj;
+	struct bpf_program *prog;
+	const struct ecbpf_record *records; /* map `records`, if it has one */
+	struct perf_buffer *samples;
+};
+
+static struct program programs[PROGRAMS_MAX];
+static unsigned int nr_programs;
+
+static void __attribute__((noreturn)) die(const char *what, int err)
+{
+	fprintf(stderr, "testrun: %s: %s\n", what, strerror(err < 0 ? -err : err));
+	exit(1);
+}
+
+static int print(enum libbpf_print_level level, const char *format, va_list args)
+{
+	/* libbpf has no use for the sections that libxdp and libecbpf read */
+	if (level > LIBBPF_WARN || strstr(format, "skipping unrecognized data section"))
+		return 0;
+	return vfprintf(stderr, format, args);
+}
+
+static void answer(int result, const void *payload, size_t len)
+{
+	struct answer head = {.result = result, .len = len};
+
+	if (fwrite(&head, sizeof(head), 1, stdout) != 1 || fwrite(payload, 1, len, stdout) != len)
+		die("stdout", errno);
+}
+
+/* NAME=VALUE[,VALUE...] */
+static void set_constant(struct bpf_object *obj, const char *setting)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, ".rodata");
+	const struct btf *btf = bpf_object__btf(obj);
+	const char *value = strchr(setting, '=') + 1;
+	const struct btf_var_secinfo *var;
+	size_t size, name_len = value - 1 - setting;
+	const struct btf_type *section;
+	char *data;
+	int id;
+
+	id = btf ? btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC) : -ENOENT;
+	if (!map || id < 0)
+		die("no .rodata", ENOENT);
+	data = (char *)bpf_map__initial_value(map, &size);
+	section = btf__type_by_id(btf, id);
+	var = btf_var_secinfos(section);
+	for (int i = 0; i < btf_vlen(section); i++, var++) {
+		const struct btf_type *type = btf__type_by_id(btf, var->type);
+		const char *name = btf__name_by_offset(btf, type->name_off);
+		size_t element = var->size;
+
+		if (strlen(name) != name_len || strncmp(name, setting, name_len))
+			continue;
+		id = btf__resolve_type(btf, type->type);
+		type = btf__type_by_id(btf, id);
+		if (btf_is_array(type))
+			element = btf__resolve_size(btf, btf_array(type)->type);
+		for (size_t pos = 0; pos + element <= var->size; pos += element) {
+			unsigned long long number = strtoull(value, (char **)&value, 0);
+
+			memcpy(data + var->offset + pos, &number, element);
+			if (*value++ != ',')
+				return;
+		}
+		die(setting, E2BIG);
+	}
+	die(setting, ENOENT);
+}
+
+/* Let maps pinned by name be those of the programs before */
+static void share_maps(struct bpf_object *obj)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map (map, obj) {
+		if (!bpf_map__pin_path(map))
+			continue;
+		bpf_map__set_pin_path(map, NULL);
+		for (unsigned int i = 0; i < nr_programs; i++) {
+			int fd = bpf_object__find_map_fd_by_name(programs[i].obj,
+								 bpf_map__name(map));
+
+			if (fd >= 0) {
+				bpf_map__reuse_fd(map, fd);
+				break;
+			}
+		}
+	}
+}
+
+/* Load the program of argv[0]; its settings follow. Return: number of arguments used */
+static int load(char **argv)
+{
+	struct program *p = &programs[nr_programs];
+	char *path = argv[0], *name = strrchr(path, ':');
+	struct bpf_program *prog;
+	struct bpf_map *map;
+	int used = 1, err;
+
+	if (!name || nr_programs == PROGRAMS_MAX)
+		die(path, EINVAL);
+	*name++ = 0;
+	p->obj = bpf_object__open_file(path, NULL);
+	if (!p->obj)
+		die(path, errno);
+	p->prog = bpf_object__find_program_by_name(p->obj, name);
+	if (!p->prog)
+		die(name, ENOENT);
+	bpf_object__for_each_program (prog, p->obj)
+		bpf_program__set_autoload(prog, prog == p->prog);
+	for (; argv[used] && strchr(argv[used], '='); used++) {
+		set_constant(p->obj, argv[used]);
+		if (!strcmp(argv[used], "xdp_frags=1"))
+			bpf_program__set_flags(p->prog, BPF_F_XDP_HAS_FRAGS);
+	}
+	share_maps(p->obj);
+	err = bpf_object__load(p->obj);
+	if (err)
+		die(path, err);
+	map = bpf_object__find_map_by_name(p->obj, "records");
+	if (map) {
+		p->records = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ, MAP_SHARED,
+				  bpf_map__fd(map), 0);
+		if (p->records == MAP_FAILED)
+			die("records", errno);
+	}
+	nr_programs++;
+	return used;
+}
+
+static int run(const struct program *p, const void *frame, __u32 len, __u32 linear, void *out,
+	       __u32 *ret_len)
+{
+	struct xdp_md ctx = {.data_end = linear};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .data_out = out,
+		    .data_size_out = out ? FRAME_MAX : 0);
+	int err;
+
+	if (linear) {
+		opts.ctx_in = &ctx;
+		opts.ctx_size_in = sizeof(ctx);
+	}
+	err = bpf_prog_test_run_opts(bpf_program__fd(p->prog), &opts);
+	if (ret_len)
+		*ret_len = err ? 0 : opts.data_size_out;
+	return err ? -errno : (int)opts.retval;
+}
+
+static void run_batch(const struct program *p, const char *frames, __u32 len)
+{
+	struct ecbpf_record *records = calloc(len / (4 + 14) + 1, sizeof(*records));
+	const char *pos = frames, *end = frames + len;
+	size_t count = 0;
+
+	if (!p->records || !records)
+		die("batch", ENOMEM);
+	while (pos < end) {
+		__u32 frame_len;
+		int verdict;
+
+		memcpy(&frame_len, pos, sizeof(frame_len));
+		pos += sizeof(frame_len);
+		verdict = run(p, pos, frame_len, 0, NULL, NULL);
+		if (verdict < 0)
+			die("batch", verdict);
+		records[count++] = p->records[0];
+		pos += frame_len;
+	}
+	answer(count, records, count * sizeof(*records));
+	free(records);
+}
+
+static void access_map(const struct program *p, const struct request *req, char *payload)
+{
+	static char value[1 << 20];
+	struct bpf_map *map = bpf_object__find_map_by_name(p->obj, payload);
+	size_t size, name_len = strlen(payload) + 1;
+	int err, cpus = 1;
+
+	if (!map) {
+		answer(-ENOENT, NULL, 0);
+		return;
+	}
+	size = bpf_map__value_size(map);
+	if (bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_ARRAY) {
+		cpus = libbpf_num_possible_cpus();
+		size = (size + 7) / 8 * 8 * cpus;
+	}
+	if (req->op == OP_WRITE) {
+		err = req->len - name_len != size
+			      ? -EINVAL
+			      : bpf_map_update_elem(bpf_map__fd(map), &req->arg, payload + name_len,
+						    BPF_ANY);
+		answer(err, NULL, 0);
+		return;
+	}
+	err = size > sizeof(value) ? -E2BIG
+				   : bpf_map_lookup_elem(bpf_map__fd(map), &req->arg, value);
+	answer(err ? err : cpus, value, err ? 0 : size);
+}
+
+static FILE *events;
+
+static void add_sample(void *ctx, int cpu, void *data, __u32 size)
+{
+	(void)ctx;
+	(void)cpu;
+	fwrite(&size, sizeof(size), 1, events);
+	fwrite(data, 1, size, events);
+}
+
+static void lost_samples(void *ctx, int cpu, __u64 count)
+{
+	(void)ctx;
+	fprintf(stderr, "testrun: CPU %d: %llu samples lost\n", cpu, (unsigned long long)count);
+}
+
+static void read_samples(struct program *p)
+{
+	char *payload = NULL;
+	size_t len = 0;
+
+	events = open_memstream(&payload, &len);
+	if (!p->samples)
+		p->samples =
+			perf_buffer__new(bpf_object__find_map_fd_by_name(p->obj, "samples"),
+					 SAMPLES_BUFFER_SIZE, add_sample, lost_samples, NULL, NULL);
+	if (!p->samples)
+		die("samples", errno);
+	perf_buffer__consume(p->samples);
+	fclose(events);
+	answer(0, payload, len);
+	free(payload);
+}
+
+static void serve(const struct request *req, char *payload)
+{
+	static char out[FRAME_MAX];
+	struct program *p = &programs[req->prog];
+	__u32 len = 0;
+	int result;
+
+	if (req->prog >= nr_programs)
+		die("no such program", EINVAL);
+	switch (req->op) {
+	case OP_RUN:
+		result = run(p, payload, req->len, req->arg, out, &len);
+		answer(result, out, len);
+		break;
+	case OP_BATCH:
+		run_batch(p, payload, req->len);
+		break;
+	case OP_READ:
+	case OP_WRITE:
+		access_map(p, req, payload);
+		break;
+	case OP_SAMPLES:
+		read_samples(p);
+		break;
+	default:
+		die("unknown request", EINVAL);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct request req;
+	cpu_set_t cpus;
+	int cpu = -1, arg = 1;
+
+	if (argc > 2 && !strcmp(argv[1], "-c")) {
+		cpu = atoi(argv[2]);
+		arg = 3;
+	} else {
+		cpu = sched_getcpu();
+	}
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		die("-c", errno);
+	libbpf_set_print(print);
+	while (arg < argc)
+		arg += load(argv + arg);
+	answer(cpu, NULL, 0); /* ready */
+	fflush(stdout);
+	while (fread(&req, sizeof(req), 1, stdin) == 1) {
+		char *payload = malloc(req.len + 1);
+
+		if (!payload || fread(payload, 1, req.len, stdin) != req.len)
+			die("stdin", errno);
+		payload[req.len] = 0;
+		serve(&req, payload);
+		free(payload);
+		fflush(stdout);
+	}
+	for (unsigned int i = 0; i < nr_programs; i++) {
+		perf_buffer__free(programs[i].samples);
+		bpf_object__close(programs[i].obj);
+	}
+	return 0;
+}

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The Python side of testrun.c: BPF programs loaded and run on packets; and test results."""
+import os
+import struct
+import subprocess
+import sys
+
+ABORTED, DROP, PASS, TX, REDIRECT = range(5)
+ACTION_MAX, REASON_MAX = 6, 128
+STAGES = {"pass": 1, "count": 2, "printk": 3}
+BUILD = os.environ.get("BUILD", ".")
+
+
+class TestRun:
+    """BPF programs, loaded by one testrun process; programs count from 0.
+
+    A program is ("OBJECT:PROGRAM", {constant: value or list of values}); the object file is
+    OBJECT.bpf.o in the build directory, if not given as a path.
+    """
+    __test__ = False
+
+    def __init__(self, *programs, cpu=None, build=BUILD):
+        argv = [os.path.join(BUILD, "testrun")]
+        if cpu is not None:
+            argv += ["-c", str(cpu)]
+        for program in programs:
+            name, constants = (program, {}) if isinstance(program, str) else program
+            argv.append(os.path.join(build, name.replace(":", ".bpf.o:")))
+            for constant, value in constants.items():
+                values = value if isinstance(value, (list, tuple)) else [value]
+                argv.append(f"{constant}={','.join(str(int(value)) for value in values)}")
+        # pylint: disable=consider-using-with
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.cpu, _ = self._answer()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def _answer(self):
+        head = self._process.stdout.read(8)
+        if len(head) != 8:
+            raise RuntimeError(f"testrun exited with status {self._process.wait()}")
+        result, size = struct.unpack("=iI", head)
+        return result, self._process.stdout.read(size)
+
+    def _ask(self, request, prog, arg, payload=b""):
+        self._process.stdin.write(struct.pack("=IIII", ord(request), prog, arg, len(payload)))
+        self._process.stdin.write(payload)
+        self._process.stdin.flush()
+        result, answer = self._answer()
+        if result < 0:
+            raise OSError(-result, os.strerror(-result))
+        return result, answer
+
+    def run(self, frame, prog=0, linear_len=0):
+        """Return: (verdict, frame after the program)"""
+        return self._ask("r", prog, linear_len, frame)
+
+    def records(self, frames, prog=0):
+        """What program `prog` of record.bpf.c stored for each of the frames, one after another"""
+        return self._ask("b", prog, 0, b"".join(pack_frames(frames)))[1]
+
+    def record(self, frame, prog=0):
+        """Likewise, for one frame"""
+        return self.records([frame], prog)
+
+    def read(self, name, key=0, prog=0):
+        """Value of a map; the values of all CPUs, if it is a per-CPU map"""
+        return self._ask("m", prog, key, name.encode())[1]
+
+    def write(self, name, value, key=0, prog=0):
+        self._ask("w", prog, key, name.encode() + b"\0" + value)
+
+    def read_sums(self, name, key=0, prog=0):
+        """Values of a per-CPU map whose value consists of 64-bit counters, summed over the CPUs"""
+        cpus, values = self._ask("m", prog, key, name.encode())
+        counters = struct.unpack(f"={len(values) // 8}Q", values)
+        size = len(counters) // cpus
+        return [sum(counters[i::size]) for i in range(size)]
+
+    def samples(self):
+        """Events since the last call; the first call opens the ring"""
+        events, pos, found = self._ask("s", 0, 0)[1], 0, []
+        while pos < len(events):
+            size, = struct.unpack_from("=I", events, pos)
+            found.append(events[pos + 4:pos + 4 + size])
+            pos += 4 + size
+        return found
+
+
+def pack_frames(frames):
+    """The way the batch request wants them"""
+    pack = struct.Struct("=I").pack
+    for frame in frames:
+        yield pack(len(frame))
+        yield frame
+
+
+class Report:
+    """Prints one line a test, and the sum"""
+    __test__ = False
+
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def check(self, name, why):
+        """why: what is wrong, or nothing; a list counts as its first item"""
+        if not why:
+            self.passed += 1
+            print(f"ok {name}", flush=True)
+            return
+        self.failed += 1
+        more = ""
+        if isinstance(why, list):
+            more = f" (and {len(why) - 1} more)" if len(why) > 1 else ""
+            why = why[0]
+        print(f"FAIL {name}: {why}{more}", flush=True)
+
+    def skip(self, name, why):
+        self.skipped += 1
+        print(f"SKIP {name}: {why}", flush=True)
+
+    def finish(self):
+        """Print the sum. Return: exit status"""
+        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
+        return 1 if self.failed else 0
+
+
+def main(tests):
+    """Run test functions, each with the report; those named on the command line only, if any"""
+    report = Report()
+    for test in tests:
+        if sys.argv[1:] and test.__name__ not in sys.argv[1:]:
+            continue
+        try:
+            test(report)
+        except Exception as error:  # pylint: disable=broad-except
+            report.check(test.__name__, f"{type(error).__name__}: {error}")
+    sys.exit(report.finish())

@@ -1,0 +1,225 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""An independent model of the parser, to test the C one against.
+
+Written from the description of the record (headers/ecbpf/record.h) and the RFCs, not from the C
+source. Like there, the first defect in wire order ends the walk: what was found before it stands
+in the record, everything else is 0.
+
+    reference.py HEX...     print the record of a frame
+"""
+import struct
+import sys
+
+REASONS = ("none runt vlan-truncated vlan-tags ip-truncated ip-version ip-ihl ip-length-short "
+           "ip-length-long ip6-truncated ip6-version ip6-length-long ip6-jumbogram "
+           "ip6-ext-truncated ip6-ext-limit tcp-truncated tcp-doff udp-truncated "
+           "icmp-truncated").split()
+FRAG_NONE, FRAG_FIRST, FRAG_LATER, FRAG_ATOMIC = range(4)
+IP_OPTIONS, IP_DF, IP_MF, IP_RESERVED, PADDED = 1, 2, 4, 8, 16
+RECORD_SIZE = 40
+
+TCP, UDP, ICMP, ICMP6, NO_NEXT_HEADER = 6, 17, 1, 58, 59
+HOP_BY_HOP, FRAGMENT, AUTHENTICATION = 0, 44, 51
+EXTENSIONS = frozenset((HOP_BY_HOP, 43, FRAGMENT, AUTHENTICATION, 60))
+EXTENSIONS_MAX = 8
+HEADER_MAX = 2048
+
+_u16 = struct.Struct("!H").unpack_from
+_ip4 = struct.Struct("!B1xH2xH1xB").unpack_from
+_ip6 = struct.Struct("!HB").unpack_from
+_ext = struct.Struct("!BBH").unpack_from
+_tcp = struct.Struct("!HH8xBB").unpack_from
+_udp = struct.Struct("!HH").unpack_from
+_native = struct.Struct("=LLHHHHHH").pack
+_network = struct.Struct("!HBBHH12B").pack
+
+
+class Malformed(Exception):
+    """The first defect; its argument is the name of the reason"""
+
+
+class Record:
+    """struct ecbpf_record; all fields are numbers in host order. What is not set is 0."""
+    frame_len = l3_len = l3_off = l4_off = hdr_len = frag_off = vlan_tci0 = vlan_tci1 = 0
+    ethertype = vlan_count = ext_count = sport = dport = 0
+    version = proto = frag = reason = flags = tcp_flags = icmp_type = icmp_code = 0
+
+    def pack(self):
+        """The 40 bytes that the C structure has"""
+        return _native(self.frame_len, self.l3_len, self.l3_off, self.l4_off, self.hdr_len,
+                       self.frag_off, self.vlan_tci0, self.vlan_tci1) + \
+            _network(self.ethertype, self.vlan_count, self.ext_count, self.sport, self.dport,
+                     self.version, self.proto, self.frag, self.reason, self.flags, self.tcp_flags,
+                     self.icmp_type, self.icmp_code, 0, 0, 0, 0)
+
+    @classmethod
+    def unpack(cls, packed):
+        """The other way; raises ValueError if the reserved bytes are not 0"""
+        rec = cls()
+        (rec.frame_len, rec.l3_len, rec.l3_off, rec.l4_off, rec.hdr_len, rec.frag_off,
+         rec.vlan_tci0, rec.vlan_tci1) = struct.unpack_from("=LLHHHHHH", packed)
+        (rec.ethertype, rec.vlan_count, rec.ext_count, rec.sport, rec.dport, rec.version,
+         rec.proto, rec.frag, rec.reason, rec.flags, rec.tcp_flags, rec.icmp_type, rec.icmp_code,
+         reserved) = struct.unpack_from("!HBBHH8BL", packed, 20)
+        if reserved:
+            raise ValueError(f"reserved is {reserved:#x}")
+        return rec
+
+    def __str__(self):
+        fields = dict(self.__dict__)
+        if "ethertype" in fields:
+            fields["ethertype"] = f"{self.ethertype:#06x}"
+        fields["reason"] = REASONS[self.reason] if self.reason < len(REASONS) else self.reason
+        return " ".join(f"{name}={value}" for name, value in sorted(fields.items()) if value)
+
+
+def parse(frame, linear_len=None):
+    """The record of a frame. linear_len: where its linear part ends, if it has XDP fragments"""
+    rec = Record()
+    rec.frame_len = len(frame)
+    try:
+        _layer2(rec, frame, rec.frame_len if linear_len is None else linear_len)
+    except Malformed as defect:
+        rec.reason = REASONS.index(defect.args[0])
+    return rec
+
+
+def _layer2(rec, frame, linear):
+    """Ethernet, IEEE 802.1Q"""
+    if linear < 14:
+        raise Malformed("runt")
+    pos = rec.hdr_len = 14
+    rec.ethertype, = _u16(frame, 12)
+    while rec.ethertype in (0x8100, 0x88a8):
+        if rec.vlan_count == 2:
+            raise Malformed("vlan-tags")
+        if linear < pos + 4:
+            raise Malformed("vlan-truncated")
+        tci, = _u16(frame, pos)
+        if rec.vlan_count:
+            rec.vlan_tci1 = tci
+        else:
+            rec.vlan_tci0 = tci
+        rec.vlan_count += 1
+        rec.ethertype, = _u16(frame, pos + 2)
+        pos += 4
+        rec.hdr_len = pos
+    if rec.ethertype == 0x0800:
+        _internet4(rec, frame, linear, pos)
+    elif rec.ethertype == 0x86dd:
+        _internet6(rec, frame, linear, pos)
+
+
+def _internet4(rec, frame, linear, pos):
+    """RFC 791 section 3.1"""
+    rec.l3_off = pos
+    if linear < pos + 20:
+        raise Malformed("ip-truncated")
+    rec.hdr_len = pos + 10
+    first, length, fragment, proto = _ip4(frame, pos)
+    if first >> 4 != 4:
+        raise Malformed("ip-version")
+    rec.version = 4
+    header = first % 16 * 4
+    if header < 20:
+        raise Malformed("ip-ihl")
+    rec.l3_len = length
+    rec.proto = proto
+    reserved, dont, more, offset = (fragment >> 15, fragment >> 14 & 1, fragment >> 13 & 1,
+                                    fragment % 8192 * 8)
+    rec.frag_off = offset
+    if offset:
+        rec.frag = FRAG_LATER
+    elif more:
+        rec.frag = FRAG_FIRST
+    rec.flags = (IP_DF if dont else 0) | (IP_MF if more else 0) | (IP_RESERVED if reserved else 0)
+    if header > 20:
+        rec.flags |= IP_OPTIONS
+    if linear < pos + header:
+        raise Malformed("ip-truncated")
+    if length < header:
+        raise Malformed("ip-length-short")
+    if length > len(frame) - pos:
+        raise Malformed("ip-length-long")
+    if length < len(frame) - pos:
+        rec.flags |= PADDED
+    if not offset:
+        _layer4(rec, frame, linear, pos + header, pos + length, ICMP)
+
+
+def _internet6(rec, frame, linear, pos):
+    """RFC 8200 sections 3 and 4, RFC 4302 section 2.2"""
+    rec.l3_off = pos
+    if linear < pos + 40:
+        raise Malformed("ip6-truncated")
+    rec.hdr_len = pos + 8
+    if frame[pos] >> 4 != 6:
+        raise Malformed("ip6-version")
+    rec.version = 6
+    payload, rec.proto = _ip6(frame, pos + 4)
+    rec.l3_len = 40 + payload
+    if payload == 0 and rec.proto == HOP_BY_HOP:
+        raise Malformed("ip6-jumbogram")
+    end = pos + 40 + payload
+    if end > len(frame):
+        raise Malformed("ip6-length-long")
+    if end < len(frame):
+        rec.flags = PADDED
+    pos += 40
+    while rec.proto in EXTENSIONS:
+        if rec.ext_count == EXTENSIONS_MAX or pos > HEADER_MAX:
+            raise Malformed("ip6-ext-limit")
+        if pos + 8 > min(end, linear):
+            raise Malformed("ip6-ext-truncated")
+        rec.hdr_len = pos + 4
+        rec.ext_count += 1
+        kind = rec.proto
+        rec.proto, length, fragment = _ext(frame, pos)
+        if kind == FRAGMENT:
+            pos += 8
+            rec.frag_off = fragment & 0xfff8
+            if fragment & 1:
+                rec.flags |= IP_MF
+            if rec.frag_off:
+                rec.frag = FRAG_LATER
+                return
+            rec.frag = FRAG_FIRST if rec.flags & IP_MF else FRAG_ATOMIC
+        else:
+            pos += (length + 2) * 4 if kind == AUTHENTICATION else (length + 1) * 8
+            if pos > end:
+                raise Malformed("ip6-ext-truncated")
+    if pos > HEADER_MAX:
+        raise Malformed("ip6-ext-limit")
+    if rec.proto != NO_NEXT_HEADER:
+        _layer4(rec, frame, linear, pos, end, ICMP6)
+
+
+def _layer4(rec, frame, linear, pos, end, icmp):
+    """TCP (RFC 9293 section 3.1), UDP (RFC 768), ICMP (RFC 792), ICMPv6 (RFC 4443)"""
+    rec.l4_off = pos
+    reach = min(end, linear) - pos
+    if rec.proto == TCP:
+        if reach < 20:
+            raise Malformed("tcp-truncated")
+        rec.hdr_len = pos + 14
+        rec.sport, rec.dport, offset, rec.tcp_flags = _tcp(frame, pos)
+        if offset >> 4 < 5:
+            raise Malformed("tcp-doff")
+        if pos + (offset >> 4) * 4 > end:
+            raise Malformed("tcp-truncated")
+    elif rec.proto == UDP:
+        if reach < 8:
+            raise Malformed("udp-truncated")
+        rec.hdr_len = pos + 4
+        rec.sport, rec.dport = _udp(frame, pos)
+    elif rec.proto == icmp:
+        if reach < 8:
+            raise Malformed("icmp-truncated")
+        rec.hdr_len = pos + 2
+        rec.icmp_type, rec.icmp_code = frame[pos], frame[pos + 1]
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        print(parse(bytes.fromhex(argument)))
