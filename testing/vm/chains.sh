@@ -142,19 +142,20 @@ counted()
 }
 
 # send PEER COUNT [MIN [MAX [BAD]]]: see traffic.c
-send() { ns peer "$traffic" send "$1" "$2" "${3-64}" "${4-${3-64}}" "${5-0}"; }
+send() { ns peer "$traffic" send "$1" "$2" "${3-64}" "${4-${3-64}}" "${5-0}" 192; }
 
-# sender_start PEER, sender_stop: traffic meanwhile; prints what was sent
+# sender_start PEER WAY, sender_stop: traffic meanwhile, never more than WAY packets on the way.
+# sender_stop prints what was sent.
 sender_start()
 {
-	send "$1" 0 64 >"$tmp/sent" &
+	# exec: the process to end is the sender itself
+	(exec nsenter --net=/run/netns/peer -- "$traffic" send "$1" 0 64 64 0 "$2" >"$tmp/sent") &
 	sender=$!
 }
 
 sender_stop()
 {
-	# nsenter became the sender, below the subshell of the function
-	pkill -TERM -P "$sender" || kill -TERM "$sender"
+	kill -TERM "$sender"
 	wait "$sender"
 	cat "$tmp/sent"
 }

@@ -2,7 +2,7 @@
 /*
  * Packets with numbers, for one end of a veth pair, and their count at the other end.
  *
- *	traffic send IFACE COUNT MIN MAX BAD
+ *	traffic send IFACE COUNT MIN MAX BAD WAY
  *		COUNT packets (0: until SIGTERM), in turn MIN to MAX bytes long; with BAD every
  *BADth has an IPv4 header length that is impossible. None is lost on the way to the other end's XDP
  *program: there are never more on the way than a veth has room for. Prints "PACKETS BYTES
@@ -34,8 +34,7 @@
 #define FRAME_MIN   60
 #define FRAME_MAX   9014
 #define NUMBERS_MAX (1U << 24)
-#define BATCH	    64
-#define WAY_MAX	    128 /* on the way at most, with a batch more; a veth holds 256 */
+#define BATCH_MAX   64
 #define STUCK_S	    5
 
 struct frame {
@@ -143,17 +142,19 @@ static void frame_fill(struct frame *f, uint32_t number, size_t size, bool is_ba
 	f->number = number;
 }
 
-static int run_send(const char *iface, uint64_t count, size_t min, size_t max, uint64_t bad)
+static int run_send(const char *iface, uint64_t count, size_t min, size_t max, uint64_t bad,
+		    uint64_t way)
 {
-	static struct frame frames[BATCH];
+	static struct frame frames[BATCH_MAX];
+	uint64_t batch = way < 2 ? 1 : way / 2 < BATCH_MAX ? way / 2 : BATCH_MAX;
 	uint64_t sent = 0, bytes = 0, bad_sent = 0, bad_bytes = 0, handled;
 	int fd = open_socket(iface, 0);
 
 	handled = packets_handled(iface);
 	while (!is_over && (!count || sent < count)) {
-		struct mmsghdr messages[BATCH] = {};
-		struct iovec vectors[BATCH];
-		int n = count && count - sent < BATCH ? count - sent : BATCH, done;
+		struct mmsghdr messages[BATCH_MAX] = {};
+		struct iovec vectors[BATCH_MAX];
+		int n = count && count - sent < batch ? count - sent : batch, done;
 
 		for (int i = 0; i < n; i++) {
 			uint64_t number = sent + i;
@@ -178,8 +179,8 @@ static int run_send(const char *iface, uint64_t count, size_t min, size_t max, u
 				bad_bytes += vectors[i].iov_len;
 			}
 		}
-		if (sent > WAY_MAX)
-			wait_handled(iface, handled + sent - WAY_MAX);
+		if (sent + batch > way)
+			wait_handled(iface, handled + sent + batch - way);
 	}
 	wait_handled(iface, handled + sent);
 	printf("%llu %llu %llu %llu\n", (unsigned long long)sent, (unsigned long long)bytes,
@@ -240,13 +241,13 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &action, NULL);
 	if (argc == 3 && !strcmp(argv[1], "receive"))
 		return run_receive(argv[2]);
-	if (argc == 7 && !strcmp(argv[1], "send")) {
+	if (argc == 8 && !strcmp(argv[1], "send")) {
 		size_t min = strtoul(argv[4], NULL, 0), max = strtoul(argv[5], NULL, 0);
 
 		if (min >= FRAME_MIN && max >= min && max <= FRAME_MAX)
 			return run_send(argv[2], strtoull(argv[3], NULL, 0), min, max,
-					strtoull(argv[6], NULL, 0));
+					strtoull(argv[6], NULL, 0), strtoull(argv[7], NULL, 0));
 	}
-	fprintf(stderr, "usage: traffic send IFACE COUNT MIN MAX BAD | receive IFACE\n");
+	fprintf(stderr, "usage: traffic send IFACE COUNT MIN MAX BAD WAY | receive IFACE\n");
 	return 2;
 }

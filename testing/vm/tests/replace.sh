@@ -15,6 +15,8 @@ pair_add jumbo0 jumbo1 9000
 drop=$(foreign foreign_drop)
 total=0
 
+way=192
+
 # under_traffic NAME COMMAND...: run COMMAND, a shell function, while packets are sent. It must
 # succeed, and no packet may reach the stack. Adds what was sent to $total.
 under_traffic()
@@ -22,7 +24,7 @@ under_traffic()
 	local packets escaped status=0
 
 	receiver_start veth0
-	sender_start veth1
+	sender_start veth1 "$way"
 	"${@:2}" >"$tmp/out" 2>&1 || status=$?
 	sender_stop >"$tmp/packets"
 	read -r packets _ <"$tmp/packets"
@@ -89,6 +91,7 @@ equal "foreign_drop saw all of all" "$total $((total * 64)) 0" \
 
 # A packet that is on its way through the old chain when the interface goes over to the new one
 # must meet all members of the old one.
+way=1
 works "load a slow program" loader load -P 10 veth0 "$(foreign foreign_slow)"
 under_traffic "replace, packets on their way" times 5 loader replace veth0 foreign_drop "$drop"
 under_traffic "load and unload, packets on their way" times 5 load_unload
