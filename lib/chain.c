@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <bpf/btf.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <xdp/libxdp.h>
 #include "internal.h"
@@ -461,7 +462,7 @@ static int live_read(struct ecbpf *e, int ifindex, struct live *ret)
 {
 	struct live live = {.fd = -1};
 	struct bpf_prog_info info = {};
-	__u32 id;
+	__u32 id = 0;
 	int err, lock;
 
 retry:
@@ -501,7 +502,7 @@ retry:
 	close(lock);
 	if (!err && live.kind == ECBPF_CHAIN_BROKEN) {
 		enum ecbpf_mode mode;
-		__u32 now;
+		__u32 now = 0;
 
 		/* exchanged while we looked, and its pins removed? */
 		if (!ecbpf_attached(e, ifindex, &now, &mode) && now != id) {
@@ -659,6 +660,8 @@ static int change_pin(struct ecbpf *e, struct change *c)
  * target */
 static int change_open_programs(struct ecbpf *e, struct change *c, int keep_maps_of)
 {
+	/* no driver needs fragments for these packets, and to reckon with them costs a call */
+	bool frags = ecbpf_iface_mtu(c->iface) > ETH_DATA_LEN;
 	int err;
 
 	for (size_t i = 0; i < c->count; i++) {
@@ -669,7 +672,7 @@ static int change_open_programs(struct ecbpf *e, struct change *c, int keep_maps
 			continue;
 		m->fd = -1;
 		m->link_fd = -1;
-		err = ecbpf_program_open(e, m->spec, keep_maps_of, &m->program);
+		err = ecbpf_program_open(e, m->spec, keep_maps_of, frags, &m->program);
 		if (err)
 			return err;
 		snprintf(m->name, sizeof(m->name), "%s", m->program.name);
@@ -773,6 +776,15 @@ static int change_build(struct ecbpf *e, struct change *c, int keep_maps_of)
 	if (!err)
 		return 0;
 
+	/* without freplace: EPERM, EOPNOTSUPP, ENOTSUPP; without the JIT: EINVAL */
+	if ((err == -EPERM || err == -EOPNOTSUPP || err == -524 || err == -EINVAL) && c->fd >= 0 &&
+	    ecbpf_freplace_probe(e)) {
+		if (c->count > 1 || !c->members[0].program.is_fused)
+			return fail_freplace(e, c);
+		change_close_built(e, c);
+		return change_build_direct(e, c, keep_maps_of);
+	}
+
 	/*
 	 * A member that resizes packets, under a dispatcher that does not: EINVAL since 6.12. There
 	 * is no telling before; where ours does not help either, the first error is the one to
@@ -789,14 +801,6 @@ static int change_build(struct ecbpf *e, struct change *c, int keep_maps_of)
 			return 0;
 		}
 		strcpy(e->error, error);
-	}
-
-	if ((err == -EPERM || err == -EOPNOTSUPP || err == -524 /* ENOTSUPP */) && c->fd >= 0 &&
-	    ecbpf_freplace_probe(e)) {
-		if (c->count > 1 || !c->members[0].program.is_fused)
-			return fail_freplace(e, c);
-		change_close_built(e, c);
-		err = change_build_direct(e, c, keep_maps_of);
 	}
 	return err;
 }
@@ -818,7 +822,7 @@ static int fail_attach(struct ecbpf *e, const struct change *c, int err)
 static int change_attach(struct ecbpf *e, struct change *c)
 {
 	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = c->live.id ? c->live.fd : 0);
-	__u32 flags = mode_flags(c->mode), now;
+	__u32 flags = mode_flags(c->mode), now = 0;
 	enum ecbpf_mode mode;
 	int err;
 
@@ -863,7 +867,7 @@ static int change_verify(struct ecbpf *e, const struct change *c)
 	enum ecbpf_mode mode;
 	char path[PATH_MAX];
 	struct stat st;
-	__u32 now;
+	__u32 now = 0;
 	int err;
 
 	err = ecbpf_attached(e, c->ifindex, &now, &mode);

@@ -190,7 +190,7 @@ static int map_zero(int prog_fd, const char *name)
 	_cleanup_free_ char *zero = NULL;
 	_cleanup_close_ int fd = -1;
 	int cpus = libbpf_num_possible_cpus();
-	struct bpf_map_info map;
+	struct bpf_map_info map = {};
 
 	fd = ecbpf_prog_map(prog_fd, name, &map);
 	if (fd < 0)

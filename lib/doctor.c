@@ -16,8 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -231,15 +229,6 @@ static bool dispatcher_config(__u32 id, struct dispatcher_config *ret)
 	return fd >= 0 && !ecbpf_prog_info(fd, &info) && !ecbpf_dispatcher_config(fd, &info, ret);
 }
 
-static int iface_mtu(const char *iface)
-{
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq request = {};
-
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
-	return fd < 0 || ioctl(fd, SIOCGIFMTU, &request) ? 0 : request.ifr_mtu;
-}
-
 /* --- the commands that mend --------------------------------------------------------------- */
 
 /* The stage that a member is, and nothing else about it is known; NULL: none of ours, or fused */
@@ -263,8 +252,8 @@ static size_t count_stage(const struct ecbpf_chain *chain, const char *name)
 /* Would a plain `load STAGE` make this member? */
 static bool is_plain(const struct ecbpf_member *m)
 {
-#define X(value, NAME, name, run_prio, text)                                   \
-	if (stage_of(m) && m->stages[0].stage == value && m->prio == run_prio) \
+#define X(value, NAME, name, run_prio, text)                                       \
+	if (stage_of(m) && m->stages[0].stage == (value) && m->prio == (run_prio)) \
 		return m->actions == 1U << XDP_PASS;
 	ECBPF_STAGES(X)
 #undef X
@@ -682,7 +671,7 @@ static void check_pins(struct doctor *d)
 static void check_none(struct doctor *d, const struct ecbpf_chain *chain)
 {
 	struct ecbpf_finding *f;
-	int mtu = iface_mtu(chain->iface);
+	int mtu = ecbpf_iface_mtu(chain->iface);
 
 	if (chain->kind != ECBPF_CHAIN_NONE)
 		return;
@@ -908,12 +897,14 @@ static void check_mode(struct doctor *d, const struct ecbpf_chain *chain)
 		known ? "though its driver does native mode"
 		      : "which is for drivers without native mode");
 	why(f, "packets are handled late, several times slower%s",
-	    !chain->has_frags && iface_mtu(chain->iface) > NATIVE_MTU
+	    !chain->has_frags && ecbpf_iface_mtu(chain->iface) > NATIVE_MTU
 		    ? "; with this MTU native mode would take programs with fragments"
 		    : "");
 	fix_reload(f, chain, "");
 }
 
+/* Ours take fragments where they are loaded at an MTU that may need it; foreign ones, as they are
+ */
 static void check_mtu(struct doctor *d, const struct ecbpf_chain *chain)
 {
 	struct dispatcher_config config = {};
@@ -925,12 +916,18 @@ static void check_mtu(struct doctor *d, const struct ecbpf_chain *chain)
 	    !dispatcher_config(chain->id, &config))
 		return;
 	for (size_t i = 0; i < chain->members_count; i++) {
-		if (!(config.program_flags[i] & BPF_F_XDP_HAS_FRAGS))
+		if (!chain->members[i].is_ours && !(config.program_flags[i] & BPF_F_XDP_HAS_FRAGS))
 			append(names, sizeof(names), "%s%s", *names ? ", " : "",
 			       chain->members[i].name);
 	}
+	if (!*names) {
+		add(d, ECBPF_OK, chain->iface, "mtu",
+		    "good for an MTU of up to about %d; for more: unload, set it, load again",
+		    NATIVE_MTU);
+		return;
+	}
 	f = add(d, ECBPF_NOTE, chain->iface, "no-frags",
-		"takes no packets in fragments, because of %s", *names ? names : "the dispatcher");
+		"takes no packets in fragments, because of %s", names);
 	why(f, "an MTU above about %d will be refused", NATIVE_MTU);
 }
 

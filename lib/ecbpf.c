@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <linux/bpf.h>
 #include <xdp/libxdp.h>
@@ -136,6 +138,15 @@ int ecbpf_iface_index(struct ecbpf *e, const char *iface)
 	if (!ifindex)
 		return ecbpf_fail(e, -ENOENT, "%s: no such interface", iface);
 	return ifindex;
+}
+
+int ecbpf_iface_mtu(const char *iface)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq request = {};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
+	return fd < 0 || ioctl(fd, SIOCGIFMTU, &request) ? 0 : request.ifr_mtu;
 }
 
 const char *ecbpf_version(void)

@@ -6,6 +6,7 @@
 #define ECBPF_INTERNAL_H
 
 #include <limits.h>
+#include <stdlib.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include "libecbpf.h"
@@ -55,6 +56,7 @@ void ecbpf_log(struct ecbpf *e, enum ecbpf_log_level level, const char *format, 
 /* Make libbpf and libxdp talk to this handle (their print functions are process-wide) */
 void ecbpf_capture(struct ecbpf *e);
 int ecbpf_iface_index(struct ecbpf *e, const char *iface);
+int ecbpf_iface_mtu(const char *iface); /* 0: not known */
 
 static inline void cleanup_free(void *p)
 {
@@ -110,9 +112,12 @@ struct program {
 	bool is_fused;
 };
 
-/* @keep_maps_of: fd of a program whose maps are to be used where they fit, or -1 */
+/*
+ * @keep_maps_of: fd of a program whose maps are to be used where they fit, or -1
+ * @frags: our programs are to take packets in fragments, if the kernel has them
+ */
 int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec, int keep_maps_of,
-		       struct program *ret_program);
+		       bool frags, struct program *ret_program);
 void ecbpf_program_close(struct program *program);
 /* Load as what it is now (XDP or freplace); a refusal is explained with the verifier's log */
 int ecbpf_program_load(struct ecbpf *e, struct program *program);

@@ -400,7 +400,7 @@ static int run_config_read(struct ecbpf *e, const char *file, struct program *pr
 }
 
 int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec, int keep_maps_of,
-		       struct program *ret_program)
+		       bool frags, struct program *ret_program)
 {
 	const char *file = spec->fused ? "ecbpf_fused" : spec->file;
 	struct program program = {.is_fused = spec->fused};
@@ -450,7 +450,7 @@ int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec, int ke
 		goto out;
 	if (!ecbpf_frags_probe(e)) {
 		program.has_frags = bpf_program__flags(program.prog) & BPF_F_XDP_HAS_FRAGS;
-		if (program.is_ours && constant_set(program.obj, "xdp_frags", 1))
+		if (frags && program.is_ours && constant_set(program.obj, "xdp_frags", 1))
 			program.has_frags = true;
 	}
 	*ret_program = program;

@@ -20,32 +20,37 @@ struct {
 	__uint(XDP_PASS, 1);
 } XDP_RUN_CONFIG(ecbpf_fused);
 
-SEC("xdp")
-int ecbpf_fused(struct xdp_md *ctx)
+static __always_inline int run_fused(struct xdp_md *ctx, const struct ecbpf_record *rec)
 {
 	__u32 verdict = XDP_PASS;
-	struct ecbpf_record rec;
 	__u8 stage = 0;
 
-	ecbpf_record_get(ctx, &rec);
 #pragma unroll
 	for (__u32 slot = 0; slot < ECBPF_FUSED_SLOTS; slot++) {
-		if (!fused_stages[slot])
+		__u8 next = fused_stages[slot];
+
+		if (!next)
 			break;
-		stage = fused_stages[slot];
+		stage = next;
 		switch (stage) {
-#define X(value, NAME, name, prio, text)           \
-	case ECBPF_STAGE_##NAME:                   \
-		verdict = name##_stage(ctx, &rec); \
+#define X(value, NAME, name, prio, text)          \
+	case ECBPF_STAGE_##NAME:                  \
+		verdict = name##_stage(ctx, rec); \
 		break;
 			ECBPF_STAGES(X)
 #undef X
 		}
-		ecbpf_verdict_count(&rec, slot, verdict);
+		ecbpf_verdict_count(rec, slot, verdict);
 		if ((verdict & 0xff) != XDP_PASS)
 			break;
 	}
 	return ecbpf_verdict_end(ctx, stage, verdict);
+}
+
+SEC("xdp")
+int ecbpf_fused(struct xdp_md *ctx)
+{
+	return ecbpf_run(ctx, run_fused);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

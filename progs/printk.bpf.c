@@ -15,21 +15,28 @@ struct {
 	__type(value, __u32);
 } printk_skip SEC(".maps");
 
-/* bpf_trace_printk() takes three values a line (bpf_trace_vprintk() came with 5.16) */
-static __always_inline void printk_record(struct xdp_md *ctx, const struct ecbpf_record *rec)
+/*
+ * bpf_trace_printk() takes three values a line (bpf_trace_vprintk() came with 5.16).
+ * Global, so that the verifier walks it once, not for each way that leads to it.
+ */
+__noinline int printk_record(struct xdp_md *ctx)
 {
-	bpf_printk("ecbpf: ifindex %u len %u reason %u", ctx->ingress_ifindex, rec->frame_len,
-		   rec->reason);
-	bpf_printk("ecbpf:  ethertype %04x vlan %u,%u", bpf_ntohs(rec->ethertype),
-		   rec->vlan_count > 0 ? rec->vlan_tci[0] & 0xfff : 0,
-		   rec->vlan_count > 1 ? rec->vlan_tci[1] & 0xfff : 0);
-	if (!rec->version)
-		return;
-	bpf_printk("ecbpf:  ip%u len %u proto %u", rec->version, rec->l3_len, rec->proto);
-	bpf_printk("ecbpf:  flags %02x frag %u at %u", rec->flags, rec->frag, rec->frag_off);
-	if (ECBPF_HAS_PORTS(rec))
-		bpf_printk("ecbpf:  port %u to %u tcp flags %02x", bpf_ntohs(rec->sport),
-			   bpf_ntohs(rec->dport), rec->tcp_flags);
+	struct ecbpf_record rec;
+
+	ecbpf_parse_rare(ctx, &rec);
+	bpf_printk("ecbpf: ifindex %u len %u reason %u", ctx->ingress_ifindex, rec.frame_len,
+		   rec.reason);
+	bpf_printk("ecbpf:  ethertype %04x vlan %u,%u", bpf_ntohs(rec.ethertype),
+		   rec.vlan_count > 0 ? rec.vlan_tci[0] & 0xfff : 0,
+		   rec.vlan_count > 1 ? rec.vlan_tci[1] & 0xfff : 0);
+	if (!rec.version)
+		return 0;
+	bpf_printk("ecbpf:  ip%u len %u proto %u", rec.version, rec.l3_len, rec.proto);
+	bpf_printk("ecbpf:  flags %02x frag %u at %u", rec.flags, rec.frag, rec.frag_off);
+	if (ECBPF_HAS_PORTS(&rec))
+		bpf_printk("ecbpf:  port %u to %u tcp flags %02x", bpf_ntohs(rec.sport),
+			   bpf_ntohs(rec.dport), rec.tcp_flags);
+	return 0;
 }
 
 static __always_inline __u32 printk_stage(struct xdp_md *ctx, const struct ecbpf_record *rec)
@@ -37,9 +44,9 @@ static __always_inline __u32 printk_stage(struct xdp_md *ctx, const struct ecbpf
 	__u32 key = 0, *skip = bpf_map_lookup_elem(&printk_skip, &key);
 
 	if (skip) {
-		if (*skip == 0) {
+		if (*skip == 0 || *skip > printk_every) { /* a new N, the map is the old one */
 			*skip = printk_every;
-			printk_record(ctx, rec);
+			printk_record(ctx);
 		}
 		(*skip)--;
 	}

@@ -31,8 +31,8 @@ _ip6 = struct.Struct("!HB").unpack_from
 _ext = struct.Struct("!BBH").unpack_from
 _tcp = struct.Struct("!HH8xBB").unpack_from
 _udp = struct.Struct("!HH").unpack_from
-_native = struct.Struct("=LLHHHHHH").pack
-_network = struct.Struct("!HBBHH12B").pack
+_native = struct.Struct("=LL6H").pack
+_network = struct.Struct("!HBBHH8BL").pack
 
 
 class Malformed(Exception):
@@ -43,7 +43,10 @@ class Record:
     """struct ecbpf_record; all fields are numbers in host order. What is not set is 0."""
     frame_len = l3_len = l3_off = l4_off = hdr_len = frag_off = vlan_tci0 = vlan_tci1 = 0
     ethertype = vlan_count = ext_count = sport = dport = 0
-    version = proto = frag = reason = flags = tcp_flags = icmp_type = icmp_code = 0
+    version = proto = frag = reason = flags = tcp_flags = icmp_type = icmp_code = reserved = 0
+    NAMES = ("frame_len l3_len l3_off l4_off hdr_len frag_off vlan_tci0 vlan_tci1 ethertype "
+             "vlan_count ext_count sport dport version proto frag reason flags tcp_flags "
+             "icmp_type icmp_code reserved").split()
 
     def pack(self):
         """The 40 bytes that the C structure has"""
@@ -51,27 +54,21 @@ class Record:
                        self.frag_off, self.vlan_tci0, self.vlan_tci1) + \
             _network(self.ethertype, self.vlan_count, self.ext_count, self.sport, self.dport,
                      self.version, self.proto, self.frag, self.reason, self.flags, self.tcp_flags,
-                     self.icmp_type, self.icmp_code, 0, 0, 0, 0)
+                     self.icmp_type, self.icmp_code, self.reserved)
 
     @classmethod
     def unpack(cls, packed):
-        """The other way; raises ValueError if the reserved bytes are not 0"""
+        """The other way"""
         rec = cls()
-        (rec.frame_len, rec.l3_len, rec.l3_off, rec.l4_off, rec.hdr_len, rec.frag_off,
-         rec.vlan_tci0, rec.vlan_tci1) = struct.unpack_from("=LLHHHHHH", packed)
-        (rec.ethertype, rec.vlan_count, rec.ext_count, rec.sport, rec.dport, rec.version,
-         rec.proto, rec.frag, rec.reason, rec.flags, rec.tcp_flags, rec.icmp_type, rec.icmp_code,
-         reserved) = struct.unpack_from("!HBBHH8BL", packed, 20)
-        if reserved:
-            raise ValueError(f"reserved is {reserved:#x}")
+        rec.__dict__.update(zip(cls.NAMES, struct.unpack("=LL6H", packed[:20]) +
+                                struct.unpack("!HBBHH8BL", packed[20:])))
         return rec
 
     def __str__(self):
-        fields = dict(self.__dict__)
-        if "ethertype" in fields:
-            fields["ethertype"] = f"{self.ethertype:#06x}"
-        fields["reason"] = REASONS[self.reason] if self.reason < len(REASONS) else self.reason
-        return " ".join(f"{name}={value}" for name, value in sorted(fields.items()) if value)
+        facts = {name: getattr(self, name) for name in self.NAMES if getattr(self, name)}
+        if self.reason < len(REASONS):
+            facts["reason"] = REASONS[self.reason]
+        return " ".join(f"{name}={value}" for name, value in facts.items())
 
 
 def parse(frame, linear_len=None):
@@ -96,11 +93,10 @@ def _layer2(rec, frame, linear):
             raise Malformed("vlan-tags")
         if linear < pos + 4:
             raise Malformed("vlan-truncated")
-        tci, = _u16(frame, pos)
         if rec.vlan_count:
-            rec.vlan_tci1 = tci
+            rec.vlan_tci1, = _u16(frame, pos)
         else:
-            rec.vlan_tci0 = tci
+            rec.vlan_tci0, = _u16(frame, pos)
         rec.vlan_count += 1
         rec.ethertype, = _u16(frame, pos + 2)
         pos += 4
@@ -126,16 +122,13 @@ def _internet4(rec, frame, linear, pos):
         raise Malformed("ip-ihl")
     rec.l3_len = length
     rec.proto = proto
-    reserved, dont, more, offset = (fragment >> 15, fragment >> 14 & 1, fragment >> 13 & 1,
-                                    fragment % 8192 * 8)
-    rec.frag_off = offset
-    if offset:
+    rec.frag_off = fragment % 8192 * 8
+    if rec.frag_off:
         rec.frag = FRAG_LATER
-    elif more:
+    elif fragment & 0x2000:
         rec.frag = FRAG_FIRST
-    rec.flags = (IP_DF if dont else 0) | (IP_MF if more else 0) | (IP_RESERVED if reserved else 0)
-    if header > 20:
-        rec.flags |= IP_OPTIONS
+    rec.flags = (IP_OPTIONS if header > 20 else 0) | (IP_RESERVED if fragment & 0x8000 else 0) | \
+        (IP_DF if fragment & 0x4000 else 0) | (IP_MF if fragment & 0x2000 else 0)
     if linear < pos + header:
         raise Malformed("ip-truncated")
     if length < header:
@@ -144,7 +137,7 @@ def _internet4(rec, frame, linear, pos):
         raise Malformed("ip-length-long")
     if length < len(frame) - pos:
         rec.flags |= PADDED
-    if not offset:
+    if not rec.frag_off:
         _layer4(rec, frame, linear, pos + header, pos + length, ICMP)
 
 

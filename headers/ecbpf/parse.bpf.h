@@ -23,7 +23,8 @@
 #include <ecbpf/reason.h>
 #include <ecbpf/record.h>
 
-/* IPv4 fragment word (RFC 791 section 3.1): reserved, DF, MF, then the offset in units of 8 bytes */
+/* IPv4 fragment word (RFC 791 section 3.1): reserved, DF, MF, then the offset in units of 8 bytes
+ */
 #define ECBPF_FRAG_RESERVED 0x8000
 #define ECBPF_FRAG_DF	    0x4000
 #define ECBPF_FRAG_MF	    0x2000
@@ -62,19 +63,16 @@ struct ecbpf_ip6_ext {
 
 #ifdef __bpf__
 /*
- * Set by the loader where the kernel has bpf_xdp_get_buff_len() (5.18) and the program is loaded
- * with BPF_F_XDP_HAS_FRAGS: data_end is then not always the end of the frame. Drivers begin
- * fragments when a buffer is full, and none has buffers below 1 KB for XDP; so short packets
- * need not pay the call (10 ns).
+ * Set by the library for programs that it loads with BPF_F_XDP_HAS_FRAGS, on interfaces whose MTU
+ * may need it: data_end is then not always the end of the frame. Asking for the length
+ * costs a call, of bpf_xdp_get_buff_len() (5.18).
  */
 const volatile bool xdp_frags = false;
-#define ECBPF_FRAGS_LINEAR_MIN 1024
 
 static __always_inline __u32 ecbpf_frame_len(struct xdp_md *ctx, __u32 linear_len)
 {
-	if (xdp_frags && linear_len >= ECBPF_FRAGS_LINEAR_MIN)
-		return bpf_xdp_get_buff_len(ctx);
-	return linear_len;
+	/* the mask: seen to fit 32 bits */
+	return xdp_frags ? bpf_xdp_get_buff_len(ctx) & 0x7fffffff : linear_len;
 }
 #endif
 
@@ -184,8 +182,8 @@ static __always_inline __u8 ecbpf_parse_ip4(void *data, void *data_end, __u32 of
  * each kind of header would make 3^8 of them.
  */
 #define ECBPF_EXT      0x80
-#define ECBPF_EXT_FRAG	 0x40
-#define ECBPF_EXT_UNIT	 0x0f
+#define ECBPF_EXT_FRAG 0x40
+#define ECBPF_EXT_UNIT 0x0f
 
 static const __u8 ecbpf_ip6_ext_kind[256] = {
 	[IPPROTO_HOPOPTS] = ECBPF_EXT | 8,
@@ -279,7 +277,7 @@ static __always_inline __u8 ecbpf_parse_ip6(void *data, void *data_end, __u32 of
 
 	off += sizeof(*ip6);
 	if (ecbpf_ip6_ext_kind[proto]) {
-		struct ecbpf_ip6_walk walk = { .off = off, .end = end, .proto = proto };
+		struct ecbpf_ip6_walk walk = {.off = off, .end = end, .proto = proto};
 		__u8 reason = ecbpf_ip6_walk(data, data_end, &walk);
 
 		if (walk.hdr_len)
@@ -339,98 +337,118 @@ static __always_inline __u8 ecbpf_parse_l2(void *data, void *data_end, struct ec
 }
 
 /*
+ * What ecbpf_parse_plain() compares at once: EtherType, version and IPv4 header length; fragment
+ * word and protocol of IPv4. TTL and type of service lie in between and are masked.
+ */
+#define ECBPF_PLAIN_IP4_MASK   bpf_htonl(0xffffff00)
+#define ECBPF_PLAIN_IP4	       bpf_htonl((__u32)ETH_P_IP << 16 | 0x4500)
+#define ECBPF_PLAIN_IP6_MASK   bpf_htonl(0xfffff000)
+#define ECBPF_PLAIN_IP6	       bpf_htonl((__u32)ETH_P_IPV6 << 16 | 0x6000)
+#define ECBPF_PLAIN_PROTO_MASK bpf_htonl((__u32)~ECBPF_FRAG_DF << 16 | 0xff)
+
+/* @l4 and @off: where TCP begins; @room: bytes of the IP packet from there on, may be negative */
+static __always_inline bool ecbpf_plain_tcp(const __u8 *l4, __u32 off, __s32 room,
+					    struct ecbpf_record *rec)
+{
+	if (l4[12] < 0x50 || (l4[12] >> 2 & 0x3c) > room)
+		return false;
+	rec->proto = IPPROTO_TCP;
+	rec->l4_off = off;
+	rec->hdr_len = off + 14;
+	rec->ports = *(__u32 *)l4;
+	rec->tcp_flags = l4[13];
+	return true;
+}
+
+static __always_inline bool ecbpf_plain_udp(const __u8 *l4, __u32 off, __s32 room,
+					    struct ecbpf_record *rec)
+{
+	if (room < (__s32)sizeof(struct udphdr))
+		return false;
+	rec->proto = IPPROTO_UDP;
+	rec->l4_off = off;
+	rec->hdr_len = off + 4;
+	rec->ports = *(__u32 *)l4;
+	return true;
+}
+
+/* The IP packet at @data + @off, a constant; what lies before it is in the record */
+static __always_inline bool ecbpf_plain_ip(void *data, void *data_end, __u32 off,
+					   struct ecbpf_record *rec)
+{
+	const __u8 *ip = data + off;
+	__u32 word = *(__u32 *)(ip - 2), len;
+
+	rec->l3_off = off;
+	if ((word & ECBPF_PLAIN_IP4_MASK) == ECBPF_PLAIN_IP4) {
+		const __u8 *l4 = ip + sizeof(struct iphdr);
+
+		if ((void *)l4 + sizeof(struct tcphdr) > data_end)
+			return false;
+		len = bpf_ntohs(*(__be16 *)(ip + 2));
+		if (off + len > rec->frame_len)
+			return false;
+		rec->version = 4;
+		rec->ethertype = bpf_htons(ETH_P_IP);
+		rec->l3_len = len;
+		rec->flags = ip[6] ? ECBPF_IP_DF : 0;
+		if (off + len < rec->frame_len)
+			rec->flags |= ECBPF_PADDED;
+		off += sizeof(struct iphdr);
+		len -= sizeof(struct iphdr);
+		word = *(__u32 *)(ip + 6) & ECBPF_PLAIN_PROTO_MASK;
+		if (word == bpf_htonl(IPPROTO_TCP))
+			return ecbpf_plain_tcp(l4, off, len, rec);
+		return word == bpf_htonl(IPPROTO_UDP) && ecbpf_plain_udp(l4, off, len, rec);
+	}
+	if ((word & ECBPF_PLAIN_IP6_MASK) == ECBPF_PLAIN_IP6) {
+		const __u8 *l4 = ip + sizeof(struct ipv6hdr);
+
+		if ((void *)l4 + sizeof(struct tcphdr) > data_end)
+			return false;
+		len = bpf_ntohs(*(__be16 *)(ip + 4));
+		off += sizeof(struct ipv6hdr);
+		if (off + len > rec->frame_len)
+			return false;
+		rec->version = 6;
+		rec->ethertype = bpf_htons(ETH_P_IPV6);
+		rec->l3_len = sizeof(struct ipv6hdr) + len;
+		if (off + len < rec->frame_len)
+			rec->flags = ECBPF_PADDED;
+		if (ip[6] == IPPROTO_TCP)
+			return ecbpf_plain_tcp(l4, off, len, rec);
+		return ip[6] == IPPROTO_UDP && ecbpf_plain_udp(l4, off, len, rec);
+	}
+	return false;
+}
+
+/*
  * The packets that nearly all traffic is made of: TCP and UDP over IPv4 without options and
- * fragments or IPv6 without extension headers, well-formed, with at most one tag. What it finds is
- * what ecbpf_parse() would find, in so few instructions that handing the record on costs more
- * (shared.bpf.h).
+ * fragments or IPv6 without extension headers, well-formed, with at most one tag, and long enough
+ * for a TCP header. What it finds is what ecbpf_parse() would find, in so few instructions that
+ * handing the record on costs more (shared.bpf.h). All offsets are constants, and fields that the
+ * program does not use cost nothing.
  *
  * Return: false if it is not such a packet; @rec is then to be filled by somebody else.
  */
 static __always_inline bool ecbpf_parse_plain(struct xdp_md *ctx, void *data, void *data_end,
 					      struct ecbpf_record *rec)
 {
-	__u32 frame_len, off = sizeof(struct ecbpf_eth_hdr), hdr, len;
 	const struct ecbpf_eth_hdr *eth = data;
-	__u8 proto, flags = 0;
-	__be16 ethertype;
-	void *pos;
+	const struct ecbpf_vlan_hdr *tag = (void *)(eth + 1);
 
-	if (data + off + sizeof(struct iphdr) + sizeof(struct udphdr) > data_end)
+	/* all that IPv4 needs, and its shortest frame on a wire has 60 */
+	if (data + sizeof(*eth) + sizeof(struct iphdr) + sizeof(struct tcphdr) > data_end)
 		return false;
 	*rec = (struct ecbpf_record){};
-	frame_len = ecbpf_frame_len(ctx, data_end - data);
-	rec->frame_len = frame_len;
-	ethertype = eth->ethertype;
-	if (ecbpf_is_vlan(ethertype)) {
-		const struct ecbpf_vlan_hdr *tag = data + off;
-
-		rec->vlan_tci[0] = bpf_ntohs(tag->tci);
-		rec->vlan_count = 1;
-		ethertype = tag->ethertype;
-		off += sizeof(*tag);
-	}
-
-	pos = data + off;
-	if (ethertype == bpf_htons(ETH_P_IP)) {
-		const struct iphdr *ip = pos;
-
-		if (pos + sizeof(*ip) + sizeof(struct udphdr) > data_end)
-			return false;
-		if (*(__u8 *)pos != 0x45 || ip->frag_off & bpf_htons((__u16)~ECBPF_FRAG_DF))
-			return false;
-		if (ip->frag_off)
-			flags = ECBPF_IP_DF;
-		len = bpf_ntohs(ip->tot_len);
-		proto = ip->protocol;
-		hdr = sizeof(*ip);
-		rec->version = 4;
-	} else if (ethertype == bpf_htons(ETH_P_IPV6)) {
-		const struct ipv6hdr *ip6 = pos;
-
-		if (pos + sizeof(*ip6) + sizeof(struct udphdr) > data_end)
-			return false;
-		if (*(__u8 *)pos >> 4 != 6)
-			return false;
-		len = sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
-		proto = ip6->nexthdr;
-		hdr = sizeof(*ip6);
-		rec->version = 6;
-	} else {
+	rec->frame_len = ecbpf_frame_len(ctx, data_end - data);
+	if (ecbpf_plain_ip(data, data_end, sizeof(*eth), rec))
+		return true;
+	if (!ecbpf_is_vlan(eth->ethertype))
 		return false;
-	}
-	if (off + len > frame_len)
-		return false;
-	if (off + len < frame_len)
-		flags |= ECBPF_PADDED;
-
-	pos += hdr;
-	len -= hdr;
-	if (proto == IPPROTO_TCP) {
-		const __u8 *tcp = pos;
-		__u32 tcp_hdr;
-
-		if (pos + sizeof(struct tcphdr) > data_end)
-			return false;
-		tcp_hdr = (tcp[12] & 0xf0) >> 2;
-		if (tcp_hdr < sizeof(struct tcphdr) || (__s32)tcp_hdr > (__s32)len)
-			return false;
-		rec->tcp_flags = tcp[13];
-		rec->hdr_len = off + hdr + 14;
-	} else if (proto == IPPROTO_UDP) {
-		if ((__s32)len < (__s32)sizeof(struct udphdr))
-			return false;
-		rec->hdr_len = off + hdr + 4;
-	} else {
-		return false;
-	}
-	rec->ports = *(__u32 *)pos;
-	rec->ethertype = ethertype;
-	rec->l3_off = off;
-	rec->l3_len = len + hdr;
-	rec->l4_off = off + hdr;
-	rec->proto = proto;
-	rec->flags = flags;
-	return true;
+	rec->vlan_tci[0] = bpf_ntohs(tag->tci);
+	rec->vlan_count = 1;
+	return ecbpf_plain_ip(data, data_end, sizeof(*eth) + sizeof(*tag), rec);
 }
 
 /**
@@ -449,5 +467,17 @@ static __always_inline void ecbpf_parse(struct xdp_md *ctx, void *data, void *da
 	rec->frame_len = ecbpf_frame_len(ctx, data_end - data);
 	rec->reason = ecbpf_parse_l2(data, data_end, rec);
 }
+
+#ifdef __bpf__
+/*
+ * For what happens to one packet in many, such as a sample: it parses again, as the record that the
+ * stage has would have to be in memory for all packets were it handed in.
+ */
+static __noinline int ecbpf_parse_rare(struct xdp_md *ctx, struct ecbpf_record *rec)
+{
+	ecbpf_parse(ctx, (void *)(long)ctx->data, (void *)(long)ctx->data_end, rec);
+	return 0;
+}
+#endif
 
 #endif /* ECBPF_PARSE_BPF_H */

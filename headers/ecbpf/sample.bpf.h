@@ -43,10 +43,8 @@ struct {
 /* While sampling is off by setting (rate 0), it is looked up again after so many packets */
 #define ECBPF_SAMPLING_IDLE 64
 
-/*
- * Parses again: were the stage's record handed in, it would have to be in memory for every packet.
- */
-static __noinline int ecbpf_sample_emit(struct xdp_md *ctx, __u32 stage, __u32 verdict)
+/* Global, so that the verifier walks it once, not for each way that leads to it */
+__noinline int ecbpf_sample_emit(struct xdp_md *ctx, __u32 stage, __u32 verdict)
 {
 	struct ecbpf_sampling_state *state;
 	struct ecbpf_sampling *settings;
@@ -69,8 +67,7 @@ static __noinline int ecbpf_sample_emit(struct xdp_md *ctx, __u32 stage, __u32 v
 			.reason = verdict >> 8 & 0xff,
 		};
 
-		ecbpf_parse(ctx, (void *)(long)ctx->data, (void *)(long)ctx->data_end,
-			    &sample.record);
+		ecbpf_parse_rare(ctx, &sample.record);
 		len = ctx->data_end - ctx->data;
 		if (len > settings->snap_len)
 			len = settings->snap_len;

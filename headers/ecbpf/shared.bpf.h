@@ -14,7 +14,9 @@
  * That proof costs as much as parsing a plain packet (4 ns), so plain packets do not use the area.
  *
  * `busy` guards against the only concurrency a per-CPU slot knows: a program interrupted by another
- * one on the same CPU (BPF_PROG_TEST_RUN by a packet). The inner one takes the spare slot.
+ * one on the same CPU (BPF_PROG_TEST_RUN by a packet). The inner one takes the spare slot, and
+ * whoever finds that one busy too parses for itself. A slot stays busy until the stage is done with
+ * the record in it.
  */
 #ifndef ECBPF_SHARED_BPF_H
 #define ECBPF_SHARED_BPF_H
@@ -22,7 +24,8 @@
 #include <ecbpf/parse.bpf.h>
 
 #define ECBPF_SHARED_FROM  12 /* first byte kept: the addresses before it are not looked at */
-#define ECBPF_SHARED_WORDS 10 /* kept: bytes [12, 92): QinQ, IPv6, two extensions and TCP */
+#define ECBPF_SHARED_STEP  3  /* words for which there is one check of all bounds */
+#define ECBPF_SHARED_WORDS 12 /* kept: bytes [12, 108): QinQ, IPv6, three extensions and TCP */
 
 struct ecbpf_shared {
 	__u32 busy;	  /* a program is at work on it */
@@ -50,10 +53,15 @@ static __always_inline bool ecbpf_shared_match(const struct ecbpf_shared *area, 
 		return false;
 	if (area->record.frame_len != ecbpf_frame_len(ctx, linear_len))
 		return false;
+#pragma unroll
 	for (__u32 i = 0; i < ECBPF_SHARED_WORDS; i++) {
-		if (ECBPF_SHARED_FROM + i * 8 >= area->record.hdr_len)
-			break;
-		if ((void *)(word + i + 1) > data_end || area->head[i] != word[i])
+		if (i % ECBPF_SHARED_STEP == 0) {
+			if (ECBPF_SHARED_FROM + i * 8 >= area->record.hdr_len)
+				break;
+			if ((void *)(word + i + ECBPF_SHARED_STEP) > data_end)
+				return false;
+		}
+		if (area->head[i] != word[i])
 			return false;
 	}
 	return true;
@@ -68,75 +76,84 @@ static __always_inline void ecbpf_shared_keep(struct ecbpf_shared *area, void *d
 	area->linear_len = 0;
 	if (hdr_len > ECBPF_SHARED_FROM + ECBPF_SHARED_WORDS * 8)
 		return;
+#pragma unroll
 	for (__u32 i = 0; i < ECBPF_SHARED_WORDS; i++) {
-		if (ECBPF_SHARED_FROM + i * 8 >= hdr_len)
-			break;
-		if ((void *)(word + i + 1) > data_end)
-			return;
+		if (i % ECBPF_SHARED_STEP == 0) {
+			if (ECBPF_SHARED_FROM + i * 8 >= hdr_len)
+				break;
+			if ((void *)(word + i + ECBPF_SHARED_STEP) > data_end)
+				return;
+		}
 		area->head[i] = word[i];
 	}
 	area->linear_len = data_end - data;
 }
 
-/* Field by field: the record stays in registers, and no wide load waits for narrow stores */
-static __always_inline void ecbpf_record_copy(struct ecbpf_record *to,
-					      const struct ecbpf_record *from)
-{
-	to->frame_len = from->frame_len;
-	to->l3_len = from->l3_len;
-	to->l3_off = from->l3_off;
-	to->l4_off = from->l4_off;
-	to->hdr_len = from->hdr_len;
-	to->frag_off = from->frag_off;
-	to->vlan_tci[0] = from->vlan_tci[0];
-	to->vlan_tci[1] = from->vlan_tci[1];
-	to->ethertype = from->ethertype;
-	to->vlan_count = from->vlan_count;
-	to->ext_count = from->ext_count;
-	to->ports = from->ports;
-	to->version = from->version;
-	to->proto = from->proto;
-	to->frag = from->frag;
-	to->reason = from->reason;
-	to->flags = from->flags;
-	to->tcp_flags = from->tcp_flags;
-	to->icmp_type = from->icmp_type;
-	to->icmp_code = from->icmp_code;
-	to->reserved = 0;
-}
-
-/**
- * ecbpf_record_get() - the record of this packet
- * @ctx: the program's context
- * @rec: output; kept in registers by the compiler, as far as it is used
- */
-static __always_inline void ecbpf_record_get(struct xdp_md *ctx, struct ecbpf_record *rec)
+/* Return: a slot with the record of this packet, to be released; NULL if all are at work */
+static __always_inline struct ecbpf_shared *ecbpf_shared_get(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data;
 	void *data_end = (void *)(long)ctx->data_end;
 	struct ecbpf_shared *area;
 	__u32 key = 0;
 
-	if (ecbpf_parse_plain(ctx, data, data_end, rec))
-		return;
 	area = bpf_map_lookup_elem(&shared, &key);
 	if (area && area->busy) {
 		key = 1;
 		area = bpf_map_lookup_elem(&shared, &key);
+		if (!area || area->busy)
+			return NULL;
 	}
-	if (!area) { /* never happens, but the verifier cannot know */
-		*rec = (struct ecbpf_record){ .frame_len = data_end - data };
-		return;
-	}
+	if (!area) /* never, but the verifier cannot know */
+		return NULL;
 	area->busy = 1;
 	barrier();
 	if (!ecbpf_shared_match(area, ctx, data, data_end)) {
 		ecbpf_parse(ctx, data, data_end, &area->record);
 		ecbpf_shared_keep(area, data, data_end);
 	}
-	ecbpf_record_copy(rec, &area->record);
+	return area;
+}
+
+static __always_inline void ecbpf_shared_put(struct ecbpf_shared *area)
+{
 	barrier();
 	area->busy = 0;
+}
+
+typedef int ecbpf_run_fn(struct xdp_md *ctx, const struct ecbpf_record *rec);
+
+/**
+ * ecbpf_run() - give a packet's record to a function
+ * @ctx: the program's context
+ * @run: what to run, an inline function. It is inlined twice: for plain packets, whose record
+ *	 stays in registers and is constant in most fields, and for all others, whose record is
+ *	 read from the shared area. It returns: a tail call would leave the slot busy
+ *
+ * Return: what @run returned.
+ */
+static __always_inline int ecbpf_run(struct xdp_md *ctx, ecbpf_run_fn *run)
+{
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	struct ecbpf_record plain, own;
+	const struct ecbpf_record *rec;
+	struct ecbpf_shared *area;
+	int ret;
+
+	if (__builtin_expect(ecbpf_parse_plain(ctx, data, data_end, &plain), 1))
+		return run(ctx, &plain);
+	barrier(); /* read data and data_end anew: kept, they would be spilled for plain packets */
+	area = ecbpf_shared_get(ctx);
+	if (area) {
+		rec = &area->record;
+	} else {
+		ecbpf_parse_rare(ctx, &own);
+		rec = &own;
+	}
+	ret = run(ctx, rec);
+	if (area)
+		ecbpf_shared_put(area);
+	return ret;
 }
 
 #endif /* ECBPF_SHARED_BPF_H */

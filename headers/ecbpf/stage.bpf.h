@@ -27,21 +27,23 @@ struct {
 #ifdef ECBPF_FUSED
 #define ECBPF_STAGE_PROGRAM(name, NAME)
 #else
-#define ECBPF_STAGE_PROGRAM(name, NAME)                                                       \
-	struct {                                                                              \
-		__uint(priority, ECBPF_PRIO_##NAME);                                          \
-		__uint(XDP_PASS, 1);                                                          \
-	} XDP_RUN_CONFIG(ecbpf_##name);                                                       \
-                                                                                              \
-	SEC("xdp")                                                                            \
-	int ecbpf_##name(struct xdp_md *ctx)                                                  \
-	{                                                                                     \
-		struct ecbpf_record rec;                                                      \
-                                                                                              \
-		ecbpf_record_get(ctx, &rec);                                                  \
-		return ecbpf_verdict(ctx, &rec, ECBPF_STAGE_##NAME, name##_stage(ctx, &rec)); \
-	}                                                                                     \
-                                                                                              \
+#define ECBPF_STAGE_PROGRAM(name, NAME)                                                           \
+	struct {                                                                                  \
+		__uint(priority, ECBPF_PRIO_##NAME);                                              \
+		__uint(XDP_PASS, 1);                                                              \
+	} XDP_RUN_CONFIG(ecbpf_##name);                                                           \
+                                                                                                  \
+	static __always_inline int run_##name(struct xdp_md *ctx, const struct ecbpf_record *rec) \
+	{                                                                                         \
+		return ecbpf_verdict(ctx, rec, ECBPF_STAGE_##NAME, name##_stage(ctx, rec));       \
+	}                                                                                         \
+                                                                                                  \
+	SEC("xdp")                                                                                \
+	int ecbpf_##name(struct xdp_md *ctx)                                                      \
+	{                                                                                         \
+		return ecbpf_run(ctx, run_##name);                                                \
+	}                                                                                         \
+                                                                                                  \
 	char _license[] SEC("license") = "Dual BSD/GPL"
 #endif
 

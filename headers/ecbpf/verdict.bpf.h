@@ -40,7 +40,9 @@ static __always_inline void ecbpf_verdict_count(const struct ecbpf_record *rec, 
 
 	if (!c)
 		return;
-	barrier_var(action); /* one register: kernels before 6.6 lose bounds between copies */
+	if (!__builtin_constant_p(action)) /* 2 ns, and for plain packets it mostly is one */
+		barrier_var(
+			action); /* one register: kernels before 6.6 lose bounds between copies */
 	if (action > XDP_REDIRECT)
 		action = ECBPF_ACTION_INVALID;
 	c->packets[action]++;

@@ -22,15 +22,23 @@ static __always_inline void record_store(__u32 key, const struct ecbpf_record *r
 		*to = *rec;
 }
 
+static __always_inline int store_first(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
+	record_store(0, rec);
+	return XDP_PASS;
+}
+
+static __always_inline int store_second(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
+	record_store(1, rec);
+	return XDP_PASS;
+}
+
 /* The record as stages get it: parsed, or handed on by the program before */
 SEC("xdp")
 int record_get(struct xdp_md *ctx)
 {
-	struct ecbpf_record rec;
-
-	ecbpf_record_get(ctx, &rec);
-	record_store(0, &rec);
-	return XDP_PASS;
+	return ecbpf_run(ctx, store_first);
 }
 
 /* The record as it is after parsing, always */
@@ -51,21 +59,19 @@ int record_parse(struct xdp_md *ctx)
 SEC("xdp")
 int record_rewrite(struct xdp_md *ctx)
 {
-	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
-	struct ecbpf_record rec;
+	void *data, *data_end;
 	__u8 *pos;
 
-	ecbpf_record_get(ctx, &rec);
-	record_store(0, &rec);
+	ecbpf_run(ctx, store_first);
+	data = (void *)(long)ctx->data;
+	data_end = (void *)(long)ctx->data_end;
 	if (data + 2 > data_end)
 		return XDP_ABORTED;
 	pos = data + *(__u8 *)data;
 	if ((void *)(pos + 1) > data_end)
 		return XDP_ABORTED;
 	*pos ^= *(__u8 *)(data + 1);
-	ecbpf_record_get(ctx, &rec);
-	record_store(1, &rec);
-	return XDP_PASS;
+	return ecbpf_run(ctx, store_second);
 }
 
 /*

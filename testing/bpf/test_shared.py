@@ -8,7 +8,6 @@ Programs that share the area, as programs of a chain do, run on one CPU on packe
 they get must be what the reference finds in the packet at hand. That this test would notice a
 stale record is shown by taking each element of the proof out of a copy of the headers.
 """
-import errno
 import os
 import re
 import shutil
@@ -22,11 +21,11 @@ from packets import (ARP, DESTINATION, ETHER, HOP_BY_HOP, ICMP, IP, IP4, IP6, PA
                      TCP_SYN, UDP_QUERY, Dot1AD, Dot1Q, ICMPv6EchoRequest, IPOption_Router_Alert,
                      Raw, authentication, build, fragment, stacks)
 from reference import Record, parse
-from testrun import BUILD, DROP, TestRun, main
+from testrun import BUILD, DROP, NO_FRAGS, TestRun, has_frags, main
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
-# Packets whose records are handed on, as they are not plain: see ecbpf_record_get()
+# Packets whose records are handed on, as they are not plain: see ecbpf_run()
 HANDED_ON = {
     "ip options": build(IP(**IP4, options=[IPOption_Router_Alert()]) / TCP_SYN / PAYLOAD),
     "ip first fragment": build(IP(**IP4, flags="MF") / UDP_QUERY / PAYLOAD),
@@ -168,18 +167,6 @@ def stale_frags(build_dir):
                                      programs.read("records", 0, SECOND), whole, second)
 
 
-def has_frags():
-    """Whether BPF_PROG_TEST_RUN can place fragments on this kernel"""
-    with TestRun(("record:record_get", {"xdp_frags": 1})) as programs:
-        try:
-            programs.run(bytes(100), 0, 50)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-            return False
-    return True
-
-
 SCENARIOS = (stale_bytes, stale_length, stale_stacks, stale_rewrite, stale_chain, stale_busy)
 
 
@@ -204,7 +191,7 @@ def test_stale(report):
     if has_frags():
         report.check("stale_frags", list(stale_frags(BUILD)))
     else:
-        report.skip("stale_frags", "this kernel's BPF_PROG_TEST_RUN cannot place fragments")
+        report.skip("stale_frags", NO_FRAGS)
 
 
 # An element of the proof; the expression that it is in headers/ecbpf/shared.bpf.h, what to put
@@ -251,9 +238,9 @@ def test_teeth(report):
             if has_frags():
                 noticed += ["stale_frags"] if next(stale_frags(directory), None) else []
             elif not noticed and "length" in name:
-                report.skip(f"teeth: {name}", "this kernel cannot place fragments")
+                report.skip(f"teeth: {name}", NO_FRAGS)
                 continue
-            report.check(f"teeth: {name}" + (f", noticed by {' '.join(noticed)}" if noticed else ""),
+            report.check(f"teeth: {name}, noticed by {' '.join(noticed) or 'nobody'}",
                          not noticed and "no test notices that it is gone")
 
 

@@ -82,7 +82,8 @@ static void answer(int result, const void *payload, size_t len)
 {
 	struct answer head = {.result = result, .len = len};
 
-	if (fwrite(&head, sizeof(head), 1, stdout) != 1 || fwrite(payload, 1, len, stdout) != len)
+	if (fwrite(&head, sizeof(head), 1, stdout) != 1 ||
+	    (len && fwrite(payload, 1, len, stdout) != len))
 		die("stdout", errno);
 }
 

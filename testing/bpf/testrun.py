@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The Python side of testrun.c: BPF programs loaded and run on packets; and test results."""
+import errno
 import os
 import struct
 import subprocess
@@ -95,6 +96,25 @@ class TestRun:
             found.append(events[pos + 4:pos + 4 + size])
             pos += 4 + size
         return found
+
+
+NO_FRAGS = "no XDP fragments in this kernel (5.18), or not where wanted in BPF_PROG_TEST_RUN (6.18)"
+
+
+def has_frags():
+    """Whether BPF_PROG_TEST_RUN takes the length of the linear part"""
+    with TestRun("record:record_get"):
+        pass  # or it is not the fragments that keep it from being loaded
+    try:
+        with TestRun(("record:record_get", {"xdp_frags": 1})) as programs:
+            programs.run(bytes(100), 0, 50)
+    except RuntimeError:  # not loaded
+        return False
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return False
+    return True
 
 
 def pack_frames(frames):
