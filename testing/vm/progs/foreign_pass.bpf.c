@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "foreign.bpf.h"
+
+SEC("xdp")
+int foreign_pass(struct xdp_md *ctx)
+{
+	see(ctx);
+	return XDP_PASS;
+}
