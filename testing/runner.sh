@@ -3,8 +3,20 @@
 #
 # For testing/run and testing/each: run a test, and read what came of it.
 
-runner_pid=''
-trap '[[ ! $runner_pid ]] || { kill "$runner_pid"; wait "$runner_pid"; }; exit 143' INT TERM HUP
+# What run_limited runs, and background jobs of a script's own, end with it
+runner_pid='' runner_jobs=()
+runner_stop()
+{
+	local pid
+
+	for pid in $runner_pid "${runner_jobs[@]}"; do
+		if kill "$pid"; then
+			wait "$pid" || : # as a rule it ends with an error
+		fi
+	done 2>/dev/null
+	exit 143
+}
+trap runner_stop INT TERM HUP
 
 # run_limited SECONDS LOG COMMAND...: set status, 124 or 137 if it took longer. In the
 # background, because only then does a signal to us end it at once.
