@@ -12,7 +12,8 @@
  *
  *	1. beside the live chain: a new dispatcher, all its members linked, all pinned
  *	2. the interface goes over, if it still has the old one: one atomic step, packets see either
- *	3. the old one's pins are removed
+ *	3. when no packet is on its way through the old one any more, its pins are removed: a member
+ *	   without its link would let such a packet pass
  *
  * For several interfaces 1 is done for all before 2; if 2 fails for one, the others go back. What
  *is killed in between leaves whole chains, and pins that `clean` removes.
@@ -885,6 +886,32 @@ static int change_verify(struct ecbpf *e, const struct change *c)
 	return 0;
 }
 
+/*
+ * Wait until every packet that is being handled now has been. The kernel does this for those who
+ * update a map of maps, so that they know which inner map is in use (bpf_map_update_elem(),
+ * since Linux 5.0).
+ */
+static void wait_for_packets(struct ecbpf *e)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts);
+	__u32 key = 0;
+	int inner, outer = -1;
+
+	inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, "ecbpf_wait", sizeof(key), sizeof(key), 1, NULL);
+	if (inner >= 0) {
+		opts.inner_map_fd = inner;
+		outer = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "ecbpf_wait", sizeof(key),
+				       sizeof(key), 1, &opts);
+	}
+	if (outer < 0 || bpf_map_update_elem(outer, &key, &inner, BPF_ANY)) {
+		ecbpf_log(e, ECBPF_LOG_WARN, "cannot wait for packets on their way: %s",
+			  strerror(errno));
+		nanosleep(&(struct timespec){.tv_nsec = 100 * 1000000L}, NULL);
+	}
+	close_fd(&outer);
+	close_fd(&inner);
+}
+
 /* Steps 1 to 3 for all, or none */
 static int commit(struct ecbpf *e, struct change *changes, size_t count, int keep_maps_of)
 {
@@ -901,11 +928,14 @@ static int commit(struct ecbpf *e, struct change *changes, size_t count, int kee
 	for (size_t i = 0; i < count && !err; i++)
 		err = change_verify(e, &changes[i]);
 	if (err) {
-		while (attached--)
-			change_detach(e, &changes[attached]);
+		for (size_t i = 0; i < attached; i++)
+			change_detach(e, &changes[i]);
+		if (attached)
+			wait_for_packets(e);
 		return err;
 	}
 
+	wait_for_packets(e);
 	lock = ecbpf_libxdp_lock(e);
 	for (size_t i = 0; i < count; i++) {
 		const struct live *live = &changes[i].live;

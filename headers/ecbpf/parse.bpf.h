@@ -147,16 +147,13 @@ static __always_inline __u8 ecbpf_parse_ip4(void *data, void *data_end, __u32 of
 	proto = ip->protocol;
 	rec->proto = proto;
 	frag = bpf_ntohs(ip->frag_off);
-	flags = frag & ECBPF_FRAG_DF ? ECBPF_IP_DF : 0;
-	if (frag & ~ECBPF_FRAG_DF) {
-		rec->frag_off = (frag & ECBPF_FRAG_OFFSET) * 8;
-		if (frag & (ECBPF_FRAG_MF | ECBPF_FRAG_OFFSET))
-			rec->frag = frag & ECBPF_FRAG_OFFSET ? ECBPF_FRAG_LATER : ECBPF_FRAG_FIRST;
-		if (frag & ECBPF_FRAG_MF)
-			flags |= ECBPF_IP_MF;
-		if (frag & ECBPF_FRAG_RESERVED)
-			flags |= ECBPF_IP_RESERVED;
-	}
+	/* by shifts, as each branch here would double what the verifier walks */
+	flags = (frag & ECBPF_FRAG_RESERVED) / (ECBPF_FRAG_RESERVED / ECBPF_IP_RESERVED) |
+		(frag & ECBPF_FRAG_DF) / (ECBPF_FRAG_DF / ECBPF_IP_DF) |
+		(frag & ECBPF_FRAG_MF) / (ECBPF_FRAG_MF / ECBPF_IP_MF);
+	rec->frag_off = (frag & ECBPF_FRAG_OFFSET) * 8;
+	if (frag & (ECBPF_FRAG_MF | ECBPF_FRAG_OFFSET))
+		rec->frag = frag & ECBPF_FRAG_OFFSET ? ECBPF_FRAG_LATER : ECBPF_FRAG_FIRST;
 
 	reason = ECBPF_REASON_NONE;
 	if (hdr > sizeof(*ip)) {
@@ -341,9 +338,9 @@ static __always_inline __u8 ecbpf_parse_l2(void *data, void *data_end, struct ec
  * word and protocol of IPv4. TTL and type of service lie in between and are masked.
  */
 #define ECBPF_PLAIN_IP4_MASK   bpf_htonl(0xffffff00)
-#define ECBPF_PLAIN_IP4	       bpf_htonl(ETH_P_IP << 16 | 0x4500)
+#define ECBPF_PLAIN_IP4	       bpf_htonl((__u32)ETH_P_IP << 16 | 0x4500)
 #define ECBPF_PLAIN_IP6_MASK   bpf_htonl(0xfffff000)
-#define ECBPF_PLAIN_IP6	       bpf_htonl(ETH_P_IPV6 << 16 | 0x6000)
+#define ECBPF_PLAIN_IP6	       bpf_htonl((__u32)ETH_P_IPV6 << 16 | 0x6000)
 #define ECBPF_PLAIN_PROTO_MASK bpf_htonl((__u32)~ECBPF_FRAG_DF << 16 | 0xff)
 
 /* @l4 and @off: where TCP begins; @room: bytes of the IP packet from there on, may be negative */

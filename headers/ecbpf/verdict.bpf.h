@@ -35,14 +35,18 @@ static __always_inline __u32 ecbpf_malformed(const struct ecbpf_record *rec)
 static __always_inline void ecbpf_verdict_count(const struct ecbpf_record *rec, __u32 slot,
 						__u32 verdict)
 {
-	__u32 action = verdict & 0xff, reason = verdict >> 8 & (ECBPF_REASON_MAX - 1);
 	struct ecbpf_counters *c = bpf_map_lookup_elem(&counters, &slot);
+	__u32 reason = verdict >> 8 & (ECBPF_REASON_MAX - 1);
+	__u64 action = verdict & 0xff;
 
 	if (!c)
 		return;
-	if (!__builtin_constant_p(action)) /* 2 ns, and for plain packets it mostly is one */
-		barrier_var(
-			action); /* one register: kernels before 6.6 lose bounds between copies */
+	/*
+	 * 64 bits in one register: kernels before 6.6 lose the bounds of copies and of halves. Not
+	 * for constants, which the verdict on plain packets mostly is: 2 ns.
+	 */
+	if (!__builtin_constant_p(action))
+		barrier_var(action);
 	if (action > XDP_REDIRECT)
 		action = ECBPF_ACTION_INVALID;
 	c->packets[action]++;

@@ -367,7 +367,8 @@ def main():
     seconds = time.monotonic() - start
     never = report(reasons, details)
     print(f"{packets} mutated packets in {seconds:.0f} s, {packets / seconds:.0f} a second; "
-          f"{in_kernel} through the kernel, twice; no disagreement")
+          f"{in_kernel} through the kernel, twice, with those they were made of; "
+          "no disagreement")
     if never:
         print(f"NEVER REACHED: {', '.join(never)}")
     return 1 if never else 0

@@ -83,7 +83,8 @@ host()
 	else
 		fail "not root: said once" "$(found)"
 	fi
-	findings=$(setpriv --bounding-set=-net_admin ecbpf-loader doctor -j) && status=0 || status=$?
+	findings=$(setpriv --bounding-set=-net_admin ecbpf-loader doctor -j) && status=0 ||
+		status=$?
 	expect "no CAP_NET_ADMIN" error privilege host
 	says "no CAP_NET_ADMIN" privilege "missing CAP_NET_ADMIN"
 

@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Every stage, alone and fused in all the ways that make different programs, passes this kernel's
+# verifier: chained, with the sampling hook, and with fragments.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../../lib.sh
+. "$(dirname "$0")/../../lib.sh"
+fresh_net "$@"
+top=$(cd "$(dirname "$0")/../../.." && pwd -P)
+loader=${ECBPF_BUILD:-$top/build}/tools/ecbpf-loader
+require_cmd clang jq
+[[ -x $loader ]] || skip_all "$loader is not built"
+
+ip link add veth0 type veth peer name veth1
+ip link set veth0 up
+
+# try NAME LOAD-ARGUMENT...
+try()
+{
+	local out
+
+	if out=$("$loader" load "${@:2}" 2>&1 && "$loader" unload --all veth0 2>&1); then
+		pass "$1"
+	else
+		fail "$1" "$out"
+	fi
+}
+
+# as somebody who writes a stage compiles it, without our flags
+object=$(mktemp)
+defer rm -f "$object"
+if clang --target=bpf -mcpu=v1 -g -O2 -I"$top/headers" "-I/usr/include/$(uname -m)-linux-gnu" \
+	-c "$top/progs/pass.bpf.c" -o "$object"; then
+	try "pass, compiled with -mcpu=v1" veth0 "$object"
+else
+	fail "pass, compiled with -mcpu=v1" "clang: $?"
+fi
+
+mapfile -t stages < <("$loader" stages --json | jq -r '.[].stage')
+all=$(IFS=, && echo "${stages[*]}")
+for mtu in 1500 9000; do
+	if ((mtu > 1500)) && ! ip link set veth0 mtu "$mtu"; then
+		fail "MTU $mtu" "cannot be set"
+		break
+	fi
+	mode=()
+	((mtu <= 1500)) || mode=(--mode skb) # native above 3498 needs Linux 5.18
+	for hook in 0 1; do
+		options=("${mode[@]}" -S "sampling_on=$hook" veth0)
+		for stage in "${stages[@]}"; do
+			try "$stage, MTU $mtu, sampling_on=$hook" "${options[@]}" "$stage"
+		done
+		for list in "${stages[@]}" "$all,$all" "pass,pass,pass,pass,pass,pass,pass,pass"; do
+			try "fused $list, MTU $mtu, sampling_on=$hook" --fused "$list" "${options[@]}"
+		done
+	done
+done
+summary
