@@ -209,6 +209,9 @@ int ecbpf_counters_clear(struct ecbpf *e, const char *iface);
  * ecbpf_clean() - remove what interrupted loads left in the BPF file system
  * @iface: or NULL for all
  * @ret_removed: how many dispatchers' pins were removed; may be NULL
+ *
+ * Pins that ecbpf made in another network namespace are left alone: their chains would fail open.
+ * Without @iface the maps under BPFFS/ecbpf go, too, if no program uses any of them.
  */
 int ecbpf_clean(struct ecbpf *e, const char *iface, size_t *ret_removed);
 
