@@ -130,8 +130,8 @@ struct ecbpf_selector {
 /**
  * ecbpf_chain_unload() - take programs out of the chains of interfaces
  *
- * All or nothing, as ecbpf_chain_load(). Maps pinned under BPFFS/ecbpf stay while a chain in this
- * BPF file system has programs of ours, and go with the last one.
+ * All or nothing, as ecbpf_chain_load(). Maps pinned under BPFFS/ecbpf stay, with what is in them;
+ * ecbpf_clean() removes them when no program uses them any more.
  *
  * Return: 0; -ENOENT if an interface has no such program; else as ecbpf_chain_load().
  */

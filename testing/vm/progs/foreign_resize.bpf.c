@@ -10,7 +10,7 @@ int foreign_resize(struct xdp_md *ctx)
 	if (!seen)
 		return XDP_ABORTED;
 	if (bpf_xdp_adjust_head(ctx, -8) || bpf_xdp_adjust_head(ctx, 8) ||
-	    bpf_xdp_adjust_tail(ctx, 4) || bpf_xdp_adjust_tail(ctx, -4))
+	    bpf_xdp_adjust_tail(ctx, -4) || bpf_xdp_adjust_tail(ctx, 4)) /* there may be no room */
 		__sync_fetch_and_add(&seen->failed, 1);
 	return XDP_PASS;
 }

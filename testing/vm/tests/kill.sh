@@ -125,5 +125,6 @@ dropped
 equal "pass counted every packet" "XDP_PASS=$sent/$((sent * 64))" \
 	"$(counted veth0 "$(ids veth0 ecbpf_pass)")"
 works "unload" loader unload -a veth0
+works "clean" loader clean
 equal "nothing is left" "" "$(snapshot)"
 summary

@@ -39,7 +39,7 @@ ours_counted()
 	local id
 
 	for id in $(ids veth0 ecbpf_pass); do
-		counted veth0 "$id"
+		printf '%s\n' "$(counted veth0 "$id")"
 	done | sort | uniq -c | sed 's/^ *//'
 }
 
