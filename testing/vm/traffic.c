@@ -3,12 +3,16 @@
  * Packets with numbers, for one end of a veth pair, and their count at the other end.
  *
  *	traffic send IFACE COUNT MIN MAX BAD WAY
- *		COUNT packets (0: until SIGTERM), in turn MIN to MAX bytes long; with BAD every
- *BADth has an IPv4 header length that is impossible. None is lost on the way to the other end's XDP
- *program: there are never more on the way than a veth has room for. Prints "PACKETS BYTES
- *BAD_PACKETS BAD_BYTES" that were sent. traffic receive IFACE Prints "ready", and after SIGTERM
- *"DISTINCT AGAIN OTHER LOST": numbers that came once, came again, such that are not as they were
- *sent, and packets that this program was too slow for.
+ *
+ * COUNT packets (0: until SIGTERM), in turn MIN to MAX bytes long; with BAD every BADth has an IPv4
+ * header length that is impossible. None is lost on the way to the other end's XDP program: there
+ *are never more than WAY on the way, which a veth has room for. Prints "PACKETS BYTES BAD_PACKETS
+ * BAD_BYTES" that were sent.
+ *
+ *	traffic receive IFACE
+ *
+ * Prints "ready", and after SIGTERM "DISTINCT AGAIN OTHER LOST": numbers that came once, came
+ *again, such that are not as they were sent, and packets that this program was too slow for.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
