@@ -5,18 +5,18 @@
 # ecbpf say about a chain: the kernel (ip), xdp-loader and bpftool.
 
 vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
-ECBPF_BUILD=$(cd "${ECBPF_BUILD:-$vm_dir/../../build}" && pwd -P)
+ECBPF_BUILD=$(cd "${ECBPF_BUILD:-$vm_dir/../../build/test}" && pwd -P)
 export ECBPF_BUILD
 helpers=$ECBPF_BUILD/testing/vm
 traffic=$helpers/traffic
 tmp=$(mktemp -d)
 defer rm -rf "$tmp"
 
-require_cmd ip xdp-loader bpftool jq
-[[ -x $ECBPF_BUILD/tools/ecbpf-loader ]] || skip_all "$ECBPF_BUILD has no tools/ecbpf-loader"
+PATH=$ECBPF_BUILD/root/sbin:$PATH
+require_cmd ip xdp-loader bpftool ecbpf-loader
 [[ -e $helpers/complete ]] || "$vm_dir/helpers"
 
-loader() { "$ECBPF_BUILD/tools/ecbpf-loader" "$@"; }
+loader() { ecbpf-loader "$@"; }
 
 # foreign NAME: path of a program that is not ours
 foreign() { echo "$helpers/$1.bpf.o"; }
@@ -138,7 +138,8 @@ counted()
 		/^  stage / { at = $2 + 0 }
 		mine && (stage == "" || stage == at) && /^    XDP_/ {
 			printf "%s%s=%s/%s", sep, $1, $2, $3; sep = " "
-		}'
+		}
+		END { print "" }'
 }
 
 # send PEER COUNT [MIN [MAX [BAD]]]: see traffic.c
