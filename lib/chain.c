@@ -861,7 +861,10 @@ static void change_detach(struct ecbpf *e, struct change *c)
 		c->is_attached = false;
 }
 
-/* Nobody but the kernel knows what packets meet now */
+/*
+ * Only the kernel knows what packets meet now. That it is not ours any more is no failure: another
+ * tool has gone on from what we attached, and the pins are its business.
+ */
 static int change_verify(struct ecbpf *e, const struct change *c)
 {
 	enum ecbpf_mode mode;
@@ -870,17 +873,16 @@ static int change_verify(struct ecbpf *e, const struct change *c)
 	__u32 now = 0;
 	int err;
 
-	err = ecbpf_attached(e, c->ifindex, &now, &mode);
-	if (err)
-		return err;
-	if (now != c->id)
-		return -EAGAIN;
 	for (size_t slot = 0; slot < c->count && !c->is_direct; slot++) {
 		err = ecbpf_member_path(e, path, sizeof(path), c->ifindex, c->id, slot, "link");
 		if (err)
 			return err;
-		if (stat(path, &st))
-			return ecbpf_fail(e, -EIO, "%s: %s vanished", c->iface, path);
+		if (!stat(path, &st))
+			continue;
+		err = ecbpf_attached(e, c->ifindex, &now, &mode);
+		if (err || now != c->id)
+			return err;
+		return ecbpf_fail(e, -EIO, "%s: %s vanished", c->iface, path);
 	}
 	return 0;
 }
