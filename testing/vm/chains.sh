@@ -138,7 +138,8 @@ counted()
 		/^  stage / { at = $2 + 0 }
 		mine && (stage == "" || stage == at) && /^    XDP_/ {
 			printf "%s%s=%s/%s", sep, $1, $2, $3; sep = " "
-		}'
+		}
+		END { print "" }'
 }
 
 # send PEER COUNT [MIN [MAX [BAD]]]: see traffic.c

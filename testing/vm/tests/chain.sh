@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# timeout: 900
 #
 # Chains: order, counters, what xdp-loader sees of them; all or nothing.
 set -euo pipefail

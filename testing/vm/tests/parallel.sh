@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# timeout: 900
 #
 # Loaders at the same time: all of them succeed, and every program is there once.
 set -euo pipefail
@@ -39,7 +40,7 @@ ours_counted()
 	local id
 
 	for id in $(ids veth0 ecbpf_pass); do
-		printf '%s\n' "$(counted veth0 "$id")"
+		counted veth0 "$id"
 	done | sort | uniq -c | sed 's/^ *//'
 }
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# timeout: 900
 #
 # Changes of a chain under traffic: no packet escapes the dropping program at its end, none is
 # counted twice or not at all.
