@@ -98,15 +98,6 @@ require_kernel()
 		skip_all "kernel $release is older than $1"
 }
 
-# only_on MACHINE...: what takes long and depends little on the kernel runs on these virtual
-# machines (vm-6.1, ...) only, unless testing/run was called with --all-kernels
-only_on()
-{
-	[[ ${ECBPF_MACHINE-} && ! ${ECBPF_ALL_KERNELS-} ]] || return 0
-	[[ " $* " == *" $ECBPF_MACHINE "* ]] ||
-		skip_all "on $* only; with --all-kernels everywhere"
-}
-
 require_module()
 {
 	local module

@@ -8,7 +8,6 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../lib.sh
 . "$(dirname "$0")/../../lib.sh"
-only_on vm-6.1
 fresh_bpffs "$@"
 require_cmd ip jq clang gcc bpftool xdp-loader nsenter setpriv
 # shellcheck source-path=SCRIPTDIR source=../../doctor.sh

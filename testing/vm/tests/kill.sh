@@ -8,7 +8,6 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../lib.sh
 . "$(dirname "$0")/../../lib.sh"
-only_on vm-6.1
 fresh_net "$@"
 # shellcheck source-path=SCRIPTDIR source=../chains.sh
 . "$(dirname "$0")/../chains.sh"
