@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# timeout: 1800
+# timeout: 2400
 #
 # The doctor, fault by fault: each is planted for real, found under its code, and mended by the
 # command that the doctor gives.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# timeout: 900
 #
 # Every stage, alone and fused in all the ways that make different programs, passes this kernel's
 # verifier: chained, with the sampling hook, and with fragments.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# timeout: 900
 #
 # The virtual POP with IPVS: the VIPs answer, both real servers serve, IPVS counts.
 set -euo pipefail
