@@ -31,6 +31,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <xdp/libxdp.h>
+#include "config.h"
 #include "internal.h"
 #include "progs/dispatcher.skel.h"
 
