@@ -17,6 +17,7 @@
 #include "progs/fused.skel.h"
 #include "progs/pass.skel.h"
 #include "progs/printk.skel.h"
+#include "progs/sampler.skel.h"
 
 #define METADATA_SECTION ".ecbpf_metadata"
 
@@ -219,6 +220,10 @@ static int fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list
 		if (count == ECBPF_FUSED_SLOTS)
 			return ecbpf_fail(e, -E2BIG, "fused: more than %d stages",
 					  ECBPF_FUSED_SLOTS);
+		if (count && at[count - 1] == ECBPF_STAGE_SAMPLER)
+			return ecbpf_fail(e, -EINVAL,
+					  "fused: '%s' after 'sampler', which has to be last",
+					  word);
 		at[count++] = stage;
 	}
 	return 0;
@@ -464,6 +469,39 @@ void ecbpf_program_close(struct program *program)
 {
 	bpf_object__close(program->obj);
 	program->obj = NULL;
+}
+
+int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret_obj)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = stage);
+	const struct ecbpf_program spec = ECBPF_PROGRAM_INIT;
+	struct program program = {.is_ours = true};
+	struct bpf_program *prog;
+	const void *bytes;
+	size_t size;
+	int err;
+
+	bytes = stage_object(stage, &size);
+	program.obj = bpf_object__open_mem(bytes, size, &opts);
+	err = libbpf_get_error(program.obj);
+	if (err)
+		return ecbpf_fail(e, err, "%s: %s", stage, strerror(-err));
+	bpf_object__for_each_program (prog, program.obj)
+		bpf_program__set_autoload(prog, false);
+	err = maps_prepare(e, &spec, -1, &program);
+	if (err)
+		goto out;
+	err = bpf_object__load(program.obj);
+	if (err) {
+		ecbpf_fail(e, err, "%s: cannot open its maps: %s%s", stage, strerror(-err),
+			   err == -EPERM ? " (must be root, or have CAP_BPF)" : "");
+		goto out;
+	}
+	*ret_obj = program.obj;
+	return 0;
+out:
+	bpf_object__close(program.obj);
+	return err;
 }
 
 /* --- loading ------------------------------------------------------------------------------ */
