@@ -160,8 +160,8 @@ static int load(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
 	struct ecbpf_program program = ECBPF_PROGRAM_INIT;
-	const struct ecbpf_selector selector = {.name = "sampler"};
 	struct settings_options o = {};
+	struct ecbpf_selector selector;
 	int err;
 
 	err = parse_settings(tool, argc, argv, &o);
@@ -177,6 +177,7 @@ static int load(struct tool *tool, int argc, char **argv)
 			     1, o.mode))
 		return tool_fail_ecbpf(tool);
 	err = apply_settings(tool, &o);
+	selector = (struct ecbpf_selector){.name = o.is_fused ? "ecbpf_fused" : "sampler"};
 	if (err) /* leave the system as it was */
 		ecbpf_chain_unload(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
 				   &selector);
@@ -207,22 +208,55 @@ static int no_options(struct tool *tool, int argc, char **argv)
 	return tool_getopt(tool, argc, argv) == -1 ? 0 : TOOL_USAGE;
 }
 
+/* Is it in ecbpf_fused, with nothing else? Return: 0, TOOL_FAILED if there is no sampler at all */
+static int find_fused(struct tool *tool, const char *iface, bool *ret_is_fused)
+{
+	struct ecbpf_chain *chain;
+	bool is_found = false;
+
+	if (ecbpf_chain_get(tool->ecbpf, iface, &chain))
+		return tool_fail_ecbpf(tool);
+	for (size_t i = 0; i < chain->members_count; i++) {
+		const struct ecbpf_member *m = &chain->members[i];
+
+		if (m->stages_count != 1 || m->stages[0].stage != ECBPF_STAGE_SAMPLER)
+			continue;
+		is_found = true;
+		*ret_is_fused = !strcmp(m->name, "ecbpf_fused");
+	}
+	ecbpf_chain_free(chain);
+	return is_found ? 0
+			: tool_fail("%s: no sampler in its chain, or fused with other stages",
+				    iface);
+}
+
 static int unload(struct tool *tool, int argc, char **argv)
 {
+	static const struct ecbpf_selector selectors[] = {{.name = "sampler"},
+							  {.name = "ecbpf_fused"}};
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
-	const struct ecbpf_selector selector = {.name = "sampler"};
+	struct tool_list groups[2] = {};
+	bool is_fused = false;
 	int err;
 
 	err = no_options(tool, argc, argv);
 	if (!err)
 		err = parse_iface_list(argc - optind, argv + optind, &ifaces);
-	if (err)
-		return err;
-	if (ecbpf_chain_unload(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
-			       &selector) ||
-	    ecbpf_sampler_off(tool->ecbpf))
-		return tool_fail_ecbpf(tool);
-	return TOOL_OK;
+	for (size_t i = 0; i < ifaces.count && !err; i++) {
+		err = find_fused(tool, ifaces.items[i], &is_fused);
+		tool_list_add(&groups[is_fused], ifaces.items[i]);
+	}
+	for (int i = 0; i < 2 && !err; i++) {
+		if (groups[i].count &&
+		    ecbpf_chain_unload(tool->ecbpf, (const char *const *)groups[i].items,
+				       groups[i].count, &selectors[i]))
+			err = tool_fail_ecbpf(tool);
+	}
+	if (!err && ecbpf_sampler_off(tool->ecbpf))
+		err = tool_fail_ecbpf(tool);
+	tool_list_free(&groups[0]);
+	tool_list_free(&groups[1]);
+	return err;
 }
 
 /* --- status --------------------------------------------------------------------------------- */
@@ -245,6 +279,11 @@ static __u64 drawn(const struct ecbpf_sampler_status *s)
 	return s->kernel.put + s->kernel.capped + s->kernel.lost + s->kernel.unread;
 }
 
+static const char *rate_text(__u32 rate)
+{
+	return rate ? tool_str("1/%u", rate) : "none";
+}
+
 static void print_status(const struct ecbpf_sampler_status *s)
 {
 	struct tool_table table TOOL_CLEANUP(tool_table_free) = {.columns = 3, .align = "lrl"};
@@ -264,8 +303,9 @@ static void print_status(const struct ecbpf_sampler_status *s)
 		{"queue full", s->reader.queue_full, "times that a subscriber was too slow"},
 	};
 
-	printf("rate: 1/%u passed, 1/%u other verdicts%s\n", s->settings.rate[ECBPF_SAMPLE_PASSED],
-	       s->settings.rate[ECBPF_SAMPLE_TERMINAL], is_off(&s->settings) ? " (off)" : "");
+	printf("rate: %s passed, %s other verdicts\n",
+	       rate_text(s->settings.rate[ECBPF_SAMPLE_PASSED]),
+	       rate_text(s->settings.rate[ECBPF_SAMPLE_TERMINAL]));
 	printf("snaplen: %u bytes\n", s->settings.snap_len);
 	if (s->settings.max_pps)
 		printf("max-pps: %u\n", s->settings.max_pps);
