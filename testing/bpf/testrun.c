@@ -39,6 +39,8 @@ struct request {
 enum {
 	/* arg: length of the linear part or 0: all; payload: frame; answer: verdict, frame */
 	OP_RUN = 'r',
+	/* arg: how many times; payload: frame; answer: verdict of the last */
+	OP_REPEAT = 'n',
 	/* payload: frames, u32 length before each; answer: their records from map `records` */
 	OP_BATCH = 'b',
 	/* arg: key; payload: map name; answer: number of CPUs or 1, value of each */
@@ -207,6 +209,14 @@ static int run(const struct program *p, const void *frame, __u32 len, __u32 line
 	return err ? -errno : (int)opts.retval;
 }
 
+static int run_repeat(const struct program *p, const void *frame, __u32 len, __u32 repeat)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len,
+		    .repeat = repeat);
+
+	return bpf_prog_test_run_opts(bpf_program__fd(p->prog), &opts) ? -errno : (int)opts.retval;
+}
+
 static void run_batch(const struct program *p, const char *frames, __u32 len)
 {
 	struct ecbpf_record *records = calloc(len / (4 + 14) + 1, sizeof(*records));
@@ -307,6 +317,9 @@ static void serve(const struct request *req, char *payload)
 	case OP_RUN:
 		result = run(p, payload, req->len, req->arg, out, &len);
 		answer(result, out, len);
+		break;
+	case OP_REPEAT:
+		answer(run_repeat(p, payload, req->len, req->arg), NULL, 0);
 		break;
 	case OP_BATCH:
 		run_batch(p, payload, req->len);

@@ -66,6 +66,10 @@ class TestRun:
         """Return: (verdict, frame after the program)"""
         return self._ask("r", prog, linear_len, frame)
 
+    def repeat(self, frame, times, prog=0):
+        """Return: verdict of the last"""
+        return self._ask("n", prog, times, frame)[0]
+
     def records(self, frames, prog=0):
         """What program `prog` of record.bpf.c stored for each of the frames, one after another"""
         return self._ask("b", prog, 0, b"".join(pack_frames(frames)))[1]
