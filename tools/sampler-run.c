@@ -251,7 +251,7 @@ static int options_parse(struct daemon *d, struct options *ret)
 
 /* --- who is told about us ------------------------------------------------------------------- */
 
-/* sd_notify(3), of which this is all that is wanted here */
+/* sd_notify(3), of which this is all that is wanted here; but it never waits for who is told */
 static void notify(const char *text)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
@@ -266,7 +266,7 @@ static void notify(const char *text)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
-	sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&addr,
+	sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&addr,
 	       offsetof(struct sockaddr_un, sun_path) + strlen(path));
 	close(fd);
 }
@@ -436,8 +436,11 @@ static int publish_message(struct daemon *d, const char *topic, const Ecbpf__Pac
 		return -errno;
 	ecbpf__packet_sample__pack(sample, zmq_msg_data(&message));
 	err = send_topic(d, topic);
-	if (!err && zmq_msg_send(&message, d->bus.socket, ZMQ_DONTWAIT) < 0)
+	if (!err && zmq_msg_send(&message, d->bus.socket, ZMQ_DONTWAIT) < 0) {
 		err = -errno;
+		/* ends what the topic has begun, or the next one would become part of it */
+		zmq_send(d->bus.socket, "", 0, ZMQ_DONTWAIT);
+	}
 	zmq_msg_close(&message);
 	return err ? err : (int)size;
 }
