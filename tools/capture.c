@@ -30,7 +30,7 @@
 #define FLAGS_INBOUND	   1
 #define TSRESOL_NS	   9
 #define BLOCK_MAX	   (SAMPLE_MESSAGE_MAX + 4096)
-#define INTERFACES_MAX	   65536 /* of a file; readers keep them all in memory */
+#define INTERFACES_MAX	   1024
 
 struct interface {
 	char host[SAMPLE_TEXT_MAX + 1];
@@ -55,7 +55,8 @@ struct capture {
 
 static void put(struct capture *c, const void *bytes, size_t size)
 {
-	memcpy(c->block + c->used, bytes, size);
+	if (size)
+		memcpy(c->block + c->used, bytes, size);
 	c->used += size;
 	while (c->used % 4)
 		c->block[c->used++] = 0;
@@ -123,19 +124,20 @@ static int find_interface(struct capture *c, const Ecbpf__PacketSample *s, uint3
 		*ret_number = i;
 		return 0;
 	}
-	if (i == INTERFACES_MAX)
-		return tool_fail("%s: more than %d interfaces in one file", c->options.path,
-				 INTERFACES_MAX);
+	if (i == INTERFACES_MAX) { /* nobody has so many; the last one is all others */
+		*ret_number = i - 1;
+		return 0;
+	}
 	c->interfaces = tool_alloc(c->interfaces, (i + 1) * sizeof(*c->interfaces));
-	strcpy(c->interfaces[i].host, s->host);
-	strcpy(c->interfaces[i].name, s->interface);
+	strcpy(c->interfaces[i].host, i < INTERFACES_MAX - 1 ? s->host : "");
+	strcpy(c->interfaces[i].name, i < INTERFACES_MAX - 1 ? s->interface : "others");
 	c->interfaces_count++;
 	*ret_number = i;
 	block_begin(c, BLOCK_INTERFACE);
 	put(c, link, sizeof(link));
 	put_u32(c, 0); /* packets are cut at no certain length */
-	put_option(c, OPT_IF_NAME, s->interface, strlen(s->interface));
-	put_option(c, OPT_IF_DESCRIPTION, s->host, strlen(s->host));
+	put_option(c, OPT_IF_NAME, c->interfaces[i].name, strlen(c->interfaces[i].name));
+	put_option(c, OPT_IF_DESCRIPTION, c->interfaces[i].host, strlen(c->interfaces[i].host));
 	put_option(c, OPT_IF_TSRESOL, &resolution, sizeof(resolution));
 	return block_end(c);
 }
