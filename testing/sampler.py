@@ -470,11 +470,13 @@ def check_killed_subscriber(report, daemon):
 
 def check_overrun(report, daemon, count):
     """The daemon stands still: its rings overrun, which is counted"""
+    frame = build(IP(**IP4) / UDP_QUERY / Raw(bytes(1400)))
+    run("ecbpf-sampler", "set", "--snaplen", "2000")  # less than 400 in a ring
     with Subscriber() as subscriber:
         lost_before = subscriber.until_connected()[-1].lost
         before = settled()
         daemon.tell(signal.SIGSTOP)
-        send([FRAME], count)
+        send([frame], count)
         daemon.tell(signal.SIGCONT)
         found = subscriber.read()
         now = settled()
