@@ -6,9 +6,9 @@
 
 In all modes of native and skb that are given, contents; in the first one all else.
 
-In network and mount namespaces of its own, with a bpffs: see native/sampler.sh. Frames are Scapy's,
-what is to be found in them is reference.py's opinion; the bus is read by pyzmq, with what protoc makes
-of the installed packet_sample.proto; files are read by tshark, capinfos and tcpdump.
+In network and mount namespaces of its own, with a bpffs: see native/sampler.sh. Frames are
+Scapy's, what is to be found in them is reference.py's opinion; the bus is read by pyzmq, with what
+protoc makes of the installed packet_sample.proto; files by tshark, capinfos and tcpdump.
 """
 import collections
 import json

@@ -73,7 +73,7 @@ static int key_read(const char *path, bool is_secret, char *ret_key)
 
 	if (err)
 		return err;
-	if (keys.count > 1)
+	if (keys.count != 1)
 		return tool_fail("%s: more than one key in it", path);
 	memcpy(ret_key, keys.items[0], BUS_KEY_SIZE);
 	return 0;

@@ -457,7 +457,7 @@ static int loop(struct follower *f)
 {
 	const struct options *o = &f->options;
 	zmq_pollitem_t item = {.socket = f->bus.socket, .events = ZMQ_POLLIN};
-	long long start = now_ns(), shown = start, now = start;
+	long long start = now_ns(), shown = start, now;
 	int err = 0;
 
 	while (!stopping && err <= 0 && err != -1) {

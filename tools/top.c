@@ -12,8 +12,8 @@
 #include "top.h"
 
 #define SLOTS	   (1 << 16)
-#define SLOTS_MAX  (SLOTS / 4 * 3) /* what comes beyond is "others": it does not grow */
-#define CONFIDENCE 1.96		   /* standard deviations, for 95% */
+#define SLOTS_MAX  (3UL * (SLOTS / 4)) /* what comes beyond is "others": it does not grow */
+#define CONFIDENCE 1.96		       /* standard deviations, for 95% */
 
 struct slot {
 	struct in6_addr key;

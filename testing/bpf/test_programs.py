@@ -707,5 +707,5 @@ def test_frags(report):
 
 
 if __name__ == "__main__":
-    main([test_records, test_truncation, test_programs, test_printk, test_sampling, test_losses, test_unbiased,
-          test_frags])
+    main([test_records, test_truncation, test_programs, test_printk, test_sampling, test_losses,
+          test_unbiased, test_frags])
