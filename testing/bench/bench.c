@@ -18,8 +18,8 @@
  *	Run all of the list round by round for so long, three rounds at least. Answers, one for
  *	each run: "time ID MIN MEDIAN RUNS", in ns per packet. The list is empty then.
  * live ID NAME PACKET SECONDS SENDER DEVICE PEER
- *	Attach a program to PEER and send live frames with program SENDER out of DEVICE. Answer:
- *	"live ID MPPS", of frames received.
+ *	Attach a program to PEER, or leave there what is (NAME "-"), and send live frames with
+ *	program SENDER out of DEVICE. Answer: "live ID MPPS", of frames received.
  *
  * It wants a network namespace to itself. There every program is attached to `lo` while it is
  * measured: one that is not, the kernel makes known to its XDP dispatcher for each test run, which
@@ -374,7 +374,8 @@ static void order_live(char **field)
 {
 	unsigned int device = if_nametoindex(field[6]), peer = if_nametoindex(field[7]);
 	unsigned int lo = if_nametoindex("lo");
-	const struct prog *prog = find_prog(field[2]), *sender = find_prog(field[5]);
+	const struct prog *prog = strcmp(field[2], "-") ? find_prog(field[2]) : NULL;
+	const struct prog *sender = find_prog(field[5]);
 	unsigned char packet[MAX_PACKET];
 	struct xdp_md ctx = {};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .ctx_in = &ctx,
@@ -388,7 +389,7 @@ static void order_live(char **field)
 	ctx.ingress_ifindex = device;
 	if (!device || !peer)
 		die("%s, %s: no such interfaces", field[6], field[7]);
-	if (bpf_xdp_attach(peer, prog->fd, XDP_FLAGS_DRV_MODE, NULL) ||
+	if ((prog && bpf_xdp_attach(peer, prog->fd, XDP_FLAGS_DRV_MODE, NULL)) ||
 	    bpf_xdp_attach(lo, sender->fd, XDP_FLAGS_SKB_MODE, NULL))
 		die("%s: cannot attach: %s", field[7], strerror(errno));
 	before = received(field[7]);
@@ -401,7 +402,8 @@ static void order_live(char **field)
 	end = now();
 	printf("live %s %.3f\n", field[1], (received(field[7]) - before) / (end - start) / 1e6);
 	bpf_xdp_detach(lo, XDP_FLAGS_SKB_MODE, NULL);
-	bpf_xdp_detach(peer, XDP_FLAGS_DRV_MODE, NULL);
+	if (prog)
+		bpf_xdp_detach(peer, XDP_FLAGS_DRV_MODE, NULL);
 }
 
 int main(int argc, char **argv)
