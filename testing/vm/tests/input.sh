@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# timeout: 600
+# timeout: 900
 #
 # Bad input: each is one clear line and exit status 1 (2 for usage), and changes nothing, whether
 # there is a chain already or not.
