@@ -14,6 +14,7 @@
 #include <xdp/libxdp.h>
 #include "internal.h"
 #include "progs/count.skel.h"
+#include "progs/filter.skel.h"
 #include "progs/fused.skel.h"
 #include "progs/pass.skel.h"
 #include "progs/printk.skel.h"

@@ -14,10 +14,11 @@
 #define ECBPF_SCHEMA 1
 
 /* X(value, NAME, name, run priority, "text") */
-#define ECBPF_STAGES(X)                                                \
-	X(1, PASS, pass, 50, "count verdicts, pass everything on")     \
-	X(2, COUNT, count, 80, "count packets and bytes per protocol") \
-	X(3, PRINTK, printk, 85, "print the record of every Nth packet to the trace pipe")
+#define ECBPF_STAGES(X)                                                                    \
+	X(1, PASS, pass, 50, "count verdicts, pass everything on")                         \
+	X(2, COUNT, count, 80, "count packets and bytes per protocol")                     \
+	X(3, PRINTK, printk, 85, "print the record of every Nth packet to the trace pipe") \
+	X(4, FILTER, filter, 10, "drop what a director must not see: ecbpf-filter")
 
 enum ecbpf_stage {
 	ECBPF_STAGE_NONE = 0,

@@ -8,7 +8,7 @@ import sys
 
 ABORTED, DROP, PASS, TX, REDIRECT = range(5)
 ACTION_MAX, REASON_MAX = 6, 128
-STAGES = {"pass": 1, "count": 2, "printk": 3}
+STAGES = {"pass": 1, "count": 2, "printk": 3, "filter": 4}
 BUILD = os.environ.get("BUILD", ".")
 
 
