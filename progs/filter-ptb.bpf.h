@@ -318,10 +318,15 @@ static __always_inline bool filter_answer(struct xdp_md *ctx, const struct ecbpf
 	const bool is_ip6 = rec->version == 6;
 	const __u32 head =
 		is_ip6 ? sizeof(struct filter_ip6_answer) : sizeof(struct filter_ip4_answer);
-	__u32 room = ctx->data_end - ctx->data - rec->l3_off, quote;
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	__u64 room = data_end - data;
 	struct ecbpf_eth_hdr *eth;
+	__u32 quote;
 	int sum;
 
+	barrier_var(
+		room); /* the difference first, or it would be arithmetic on half of a pointer */
+	room -= rec->l3_off;
 	if (room > (is_ip6 ? FILTER_IP6_ANSWER_MAX : FILTER_IP4_ANSWER_MAX))
 		room = is_ip6 ? FILTER_IP6_ANSWER_MAX : FILTER_IP4_ANSWER_MAX;
 	if (room < head)
