@@ -303,7 +303,7 @@ static __always_inline void filter_ip6_answer(struct filter_ip6_answer *answer, 
 	answer->icmp.checksum = 0;
 	answer->icmp.rest = bpf_htonl(mtu);
 	sum += filter_sum(&answer->ip6.saddr, 32) + filter_sum(&answer->icmp, sizeof(answer->icmp));
-	sum += bpf_htonl(sizeof(answer->icmp) + quote) + bpf_htonl(IPPROTO_ICMPV6);
+	sum += (__u64)bpf_htonl(sizeof(answer->icmp) + quote) + bpf_htonl(IPPROTO_ICMPV6);
 	answer->icmp.checksum = filter_fold(sum);
 }
 
