@@ -237,14 +237,16 @@ __noinline int filter_quote(struct xdp_md *ctx, __u32 from, __u32 len, __u32 by)
 	from &= 0x3f;
 	by &= 0x3f;
 	len &= 0x7fc;
-	while (len) {
-		__u32 *word, *to;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 4; i <= FILTER_IP6_ANSWER_MAX; i += 4) {
+		__u32 off = len - i, *word, *to;
 
-		len -= 4; /* from the end: what is read has not been written yet */
-		barrier_var(len);
-		len &= 0x7fc;
-		word = data + from + len;
-		to = data + from + len + by;
+		if (i > len)
+			break;
+		barrier_var(off);
+		off &= 0x7fc;
+		word = data + from + off; /* from the end: nothing is read after it was written */
+		to = data + from + off + by;
 		if ((void *)(word + 1) > data_end || (void *)(to + 1) > data_end)
 			return -1;
 		sum += *word;

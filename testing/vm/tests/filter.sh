@@ -6,8 +6,8 @@
 # transfers go on; chained, alone and fused, native and skb mode. And ecbpf-filter itself: what stays
 # over a reload, local addresses, what is refused.
 #
-#	client eth0 ---- a router b ---- d0, this one, with the VIPs on lo
-#	MTU 1500           1400 from b on
+#	client eth0 ---- ra router rb ---- d0, this one, with the VIPs on lo
+#	MTU 1500           1400 from rb on
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../lib.sh
 . "$(dirname "$0")/../../lib.sh"
@@ -23,7 +23,7 @@ filter() { ecbpf-filter "$@"; }
 ns_add client
 ns_add router
 ip -batch - <<END
-link add d0 mtu 1400 type veth peer name b mtu 1400 netns router
+link add d0 mtu 1400 type veth peer name rb mtu 1400 netns router
 link set d0 up
 address add 192.0.2.10/24 dev d0
 address add 2001:db8:2::10/64 dev d0 nodad
@@ -31,13 +31,13 @@ address add $vip4/32 dev lo
 address add $vip6/128 dev lo nodad
 END
 ip -n router -batch - <<END
-link add a type veth peer name eth0 netns client
-link set a up
-link set b up
-address add 198.51.100.1/24 dev a
-address add 2001:db8:1::1/64 dev a nodad
-address add 192.0.2.1/24 dev b
-address add 2001:db8:2::1/64 dev b nodad
+link add ra type veth peer name eth0 netns client
+link set ra up
+link set rb up
+address add 198.51.100.1/24 dev ra
+address add 2001:db8:1::1/64 dev ra nodad
+address add 192.0.2.1/24 dev rb
+address add 2001:db8:2::1/64 dev rb nodad
 route add $vip4/32 via 192.0.2.10
 route add $vip6/128 via 2001:db8:2::10
 END
@@ -51,11 +51,11 @@ END
 ip route add default via 192.0.2.1
 ip route add default via 2001:db8:2::1
 ns router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \
-	net.ipv4.conf.{all,a,b}.rp_filter=0
+	net.ipv4.conf.{all,ra,rb}.rp_filter=0
 # as on a wire: whole packets with checksums; XDP_TX wants NAPI on the other end
 ns client ethtool -K eth0 tx off tso off gso off >/dev/null
 ethtool -K d0 tx off >/dev/null
-ns router ethtool -K b gro on >/dev/null
+ns router ethtool -K rb gro on >/dev/null
 
 for vip in "$vip4" "$vip6"; do
 	"$fragmenting" server "$vip" 7000 >"$tmp/server$vip" &
@@ -66,7 +66,7 @@ for vip in "$vip4" "$vip6"; do
 done
 
 # IPv6 routers do not fragment, but say that the packet is too big: here they would be who says it
-ip -n router link set b mtu 1500
+ip -n router link set rb mtu 1500
 ip link set d0 mtu 1500
 
 client_forget()
@@ -90,7 +90,7 @@ scenario()
 	client_forget
 	filter status --clear d0
 	before=$(awk '$1 == "Ip6ReasmReqds" { print $2 }' /proc/net/snmp6)
-	ip -n router link set b mtu 1400
+	ip -n router link set rb mtu 1400
 	equal "$1: TCP over IPv4 goes on" done \
 		"$(ns client "$fragmenting" tcp "$vip4" 7000 30)"
 	equal "$1: the client has learned what came through" 1396 "$(learned "$vip4")"
@@ -98,7 +98,7 @@ scenario()
 	equal "$1: UDP over IPv4 goes on" done \
 		"$(ns client "$fragmenting" udp "$vip4" 7000 30)"
 	equal "$1: the client has learned it again" 1396 "$(learned "$vip4")"
-	ip -n router link set b mtu 1500
+	ip -n router link set rb mtu 1500
 	equal "$1: UDP over IPv6 goes on" done \
 		"$(ns client "$fragmenting" udp "$vip6" 7000 30)"
 	equal "$1: the client has learned it over IPv6" 1496 "$(learned "$vip6")"
@@ -154,7 +154,7 @@ done
 works "load to drop" filter load d0
 works "set frags=drop" filter set frags=drop frags6=drop
 client_forget
-ip -n router link set b mtu 1400
+ip -n router link set rb mtu 1400
 equal "frags=drop: stuck" stuck "$(ns client "$fragmenting" tcp "$vip4" 7000 3)"
 equal "frags=drop: nothing learned" "" "$(learned "$vip4")"
 
