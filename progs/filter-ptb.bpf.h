@@ -310,92 +310,126 @@ static __always_inline void filter_ip6_answer(struct filter_ip6_answer *answer, 
 }
 
 /*
- * Make the packet the answer to itself. The MTU is the length of the first fragment: so much came
- * through, and a router that had to fragment filled it as far as it could.
- * Return: false, and the packet is as it was: it is too short.
+ * What a function of its own gets of the record: two numbers instead of an address, for otherwise
+ * the record would have to be in memory, for all packets.
  */
-static __always_inline bool filter_answer(struct xdp_md *ctx, const struct ecbpf_record *rec,
-					  const struct filter_addrs *addrs)
+#define FILTER_OFFSETS(rec) \
+	((rec)->l3_off | (__u32)(rec)->l4_off << 16 | (__u64)(rec)->l3_len << 32)
+#define FILTER_KINDS(rec)                                                       \
+	((rec)->version | (__u32)(rec)->proto << 8 | (__u32)(rec)->frag << 16 | \
+	 (__u32)(rec)->icmp_type << 24 | (__u64)(rec)->reason << 32)
+
+static __always_inline struct ecbpf_record filter_record(__u64 offsets, __u64 kinds)
 {
-	const bool is_ip6 = rec->version == 6;
-	const __u32 head =
-		is_ip6 ? sizeof(struct filter_ip6_answer) : sizeof(struct filter_ip4_answer);
+	return (struct ecbpf_record){
+		.l3_off = offsets,
+		.l4_off = offsets >> 16,
+		.l3_len = offsets >> 32,
+		.version = kinds,
+		.proto = kinds >> 8,
+		.frag = kinds >> 16,
+		.icmp_type = kinds >> 24,
+		.reason = kinds >> 32,
+	};
+}
+
+/* Return: how much of the packet can be quoted, a multiple of 4; 0: not as much as it takes */
+static __always_inline __u32 filter_quote_len(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
 	__u64 room = data_end - data;
-	struct ecbpf_eth_hdr *eth;
 	__u32 quote;
-	int sum;
 
 	barrier_var(
 		room); /* the difference first, or it would be arithmetic on half of a pointer */
 	room -= rec->l3_off;
-	if (room > (is_ip6 ? FILTER_IP6_ANSWER_MAX : FILTER_IP4_ANSWER_MAX))
-		room = is_ip6 ? FILTER_IP6_ANSWER_MAX : FILTER_IP4_ANSWER_MAX;
-	if (room < head)
-		return false;
-	quote = room - head;
+	if (rec->version == 4) {
+		if (room > FILTER_IP4_ANSWER_MAX)
+			room = FILTER_IP4_ANSWER_MAX;
+		if (room < sizeof(struct filter_ip4_answer))
+			return 0;
+		quote = room - sizeof(struct filter_ip4_answer);
+	} else {
+		if (room > FILTER_IP6_ANSWER_MAX)
+			room = FILTER_IP6_ANSWER_MAX;
+		if (room < sizeof(struct filter_ip6_answer))
+			return 0;
+		quote = room - sizeof(struct filter_ip6_answer);
+	}
 	if (quote > rec->l3_len)
 		quote = rec->l3_len;
 	quote &= ~3U;
-	if (quote < rec->l4_off - rec->l3_off + FILTER_QUOTE_MIN)
-		return false;
-	sum = filter_quote(ctx, rec->l3_off, quote, head);
-	if (sum < 0)
-		return false;
-	if (is_ip6) {
-		struct filter_ip6_answer *answer = ecbpf_header(ctx, rec->l3_off, sizeof(*answer));
+	return quote < rec->l4_off - rec->l3_off + FILTER_QUOTE_MIN ? 0 : quote;
+}
 
-		if (answer)
-			filter_ip6_answer(answer, rec->l3_len, addrs, quote, sum);
+/*
+ * Make a packet that filter_fragment() gave XDP_TX the answer to itself. The MTU is the length of
+ * the first fragment: so much came through, and a router that had to fragment filled it as far as
+ * it could. Global, so that the verifier walks it once.
+ */
+__noinline int filter_answer(struct xdp_md *ctx, __u64 offsets, __u64 kinds)
+{
+	const struct ecbpf_record rec = filter_record(offsets, kinds);
+	__u32 quote = filter_quote_len(ctx, &rec), l3_off = rec.l3_off & 0x3f;
+	struct ecbpf_eth_hdr *eth;
+	struct filter_addrs addrs;
+	int sum;
+
+	if (!filter_addrs_get(ctx, &rec, &addrs))
+		return -1;
+	if (rec.version == 4) {
+		struct filter_ip4_answer *answer;
+
+		sum = filter_quote(ctx, l3_off, quote, sizeof(*answer));
+		answer = ecbpf_header(ctx, l3_off, sizeof(*answer));
+		if (!answer || sum < 0)
+			return -1;
+		filter_ip4_answer(answer, rec.l3_len, &addrs, quote, sum);
 	} else {
-		struct filter_ip4_answer *answer = ecbpf_header(ctx, rec->l3_off, sizeof(*answer));
+		struct filter_ip6_answer *answer;
 
-		if (answer)
-			filter_ip4_answer(answer, rec->l3_len, addrs, quote, sum);
+		sum = filter_quote(ctx, l3_off, quote, sizeof(*answer));
+		answer = ecbpf_header(ctx, l3_off, sizeof(*answer));
+		if (!answer || sum < 0)
+			return -1;
+		filter_ip6_answer(answer, rec.l3_len, &addrs, quote, sum);
 	}
 	eth = ecbpf_header(ctx, 0, sizeof(*eth));
 	if (eth)
 		filter_eth_turn(eth);
-	return true;
+	return 0;
 }
 
 /*
- * A fragment, where fragments do not simply pass. Global, so that the verifier walks it once, and
- * as such it can be handed nothing but the context. Return: a verdict; 0: the packet goes on.
+ * A fragment, where fragments do not simply pass. Likewise global.
+ * Return: a verdict; 0: the packet goes on.
  */
-__noinline int filter_fragment(struct xdp_md *ctx)
+__noinline int filter_fragment(struct xdp_md *ctx, __u64 offsets, __u64 kinds)
 {
 	const struct ecbpf_filter_settings *settings = filter_settings_get();
-	__u32 kind, reason, verdict, frags;
+	const struct ecbpf_record rec = filter_record(offsets, kinds);
+	__u32 kind, reason, frags, is_ip6 = rec.version == 6;
 	struct filter_addrs addrs;
-	struct ecbpf_record rec;
 
-	ecbpf_parse_rare(ctx, &rec);
 	if (!settings || !filter_addrs_get(ctx, &rec, &addrs))
 		return 0;
 	addrs.dst.prefix_len = 128;
 	kind = filter_addr_kind(&addrs.dst);
 	if (kind == ECBPF_FILTER_ADDR_LOCAL)
 		return 0;
-	frags = rec.version == 4 ? settings->frags : settings->frags6;
-	reason = ECBPF_REASON_FRAGMENT;
-	if (frags == ECBPF_FILTER_FRAGS_PTB && rec.frag == ECBPF_FRAG_FIRST) {
-		if (filter_is_unfit(ctx, &rec, &addrs, kind))
-			reason = ECBPF_REASON_PTB_UNFIT;
-		else if (filter_is_limited(&rec, &addrs, settings))
-			reason = ECBPF_REASON_PTB_LIMIT;
-		else
-			reason = ECBPF_REASON_PTB_SENT;
-	}
-	reason += rec.version == 6; /* of each reason there are two, in this order */
-	if (reason != ECBPF_REASON_PTB_SENT && reason != ECBPF_REASON_PTB_SENT6)
-		return ECBPF_VERDICT(XDP_DROP, reason);
-	verdict = ECBPF_VERDICT(XDP_TX, reason);
-	ecbpf_sample(ctx, ECBPF_STAGE_FILTER, verdict);
-	if (filter_answer(ctx, &rec, &addrs))
-		return verdict | ECBPF_VERDICT_SAMPLED;
-	reason = rec.version == 4 ? ECBPF_REASON_PTB_ROOM : ECBPF_REASON_PTB_ROOM6;
-	return ECBPF_VERDICT(XDP_DROP, reason) | ECBPF_VERDICT_SAMPLED;
+	frags = is_ip6 ? settings->frags6 : settings->frags;
+	if (frags != ECBPF_FILTER_FRAGS_PTB || rec.frag != ECBPF_FRAG_FIRST)
+		reason = ECBPF_REASON_FRAGMENT;
+	else if (filter_is_unfit(ctx, &rec, &addrs, kind))
+		reason = ECBPF_REASON_PTB_UNFIT;
+	else if (!filter_quote_len(ctx, &rec))
+		reason = ECBPF_REASON_PTB_ROOM;
+	else if (filter_is_limited(&rec, &addrs, settings))
+		reason = ECBPF_REASON_PTB_LIMIT;
+	else
+		return ECBPF_VERDICT(XDP_TX, ECBPF_REASON_PTB_SENT + is_ip6);
+	/* of each reason there are two, that of IPv6 behind the other one */
+	return ECBPF_VERDICT(XDP_DROP, reason + is_ip6);
 }
 
 #endif /* ECBPF_FILTER_PTB_BPF_H */

@@ -171,6 +171,18 @@ __noinline int filter_reason(__u32 found, __u32 malformed)
 	return malformed;
 }
 
+/* A fragment, where not all of them pass. Return: a verdict; 0: the packet goes on */
+static __always_inline __u32 filter_frag(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
+	__u32 verdict = filter_fragment(ctx, FILTER_OFFSETS(rec), FILTER_KINDS(rec));
+
+	if ((verdict & 0xff) != XDP_TX)
+		return verdict;
+	ecbpf_sample(ctx, ECBPF_STAGE_FILTER, verdict); /* as it came in */
+	filter_answer(ctx, FILTER_OFFSETS(rec), FILTER_KINDS(rec));
+	return verdict | ECBPF_VERDICT_SAMPLED;
+}
+
 static __always_inline __u32 filter_stage(struct xdp_md *ctx, const struct ecbpf_record *rec)
 {
 	const struct ecbpf_filter_settings *settings = filter_settings_get();
@@ -194,7 +206,7 @@ static __always_inline __u32 filter_stage(struct xdp_md *ctx, const struct ecbpf
 	if (__builtin_expect(rec->frag == ECBPF_FRAG_FIRST || rec->frag == ECBPF_FRAG_LATER, 0)) {
 		frags = rec->version == 4 ? settings->frags : settings->frags6;
 		if (frags != ECBPF_FILTER_FRAGS_PASS) {
-			frags = filter_fragment(ctx);
+			frags = filter_frag(ctx, rec);
 			if (frags)
 				return frags;
 		}
