@@ -38,7 +38,7 @@ static void filter_maps_close(struct filter_maps *maps)
 	bpf_object__close(maps->obj);
 	cleanup_close(&maps->lock);
 }
-#define _cleanup_maps_ __attribute__((cleanup(filter_maps_close)))
+#define cleanup_maps __attribute__((cleanup(filter_maps_close)))
 #define FILTER_MAPS_INIT   \
 	{                  \
 		.lock = -1 \
@@ -264,7 +264,7 @@ static int addrs_refresh(struct ecbpf *e, int fd);
 
 int ecbpf_filter_set(struct ecbpf *e, const char *const *settings, size_t count)
 {
-	struct filter_maps maps _cleanup_maps_ = FILTER_MAPS_INIT;
+	struct filter_maps maps cleanup_maps = FILTER_MAPS_INIT;
 	struct ecbpf_filter_config config = {};
 	int err;
 
@@ -317,10 +317,9 @@ static int prefix_parse(struct ecbpf *e, const char *text, struct ecbpf_filter_a
 	unsigned long len;
 	__u32 max;
 
+	/* what is cut is no address any more: it has all the characters that the longest one has */
 	snprintf(addr, sizeof(addr), "%.*s", (int)(slash - text), text);
-	if ((size_t)(slash - text) >= sizeof(addr)) {
-		max = 0;
-	} else if (inet_pton(AF_INET6, addr, prefix.addr) == 1) {
+	if (inet_pton(AF_INET6, addr, prefix.addr) == 1) {
 		max = 128;
 	} else if (inet_pton(AF_INET, addr, prefix.addr + 12) == 1) {
 		memset(prefix.addr, 0, 10);
@@ -382,7 +381,7 @@ static int addrs_read(struct ecbpf *e, int fd, struct ecbpf_route **ret, size_t 
 
 static int vips_read(struct ecbpf *e, int fd, struct ecbpf_route **ret, size_t *ret_count)
 {
-	size_t count, kept = 0;
+	size_t count = 0, kept = 0;
 	int err;
 
 	err = addrs_read(e, fd, ret, &count);
@@ -411,7 +410,7 @@ static bool is_in_vips(const struct ecbpf_route *vips, size_t count,
 static int addrs_write(struct ecbpf *e, int fd, struct ecbpf_route *vips, size_t vips_count)
 {
 	_cleanup_free_ struct ecbpf_route *routes = NULL, *old = NULL, *all = NULL;
-	size_t routes_count, old_count, count = 0;
+	size_t routes_count = 0, old_count = 0, count = 0;
 	int err;
 
 	err = ecbpf_routes_read(e, &routes, &routes_count);
@@ -451,7 +450,7 @@ static int addrs_write(struct ecbpf *e, int fd, struct ecbpf_route *vips, size_t
 static int addrs_refresh(struct ecbpf *e, int fd)
 {
 	_cleanup_free_ struct ecbpf_route *vips = NULL;
-	size_t count;
+	size_t count = 0;
 	int err;
 
 	err = vips_read(e, fd, &vips, &count);
@@ -460,7 +459,7 @@ static int addrs_refresh(struct ecbpf *e, int fd)
 
 int ecbpf_filter_refresh(struct ecbpf *e)
 {
-	struct filter_maps maps _cleanup_maps_ = FILTER_MAPS_INIT;
+	struct filter_maps maps cleanup_maps = FILTER_MAPS_INIT;
 	int err;
 
 	err = filter_maps_open(e, &maps);
@@ -481,10 +480,10 @@ static struct ecbpf_route *vip_find(struct ecbpf_route *vips, size_t count,
 static int vips_change(struct ecbpf *e, const char *const *texts, size_t count, bool is_add,
 		       bool is_flush)
 {
-	struct filter_maps maps _cleanup_maps_ = FILTER_MAPS_INIT;
+	struct filter_maps maps cleanup_maps = FILTER_MAPS_INIT;
 	_cleanup_free_ struct ecbpf_filter_addr *prefixes = NULL;
 	_cleanup_free_ struct ecbpf_route *vips = NULL;
-	size_t vips_count;
+	size_t vips_count = 0;
 	int err = 0;
 
 	prefixes = calloc(count + 1, sizeof(*prefixes));
@@ -531,10 +530,10 @@ int ecbpf_filter_vip_flush(struct ecbpf *e)
 
 int ecbpf_filter_vip_list(struct ecbpf *e, struct ecbpf_filter_vip **ret_vips, size_t *ret_count)
 {
-	struct filter_maps maps _cleanup_maps_ = FILTER_MAPS_INIT;
+	struct filter_maps maps cleanup_maps = FILTER_MAPS_INIT;
 	_cleanup_free_ struct ecbpf_route *vips = NULL;
 	struct ecbpf_filter_vip *texts;
-	size_t count;
+	size_t count = 0;
 	int err;
 
 	err = filter_maps_open(e, &maps);
@@ -673,7 +672,7 @@ int ecbpf_filter_unload(struct ecbpf *e, const char *const *ifaces, size_t count
 		size_t n = 0;
 
 		for (size_t i = 0; i < count; i++)
-			if (!strcmp(names[i], kinds[kind]))
+			if (names[i] && !strcmp(names[i], kinds[kind]))
 				group[n++] = ifaces[i];
 		err = n ? ecbpf_chain_unload(e, group, n, &selector) : 0;
 		if (err)

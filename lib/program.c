@@ -474,7 +474,7 @@ int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret
 	struct program program = {.is_ours = true};
 	struct bpf_program *prog;
 	const void *bytes;
-	size_t size;
+	size_t size = 0;
 	int err;
 
 	bytes = stage_object(stage, &size);

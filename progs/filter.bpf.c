@@ -32,38 +32,54 @@ static __always_inline __u64 filter_is_zero(__u64 value)
 	return (value - 1) >> 63;
 }
 
+/* Likewise, of any value */
 static __always_inline __u64 filter_is_zero64(__u64 value)
 {
-	return filter_is_zero(value >> 32 | (value & 0xffffffff));
+	value |= -value;
+	barrier_var(value);
+	return ~value >> 63;
 }
 
-/* RFC 1122 section 3.2.1.3, RFC 6890: what is never the source of a packet on a wire */
+/* RFC 1122 section 3.2.1.3, RFC 6890: 0/8, 127/8, 224/4, 240/4 are no source on a wire */
 static __always_inline __u32 filter_ip4_addrs(const struct iphdr *ip)
 {
 	__u32 saddr = ip->saddr, daddr = ip->daddr;
-	__u64 first = *(const __u8 *)&ip->saddr, is_martian, is_asking;
+	__u64 first = saddr & 0xff, is_martian;
 
-	/* 0/8 (0 - 1 has the highest bit), 127/8, 224/4 and 240/4 */
+	/* 0 - 1 has the highest bit, 224 + 32 that of 256 */
 	is_martian = (first - 1) >> 63 | filter_is_zero(first ^ 127) | (first + 32) >> 8;
-	/* but 0.0.0.0 asks for an address, or says which groups it is in */
-	is_asking = filter_is_zero(saddr) & (filter_is_zero(daddr ^ 0xffffffff) |
-					     filter_is_zero(ip->protocol ^ IPPROTO_IGMP));
 	return filter_is_zero(saddr ^ daddr) * ECBPF_FILTER_CHECK_LAND |
-	       (is_martian & ~is_asking) * ECBPF_FILTER_CHECK_MARTIAN;
+	       is_martian * ECBPF_FILTER_CHECK_MARTIAN;
 }
 
 /* RFC 4291 section 2: ::/64 has the unspecified, loopback and IPv4-mapped addresses in it */
-static __always_inline __u32 filter_ip6_addrs(const struct ipv6hdr *ip6, __u8 proto)
+static __always_inline __u32 filter_ip6_addrs(const struct ipv6hdr *ip6)
 {
 	const __u64 *saddr = (const void *)&ip6->saddr, *daddr = (const void *)&ip6->daddr;
-	__u64 first = *(const __u8 *)saddr, is_martian, is_asking;
+	__u64 is_martian;
 
-	is_martian = filter_is_zero64(saddr[0]) | filter_is_zero(first ^ 0xff);
-	/* but :: asks for neighbours and routers, or says which groups it is in */
-	is_asking = filter_is_zero64(saddr[0] | saddr[1]) & filter_is_zero(proto ^ IPPROTO_ICMPV6);
+	is_martian = filter_is_zero64(saddr[0]) | filter_is_zero((saddr[0] & 0xff) ^ 0xff);
 	return filter_is_zero64((saddr[0] ^ daddr[0]) | (saddr[1] ^ daddr[1])) *
 		       ECBPF_FILTER_CHECK_LAND |
-	       (is_martian & ~is_asking) * ECBPF_FILTER_CHECK_MARTIAN;
+	       is_martian * ECBPF_FILTER_CHECK_MARTIAN;
+}
+
+/*
+ * Who has no address yet asks for one, or says which groups it is in: from 0.0.0.0 by DHCP (RFC
+ * 2131) and IGMP, from :: by ICMPv6. Global, so that the verifier walks it once.
+ */
+__noinline int filter_is_asking(struct xdp_md *ctx, __u32 l3_off, __u32 version, __u32 proto)
+{
+	if (version == 4) {
+		const struct iphdr *ip = ecbpf_header(ctx, l3_off, sizeof(*ip));
+
+		return ip && !ip->saddr && (ip->daddr == 0xffffffff || proto == IPPROTO_IGMP);
+	} else {
+		const struct ipv6hdr *ip6 = ecbpf_header(ctx, l3_off, sizeof(*ip6));
+		const __u64 *saddr = (const void *)&ip6->saddr;
+
+		return ip6 && !saddr[0] && !saddr[1] && proto == IPPROTO_ICMPV6;
+	}
 }
 
 #define FIN 0x01
@@ -131,7 +147,7 @@ static __always_inline __u32 filter_check(struct xdp_md *ctx, const struct ecbpf
 
 		if (!ip6)
 			return 0;
-		found = filter_ip6_addrs(ip6, rec->proto) |
+		found = filter_ip6_addrs(ip6) |
 			FILTER_FLAG(rec, ECBPF_IP6_ROUTING0, ECBPF_FILTER_CHECK_IP6_ROUTING0);
 	} else {
 		return 0;
@@ -171,6 +187,11 @@ __noinline int filter_reason(__u32 found, __u32 malformed)
 	return malformed;
 }
 
+static __always_inline bool filter_is_frag(const struct ecbpf_record *rec)
+{
+	return rec->frag == ECBPF_FRAG_FIRST || rec->frag == ECBPF_FRAG_LATER;
+}
+
 /* A fragment, where not all of them pass. Return: a verdict; 0: the packet goes on */
 static __always_inline __u32 filter_frag(struct xdp_md *ctx, const struct ecbpf_record *rec)
 {
@@ -183,35 +204,43 @@ static __always_inline __u32 filter_frag(struct xdp_md *ctx, const struct ecbpf_
 	return verdict | ECBPF_VERDICT_SAMPLED;
 }
 
-static __always_inline __u32 filter_stage(struct xdp_md *ctx, const struct ecbpf_record *rec)
+/* Packets that fail checks, and fragments: all that settings are needed for */
+static __always_inline __u32 filter_judge(struct xdp_md *ctx, const struct ecbpf_record *rec,
+					  __u32 found)
 {
 	const struct ecbpf_filter_settings *settings = filter_settings_get();
-	__u32 found, drop, reason = ECBPF_REASON_NONE, frags;
+	__u32 drop, reason = ECBPF_REASON_NONE, verdict;
 
 	if (!settings)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+	if (found & ECBPF_FILTER_CHECK_MARTIAN &&
+	    filter_is_asking(ctx, rec->l3_off, rec->version, rec->proto))
+		found &= ~ECBPF_FILTER_CHECK_MARTIAN;
 	drop = settings->drop_flip ^ ECBPF_FILTER_DROP_DEFAULT;
-	/*
-	 * What is found is never compared by itself: the verifier would walk every combination of
-	 * checks from here to the end of the program.
-	 */
-	found = filter_check(ctx, rec) & (drop | settings->count);
-	if (__builtin_expect(found, 0)) {
+	found &= drop | settings->count;
+	if (found) {
 		drop &= found;
 		reason = filter_reason(drop ? drop : found, rec->reason) & 0x7f;
 		if (drop)
 			return ECBPF_VERDICT(XDP_DROP, reason);
 	}
 	/* here: sources that are blocked */
-	if (__builtin_expect(rec->frag == ECBPF_FRAG_FIRST || rec->frag == ECBPF_FRAG_LATER, 0)) {
-		frags = rec->version == 4 ? settings->frags : settings->frags6;
-		if (frags != ECBPF_FILTER_FRAGS_PASS) {
-			frags = filter_frag(ctx, rec);
-			if (frags)
-				return frags;
-		}
+	if (filter_is_frag(rec) && (rec->version == 4 ? settings->frags : settings->frags6)) {
+		verdict = filter_frag(ctx, rec);
+		if (verdict)
+			return verdict;
 	}
 	return ECBPF_VERDICT(XDP_PASS, reason);
+}
+
+static __always_inline __u32 filter_stage(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
+	__u32 found = filter_check(ctx, rec);
+
+	/* nearly all packets, and they do not even look at the settings */
+	if (__builtin_expect(!found && !filter_is_frag(rec), 1))
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+	return filter_judge(ctx, rec, found);
 }
 
 ECBPF_STAGE_PROGRAM(filter, FILTER);

@@ -19,9 +19,7 @@ from packets import (ARP, DESTINATION, ETHER, GRE, HOP_BY_HOP, ICMP, IP, IP6, RO
                      authentication, fragment)
 from reference import REASONS
 from testrun import ACTION_MAX, DROP, NO_FRAGS, PASS, TX, TestRun, has_frags, main
-from scapy.layers.inet import ICMPerror, IPerror
-from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6PacketTooBig, ICMPv6ND_NS, ICMPv6ND_Redirect,
-                                IPerror6)
+from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6PacketTooBig
 from scapy.utils import PcapWriter
 
 # headers/ecbpf/reason.h, headers/ecbpf/filter.h
@@ -255,8 +253,8 @@ def first4(size=1480, proto=17, payload=None, **fields):
     """First fragment with so many bytes of payload"""
     payload = payload or struct.pack("!HHHH", 53000, 53, 4000, 0)
     data = (payload + bytes(i * 7 & 0xff for i in range(size)))[:size]
-    return IP(**dict(dict(src=SRC4, dst=DST4, flags="MF", proto=proto, ttl=57, id=4711), **fields)) / \
-        Raw(data)
+    net = dict(src=SRC4, dst=DST4, flags="MF", proto=proto, ttl=57, id=4711)
+    return IP(**dict(net, **fields)) / Raw(data)
 
 
 def first6(size=1448, proto=17, payload=None, before=None, **fields):
@@ -546,10 +544,12 @@ def test_flood(report):
     """A flood of first fragments on all CPUs: never more answers than the cap in any second"""
     seconds = float(os.environ.get("ECBPF_FLOOD", "4"))
     for name, packet, offset in (("ip", first4(size=64), 26), ("ip6", first6(size=64), 22)):
-        for cap, source_cap, sources in ((50, 10 ** 9, 0xffffffff), (200, 3, 0x7), (1, 1, 0xffffffff)):
+        for cap, source_cap, sources in ((50, 10 ** 9, 0xffffffff), (200, 3, 7),
+                                         (1, 1, 0xffffffff)):
             with Filter("alone") as programs:
                 frame = bytearray(bytes(ETHER / packet))
-                frame[offset:offset + 4] = bytes([198, 18, 0, 0]) if name == "ip" else bytes([32, 1, 13, 184])
+                frame[offset:offset + 4] = bytes([198, 18, 0, 0] if name == "ip" else
+                                                 [32, 1, 13, 184])
                 programs.set(drop=(), frags=FRAGS_PTB, frags6=FRAGS_PTB, pps=cap,
                              source_pps=source_cap, hz=hz())
                 # the bytes that vary: the last ones of an address, of a /64

@@ -3,8 +3,8 @@
 # timeout: 1200
 #
 # Fragments: a Linux client takes our answers to them for true, learns the path MTU, and its
-# transfers go on; chained, alone and fused, native and skb mode. And ecbpf-filter itself: what stays
-# over a reload, local addresses, what is refused.
+# transfers go on; chained, alone and fused, native and skb mode. And ecbpf-filter itself: what
+# stays over a reload, local addresses, what is refused.
 #
 #	client eth0 ---- ra router rb ---- d0, this one, with the VIPs on lo
 #	MTU 1500           1400 from rb on
@@ -91,15 +91,15 @@ scenario()
 	filter status --clear d0
 	before=$(awk '$1 == "Ip6ReasmReqds" { print $2 }' /proc/net/snmp6)
 	ip -n router link set rb mtu 1400
-	equal "$1: TCP over IPv4 goes on" done \
+	equal "$1: TCP over IPv4 goes on" "done" \
 		"$(ns client "$fragmenting" tcp "$vip4" 7000 30)"
 	equal "$1: the client has learned what came through" 1396 "$(learned "$vip4")"
 	client_forget
-	equal "$1: UDP over IPv4 goes on" done \
+	equal "$1: UDP over IPv4 goes on" "done" \
 		"$(ns client "$fragmenting" udp "$vip4" 7000 30)"
 	equal "$1: the client has learned it again" 1396 "$(learned "$vip4")"
 	ip -n router link set rb mtu 1500
-	equal "$1: UDP over IPv6 goes on" done \
+	equal "$1: UDP over IPv6 goes on" "done" \
 		"$(ns client "$fragmenting" udp "$vip6" 7000 30)"
 	equal "$1: the client has learned it over IPv6" 1496 "$(learned "$vip6")"
 	if (($(count ptb_sent_count) >= 3 && $(count ip_frag_drop_count) >= 3 &&
@@ -161,7 +161,7 @@ equal "frags=drop: nothing learned" "" "$(learned "$vip4")"
 # --- local addresses ----------------------------------------------------------------------------
 
 works "vip delete" filter vip delete "$vip4"
-equal "fragments to an address of this host pass" done \
+equal "fragments to an address of this host pass" "done" \
 	"$(ns client "$fragmenting" tcp "$vip4" 7000 30)"
 ip address add 203.0.113.81/32 dev lo
 ip -n router route add 203.0.113.81/32 via 192.0.2.10
