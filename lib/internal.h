@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <ecbpf/bucket.h>
 #include "libecbpf.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -121,6 +122,8 @@ int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec, int ke
 void ecbpf_program_close(struct program *program);
 /* The maps of a stage without its program; those that are pinned are found or made. For close */
 int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret_obj);
+/* A map that is pinned already has to be of our schema: -EPROTO */
+int ecbpf_pinned_map_check(struct ecbpf *e, const char *path);
 /* Load as what it is now (XDP or freplace); a refusal is explained with the verifier's log */
 int ecbpf_program_load(struct ecbpf *e, struct program *program);
 /* The schema that BTF says an object was built for; 0: none of ours */
@@ -130,6 +133,16 @@ bool ecbpf_btf_number(const struct btf *btf, const char *sec, const char *name, 
 /* Offset of a global variable in its section; -ENOENT */
 int ecbpf_btf_var(const struct btf *btf, const char *sec, const char *name, __u32 *ret_off,
 		  __u32 *ret_size);
+
+/* --- bucket.c ----------------------------------------------------------------------------- */
+
+/* Jiffies a second of the running kernel; 0: not known */
+__u32 ecbpf_hz(void);
+/* @rate tokens a second, 1 to 10^9, and @burst at once, 1 and up */
+struct ecbpf_rate ecbpf_rate_burst(__u32 rate, __u32 burst, __u32 hz);
+/* Never more than @cap tokens, 1 to 10^9, in any second; on the long run nine tenths of that (of 2
+ * to 9: one less) */
+struct ecbpf_rate ecbpf_rate_cap(__u32 cap, __u32 hz);
 
 /* --- chain.c ------------------------------------------------------------------------------ */
 
@@ -161,5 +174,7 @@ int ecbpf_dispatcher_config(int prog_fd, const struct bpf_prog_info *info,
 int ecbpf_prog_map(int prog_fd, const char *name, struct bpf_map_info *ret_info);
 /* Fill stages, counters and count of a member from the program behind @prog_fd */
 int ecbpf_counters_read(struct ecbpf *e, int prog_fd, struct ecbpf_member *member);
+/* As ecbpf_counters_clear(), of one stage; 0: of all */
+int ecbpf_counters_clear_stage(struct ecbpf *e, const char *iface, __u32 stage);
 
 #endif /* ECBPF_INTERNAL_H */

@@ -14,6 +14,7 @@
 #include <xdp/libxdp.h>
 #include "internal.h"
 #include "progs/count.skel.h"
+#include "progs/filter.skel.h"
 #include "progs/fused.skel.h"
 #include "progs/pass.skel.h"
 #include "progs/printk.skel.h"
@@ -255,7 +256,7 @@ static int object_open(struct ecbpf *e, const struct ecbpf_program *spec, const 
 
 	if (spec->fused)
 		bytes = fused_bpf__elf_bytes(&size);
-	else if (stat(file, &st) && !strchr(file, '/'))
+	else if (spec->is_stage || (stat(file, &st) && !strchr(file, '/')))
 		bytes = stage_object(file, &size);
 	if (bytes) {
 		opts.object_name = spec->fused ? "fused" : file;
@@ -319,7 +320,7 @@ static int program_find(struct ecbpf *e, const struct ecbpf_program *spec, const
 }
 
 /* A map that is pinned already has to be of our schema, or nothing is changed */
-static int pinned_map_check(struct ecbpf *e, const char *path)
+int ecbpf_pinned_map_check(struct ecbpf *e, const char *path)
 {
 	_cleanup_close_ int fd = bpf_obj_get(path);
 	struct bpf_map_info info = {};
@@ -356,7 +357,7 @@ static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int k
 		if (bpf_map__pin_path(map) && program->is_ours) {
 			err = ecbpf_pin_path(e, path, sizeof(path), bpf_map__name(map));
 			if (!err)
-				err = pinned_map_check(e, path);
+				err = ecbpf_pinned_map_check(e, path);
 			if (err)
 				return err;
 			err = bpf_map__set_pin_path(map, path);

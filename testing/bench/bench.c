@@ -5,6 +5,7 @@
  * line, fields separated by blanks. BYTES are in hex, MAP is entry 0 of an array map.
  *
  * prog NAME FILE PROGRAM [set:CONSTANT=BYTES | map:MAP=BYTES | next=NAME]...
+ *	MAP's value is BYTES, and zeroes up to its size, which is 256 at most.
  *	Load one program of an object file; `next` is what it tail-calls. All programs share the
  *	map `shared`, as in a chain. Answer: "prog NAME INSNS BYTES", the number of instructions
  *	that the verifier walked (0: the kernel does not tell) and the size of the code.
@@ -223,12 +224,12 @@ static void order_prog(char **field, int fields)
 	}
 	load_object(obj, field[1]);
 	for (int i = 4; i < fields; i++) {
-		unsigned char bytes[32];
-		char name[32], text[65];
+		unsigned char bytes[256] = {};
+		char name[32], text[2 * sizeof(bytes) + 1];
 
 		if (sscanf(field[i], "next=%64s", text) == 1) {
 			set_map(obj, "next", &find_prog(text)->fd);
-		} else if (sscanf(field[i], "map:%31[^=]=%64s", name, text) == 2) {
+		} else if (sscanf(field[i], "map:%31[^=]=%512s", name, text) == 2) {
 			from_hex(text, bytes, sizeof(bytes));
 			set_map(obj, name, bytes);
 		}

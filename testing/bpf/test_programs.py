@@ -23,7 +23,7 @@ from reference import Record, REASONS, parse
 from testrun import ACTION_MAX, DROP, NO_FRAGS, PASS, STAGES, TX, TestRun, has_frags, main
 
 IPV4, IPV6, ARP_TYPE, VLAN, QINQ = 0x0800, 0x86dd, 0x0806, 0x8100, 0x88a8
-OPTIONS, DF, MF, RESERVED, PADDED = 1, 2, 4, 8, 16
+OPTIONS, DF, MF, RESERVED, PADDED, ROUTING0 = 1, 2, 4, 8, 16, 32
 _, FIRST, LATER, ATOMIC = range(4)
 CLASSES = ("other arp ip-tcp ip-udp ip-icmp ip-fragment ip-other ip6-tcp ip6-udp ip6-icmp "
            "ip6-fragment ip6-other malformed vlan").split()
@@ -202,8 +202,14 @@ case("ip6 ip6", IP6 / IP6 / TCP_SYN, "ip6-other", **ip6(100, l4_off=54), proto=4
 case("ip6 esp", IPv6(nh=50) / PAYLOAD, "ip6-other", **ip6(59, l4_off=54), proto=50)
 case("ip6 hop-by-hop", IP6 / HOP_BY_HOP / TCP_SYN, "ip6-tcp",
      **ip6(76, 84, l4_off=70, ext_count=1), **SYN)
-case("ip6 routing", IP6 / ROUTING / UDP_QUERY, "ip6-udp", **ip6(72, 82, l4_off=78, ext_count=1),
+case("ip6 routing", IP6 / ROUTING / UDP_QUERY, "ip6-udp",
+     **ip6(72, 82, l4_off=78, ext_count=1, flags=ROUTING0), **QUERY)
+case("ip6 routing, type 2", ether(IPV6) + ip6_header(16, 43) + bytes([17, 0, 2, 0, 0, 0, 0, 0]) +
+     struct.pack("!HHHH", 53000, 53, 8, 0), "ip6-udp", **ip6(56, 66, l4_off=62, ext_count=1),
      **QUERY)
+case("ip6 destination options that begin with 0", ether(IPV6) + ip6_header(16, 60) +
+     bytes([17, 0, 0, 0, 0, 0, 0, 0]) + struct.pack("!HHHH", 53000, 53, 8, 0), "ip6-udp",
+     **ip6(56, 66, l4_off=62, ext_count=1), **QUERY)
 case("ip6 destination options", IP6 / DESTINATION / ICMPv6EchoRequest(), "ip6-icmp",
      **ip6(56, 64, l4_off=62, ext_count=1), **ECHO6)
 case("ip6 authentication", IPv6(nh=51) / authentication(6) / TCP_SYN, "ip6-tcp",
@@ -236,12 +242,12 @@ case("ip6 fragment, reserved bits", ether(IPV6) + ip6_header(16, 44) + frag6(17,
 case("ip6 first fragment in an atomic one", IP6 / fragment(0, 1) / fragment(0, 0) / UDP_QUERY,
      "ip6-fragment", **ip6(64, 74, l4_off=70, ext_count=2, flags=MF, frag=FIRST), **QUERY)
 case("ip6 extensions before a later fragment", IP6 / HOP_BY_HOP / ROUTING / fragment(1, 0) / UDP(),
-     "ip6-fragment", **ip6(96, 98, ext_count=3, frag=LATER, frag_off=8), proto=17)
+     "ip6-fragment", **ip6(96, 98, ext_count=3, frag=LATER, frag_off=8, flags=ROUTING0), proto=17)
 case("ip6 later fragment of extensions", ether(IPV6) + ip6_header(16, 44) + frag6(60, 8) +
      ext(6, 256)[:8], "ip6-fragment", **ip6(56, 58, ext_count=1, frag=LATER, frag_off=8), proto=60)
 case("ip6 all extensions", ETHER / V2 / IP6 / HOP_BY_HOP / DESTINATION / ROUTING / fragment(0, 0) /
      authentication(6) / TCP_SYN, "ip6-tcp",
-     **ip6(140, 156, 22, l4_off=142, ext_count=5, frag=ATOMIC), **SYN, **TAG2)
+     **ip6(140, 156, 22, l4_off=142, ext_count=5, frag=ATOMIC, flags=ROUTING0), **SYN, **TAG2)
 case("ip6 eight extensions", ether(IPV6) + ip6_header(72, 60) + ext(60) * 7 + ext(47) + bytes(8),
      "ip6-other", **ip6(112, 114, l4_off=118, ext_count=8), proto=47)
 case("ip6 nine extensions", ether(IPV6) + ip6_header(80, 60) + ext(60) * 8 + ext(6) + bytes(8),
@@ -265,7 +271,7 @@ case("ip6 extension, seven bytes", ether(IPV6) + ip6_header(7, 60) + ext(6)[:7],
 case("ip6 extension in padding", ether(IPV6) + ip6_header(7, 60) + ext(6), "malformed",
      "ip6-ext-truncated", **ip6(47, flags=PADDED), proto=60)
 case("ip6 extension past the packet", ether(IPV6) + ip6_header(8, 43) + ext(6, 16)[:8] + bytes(8),
-     "malformed", "ip6-ext-truncated", **ip6(48, 58, flags=PADDED, ext_count=1), proto=6)
+     "malformed", "ip6-ext-truncated", **ip6(48, 58, flags=PADDED | ROUTING0, ext_count=1), proto=6)
 case("ip6 second extension missing", ether(IPV6) + ip6_header(8, 0) + ext(60), "malformed",
      "ip6-ext-truncated", **ip6(48, 58, ext_count=1), proto=60)
 case("ip6 fragment header missing", ether(IPV6) + ip6_header(4, 44) + bytes(4), "malformed",

@@ -12,14 +12,19 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
+#include <net/if.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 #include <linux/bpf.h>
+#include <linux/if_link.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
@@ -47,8 +52,27 @@ enum {
 	OP_READ = 'm',
 	/* arg: key; payload: map name, NUL, value (one for each CPU) */
 	OP_WRITE = 'w',
+	/* payload: map name, NUL, key, value */
+	OP_WRITE_KEY = 'k',
 	/* answer: events since the last call, u32 length before each; first call: ring is opened */
 	OP_SAMPLES = 's',
+	/*
+	 * On all CPUs at once, for some time. arg: milliseconds; payload: struct flood, frame;
+	 * answer: number of runs, struct flood_sent for each that ended with XDP_TX
+	 */
+	OP_FLOOD = 'f',
+};
+
+struct flood {
+	__u32 repeat; /* runs in a row, of which the last one's verdict counts */
+	__u32 offset; /* of 4 bytes of the frame that are random each time; 0: none */
+	__u32 mask;   /* which bits of them, the first byte being the lowest */
+};
+
+struct flood_sent {
+	__u64 time_ns; /* CLOCK_MONOTONIC, after the run */
+	__u32 bytes;   /* the random ones, as they stand in the frame */
+	__u32 reserved;
 };
 
 struct answer {
@@ -270,6 +294,19 @@ static void access_map(const struct program *p, const struct request *req, char 
 	answer(err ? err : cpus, value, err ? 0 : size);
 }
 
+static void write_key(const struct program *p, const struct request *req, const char *payload)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(p->obj, payload);
+	size_t name_len = strlen(payload) + 1;
+
+	if (!map || req->len != name_len + bpf_map__key_size(map) + bpf_map__value_size(map))
+		answer(map ? -EINVAL : -ENOENT, NULL, 0);
+	else
+		answer(bpf_map_update_elem(bpf_map__fd(map), payload + name_len,
+					   payload + name_len + bpf_map__key_size(map), BPF_ANY),
+		       NULL, 0);
+}
+
 static FILE *events;
 
 static void add_sample(void *ctx, int cpu, void *data, __u32 size)
@@ -304,6 +341,102 @@ static void read_samples(struct program *p)
 	free(payload);
 }
 
+/* One thread of a flood */
+struct flooder {
+	pthread_t thread;
+	int cpu;
+	const struct program *p;
+	struct flood flood;
+	char *frame;
+	__u32 len;
+	__u64 end_ns;
+	__u64 runs;
+	FILE *sent;
+	char *answer;
+	size_t answer_len;
+};
+
+static __u64 now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+static void *flood_run(void *data)
+{
+	struct flooder *f = data;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->frame, .data_size_in = f->len,
+		    .repeat = f->flood.repeat);
+	struct flood_sent sent = {};
+	__u32 fixed = 0;
+	unsigned int seed = f->cpu;
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(f->cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		die("flood: CPU", errno);
+	memcpy(&fixed, f->frame + f->flood.offset, sizeof(fixed));
+	fixed &= ~f->flood.mask;
+	while (now_ns() < f->end_ns) {
+		if (f->flood.offset) {
+			sent.bytes = rand_r(&seed) ^ (__u32)rand_r(&seed) << 16;
+			sent.bytes = fixed | (sent.bytes & f->flood.mask);
+			memcpy(f->frame + f->flood.offset, &sent.bytes, sizeof(sent.bytes));
+		}
+		if (bpf_prog_test_run_opts(bpf_program__fd(f->p->prog), &opts))
+			die("flood", errno);
+		f->runs += f->flood.repeat;
+		if (opts.retval != XDP_TX)
+			continue;
+		sent.time_ns = now_ns();
+		fwrite(&sent, sizeof(sent), 1, f->sent);
+	}
+	fclose(f->sent);
+	return NULL;
+}
+
+static void flood(const struct program *p, const struct request *req, const char *payload)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct flooder *flooders = calloc(cpus, sizeof(*flooders));
+	__u64 end_ns, runs = 0;
+	char *sent = NULL;
+	size_t len = 0;
+	FILE *all;
+
+	end_ns = now_ns() + req->arg * 1000000ULL;
+	for (int i = 0; i < cpus; i++) {
+		struct flooder *f = &flooders[i];
+
+		f->p = p;
+		f->cpu = i;
+		f->end_ns = end_ns;
+		memcpy(&f->flood, payload, sizeof(f->flood));
+		f->len = req->len - sizeof(f->flood);
+		f->frame = memcpy(malloc(f->len), payload + sizeof(f->flood), f->len);
+		f->sent = open_memstream(&f->answer, &f->answer_len);
+		if (pthread_create(&f->thread, NULL, flood_run, f))
+			die("flood: thread", errno);
+	}
+	all = open_memstream(&sent, &len);
+	for (int i = 0; i < cpus; i++) {
+		struct flooder *f = &flooders[i];
+
+		pthread_join(f->thread, NULL);
+		runs += f->runs;
+		fwrite(f->answer, 1, f->answer_len, all);
+		free(f->answer);
+		free(f->frame);
+	}
+	fclose(all);
+	free(flooders);
+	answer(runs > INT_MAX ? INT_MAX : runs, sent, len);
+	free(sent);
+}
+
 static void serve(const struct request *req, char *payload)
 {
 	static char out[FRAME_MAX];
@@ -328,12 +461,31 @@ static void serve(const struct request *req, char *payload)
 	case OP_WRITE:
 		access_map(p, req, payload);
 		break;
+	case OP_WRITE_KEY:
+		write_key(p, req, payload);
+		break;
 	case OP_SAMPLES:
 		read_samples(p);
+		break;
+	case OP_FLOOD:
+		flood(p, req, payload);
 		break;
 	default:
 		die("unknown request", EINVAL);
 	}
+}
+
+/*
+ * A program that is attached to no interface takes 20 ms a run: the kernel makes it known to its
+ * XDP dispatcher each time. So it is attached, where no packets are.
+ */
+static void attach(const struct program *p)
+{
+	if (unshare(CLONE_NEWNET))
+		die("network namespace", errno);
+	if (bpf_xdp_attach(if_nametoindex("lo"), bpf_program__fd(p->prog), XDP_FLAGS_SKB_MODE,
+			   NULL))
+		die("lo", errno);
 }
 
 int main(int argc, char **argv)
@@ -355,6 +507,8 @@ int main(int argc, char **argv)
 	libbpf_set_print(print);
 	while (arg < argc)
 		arg += load(argv + arg);
+	if (nr_programs == 1)
+		attach(programs);
 	answer(cpu, NULL, 0); /* ready */
 	fflush(stdout);
 	while (fread(&req, sizeof(req), 1, stdin) == 1) {

@@ -20,7 +20,7 @@ export TZ=UTC
 build()
 {
 	mkdir -p "$work/include/ecbpf"
-	cp "$top"/headers/ecbpf/*.h "$top/lib/libecbpf.h" "$work/include/ecbpf/"
+	cp "$top"/headers/ecbpf/*.h "$top"/lib/libecbpf*.h "$work/include/ecbpf/"
 	# shellcheck disable=SC2086 # flags are words
 	"${CC:-cc}" ${CFLAGS:--g -fsanitize=address,undefined} -D_GNU_SOURCE -I"$work/include" \
 		"$top"/tools/ecbpf-loader.c "$top"/tools/common.c "$dir/fake_libecbpf.c" \
