@@ -372,7 +372,8 @@ run stages
 prints stages "Stage   Prio  What it does
 pass      50  count verdicts, pass everything on
 count     80  count packets and bytes per protocol
-printk    85  print the record of every Nth packet to the trace pipe"
+printk    85  print the record of every Nth packet to the trace pipe
+filter    10  drop what a director must not see: ecbpf-filter"
 
 run clean eth0
 prints clean "removed the pins of 1 dispatcher"
