@@ -526,8 +526,8 @@ def test_frags(report):
 
 def worst(times_ns):
     """
-    Most of them in what is certainly less than a second: the kernel's one is of jiffies, which a busy
-    machine may count late, and the times are those after the run
+    Most of them in what is certainly less than a second: the kernel's one is of jiffies, which a
+    busy machine may count late, and the times are those after the run
     """
     first, most = 0, 0
     for last, time_ns in enumerate(times_ns):
