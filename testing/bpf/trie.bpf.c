@@ -43,13 +43,15 @@ struct {
 SEC("xdp")
 int ask(struct xdp_md *ctx)
 {
-	__u32 key = 0, cpu = bpf_get_smp_processor_id(), n, done, value;
+	__u64 cpu = bpf_get_smp_processor_id();
+	__u32 key = 0, n, done, value;
 	const struct ecbpf_trie_head *head = bpf_map_lookup_elem(&heads, &key);
 	struct trie_clock *c = bpf_map_lookup_elem(&clock, &key);
 	const struct trie_question *question;
 	struct trie_answer *answer;
 	__u64 roots;
 
+	barrier_var(cpu); /* 64 bits in one register: 6.1 loses the bounds of halves */
 	if (!head || !c || cpu >= TRIE_CPUS || !c->questions)
 		return XDP_ABORTED;
 	n = c->answers[cpu];
