@@ -164,6 +164,7 @@ _Static_assert(sizeof(struct ecbpf_filter_source) == 64, "ABI");
  * @tables: enum ecbpf_filter_list
  * @dirty: what follows is not to be relied on: a writer died
  * @expiring: prefixes of a list that have an expiry
+ * @first_expiry: of a list, the first one; there is nothing to sweep before it
  * @next: number of the first source that was never used
  * @end: and of the first one that has no memory
  * @free: number of the first free one; 0: none
@@ -173,6 +174,7 @@ _Static_assert(sizeof(struct ecbpf_filter_source) == 64, "ABI");
  */
 struct ecbpf_filter_lists {
 	struct ecbpf_trie_head tables[ECBPF_FILTER_LISTS];
+	__u64 first_expiry[ECBPF_FILTER_LISTS];
 	__u32 dirty;
 	__u32 expiring[ECBPF_FILTER_LISTS];
 	__u32 next;
