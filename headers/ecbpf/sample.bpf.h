@@ -98,8 +98,8 @@ static __always_inline __u64 ecbpf_sample_log2(void)
  * The divisor is -2 artanh(y), y = 1 / (2 rate - 1), and that is -2 (y + y^3 / 3 + y^5 / 5 ...);
  * from six terms on 10^-7 is right at rate 2, which needs them most.
  *
- * Not inlined: ecbpf_sample_next() needs its stack, of which ecbpf_fused and the calls below it have
- * 512 bytes together.
+ * Not inlined: ecbpf_sample_next() needs its stack, of which ecbpf_fused and the calls below it
+ * have 512 bytes together.
  */
 static __noinline __u64 ecbpf_sample_gap(__u32 rate)
 {

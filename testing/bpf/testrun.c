@@ -5,8 +5,8 @@
  * Loads BPF programs and does with them what it is asked to on stdin, answering on stdout; see
  * testrun.py for the other end. NAME=VALUE sets a constant of the program before it (its .rodata;
  * VALUEs of an array are numbers from its first element on). Maps that programs would share by
- * pinning are shared, without a BPF file system; or, if $TESTRUN_PINS is a directory in one, they are
- * those that are pinned there. Everything runs on one CPU.
+ * pinning are shared, without a BPF file system; or, if $TESTRUN_PINS is a directory in one, they
+ * are those that are pinned there. Everything runs on one CPU.
  *
  * A request is struct request and its payload, an answer struct answer and its payload, in host
  * byte order. Programs count from 0.
