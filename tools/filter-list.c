@@ -245,6 +245,8 @@ static int run_import(struct tool *tool, const struct options *options)
 	time_t start = time(NULL);
 	int err;
 
+	if (!options->file)
+		return tool_usage("import what? -f FILE");
 	if (read_file(tool, options->file, start, &entries))
 		return TOOL_FAILED;
 	if (entries.host_bits > 5)
@@ -375,8 +377,6 @@ static int check_options(const struct options *options)
 		return tool_usage("--tag and --expires go with add");
 	if ((options->file || options->is_replace) && !is_import)
 		return tool_usage("--file and --replace go with import");
-	if (is_import && !options->file)
-		return tool_usage("import what? -f FILE");
 	if (options->is_json && strcmp(verb, "list") && strcmp(verb, "top"))
 		return tool_usage("--json goes with list and top");
 	return 0;

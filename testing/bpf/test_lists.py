@@ -19,8 +19,7 @@ import time
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.path.insert(0, os.path.join(TOP, "testing"))
 # pylint: disable=wrong-import-position
-from packets import (DESTINATION, ETHER, GRE, HOP_BY_HOP, ICMP, IP, TCP, UDP, Dot1AD, Dot1Q,
-                     IPOption_Router_Alert, IPv6, Raw, fragment)
+from packets import ETHER, IP, TCP, UDP, Dot1AD, Dot1Q, IPv6, Raw, from_source
 from test_filter import PROGRAMS, Filter
 from testrun import DROP, PASS, main
 
@@ -75,21 +74,7 @@ def test_packets(report):
     """Every protocol, tags, extension headers, fragments, malformed packets"""
     fresh()
     tool("drop", "add", "192.0.2.0/24", "2001:db8:1::/48")
-    four, six = IP(src="192.0.2.7", dst=DST4), IPv6(src="2001:db8:1::7", dst=DST6)
-    cases = {
-        "tcp": four / TCP(), "udp": four / UDP(), "icmp": four / ICMP(), "gre": four / GRE() / IP(),
-        "esp": IP(src="192.0.2.7", dst=DST4, proto=50) / Raw(bytes(20)),
-        "sctp": IP(src="192.0.2.7", dst=DST4, proto=132) / Raw(bytes(12)),
-        "options": IP(src="192.0.2.7", dst=DST4, options=[IPOption_Router_Alert()]) / TCP(),
-        "fragment": IP(src="192.0.2.7", dst=DST4, frag=185) / Raw(bytes(20)),
-        "tcp6": six / TCP(), "esp6": IPv6(src="2001:db8:1::7", dst=DST6, nh=50) / Raw(bytes(20)),
-        "extensions6": six / HOP_BY_HOP / DESTINATION / TCP(),
-        "fragment6": six / fragment(185, 0) / TCP(),
-        "nine extensions6": six / DESTINATION / DESTINATION / DESTINATION / DESTINATION /
-                            DESTINATION / DESTINATION / DESTINATION / DESTINATION / DESTINATION,
-        "udp truncated": IP(src="192.0.2.7", dst=DST4, proto=17) / Raw(bytes(3)),
-        "tcp6 truncated": IPv6(src="2001:db8:1::7", dst=DST6, nh=6) / Raw(bytes(3)),
-    }
+    cases = {**from_source("192.0.2.7"), **from_source("2001:db8:1::7")}
     for how in PROGRAMS:
         with Filter(how) as programs:
             for link_name, link in TAGS.items():
