@@ -496,7 +496,7 @@ static int source_for(struct lists *l, const struct ecbpf_filter_entry *entry, _
 					: 1;
 	strcpy(fresh.tag, entry->tag);
 	number = source_new(l, &source);
-	if (number > 0)
+	if (source)
 		*source = fresh;
 	return number;
 }
