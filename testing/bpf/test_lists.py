@@ -4,8 +4,12 @@
 
     BUILD=DIR test_lists.py [TEST...]
 
-$ECBPF_BUILD: where the project was built (default: build/test). What an address is to match comes
-from Python's ipaddress.
+$ECBPF_BUILD: where the project was built (default: build/test)
+$ECBPF_PREFIXES: of the random ones, and how many addresses are tried (default: 3,000; 100,000 take
+15 s)
+$ECBPF_KILLS: how many imports are killed (default: 30)
+
+What an address is to match comes from Python's ipaddress and the model of test_trie.py.
 """
 import ipaddress
 import json
@@ -14,6 +18,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -21,6 +26,7 @@ sys.path.insert(0, os.path.join(TOP, "testing"))
 # pylint: disable=wrong-import-position
 from packets import ETHER, IP, TCP, UDP, Dot1AD, Dot1Q, IPv6, Raw, from_source
 from test_filter import PROGRAMS, Filter
+from test_trie import WIDTH, Model, prefix_of, random_addresses, random_bits
 from testrun import DROP, PASS, main
 
 TOOL = os.path.join(os.environ.get("ECBPF_BUILD", os.path.join(TOP, "build", "test")), "root",
@@ -148,6 +154,121 @@ def test_prefixes(report):
     report.check("lists: top", [one["packets"] for one in top] != best and f"{top}, {best}")
 
 
+FRAMES = {4: bytearray(bytes(ETHER / packet("192.0.2.1"))),
+          6: bytearray(bytes(ETHER / packet("2001:db8::1")))}
+SOURCE_AT = {4: 26, 6: 22}
+
+
+def frame_from(family, bits):
+    size = WIDTH[family] // 8
+    FRAMES[family][SOURCE_AT[family]:SOURCE_AT[family] + size] = bits.to_bytes(size, "big")
+    return bytes(FRAMES[family])
+
+
+def text_of(prefix):
+    family, bits, length = prefix
+    return f"{ipaddress.IPv4Address(bits) if family == 4 else ipaddress.IPv6Address(bits)}/{length}"
+
+
+def wrong_hits(programs, model, addresses):
+    """What is wrong with verdicts, and with who has counted them"""
+    by_value = {value: prefix for prefix, value in model.prefixes.items()}
+    want, before = {}, listed()
+    for family, bits in addresses:
+        value = model.ask(family, bits)
+        verdict, _ = programs.run(frame_from(family, bits))
+        if verdict != (DROP if value else PASS):
+            yield f"IPv{family} {bits:#x}: verdict {verdict}, {by_value.get(value)}"
+        if value:
+            want[by_value[value]] = want.get(by_value[value], 0) + 1
+    found = {}
+    for name, entry in listed().items():
+        net = ipaddress.ip_network(name)
+        count = entry["packets"] - before[name]["packets"]
+        if count:
+            found[net.version, int(net.network_address), net.prefixlen] = count
+    for prefix in want.keys() | found.keys():
+        if want.get(prefix) != found.get(prefix):
+            yield f"{text_of(prefix)}: {found.get(prefix)} packets, not {want.get(prefix)}"
+
+
+def test_many(report):
+    """Random prefixes, crowded and alone: each packet is counted by the longest one"""
+    count = int(os.environ.get("ECBPF_PREFIXES", "3000"))
+    draw, model = random.Random(6), Model()
+    fresh()
+    while len(model.prefixes) < count:
+        family = draw.choice((4, 6))
+        width = WIDTH[family]
+        # not so short that there is nothing beside them
+        length = draw.choice((width, draw.randrange(width * 2 // 5, width + 1)))
+        model.change(prefix_of(family, random_bits(draw, family), length),
+                     draw.getrandbits(60) + 1)
+    tool("drop", "import", "-f", "-", stdin="".join(f"{text_of(one)}\n" for one in model.prefixes))
+    with Filter("alone") as programs:
+        report.check(f"lists: {count} random prefixes and addresses",
+                     list(wrong_hits(programs, model,
+                                     random_addresses(draw, model.prefixes, count)))[:10])
+
+
+def change_randomly(draw, model, fixed, count):
+    """One command of the tool, of a kind; the model follows"""
+    prefixes = [prefix_of(4, 10 << 24 | draw.getrandbits(24), draw.randrange(9, 33))
+                for _ in range(count)]
+    kind = draw.randrange(4)
+    if kind == 0:
+        tool("drop", "add", *map(text_of, prefixes))
+    elif kind == 1:
+        prefixes = draw.sample(sorted(set(model.prefixes) - {fixed}),
+                               min(count, len(model.prefixes) - 1))
+        if prefixes:
+            tool("drop", "delete", *map(text_of, prefixes))
+    else:
+        prefixes.append(fixed)
+        tool("drop", "import", "-f", "-", *(["--replace"] if kind == 2 else []),
+             stdin="".join(f"{text_of(one)}\n" for one in prefixes))
+        if kind == 2:
+            for prefix in set(model.prefixes) - set(prefixes):
+                model.change(prefix, 0)
+    for prefix in prefixes:
+        if kind == 1:
+            model.change(prefix, 0)
+        elif prefix not in model.prefixes:
+            model.change(prefix, draw.getrandbits(60) + 1)
+
+
+def test_concurrent(report):
+    """A flood on all CPUs meanwhile: what lies in a prefix that stays is dropped, all else passes"""
+    draw, model, fixed = random.Random(7), Model(), (4, 10 << 24, 8)
+    fresh()
+    tool("drop", "add", text_of(fixed))
+    model.change(fixed, 1)
+    for source, action, reason in ((10, DROP, "ip-blocked"), (11, PASS, None)):
+        changes, result = 0, []
+        with Filter("alone") as programs:
+            flood = threading.Thread(target=lambda found=result, run=programs, first=source:
+                                     found.append(run.flood(frame_from(4, first << 24), 3000,
+                                                            offset=SOURCE_AT[4], mask=0xffffff00)))
+            flood.start()
+            while flood.is_alive():
+                change_randomly(draw, model, fixed, draw.choice((1, 3, 300)))
+                changes += 1
+            flood.join()
+            reasons, actions = programs.counters()
+            runs = result[0][0]
+            why = []
+            if actions != {action: runs} or reasons != ({reason: runs} if reason else {}):
+                why.append(f"{actions}, {reasons}, {runs} packets")
+            if changes < 10 or runs < 10000:
+                why.append(f"{changes} changes, {runs} packets: no race")
+            report.check(f"lists: {runs} packets of {source}/8 while the list changes", why)
+    with Filter("alone") as programs:
+        why = set(listed()) ^ {str(ipaddress.ip_network(text_of(one))).replace("/32", "")
+                               for one in model.prefixes}
+        report.check("lists: and in the end", sorted(why)[:5] or list(wrong_hits(
+            programs, model, [(4, 10 << 24 | draw.getrandbits(24)) for _ in range(1000)]))[:10])
+
+
 def test_counters(report):
     """Packets and bytes; kept by changes and by an import"""
     fresh()
@@ -270,5 +391,5 @@ if __name__ == "__main__":
                               'mount -t bpf bpf /sys/fs/bpf && exec "$@"', "sh", sys.executable,
                               *sys.argv])
     os.environ["TESTRUN_PINS"] = PINS
-    main([test_packets, test_allow, test_prefixes, test_counters, test_expiry, test_files,
-          test_kill])
+    main([test_packets, test_allow, test_prefixes, test_many, test_concurrent, test_counters,
+          test_expiry, test_files, test_kill])
