@@ -925,9 +925,8 @@ static int change_verify(struct ecbpf *e, const struct change *c)
 }
 
 /*
- * Wait until every packet that is being handled now has been. The kernel does this for those who
- * update a map of maps, so that they know which inner map is in use (bpf_map_update_elem(),
- * since Linux 5.0).
+ * The kernel does this for those who update a map of maps, so that they know which inner map is in
+ * use (bpf_map_update_elem(), since Linux 5.0).
  */
 void ecbpf_wait_for_packets(struct ecbpf *e)
 {
