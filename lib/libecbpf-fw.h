@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * libecbpf: the firewall. Rules are text, see ecbpf-fw-rules(5); here they become a ruleset, which
+ * can be changed, printed, tried on packets, and applied.
+ *
+ * Conventions are those of libecbpf.h. What is wrong with rules stands in ecbpf_error(), the first
+ * of it, and in ecbpf_error_detail(), all of it: for each, a line "FILE:LINE:COLUMN: MESSAGE", the
+ * line of the file (of a long one, the part in question), and one with a caret.
+ */
+#ifndef LIBECBPF_FW_H
+#define LIBECBPF_FW_H
+
+#include "libecbpf.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- rulesets ------------------------------------------------------------------------------- */
+
+struct ecbpf_fw_ruleset; /* rules, sets and tests of a file, in order */
+
+/**
+ * ecbpf_fw_parse() - make a ruleset of text
+ * @file: name for messages, and that `set NAME file "PATH"` is relative to; "-" is standard input
+ * @text: need not end with NUL; read by the call only
+ * @size: bytes of it
+ * @ret_ruleset: for ecbpf_fw_ruleset_free()
+ * Return: 0; -EINVAL it has errors; -ENOMEM.
+ */
+int ecbpf_fw_parse(struct ecbpf *e, const char *file, const char *text, size_t size,
+		   struct ecbpf_fw_ruleset **ret_ruleset);
+
+/* Likewise, the text being in @file; "-" is standard input. Return: also -ENOENT and others */
+int ecbpf_fw_read(struct ecbpf *e, const char *file, struct ecbpf_fw_ruleset **ret_ruleset);
+
+void ecbpf_fw_ruleset_free(struct ecbpf_fw_ruleset *ruleset); /* NULL is fine */
+
+/**
+ * ecbpf_fw_print() - text that makes the same ruleset: sets, then rules, then tests
+ * @ret_text: for free(); ends with NUL
+ *
+ * Names and order of rules are kept, comments are not. A set that came from a file is printed as
+ * that, others with what is in them.
+ */
+int ecbpf_fw_print(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, char **ret_text);
+
+struct ecbpf_fw_summary {
+	size_t rules;
+	size_t sets;
+	size_t prefixes; /* in all sets */
+	size_t tests;
+};
+
+void ecbpf_fw_summary(const struct ecbpf_fw_ruleset *ruleset, struct ecbpf_fw_summary *ret);
+
+/* --- rules of a ruleset ----------------------------------------------------------------------- */
+
+/**
+ * ecbpf_fw_rule_insert() - add a rule
+ * @index: the rule that it is put before, from 0; as many as there are rules: at the end
+ * @text: one rule, that may refer to the ruleset's sets; messages call it "rule"
+ * Return: 0; -EINVAL; -E2BIG there are as many as can be; -ENOMEM.
+ */
+int ecbpf_fw_rule_insert(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size_t index,
+			 const char *text);
+
+/* In the place of the one at @index; without a name in @text, it has the old one's */
+int ecbpf_fw_rule_replace(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size_t index,
+			  const char *text);
+
+void ecbpf_fw_rule_delete(struct ecbpf_fw_ruleset *ruleset, size_t index);
+
+/**
+ * ecbpf_fw_rule_find() - which rule is meant
+ * @what: a number, from 1; or the name of exactly one rule. A name of digits needs quotes: "\"7\""
+ * @ret_index: from 0
+ * Return: 0; -ENOENT there is no such rule; -EINVAL several have this name.
+ */
+int ecbpf_fw_rule_find(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const char *what,
+		       size_t *ret_index);
+
+/* Canonical text of a rule, for free(); NULL without memory */
+char *ecbpf_fw_rule_text(const struct ecbpf_fw_ruleset *ruleset, size_t index);
+
+const char *ecbpf_fw_rule_name(const struct ecbpf_fw_ruleset *ruleset, size_t index); /* or NULL */
+
+/* --- tests of a ruleset ----------------------------------------------------------------------- */
+
+/* `test sha1 HEX xdp_action ACTION` */
+struct ecbpf_fw_assertion {
+	unsigned int line; /* of the file, from 1 */
+	__u8 sha1[20];	   /* of the captured frame */
+	__u32 action;	   /* XDP_PASS, XDP_DROP, XDP_ABORTED */
+};
+
+/* @ret_assertions: in order of the file; belongs to the ruleset. Return: how many */
+size_t ecbpf_fw_assertions(const struct ecbpf_fw_ruleset *ruleset,
+			   const struct ecbpf_fw_assertion **ret_assertions);
+
+/* --- a ruleset tried on packets, by the real program ------------------------------------------ */
+
+struct ecbpf_fw_trial;
+
+/**
+ * ecbpf_fw_trial_new() - load the program with a ruleset, beside whatever is live
+ * @ret_trial: for ecbpf_fw_trial_free(); budgets of `limit` are full
+ *
+ * Touches no interface, no pin, and no counter that is live.
+ */
+int ecbpf_fw_trial_new(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
+		       struct ecbpf_fw_trial **ret_trial);
+void ecbpf_fw_trial_free(struct ecbpf_fw_trial *trial); /* NULL is fine */
+
+#define ECBPF_FW_NO_RULE ((size_t)-1)
+
+/**
+ * ecbpf_fw_trial_run() - one packet
+ * @frame: from its Ethernet header, without FCS
+ * @size: bytes, at least 14: the kernel runs no program on less; at most 65535
+ * @ret_action: XDP_PASS, XDP_DROP, XDP_ABORTED
+ * @ret_rule: index of the rule that decided, or ECBPF_FW_NO_RULE
+ * Return: 0; -EINVAL @size; others of bpf(2).
+ */
+int ecbpf_fw_trial_run(struct ecbpf *e, struct ecbpf_fw_trial *trial, const void *frame,
+		       size_t size, __u32 *ret_action, size_t *ret_rule);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LIBECBPF_FW_H */
