@@ -40,8 +40,8 @@ struct {
 				__uint(type, BPF_MAP_TYPE_ARRAY); \
 				__uint(max_entries, entries);     \
 				__uint(map_flags, BPF_F_MMAPABLE); \
-				__type(key, __u32);               \
-				__type(value, struct size);       \
+				__uint(key_size, 4);              \
+				__uint(value_size, sizeof(struct size)); \
 			});                                       \
 	} name SEC(".maps")
 
@@ -94,102 +94,80 @@ struct {
 			__uint(type, BPF_MAP_TYPE_ARRAY);
 			__uint(max_entries, 1);
 			__uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
-			__type(key, __u32);
-			__type(value, struct ecbpf_fw_page);
+			__uint(key_size, sizeof(__u32));
+			__uint(value_size, sizeof(struct ecbpf_fw_page));
 		});
 } fw_text SEC(".maps");
 
 /* --- the packet ----------------------------------------------------------------------------- */
 
-/* What is looked up; addresses in host order, IPv4 in [0] */
-struct fw_key {
-	__u64 addr[2][2]; /* src, dst: high, low */
-	__u32 length;
-	__u16 kind;
-	__u16 vlan;
-	__u16 sport; /* network order, like the next two */
-	__u16 dport;
-	__u16 window;
-	__u8 type; /* TCP flags or type of ICMP */
-	__u8 code;
-	__u8 ttl;
-	__u8 l4; /* enum ecbpf_fw_l4 */
-	__u8 has_l4;
-	__u8 has_vlan;
-	__u8 is_ip6;
-	__u8 l3_off;
+/*
+ * Values that are looked up. They are computed without branches where that can be: what the
+ * verifier has to walk doubles with each. And when they are needed: what is kept for later goes to
+ * the stack, which is small.
+ */
+
+/* By IPv6, protocol */
+static const __u8 fw_l4_table[2][256] = {
+	[0][IPPROTO_TCP] = ECBPF_FW_L4_TCP,   [0][IPPROTO_UDP] = ECBPF_FW_L4_UDP,
+	[0][IPPROTO_ICMP] = ECBPF_FW_L4_ICMP, [1][IPPROTO_TCP] = ECBPF_FW_L4_TCP,
+	[1][IPPROTO_UDP] = ECBPF_FW_L4_UDP,   [1][IPPROTO_ICMPV6] = ECBPF_FW_L4_ICMP6,
 };
 
-static __always_inline __u8 fw_l4(const struct ecbpf_record *rec)
+static __always_inline __u32 fw_is_ip6(const struct ecbpf_record *rec)
 {
-	if (rec->proto == IPPROTO_TCP)
-		return ECBPF_FW_L4_TCP;
-	if (rec->proto == IPPROTO_UDP)
-		return ECBPF_FW_L4_UDP;
-	if (rec->version == 4)
-		return rec->proto == IPPROTO_ICMP ? ECBPF_FW_L4_ICMP : ECBPF_FW_L4_OTHER;
-	return rec->proto == IPPROTO_ICMPV6 ? ECBPF_FW_L4_ICMP6 : ECBPF_FW_L4_OTHER;
+	return rec->version >> 1 & 1;
 }
 
-static __always_inline bool fw_addresses(struct xdp_md *ctx, const struct ecbpf_record *rec,
-					 struct fw_key *key)
+static __always_inline __u32 fw_l4(const struct ecbpf_record *rec)
 {
-	if (rec->version == 4) {
-		const struct iphdr *ip = ecbpf_header(ctx, rec->l3_off, sizeof(*ip));
+	__u32 has_l4 = (rec->l4_off + 0xffffU) >> 16;
 
-		if (!ip)
-			return false;
-		key->addr[0][0] = bpf_ntohl(ip->saddr);
-		key->addr[1][0] = bpf_ntohl(ip->daddr);
-		key->addr[0][1] = 0;
-		key->addr[1][1] = 0;
-		key->ttl = ip->ttl;
-	} else {
-		const struct ipv6hdr *ip6 = ecbpf_header(ctx, rec->l3_off, sizeof(*ip6));
-		const __u32 *word;
-
-		if (!ip6)
-			return false;
-		word = ip6->saddr.in6_u.u6_addr32;
-		key->addr[0][0] = (__u64)bpf_ntohl(word[0]) << 32 | bpf_ntohl(word[1]);
-		key->addr[0][1] = (__u64)bpf_ntohl(word[2]) << 32 | bpf_ntohl(word[3]);
-		key->addr[1][0] = (__u64)bpf_ntohl(word[4]) << 32 | bpf_ntohl(word[5]);
-		key->addr[1][1] = (__u64)bpf_ntohl(word[6]) << 32 | bpf_ntohl(word[7]);
-		key->ttl = ip6->hop_limit;
-	}
-	return true;
+	return fw_l4_table[fw_is_ip6(rec)][rec->proto] | has_l4 * ECBPF_FW_L4_THERE;
 }
 
-/* Return: false if the record is not the packet's, which cannot be */
-static __always_inline bool fw_key_fill(struct xdp_md *ctx, const struct ecbpf_record *rec,
-					struct fw_key *key)
+static __always_inline __u32 fw_kind(const struct ecbpf_record *rec)
 {
-	bool is_ip6 = rec->version == 6;
+	__u32 options = (rec->flags & ECBPF_IP_OPTIONS) | (rec->ext_count + 7) >> 3;
 
-	key->l3_off = rec->l3_off;
-	key->is_ip6 = is_ip6;
-	key->kind = rec->proto | (__u16)rec->frag << ECBPF_FW_KIND_FRAG |
-		    (rec->flags & ECBPF_IP_OPTIONS || rec->ext_count ? 1 << ECBPF_FW_KIND_OPTIONS
-								     : 0) |
-		    (__u16)is_ip6 << ECBPF_FW_KIND_IP6;
-	key->length = rec->frame_len;
-	key->has_vlan = rec->vlan_count;
-	key->vlan = rec->vlan_tci[0] & 0xfff;
-	key->l4 = fw_l4(rec);
-	key->has_l4 = rec->l4_off && key->l4 != ECBPF_FW_L4_OTHER;
-	key->sport = rec->sport;
-	key->dport = rec->dport;
-	key->type = key->l4 == ECBPF_FW_L4_TCP ? rec->tcp_flags : rec->icmp_type;
-	key->code = rec->icmp_code;
-	key->window = 0;
-	if (key->l4 == ECBPF_FW_L4_TCP && rec->l4_off) {
-		const struct tcphdr *tcp = ecbpf_header(ctx, rec->l4_off, sizeof(*tcp));
+	_Static_assert(ECBPF_IP_OPTIONS == 1 && ECBPF_IP6_EXT_MAX <= 8, "options");
+	return rec->proto | (__u32)rec->frag << ECBPF_FW_KIND_FRAG |
+	       options << ECBPF_FW_KIND_OPTIONS | fw_is_ip6(rec) << ECBPF_FW_KIND_IP6;
+}
 
-		if (!tcp)
-			return false;
-		key->window = tcp->window;
-	}
-	return fw_addresses(ctx, rec, key);
+static __always_inline __u32 fw_length(const struct ecbpf_record *rec)
+{
+	__u32 is_long = (65535 - (__s64)rec->frame_len) >> 63; /* all bits */
+
+	return (rec->frame_len & ~is_long & 65535) | (is_long & ECBPF_FW_LENGTH_LONG);
+}
+
+static __always_inline __u32 fw_vlan(const struct ecbpf_record *rec)
+{
+	__u32 has_none = ((__s32)rec->vlan_count - 1) >> 31;
+
+	return (rec->vlan_tci[0] & 0xfff) | (has_none & ECBPF_FW_VLAN_NONE);
+}
+
+static __always_inline __u32 fw_ttl(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
+	/* both families have it in the first 20 bytes */
+	const __u8 *ip = ecbpf_header(ctx, rec->l3_off, sizeof(struct iphdr));
+
+	if (!ip)
+		return 0;
+	return rec->version == 4 ? ip[8] : ip[7] | 1 << 8;
+}
+
+/* TCP window, in network order, or code of ICMP */
+static __always_inline __u32 fw_code(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
+	const struct tcphdr *tcp;
+
+	if (rec->proto != IPPROTO_TCP || !rec->l4_off)
+		return rec->icmp_code;
+	tcp = ecbpf_header(ctx, rec->l4_off, sizeof(*tcp));
+	return tcp ? tcp->window : 0;
 }
 
 /* --- classes -------------------------------------------------------------------------------- */
@@ -215,10 +193,11 @@ static __always_inline __u16 fw_lpm4(const __u32 *words, __u32 mask, __u32 root,
 	return word;
 }
 
-static __always_inline __u16 fw_lpm6(const __u32 *words, __u32 mask, __u32 root,
-				     const __u64 *addr)
+/* Not inlined: the stack of all others is too small for it */
+static __noinline __u32 fw_lpm6(const __u32 *words, __u32 mask, __u32 root, const __be32 *addr)
 {
-	__u64 high = addr[0], low = addr[1];
+	__u64 high = (__u64)bpf_ntohl(addr[0]) << 32 | bpf_ntohl(addr[1]);
+	__u64 low = (__u64)bpf_ntohl(addr[2]) << 32 | bpf_ntohl(addr[3]);
 	__u32 word = words[(root + (high >> (64 - ECBPF_FW_LPM_ROOT))) & mask];
 
 	for (int i = 0; i < ECBPF_FW_LPM_STEPS6; i++) {
@@ -237,62 +216,92 @@ static __always_inline __u16 fw_lpm6(const __u32 *words, __u32 mask, __u32 root,
 			word = words[(word << 4 | index) & mask];
 		}
 	}
-	return word;
+	return word & 0xffff;
 }
 
-static __always_inline __u16 fw_class_addr(const struct ecbpf_fw_tables *t, const __u32 *words,
-					   __u32 mask, __u32 side, const struct fw_key *key)
+/*
+ * A class is always read from memory, also that of what is not looked at, and on each way by a load
+ * of its own: the verifier then sees the same on all ways, and walks what follows once.
+ */
+static __always_inline __u32 fw_load(const __u16 *at)
 {
+	__u32 class = *at;
+
+	barrier_var(class);
+	return class;
+}
+
+/* @side: 0: source, 1: destination; @words: of the dimension, as many as @mask + 1 */
+static __always_inline __u32 fw_class_addr(struct xdp_md *ctx, const struct ecbpf_record *rec,
+					   const struct ecbpf_fw_tables *t, __u32 side,
+					   const __u32 *words, __u32 mask)
+{
+	const struct ipv6hdr *ip6;
+	const struct iphdr *ip;
+
 	if (!(t->used & 1 << (ECBPF_FW_SRC + side)))
-		return ECBPF_FW_ANY;
-	if (key->is_ip6)
-		return fw_lpm6(words, mask, t->roots[side][1], key->addr[side]);
-	return fw_lpm4(words, mask, t->roots[side][0], key->addr[side][0]);
+		return fw_load(&t->any);
+	if (rec->version == 4) {
+		ip = ecbpf_header(ctx, rec->l3_off, sizeof(*ip));
+		if (!ip)
+			return fw_load(&t->any);
+		return fw_lpm4(words, mask, t->roots[side][0],
+			       bpf_ntohl(side ? ip->daddr : ip->saddr));
+	}
+	ip6 = ecbpf_header(ctx, rec->l3_off, sizeof(*ip6));
+	if (!ip6)
+		return fw_load(&t->any);
+	return fw_lpm6(words, mask, t->roots[side][1],
+		       side ? ip6->daddr.in6_u.u6_addr32 : ip6->saddr.in6_u.u6_addr32);
 }
 
-/* All but the two of addresses, which need more memory */
-static __always_inline void fw_classify(const struct ecbpf_fw_tables *t, const struct fw_key *key,
-					__u16 *class)
+static __always_inline __u32 fw_class_field(const struct ecbpf_fw_tables *t, enum ecbpf_fw_dim dim,
+					    __u32 l4, __u32 value)
 {
-	__u32 used = t->used, l4 = key->l4 & (ECBPF_FW_L4_MAX - 1);
-	bool has_l4 = key->has_l4;
+	const struct ecbpf_fw_field *field = &t->fields[dim][l4 & (ECBPF_FW_L4_MAX - 1)];
+	__u64 off = field->off + ((value & field->mask) << 1);
 
-	class[ECBPF_FW_KIND] = t->kind[key->kind & (ECBPF_FW_KINDS - 1)];
-	class[ECBPF_FW_LENGTH] = ECBPF_FW_ANY;
-	if (used & 1 << ECBPF_FW_LENGTH)
-		class[ECBPF_FW_LENGTH] = key->length < 65536 ? t->length[key->length]
-							     : t->absent[ECBPF_FW_LENGTH][0];
-	class[ECBPF_FW_VLAN] = ECBPF_FW_ANY;
-	if (used & 1 << ECBPF_FW_VLAN)
-		class[ECBPF_FW_VLAN] = key->has_vlan ? t->vlan[key->vlan & 4095]
-						     : t->absent[ECBPF_FW_VLAN][0];
-	class[ECBPF_FW_TTL] = ECBPF_FW_ANY;
-	if (used & 1 << ECBPF_FW_TTL)
-		class[ECBPF_FW_TTL] = t->ttl[key->is_ip6 & 1][key->ttl];
-	class[ECBPF_FW_SPORT] = ECBPF_FW_ANY;
-	if (used & 1 << ECBPF_FW_SPORT)
-		class[ECBPF_FW_SPORT] = has_l4 && l4 <= ECBPF_FW_L4_UDP
-						? t->sport[l4 == ECBPF_FW_L4_UDP][key->sport]
-						: t->absent[ECBPF_FW_SPORT][l4];
-	class[ECBPF_FW_DPORT] = ECBPF_FW_ANY;
-	if (used & 1 << ECBPF_FW_DPORT)
-		class[ECBPF_FW_DPORT] = has_l4 && l4 <= ECBPF_FW_L4_UDP
-						? t->dport[l4 == ECBPF_FW_L4_UDP][key->dport]
-						: t->absent[ECBPF_FW_DPORT][l4];
-	class[ECBPF_FW_TYPE] = ECBPF_FW_ANY;
-	if (used & 1 << ECBPF_FW_TYPE)
-		class[ECBPF_FW_TYPE] = has_l4 && l4 != ECBPF_FW_L4_UDP
-					       ? t->type[(l4 - 1) & 3][key->type]
-					       : t->absent[ECBPF_FW_TYPE][l4];
-	class[ECBPF_FW_CODE] = ECBPF_FW_ANY;
-	if (used & 1 << ECBPF_FW_CODE) {
-		if (!has_l4 || l4 == ECBPF_FW_L4_UDP)
-			class[ECBPF_FW_CODE] = t->absent[ECBPF_FW_CODE][l4];
-		else if (l4 == ECBPF_FW_L4_TCP)
-			class[ECBPF_FW_CODE] = t->window[key->window];
-		else
-			class[ECBPF_FW_CODE] = t->code[(l4 - 1) & 3][key->code];
+	return *(const __u16 *)((const void *)t + (off & (ECBPF_FW_TABLES_SIZE - 2)));
+}
+
+/* The class of the packet in dimension @dim, a constant */
+static __always_inline __u32 fw_class(struct xdp_md *ctx, const struct ecbpf_record *rec,
+				      const struct ecbpf_fw_tables *t, enum ecbpf_fw_dim dim,
+				      const __u32 *words, __u32 mask)
+{
+	__u32 value = 0;
+
+	switch (dim) {
+	case ECBPF_FW_KIND:
+		return t->kind[fw_kind(rec) & (ECBPF_FW_KINDS - 1)];
+	case ECBPF_FW_SRC:
+	case ECBPF_FW_DST:
+		return fw_class_addr(ctx, rec, t, dim - ECBPF_FW_SRC, words, mask);
+	case ECBPF_FW_LENGTH:
+		value = fw_length(rec);
+		break;
+	case ECBPF_FW_VLAN:
+		value = fw_vlan(rec);
+		break;
+	case ECBPF_FW_TTL:
+		value = fw_ttl(ctx, rec);
+		break;
+	case ECBPF_FW_SPORT:
+		value = rec->sport;
+		break;
+	case ECBPF_FW_DPORT:
+		value = rec->dport;
+		break;
+	case ECBPF_FW_TYPE:
+		value = rec->tcp_flags | rec->icmp_type;
+		break;
+	case ECBPF_FW_CODE:
+		value = fw_code(ctx, rec);
+		break;
+	default:
+		break;
 	}
+	return fw_class_field(t, dim, fw_l4(rec), value);
 }
 
 /* --- generations ---------------------------------------------------------------------------- */
@@ -330,7 +339,10 @@ static __always_inline const union ecbpf_fw_slot *fw_large_get(__u32 active, __u
 
 static __always_inline const struct ecbpf_fw_tables *fw_slots_tables(const union ecbpf_fw_slot *s)
 {
-	return s ? (const void *)&s[ECBPF_FW_TABLES_SLOT] : NULL;
+	if (!s)
+		return NULL;
+	barrier_var(s); /* no arithmetic before the check */
+	return (const void *)&s[ECBPF_FW_TABLES_SLOT];
 }
 
 static __always_inline const struct ecbpf_fw_tables *fw_tables(__u32 active)
@@ -363,6 +375,14 @@ static __always_inline __u32 fw_lowest(__u64 bits)
 	return number[(bits & -bits) * 0x022fdd63cc95386dULL >> 58] & 63;
 }
 
+/*
+ * Where a rule is done, in one number: which generation is active from bit 16 on, whether the packet
+ * is IPv6 in bit 15, where its IP header begins from bit 8 on, and which word of rules it is
+ */
+#define FW_WHERE(active, rec) ((active) << 16 | fw_is_ip6(rec) << 15 | ((rec)->l3_off & 0x7f) << 8)
+#define FW_WHERE_L3(where)    ((where) >> 8 & 0x7f)
+#define FW_WHERE_IP6	      0x8000
+
 /* --- sets ----------------------------------------------------------------------------------- */
 
 /* Global, like the others below: the verifier walks them once, not for each way that leads there */
@@ -393,7 +413,7 @@ __noinline int fw_set_has(struct xdp_md *ctx, __u32 use, __u32 l3_off)
 				  use & ECBPF_FW_USE_DST ? ip->daddr : ip->saddr) != 0;
 }
 
-/* Return: a bit for each use of a set that the packet is in; @where: l3_off, and bit 31: IPv6 */
+/* Return: a bit for each use of a set that the packet is in; @where: FW_WHERE() */
 __noinline __u64 fw_sets_of(struct xdp_md *ctx, __u32 active, __u32 where)
 {
 	const struct ecbpf_fw_tables *t = fw_tables(active);
@@ -407,9 +427,9 @@ __noinline __u64 fw_sets_of(struct xdp_md *ctx, __u32 active, __u32 where)
 		if (i >= t->uses_count)
 			break;
 		use = t->uses[i];
-		if (!(use & ECBPF_FW_USE_IP6) != !(where >> 31))
+		if (!(use & ECBPF_FW_USE_IP6) != !(where & FW_WHERE_IP6))
 			continue;
-		if (fw_set_has(ctx, use, where & 0xffff))
+		if (fw_set_has(ctx, use, FW_WHERE_L3(where)))
 			found |= 1ULL << i;
 	}
 	return found;
@@ -455,12 +475,13 @@ __noinline __u64 fw_sets_word(__u32 active, __u32 block, __u64 found)
 
 /* --- what rules do -------------------------------------------------------------------------- */
 
-static __always_inline void fw_count(const struct ecbpf_fw_tables *t, __u32 index, __u32 bytes,
+static __always_inline void fw_count(const struct ecbpf_fw_tables *t, __u64 index, __u32 bytes,
 				     bool is_over)
 {
 	struct ecbpf_fw_counter *counter;
 	__u32 key;
 
+	barrier_var(index); /* or it is the rule's word that is compared, and the bound is lost */
 	if (index >= ECBPF_FW_RULES_MAX)
 		return;
 	key = t->counters[index];
@@ -476,54 +497,50 @@ static __always_inline void fw_count(const struct ecbpf_fw_tables *t, __u32 inde
  * The bucket of the packet's source: buckets of a limit are chosen by a hash, so that sources which
  * share one have one budget together, and never more than that.
  */
-static __always_inline __u32 fw_bucket_of(struct xdp_md *ctx, const struct ecbpf_fw_limit *limit)
+static __always_inline __u32 fw_bucket_of(struct xdp_md *ctx, const struct ecbpf_fw_limit *limit,
+					  __u32 where)
 {
-	struct ecbpf_record rec;
 	__u64 high = 0, low = 0;
 
-	ecbpf_parse_rare(ctx, &rec);
-	if (rec.version == 4) {
-		const struct iphdr *ip = ecbpf_header(ctx, rec.l3_off, sizeof(*ip));
-
-		if (ip)
-			low = bpf_ntohl(ip->saddr) & limit->mask[1];
-	} else {
-		const struct ipv6hdr *ip6 = ecbpf_header(ctx, rec.l3_off, sizeof(*ip6));
+	if (where & FW_WHERE_IP6) {
+		const struct ipv6hdr *ip6 = ecbpf_header(ctx, FW_WHERE_L3(where), sizeof(*ip6));
 
 		if (ip6) {
 			const __u32 *word = ip6->saddr.in6_u.u6_addr32;
 
-			high = ((__u64)bpf_ntohl(word[0]) << 32 | bpf_ntohl(word[1])) &
-			       limit->mask[0];
-			low = ((__u64)bpf_ntohl(word[2]) << 32 | bpf_ntohl(word[3])) &
-			      limit->mask[1];
+			high = (__u64)bpf_ntohl(word[0]) << 32 | bpf_ntohl(word[1]);
+			low = (__u64)bpf_ntohl(word[2]) << 32 | bpf_ntohl(word[3]);
 		}
+	} else {
+		const struct iphdr *ip = ecbpf_header(ctx, FW_WHERE_L3(where), sizeof(*ip));
+
+		if (ip)
+			low = bpf_ntohl(ip->saddr);
 	}
+	high &= limit->mask[0];
+	low &= limit->mask[1];
 	return ECBPF_FW_HASH(high, low, limit->seed) >> limit->shift;
 }
 
-/* Return: true if the budget has room for the packet */
-static __always_inline bool fw_limit_take(struct xdp_md *ctx, __u32 id, __u32 bytes)
+/* Return: 1 if the budget has no room for the packet */
+__noinline int fw_limit_over(struct xdp_md *ctx, __u32 id, __u32 bytes, __u32 where)
 {
 	struct ecbpf_fw_limit *limit = bpf_map_lookup_elem(&fw_limits, &id);
 	struct ecbpf_bucket *bucket;
 	__u32 key;
 
 	if (!limit)
-		return true;
+		return 0;
 	key = limit->bucket;
 	if (limit->is_per_src)
-		key += fw_bucket_of(ctx, limit);
+		key += fw_bucket_of(ctx, limit, where);
 	bucket = bpf_map_lookup_elem(&fw_buckets, &key);
-	if (!bucket)
-		return true;
-	return ecbpf_bucket_take(bucket, &limit->rate, limit->is_bytes ? bytes : 1);
+	return bucket && !ecbpf_bucket_take(bucket, &limit->rate, limit->is_bytes ? bytes : 1);
 }
 
 /*
- * Do the rules @bits of word @where (and `active` from bit 16 on), which do not end the search, for
- * as far as they come before the rule @decided. Return: the word of the one that ended it after
- * all, else 0
+ * Do the rules @bits of a word, which do not end the search, for as far as they come before the rule
+ * @decided. Return: the word of the one that ended it after all, else 0
  */
 __noinline int fw_pending(struct xdp_md *ctx, __u32 where, __u64 bits, __u32 decided, __u32 bytes)
 {
@@ -533,7 +550,8 @@ __noinline int fw_pending(struct xdp_md *ctx, __u32 where, __u64 bits, __u32 dec
 	if (!t || block >= ECBPF_FW_BLOCKS)
 		return 0;
 	for (int i = 0; i < 64; i++) {
-		__u32 rule, index, action;
+		__u32 rule, action;
+		__u64 index;
 		bool is_over;
 
 		if (!bits)
@@ -548,9 +566,10 @@ __noinline int fw_pending(struct xdp_md *ctx, __u32 where, __u64 bits, __u32 dec
 			fw_count(t, index, bytes, false);
 			continue;
 		}
+		barrier_var(index); /* as above */
 		if (index >= ECBPF_FW_RULES_MAX)
 			break;
-		is_over = !fw_limit_take(ctx, t->limits[index], bytes);
+		is_over = fw_limit_over(ctx, t->limits[index], bytes, where);
 		if (!(rule & ECBPF_FW_RULE_DRY)) {
 			fw_count(t, index, bytes, is_over);
 			if (is_over)
@@ -564,101 +583,98 @@ __noinline int fw_pending(struct xdp_md *ctx, __u32 where, __u64 bits, __u32 dec
 
 /* --- matching ------------------------------------------------------------------------------- */
 
-/* All of these return the word of the rule that decides, or FW_UNDECIDED */
+/*
+ * All of these return the word of the rule that decides, or FW_UNDECIDED. They are global, so they
+ * take no pointer but the context (5.10), and parse once more: cheaper than to have the verifier
+ * walk them for all packets that lead there, and the stack that they need is not the stage's.
+ */
 #define FW_UNDECIDED 0xffffffffU
 
-static __always_inline __u32 fw_match_small(struct xdp_md *ctx, const struct fw_key *key,
-					    __u32 active, const struct ecbpf_fw_tables **ret_tables)
+static __always_inline void fw_parse(struct xdp_md *ctx, struct ecbpf_record *rec)
+{
+	if (!ecbpf_parse_plain(ctx, (void *)(long)ctx->data, (void *)(long)ctx->data_end, rec))
+		ecbpf_parse_rare(ctx, rec);
+}
+
+__noinline __u32 fw_match_small(struct xdp_md *ctx, __u32 active)
 {
 	const struct ecbpf_fw_small *small = fw_small_get(active);
-	__u16 class[ECBPF_FW_DIMS];
-	__u32 rule = FW_UNDECIDED;
-	__u64 bits, pending;
+	__u32 rule = FW_UNDECIDED, ended;
+	__u64 bits = ~0ULL, pending;
+	struct ecbpf_record rec;
 
 	if (!small)
 		return FW_UNDECIDED;
-	*ret_tables = &small->tables;
-	fw_classify(&small->tables, key, class);
-	class[ECBPF_FW_SRC] = fw_class_addr(&small->tables, small->words, ECBPF_FW_SMALL_WORDS - 1,
-					    0, key);
-	class[ECBPF_FW_DST] = fw_class_addr(&small->tables, small->words, ECBPF_FW_SMALL_WORDS - 1,
-					    1, key);
-	bits = ~0ULL;
+	fw_parse(ctx, &rec);
 #pragma unroll
-	for (int dim = 0; dim < ECBPF_FW_DIMS; dim++)
-		bits &= small->rows[dim][class[dim] & (ECBPF_FW_SMALL_CLASSES - 1)];
+	for (int dim = 0; dim < ECBPF_FW_DIMS; dim++) {
+		__u32 class = fw_class(ctx, &rec, &small->tables, dim, small->words,
+				       ECBPF_FW_SMALL_WORDS - 1);
+
+		bits &= small->rows[dim][class & (ECBPF_FW_SMALL_CLASSES - 1)];
+	}
 	if (bits && small->tables.uses_count)
-		bits &= fw_sets_word(active, 0,
-				     fw_sets_of(ctx, active,
-						key->l3_off | (__u32)key->is_ip6 << 31));
+		bits &= fw_sets_word(active, 0, fw_sets_of(ctx, active, FW_WHERE(active, &rec)));
 	pending = bits & ~small->tables.deciding[0];
 	bits &= small->tables.deciding[0];
 	if (bits)
 		rule = small->tables.rules[fw_lowest(bits)];
 	if (pending) {
-		__u32 ended = fw_pending(ctx, active << 16, pending, rule, key->length);
-
+		ended = fw_pending(ctx, FW_WHERE(active, &rec), pending, rule, rec.frame_len);
 		if (ended)
 			rule = ended;
 	}
 	return rule;
 }
 
-static __always_inline __u32 fw_match_slots(struct xdp_md *ctx, const struct fw_key *key,
-					    __u32 active, const bool is_large)
+/* Memory of a dimension; @map: of the generation */
+static __always_inline const union ecbpf_fw_slot *fw_base(void *map, __u32 *key, __u32 dim,
+							   bool is_large)
 {
-	const union ecbpf_fw_slot *base[ECBPF_FW_DIMS];
-	const struct ecbpf_fw_tables *t;
-	__u16 class[ECBPF_FW_DIMS];
-	__u32 rule = FW_UNDECIDED;
-	__u64 sums[ECBPF_FW_SUMS] = {~0ULL, ~0ULL, ~0ULL}, found = 0;
+	const struct ecbpf_fw_slots *slots;
+
+	*key = is_large ? dim : 0;
+	slots = bpf_map_lookup_elem(map, key);
+	return slots ? slots->slots : NULL;
+}
+
+static __always_inline __u32 fw_match_slots(struct xdp_md *ctx, __u32 active, void *map,
+					    const bool is_large)
+{
 	const int sums_count = is_large ? ECBPF_FW_SUMS : 1;
+	__u64 sums[ECBPF_FW_SUMS] = {~0ULL, ~0ULL, ~0ULL}, found = 0;
+	const union ecbpf_fw_slot *base;
+	const struct ecbpf_fw_tables *t;
+	/* volatile: two bytes of stack each, and not eight; nor has the verifier ideas of their values */
+	volatile __u16 class[ECBPF_FW_DIMS];
+	__u32 rule = FW_UNDECIDED, key;
+	struct ecbpf_record rec;
 
-	if (is_large) {
-		__u32 place = active & ECBPF_FW_PLACE;
-		void *map = bpf_map_lookup_elem(&fw_large, &place);
-
-		if (!map)
-			return FW_UNDECIDED;
-#pragma unroll
-		for (__u32 dim = 0; dim < ECBPF_FW_DIMS; dim++) {
-			base[dim] = fw_slots(map, dim);
-			if (!base[dim])
-				return FW_UNDECIDED;
-		}
-		t = fw_slots_tables(fw_slots(map, ECBPF_FW_LARGE_TABLES));
-	} else {
-		base[0] = fw_medium_get(active);
-		if (!base[0])
-			return FW_UNDECIDED;
-#pragma unroll
-		for (int dim = 1; dim < ECBPF_FW_DIMS; dim++)
-			base[dim] = base[0];
-		t = fw_slots_tables(base[0]);
-	}
+	fw_parse(ctx, &rec);
+	t = fw_slots_tables(fw_base(map, &key, ECBPF_FW_LARGE_TABLES, is_large));
 	if (!t)
 		return FW_UNDECIDED;
-	fw_classify(t, key, class);
-	class[ECBPF_FW_SRC] = fw_class_addr(t, base[ECBPF_FW_SRC]->words, ECBPF_FW_SLOTS * 16 - 1,
-					    0, key);
-	class[ECBPF_FW_DST] = fw_class_addr(t, base[ECBPF_FW_DST]->words, ECBPF_FW_SLOTS * 16 - 1,
-					    1, key);
 #pragma unroll
 	for (int dim = 0; dim < ECBPF_FW_DIMS; dim++) {
-		const struct ecbpf_fw_row *row = &base[dim][class[dim]].row;
+		const struct ecbpf_fw_row *row;
 
+		base = fw_base(map, &key, dim, is_large);
+		if (!base)
+			return FW_UNDECIDED;
+		class[dim] = fw_class(ctx, &rec, t, dim, base->words, ECBPF_FW_SLOTS * 16 - 1);
+		row = &base[class[dim]].row;
 #pragma unroll
 		for (int i = 0; i < sums_count; i++)
 			sums[i] &= row->sums[i];
 	}
 	if (t->uses_count)
-		found = fw_sets_of(ctx, active, key->l3_off | (__u32)key->is_ip6 << 31);
+		found = fw_sets_of(ctx, active, FW_WHERE(active, &rec));
 
 #pragma unroll
 	for (int i = 0; i < sums_count; i++) {
 		for (int j = 0; j < 64; j++) {
-			__u32 block;
 			__u64 bits = ~0ULL, pending;
+			__u32 block, other;
 
 			if (!sums[i])
 				break;
@@ -669,63 +685,74 @@ static __always_inline __u32 fw_match_slots(struct xdp_md *ctx, const struct fw_
 				continue;
 #pragma unroll
 			for (int dim = 0; dim < ECBPF_FW_DIMS; dim++) {
-				const struct ecbpf_fw_row *row = &base[dim][class[dim]].row;
-				__u16 slot = row->chunks[block / ECBPF_FW_CHUNK];
+				__u32 slot;
 
-				bits &= base[dim][slot].chunk[block % ECBPF_FW_CHUNK];
+				base = fw_base(map, &key, dim, is_large);
+				if (!base)
+					return FW_UNDECIDED;
+				slot = base[class[dim]].row.chunks[block / ECBPF_FW_CHUNK];
+				bits &= base[slot].chunk[block % ECBPF_FW_CHUNK];
 			}
 			if (bits && t->uses_count)
 				bits &= fw_sets_word(active, block, found);
 			pending = bits & ~t->deciding[block];
 			bits &= t->deciding[block];
 			if (bits) {
-				__u32 found_rule = t->rules[block * 64 + fw_lowest(bits)];
-
-				if (found_rule < rule)
-					rule = found_rule;
+				other = t->rules[block * 64 + fw_lowest(bits)];
+				if (other < rule)
+					rule = other;
 			}
 			if (pending) {
-				__u32 ended = fw_pending(ctx, active << 16 | block, pending, rule,
-							 key->length);
-
-				if (ended)
-					return ended;
+				other = fw_pending(ctx, FW_WHERE(active, &rec) | block, pending,
+						   rule, rec.frame_len);
+				if (other)
+					return other;
 			}
 		}
 	}
 	return rule;
 }
 
-static __noinline __u32 fw_match_medium(struct xdp_md *ctx, const struct fw_key *key, __u32 active)
+__noinline __u32 fw_match_medium(struct xdp_md *ctx, __u32 active)
 {
-	return fw_match_slots(ctx, key, active, false);
+	__u32 place = active & ECBPF_FW_PLACE;
+	void *map = bpf_map_lookup_elem(&fw_medium, &place);
+
+	return map ? fw_match_slots(ctx, active, map, false) : FW_UNDECIDED;
 }
 
-static __noinline __u32 fw_match_large(struct xdp_md *ctx, const struct fw_key *key, __u32 active)
+__noinline __u32 fw_match_large(struct xdp_md *ctx, __u32 active)
 {
-	return fw_match_slots(ctx, key, active, true);
+	__u32 place = active & ECBPF_FW_PLACE;
+	void *map = bpf_map_lookup_elem(&fw_large, &place);
+
+	return map ? fw_match_slots(ctx, active, map, true) : FW_UNDECIDED;
 }
 
 static __always_inline __u32 fw_stage(struct xdp_md *ctx, const struct ecbpf_record *rec)
 {
-	const struct ecbpf_fw_tables *t = NULL;
+	const struct ecbpf_fw_tables *t;
 	__u32 zero = 0, rule, active, index, *at;
-	struct fw_key key;
 
 	if (rec->reason)
 		return ecbpf_malformed(rec);
 	if (!rec->version)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
 	at = bpf_map_lookup_elem(&fw_active, &zero);
-	if (!at || !*at || !fw_key_fill(ctx, rec, &key))
-		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
-	active = *(volatile __u32 *)at;
-	if ((active & ~ECBPF_FW_PLACE) == ECBPF_FW_SMALL)
-		rule = fw_match_small(ctx, &key, active, &t);
-	else if ((active & ~ECBPF_FW_PLACE) == ECBPF_FW_MEDIUM)
-		rule = fw_match_medium(ctx, &key, active);
-	else
-		rule = fw_match_large(ctx, &key, active);
+	active = at ? *(volatile __u32 *)at : ECBPF_FW_NONE;
+	switch (active & ~ECBPF_FW_PLACE) {
+	case ECBPF_FW_SMALL:
+		rule = fw_match_small(ctx, active);
+		break;
+	case ECBPF_FW_MEDIUM:
+		rule = fw_match_medium(ctx, active);
+		break;
+	case ECBPF_FW_LARGE:
+		rule = fw_match_large(ctx, active);
+		break;
+	default:
+		rule = FW_UNDECIDED;
+	}
 	if (fw_tell) {
 		at = bpf_map_lookup_elem(&fw_decided, &zero);
 		if (at)
@@ -736,8 +763,7 @@ static __always_inline __u32 fw_stage(struct xdp_md *ctx, const struct ecbpf_rec
 	index = rule >> ECBPF_FW_RULE_INDEX;
 	if ((rule & ECBPF_FW_RULE_ACTION) == ECBPF_FW_RULE_LIMIT) /* counted there */
 		return ECBPF_VERDICT_RULE(XDP_DROP, ECBPF_REASON_FW_LIMIT, index + 1);
-	if (!t)
-		t = fw_tables(active);
+	t = fw_tables(active);
 	if (t)
 		fw_count(t, index, rec->frame_len, false);
 	if ((rule & ECBPF_FW_RULE_ACTION) == ECBPF_FW_RULE_PASS)

@@ -58,14 +58,18 @@ enum ecbpf_fw_dim {
 	ECBPF_FW_DIMS,
 };
 
-/* What decides which upper-layer fields there are; of a later fragment, there would be */
+/*
+ * What decides which upper-layer fields a packet has, or would have if it was not a later fragment:
+ * one of these, and ECBPF_FW_L4_THERE if it has
+ */
 enum ecbpf_fw_l4 {
 	ECBPF_FW_L4_OTHER,
 	ECBPF_FW_L4_TCP,
 	ECBPF_FW_L4_UDP,
 	ECBPF_FW_L4_ICMP,
 	ECBPF_FW_L4_ICMP6,
-	ECBPF_FW_L4_MAX = 8,
+	ECBPF_FW_L4_THERE = 8,
+	ECBPF_FW_L4_MAX = 16,
 };
 
 /* Index into ecbpf_fw_tables.kind */
@@ -108,19 +112,37 @@ enum ecbpf_fw_rule {
 	ECBPF_FW_RULE_DRY = 8,
 };
 
+/*
+ * Where the class of a field's value stands: byte @off of the tables, plus twice (the value & @mask),
+ * which is 0 for packets without the field and for a field that no rule looks at
+ */
+struct ecbpf_fw_field {
+	__u32 off;
+	__u32 mask;
+};
+
+/* Indices of what has no value, in tables where it has a place behind the values */
+#define ECBPF_FW_LENGTH_LONG 65536 /* frames longer than can be asked for */
+#define ECBPF_FW_VLAN_NONE   4096
+
+/* Reading off ecbpf_fw_field is always done below this */
+#define ECBPF_FW_TABLES_SIZE (1 << 20)
+
 /**
  * struct ecbpf_fw_tables - what all sizes have, at the beginning of the generation
- * @used: 1 << enum ecbpf_fw_dim of those that any rule looks at; the others need not be found out
+ * @used: 1 << ECBPF_FW_SRC if any rule looks at it, and so on
  * @uses_count: how many of @uses there are
  * @roots: of src and dst, IPv4 and IPv6: index of the first word, in the words of the dimension
- * @absent: class of a packet without the field, by enum ecbpf_fw_l4
- * @uses: set of each; bit 31: looked up with the destination; bit 30: IPv6
+ * @fields: by enum ecbpf_fw_l4; those of addresses and of the kind are not used
+ * @uses: set of each; ECBPF_FW_USE_DST: looked up with the destination; ECBPF_FW_USE_IP6
  * @use_rows: class of packets that are not in the set, and of those that are
  * @deciding: for each word of a row, the bits of rules that end the search
- * @first: for each word of a row, the lowest index of such a rule in it
+ * @first: for each word of a row, the lowest index of a rule in it
  * @rules: for each position, enum ecbpf_fw_rule bits and index
  * @counters: for each index, its entry in `fw_counters`
  * @limits: likewise, of rules with a limit, in `fw_limits`
+ * @any: ECBPF_FW_ANY
+ * @absent: class of a packet without the field, by enum ecbpf_fw_l4
  *
  * Ports and window are in network order, all other values in host order.
  */
@@ -128,8 +150,7 @@ struct ecbpf_fw_tables {
 	__u32 used;
 	__u32 uses_count;
 	__u32 roots[2][2];
-	__u16 absent[ECBPF_FW_DIMS][ECBPF_FW_L4_MAX];
-	__u16 reserved[4];
+	struct ecbpf_fw_field fields[ECBPF_FW_DIMS][ECBPF_FW_L4_MAX];
 	__u32 uses[ECBPF_FW_USES_MAX];
 	__u16 use_rows[ECBPF_FW_USES_MAX][2];
 	__u64 deciding[ECBPF_FW_BLOCKS];
@@ -137,16 +158,20 @@ struct ecbpf_fw_tables {
 	__u32 rules[ECBPF_FW_RULES_MAX];
 	__u16 counters[ECBPF_FW_RULES_MAX];
 	__u16 limits[ECBPF_FW_RULES_MAX];
+	__u16 any;
+	__u16 absent[ECBPF_FW_DIMS][ECBPF_FW_L4_MAX];
 	__u16 kind[ECBPF_FW_KINDS];
-	__u16 vlan[4096];
-	__u16 ttl[2][256];  /* IPv4, IPv6 */
-	__u16 type[4][256]; /* TCP flags, none, ICMP, ICMPv6: enum ecbpf_fw_l4 - 1 */
-	__u16 code[4][256]; /* likewise; none of TCP */
+	__u16 vlan[ECBPF_FW_VLAN_NONE + 1];
+	__u16 ttl[2][256]; /* IPv4, IPv6 */
+	__u16 flags[256];
+	__u16 type[2][256]; /* ICMP, ICMPv6 */
+	__u16 code[2][256];
 	__u16 window[65536];
-	__u16 length[65536];
+	__u16 length[ECBPF_FW_LENGTH_LONG + 1];
 	__u16 sport[2][65536]; /* TCP, UDP */
 	__u16 dport[2][65536];
 };
+_Static_assert(sizeof(struct ecbpf_fw_tables) < ECBPF_FW_TABLES_SIZE, "read within");
 
 #define ECBPF_FW_USE_DST 0x80000000U
 #define ECBPF_FW_USE_IP6 0x40000000U
@@ -197,8 +222,7 @@ struct ecbpf_fw_slots {
 };
 
 /* The tables take the last slots of medium's only entry, and of large's last one */
-#define ECBPF_FW_TABLES_SLOT \
-	(ECBPF_FW_SLOTS - (sizeof(struct ecbpf_fw_tables) + 63) / 64)
+#define ECBPF_FW_TABLES_SLOT  (ECBPF_FW_SLOTS - ECBPF_FW_TABLES_SIZE / 64)
 #define ECBPF_FW_MEDIUM_RULES 4096
 #define ECBPF_FW_LARGE_SETS   ECBPF_FW_DIMS /* entry of large for rows of sets */
 #define ECBPF_FW_LARGE_TABLES (ECBPF_FW_DIMS + 1)
