@@ -98,8 +98,8 @@ enum ecbpf_fw_l4 {
 #define ECBPF_FW_LPM_SHIFT     25 /* of bits / 4, 5 bits; place: bits below */
 
 /* The most steps that the compiler makes a walk, from the table of the first bits on */
-#define ECBPF_FW_LPM_STEPS4 10
-#define ECBPF_FW_LPM_STEPS6 58
+#define ECBPF_FW_LPM_STEPS4 6
+#define ECBPF_FW_LPM_STEPS6 30
 
 /* What becomes of a packet. The rule itself is ecbpf_fw_tables.rules */
 #define ECBPF_FW_RULE_INDEX 8 /* shift: index in the file */
