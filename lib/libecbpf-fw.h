@@ -48,8 +48,8 @@ int ecbpf_fw_print(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, char
 struct ecbpf_fw_summary {
 	size_t rules;
 	size_t sets;
-	size_t prefixes; /* in all sets */
-	size_t tests;
+	size_t prefixes;   /* in all sets */
+	size_t assertions; /* `test` lines */
 };
 
 void ecbpf_fw_summary(const struct ecbpf_fw_ruleset *ruleset, struct ecbpf_fw_summary *ret);
