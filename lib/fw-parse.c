@@ -642,6 +642,8 @@ static bool is_set_name_char(char c)
 	return is_word(c) || c == '-' || c == '.';
 }
 
+#define SET_NAME "the name of a set: letters, digits, '_', '-', '.'"
+
 static bool take_set_name(struct parser *p, struct place *ret_place)
 {
 	struct source *src = p->src;
@@ -653,7 +655,7 @@ static bool take_set_name(struct parser *p, struct place *ret_place)
 		src->pos++;
 	place.end = src->pos;
 	if (place.end == place.pos)
-		return error_expected(p, "the name of a set: letters, digits, '_', '-', '.'");
+		return error_expected(p, SET_NAME);
 	if (place.end - place.pos > FW_SET_NAME_MAX) {
 		error_at(p, &place, "'%s' is longer than the %d bytes of a set's name",
 			 quote_place(&place), FW_SET_NAME_MAX);
@@ -676,8 +678,10 @@ static bool take_addrs(struct parser *p, __u8 family, bool is_dst, struct fw_add
 		return true;
 	}
 	if (take(p->src, '@')) {
-		struct place name;
+		struct place name = place_here(p->src);
 
+		if (name.pos == p->src->end || !is_set_name_char(*name.pos))
+			return error_expected(p, SET_NAME);
 		if (!take_set_name(p, &name))
 			return false;
 		reference = grow(p, &p->references, &p->references_count, sizeof(*reference));
