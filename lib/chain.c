@@ -384,7 +384,7 @@ int ecbpf_resize_probe(struct ecbpf *e)
 		.magic = DISPATCHER_MAGIC,
 		.num_progs_enabled = 2,
 	};
-	struct dispatcher dispatcher;
+	struct dispatcher dispatcher = {};
 	int err;
 
 	err = dispatcher_open(e, false, &dispatcher);
@@ -686,6 +686,16 @@ static int change_open_programs(struct ecbpf *e, struct change *c, int keep_maps
 	return 0;
 }
 
+/* One that replaces another and is told no priority keeps its place, whatever its name */
+static bool may_move(const struct change *c, int keep_maps_of)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		if (c->members[i].spec && c->members[i].spec->prio >= 0)
+			return true;
+	}
+	return keep_maps_of < 0;
+}
+
 static int change_build_dispatcher(struct ecbpf *e, struct change *c, int keep_maps_of, bool ours)
 {
 	struct dispatcher_config config = {
@@ -699,7 +709,7 @@ static int change_build_dispatcher(struct ecbpf *e, struct change *c, int keep_m
 	err = change_open_programs(e, c, keep_maps_of);
 	if (err)
 		return err;
-	if (keep_maps_of < 0)
+	if (may_move(c, keep_maps_of))
 		qsort(c->members, c->count, sizeof(*c->members), member_compare);
 	err = dispatcher_open(e, ours, &c->dispatcher);
 	if (err)

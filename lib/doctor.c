@@ -281,7 +281,7 @@ static void fix_reload(struct ecbpf_finding *f, const struct ecbpf_chain *chain,
 /* Any change puts a chain together anew: one that leaves it as it was. By stages without settings
  */
 static void fix_rebuild(const struct doctor *d, struct ecbpf_finding *f,
-			const struct ecbpf_chain *chain, bool in_order)
+			const struct ecbpf_chain *chain)
 {
 	static const char *const stages[] = {"pass", "count"};
 	bool can_change = d->protocol == chain->protocol && !d->has_other_schema;
@@ -289,7 +289,7 @@ static void fix_rebuild(const struct doctor *d, struct ecbpf_finding *f,
 	for (size_t i = 0; i < ARRAY_SIZE(stages) && can_change; i++) {
 		size_t count = count_stage(chain, stages[i]);
 
-		if (count == 1 && in_order) {
+		if (count == 1) {
 			fix(f, "ecbpf-loader replace %s %s %s", chain->iface, stages[i], stages[i]);
 			return;
 		}
@@ -771,14 +771,14 @@ static void check_members(struct doctor *d, const struct ecbpf_chain *chain)
 			"looks attached but fails open: %zu of %zu members run; not %s",
 			chain->members_count - stopped, chain->members_count, names);
 		why(f, "its link is gone, so the dispatcher passes packets by");
-		fix_rebuild(d, f, chain, true);
+		fix_rebuild(d, f, chain);
 	} else if (unpinned + unknown) {
 		f = add(d, ECBPF_WARNING, chain->iface, "link-unpinned",
 			"%s the link of %s is not pinned here",
 			unknown ? "this kernel does not tell whether all run:" : "all run, but",
 			names);
 		why(f, "who holds it elsewhere can let go of it, and packets pass by");
-		fix_rebuild(d, f, chain, true);
+		fix_rebuild(d, f, chain);
 	} else {
 		add(d, ECBPF_OK, chain->iface, "members", "%zu of %zu members run",
 		    chain->members_count, chain->members_count);
@@ -818,25 +818,6 @@ static void check_broken(struct doctor *d, const struct ecbpf_chain *chain)
 		       "be changed from here, and fails open when that ends");
 	}
 	fix_reload(f, chain, " && ecbpf-loader clean");
-}
-
-static void check_order(struct doctor *d, const struct ecbpf_chain *chain)
-{
-	const struct ecbpf_member *m = chain->members;
-	struct ecbpf_finding *f;
-
-	if (chain->kind != ECBPF_CHAIN_DISPATCHER)
-		return;
-	for (size_t i = 1; i < chain->members_count; i++) {
-		if (m[i - 1].prio <= m[i].prio)
-			continue;
-		f = add(d, ECBPF_WARNING, chain->iface, "order",
-			"%s (priority %u) runs before %s (priority %u)", m[i - 1].name,
-			m[i - 1].prio, m[i].name, m[i].prio);
-		why(f, "not as asked; the next change to the chain will turn them round");
-		fix_rebuild(d, f, chain, false);
-		return;
-	}
 }
 
 static void check_protocol(struct doctor *d, const struct ecbpf_chain *chain)
@@ -953,7 +934,7 @@ static void (*const host_checks[])(struct doctor *d) = {
 /* Each looks whether it is about this kind of chain */
 static void (*const iface_checks[])(struct doctor *d, const struct ecbpf_chain *chain) = {
 	check_members,	check_broken, check_single, check_none, check_schema,
-	check_protocol, check_order,  check_mode,   check_mtu,	check_own,
+	check_protocol, check_mode,   check_mtu,    check_own,
 };
 
 static int check_iface(struct doctor *d, const char *iface)

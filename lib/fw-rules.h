@@ -113,6 +113,8 @@ struct fw_limit {
 	__u8 src_len;
 };
 
+#define FW_MEGABIT 125000 /* bytes */
+
 #define FW_FRAGS_ALL                                                            \
 	(1 << ECBPF_FRAG_NONE | 1 << ECBPF_FRAG_FIRST | 1 << ECBPF_FRAG_LATER | \
 	 1 << ECBPF_FRAG_ATOMIC)
@@ -190,7 +192,7 @@ struct ecbpf_fw_ruleset {
 	size_t assertions_count;
 };
 
-/* --- fw-model.c: memory of the model, and questions about it -------------------------------- */
+/* --- fw-rules.c: memory of the model, and questions about it -------------------------------- */
 
 void fw_rule_free(struct fw_rule *rule); /* what it holds, not itself */
 void fw_set_free(struct fw_set *set);	 /* likewise */
@@ -201,14 +203,24 @@ size_t fw_prefixes_sort(struct fw_prefix *prefixes, size_t count);
 bool fw_values_have(const struct fw_values *values, __u32 value); /* true if any */
 bool fw_prefix_has(const struct fw_prefix *prefix, const void *addr);
 
+/* What the burst is if the rule does not say; @burst is not looked at */
+__u64 fw_limit_burst(const struct fw_limit *limit);
+
 /* NULL if there is none. @len: of @name, which need not end with NUL */
 struct fw_set *fw_set_find(const struct ecbpf_fw_ruleset *ruleset, const char *name, size_t len);
 
 /* --- fw-parse.c: text to model -------------------------------------------------------------- */
 
 /*
+ * One rule; its sets are looked for in the ruleset. Return: 0, -EINVAL with what is wrong as of
+ * ecbpf_fw_parse(), -ENOMEM
+ */
+int fw_rule_parse(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const char *text,
+		  struct fw_rule *ret_rule);
+
+/*
  * An address or prefix, all of the text up to @len bytes; host bits are cleared.
- * Return: NULL, or what is wrong and what is allowed, a constant string
+ * Return: NULL, or what is wrong and what is allowed, as it goes on behind the text: "is not …"
  */
 const char *fw_parse_prefix(const char *text, size_t len, struct fw_prefix *ret_prefix,
 			    __u8 *ret_family);
@@ -216,9 +228,9 @@ const char *fw_parse_prefix(const char *text, size_t len, struct fw_prefix *ret_
 /* --- fw-print.c: model to text -------------------------------------------------------------- */
 
 /*
- * One line without newline, for free(). A rule without its name, or with the same one, prints the
- * same if, and only if, it means the same: this is what an unnamed rule is known by.
- * Return: NULL without memory
+ * One line without newline, for free(): the same for rules that say the same, whatever the order
+ * and the writing. Without its name, this is what an unnamed rule is known by. Return: NULL without
+ * memory
  */
 char *fw_rule_print(const struct ecbpf_fw_ruleset *ruleset, const struct fw_rule *rule);
 

@@ -48,8 +48,8 @@ int ecbpf_fw_print(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, char
 struct ecbpf_fw_summary {
 	size_t rules;
 	size_t sets;
-	size_t prefixes; /* in all sets */
-	size_t tests;
+	size_t prefixes;   /* in all sets */
+	size_t assertions; /* `test` lines */
 };
 
 void ecbpf_fw_summary(const struct ecbpf_fw_ruleset *ruleset, struct ecbpf_fw_summary *ret);
@@ -124,6 +124,29 @@ void ecbpf_fw_trial_free(struct ecbpf_fw_trial *trial); /* NULL is fine */
  */
 int ecbpf_fw_trial_run(struct ecbpf *e, struct ecbpf_fw_trial *trial, const void *frame,
 		       size_t size, __u32 *ret_action, size_t *ret_rule);
+
+/* --- the ruleset that is live
+ * --------------------------------------------------------------------- */
+
+/**
+ * ecbpf_fw_get() - the ruleset that is live, sets as they are now
+ * @ret_ruleset: for ecbpf_fw_ruleset_free()
+ * Return: 0; -ENOENT there is none.
+ */
+int ecbpf_fw_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset);
+
+/* Return: 0, or an error that ecbpf_fw_change() returns */
+typedef int (*ecbpf_fw_change_fn)(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, void *data);
+
+/**
+ * ecbpf_fw_change() - change the ruleset that is live, in one step
+ * @fn: is given what ecbpf_fw_get() would give, and changes it; nobody else changes the live one
+ *	meanwhile
+ * @data: for @fn
+ *
+ * Packets see the old rules or the new ones. If @fn or this fails, the old ones stay.
+ */
+int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data);
 
 #ifdef __cplusplus
 }

@@ -362,21 +362,6 @@ schema()
 	end schema
 }
 
-order()
-{
-	begin
-	run ecbpf-loader load v0 count "$work/foreign_pass.bpf.o"
-	run ecbpf-loader replace -P 90 v0 foreign_pass "$work/foreign_pass.bpf.o"
-	doctor
-	if [[ $(ecbpf-loader status v0 | awk '$1 == "=>" { print $2 }' | sort -n -c 2>&1) ]]; then
-		expect "order" warning order v0
-		mend "order" order v0
-	else
-		expect "replace keeps the order" ok members v0
-	fi
-	end order
-}
-
 resize()
 {
 	begin
@@ -429,7 +414,7 @@ foreign foreign_resize 'bpf_xdp_adjust_tail(ctx, 0);'
 other_schema
 killer
 for faults in ${ECBPF_FAULTS:-healthy host links lost_pins namespaces stale single modes \
-	protocols schema order resize card}; do
+	protocols schema resize card}; do
 	"$faults"
 done
 summary

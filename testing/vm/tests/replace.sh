@@ -100,6 +100,14 @@ under_traffic "rolled back, packets on their way" times 5 roll_back
 equal "slow packets: foreign_drop saw all" "$total $((total * 64)) 0" \
 	"$(seen "$(ids veth0 foreign_drop)")"
 
+under_traffic "another priority" loader replace -P 83 veth0 foreign_drop "$drop"
+equal "another priority is another place" \
+	"10 foreign_slow 80 ecbpf_count 83 foreign_drop 85 ecbpf_printk" \
+	"$(rows veth0 | awk '{ printf "%s%s %s", sep, $1, $2; sep = " " }')"
+under_traffic "back again" loader replace -P 90 veth0 foreign_drop "$drop"
+equal "back at its place" "10 foreign_slow 80 ecbpf_count 85 ecbpf_printk 90 foreign_drop" \
+	"$(rows veth0 | awk '{ printf "%s%s %s", sep, $1, $2; sep = " " }')"
+
 if ((total >= 100000)); then
 	pass "enough packets: $total"
 else
