@@ -10,7 +10,10 @@
 #include <ecbpf/trie.bpf.h>
 #include <ecbpf/fw.h>
 
-/* For user space that tries packets: the word of the rule that decided goes into `fw_decided` */
+/*
+ * For user space that tries packets: the word of the rule that decided goes into `fw_decided`, and
+ * time stands still, so that limits give what they have once
+ */
 const volatile bool fw_tell = false;
 
 struct {
@@ -76,6 +79,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, ECBPF_FW_SETS);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct ecbpf_trie_head);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -535,7 +539,8 @@ __noinline int fw_limit_over(struct xdp_md *ctx, __u32 id, __u32 bytes, __u32 wh
 	if (limit->is_per_src)
 		key += fw_bucket_of(ctx, limit, where);
 	bucket = bpf_map_lookup_elem(&fw_buckets, &key);
-	return bucket && !ecbpf_bucket_take(bucket, &limit->rate, limit->is_bytes ? bytes : 1);
+	return bucket && !ecbpf_bucket_take_at(bucket, &limit->rate, limit->is_bytes ? bytes : 1,
+					       fw_tell ? 1 : bpf_jiffies64());
 }
 
 /*

@@ -248,8 +248,9 @@ struct ecbpf_fw_counter {
 /* Limits of the live generation and of the next one */
 #define ECBPF_FW_LIMITS (2 * ECBPF_FW_RULES_MAX)
 
-/* Of all limits; those for each source have many */
-#define ECBPF_FW_BUCKETS (1 << 18)
+/* Those of limits for each source, which have many, come behind those of all others */
+#define ECBPF_FW_BUCKETS_SRC (1 << 18)
+#define ECBPF_FW_BUCKETS     (ECBPF_FW_LIMITS + ECBPF_FW_BUCKETS_SRC)
 
 /**
  * struct ecbpf_fw_limit - an entry of `fw_limits`

@@ -8,26 +8,27 @@
 
 #include <stdbool.h>
 #include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
 #include <ecbpf/trie.h>
 
 #ifdef __bpf__
+#include <bpf/bpf_helpers.h>
+
 /* The pool @name of one table or several. Chunks are of one size, so that lookups are inlined */
-#define ECBPF_TRIE_POOL(name)                                       \
-	struct {                                                    \
-		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);           \
-		__uint(max_entries, ECBPF_TRIE_CHUNKS);             \
-		__type(key, __u32);                                 \
-		__uint(pinning, LIBBPF_PIN_BY_NAME);                \
-		__array(                                            \
-			values, struct {                            \
-				__uint(type, BPF_MAP_TYPE_ARRAY);   \
-				__uint(max_entries, 1);             \
-				__uint(map_flags, BPF_F_MMAPABLE);  \
-				__uint(key_size, 4);                 \
+#define ECBPF_TRIE_POOL(name)                                                        \
+	struct {                                                                     \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                            \
+		__uint(max_entries, ECBPF_TRIE_CHUNKS);                              \
+		__type(key, __u32);                                                  \
+		__uint(pinning, LIBBPF_PIN_BY_NAME);                                 \
+		__array(                                                             \
+			values, struct {                                             \
+				__uint(type, BPF_MAP_TYPE_ARRAY);                    \
+				__uint(max_entries, 1);                              \
+				__uint(map_flags, BPF_F_MMAPABLE);                   \
+				__uint(key_size, sizeof(__u32));                     \
 				__uint(value_size, sizeof(struct ecbpf_trie_chunk)); \
-			});                                         \
+			});                                                          \
 	} name SEC(".maps")
 
 static __always_inline const __u64 *ecbpf_trie_chunk(void *pool, __u32 place)
@@ -65,11 +66,6 @@ static __always_inline bool ecbpf_trie_match4(__u64 leaf, __u64 key)
 	return !((leaf ^ key) >> 1 >> (leaf >> 26 & 63)) && leaf;
 }
 
-static __always_inline __u32 ecbpf_trie_value4(__u64 leaf)
-{
-	return leaf >> 2 & ECBPF_TRIE_VALUE_MAX;
-}
-
 /* Its value, if the address lies in the prefix of the leaf, else 0 */
 static __always_inline __u32 ecbpf_trie_value6(void *pool, __u64 leaf, __u64 hi, __u64 lo)
 {
@@ -91,48 +87,57 @@ static __always_inline __u32 ecbpf_trie_value6(void *pool, __u64 leaf, __u64 hi,
 	return entry[2];
 }
 
-/* The node of a root, as a slot */
-static __always_inline __u64 ecbpf_trie_root(__u32 root)
+/* What is in slot @index of a node; 0 if nothing is, for which slots need not be looked at */
+static __always_inline __u64 ecbpf_trie_slot(void *pool, __u32 place, __u32 stride, __u32 index)
 {
-	__u64 place = root >> ECBPF_TRIE_ROOT_SHIFT;
+	if (stride >= ECBPF_TRIE_WIDE &&
+	    !(ecbpf_trie_word(pool, place + (1U << stride) + index / 64) >> (index & 63) & 1))
+		return 0;
+	return ecbpf_trie_word(pool, place + index);
+}
 
-	return place * ECBPF_TRIE_ROOT_ALIGN << 32 | (root & ECBPF_TRIE_ROOT_STRIDE) << 8 |
-	       (root & ECBPF_TRIE_ROOT_BEST) / (ECBPF_TRIE_ROOT_BEST / ECBPF_TRIE_BEST) |
-	       ECBPF_TRIE_NODE;
+static __always_inline bool ecbpf_trie_is_node(__u64 slot)
+{
+	return (slot & ECBPF_TRIE_KIND) == ECBPF_TRIE_NODE;
+}
+
+static __always_inline __u32 ecbpf_trie_root_place(__u32 root)
+{
+	return (root >> ECBPF_TRIE_ROOT_SHIFT) * ECBPF_TRIE_ROOT_ALIGN;
 }
 
 /**
  * ecbpf_trie_lookup4() - longest prefix that an IPv4 address lies in
  * @pool: an ECBPF_TRIE_POOL()
- * @roots: of the table, ecbpf_trie_head.roots, read once for a packet
+ * @roots: of the table, ecbpf_trie_head.roots
  * @addr: as it stands in the packet
  *
  * Return: its value, 0 if there is none.
  */
 static __always_inline __u32 ecbpf_trie_lookup4(void *pool, __u64 roots, __be32 addr)
 {
+	__u32 place = ecbpf_trie_root_place(roots), stride = roots & ECBPF_TRIE_ROOT_STRIDE;
 	__u64 key = (__u64)bpf_ntohl(addr) << 32, slot, best = 0, leaf;
 
-	if (!(roots & ECBPF_TRIE_ROOT_STRIDE))
+	if (!stride)
 		return 0;
-	slot = ecbpf_trie_root(roots);
-	for (int i = 0; i < ECBPF_TRIE_DEPTH4; i++) {
-		__u32 place = slot >> 32;
-
+	if (roots & ECBPF_TRIE_ROOT_BEST)
+		best = ecbpf_trie_word(pool, place - 1);
+	slot = ecbpf_trie_slot(pool, place, stride, key >> (64 - stride));
+	for (int i = 1; i < ECBPF_TRIE_DEPTH4 && ecbpf_trie_is_node(slot); i++) {
+		place = slot >> 32;
+		stride = slot >> 8 & 31;
 		if (slot & ECBPF_TRIE_BEST) {
 			leaf = ecbpf_trie_word(pool, place - 1);
 			if (ecbpf_trie_match4(leaf, key))
 				best = leaf;
 		}
-		place += key << (slot >> 16 & 31) >> (64 - (slot >> 8 & 31));
-		slot = ecbpf_trie_word(pool, place);
-		if ((slot & ECBPF_TRIE_KIND) != ECBPF_TRIE_NODE) {
-			if (ecbpf_trie_match4(slot, key))
-				best = slot;
-			break;
-		}
+		slot = ecbpf_trie_slot(pool, place, stride,
+				       key << (slot >> 16 & 31) >> (64 - stride));
 	}
-	return ecbpf_trie_value4(best);
+	if (ecbpf_trie_match4(slot, key))
+		best = slot;
+	return best >> 2 & ECBPF_TRIE_VALUE_MAX;
 }
 
 /**
@@ -143,20 +148,24 @@ static __always_inline __u32 ecbpf_trie_lookup4(void *pool, __u64 roots, __be32 
  */
 static __always_inline __u32 ecbpf_trie_lookup6(void *pool, __u64 roots, const void *addr)
 {
-	__u64 hi, lo, slot;
-	__u32 best = 0, value;
+	const __be32 *words = addr; /* not of 64 bits: packets are not aligned so far */
+	__u32 place, stride, depth, best = 0, value;
+	__u64 hi, lo, slot, bits;
 
 	roots >>= 32;
-	if (!(roots & ECBPF_TRIE_ROOT_STRIDE))
+	place = ecbpf_trie_root_place(roots);
+	stride = roots & ECBPF_TRIE_ROOT_STRIDE;
+	if (!stride)
 		return 0;
-	/* by halves: packets are aligned to two bytes, and some machines care */
-	hi = (__u64)bpf_ntohl(((const __u32 *)addr)[0]) << 32 | bpf_ntohl(((const __u32 *)addr)[1]);
-	lo = (__u64)bpf_ntohl(((const __u32 *)addr)[2]) << 32 | bpf_ntohl(((const __u32 *)addr)[3]);
-	slot = ecbpf_trie_root(roots);
-	for (int i = 0; i < ECBPF_TRIE_DEPTH6; i++) {
-		__u32 place = slot >> 32, depth = slot >> 16 & 127;
-		__u64 bits;
-
+	hi = (__u64)bpf_ntohl(words[0]) << 32 | bpf_ntohl(words[1]);
+	lo = (__u64)bpf_ntohl(words[2]) << 32 | bpf_ntohl(words[3]);
+	if (roots & ECBPF_TRIE_ROOT_BEST)
+		best = ecbpf_trie_value6(pool, ecbpf_trie_word(pool, place - 1), hi, lo);
+	slot = ecbpf_trie_slot(pool, place, stride, hi >> (64 - stride));
+	for (int i = 1; i < ECBPF_TRIE_DEPTH6 && ecbpf_trie_is_node(slot); i++) {
+		place = slot >> 32;
+		stride = slot >> 8 & 31;
+		depth = slot >> 16 & 127;
 		if (slot & ECBPF_TRIE_BEST) {
 			value = ecbpf_trie_value6(pool, ecbpf_trie_word(pool, place - 1), hi, lo);
 			if (value)
@@ -166,16 +175,10 @@ static __always_inline __u32 ecbpf_trie_lookup6(void *pool, __u64 roots, const v
 			bits = hi << depth | lo >> 1 >> (63 - depth);
 		else
 			bits = lo << (depth - 64);
-		place += bits >> (64 - (slot >> 8 & 31));
-		slot = ecbpf_trie_word(pool, place);
-		if ((slot & ECBPF_TRIE_KIND) != ECBPF_TRIE_NODE) {
-			value = ecbpf_trie_value6(pool, slot, hi, lo);
-			if (value)
-				best = value;
-			break;
-		}
+		slot = ecbpf_trie_slot(pool, place, stride, bits >> (64 - stride));
 	}
-	return best;
+	value = ecbpf_trie_value6(pool, slot, hi, lo);
+	return value ? value : best;
 }
 
 #endif /* ECBPF_TRIE_BPF_H */

@@ -8,7 +8,7 @@
  * end of a chunk into the next one. All words are in host byte order.
  *
  * Keys are 128 bits, IPv4 in the highest 32. A node at depth D with stride S stands for keys that
- * agree in their first D bits and has 2^S slots, chosen by the next S; both are multiples of 4. The
+ * agree in their first D bits and has 2^S slots, chosen by the next S; both are even. The
  * depths of a path may skip bits (path compression): these are checked at the end, as each prefix
  * found on the way is compared with the whole key. A slot is a word:
  *
@@ -16,6 +16,10 @@
  *	leaf	a prefix that covers the slot and ends in this node, or the only one below the slot
  *	node	place of its slot 0, depth, stride, and whether the word before slot 0 is a leaf
  *		that covers the whole node or all of it that was skipped: its `best`
+ *
+ * Behind the slots of a wide node there is a bit for each of them, 64 to a word, lowest first: 0 if
+ * the slot is empty, and need not be looked at. Most addresses are in no list; these 512 KiB stay
+ * in the cache where 32 MiB of slots do not.
  *
  * A leaf on the way that the key matches is the answer unless a later one is matched, too. So
  * every change of the table is a store of one word for each slot that it concerns, and a packet
@@ -50,8 +54,9 @@
 #define ECBPF_TRIE_LEAF6 3
 #define ECBPF_TRIE_BEST	 4 /* of a node */
 
-#define ECBPF_TRIE_STRIDE     4	 /* of a node; those of dense ones are multiples */
-#define ECBPF_TRIE_STRIDE_MAX 20 /* 8 MiB */
+#define ECBPF_TRIE_STRIDE     2	 /* of a node, 64 bytes; those of crowded ones are multiples */
+#define ECBPF_TRIE_STRIDE_MAX 22 /* 32 MiB */
+#define ECBPF_TRIE_WIDE	      12 /* nodes of this stride and more have a map of their slots */
 #define ECBPF_TRIE_DEPTH4     (32 / ECBPF_TRIE_STRIDE)
 #define ECBPF_TRIE_DEPTH6     (128 / ECBPF_TRIE_STRIDE)
 
