@@ -652,15 +652,862 @@ int ecbpf_fw_trial_stats(struct ecbpf *e, struct ecbpf_fw_trial *trial,
 			  trial->count, ret_stats);
 }
 
-int ecbpf_fw_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
+/* --- the live state --------------------------------------------------------------------------- */
+
+static void maps_close(struct maps *maps)
 {
-	(void)ret_ruleset;
-	return ecbpf_fail(e, -EOPNOTSUPP, "not yet");
+	int *fds[] = {&maps->active, &maps->small,  &maps->medium, &maps->large, &maps->counters,
+		      &maps->limits, &maps->buckets, &maps->sets,  &maps->pool,	 &maps->text};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		cleanup_close(fds[i]);
+}
+
+/* The pinned maps. Return: 0; -ENOENT there are none */
+static int maps_open(struct ecbpf *e, struct maps *ret)
+{
+	struct maps maps;
+	const struct {
+		const char *name;
+		int *fd;
+	} all[] = {
+		{"fw_active", &maps.active},   {"fw_small", &maps.small},
+		{"fw_medium", &maps.medium},   {"fw_large", &maps.large},
+		{"fw_counters", &maps.counters}, {"fw_limits", &maps.limits},
+		{"fw_buckets", &maps.buckets}, {"fw_sets", &maps.sets},
+		{"fw_set_pool", &maps.pool},   {"fw_text", &maps.text},
+	};
+	char path[PATH_MAX];
+	int err = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		*all[i].fd = -1;
+	for (size_t i = 0; !err && i < ARRAY_SIZE(all); i++) {
+		err = ecbpf_pin_path(e, path, sizeof(path), all[i].name);
+		if (err)
+			break;
+		*all[i].fd = bpf_obj_get(path);
+		if (*all[i].fd < 0)
+			err = ecbpf_fail(e, -errno, "%s: %s%s", path, strerror(errno),
+					 errno == ENOENT ? " (the firewall was never loaded)" : "");
+	}
+	if (err)
+		maps_close(&maps);
+	else
+		*ret = maps;
+	return err;
+}
+
+/* Make and pin the maps, as far as they are not there */
+static int maps_make(struct ecbpf *e)
+{
+	const struct ecbpf_program spec = {.file = "fw", .prio = -1};
+	struct program program;
+	int err;
+
+	err = ecbpf_program_open(e, &spec, -1, false, &program);
+	if (err)
+		return err;
+	bpf_program__set_autoload(program.prog, false);
+	err = ecbpf_program_load(e, &program);
+	ecbpf_program_close(&program);
+	return err;
+}
+
+static int active_get(struct ecbpf *e, const struct maps *maps, __u32 *ret_active)
+{
+	__u32 key = 0;
+
+	return bpf_map_lookup_elem(maps->active, &key, ret_active)
+		       ? fail_map(e, "fw_active", -errno)
+		       : 0;
+}
+
+/* What `fw_text` has of a generation; for each set and rule one of the following, and its text */
+struct text_head {
+	__u32 magic;
+	__u32 rules;
+	__u32 sets;
+	__u32 bytes; /* all of it */
+};
+
+struct text_set {
+	char name[FW_SET_NAME_MAX + 1];
+	__u16 entry;
+	__u8 family;
+	__u8 reserved;
+};
+
+struct text_rule {
+	__u16 counter;
+	__u16 limit;
+	__u32 len; /* of the text that follows, with NUL */
+};
+
+static int text_write(struct ecbpf *e, const struct maps *maps, __u32 place,
+		      const struct state *state)
+{
+	struct text_head head = {.magic = TEXT_MAGIC,
+				 .rules = state->ruleset->rules_count,
+				 .sets = state->ruleset->sets_count};
+	const size_t page = sizeof(struct ecbpf_fw_page);
+	_cleanup_free_ char *bytes = NULL;
+	_cleanup_close_ int fd = -1;
+	size_t size = 0;
+	FILE *out = open_memstream(&bytes, &size);
+
+	if (!out)
+		return fail_memory(e);
+	fwrite(&head, sizeof(head), 1, out);
+	for (size_t i = 0; i < head.sets; i++) {
+		const struct fw_set *set = &state->ruleset->sets[i];
+		struct text_set entry = {.entry = state->sets[i], .family = set->family};
+
+		memcpy(entry.name, set->name, sizeof(entry.name));
+		fwrite(&entry, sizeof(entry), 1, out);
+	}
+	for (size_t i = 0; i < head.rules; i++) {
+		_cleanup_free_ char *text = ecbpf_fw_rule_text(state->ruleset, i);
+		struct text_rule entry = {.counter = state->counters[i],
+					  .limit = state->limits[i]};
+
+		if (!text) {
+			fclose(out);
+			return fail_memory(e);
+		}
+		entry.len = strlen(text) + 1;
+		fwrite(&entry, sizeof(entry), 1, out);
+		fwrite(text, entry.len, 1, out);
+	}
+	head.bytes = ftell(out);
+	while (ftell(out) % page)
+		fputc(0, out);
+	if (fclose(out))
+		return fail_memory(e);
+	memcpy(bytes, &head, sizeof(head));
+	fd = map_of("fw_text", BPF_F_INNER_MAP, page, size / page, bytes);
+	if (fd < 0)
+		return fail_map(e, "of text", fd);
+	if (bpf_map_update_elem(maps->text, &place, &fd, BPF_ANY))
+		return fail_map(e, "of text", -errno);
+	return 0;
+}
+
+/* @at: up to @end. Return: 0; -EPROTO */
+static int text_parse(struct ecbpf *e, const char *at, const char *end, struct state *state)
+{
+	const struct text_head *head = (const void *)at;
+	struct ecbpf_fw_ruleset *ruleset = state->ruleset;
+	int err;
+
+	at += sizeof(*head);
+	ruleset->sets = calloc(head->sets + 1, sizeof(*ruleset->sets));
+	state->counters = calloc(head->rules + 1, sizeof(*state->counters));
+	state->limits = calloc(head->rules + 1, sizeof(*state->limits));
+	state->sets = calloc(head->sets + 1, sizeof(*state->sets));
+	if (!ruleset->sets || !state->counters || !state->limits || !state->sets)
+		return fail_memory(e);
+	for (; ruleset->sets_count < head->sets; ruleset->sets_count++) {
+		struct fw_set *set = &ruleset->sets[ruleset->sets_count];
+		struct text_set entry;
+
+		if (at + sizeof(entry) > end)
+			return -EPROTO;
+		memcpy(&entry, at, sizeof(entry));
+		at += sizeof(entry);
+		memcpy(set->name, entry.name, sizeof(set->name));
+		set->family = entry.family;
+		state->sets[ruleset->sets_count] = entry.entry;
+	}
+	for (size_t i = 0; i < head->rules; i++) {
+		struct text_rule entry;
+
+		if (at + sizeof(entry) > end)
+			return -EPROTO;
+		memcpy(&entry, at, sizeof(entry));
+		at += sizeof(entry);
+		if (!entry.len || entry.len > (size_t)(end - at) || at[entry.len - 1])
+			return -EPROTO;
+		err = ecbpf_fw_rule_insert(e, ruleset, i, at);
+		if (err)
+			return err;
+		at += entry.len;
+		state->counters[i] = entry.counter;
+		state->limits[i] = entry.limit;
+	}
+	return 0;
+}
+
+/* The state that is live: of no rules, if none is. Sets are without what is in them */
+static int state_read(struct ecbpf *e, const struct maps *maps, __u32 active, struct state *ret)
+{
+	struct state state = {.ruleset = calloc(1, sizeof(*state.ruleset))};
+	__u32 place = active & ECBPF_FW_PLACE, id;
+	struct bpf_map_info info = {};
+	_cleanup_close_ int fd = -1;
+	__u32 len = sizeof(info);
+	const char *bytes;
+	size_t size;
+	int err;
+
+	if (!state.ruleset)
+		return fail_memory(e);
+	if (!active) {
+		err = state_alloc(e, &state);
+		goto out;
+	}
+	if (bpf_map_lookup_elem(maps->text, &place, &id) || (fd = bpf_map_get_fd_by_id(id)) < 0 ||
+	    bpf_obj_get_info_by_fd(fd, &info, &len)) {
+		err = fail_map(e, "fw_text", -errno);
+		goto out;
+	}
+	size = (size_t)info.max_entries * info.value_size;
+	bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	if (bytes == MAP_FAILED) {
+		err = fail_map(e, "fw_text", -errno);
+		goto out;
+	}
+	err = ((const struct text_head *)bytes)->magic == TEXT_MAGIC
+		      ? text_parse(e, bytes, bytes + size, &state)
+		      : -EPROTO;
+	munmap((void *)bytes, size);
+	if (err == -EPROTO)
+		ecbpf_fail(e, err, "the firewall's map fw_text: not as it was written");
+out:
+	if (err)
+		state_free(&state);
+	else
+		*ret = state;
+	return err;
+}
+
+/* Everything to change the live state: the lock, the maps, what is live */
+struct session {
+	int lock;
+	struct maps maps;
+	__u32 active;
+	struct state old;
+};
+
+static void session_close(struct session *s)
+{
+	state_free(&s->old);
+	maps_close(&s->maps);
+	cleanup_close(&s->lock);
+}
+
+/* @make: the maps, if they are not there */
+static int session_open(struct ecbpf *e, bool make, struct session *ret)
+{
+	struct session s = {.lock = -1};
+	int err;
+
+	ecbpf_capture(e);
+	err = ecbpf_bpffs_open(e, true);
+	if (err)
+		return err;
+	s.lock = ecbpf_lock(e);
+	if (s.lock < 0)
+		return s.lock;
+	if (make)
+		err = maps_make(e);
+	if (!err)
+		err = maps_open(e, &s.maps);
+	if (err) {
+		cleanup_close(&s.lock);
+		return err;
+	}
+	err = active_get(e, &s.maps, &s.active);
+	if (!err)
+		err = state_read(e, &s.maps, s.active, &s.old);
+	if (err)
+		session_close(&s);
+	else
+		*ret = s;
+	return err;
+}
+
+/* Nothing but what is live is left, when no packet uses anything else any more */
+static void session_clean(struct ecbpf *e, struct session *s)
+{
+	ecbpf_wait_for_packets(e);
+	if (!s->active) {
+		place_clear(&s->maps, 0);
+		place_clear(&s->maps, 1);
+	} else {
+		place_clear(&s->maps, !(s->active & ECBPF_FW_PLACE));
+	}
+}
+
+/*
+ * Make @new live. It is taken over: on success it is the session's state then, else it is freed. Its
+ * sets have entries if they stay. The old generation stays where it is, until session_clean()
+ */
+static int session_apply(struct ecbpf *e, struct session *s, struct state *new)
+{
+	__u32 place = s->active ? !(s->active & ECBPF_FW_PLACE) : 0;
+	struct fw_generation generation = {};
+	int err;
+
+	session_clean(e, s);
+	err = state_assign(e, &s->maps, &s->old, new);
+	if (!err)
+		err = fw_compile(e, new->ruleset, new->counters, new->limits, new->sets,
+				 &generation);
+	if (!err)
+		err = generation_write(e, &s->maps, place, &generation);
+	if (!err)
+		err = text_write(e, &s->maps, place, new);
+	if (err) {
+		state_free(new);
+	} else {
+		s->active = generation.size | place;
+		active_set(&s->maps, s->active);
+		state_free(&s->old);
+		s->old = *new;
+	}
+	fw_generation_free(&generation);
+	return err;
+}
+
+/* A copy of the ruleset, as it is parsed: for what is changed */
+static int ruleset_copy(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
+			struct ecbpf_fw_ruleset **ret)
+{
+	struct ecbpf_fw_ruleset *copy = calloc(1, sizeof(*copy));
+	int err = 0;
+
+	if (!copy)
+		return fail_memory(e);
+	copy->sets = calloc(ruleset->sets_count + 1, sizeof(*copy->sets));
+	if (!copy->sets)
+		err = fail_memory(e);
+	for (size_t i = 0; !err && i < ruleset->sets_count; i++) {
+		copy->sets[i] = ruleset->sets[i];
+		copy->sets[i].path = NULL;
+		copy->sets[i].prefixes = calloc(ruleset->sets[i].prefixes_count + 1,
+						sizeof(*copy->sets[i].prefixes));
+		if (!copy->sets[i].prefixes) {
+			err = fail_memory(e);
+			break;
+		}
+		copy->sets_count++;
+		if (ruleset->sets[i].prefixes_count)
+			memcpy(copy->sets[i].prefixes, ruleset->sets[i].prefixes,
+			       ruleset->sets[i].prefixes_count * sizeof(*copy->sets[i].prefixes));
+	}
+	for (size_t i = 0; !err && i < ruleset->rules_count; i++) {
+		_cleanup_free_ char *text = ecbpf_fw_rule_text(ruleset, i);
+
+		err = text ? ecbpf_fw_rule_insert(e, copy, i, text) : fail_memory(e);
+	}
+	if (err)
+		ecbpf_fw_ruleset_free(copy);
+	else
+		*ret = copy;
+	return err;
+}
+
+static int apply_ruleset(struct ecbpf *e, struct session *s, const struct ecbpf_fw_ruleset *ruleset)
+{
+	struct state new = {};
+	int err;
+
+	err = ruleset_copy(e, ruleset, &new.ruleset);
+	if (!err)
+		err = state_alloc(e, &new);
+	if (err) {
+		state_free(&new);
+		return err;
+	}
+	return session_apply(e, s, &new);
+}
+
+int ecbpf_fw_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)
+{
+	struct session s;
+	int err;
+
+	err = session_open(e, false, &s);
+	if (err)
+		return err;
+	err = apply_ruleset(e, &s, ruleset);
+	if (!err)
+		session_clean(e, &s);
+	session_close(&s);
+	return err;
+}
+
+/* Rules of a state that were changed; sets by name */
+static int apply_changed(struct ecbpf *e, struct session *s, struct ecbpf_fw_ruleset *ruleset)
+{
+	struct state new = {.ruleset = ruleset};
+	int err;
+
+	err = state_alloc(e, &new);
+	if (err) {
+		state_free(&new);
+		return err;
+	}
+	for (size_t i = 0; i < ruleset->sets_count; i++) {
+		struct fw_set *set = fw_set_find(s->old.ruleset, ruleset->sets[i].name,
+						 strlen(ruleset->sets[i].name));
+
+		if (set)
+			new.sets[i] = s->old.sets[set - s->old.ruleset->sets];
+	}
+	err = session_apply(e, s, &new);
+	if (!err)
+		session_clean(e, s);
+	return err;
 }
 
 int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 {
-	(void)fn;
-	(void)data;
-	return ecbpf_fail(e, -EOPNOTSUPP, "not yet");
+	struct ecbpf_fw_ruleset *ruleset;
+	struct session s;
+	int err;
+
+	err = session_open(e, false, &s);
+	if (err)
+		return err;
+	err = ruleset_copy(e, s.old.ruleset, &ruleset);
+	if (!err) {
+		err = fn(e, ruleset, data);
+		if (err)
+			ecbpf_fw_ruleset_free(ruleset);
+		else
+			err = apply_changed(e, &s, ruleset);
+	}
+	session_close(&s);
+	return err;
+}
+
+/* --- sets that are live ------------------------------------------------------------------------ */
+
+static struct fw_prefix prefix_of(const struct ecbpf_trie_op *op)
+{
+	struct fw_prefix prefix = {.len = op->len};
+
+	for (size_t i = 0; i < 8; i++) {
+		prefix.addr[i] = op->hi >> (56 - 8 * i);
+		prefix.addr[8 + i] = op->lo >> (56 - 8 * i);
+	}
+	return prefix;
+}
+
+static int set_read(struct ecbpf *e, const struct maps *maps, __u16 entry, struct fw_set *set)
+{
+	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
+	struct ecbpf_trie_head *heads = NULL;
+	struct ecbpf_trie *trie = NULL;
+	size_t count = 0;
+	int err;
+
+	err = set_open(e, maps, entry, &heads, &trie);
+	if (err)
+		return err;
+	err = ecbpf_trie_entries(trie, &ops, &count);
+	set_close(heads, trie);
+	if (err)
+		return err;
+	set->prefixes = calloc(count + 1, sizeof(*set->prefixes));
+	if (!set->prefixes)
+		return fail_memory(e);
+	for (; set->prefixes_count < count; set->prefixes_count++)
+		set->prefixes[set->prefixes_count] = prefix_of(&ops[set->prefixes_count]);
+	return 0;
+}
+
+int ecbpf_fw_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
+{
+	struct session s;
+	int err;
+
+	err = session_open(e, false, &s);
+	if (err)
+		return err;
+	for (size_t i = 0; !err && i < s.old.ruleset->sets_count; i++)
+		err = set_read(e, &s.maps, s.old.sets[i], &s.old.ruleset->sets[i]);
+	if (!err) {
+		*ret_ruleset = s.old.ruleset;
+		s.old.ruleset = NULL;
+	}
+	session_close(&s);
+	return err;
+}
+
+static int set_find(struct ecbpf *e, const struct session *s, const char *name, size_t *ret_index)
+{
+	struct fw_set *set = fw_set_find(s->old.ruleset, name, strlen(name));
+
+	if (!set)
+		return ecbpf_fail(e, -ENOENT, "there is no set '%s'", name);
+	*ret_index = set - s->old.ruleset->sets;
+	return 0;
+}
+
+static int set_ops(struct ecbpf *e, const struct fw_set *set, const char *const *texts,
+		   size_t count, __u32 value, struct ecbpf_trie_op **ret_ops)
+{
+	struct ecbpf_trie_op *ops = calloc(count + 1, sizeof(*ops));
+
+	if (!ops)
+		return fail_memory(e);
+	for (size_t i = 0; i < count; i++) {
+		struct fw_prefix prefix;
+		const char *wrong;
+		__u8 family;
+
+		wrong = fw_parse_prefix(texts[i], strlen(texts[i]), &prefix, &family);
+		if (wrong || family != set->family) {
+			free(ops);
+			return ecbpf_fail(e, -EINVAL, "'%s': %s%s", texts[i],
+					  wrong ? wrong : "the set is of the other family, IPv",
+					  wrong ? "" : set->family == 4 ? "4" : "6");
+		}
+		ops[i] = trie_op(&prefix, family, value);
+	}
+	*ret_ops = ops;
+	return 0;
+}
+
+/* Sorted; of those that are there twice the last one. Return: how many are left */
+static size_t ops_unique(struct ecbpf_trie_op *ops, size_t count)
+{
+	size_t kept = 0;
+
+	qsort(ops, count, sizeof(*ops), ecbpf_trie_compare);
+	for (size_t i = 0; i < count; i++) {
+		if (kept && !ecbpf_trie_compare(&ops[kept - 1], &ops[i]))
+			kept--;
+		ops[kept++] = ops[i];
+	}
+	return kept;
+}
+
+/* More than a change in one step can take: all of the set anew */
+static int set_rebuild(struct ecbpf *e, struct ecbpf_trie *trie, const struct ecbpf_trie_op *ops,
+		       size_t count)
+{
+	_cleanup_free_ struct ecbpf_trie_op *old = NULL, *all = NULL;
+	size_t old_count = 0, i = 0, j = 0, kept = 0;
+	int err;
+
+	err = ecbpf_trie_entries(trie, &old, &old_count);
+	if (err)
+		return err;
+	all = calloc(old_count + count + 1, sizeof(*all));
+	if (!all)
+		return fail_memory(e);
+	while (i < old_count || j < count) {
+		int order = i == old_count ? 1
+			    : j == count   ? -1
+					   : ecbpf_trie_compare(&old[i], &ops[j]);
+
+		if (order < 0)
+			all[kept++] = old[i];
+		else if (ops[j].value)
+			all[kept++] = ops[j];
+		i += order <= 0;
+		j += order >= 0;
+	}
+	if (kept > FW_SET_PREFIXES_MAX)
+		return ecbpf_fail(e, -E2BIG, "a set has %d prefixes at most", FW_SET_PREFIXES_MAX);
+	return ecbpf_trie_build(trie, all, kept);
+}
+
+int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_change change,
+			const char *const *prefixes, size_t count)
+{
+	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
+	struct ecbpf_trie_head *heads = NULL;
+	struct ecbpf_trie *trie = NULL;
+	struct session s;
+	size_t index;
+	int err;
+
+	err = session_open(e, false, &s);
+	if (err)
+		return err;
+	err = set_find(e, &s, name, &index);
+	if (!err)
+		err = set_ops(e, &s.old.ruleset->sets[index], prefixes, count,
+			      change == ECBPF_FW_SET_DELETE ? 0 : 1, &ops);
+	if (!err)
+		err = set_open(e, &s.maps, s.old.sets[index], &heads, &trie);
+	if (!err) {
+		count = ops_unique(ops, count);
+		if (change == ECBPF_FW_SET_REPLACE && count > FW_SET_PREFIXES_MAX)
+			err = ecbpf_fail(e, -E2BIG, "a set has %d prefixes at most",
+					 FW_SET_PREFIXES_MAX);
+		else if (change == ECBPF_FW_SET_REPLACE)
+			err = ecbpf_trie_build(trie, ops, count);
+		else if (count > ECBPF_TRIE_JOURNAL)
+			err = set_rebuild(e, trie, ops, count);
+		else
+			err = ecbpf_trie_change(trie, ops, count);
+		set_close(heads, trie);
+	}
+	session_close(&s);
+	return err;
+}
+
+int ecbpf_fw_set_create(struct ecbpf *e, const char *name, __u8 family)
+{
+	struct ecbpf_fw_ruleset *ruleset;
+	struct fw_set *sets;
+	struct session s;
+	int err;
+
+	if (!*name || strlen(name) > FW_SET_NAME_MAX ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") !=
+		    strlen(name))
+		return ecbpf_fail(e, -EINVAL,
+				  "'%s' is not a name of a set: 1 to %d of a-z A-Z 0-9 _ - .", name,
+				  FW_SET_NAME_MAX);
+	if (family != 4 && family != 6)
+		return ecbpf_fail(e, -EINVAL, "a set is of family 4 or 6");
+	err = session_open(e, false, &s);
+	if (err)
+		return err;
+	if (fw_set_find(s.old.ruleset, name, strlen(name)))
+		err = ecbpf_fail(e, -EEXIST, "there is a set '%s' already", name);
+	else if (s.old.ruleset->sets_count == FW_SETS_MAX)
+		err = ecbpf_fail(e, -E2BIG, "there are %d sets, which is the most", FW_SETS_MAX);
+	if (!err)
+		err = ruleset_copy(e, s.old.ruleset, &ruleset);
+	if (!err) {
+		sets = realloc(ruleset->sets, (ruleset->sets_count + 1) * sizeof(*sets));
+		if (sets) {
+			ruleset->sets = sets;
+			sets += ruleset->sets_count++;
+			*sets = (struct fw_set){.family = family};
+			strcpy(sets->name, name);
+			err = apply_changed(e, &s, ruleset);
+		} else {
+			ecbpf_fw_ruleset_free(ruleset);
+			err = fail_memory(e);
+		}
+	}
+	session_close(&s);
+	return err;
+}
+
+int ecbpf_fw_set_delete(struct ecbpf *e, const char *name)
+{
+	struct ecbpf_fw_ruleset *ruleset;
+	struct session s;
+	size_t index;
+	int err;
+
+	err = session_open(e, false, &s);
+	if (err)
+		return err;
+	err = set_find(e, &s, name, &index);
+	for (size_t i = 0; !err && i < s.old.ruleset->rules_count; i++) {
+		const struct fw_rule *rule = &s.old.ruleset->rules[i];
+
+		if ((rule->src.kind == FW_ADDRS_SET && rule->src.set == index) ||
+		    (rule->dst.kind == FW_ADDRS_SET && rule->dst.set == index))
+			err = ecbpf_fail(e, -EBUSY, "rule %zu uses set '%s'", i + 1, name);
+	}
+	if (!err)
+		err = ruleset_copy(e, s.old.ruleset, &ruleset);
+	if (!err) {
+		fw_set_free(&ruleset->sets[index]);
+		memmove(&ruleset->sets[index], &ruleset->sets[index + 1],
+			(--ruleset->sets_count - index) * sizeof(*ruleset->sets));
+		for (size_t i = 0; i < ruleset->rules_count; i++) {
+			struct fw_rule *rule = &ruleset->rules[i];
+
+			rule->src.set -= rule->src.kind == FW_ADDRS_SET && rule->src.set > index;
+			rule->dst.set -= rule->dst.kind == FW_ADDRS_SET && rule->dst.set > index;
+		}
+		err = apply_changed(e, &s, ruleset);
+	}
+	session_close(&s);
+	return err;
+}
+
+/* --- counters, status --------------------------------------------------------------------------- */
+
+int ecbpf_fw_stats(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset,
+		   struct ecbpf_fw_stat **ret_stats)
+{
+	struct ecbpf_fw_stat *stats;
+	struct session s;
+	int err;
+
+	err = session_open(e, false, &s);
+	if (err)
+		return err;
+	stats = calloc(s.old.ruleset->rules_count + 1, sizeof(*stats));
+	err = !stats ? fail_memory(e)
+		     : stats_read(e, s.maps.counters, s.old.counters, s.old.ruleset->rules_count,
+				  stats);
+	if (err) {
+		free(stats);
+	} else {
+		*ret_stats = stats;
+		*ret_ruleset = s.old.ruleset;
+		s.old.ruleset = NULL;
+	}
+	session_close(&s);
+	return err;
+}
+
+int ecbpf_fw_stats_clear(struct ecbpf *e)
+{
+	struct session s;
+	int err;
+
+	err = session_open(e, false, &s);
+	if (err)
+		return err;
+	for (size_t i = 0; !err && i < s.old.ruleset->rules_count; i++)
+		err = counter_zero(e, &s.maps, s.old.counters[i]);
+	session_close(&s);
+	return err;
+}
+
+int ecbpf_fw_bytes(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, size_t *ret_bytes)
+{
+	struct fw_generation generation = {};
+	struct state state = {.ruleset = (void *)ruleset};
+	int err;
+
+	err = state_alloc(e, &state);
+	if (!err)
+		err = fw_compile(e, ruleset, state.counters, state.limits, state.sets, &generation);
+	if (!err)
+		*ret_bytes = generation.entries * generation.entry_bytes;
+	fw_generation_free(&generation);
+	state.ruleset = NULL;
+	state_free(&state);
+	return err;
+}
+
+/* --- interfaces --------------------------------------------------------------------------------- */
+
+/* The member of an interface's chain that runs the firewall. @ret_name: of its program */
+static int member_find(struct ecbpf *e, const char *iface, bool *ret_is_there, bool *ret_is_fused,
+		       bool *ret_is_alone)
+{
+	struct ecbpf_chain *chain;
+	int err;
+
+	*ret_is_there = false;
+	err = ecbpf_chain_get(e, iface, &chain);
+	if (err)
+		return err;
+	for (size_t i = 0; i < chain->members_count; i++) {
+		const struct ecbpf_member *member = &chain->members[i];
+
+		for (size_t j = 0; j < member->stages_count; j++) {
+			if (member->stages[j].stage != ECBPF_STAGE_FW)
+				continue;
+			*ret_is_there = true;
+			*ret_is_fused = !strcmp(member->name, "ecbpf_fused");
+			*ret_is_alone = member->stages_count == 1;
+		}
+	}
+	ecbpf_chain_free(chain);
+	return 0;
+}
+
+int ecbpf_fw_is_loaded(struct ecbpf *e, const char *iface, bool *ret_is_loaded)
+{
+	bool is_fused, is_alone;
+
+	return member_find(e, iface, ret_is_loaded, &is_fused, &is_alone);
+}
+
+int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+		  const struct ecbpf_fw_ruleset *ruleset, bool fused, enum ecbpf_mode mode)
+{
+	struct ecbpf_program program = ECBPF_PROGRAM_INIT;
+	__u32 before, applied;
+	struct session s;
+	int err;
+
+	program.file = fused ? NULL : "fw";
+	program.fused = fused ? "fw" : NULL;
+	for (size_t i = 0; i < ifaces_count; i++) {
+		bool is_there;
+
+		err = ecbpf_fw_is_loaded(e, ifaces[i], &is_there);
+		if (err)
+			return err;
+		if (is_there)
+			return ecbpf_fail(e, -EEXIST, "%s: the firewall is loaded there already",
+					  ifaces[i]);
+	}
+	err = session_open(e, true, &s);
+	if (err)
+		return err;
+	before = s.active;
+	if (ruleset)
+		err = apply_ruleset(e, &s, ruleset);
+	applied = s.active;
+	session_close(&s);
+	if (err)
+		return err;
+	err = ecbpf_chain_load(e, ifaces, ifaces_count, &program, 1, mode);
+	if (ruleset && err) {
+		char error[sizeof(e->error)];
+
+		/* back to what was live, which is still there, if nobody was faster */
+		memcpy(error, e->error, sizeof(error));
+		if (!session_open(e, false, &s)) {
+			if (s.active == applied) {
+				active_set(&s.maps, before);
+				s.active = before;
+				session_clean(e, &s);
+			}
+			session_close(&s);
+		}
+		memcpy(e->error, error, sizeof(error));
+	} else if (ruleset && !session_open(e, false, &s)) {
+		session_clean(e, &s);
+		session_close(&s);
+	}
+	return err;
+}
+
+int ecbpf_fw_unload(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count)
+{
+	_cleanup_free_ const char **names = calloc(ifaces_count + 1, sizeof(*names));
+	int err;
+
+	if (!names)
+		return fail_memory(e);
+	for (int fused = 0; fused < 2; fused++) {
+		const struct ecbpf_selector selector = {.name = fused ? "fused" : "fw"};
+		size_t count = 0;
+
+		for (size_t i = 0; i < ifaces_count; i++) {
+			bool is_there = false, is_fused = false, is_alone = false;
+
+			err = member_find(e, ifaces[i], &is_there, &is_fused, &is_alone);
+			if (err)
+				return err;
+			if (!is_there && !fused)
+				return ecbpf_fail(e, -ENOENT, "%s: the firewall is not loaded there",
+						  ifaces[i]);
+			if (is_there && !is_alone)
+				return ecbpf_fail(e, -EBUSY,
+						  "%s: the firewall runs in one program with other "
+						  "stages, which ecbpf-loader loaded",
+						  ifaces[i]);
+			if (is_there && is_fused == fused)
+				names[count++] = ifaces[i];
+		}
+		if (!count)
+			continue;
+		err = ecbpf_chain_unload(e, names, count, &selector);
+		if (err)
+			return err;
+	}
+	return 0;
 }

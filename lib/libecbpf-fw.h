@@ -145,12 +145,51 @@ struct ecbpf_fw_stat {
 int ecbpf_fw_trial_stats(struct ecbpf *e, struct ecbpf_fw_trial *trial,
 			 struct ecbpf_fw_stat *ret_stats);
 
-/* --- the ruleset that is live ----------------------------------------------------------------- */
+/* --- on interfaces -------------------------------------------------------------------------- */
+
+/**
+ * ecbpf_fw_load() - put the firewall onto interfaces
+ * @ruleset: is applied before, so that no packet meets the program without it; NULL: the one that is
+ *	     live, none if there is none
+ * @fused: as a program of its own kind, see ecbpf-loader(8)
+ * @mode: as for ecbpf_chain_load()
+ *
+ * All interfaces of a network namespace have one ruleset. If this fails, all is as it was.
+ *
+ * Return: 0; -EEXIST it is loaded already; else as ecbpf_chain_load(), ecbpf_fw_apply().
+ */
+int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+		  const struct ecbpf_fw_ruleset *ruleset, bool fused, enum ecbpf_mode mode);
+
+/* The ruleset stays, with its counters. Return: 0; -ENOENT it is not loaded on one of them; else as
+ * ecbpf_chain_unload()
+ */
+int ecbpf_fw_unload(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count);
+
+int ecbpf_fw_is_loaded(struct ecbpf *e, const char *iface, bool *ret_is_loaded);
+
+/* --- the ruleset that is live --------------------------------------------------------------- */
+
+/* Before the firewall was loaded for the first time, these return -ENOENT. */
+
+/**
+ * ecbpf_fw_apply() - make a ruleset live, in one step
+ *
+ * Packets see the old rules or the new ones, sets included. A rule that was there before goes on
+ * with its counters and, if that is the same, with its limit: one with a name if there was one of
+ * this name, one without a name if there was one that meant the same. If this fails, the old
+ * ruleset stays.
+ *
+ * Return: 0; -E2BIG it does not fit.
+ */
+int ecbpf_fw_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset);
+
+/* Memory of the tables that a ruleset becomes, in bytes, sets not included. Touches nothing */
+int ecbpf_fw_bytes(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, size_t *ret_bytes);
 
 /**
  * ecbpf_fw_get() - the ruleset that is live, sets as they are now
  * @ret_ruleset: for ecbpf_fw_ruleset_free()
- * Return: 0; -ENOENT there is none.
  */
 int ecbpf_fw_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset);
 
@@ -159,13 +198,51 @@ typedef int (*ecbpf_fw_change_fn)(struct ecbpf *e, struct ecbpf_fw_ruleset *rule
 
 /**
  * ecbpf_fw_change() - change the ruleset that is live, in one step
- * @fn: is given what ecbpf_fw_get() would give, and changes it; nobody else changes the live one
- *	meanwhile
+ * @fn: is given what ecbpf_fw_get() would give, but sets are empty, and changes the rules; nobody
+ *	else changes the live ones meanwhile, and sets stay as they are
  * @data: for @fn
  *
- * Packets see the old rules or the new ones. If @fn or this fails, the old ones stay.
+ * Else as ecbpf_fw_apply().
  */
 int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data);
+
+/**
+ * ecbpf_fw_stats() - what the rules that are live counted
+ * @ret_ruleset: these rules, sets empty; for ecbpf_fw_ruleset_free()
+ * @ret_stats: one for each rule, for free()
+ */
+int ecbpf_fw_stats(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset,
+		   struct ecbpf_fw_stat **ret_stats);
+
+/* Set them to zero. Packets that pass meanwhile may count */
+int ecbpf_fw_stats_clear(struct ecbpf *e);
+
+/* --- sets of the ruleset that is live ------------------------------------------------------- */
+
+/* An empty one. @family: 4 or 6. Return: 0; -EEXIST; -EINVAL @name; -E2BIG */
+int ecbpf_fw_set_create(struct ecbpf *e, const char *name, __u8 family);
+
+/* Return: 0; -ENOENT; -EBUSY a rule uses it */
+int ecbpf_fw_set_delete(struct ecbpf *e, const char *name);
+
+enum ecbpf_fw_set_change {
+	ECBPF_FW_SET_ADD,
+	ECBPF_FW_SET_DELETE,
+	ECBPF_FW_SET_REPLACE, /* all that is in it */
+};
+
+/**
+ * ecbpf_fw_set_change() - change what is in a set; no rule is touched
+ * @prefixes: addresses and prefixes, as text. Adding one that is there, and deleting one that is
+ *	      not, is fine
+ *
+ * All or nothing. Up to 256 prefixes are added or deleted in a millisecond or so each, more by
+ * writing the set anew beside the old one.
+ *
+ * Return: 0; -ENOENT; -EINVAL one of @prefixes; -E2BIG.
+ */
+int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_change change,
+			const char *const *prefixes, size_t count);
 
 #ifdef __cplusplus
 }
