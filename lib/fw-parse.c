@@ -193,10 +193,15 @@ static bool is_word(char c)
 	       c == '_';
 }
 
+static bool has_meaning(char c)
+{
+	return c == '{' || c == '}' || c == ',' || c == '#' || c == '"';
+}
+
 /* The rest of a word, as it is meant to be read: up to a space or a character with a meaning */
 static const char *word_end(const struct source *src, const char *pos)
 {
-	while (pos < src->end && (unsigned char)*pos > ' ' && !strchr("{},#\"", *pos))
+	while (pos < src->end && (unsigned char)*pos > ' ' && !has_meaning(*pos))
 		pos++;
 	return pos;
 }
