@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <ecbpf/bucket.h>
 #include "libecbpf.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -129,6 +130,16 @@ bool ecbpf_btf_number(const struct btf *btf, const char *sec, const char *name, 
 int ecbpf_btf_var(const struct btf *btf, const char *sec, const char *name, __u32 *ret_off,
 		  __u32 *ret_size);
 
+/* --- bucket.c ----------------------------------------------------------------------------- */
+
+/* Jiffies a second of the running kernel; 0: not known */
+__u32 ecbpf_hz(void);
+/* @rate tokens a second, and @burst at once, 1 to 2^50 */
+struct ecbpf_rate ecbpf_rate_burst(__u64 rate, __u64 burst, __u32 hz);
+/* Never more than @cap tokens, 1 to 10^9, in any second; on the long run nine tenths of that (of 2
+ * to 9: one less) */
+struct ecbpf_rate ecbpf_rate_cap(__u32 cap, __u32 hz);
+
 /* --- chain.c ------------------------------------------------------------------------------ */
 
 /* What the kernel says is attached. @ret_mode: UNSPEC if nothing is (id 0) */
@@ -145,6 +156,8 @@ int ecbpf_freplace_probe(struct ecbpf *e);
 int ecbpf_frags_probe(struct ecbpf *e);
 /* Does libxdp's dispatcher take programs that resize packets? -EINVAL: no, for the kernel's sake */
 int ecbpf_resize_probe(struct ecbpf *e);
+/* Wait until every packet that is being handled now has been */
+void ecbpf_wait_for_packets(struct ecbpf *e);
 /* A program that does nothing, loaded to find out what the kernel can do: its fd, or -errno */
 int ecbpf_probe_load(enum bpf_prog_type type, __u32 flags);
 /* Is the dispatcher's configuration there? @ret_config is zeroed behind what there is */

@@ -112,6 +112,10 @@ int ecbpf_fw_trial_new(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
 		       struct ecbpf_fw_trial **ret_trial);
 void ecbpf_fw_trial_free(struct ecbpf_fw_trial *trial); /* NULL is fine */
 
+/* Go on with another ruleset, from the beginning. After a failure the trial is to be freed */
+int ecbpf_fw_trial_set(struct ecbpf *e, struct ecbpf_fw_trial *trial,
+		       const struct ecbpf_fw_ruleset *ruleset);
+
 #define ECBPF_FW_NO_RULE ((size_t)-1)
 
 /**
@@ -125,8 +129,23 @@ void ecbpf_fw_trial_free(struct ecbpf_fw_trial *trial); /* NULL is fine */
 int ecbpf_fw_trial_run(struct ecbpf *e, struct ecbpf_fw_trial *trial, const void *frame,
 		       size_t size, __u32 *ret_action, size_t *ret_rule);
 
-/* --- the ruleset that is live
- * --------------------------------------------------------------------- */
+/**
+ * struct ecbpf_fw_stat - what a rule counted
+ * @packets: that it took; of `dry limit`, that it would have dropped
+ * @bytes: likewise, whole frames
+ * @over: of a limit, how many of the packets were above it
+ */
+struct ecbpf_fw_stat {
+	__u64 packets;
+	__u64 bytes;
+	__u64 over;
+};
+
+/* @ret_stats: one for each rule of the ruleset */
+int ecbpf_fw_trial_stats(struct ecbpf *e, struct ecbpf_fw_trial *trial,
+			 struct ecbpf_fw_stat *ret_stats);
+
+/* --- the ruleset that is live ----------------------------------------------------------------- */
 
 /**
  * ecbpf_fw_get() - the ruleset that is live, sets as they are now

@@ -15,6 +15,7 @@
 #include "internal.h"
 #include "progs/count.skel.h"
 #include "progs/fused.skel.h"
+#include "progs/fw.skel.h"
 #include "progs/pass.skel.h"
 #include "progs/printk.skel.h"
 

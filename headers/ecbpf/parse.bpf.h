@@ -475,6 +475,18 @@ static __noinline int ecbpf_parse_rare(struct xdp_md *ctx, struct ecbpf_record *
 	ecbpf_parse(ctx, (void *)(long)ctx->data, (void *)(long)ctx->data_end, rec);
 	return 0;
 }
+
+/*
+ * A header, for fields that the record does not have. @off: l3_off or l4_off of the record, which
+ * says that it is there; @size: a constant. NULL is for the verifier.
+ */
+static __always_inline void *ecbpf_header(struct xdp_md *ctx, __u32 off, __u32 size)
+{
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+
+	off &= 2 * ECBPF_HDR_MAX - 1;
+	return data + off + size > data_end ? NULL : data + off;
+}
 #endif
 
 #endif /* ECBPF_PARSE_BPF_H */

@@ -35,7 +35,9 @@
 	X(15, TCP_TRUNC, "tcp-truncated", "TCP header or options run past the packet")          \
 	X(16, TCP_DOFF, "tcp-doff", "TCP header length below 20 bytes")                         \
 	X(17, UDP_TRUNC, "udp-truncated", "UDP header runs past the packet")                    \
-	X(18, ICMP_TRUNC, "icmp-truncated", "ICMP or ICMPv6 header runs past the packet")
+	X(18, ICMP_TRUNC, "icmp-truncated", "ICMP or ICMPv6 header runs past the packet")       \
+	X(64, FW_DROP, "fw-drop", "dropped by a rule of the firewall")                          \
+	X(65, FW_LIMIT, "fw-limit", "above the limit of a rule of the firewall")
 
 enum ecbpf_reason {
 #define X(value, NAME, name, text) ECBPF_REASON_##NAME = value,

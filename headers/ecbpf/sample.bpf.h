@@ -62,6 +62,7 @@ __noinline int ecbpf_sample_emit(struct xdp_md *ctx, __u32 stage, __u32 verdict)
 			.ifindex = ctx->ingress_ifindex,
 			.queue = ctx->rx_queue_index,
 			.rate = state->rate,
+			.rule = verdict >> 16,
 			.stage = stage,
 			.action = verdict & 0xff,
 			.reason = verdict >> 8 & 0xff,

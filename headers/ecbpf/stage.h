@@ -17,7 +17,8 @@
 #define ECBPF_STAGES(X)                                                \
 	X(1, PASS, pass, 50, "count verdicts, pass everything on")     \
 	X(2, COUNT, count, 80, "count packets and bytes per protocol") \
-	X(3, PRINTK, printk, 85, "print the record of every Nth packet to the trace pipe")
+	X(3, PRINTK, printk, 85, "print the record of every Nth packet to the trace pipe") \
+	X(5, FW, fw, 20, "drop what the rules of the firewall say")
 
 enum ecbpf_stage {
 	ECBPF_STAGE_NONE = 0,

@@ -13,6 +13,10 @@
 /* What a stage returns: an XDP action, with the reason for it (enum ecbpf_reason) above */
 #define ECBPF_VERDICT(action, reason) ((action) | (__u32)(reason) << 8)
 
+/* Likewise, with the number of the rule that gave it, from 1 to 65535, for samples */
+#define ECBPF_VERDICT_RULE(action, reason, rule) \
+	(ECBPF_VERDICT(action, reason) | (__u32)(rule) << 16)
+
 const volatile enum ecbpf_malformed malformed_action = ECBPF_MALFORMED_PASS;
 
 #ifndef ECBPF_COUNTER_SLOTS

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Longest-prefix match in the tables of trie.h. It compiles for user space too (testing/unit),
+ * where ecbpf_trie_word() and ecbpf_trie_entry() are given by the includer.
+ */
+#ifndef ECBPF_TRIE_BPF_H
+#define ECBPF_TRIE_BPF_H
+
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
+#include <ecbpf/trie.h>
+
+#ifdef __bpf__
+#include <bpf/bpf_helpers.h>
+
+/* The pool @name of one table or several. Chunks are of one size, so that lookups are inlined */
+#define ECBPF_TRIE_POOL(name)                                                        \
+	struct {                                                                     \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                            \
+		__uint(max_entries, ECBPF_TRIE_CHUNKS);                              \
+		__type(key, __u32);                                                  \
+		__uint(pinning, LIBBPF_PIN_BY_NAME);                                 \
+		__array(                                                             \
+			values, struct {                                             \
+				__uint(type, BPF_MAP_TYPE_ARRAY);                    \
+				__uint(max_entries, 1);                              \
+				__uint(map_flags, BPF_F_MMAPABLE);                   \
+				__uint(key_size, sizeof(__u32));                     \
+				__uint(value_size, sizeof(struct ecbpf_trie_chunk)); \
+			});                                                          \
+	} name SEC(".maps")
+
+static __always_inline const __u64 *ecbpf_trie_chunk(void *pool, __u32 place)
+{
+	__u32 key = place >> ECBPF_TRIE_CHUNK_SHIFT, zero = 0;
+	void *map = bpf_map_lookup_elem(pool, &key);
+	const struct ecbpf_trie_chunk *chunk;
+
+	if (!map)
+		return NULL;
+	chunk = bpf_map_lookup_elem(map, &zero);
+	return chunk ? chunk->words : NULL;
+}
+
+/* The word at a place; 0 if there is none, which is an empty slot */
+static __always_inline __u64 ecbpf_trie_word(void *pool, __u32 place)
+{
+	const __u64 *words = ecbpf_trie_chunk(pool, place);
+
+	return words ? *(const volatile __u64 *)&words[place & (ECBPF_TRIE_CHUNK_WORDS - 1)] : 0;
+}
+
+/* The IPv6 entry at a place; NULL if there is none */
+static __always_inline const __u64 *ecbpf_trie_entry(void *pool, __u32 place)
+{
+	const __u64 *words = ecbpf_trie_chunk(pool, place);
+
+	return words ? &words[place & (ECBPF_TRIE_CHUNK_WORDS - 4)] : NULL;
+}
+#endif
+
+/* Does an IPv4 address, in the upper half of @key, lie in the prefix of a leaf? */
+static __always_inline bool ecbpf_trie_match4(__u64 leaf, __u64 key)
+{
+	return !((leaf ^ key) >> 1 >> (leaf >> 26 & 63)) && leaf;
+}
+
+/* Its value, if the address lies in the prefix of the leaf, else 0 */
+static __always_inline __u32 ecbpf_trie_value6(void *pool, __u64 leaf, __u64 hi, __u64 lo)
+{
+	__u32 len = (__u32)leaf >> 24;
+	const __u64 *entry;
+
+	if (!leaf)
+		return 0;
+	entry = ecbpf_trie_entry(pool, leaf >> 32);
+	if (!entry)
+		return 0;
+	hi ^= entry[0];
+	if (len > 64) {
+		if (hi || (lo ^ entry[1]) >> (128 - len))
+			return 0;
+	} else if (len && hi >> (64 - len)) {
+		return 0;
+	}
+	return entry[2];
+}
+
+/* What is in slot @index of a node; 0 if nothing is, for which slots need not be looked at */
+static __always_inline __u64 ecbpf_trie_slot(void *pool, __u32 place, __u32 stride, __u32 index)
+{
+	if (stride >= ECBPF_TRIE_WIDE &&
+	    !(ecbpf_trie_word(pool, place + (1U << stride) + index / 64) >> (index & 63) & 1))
+		return 0;
+	return ecbpf_trie_word(pool, place + index);
+}
+
+static __always_inline bool ecbpf_trie_is_node(__u64 slot)
+{
+	return (slot & ECBPF_TRIE_KIND) == ECBPF_TRIE_NODE;
+}
+
+static __always_inline __u32 ecbpf_trie_root_place(__u32 root)
+{
+	return (root >> ECBPF_TRIE_ROOT_SHIFT) * ECBPF_TRIE_ROOT_ALIGN;
+}
+
+/**
+ * ecbpf_trie_lookup4() - longest prefix that an IPv4 address lies in
+ * @pool: an ECBPF_TRIE_POOL()
+ * @roots: of the table, ecbpf_trie_head.roots
+ * @addr: as it stands in the packet
+ *
+ * Return: its value, 0 if there is none.
+ */
+static __always_inline __u32 ecbpf_trie_lookup4(void *pool, __u64 roots, __be32 addr)
+{
+	__u32 place = ecbpf_trie_root_place(roots), stride = roots & ECBPF_TRIE_ROOT_STRIDE;
+	__u64 key = (__u64)bpf_ntohl(addr) << 32, slot, best = 0, leaf;
+
+	if (!stride)
+		return 0;
+	if (roots & ECBPF_TRIE_ROOT_BEST)
+		best = ecbpf_trie_word(pool, place - 1);
+	slot = ecbpf_trie_slot(pool, place, stride, key >> (64 - stride));
+	for (int i = 1; i < ECBPF_TRIE_DEPTH4 && ecbpf_trie_is_node(slot); i++) {
+		place = slot >> 32;
+		stride = slot >> 8 & 31;
+		if (slot & ECBPF_TRIE_BEST) {
+			leaf = ecbpf_trie_word(pool, place - 1);
+			if (ecbpf_trie_match4(leaf, key))
+				best = leaf;
+		}
+		slot = ecbpf_trie_slot(pool, place, stride,
+				       key << (slot >> 16 & 31) >> (64 - stride));
+	}
+	if (ecbpf_trie_match4(slot, key))
+		best = slot;
+	return best >> 2 & ECBPF_TRIE_VALUE_MAX;
+}
+
+/**
+ * ecbpf_trie_lookup6() - longest prefix that an IPv6 address lies in
+ * @addr: 16 bytes as they stand in the packet, bounds already checked
+ *
+ * Else as ecbpf_trie_lookup4().
+ */
+static __always_inline __u32 ecbpf_trie_lookup6(void *pool, __u64 roots, const void *addr)
+{
+	const __be32 *words = addr; /* not of 64 bits: packets are not aligned so far */
+	__u32 place, stride, depth, best = 0, value;
+	__u64 hi, lo, slot, bits;
+
+	roots >>= 32;
+	place = ecbpf_trie_root_place(roots);
+	stride = roots & ECBPF_TRIE_ROOT_STRIDE;
+	if (!stride)
+		return 0;
+	hi = (__u64)bpf_ntohl(words[0]) << 32 | bpf_ntohl(words[1]);
+	lo = (__u64)bpf_ntohl(words[2]) << 32 | bpf_ntohl(words[3]);
+	if (roots & ECBPF_TRIE_ROOT_BEST)
+		best = ecbpf_trie_value6(pool, ecbpf_trie_word(pool, place - 1), hi, lo);
+	slot = ecbpf_trie_slot(pool, place, stride, hi >> (64 - stride));
+	for (int i = 1; i < ECBPF_TRIE_DEPTH6 && ecbpf_trie_is_node(slot); i++) {
+		place = slot >> 32;
+		stride = slot >> 8 & 31;
+		depth = slot >> 16 & 127;
+		if (slot & ECBPF_TRIE_BEST) {
+			value = ecbpf_trie_value6(pool, ecbpf_trie_word(pool, place - 1), hi, lo);
+			if (value)
+				best = value;
+		}
+		if (depth < 64) /* a stride may take bits of both halves */
+			bits = hi << depth | lo >> 1 >> (63 - depth);
+		else
+			bits = lo << (depth - 64);
+		slot = ecbpf_trie_slot(pool, place, stride, bits >> (64 - stride));
+	}
+	value = ecbpf_trie_value6(pool, slot, hi, lo);
+	return value ? value : best;
+}
+
+#endif /* ECBPF_TRIE_BPF_H */

@@ -1,0 +1,666 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The firewall's state in the kernel: generations, counters, limits, sets. See <ecbpf/fw.h>.
+ *
+ * There are two places for generations, of which `fw_active` names the live one; `fw_text` has, in
+ * the same places, what user space wants to know of them: the rules as text, and which counters,
+ * limits and sets are theirs. A change
+ *
+ *	1. waits until no packet is on its way through what was live before
+ *	2. writes the other place; rules that stay keep their counters and limits, others get some
+ *	   that nobody uses
+ *	3. makes it live by one store
+ *	4. waits again, and frees what was live
+ *
+ * Whoever is killed before 3 leaves the old generation, and else the new one. What it did not free
+ * is freed by the next change.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+#include "fw-compile.h"
+#include "fw-rules.h"
+#include "internal.h"
+#include "libecbpf-fw.h"
+#include "progs/fw.skel.h"
+#include "trie.h"
+
+#define TEXT_MAGIC 0x66776563
+#define NO_ENTRY   0xffff
+
+/* Maps, by file descriptor */
+struct maps {
+	int active;
+	int small;
+	int medium;
+	int large;
+	int counters;
+	int limits;
+	int buckets;
+	int sets;
+	int pool;
+	int text;
+};
+
+/* A ruleset with what is its in the kernel */
+struct state {
+	struct ecbpf_fw_ruleset *ruleset;
+	__u16 *counters; /* of each rule */
+	__u16 *limits;	 /* likewise; NO_ENTRY */
+	__u16 *sets;	 /* of each set, entry of fw_sets; NO_ENTRY: to be made */
+};
+
+static void state_free(struct state *state)
+{
+	ecbpf_fw_ruleset_free(state->ruleset);
+	free(state->counters);
+	free(state->limits);
+	free(state->sets);
+	*state = (struct state){};
+}
+
+static int fail_memory(struct ecbpf *e)
+{
+	return ecbpf_fail(e, -ENOMEM, "out of memory");
+}
+
+static int fail_map(struct ecbpf *e, const char *what, int err)
+{
+	return ecbpf_fail(e, err, "the firewall's map %s: %s", what, strerror(-err));
+}
+
+/* --- generations in the kernel -------------------------------------------------------------- */
+
+/* A map with these bytes in it, for an array of maps. Return: fd or -errno */
+static int map_of(const char *name, __u32 flags, size_t entry_bytes, size_t entries,
+		  const void *memory)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | flags);
+	const __u64 *from = memory;
+	__u64 *to;
+	int fd, err;
+
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(__u32), entry_bytes, entries, &opts);
+	if (fd < 0)
+		return -errno;
+	to = mmap(NULL, entries * entry_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (to == MAP_FAILED) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	/* much of it is zero, and is so in both */
+	for (size_t i = 0; i < entries * entry_bytes / sizeof(*to); i++) {
+		if (from[i])
+			to[i] = from[i];
+	}
+	munmap(to, entries * entry_bytes);
+	return fd;
+}
+
+static int *generation_map(struct maps *maps, enum ecbpf_fw_size size)
+{
+	return size == ECBPF_FW_SMALL ? &maps->small
+	       : size == ECBPF_FW_MEDIUM ? &maps->medium
+					 : &maps->large;
+}
+
+static int generation_write(struct ecbpf *e, struct maps *maps, __u32 place,
+			    const struct fw_generation *generation)
+{
+	_cleanup_close_ int fd = -1;
+
+	fd = map_of("fw_generation", 0, generation->entry_bytes, generation->entries,
+		    generation->memory);
+	if (fd < 0)
+		return fail_map(e, "of rules", fd);
+	if (bpf_map_update_elem(*generation_map(maps, generation->size), &place, &fd, BPF_ANY))
+		return fail_map(e, "of rules", -errno);
+	return 0;
+}
+
+/* What is in a place; its maps go with the last packet that uses them */
+static void place_clear(struct maps *maps, __u32 place)
+{
+	bpf_map_delete_elem(maps->small, &place);
+	bpf_map_delete_elem(maps->medium, &place);
+	bpf_map_delete_elem(maps->large, &place);
+	if (maps->text >= 0)
+		bpf_map_delete_elem(maps->text, &place);
+}
+
+/* --- counters, limits ----------------------------------------------------------------------- */
+
+static int counter_zero(struct ecbpf *e, const struct maps *maps, __u32 entry)
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ struct ecbpf_fw_counter *zero = NULL;
+
+	zero = calloc(cpus > 0 ? cpus : 1, sizeof(*zero));
+	if (!zero)
+		return fail_memory(e);
+	if (bpf_map_update_elem(maps->counters, &entry, zero, BPF_EXIST))
+		return fail_map(e, "fw_counters", -errno);
+	return 0;
+}
+
+/* An entry below @count that @used does not have, from *@next on. There is one */
+static __u16 entry_take(bool *used, __u32 *next)
+{
+	while (used[*next])
+		(*next)++;
+	used[*next] = true;
+	return *next;
+}
+
+/* How many buckets a limit for each source gets: a power of two that leaves room for the next ones */
+static __u32 buckets_per_limit(const struct ecbpf_fw_ruleset *ruleset)
+{
+	__u32 limits = 0, buckets = 1 << 16;
+
+	for (size_t i = 0; i < ruleset->rules_count; i++)
+		limits += ruleset->rules[i].action == FW_LIMIT &&
+			  ruleset->rules[i].limit.src_len;
+	while (buckets > 1 && (__u64)buckets * limits > ECBPF_FW_BUCKETS_SRC / 2)
+		buckets /= 2;
+	return buckets;
+}
+
+static void limit_fill(const struct fw_rule *rule, __u64 seed, __u32 bucket, __u32 buckets,
+		       struct ecbpf_fw_limit *ret)
+{
+	int len = rule->limit.src_len + (rule->family == 4 ? 96 : 0);
+
+	*ret = (struct ecbpf_fw_limit){
+		.rate = ecbpf_rate_burst(rule->limit.rate, rule->limit.burst, ecbpf_hz()),
+		.mask = {len >= 64 ? ~0ULL : ~(~0ULL >> len),
+			 len <= 64 ? 0 : ~0ULL << (128 - len)},
+		.seed = seed,
+		.bucket = bucket,
+		.shift = 32 - __builtin_ctz(buckets),
+		.is_per_src = rule->limit.src_len != 0,
+		.is_bytes = rule->limit.is_bytes,
+	};
+}
+
+static bool limits_equal(const struct fw_rule *a, const struct fw_rule *b)
+{
+	return a->family == b->family && a->limit.rate == b->limit.rate &&
+	       a->limit.burst == b->limit.burst && a->limit.is_bytes == b->limit.is_bytes &&
+	       a->limit.src_len == b->limit.src_len;
+}
+
+static int buckets_zero(struct ecbpf *e, const struct maps *maps, __u32 first, __u32 count)
+{
+	_cleanup_free_ struct ecbpf_bucket *full = calloc(count, sizeof(*full));
+	_cleanup_free_ __u32 *keys = calloc(count, sizeof(*keys));
+
+	if (!full || !keys)
+		return fail_memory(e);
+	for (__u32 i = 0; i < count; i++)
+		keys[i] = first + i;
+	if (bpf_map_update_batch(maps->buckets, keys, full, &count, NULL))
+		return fail_map(e, "fw_buckets", -errno);
+	return 0;
+}
+
+/* @first: of a limit for each source, its @buckets buckets */
+static int limit_make(struct ecbpf *e, const struct maps *maps, const struct fw_rule *rule,
+		      __u32 entry, __u32 first, __u32 buckets)
+{
+	struct ecbpf_fw_limit limit;
+	__u64 seed;
+	int err;
+
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		return ecbpf_fail(e, -errno, "random numbers: %s", strerror(errno));
+	limit_fill(rule, seed, rule->limit.src_len ? first : entry, buckets, &limit);
+	err = buckets_zero(e, maps, limit.bucket, rule->limit.src_len ? buckets : 1);
+	if (!err && bpf_map_update_elem(maps->limits, &entry, &limit, BPF_EXIST))
+		err = fail_map(e, "fw_limits", -errno);
+	return err;
+}
+
+/* --- what stays ----------------------------------------------------------------------------- */
+
+/* What a rule is known by from one ruleset to the next: its name, or its text */
+struct identity {
+	char *key;
+	size_t index;
+};
+
+static int identity_compare(const void *a, const void *b)
+{
+	const struct identity *x = a, *y = b;
+	int order = strcmp(x->key, y->key);
+
+	return order ? order : x->index < y->index ? -1 : 1;
+}
+
+static void identities_free(struct identity *identities, size_t count)
+{
+	for (size_t i = 0; identities && i < count; i++)
+		free(identities[i].key);
+	free(identities);
+}
+
+static struct identity *identities_of(const struct ecbpf_fw_ruleset *ruleset)
+{
+	struct identity *all = calloc(ruleset->rules_count + 1, sizeof(*all));
+
+	if (!all)
+		return NULL;
+	for (size_t i = 0; i < ruleset->rules_count; i++) {
+		const struct fw_rule *rule = &ruleset->rules[i];
+
+		all[i].index = i;
+		/* a text does not begin with a quote */
+		if (!rule->name)
+			all[i].key = fw_rule_print(ruleset, rule);
+		else if (asprintf(&all[i].key, "\"%s", rule->name) < 0)
+			all[i].key = NULL;
+		if (!all[i].key) {
+			identities_free(all, ruleset->rules_count);
+			return NULL;
+		}
+	}
+	qsort(all, ruleset->rules_count, sizeof(*all), identity_compare);
+	return all;
+}
+
+/* @ret_same: for each rule of @new the one of @old that it was, or NO_ENTRY */
+static int match_rules(struct ecbpf *e, const struct ecbpf_fw_ruleset *old,
+		       const struct ecbpf_fw_ruleset *new, __u16 *ret_same)
+{
+	struct identity *a = identities_of(old), *b = identities_of(new);
+	size_t i = 0, j = 0;
+
+	memset(ret_same, 0xff, new->rules_count * sizeof(*ret_same));
+	while (a && b && i < old->rules_count && j < new->rules_count) {
+		int order = strcmp(a[i].key, b[j].key);
+
+		if (!order)
+			ret_same[b[j].index] = a[i].index;
+		i += order <= 0;
+		j += order >= 0;
+	}
+	identities_free(a, old->rules_count);
+	identities_free(b, new->rules_count);
+	return a && b ? 0 : fail_memory(e);
+}
+
+/* --- counters, limits and sets of a new ruleset ---------------------------------------------- */
+
+static int counters_assign(struct ecbpf *e, const struct maps *maps, const struct state *old,
+			   struct state *new, const __u16 *same)
+{
+	_cleanup_free_ bool *used = calloc(ECBPF_FW_COUNTERS, sizeof(*used));
+	__u32 next = 0;
+	int err = 0;
+
+	if (!used)
+		return fail_memory(e);
+	for (size_t i = 0; i < old->ruleset->rules_count; i++)
+		used[old->counters[i]] = true;
+	for (size_t i = 0; !err && i < new->ruleset->rules_count; i++) {
+		if (same[i] != NO_ENTRY) {
+			new->counters[i] = old->counters[same[i]];
+			continue;
+		}
+		new->counters[i] = entry_take(used, &next);
+		err = counter_zero(e, maps, new->counters[i]);
+	}
+	return err;
+}
+
+/* @used: buckets, from ECBPF_FW_LIMITS on, of limits for each source that are live */
+static int buckets_mark(struct ecbpf *e, const struct maps *maps, const struct state *old,
+			bool *used)
+{
+	for (size_t i = 0; i < old->ruleset->rules_count; i++) {
+		struct ecbpf_fw_limit limit;
+		__u32 entry = old->limits[i];
+
+		if (entry == NO_ENTRY || !old->ruleset->rules[i].limit.src_len)
+			continue;
+		if (bpf_map_lookup_elem(maps->limits, &entry, &limit))
+			return fail_map(e, "fw_limits", -errno);
+		memset(&used[limit.bucket - ECBPF_FW_LIMITS], 1, 1U << (32 - limit.shift));
+	}
+	return 0;
+}
+
+/* @buckets in a row that are free, marked then. Return: the first one; 0: there are not so many */
+static __u32 buckets_take(bool *used, __u32 buckets)
+{
+	for (__u32 i = 0; i + buckets <= ECBPF_FW_BUCKETS_SRC; i += buckets) {
+		if (memchr(&used[i], 1, buckets))
+			continue;
+		memset(&used[i], 1, buckets);
+		return ECBPF_FW_LIMITS + i;
+	}
+	return 0;
+}
+
+static int limits_assign(struct ecbpf *e, const struct maps *maps, const struct state *old,
+			 struct state *new, const __u16 *same)
+{
+	_cleanup_free_ bool *used = calloc(ECBPF_FW_LIMITS + ECBPF_FW_BUCKETS_SRC, sizeof(*used));
+	__u32 next = 0, most = buckets_per_limit(new->ruleset);
+	bool *used_buckets = used ? used + ECBPF_FW_LIMITS : NULL;
+	int err;
+
+	if (!used)
+		return fail_memory(e);
+	for (size_t i = 0; i < old->ruleset->rules_count; i++) {
+		if (old->limits[i] != NO_ENTRY)
+			used[old->limits[i]] = true;
+	}
+	err = buckets_mark(e, maps, old, used_buckets);
+	for (size_t i = 0; !err && i < new->ruleset->rules_count; i++) {
+		const struct fw_rule *rule = &new->ruleset->rules[i];
+		__u32 first = 0, buckets = rule->limit.src_len ? most : 1;
+
+		new->limits[i] = NO_ENTRY;
+		if (rule->action != FW_LIMIT)
+			continue;
+		if (same[i] != NO_ENTRY && old->limits[same[i]] != NO_ENTRY &&
+		    limits_equal(rule, &old->ruleset->rules[same[i]])) {
+			new->limits[i] = old->limits[same[i]];
+			continue;
+		}
+		new->limits[i] = entry_take(used, &next);
+		for (; rule->limit.src_len && !first; buckets /= 2) {
+			first = buckets_take(used_buckets, buckets);
+			if (first || buckets == 1)
+				break;
+		}
+		if (rule->limit.src_len && !first)
+			return ecbpf_fail(e, -E2BIG, "too many limits for each source");
+		err = limit_make(e, maps, rule, new->limits[i], first, buckets);
+	}
+	return err;
+}
+
+/* --- sets ------------------------------------------------------------------------------------ */
+
+static int set_open(struct ecbpf *e, const struct maps *maps, __u16 entry,
+		    struct ecbpf_trie_head **ret_heads, struct ecbpf_trie **ret_trie)
+{
+	size_t bytes = ECBPF_FW_SETS * sizeof(struct ecbpf_trie_head);
+	struct ecbpf_trie_head *heads;
+	int err;
+
+	heads = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, maps->sets, 0);
+	if (heads == MAP_FAILED)
+		return fail_map(e, "fw_sets", -errno);
+	err = ecbpf_trie_open(e, maps->pool, &heads[entry], entry, ret_trie);
+	if (err)
+		munmap(heads, bytes);
+	else
+		*ret_heads = heads;
+	return err;
+}
+
+static void set_close(struct ecbpf_trie_head *heads, struct ecbpf_trie *trie)
+{
+	ecbpf_trie_close(trie);
+	munmap(heads, ECBPF_FW_SETS * sizeof(*heads));
+}
+
+static struct ecbpf_trie_op trie_op(const struct fw_prefix *prefix, __u8 family, __u32 value)
+{
+	struct ecbpf_trie_op op = {.family = family, .len = prefix->len, .value = value};
+
+	for (size_t i = 0; i < 8; i++) {
+		op.hi = op.hi << 8 | prefix->addr[i];
+		op.lo = op.lo << 8 | prefix->addr[8 + i];
+	}
+	return op;
+}
+
+static int set_build(struct ecbpf *e, const struct maps *maps, __u16 entry,
+		     const struct fw_set *set)
+{
+	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
+	struct ecbpf_trie_head *heads = NULL;
+	struct ecbpf_trie *trie = NULL;
+	int err;
+
+	ops = calloc(set->prefixes_count + 1, sizeof(*ops));
+	if (!ops)
+		return fail_memory(e);
+	for (size_t i = 0; i < set->prefixes_count; i++)
+		ops[i] = trie_op(&set->prefixes[i], set->family, 1);
+	err = set_open(e, maps, entry, &heads, &trie);
+	if (err)
+		return err;
+	err = ecbpf_trie_build(trie, ops, set->prefixes_count);
+	set_close(heads, trie);
+	return err;
+}
+
+/* Those without an entry get one, with what is in them */
+static int sets_assign(struct ecbpf *e, const struct maps *maps, const struct state *old,
+		       struct state *new)
+{
+	bool used[ECBPF_FW_SETS] = {};
+	__u32 next = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < old->ruleset->sets_count; i++)
+		used[old->sets[i]] = true;
+	for (size_t i = 0; !err && i < new->ruleset->sets_count; i++) {
+		if (new->sets[i] != NO_ENTRY)
+			continue;
+		new->sets[i] = entry_take(used, &next);
+		err = set_build(e, maps, new->sets[i], &new->ruleset->sets[i]);
+	}
+	return err;
+}
+
+/* Arrays of @new for its rules and sets */
+static int state_alloc(struct ecbpf *e, struct state *new)
+{
+	new->counters = calloc(new->ruleset->rules_count + 1, sizeof(*new->counters));
+	new->limits = calloc(new->ruleset->rules_count + 1, sizeof(*new->limits));
+	new->sets = calloc(new->ruleset->sets_count + 1, sizeof(*new->sets));
+	if (!new->counters || !new->limits || !new->sets)
+		return fail_memory(e);
+	memset(new->sets, 0xff, new->ruleset->sets_count * sizeof(*new->sets));
+	return 0;
+}
+
+/* What @new needs beside its tables */
+static int state_assign(struct ecbpf *e, const struct maps *maps, const struct state *old,
+			struct state *new)
+{
+	_cleanup_free_ __u16 *same = calloc(new->ruleset->rules_count + 1, sizeof(*same));
+	int err;
+
+	if (!same)
+		return fail_memory(e);
+	err = match_rules(e, old->ruleset, new->ruleset, same);
+	if (!err)
+		err = counters_assign(e, maps, old, new, same);
+	if (!err)
+		err = limits_assign(e, maps, old, new, same);
+	return err ? err : sets_assign(e, maps, old, new);
+}
+
+static void active_set(const struct maps *maps, __u32 active)
+{
+	__u32 key = 0;
+
+	/* of the four bytes only the lowest changes */
+	bpf_map_update_elem(maps->active, &key, &active, BPF_ANY);
+}
+
+/* --- trials ---------------------------------------------------------------------------------- */
+
+struct ecbpf_fw_trial {
+	struct fw_bpf *bpf;
+	int decided_fd;
+	__u16 *counters;
+	size_t count;
+};
+
+int ecbpf_fw_trial_set(struct ecbpf *e, struct ecbpf_fw_trial *trial,
+		       const struct ecbpf_fw_ruleset *ruleset)
+{
+	struct fw_bpf *bpf = trial->bpf;
+
+	struct maps maps = {
+		.active = bpf_map__fd(bpf->maps.fw_active),
+		.small = bpf_map__fd(bpf->maps.fw_small),
+		.medium = bpf_map__fd(bpf->maps.fw_medium),
+		.large = bpf_map__fd(bpf->maps.fw_large),
+		.counters = bpf_map__fd(bpf->maps.fw_counters),
+		.limits = bpf_map__fd(bpf->maps.fw_limits),
+		.buckets = bpf_map__fd(bpf->maps.fw_buckets),
+		.sets = bpf_map__fd(bpf->maps.fw_sets),
+		.pool = bpf_map__fd(bpf->maps.fw_set_pool),
+		.text = bpf_map__fd(bpf->maps.fw_text),
+	};
+	struct ecbpf_fw_ruleset none = {};
+	struct state old = {.ruleset = &none}, new = {.ruleset = (void *)ruleset};
+	struct fw_generation generation = {};
+	int err;
+
+	ecbpf_capture(e);
+	active_set(&maps, ECBPF_FW_NONE);
+	place_clear(&maps, 0);
+	err = state_alloc(e, &new);
+	if (!err)
+		err = state_assign(e, &maps, &old, &new);
+	if (!err)
+		err = fw_compile(e, ruleset, new.counters, new.limits, new.sets, &generation);
+	if (!err)
+		err = generation_write(e, &maps, 0, &generation);
+	if (!err)
+		active_set(&maps, generation.size);
+	fw_generation_free(&generation);
+	free(trial->counters);
+	trial->counters = new.counters;
+	trial->count = ruleset->rules_count;
+	new.counters = NULL;
+	new.ruleset = NULL;
+	state_free(&new);
+	return err;
+}
+
+int ecbpf_fw_trial_new(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
+		       struct ecbpf_fw_trial **ret_trial)
+{
+	struct ecbpf_fw_trial *trial = calloc(1, sizeof(*trial));
+	struct bpf_map *map;
+	int err;
+
+	if (!trial)
+		return fail_memory(e);
+	ecbpf_capture(e);
+	trial->bpf = fw_bpf__open();
+	if (!trial->bpf) {
+		err = fail_memory(e);
+		goto out;
+	}
+	bpf_object__for_each_map (map, trial->bpf->obj)
+		bpf_map__set_pin_path(map, NULL);
+	trial->bpf->rodata->fw_tell = true;
+	if (!ecbpf_frags_probe(e)) { /* packets that are longer than a page */
+		trial->bpf->rodata->xdp_frags = true;
+		bpf_program__set_flags(trial->bpf->progs.ecbpf_fw, BPF_F_XDP_HAS_FRAGS);
+	}
+	err = bpf_object__load(trial->bpf->obj);
+	if (err) {
+		ecbpf_fail(e, err, "cannot load the firewall's program: %s%s", strerror(-err),
+			   err == -EPERM ? " (must be root)" : "");
+		goto out;
+	}
+	err = ecbpf_fw_trial_set(e, trial, ruleset);
+	if (err)
+		goto out;
+	trial->decided_fd = bpf_map__fd(trial->bpf->maps.fw_decided);
+	*ret_trial = trial;
+	return 0;
+out:
+	ecbpf_fw_trial_free(trial);
+	return err;
+}
+
+void ecbpf_fw_trial_free(struct ecbpf_fw_trial *trial)
+{
+	if (!trial)
+		return;
+	fw_bpf__destroy(trial->bpf);
+	free(trial->counters);
+	free(trial);
+}
+
+int ecbpf_fw_trial_run(struct ecbpf *e, struct ecbpf_fw_trial *trial, const void *frame,
+		       size_t size, __u32 *ret_action, size_t *ret_rule)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = size);
+	__u32 key = 0, none = ~0U, rule;
+
+	if (size < 14 || size > 65535)
+		return ecbpf_fail(e, -EINVAL, "a packet of %zu bytes cannot be tried: 14 to 65535",
+				  size);
+	if (bpf_map_update_elem(trial->decided_fd, &key, &none, BPF_ANY) ||
+	    bpf_prog_test_run_opts(bpf_program__fd(trial->bpf->progs.ecbpf_fw), &opts) ||
+	    bpf_map_lookup_elem(trial->decided_fd, &key, &rule))
+		return ecbpf_fail(e, -errno, "a packet of %zu bytes cannot be tried: %s", size,
+				  strerror(errno));
+	*ret_action = opts.retval;
+	*ret_rule = rule == none ? ECBPF_FW_NO_RULE : rule >> ECBPF_FW_RULE_INDEX;
+	return 0;
+}
+
+/* Counters of rules, summed over the CPUs */
+static int stats_read(struct ecbpf *e, int fd, const __u16 *counters, size_t count,
+		      struct ecbpf_fw_stat *ret_stats)
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ struct ecbpf_fw_counter *values = NULL;
+
+	values = calloc(cpus > 0 ? cpus : 1, sizeof(*values));
+	if (!values)
+		return fail_memory(e);
+	for (size_t i = 0; i < count; i++) {
+		__u32 key = counters[i];
+
+		if (bpf_map_lookup_elem(fd, &key, values))
+			return fail_map(e, "fw_counters", -errno);
+		ret_stats[i] = (struct ecbpf_fw_stat){};
+		for (int cpu = 0; cpu < cpus; cpu++) {
+			ret_stats[i].packets += values[cpu].packets;
+			ret_stats[i].bytes += values[cpu].bytes;
+			ret_stats[i].over += values[cpu].over;
+		}
+	}
+	return 0;
+}
+
+int ecbpf_fw_trial_stats(struct ecbpf *e, struct ecbpf_fw_trial *trial,
+			 struct ecbpf_fw_stat *ret_stats)
+{
+	return stats_read(e, bpf_map__fd(trial->bpf->maps.fw_counters), trial->counters,
+			  trial->count, ret_stats);
+}
+
+int ecbpf_fw_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
+{
+	(void)ret_ruleset;
+	return ecbpf_fail(e, -EOPNOTSUPP, "not yet");
+}
+
+int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
+{
+	(void)fn;
+	(void)data;
+	return ecbpf_fail(e, -EOPNOTSUPP, "not yet");
+}
