@@ -193,10 +193,15 @@ static bool is_word(char c)
 	       c == '_';
 }
 
+static bool has_meaning(char c)
+{
+	return c == '{' || c == '}' || c == ',' || c == '#' || c == '"';
+}
+
 /* The rest of a word, as it is meant to be read: up to a space or a character with a meaning */
 static const char *word_end(const struct source *src, const char *pos)
 {
-	while (pos < src->end && (unsigned char)*pos > ' ' && !strchr("{},#\"", *pos))
+	while (pos < src->end && (unsigned char)*pos > ' ' && !has_meaning(*pos))
 		pos++;
 	return pos;
 }
@@ -644,7 +649,8 @@ static bool is_set_name_char(char c)
 
 #define SET_NAME "the name of a set: letters, digits, '_', '-', '.'"
 
-static bool take_set_name(struct parser *p, struct place *ret_place)
+/* An empty place if there is none, or none that can be; told */
+static struct place take_set_name(struct parser *p)
 {
 	struct source *src = p->src;
 	struct place place;
@@ -654,15 +660,14 @@ static bool take_set_name(struct parser *p, struct place *ret_place)
 	while (src->pos < src->end && is_set_name_char(*src->pos))
 		src->pos++;
 	place.end = src->pos;
-	if (place.end == place.pos)
-		return error_expected(p, SET_NAME);
-	if (place.end - place.pos > FW_SET_NAME_MAX) {
+	if (place.end == place.pos) {
+		error_expected(p, SET_NAME);
+	} else if (place.end - place.pos > FW_SET_NAME_MAX) {
 		error_at(p, &place, "'%s' is longer than the %d bytes of a set's name",
 			 quote_place(&place), FW_SET_NAME_MAX);
-		return false;
+		place.end = place.pos;
 	}
-	*ret_place = place;
-	return true;
+	return place;
 }
 
 /* any | [!] @NAME | [!] ADDR[/LEN] | [!] {ADDR[/LEN], ...} */
@@ -682,7 +687,8 @@ static bool take_addrs(struct parser *p, __u8 family, bool is_dst, struct fw_add
 
 		if (name.pos == p->src->end || !is_set_name_char(*name.pos))
 			return error_expected(p, SET_NAME);
-		if (!take_set_name(p, &name))
+		name = take_set_name(p);
+		if (name.end == name.pos)
 			return false;
 		reference = grow(p, &p->references, &p->references_count, sizeof(*reference));
 		if (!reference)
@@ -768,37 +774,39 @@ enum keyword {
  * @behind: belongs behind one of these, with that one's other words between at most
  * @is_group: begins such a row itself
  */
+/* clang-format off */
 static const struct {
 	const char *name;
 	__u32 behind;
 	bool is_group;
 } keywords[KW_MAX] = {
-	[KW_PACKET] = {"packet", 0, true},
-	[KW_LENGTH] = {"length", KW(KW_PACKET), false},
-	[KW_VLAN] = {"vlan", 0, false},
-	[KW_IP] = {"ip", 0, true},
-	[KW_IP6] = {"ip6", 0, true},
-	[KW_TTL] = {"ttl", 0, false},
-	[KW_FRAG] = {"frag", 0, false},
-	[KW_OPTIONS] = {"options", 0, false},
-	[KW_TCP] = {"tcp", 0, true},
-	[KW_UDP] = {"udp", 0, true},
-	[KW_ICMP] = {"icmp", 0, true},
-	[KW_ICMP6] = {"icmp6", 0, true},
-	[KW_PROTO] = {"proto", 0, true},
-	[KW_SPORT] = {"sport", KW(KW_TCP) | KW(KW_UDP), false},
-	[KW_DPORT] = {"dport", KW(KW_TCP) | KW(KW_UDP), false},
-	[KW_WINDOW] = {"window", KW(KW_TCP), false},
-	[KW_FLAGS] = {"flags", KW(KW_TCP), false},
-	[KW_TYPE] = {"type", KW(KW_ICMP) | KW(KW_ICMP6), false},
-	[KW_CODE] = {"code", KW(KW_ICMP) | KW(KW_ICMP6), false},
-	[KW_NAME] = {"name", 0, false},
-	[KW_DROP] = {"drop", 0, false},
-	[KW_PASS] = {"pass", 0, false},
-	[KW_COUNT] = {"count", 0, false},
-	[KW_LIMIT] = {"limit", 0, false},
-	[KW_DRY] = {"dry", 0, false},
+	[KW_PACKET] = { "packet", 0, true },
+	[KW_LENGTH] = { "length", KW(KW_PACKET), false },
+	[KW_VLAN] = { "vlan", 0, false },
+	[KW_IP] = { "ip", 0, true },
+	[KW_IP6] = { "ip6", 0, true },
+	[KW_TTL] = { "ttl", 0, false },
+	[KW_FRAG] = { "frag", 0, false },
+	[KW_OPTIONS] = { "options", 0, false },
+	[KW_TCP] = { "tcp", 0, true },
+	[KW_UDP] = { "udp", 0, true },
+	[KW_ICMP] = { "icmp", 0, true },
+	[KW_ICMP6] = { "icmp6", 0, true },
+	[KW_PROTO] = { "proto", 0, true },
+	[KW_SPORT] = { "sport", KW(KW_TCP) | KW(KW_UDP), false },
+	[KW_DPORT] = { "dport", KW(KW_TCP) | KW(KW_UDP), false },
+	[KW_WINDOW] = { "window", KW(KW_TCP), false },
+	[KW_FLAGS] = { "flags", KW(KW_TCP), false },
+	[KW_TYPE] = { "type", KW(KW_ICMP) | KW(KW_ICMP6), false },
+	[KW_CODE] = { "code", KW(KW_ICMP) | KW(KW_ICMP6), false },
+	[KW_NAME] = { "name", 0, false },
+	[KW_DROP] = { "drop", 0, false },
+	[KW_PASS] = { "pass", 0, false },
+	[KW_COUNT] = { "count", 0, false },
+	[KW_LIMIT] = { "limit", 0, false },
+	[KW_DRY] = { "dry", 0, false },
 };
+/* clang-format on */
 
 #define KW_ACTIONS (KW(KW_DROP) | KW(KW_PASS) | KW(KW_COUNT) | KW(KW_LIMIT))
 #define KW_PROTOS  (KW(KW_TCP) | KW(KW_UDP) | KW(KW_ICMP) | KW(KW_ICMP6) | KW(KW_PROTO))
@@ -902,14 +910,11 @@ static bool take_limit(struct parser *p, struct rule_state *state)
 {
 	static const struct {
 		const char *name;
-		bool is_rest; /* of "N/s" */
 		__u64 factor;
 		__u64 max;
-		bool is_bytes;
 	} units[] = {
-		{"/s", false, 1, 1000000000, false},	      {"pps", false, 1, 1000000000, false},
-		{"kpps", false, 1000, 1000000, false},	      {"Mpps", false, 1000000, 1000, false},
-		{"Mbit/s", false, FW_MEGABIT, 1000000, true},
+		{"/s", 1, 1000000000},	 {"pps", 1, 1000000000},	  {"kpps", 1000, 1000000},
+		{"Mpps", 1000000, 1000}, {"Mbit/s", FW_MEGABIT, 1000000},
 	};
 	struct fw_limit *limit = &state->rule->limit;
 	struct place place = place_word(p->src), unit;
@@ -943,7 +948,7 @@ static bool take_limit(struct parser *p, struct rule_state *state)
 		bad = true;
 	}
 	limit->rate = number * units[i].factor;
-	limit->is_bytes = units[i].is_bytes;
+	limit->is_bytes = units[i].factor == FW_MEGABIT;
 	limit->burst = fw_limit_burst(limit);
 	if (take_keyword(p->src, "burst") &&
 	    !take_number(p, "burst", 1, 4294967295, &limit->burst, &bad))
@@ -1366,11 +1371,11 @@ static void take_set(struct parser *p)
 {
 	struct ecbpf_fw_ruleset *ruleset = p->ruleset;
 	size_t errors = p->errors;
+	struct place name = take_set_name(p);
 	struct fw_set *set;
-	struct place name;
 	bool ok;
 
-	if (!take_set_name(p, &name))
+	if (name.end == name.pos)
 		return;
 	if (fw_set_find(ruleset, name.pos, name.end - name.pos)) {
 		error_at(p, &name, "there is a set '%s' already", quote_place(&name));
@@ -1544,7 +1549,7 @@ int ecbpf_fw_read(struct ecbpf *e, const char *file, struct ecbpf_fw_ruleset **r
 {
 	_cleanup_free_ char *text = NULL;
 	_cleanup_close_ int fd = -1;
-	size_t size;
+	size_t size = 0;
 	int err;
 
 	e->detail[0] = '\0';

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The attacks of ecbpf-fw-rules(5): packets that their rules drop, and packets that they let alone.
 
-    fw_attacks.py TOOL [test]    parse each example with ecbpf-fw, TOOL; hold what it understood, and
-                                 the example itself, against the packets by the model; with "test",
-                                 by `ecbpf-fw test`, too, which needs root
+    fw_attacks.py TOOL [test]    parse each example with ecbpf-fw, TOOL; hold what it understood,
+                                 and the example itself, against the packets by the model; with
+                                 "test", by `ecbpf-fw test`, too, which needs root
 
 Prints a line a test, and the sum.
 """

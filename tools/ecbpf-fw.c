@@ -149,7 +149,7 @@ struct test_run {
 
 static const char *sha1_text(const __u8 *sha1, char *text)
 {
-	for (int i = 0; i < 20; i++)
+	for (size_t i = 0; i < 20; i++)
 		sprintf(text + 2 * i, "%02x", sha1[i]);
 	return text;
 }
@@ -471,7 +471,8 @@ static int run_rule(struct tool *tool, int argc, char **argv)
 		return tool_usage("%s: what is the new rule?", changes[i].name);
 	if (!changes[i].has_text && argc)
 		return tool_usage("'%s': takes one rule at a time", argv[0]);
-	change.text = text = join_words(argc, argv);
+	text = join_words(argc, argv);
+	change.text = text;
 	change.kind = changes[i].kind;
 	return ecbpf_fw_change(tool->ecbpf, change_rules, &change) ? fail_rules(tool) : TOOL_OK;
 }

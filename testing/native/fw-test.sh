@@ -80,8 +80,8 @@ Ethernet can be read"
 head -c 100 "$work/a.pcap" >"$work/cut.pcap"
 run -f "$rules" -r "$work/cut.pcap"
 equal "a cut file" "$status $err" \
-	"1 ecbpf-fw: $work/cut.pcap: behind packet 1: truncated dump file; tried to read 54 captured \
-bytes, only 2 bytes remain"
+	"1 ecbpf-fw: $work/cut.pcap: behind packet 1: truncated dump file; tried to read 54 \
+captured bytes, only 2 bytes remain"
 run -f "$rules" -r /nonexistent
 equal "no file" "$status $err" "1 ecbpf-fw: /nonexistent: No such file or directory"
 run -f "$rules"

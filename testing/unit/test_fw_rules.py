@@ -5,8 +5,8 @@
     test_fw_rules.py [COUNT]    COUNT: random rulesets; default: 12
 
 The tool is $ECBPF_FW, by default that of the directory that make works in. What it prints of a
-ruleset (check --print) is held against the ruleset, on packets, by the model; so are the examples of
-the manual. That the model's packets are what they look like is left to Scapy.
+ruleset (check --print) is held against the ruleset, on packets, by the model; so are the examples
+of the manual. That the model's packets are what they look like is left to Scapy.
 """
 import os
 import random
