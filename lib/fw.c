@@ -15,6 +15,7 @@
  * Whoever is killed before 3 leaves the old generation, and else the new one. What it did not free
  * is freed by the next change.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -1327,6 +1328,33 @@ int ecbpf_fw_set_delete(struct ecbpf *e, const char *name)
 		err = apply_changed(e, &s, ruleset);
 	}
 	session_close(&s);
+	return err;
+}
+
+int ecbpf_fw_set_print(struct ecbpf *e, const char *name, FILE *out)
+{
+	struct fw_set set = {};
+	struct session s;
+	size_t index;
+	int err;
+
+	err = session_open(e, false, &s);
+	if (err)
+		return err;
+	err = set_find(e, &s, name, &index);
+	if (!err)
+		err = set_read(e, &s.maps, s.old.sets[index], &set);
+	set.family = err ? 0 : s.old.ruleset->sets[index].family;
+	session_close(&s);
+	for (size_t i = 0; !err && i < set.prefixes_count; i++) {
+		const struct fw_prefix *prefix = &set.prefixes[i];
+		char text[INET6_ADDRSTRLEN];
+
+		inet_ntop(set.family == 4 ? AF_INET : AF_INET6, prefix->addr, text, sizeof(text));
+		if (fprintf(out, "%s/%u\n", text, prefix->len) < 0)
+			err = ecbpf_fail(e, -EIO, "set '%s' could not be written", name);
+	}
+	free(set.prefixes);
 	return err;
 }
 

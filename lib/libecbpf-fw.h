@@ -10,6 +10,7 @@
 #ifndef LIBECBPF_FW_H
 #define LIBECBPF_FW_H
 
+#include <stdio.h>
 #include "libecbpf.h"
 
 #ifdef __cplusplus
@@ -243,6 +244,9 @@ enum ecbpf_fw_set_change {
  */
 int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_change change,
 			const char *const *prefixes, size_t count);
+
+/* Print what is in it, one prefix a line. Return: 0; -ENOENT; -EIO @out */
+int ecbpf_fw_set_print(struct ecbpf *e, const char *name, FILE *out);
 
 #ifdef __cplusplus
 }

@@ -6,9 +6,8 @@
 #include <string.h>
 #include <json-c/json.h>
 #include <linux/if_ether.h>
-#include <ecbpf/libecbpf-fw.h>
 #include "capture.h"
-#include "common.h"
+#include "fw-live.h"
 
 #define FILE_OPTION                                               \
 	{                                                         \
@@ -22,7 +21,7 @@
 /* --- rules from files ----------------------------------------------------------------------- */
 
 /* What is wrong with rules is shown as compilers do: FILE:LINE:COLUMN at the line's beginning */
-static int fail_rules(const struct tool *tool)
+int fw_fail_rules(const struct tool *tool)
 {
 	const char *detail = ecbpf_error_detail(tool->ecbpf);
 
@@ -33,10 +32,9 @@ static int fail_rules(const struct tool *tool)
 	return TOOL_FAILED;
 }
 
-static int read_rules(const struct tool *tool, const char *file,
-		      struct ecbpf_fw_ruleset **ret_ruleset)
+int fw_read_rules(const struct tool *tool, const char *file, struct ecbpf_fw_ruleset **ret_ruleset)
 {
-	return ecbpf_fw_read(tool->ecbpf, file, ret_ruleset) ? fail_rules(tool) : 0;
+	return ecbpf_fw_read(tool->ecbpf, file, ret_ruleset) ? fw_fail_rules(tool) : 0;
 }
 
 static void free_ruleset(struct ecbpf_fw_ruleset **ruleset)
@@ -68,10 +66,14 @@ static int print_rules(const struct tool *tool, const struct ecbpf_fw_ruleset *r
 	return TOOL_OK;
 }
 
-static void print_summary(const struct ecbpf_fw_ruleset *ruleset, const char *file, bool is_json)
+static int print_summary(const struct tool *tool, const struct ecbpf_fw_ruleset *ruleset,
+			 const char *file, bool is_json)
 {
 	struct ecbpf_fw_summary summary;
+	size_t bytes;
 
+	if (ecbpf_fw_bytes(tool->ecbpf, ruleset, &bytes))
+		return tool_fail_ecbpf(tool);
 	ecbpf_fw_summary(ruleset, &summary);
 	if (is_json) {
 		struct json_object *json = json_object_new_object();
@@ -80,11 +82,14 @@ static void print_summary(const struct ecbpf_fw_ruleset *ruleset, const char *fi
 		tool_json_num(json, "sets", summary.sets);
 		tool_json_num(json, "prefixes", summary.prefixes);
 		tool_json_num(json, "assertions", summary.assertions);
+		tool_json_num(json, "table_bytes", bytes);
 		tool_json_print(json);
-		return;
+		return TOOL_OK;
 	}
-	printf("%s: %zu rules, %zu sets with %zu prefixes, %zu assertions\n", file, summary.rules,
-	       summary.sets, summary.prefixes, summary.assertions);
+	printf("%s: %zu rules, %zu sets with %zu prefixes, %zu assertions; %zu KiB of tables\n",
+	       file, summary.rules, summary.sets, summary.prefixes, summary.assertions,
+	       bytes / 1024);
+	return TOOL_OK;
 }
 
 static int run_check(struct tool *tool, int argc, char **argv)
@@ -113,12 +118,11 @@ static int run_check(struct tool *tool, int argc, char **argv)
 		return tool_usage("which rules? -f FILE, or -f - for standard input");
 	if (is_print && is_json)
 		return tool_usage("--print prints rules, which --json does not; give one of them");
-	if (read_rules(tool, file, &ruleset))
+	if (fw_read_rules(tool, file, &ruleset))
 		return TOOL_FAILED;
 	if (is_print)
 		return print_rules(tool, ruleset);
-	print_summary(ruleset, file, is_json);
-	return TOOL_OK;
+	return print_summary(tool, ruleset, file, is_json);
 }
 
 /* --- test ----------------------------------------------------------------------------------- */
@@ -330,7 +334,7 @@ static int run_test(struct tool *tool, int argc, char **argv)
 		return tool_usage("which packets? -r PCAP");
 	if (!strcmp(file, "-") && !strcmp(pcap_file, "-"))
 		return tool_usage("rules and packets cannot both be standard input");
-	if (read_rules(tool, file, &ruleset))
+	if (fw_read_rules(tool, file, &ruleset))
 		return TOOL_FAILED;
 	t.ruleset = ruleset;
 	t.rules_file = file;
@@ -474,12 +478,78 @@ static int run_rule(struct tool *tool, int argc, char **argv)
 	text = join_words(argc, argv);
 	change.text = text;
 	change.kind = changes[i].kind;
-	return ecbpf_fw_change(tool->ecbpf, change_rules, &change) ? fail_rules(tool) : TOOL_OK;
+	return ecbpf_fw_change(tool->ecbpf, change_rules, &change) ? fw_fail_rules(tool) : TOOL_OK;
 }
 
 /* --- the tool ------------------------------------------------------------------------------- */
 
 static const struct tool_verb verbs[] = {
+	{
+		.name = "load",
+		.args = "IFACE...",
+		.text = "put the firewall onto interfaces",
+		.about = "All interfaces have one ruleset. Its rules are live before the first "
+			 "packet.\n",
+		.examples = "      ecbpf-fw load -f rules eth0 eth1\n",
+		.options = fw_load_options,
+		.run = fw_run_load,
+	},
+	{
+		.name = "unload",
+		.args = "[IFACE]...",
+		.text = "take it off these interfaces, or off all",
+		.about = "The rules stay, with their counters, for the next load; to forget them, "
+			 "too:\n"
+			 "ecbpf-loader clean.\n",
+		.options = fw_unload_options,
+		.run = fw_run_unload,
+	},
+	{
+		.name = "apply",
+		.args = "-f FILE",
+		.text = "make the rules of a file live, all in one step",
+		.about = "Packets see the old rules or the new ones. A rule that was there before "
+			 "goes on\n"
+			 "with its counters: by its name, or by what it says if it has none.\n",
+		.examples = "      ecbpf-fw apply -f rules\n"
+			    "  What is live, edited:\n"
+			    "      ecbpf-fw rule list | sed 's/drop/dry drop/' | ecbpf-fw apply -f "
+			    "-\n",
+		.options = fw_apply_options,
+		.run = fw_run_apply,
+	},
+	{
+		.name = "set",
+		.args = "create|destroy|add|delete|list|flush|replace NAME [PREFIX]...",
+		.text = "change the live sets of addresses; no rule is touched",
+		.about = "Adding what is there, or deleting what is not, is fine. One call is all "
+			 "or\n"
+			 "nothing. 'list' prints what 'replace -f' reads.\n",
+		.examples = "      ecbpf-fw set create bad\n"
+			    "      ecbpf-fw rule add 'ip from @bad to any tcp udp icmp'\n"
+			    "      ecbpf-fw set add bad 192.0.2.1 198.51.100.0/24\n"
+			    "      ecbpf-fw set replace bad -f blocklist\n",
+		.options = fw_set_options,
+		.run = fw_run_set,
+	},
+	{
+		.name = "stats",
+		.args = "",
+		.text = "show what the live rules counted",
+		.about = "Packets and bytes that each rule took, of a limit how many were above "
+			 "it, and\n"
+			 "packets a second now.\n",
+		.examples = "      ecbpf-fw stats --watch\n",
+		.options = fw_stats_options,
+		.run = fw_run_stats,
+	},
+	{
+		.name = "status",
+		.args = "",
+		.text = "show where the firewall is loaded, and how much there is of it",
+		.options = fw_status_options,
+		.run = fw_run_status,
+	},
 	{
 		.name = "check",
 		.args = "-f FILE",
