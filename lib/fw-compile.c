@@ -119,8 +119,8 @@ static int row_class(struct build *b, size_t dim, __u16 *ret_class)
 			row.row.sums[i / 64] |= 1ULL << (i % 64);
 	}
 	for (size_t i = 0; i * ECBPF_FW_CHUNK < b->blocks; i++) {
-		row.row.chunks[i] = space_intern(
-			space_of(b, dim), (const void *)&b->row[i * ECBPF_FW_CHUNK]);
+		row.row.chunks[i] =
+			space_intern(space_of(b, dim), (const void *)&b->row[i * ECBPF_FW_CHUNK]);
 		if (!row.row.chunks[i])
 			return -E2BIG;
 	}
@@ -386,10 +386,8 @@ static bool wants_flags(const struct fw_rule *rule)
 
 static int flags_make(struct build *b)
 {
-	const struct page page = {.dim = ECBPF_FW_TYPE,
-				  .l4 = ECBPF_FW_L4_TCP,
-				  .off = TABLE(flags),
-				  .mask = 0xff};
+	const struct page page = {
+		.dim = ECBPF_FW_TYPE, .l4 = ECBPF_FW_L4_TCP, .off = TABLE(flags), .mask = 0xff};
 	bool is_used = false;
 	__u16 absent;
 	int err;
@@ -549,7 +547,7 @@ static __u32 lpm_alloc(struct lpm *lpm, __u32 slots)
 static int lpm_node(struct lpm *lpm, const struct item *items, size_t count, int pos, int bits,
 		    __u32 def, __u32 at);
 
-static int lpm_leaf(struct lpm *lpm, const struct item *item, __u8 len, __u32 equal, __u32 not,
+static int lpm_leaf(struct lpm *lpm, const struct item *item, __u8 len, __u32 equal, __u32 other,
 		    __u32 *ret_word)
 {
 	__u64 high = mask_of(len), low = mask_of(len - 64);
@@ -562,7 +560,7 @@ static int lpm_leaf(struct lpm *lpm, const struct item *item, __u8 len, __u32 eq
 		leaf = &lpm->words[at];
 		memcpy(leaf, (__u64[]){item->high & high, item->low & low, high, low}, 32);
 		leaf[8] = equal;
-		leaf[9] = not;
+		leaf[9] = other;
 		*ret_word = ECBPF_FW_LPM_REFERENCE | ECBPF_FW_LPM_LEAF | at / 16;
 		return 0;
 	}
@@ -577,7 +575,7 @@ static int lpm_leaf(struct lpm *lpm, const struct item *item, __u8 len, __u32 eq
 	leaf[0] = (item->high & high) >> 32;
 	leaf[1] = high >> 32;
 	leaf[2] = equal;
-	leaf[3] = not;
+	leaf[3] = other;
 	*ret_word = ECBPF_FW_LPM_REFERENCE | ECBPF_FW_LPM_LEAF | at / 4;
 	return 0;
 }
@@ -708,8 +706,8 @@ static int addrs_family(struct build *b, size_t dim, __u8 family)
 
 	for (size_t i = 0; i < b->count; i++) {
 		const struct fw_addrs *addrs = addrs_of(&b->ruleset->rules[i], dim);
-		bool is_list = addrs->kind == FW_ADDRS_LIST &&
-			       b->ruleset->rules[i].family == family;
+		bool is_list =
+			addrs->kind == FW_ADDRS_LIST && b->ruleset->rules[i].family == family;
 
 		row_set(b->row, b->position[i], !is_list || addrs->is_negated);
 		count += is_list ? addrs->prefixes_count : 0;
@@ -786,8 +784,7 @@ static int uses_make(struct build *b, const __u16 *sets)
 			int err;
 
 			for (; i < b->count; i++) {
-				const struct fw_addrs *addrs =
-					addrs_of(&b->ruleset->rules[i], dim);
+				const struct fw_addrs *addrs = addrs_of(&b->ruleset->rules[i], dim);
 
 				if (addrs->kind == FW_ADDRS_SET && addrs->set == set)
 					break;

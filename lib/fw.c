@@ -49,7 +49,7 @@ struct maps {
 
 /* A ruleset with what is its in the kernel */
 struct state {
-	struct ecbpf_fw_ruleset *ruleset;
+	struct ecbpf_fw_ruleset *ruleset = NULL;
 	__u16 *counters; /* of each rule */
 	__u16 *limits;	 /* likewise; NO_ENTRY */
 	__u16 *sets;	 /* of each set, entry of fw_sets; NO_ENTRY: to be made */
@@ -105,7 +105,7 @@ static int map_of(const char *name, __u32 flags, size_t entry_bytes, size_t entr
 
 static int *generation_map(struct maps *maps, enum ecbpf_fw_size size)
 {
-	return size == ECBPF_FW_SMALL ? &maps->small
+	return size == ECBPF_FW_SMALL	 ? &maps->small
 	       : size == ECBPF_FW_MEDIUM ? &maps->medium
 					 : &maps->large;
 }
@@ -158,14 +158,14 @@ static __u16 entry_take(bool *used, __u32 *next)
 	return *next;
 }
 
-/* How many buckets a limit for each source gets: a power of two that leaves room for the next ones */
+/* How many buckets a limit for each source gets: a power of two that leaves room for the next ones
+ */
 static __u32 buckets_per_limit(const struct ecbpf_fw_ruleset *ruleset)
 {
 	__u32 limits = 0, buckets = 1 << 16;
 
 	for (size_t i = 0; i < ruleset->rules_count; i++)
-		limits += ruleset->rules[i].action == FW_LIMIT &&
-			  ruleset->rules[i].limit.src_len;
+		limits += ruleset->rules[i].action == FW_LIMIT && ruleset->rules[i].limit.src_len;
 	while (buckets > 1 && (__u64)buckets * limits > ECBPF_FW_BUCKETS_SRC / 2)
 		buckets /= 2;
 	return buckets;
@@ -178,8 +178,7 @@ static void limit_fill(const struct fw_rule *rule, __u64 seed, __u32 bucket, __u
 
 	*ret = (struct ecbpf_fw_limit){
 		.rate = ecbpf_rate_burst(rule->limit.rate, rule->limit.burst, ecbpf_hz()),
-		.mask = {len >= 64 ? ~0ULL : ~(~0ULL >> len),
-			 len <= 64 ? 0 : ~0ULL << (128 - len)},
+		.mask = {len >= 64 ? ~0ULL : ~(~0ULL >> len), len <= 64 ? 0 : ~0ULL << (128 - len)},
 		.seed = seed,
 		.bucket = bucket,
 		.shift = 32 - __builtin_ctz(buckets),
@@ -657,8 +656,8 @@ int ecbpf_fw_trial_stats(struct ecbpf *e, struct ecbpf_fw_trial *trial,
 
 static void maps_close(struct maps *maps)
 {
-	int *fds[] = {&maps->active, &maps->small,  &maps->medium, &maps->large, &maps->counters,
-		      &maps->limits, &maps->buckets, &maps->sets,  &maps->pool,	 &maps->text};
+	int *fds[] = {&maps->active, &maps->small,   &maps->medium, &maps->large, &maps->counters,
+		      &maps->limits, &maps->buckets, &maps->sets,   &maps->pool,  &maps->text};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		cleanup_close(fds[i]);
@@ -672,11 +671,11 @@ static int maps_open(struct ecbpf *e, struct maps *ret)
 		const char *name;
 		int *fd;
 	} all[] = {
-		{"fw_active", &maps.active},   {"fw_small", &maps.small},
-		{"fw_medium", &maps.medium},   {"fw_large", &maps.large},
+		{"fw_active", &maps.active},	 {"fw_small", &maps.small},
+		{"fw_medium", &maps.medium},	 {"fw_large", &maps.large},
 		{"fw_counters", &maps.counters}, {"fw_limits", &maps.limits},
-		{"fw_buckets", &maps.buckets}, {"fw_sets", &maps.sets},
-		{"fw_set_pool", &maps.pool},   {"fw_text", &maps.text},
+		{"fw_buckets", &maps.buckets},	 {"fw_sets", &maps.sets},
+		{"fw_set_pool", &maps.pool},	 {"fw_text", &maps.text},
 	};
 	char path[PATH_MAX];
 	int err = 0;
@@ -769,8 +768,7 @@ static int text_write(struct ecbpf *e, const struct maps *maps, __u32 place,
 	}
 	for (size_t i = 0; i < head.rules; i++) {
 		_cleanup_free_ char *text = ecbpf_fw_rule_text(state->ruleset, i);
-		struct text_rule entry = {.counter = state->counters[i],
-					  .limit = state->limits[i]};
+		struct text_rule entry = {.counter = state->counters[i], .limit = state->limits[i]};
 
 		if (!text) {
 			fclose(out);
@@ -941,8 +939,8 @@ static void session_clean(struct ecbpf *e, struct session *s)
 }
 
 /*
- * Make @new live. It is taken over: on success it is the session's state then, else it is freed. Its
- * sets have entries if they stay. The old generation stays where it is, until session_clean()
+ * Make @new live. It is taken over: on success it is the session's state then, else it is freed.
+ * Its sets have entries if they stay. The old generation stays where it is, until session_clean()
  */
 static int session_apply(struct ecbpf *e, struct session *s, struct state *new)
 {
@@ -1065,7 +1063,7 @@ static int apply_changed(struct ecbpf *e, struct session *s, struct ecbpf_fw_rul
 
 int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 {
-	struct ecbpf_fw_ruleset *ruleset;
+	struct ecbpf_fw_ruleset *ruleset = NULL;
 	struct session s;
 	int err;
 
@@ -1084,7 +1082,8 @@ int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 	return err;
 }
 
-/* --- sets that are live ------------------------------------------------------------------------ */
+/* --- sets that are live ------------------------------------------------------------------------
+ */
 
 static struct fw_prefix prefix_of(const struct ecbpf_trie_op *op)
 {
@@ -1165,7 +1164,9 @@ static int set_ops(struct ecbpf *e, const struct fw_set *set, const char *const 
 			free(ops);
 			return ecbpf_fail(e, -EINVAL, "'%s': %s%s", texts[i],
 					  wrong ? wrong : "the set is of the other family, IPv",
-					  wrong ? "" : set->family == 4 ? "4" : "6");
+					  wrong		     ? ""
+					  : set->family == 4 ? "4"
+							     : "6");
 		}
 		ops[i] = trie_op(&prefix, family, value);
 	}
@@ -1256,7 +1257,7 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 
 int ecbpf_fw_set_create(struct ecbpf *e, const char *name, __u8 family)
 {
-	struct ecbpf_fw_ruleset *ruleset;
+	struct ecbpf_fw_ruleset *ruleset = NULL;
 	struct fw_set *sets;
 	struct session s;
 	int err;
@@ -1297,7 +1298,7 @@ int ecbpf_fw_set_create(struct ecbpf *e, const char *name, __u8 family)
 
 int ecbpf_fw_set_delete(struct ecbpf *e, const char *name)
 {
-	struct ecbpf_fw_ruleset *ruleset;
+	struct ecbpf_fw_ruleset *ruleset = NULL;
 	struct session s;
 	size_t index;
 	int err;
@@ -1358,7 +1359,8 @@ int ecbpf_fw_set_print(struct ecbpf *e, const char *name, FILE *out)
 	return err;
 }
 
-/* --- counters, status --------------------------------------------------------------------------- */
+/* --- counters, status ---------------------------------------------------------------------------
+ */
 
 int ecbpf_fw_stats(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset,
 		   struct ecbpf_fw_stat **ret_stats)
@@ -1416,7 +1418,8 @@ int ecbpf_fw_bytes(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, size
 	return err;
 }
 
-/* --- interfaces --------------------------------------------------------------------------------- */
+/* --- interfaces ---------------------------------------------------------------------------------
+ */
 
 /* The member of an interface's chain that runs the firewall. @ret_name: of its program */
 static int member_find(struct ecbpf *e, const char *iface, bool *ret_is_there, bool *ret_is_fused,
@@ -1521,7 +1524,8 @@ int ecbpf_fw_unload(struct ecbpf *e, const char *const *ifaces, size_t ifaces_co
 			if (err)
 				return err;
 			if (!is_there && !fused)
-				return ecbpf_fail(e, -ENOENT, "%s: the firewall is not loaded there",
+				return ecbpf_fail(e, -ENOENT,
+						  "%s: the firewall is not loaded there",
 						  ifaces[i]);
 			if (is_there && !is_alone)
 				return ecbpf_fail(e, -EBUSY,

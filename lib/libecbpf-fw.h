@@ -150,8 +150,8 @@ int ecbpf_fw_trial_stats(struct ecbpf *e, struct ecbpf_fw_trial *trial,
 
 /**
  * ecbpf_fw_load() - put the firewall onto interfaces
- * @ruleset: is applied before, so that no packet meets the program without it; NULL: the one that is
- *	     live, none if there is none
+ * @ruleset: is applied before, so that no packet meets the program without it; NULL: the one that
+ *is live, none if there is none
  * @fused: as a program of its own kind, see ecbpf-loader(8)
  * @mode: as for ecbpf_chain_load()
  *

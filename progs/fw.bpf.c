@@ -32,20 +32,20 @@ struct {
 } fw_active SEC(".maps");
 
 /* Generations by size; at most one of all places is live */
-#define FW_GENERATIONS(name, size, entries)                       \
-	struct {                                                  \
-		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);         \
-		__uint(max_entries, 2);                           \
-		__type(key, __u32);                               \
-		__uint(pinning, LIBBPF_PIN_BY_NAME);              \
-		__array(                                          \
-			values, struct {                          \
-				__uint(type, BPF_MAP_TYPE_ARRAY); \
-				__uint(max_entries, entries);     \
-				__uint(map_flags, BPF_F_MMAPABLE); \
-				__uint(key_size, 4);              \
+#define FW_GENERATIONS(name, size, entries)                              \
+	struct {                                                         \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                \
+		__uint(max_entries, 2);                                  \
+		__type(key, __u32);                                      \
+		__uint(pinning, LIBBPF_PIN_BY_NAME);                     \
+		__array(                                                 \
+			values, struct {                                 \
+				__uint(type, BPF_MAP_TYPE_ARRAY);        \
+				__uint(max_entries, entries);            \
+				__uint(map_flags, BPF_F_MMAPABLE);       \
+				__uint(key_size, 4);                     \
 				__uint(value_size, sizeof(struct size)); \
-			});                                       \
+			});                                              \
 	} name SEC(".maps")
 
 FW_GENERATIONS(fw_small, ecbpf_fw_small, 1);
@@ -212,7 +212,7 @@ static __noinline __u32 fw_lpm6(const __u32 *words, __u32 mask, __u32 root, cons
 			const __u64 *wide = (const __u64 *)leaf;
 
 			word = ((high ^ wide[0]) & wide[2]) | ((low ^ wide[1]) & wide[3]) ? leaf[9]
-											   : leaf[8];
+											  : leaf[8];
 		} else {
 			__u32 shift = word >> (ECBPF_FW_LPM_SHIFT - 2) & 0x7c;
 			__u32 index = (shift & 64 ? high : low) >> (shift & 63) & 15;
@@ -380,8 +380,8 @@ static __always_inline __u32 fw_lowest(__u64 bits)
 }
 
 /*
- * Where a rule is done, in one number: which generation is active from bit 16 on, whether the packet
- * is IPv6 in bit 15, where its IP header begins from bit 8 on, and which word of rules it is
+ * Where a rule is done, in one number: which generation is active from bit 16 on, whether the
+ * packet is IPv6 in bit 15, where its IP header begins from bit 8 on, and which word of rules it is
  */
 #define FW_WHERE(active, rec) ((active) << 16 | fw_is_ip6(rec) << 15 | ((rec)->l3_off & 0x7f) << 8)
 #define FW_WHERE_L3(where)    ((where) >> 8 & 0x7f)
@@ -544,7 +544,8 @@ __noinline int fw_limit_over(struct xdp_md *ctx, __u32 id, __u32 bytes, __u32 wh
 }
 
 /*
- * Do the rules @bits of a word, which do not end the search, for as far as they come before the rule
+ * Do the rules @bits of a word, which do not end the search, for as far as they come before the
+ * rule
  * @decided. Return: the word of the one that ended it after all, else 0
  */
 __noinline int fw_pending(struct xdp_md *ctx, __u32 where, __u64 bits, __u32 decided, __u32 bytes)
@@ -634,7 +635,7 @@ __noinline __u32 fw_match_small(struct xdp_md *ctx, __u32 active)
 
 /* Memory of a dimension; @map: of the generation */
 static __always_inline const union ecbpf_fw_slot *fw_base(void *map, __u32 *key, __u32 dim,
-							   bool is_large)
+							  bool is_large)
 {
 	const struct ecbpf_fw_slots *slots;
 
@@ -650,7 +651,8 @@ static __always_inline __u32 fw_match_slots(struct xdp_md *ctx, __u32 active, vo
 	__u64 sums[ECBPF_FW_SUMS] = {~0ULL, ~0ULL, ~0ULL}, found = 0;
 	const union ecbpf_fw_slot *base;
 	const struct ecbpf_fw_tables *t;
-	/* volatile: two bytes of stack each, and not eight; nor has the verifier ideas of their values */
+	/* volatile: two bytes of stack each, and not eight; nor has the verifier ideas of their
+	 * values */
 	volatile __u16 class[ECBPF_FW_DIMS];
 	__u32 rule = FW_UNDECIDED, key;
 	struct ecbpf_record rec;

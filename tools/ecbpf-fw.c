@@ -368,10 +368,11 @@ static int change_rules(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, void 
 	size_t index;
 	int err;
 
-	if (change->kind == RULE_ADD) {
-		ecbpf_fw_summary(ruleset, &summary);
+	ecbpf_fw_summary(ruleset, &summary);
+	/* before the first of none is the end, too */
+	if (change->kind == RULE_ADD ||
+	    (change->kind == RULE_INSERT && !summary.rules && !strcmp(change->which, "1")))
 		return ecbpf_fw_rule_insert(e, ruleset, summary.rules, change->text);
-	}
 	err = ecbpf_fw_rule_find(e, ruleset, change->which, &index);
 	if (err)
 		return err;

@@ -8,9 +8,9 @@
  * each rule. The rules that accept a packet are the rows of all its classes, and-ed.
  *
  *	small	up to 64 rules: a row is one word
- *	medium	up to 4,096 rules: a row has chunks of 8 words, and says which words are not zero, so
- *		that only those are looked at where a rule can match at all
- *	large	up to 10,240 rules: likewise, each dimension with memory of its own
+ *	medium	up to 4,096 rules: a row has chunks of 8 words, and says which words are not zero,
+ *so that only those are looked at where a rule can match at all large	up to 10,240 rules:
+ *likewise, each dimension with memory of its own
  *
  * Positions, the bits of a row, are not in the order of the file. First come the rules that end the
  * search (drop, pass), sorted so that those alike share a word; of the ones that match, the first
@@ -82,15 +82,15 @@ enum ecbpf_fw_l4 {
 #define ECBPF_FW_ANY 1
 
 /*
- * Longest prefix of an address, as a tree of 32-bit words in memory of the dimension. It begins with
- * a table for the first 12 bits. A word is a class, or refers to what decides further:
+ * Longest prefix of an address, as a tree of 32-bit words in memory of the dimension. It begins
+ *with a table for the first 12 bits. A word is a class, or refers to what decides further:
  *
  *	node	16 words, chosen by the 4 bits from bit SHIFT of the address on. Place: of its first
  *		word, in units of 16 words
  *	leaf	all below it share a prefix: compare with it, and go on with the word for equal, or
  *		with the one for not. Place: in units of 4 words for IPv4, which has address, mask,
- *		equal, not; of 16 words for IPv6, which has high, low (two words each, the lower half
- *		first), their masks likewise, equal, not
+ *		equal, not; of 16 words for IPv6, which has high, low (two words each, the lower
+ *half first), their masks likewise, equal, not
  */
 #define ECBPF_FW_LPM_ROOT      12
 #define ECBPF_FW_LPM_REFERENCE 0x80000000U
@@ -113,8 +113,8 @@ enum ecbpf_fw_rule {
 };
 
 /*
- * Where the class of a field's value stands: byte @off of the tables, plus twice (the value & @mask),
- * which is 0 for packets without the field and for a field that no rule looks at
+ * Where the class of a field's value stands: byte @off of the tables, plus twice (the value &
+ * @mask), which is 0 for packets without the field and for a field that no rule looks at
  */
 struct ecbpf_fw_field {
 	__u32 off;
@@ -272,9 +272,9 @@ struct ecbpf_fw_limit {
 };
 
 /* 32 bits; multiplications as in splitmix64 */
-#define ECBPF_FW_HASH(high, low, seed)                                                             \
-	((__u32)((((((high) ^ (seed)) * 0xbf58476d1ce4e5b9ULL) ^ (low) ^ ((high) >> 29)) *         \
-		  0x94d049bb133111ebULL) >>                                                        \
+#define ECBPF_FW_HASH(high, low, seed)                                                     \
+	((__u32)((((((high) ^ (seed)) * 0xbf58476d1ce4e5b9ULL) ^ (low) ^ ((high) >> 29)) * \
+		  0x94d049bb133111ebULL) >>                                                \
 		 32))
 
 /* --- sets, text ----------------------------------------------------------------------------- */

@@ -41,5 +41,16 @@ for cpu in 0 1; do
 done
 wait
 check "both CPUs at full rate: every verdict" "$repeat $repeat 0" "$(counted packets)"
+
+# --- the examples of the manual -----------------------------------------------------------------
+
+fw unload
+fw apply -f /dev/null
+cp "$work/a" "$work/rules"
+cd "$work"
+while read -r example; do
+	example=${example/eth0/fw0}
+	good "example: $example" bash -c "${example/load/load --fused}"
+done < <(sed -n '/^\.EX/,/^\.EE/s/^ecbpf-fw /&/p' "$here/../man/ecbpf-fw.8.in")
 fw unload
 summary
