@@ -231,7 +231,7 @@ static void page_enter(struct build *b, const struct page *page, __u16 absent, b
 static int page_make(struct build *b, const struct page *page)
 {
 	_cleanup_free_ struct event *events = NULL;
-	__u16 *table = (void *)b->tables + page->off;
+	__u16 *table = (__u16 *)((char *)b->tables + page->off);
 	__u16 class, absent;
 	size_t count, next = 0;
 	__u32 value = 0;

@@ -49,7 +49,7 @@ struct maps {
 
 /* A ruleset with what is its in the kernel */
 struct state {
-	struct ecbpf_fw_ruleset *ruleset = NULL;
+	struct ecbpf_fw_ruleset *ruleset;
 	__u16 *counters; /* of each rule */
 	__u16 *limits;	 /* likewise; NO_ENTRY */
 	__u16 *sets;	 /* of each set, entry of fw_sets; NO_ENTRY: to be made */
