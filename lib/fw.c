@@ -66,12 +66,14 @@ static void state_free(struct state *state)
 
 static int fail_memory(struct ecbpf *e)
 {
-	return ecbpf_fail(e, -ENOMEM, "out of memory");
+	ecbpf_fail(e, -ENOMEM, "out of memory");
+	return -ENOMEM;
 }
 
 static int fail_map(struct ecbpf *e, const char *what, int err)
 {
-	return ecbpf_fail(e, err, "the firewall's map %s: %s", what, strerror(-err));
+	ecbpf_fail(e, err, "the firewall's map %s: %s", what, strerror(-err));
+	return err < 0 ? err : -EIO;
 }
 
 /* --- generations in the kernel -------------------------------------------------------------- */
@@ -1141,8 +1143,10 @@ static int set_find(struct ecbpf *e, const struct session *s, const char *name, 
 {
 	struct fw_set *set = fw_set_find(s->old.ruleset, name, strlen(name));
 
-	if (!set)
-		return ecbpf_fail(e, -ENOENT, "there is no set '%s'", name);
+	if (!set) {
+		ecbpf_fail(e, -ENOENT, "there is no set '%s'", name);
+		return -ENOENT;
+	}
 	*ret_index = set - s->old.ruleset->sets;
 	return 0;
 }
@@ -1160,6 +1164,7 @@ static int set_ops(struct ecbpf *e, const struct fw_set *set, const char *const 
 		__u8 family;
 
 		wrong = fw_parse_prefix(texts[i], strlen(texts[i]), &prefix, &family);
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no error came before */
 		if (wrong || family != set->family) {
 			free(ops);
 			return ecbpf_fail(e, -EINVAL, "'%s': %s%s", texts[i],
@@ -1179,6 +1184,7 @@ static size_t ops_unique(struct ecbpf_trie_op *ops, size_t count)
 {
 	size_t kept = 0;
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): no error came before */
 	qsort(ops, count, sizeof(*ops), ecbpf_trie_compare);
 	for (size_t i = 0; i < count; i++) {
 		if (kept && !ecbpf_trie_compare(&ops[kept - 1], &ops[i]))
@@ -1209,6 +1215,7 @@ static int set_rebuild(struct ecbpf *e, struct ecbpf_trie *trie, const struct ec
 
 		if (order < 0)
 			all[kept++] = old[i];
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no error came before */
 		else if (ops[j].value)
 			all[kept++] = ops[j];
 		i += order <= 0;
@@ -1345,6 +1352,7 @@ int ecbpf_fw_set_print(struct ecbpf *e, const char *name, FILE *out)
 	err = set_find(e, &s, name, &index);
 	if (!err)
 		err = set_read(e, &s.maps, s.old.sets[index], &set);
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no error came before */
 	set.family = err ? 0 : s.old.ruleset->sets[index].family;
 	session_close(&s);
 	for (size_t i = 0; !err && i < set.prefixes_count; i++) {

@@ -243,10 +243,10 @@ struct ecbpf_fw_counter {
 };
 
 /* Those of the live generation and of the next one */
-#define ECBPF_FW_COUNTERS (2 * ECBPF_FW_RULES_MAX)
+#define ECBPF_FW_COUNTERS 20480
 
 /* Limits of the live generation and of the next one */
-#define ECBPF_FW_LIMITS (2 * ECBPF_FW_RULES_MAX)
+#define ECBPF_FW_LIMITS 20480
 
 /* Those of limits for each source, which have many, come behind those of all others */
 #define ECBPF_FW_BUCKETS_SRC (1 << 18)
