@@ -16,7 +16,11 @@ fw() { ecbpf-fw "$@"; }
 # check NAME WANT GOT
 check()
 {
-	[[ $2 == "$3" ]] && pass "$1" || fail "$1" "wanted '$2', got '$3'"
+	if [[ $2 == "$3" ]]; then
+		pass "$1"
+	else
+		fail "$1" "wanted '$2', got '$3'"
+	fi
 }
 
 # good NAME COMMAND...; bad NAME STATUS TEXT COMMAND...: fails so, and says so
@@ -25,7 +29,11 @@ good()
 	local out status=0
 
 	out=$("${@:2}" 2>&1) || status=$?
-	((status == 0)) && pass "$1" || fail "$1" "status $status, $out"
+	if ((status)); then
+		fail "$1" "status $status, $out"
+	else
+		pass "$1"
+	fi
 }
 
 bad()

@@ -4,8 +4,6 @@
 # fw.sh [COUNT]: the firewall on an interface: rules, sets, counters; COUNT (default: 20) swaps below
 # traffic, as many killed changes; both CPUs at full rate. In virtual machines, where programs can be
 # chained, see testing/vm/tests/fw.sh.
-#
-# shellcheck disable=SC2015 # pass does not fail
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

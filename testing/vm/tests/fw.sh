@@ -3,8 +3,6 @@
 # timeout: 900
 #
 # The firewall chained, alone and behind another program, fused, in native and in skb mode.
-#
-# shellcheck disable=SC2015 # pass does not fail
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../lib.sh
 . "$(dirname "$0")/../../lib.sh"
