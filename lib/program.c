@@ -14,10 +14,12 @@
 #include <xdp/libxdp.h>
 #include "internal.h"
 #include "progs/count.skel.h"
+#include "progs/filter.skel.h"
 #include "progs/fused.skel.h"
 #include "progs/fw.skel.h"
 #include "progs/pass.skel.h"
 #include "progs/printk.skel.h"
+#include "progs/sampler.skel.h"
 
 #define METADATA_SECTION ".ecbpf_metadata"
 
@@ -220,6 +222,10 @@ static int fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list
 		if (count == ECBPF_FUSED_SLOTS)
 			return ecbpf_fail(e, -E2BIG, "fused: more than %d stages",
 					  ECBPF_FUSED_SLOTS);
+		if (count && at[count - 1] == ECBPF_STAGE_SAMPLER)
+			return ecbpf_fail(e, -EINVAL,
+					  "fused: '%s' after 'sampler', which has to be last",
+					  word);
 		at[count++] = stage;
 	}
 	return 0;
@@ -251,7 +257,7 @@ static int object_open(struct ecbpf *e, const struct ecbpf_program *spec, const 
 
 	if (spec->fused)
 		bytes = fused_bpf__elf_bytes(&size);
-	else if (stat(file, &st) && !strchr(file, '/'))
+	else if (spec->is_stage || (stat(file, &st) && !strchr(file, '/')))
 		bytes = stage_object(file, &size);
 	if (bytes) {
 		opts.object_name = spec->fused ? "fused" : file;
@@ -315,7 +321,7 @@ static int program_find(struct ecbpf *e, const struct ecbpf_program *spec, const
 }
 
 /* A map that is pinned already has to be of our schema, or nothing is changed */
-static int pinned_map_check(struct ecbpf *e, const char *path)
+int ecbpf_pinned_map_check(struct ecbpf *e, const char *path)
 {
 	_cleanup_close_ int fd = bpf_obj_get(path);
 	struct bpf_map_info info = {};
@@ -352,7 +358,7 @@ static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int k
 		if (bpf_map__pin_path(map) && program->is_ours) {
 			err = ecbpf_pin_path(e, path, sizeof(path), bpf_map__name(map));
 			if (!err)
-				err = pinned_map_check(e, path);
+				err = ecbpf_pinned_map_check(e, path);
 			if (err)
 				return err;
 			err = bpf_map__set_pin_path(map, path);
@@ -465,6 +471,39 @@ void ecbpf_program_close(struct program *program)
 {
 	bpf_object__close(program->obj);
 	program->obj = NULL;
+}
+
+int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret_obj)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = stage);
+	const struct ecbpf_program spec = ECBPF_PROGRAM_INIT;
+	struct program program = {.is_ours = true};
+	struct bpf_program *prog;
+	const void *bytes;
+	size_t size = 0;
+	int err;
+
+	bytes = stage_object(stage, &size);
+	program.obj = bpf_object__open_mem(bytes, size, &opts);
+	err = libbpf_get_error(program.obj);
+	if (err)
+		return ecbpf_fail(e, err, "%s: %s", stage, strerror(-err));
+	bpf_object__for_each_program (prog, program.obj)
+		bpf_program__set_autoload(prog, false);
+	err = maps_prepare(e, &spec, -1, &program);
+	if (err)
+		goto out;
+	err = bpf_object__load(program.obj);
+	if (err) {
+		ecbpf_fail(e, err, "%s: cannot open its maps: %s%s", stage, strerror(-err),
+			   err == -EPERM ? " (must be root, or have CAP_BPF)" : "");
+		goto out;
+	}
+	*ret_obj = program.obj;
+	return 0;
+out:
+	bpf_object__close(program.obj);
+	return err;
 }
 
 /* --- loading ------------------------------------------------------------------------------ */

@@ -290,10 +290,13 @@ static void chunks_drop(struct ecbpf_trie *t, const __u32 *ids, size_t count)
  * -errno */
 static int chunks_make(struct ecbpf_trie *t, __u32 count)
 {
-	__u32 ids[ECBPF_TRIE_CHUNKS], first, run = 0, made;
+	__u32 ids[ECBPF_TRIE_CHUNKS] = {}, first, run = 0, made;
+	struct generation *gen = t->gen;
+	__u64 *words;
 	int err = 0;
 
-	for (first = 0; run < count && first + run < ECBPF_TRIE_CHUNKS;) {
+	/* not number 0: its first place would be none */
+	for (first = 1; run < count && first + run < ECBPF_TRIE_CHUNKS;) {
 		if (!t->chunks[first + run] && !t->memory->is_used(t->data, first + run)) {
 			run++;
 		} else {
@@ -304,12 +307,15 @@ static int chunks_make(struct ecbpf_trie *t, __u32 count)
 	if (run < count)
 		return -ENOSPC;
 	for (made = 0; made < count && !err; made++) {
-		ids[made] = first + made;
-		t->chunks[ids[made]] = t->memory->make(t->data, ids[made]);
-		if (!t->chunks[ids[made]]) {
+		words = t->memory->make(t->data, first + made);
+		if (!words) {
 			err = -errno;
 			break;
 		}
+		ids[made] = first + made;
+		t->chunks[first + made] = words;
+		if (!gen)
+			gen = (struct generation *)words;
 	}
 	if (!err && !t->is_building)
 		err = t->memory->publish(t->data, ids, count);
@@ -317,10 +323,9 @@ static int chunks_make(struct ecbpf_trie *t, __u32 count)
 		chunks_drop(t, ids, made);
 		return err;
 	}
-	if (!t->gen)
-		t->gen = (struct generation *)t->chunks[first];
+	t->gen = gen;
 	for (__u32 i = 0; i < count; i++)
-		t->gen->chunks[t->gen->chunks_count++] = first + i;
+		gen->chunks[gen->chunks_count++] = first + i;
 	return first;
 }
 
@@ -1220,7 +1225,7 @@ static int generation_open(struct ecbpf_trie *t)
 	} else {
 		err = ecbpf_trie_build(t, NULL, 0);
 	}
-	if (!err && is_dirty)
+	if (!err && is_dirty && t->gen)
 		orphans_drop(t);
 	return err;
 }

@@ -1,47 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Frames from a capture file: pcap or pcapng, of Ethernet.
+ * Capture files with samples in them: pcapng, or classic pcap; one file or many.
  */
 #ifndef ECBPF_TOOLS_CAPTURE_H
 #define ECBPF_TOOLS_CAPTURE_H
 
-#include <stddef.h>
-#include <stdio.h>
-#include <linux/types.h>
+#include "sample.h"
+
+/**
+ * struct capture_options - where to and what
+ * @path: "-" is standard output. With @seconds it is a format of strftime(3)
+ * @is_classic: pcap, not pcapng
+ * @size: bytes after which the next file begins; 0: none. Files are @path, @path1, @path2 ...
+ * @seconds: time after which the next file begins; 0: no matter when
+ * @files: with @size: go round, over so many files; else: end after so many; 0: no limit
+ */
+struct capture_options {
+	const char *path;
+	bool is_classic;
+	uint64_t size;
+	unsigned int seconds;
+	unsigned int files;
+};
 
 struct capture;
 
-#define CAPTURE_FRAME_MAX 65535 /* bytes */
+/* Return: 0 or TOOL_FAILED, told. */
+int capture_open(const struct capture_options *options, struct capture **ret_capture);
 
-/**
- * struct capture_frame - one frame
- * @number: from 1
- * @data: belongs to the capture, until the next one
- * @size: bytes that were captured
- * @wire_size: bytes that it had; more than @size if it was cut
- * @sha1: of @data
- */
-struct capture_frame {
-	size_t number;
-	const __u8 *data;
-	size_t size;
-	size_t wire_size;
-	__u8 sha1[20];
-};
+/* Return: 0; TOOL_FAILED, told; -1: that was the last file, nothing is written any more */
+int capture_write(struct capture *capture, const Ecbpf__PacketSample *sample);
 
-/**
- * capture_open() - begin with a file
- * @file: is closed by capture_close(), or if this fails
- * @ret_capture: for capture_close()
- * Return: 0; -EINVAL it is no capture, or none of Ethernet; -ENOMEM. capture_error(NULL) tells.
- */
-int capture_open(FILE *file, struct capture **ret_capture);
-void capture_close(struct capture *capture); /* NULL is fine */
-
-/* Return: 1; 0 there are no more; -EINVAL the rest of the file is damaged */
-int capture_next(struct capture *capture, struct capture_frame *ret_frame);
-
-/* What the last call that failed has to say: one line. @capture: NULL for capture_open() */
-const char *capture_error(const struct capture *capture);
+/* To the file, for whoever reads along. Return: 0 or TOOL_FAILED, told */
+int capture_flush(struct capture *capture);
+int capture_close(struct capture *capture); /* likewise; NULL is fine */
 
 #endif /* ECBPF_TOOLS_CAPTURE_H */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <json-c/json.h>
 #include <linux/if_ether.h>
-#include "capture.h"
+#include "frames.h"
 #include "fw-live.h"
 
 #define FILE_OPTION                                               \
@@ -158,8 +158,7 @@ static const char *sha1_text(const __u8 *sha1, char *text)
 	return text;
 }
 
-static void print_packet(struct test_run *t, const struct capture_frame *frame, __u32 action,
-			 size_t rule)
+static void print_packet(struct test_run *t, const struct frame *frame, __u32 action, size_t rule)
 {
 	const char *name = rule == ECBPF_FW_NO_RULE ? NULL : ecbpf_fw_rule_name(t->ruleset, rule);
 	char sha1[SHA1_TEXT_SIZE];
@@ -187,7 +186,7 @@ static void print_packet(struct test_run *t, const struct capture_frame *frame, 
 
 /* @frame: NULL if there was none */
 static void assertion_failed(struct test_run *t, const struct ecbpf_fw_assertion *assertion,
-			     const struct capture_frame *frame, __u32 action)
+			     const struct frame *frame, __u32 action)
 {
 	const char *expected = ecbpf_action_name(assertion->action);
 	char sha1[SHA1_TEXT_SIZE];
@@ -215,7 +214,7 @@ static void assertion_failed(struct test_run *t, const struct ecbpf_fw_assertion
 	json_object_array_add(t->json_failed, json);
 }
 
-static int test_packet(struct test_run *t, const struct capture_frame *frame)
+static int test_packet(struct test_run *t, const struct frame *frame)
 {
 	size_t rule;
 	__u32 action;
@@ -246,21 +245,21 @@ static int test_packet(struct test_run *t, const struct capture_frame *frame)
 static int test_capture(struct test_run *t, const char *pcap_file)
 {
 	FILE *file = strcmp(pcap_file, "-") ? fopen(pcap_file, "re") : stdin;
-	struct capture_frame frame;
-	struct capture *capture;
+	struct frame frame;
+	struct frames *frames;
 	int result, err = 0;
 
 	if (!file)
 		return tool_fail("%s: %s", pcap_file, strerror(errno));
-	if (capture_open(file, &capture))
-		return tool_fail("%s: %s", pcap_file, capture_error(NULL));
-	while (!err && (result = capture_next(capture, &frame))) {
+	if (frames_open(file, &frames))
+		return tool_fail("%s: %s", pcap_file, frames_error(NULL));
+	while (!err && (result = frames_next(frames, &frame))) {
 		if (result < 0)
-			err = tool_fail("%s: %s", pcap_file, capture_error(capture));
+			err = tool_fail("%s: %s", pcap_file, frames_error(frames));
 		else
 			err = test_packet(t, &frame);
 	}
-	capture_close(capture);
+	frames_close(frames);
 	for (size_t i = 0; !err && i < t->assertions_count; i++)
 		if (!t->seen[i])
 			assertion_failed(t, &t->assertions[i], NULL, 0);

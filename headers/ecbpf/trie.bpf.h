@@ -66,25 +66,12 @@ static __always_inline bool ecbpf_trie_match4(__u64 leaf, __u64 key)
 	return !((leaf ^ key) >> 1 >> (leaf >> 26 & 63)) && leaf;
 }
 
-/* Its value, if the address lies in the prefix of the leaf, else 0 */
-static __always_inline __u32 ecbpf_trie_value6(void *pool, __u64 leaf, __u64 hi, __u64 lo)
+/* Are the first @len bits zero? Of two halves; @len: 0 to 128 */
+static __always_inline bool ecbpf_trie_is_zero(__u64 hi, __u64 lo, __u32 len)
 {
-	__u32 len = (__u32)leaf >> 24;
-	const __u64 *entry;
-
-	if (!leaf)
-		return 0;
-	entry = ecbpf_trie_entry(pool, leaf >> 32);
-	if (!entry)
-		return 0;
-	hi ^= entry[0];
-	if (len > 64) {
-		if (hi || (lo ^ entry[1]) >> (128 - len))
-			return 0;
-	} else if (len && hi >> (64 - len)) {
-		return 0;
-	}
-	return entry[2];
+	if (len > 64)
+		return !(hi | lo >> (128 - len));
+	return !len || !(hi >> (64 - len));
 }
 
 /* What is in slot @index of a node; 0 if nothing is, for which slots need not be looked at */
@@ -144,13 +131,16 @@ static __always_inline __u32 ecbpf_trie_lookup4(void *pool, __u64 roots, __be32 
  * ecbpf_trie_lookup6() - longest prefix that an IPv6 address lies in
  * @addr: 16 bytes as they stand in the packet, bounds already checked
  *
- * Else as ecbpf_trie_lookup4().
+ * Else as ecbpf_trie_lookup4(). The verifier walks 100,000 instructions for it: where there is more
+ * than one call, or in a stage (ecbpf_fused has each of them eight times), it belongs into a global
+ * function, which is walked once.
  */
 static __always_inline __u32 ecbpf_trie_lookup6(void *pool, __u64 roots, const void *addr)
 {
 	const __be32 *words = addr; /* not of 64 bits: packets are not aligned so far */
-	__u32 place, stride, depth, best = 0, value;
-	__u64 hi, lo, slot, bits;
+	__u64 hi, lo, slot, bits, leaf, best = 0;
+	__u32 place, stride, depth;
+	const __u64 *entry;
 
 	roots >>= 32;
 	place = ecbpf_trie_root_place(roots);
@@ -160,16 +150,19 @@ static __always_inline __u32 ecbpf_trie_lookup6(void *pool, __u64 roots, const v
 	hi = (__u64)bpf_ntohl(words[0]) << 32 | bpf_ntohl(words[1]);
 	lo = (__u64)bpf_ntohl(words[2]) << 32 | bpf_ntohl(words[3]);
 	if (roots & ECBPF_TRIE_ROOT_BEST)
-		best = ecbpf_trie_value6(pool, ecbpf_trie_word(pool, place - 1), hi, lo);
+		best = ecbpf_trie_word(pool, place - 1);
 	slot = ecbpf_trie_slot(pool, place, stride, hi >> (64 - stride));
 	for (int i = 1; i < ECBPF_TRIE_DEPTH6 && ecbpf_trie_is_node(slot); i++) {
 		place = slot >> 32;
 		stride = slot >> 8 & 31;
 		depth = slot >> 16 & 127;
 		if (slot & ECBPF_TRIE_BEST) {
-			value = ecbpf_trie_value6(pool, ecbpf_trie_word(pool, place - 1), hi, lo);
-			if (value)
-				best = value;
+			/* it is a prefix of the node's path, which is at hand */
+			entry = ecbpf_trie_entry(pool, place - 4);
+			leaf = entry ? *(const volatile __u64 *)&entry[3] : 0;
+			if (leaf &&
+			    ecbpf_trie_is_zero(hi ^ entry[1], lo ^ entry[2], (__u32)leaf >> 24))
+				best = leaf;
 		}
 		if (depth < 64) /* a stride may take bits of both halves */
 			bits = hi << depth | lo >> 1 >> (63 - depth);
@@ -177,8 +170,13 @@ static __always_inline __u32 ecbpf_trie_lookup6(void *pool, __u64 roots, const v
 			bits = lo << (depth - 64);
 		slot = ecbpf_trie_slot(pool, place, stride, bits >> (64 - stride));
 	}
-	value = ecbpf_trie_value6(pool, slot, hi, lo);
-	return value ? value : best;
+	if (slot) {
+		entry = ecbpf_trie_entry(pool, slot >> 32);
+		if (entry && ecbpf_trie_is_zero(hi ^ entry[0], lo ^ entry[1], (__u32)slot >> 24))
+			return entry[2];
+	}
+	entry = best ? ecbpf_trie_entry(pool, best >> 32) : NULL;
+	return entry ? entry[2] : 0;
 }
 
 #endif /* ECBPF_TRIE_BPF_H */

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "capture.h"
+#include "frames.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,8 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct capture *capture;
-	struct capture_frame frame;
+	struct frames *frames;
+	struct frame frame;
 	volatile uint8_t last;
 	size_t number = 0;
 	FILE *file;
@@ -32,17 +32,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0; /* fmemopen() has no empty files */
 	file = fmemopen((void *)data, size, "r");
 	CHECK(file);
-	if (capture_open(file, &capture)) {
-		CHECK(*capture_error(NULL) && !strchr(capture_error(NULL), '\n'));
+	if (frames_open(file, &frames)) {
+		CHECK(*frames_error(NULL) && !strchr(frames_error(NULL), '\n'));
 		return 0;
 	}
-	while ((result = capture_next(capture, &frame)) == 1) {
-		CHECK(frame.number == ++number && frame.size <= CAPTURE_FRAME_MAX);
+	while ((result = frames_next(frames, &frame)) == 1) {
+		CHECK(frame.number == ++number && frame.size <= FRAME_SIZE_MAX);
 		for (size_t i = 0; i < frame.size; i++)
 			last = frame.data[i];
 	}
 	(void)last;
-	CHECK(!result || *capture_error(capture));
-	capture_close(capture);
+	CHECK(!result || *frames_error(frames));
+	frames_close(frames);
 	return 0;
 }
