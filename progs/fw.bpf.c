@@ -174,140 +174,6 @@ static __always_inline __u32 fw_code(struct xdp_md *ctx, const struct ecbpf_reco
 	return tcp ? tcp->window : 0;
 }
 
-/* --- classes -------------------------------------------------------------------------------- */
-
-/* See ECBPF_FW_LPM_ROOT. Return: the class of the address */
-static __always_inline __u16 fw_lpm4(const __u32 *words, __u32 mask, __u32 root, __u32 addr)
-{
-	__u32 word = words[(root + (addr >> (32 - ECBPF_FW_LPM_ROOT))) & mask];
-
-	for (int i = 0; i < ECBPF_FW_LPM_STEPS4; i++) {
-		if (!(word & ECBPF_FW_LPM_REFERENCE))
-			break;
-		if (word & ECBPF_FW_LPM_LEAF) {
-			const __u32 *leaf = &words[word << 2 & mask];
-
-			word = (addr ^ leaf[0]) & leaf[1] ? leaf[3] : leaf[2];
-		} else {
-			__u32 shift = word >> (ECBPF_FW_LPM_SHIFT - 2) & 0x1c;
-
-			word = words[(word << 4 | (addr >> shift & 15)) & mask];
-		}
-	}
-	return word;
-}
-
-/* Not inlined: the stack of all others is too small for it */
-static __noinline __u32 fw_lpm6(const __u32 *words, __u32 mask, __u32 root, const __be32 *addr)
-{
-	__u64 high = (__u64)bpf_ntohl(addr[0]) << 32 | bpf_ntohl(addr[1]);
-	__u64 low = (__u64)bpf_ntohl(addr[2]) << 32 | bpf_ntohl(addr[3]);
-	__u32 word = words[(root + (high >> (64 - ECBPF_FW_LPM_ROOT))) & mask];
-
-	for (int i = 0; i < ECBPF_FW_LPM_STEPS6; i++) {
-		if (!(word & ECBPF_FW_LPM_REFERENCE))
-			break;
-		if (word & ECBPF_FW_LPM_LEAF) {
-			const __u32 *leaf = &words[word << 4 & mask];
-			const __u64 *wide = (const __u64 *)leaf;
-
-			word = ((high ^ wide[0]) & wide[2]) | ((low ^ wide[1]) & wide[3]) ? leaf[9]
-											  : leaf[8];
-		} else {
-			__u32 shift = word >> (ECBPF_FW_LPM_SHIFT - 2) & 0x7c;
-			__u32 index = (shift & 64 ? high : low) >> (shift & 63) & 15;
-
-			word = words[(word << 4 | index) & mask];
-		}
-	}
-	return word & 0xffff;
-}
-
-/*
- * A class is always read from memory, also that of what is not looked at, and on each way by a load
- * of its own: the verifier then sees the same on all ways, and walks what follows once.
- */
-static __always_inline __u32 fw_load(const __u16 *at)
-{
-	__u32 class = *at;
-
-	barrier_var(class);
-	return class;
-}
-
-/* @side: 0: source, 1: destination; @words: of the dimension, as many as @mask + 1 */
-static __always_inline __u32 fw_class_addr(struct xdp_md *ctx, const struct ecbpf_record *rec,
-					   const struct ecbpf_fw_tables *t, __u32 side,
-					   const __u32 *words, __u32 mask)
-{
-	const struct ipv6hdr *ip6;
-	const struct iphdr *ip;
-
-	if (!(t->used & 1 << (ECBPF_FW_SRC + side)))
-		return fw_load(&t->any);
-	if (rec->version == 4) {
-		ip = ecbpf_header(ctx, rec->l3_off, sizeof(*ip));
-		if (!ip)
-			return fw_load(&t->any);
-		return fw_lpm4(words, mask, t->roots[side][0],
-			       bpf_ntohl(side ? ip->daddr : ip->saddr));
-	}
-	ip6 = ecbpf_header(ctx, rec->l3_off, sizeof(*ip6));
-	if (!ip6)
-		return fw_load(&t->any);
-	return fw_lpm6(words, mask, t->roots[side][1],
-		       side ? ip6->daddr.in6_u.u6_addr32 : ip6->saddr.in6_u.u6_addr32);
-}
-
-static __always_inline __u32 fw_class_field(const struct ecbpf_fw_tables *t, enum ecbpf_fw_dim dim,
-					    __u32 l4, __u32 value)
-{
-	const struct ecbpf_fw_field *field = &t->fields[dim][l4 & (ECBPF_FW_L4_MAX - 1)];
-	__u64 off = field->off + ((value & field->mask) << 1);
-
-	return *(const __u16 *)((const void *)t + (off & (ECBPF_FW_TABLES_SIZE - 2)));
-}
-
-/* The class of the packet in dimension @dim, a constant */
-static __always_inline __u32 fw_class(struct xdp_md *ctx, const struct ecbpf_record *rec,
-				      const struct ecbpf_fw_tables *t, enum ecbpf_fw_dim dim,
-				      const __u32 *words, __u32 mask)
-{
-	__u32 value = 0;
-
-	switch (dim) {
-	case ECBPF_FW_KIND:
-		return t->kind[fw_kind(rec) & (ECBPF_FW_KINDS - 1)];
-	case ECBPF_FW_SRC:
-	case ECBPF_FW_DST:
-		return fw_class_addr(ctx, rec, t, dim - ECBPF_FW_SRC, words, mask);
-	case ECBPF_FW_LENGTH:
-		value = fw_length(rec);
-		break;
-	case ECBPF_FW_VLAN:
-		value = fw_vlan(rec);
-		break;
-	case ECBPF_FW_TTL:
-		value = fw_ttl(ctx, rec);
-		break;
-	case ECBPF_FW_SPORT:
-		value = rec->sport;
-		break;
-	case ECBPF_FW_DPORT:
-		value = rec->dport;
-		break;
-	case ECBPF_FW_TYPE:
-		value = rec->tcp_flags | rec->icmp_type;
-		break;
-	case ECBPF_FW_CODE:
-		value = fw_code(ctx, rec);
-		break;
-	default:
-		break;
-	}
-	return fw_class_field(t, dim, fw_l4(rec), value);
-}
-
 /* --- generations ---------------------------------------------------------------------------- */
 
 static __always_inline const struct ecbpf_fw_small *fw_small_get(__u32 active)
@@ -381,40 +247,191 @@ static __always_inline __u32 fw_lowest(__u64 bits)
 
 /*
  * Where a rule is done, in one number: which generation is active from bit 16 on, whether the
- * packet is IPv6 in bit 15, where its IP header begins from bit 8 on, and which word of rules it is
+ * packet is IPv6 in bit 15, where its IP header begins from bit 8 on, and which word of rules, or
+ * side (0: source, 1: destination), it is about
  */
 #define FW_WHERE(active, rec) ((active) << 16 | fw_is_ip6(rec) << 15 | ((rec)->l3_off & 0x7f) << 8)
 #define FW_WHERE_L3(where)    ((where) >> 8 & 0x7f)
 #define FW_WHERE_IP6	      0x8000
 
-/* --- sets ----------------------------------------------------------------------------------- */
+/* --- classes -------------------------------------------------------------------------------- */
 
-/* Global, like the others below: the verifier walks them once, not for each way that leads there */
+/* See ECBPF_FW_LPM_ROOT. Return: the class of the address */
+static __always_inline __u16 fw_lpm4(const __u32 *words, __u32 mask, __u32 root, __u32 addr)
+{
+	__u32 word = words[(root + (addr >> (32 - ECBPF_FW_LPM_ROOT))) & mask];
+
+	for (int i = 0; i < ECBPF_FW_LPM_STEPS4; i++) {
+		if (!(word & ECBPF_FW_LPM_REFERENCE))
+			break;
+		if (word & ECBPF_FW_LPM_LEAF) {
+			const __u32 *leaf = &words[word << 2 & mask];
+
+			word = (addr ^ leaf[0]) & leaf[1] ? leaf[3] : leaf[2];
+		} else {
+			__u32 shift = word >> (ECBPF_FW_LPM_SHIFT - 2) & 0x1c;
+
+			word = words[(word << 4 | (addr >> shift & 15)) & mask];
+		}
+	}
+	return word;
+}
+
+/*
+ * A class is always read from memory, also that of what is not looked at, and on each way by a load
+ * of its own: the verifier then sees the same on all ways, and walks what follows once.
+ */
+static __always_inline __u32 fw_load(const __u16 *at)
+{
+	__u32 class = *at;
+
+	barrier_var(class);
+	return class;
+}
+
+/* As fw_lpm4() */
+static __always_inline __u32 fw_lpm6(const __u32 *words, __u32 mask, __u32 root, __u64 high,
+				     __u64 low)
+{
+	__u32 word = words[(root + (high >> (64 - ECBPF_FW_LPM_ROOT))) & mask];
+
+	for (int i = 0; i < ECBPF_FW_LPM_STEPS6; i++) {
+		if (!(word & ECBPF_FW_LPM_REFERENCE))
+			break;
+		if (word & ECBPF_FW_LPM_LEAF) {
+			const __u32 *leaf = &words[word << 4 & mask];
+			const __u64 *wide = (const __u64 *)leaf;
+
+			word = ((high ^ wide[0]) & wide[2]) | ((low ^ wide[1]) & wide[3]) ? leaf[9]
+											  : leaf[8];
+		} else {
+			__u32 shift = word >> (ECBPF_FW_LPM_SHIFT - 2) & 0x7c;
+			__u32 index = (shift & 64 ? high : low) >> (shift & 63) & 15;
+
+			word = words[(word << 4 | index) & mask];
+		}
+	}
+	return word & 0xffff;
+}
+
+/*
+ * Class of an IPv6 address; @where: with the side. Global, like others below: the verifier walks it
+ * once, and not for each way that leads there; so it can be given numbers only.
+ */
+__noinline __u32 fw_class6(struct xdp_md *ctx, __u32 where)
+{
+	__u32 side = where & 1, active = where >> 16, mask = ECBPF_FW_SLOTS * 16 - 1;
+	const __be32 *addr = ecbpf_header(ctx, FW_WHERE_L3(where) + 8 + side * 16, 16);
+	const struct ecbpf_fw_tables *t = fw_tables(active);
+	const struct ecbpf_fw_small *small;
+	const union ecbpf_fw_slot *slots;
+	__u64 high, low;
+
+	if (!addr || !t)
+		return ECBPF_FW_ANY;
+	high = (__u64)bpf_ntohl(addr[0]) << 32 | bpf_ntohl(addr[1]);
+	low = (__u64)bpf_ntohl(addr[2]) << 32 | bpf_ntohl(addr[3]);
+	if ((active & ~ECBPF_FW_PLACE) == ECBPF_FW_SMALL) {
+		small = fw_small_get(active);
+		if (!small)
+			return ECBPF_FW_ANY;
+		return fw_lpm6(small->words, ECBPF_FW_SMALL_WORDS - 1, t->roots[side][1], high,
+			       low);
+	}
+	slots = (active & ~ECBPF_FW_PLACE) == ECBPF_FW_MEDIUM
+			? fw_medium_get(active)
+			: fw_large_get(active, ECBPF_FW_SRC + side);
+	return slots ? fw_lpm6(slots->words, mask, t->roots[side][1], high, low) : ECBPF_FW_ANY;
+}
+
+/* @side: 0: source, 1: destination; @words: of the dimension, as many as @mask + 1 */
+static __always_inline __u32 fw_class_addr(struct xdp_md *ctx, __u32 active,
+					   const struct ecbpf_record *rec,
+					   const struct ecbpf_fw_tables *t, __u32 side,
+					   const __u32 *words, __u32 mask)
+{
+	const struct iphdr *ip;
+
+	if (!(t->used & 1 << (ECBPF_FW_SRC + side)))
+		return fw_load(&t->any);
+	if (rec->version != 4)
+		return fw_class6(ctx, FW_WHERE(active, rec) | side);
+	ip = ecbpf_header(ctx, rec->l3_off, sizeof(*ip));
+	if (!ip)
+		return fw_load(&t->any);
+	return fw_lpm4(words, mask, t->roots[side][0], bpf_ntohl(side ? ip->daddr : ip->saddr));
+}
+
+static __always_inline __u32 fw_class_field(const struct ecbpf_fw_tables *t, enum ecbpf_fw_dim dim,
+					    __u32 l4, __u32 value)
+{
+	const struct ecbpf_fw_field *field = &t->fields[dim][l4 & (ECBPF_FW_L4_MAX - 1)];
+	__u64 off = field->off + ((value & field->mask) << 1);
+
+	return *(const __u16 *)((const void *)t + (off & (ECBPF_FW_TABLES_SIZE - 2)));
+}
+
+/* The class of the packet in dimension @dim, a constant */
+static __always_inline __u32 fw_class(struct xdp_md *ctx, __u32 active,
+				      const struct ecbpf_record *rec,
+				      const struct ecbpf_fw_tables *t, enum ecbpf_fw_dim dim,
+				      const __u32 *words, __u32 mask)
+{
+	__u32 value = 0;
+
+	switch (dim) {
+	case ECBPF_FW_KIND:
+		return t->kind[fw_kind(rec) & (ECBPF_FW_KINDS - 1)];
+	case ECBPF_FW_SRC:
+	case ECBPF_FW_DST:
+		return fw_class_addr(ctx, active, rec, t, dim - ECBPF_FW_SRC, words, mask);
+	case ECBPF_FW_LENGTH:
+		value = fw_length(rec);
+		break;
+	case ECBPF_FW_VLAN:
+		value = fw_vlan(rec);
+		break;
+	case ECBPF_FW_TTL:
+		value = fw_ttl(ctx, rec);
+		break;
+	case ECBPF_FW_SPORT:
+		value = rec->sport;
+		break;
+	case ECBPF_FW_DPORT:
+		value = rec->dport;
+		break;
+	case ECBPF_FW_TYPE:
+		value = rec->tcp_flags | rec->icmp_type;
+		break;
+	case ECBPF_FW_CODE:
+		value = fw_code(ctx, rec);
+		break;
+	default:
+		break;
+	}
+	return fw_class_field(t, dim, fw_l4(rec), value);
+}
+
+/* --- sets ----------------------------------------------------------------------------------- */
 
 /* Return: 1 if the address is in the set; @use: ecbpf_fw_tables.uses */
 __noinline int fw_set_has(struct xdp_md *ctx, __u32 use, __u32 l3_off)
 {
 	__u32 id = use & 0xffff;
 	const struct ecbpf_trie_head *head = bpf_map_lookup_elem(&fw_sets, &id);
-	const struct ipv6hdr *ip6;
-	const struct iphdr *ip;
+	__u32 is_dst = use >> 31; /* ECBPF_FW_USE_DST */
+	const void *addr;
 	__u64 roots;
 
 	if (!head)
 		return 0;
 	roots = *(const volatile __u64 *)&head->roots;
 	if (use & ECBPF_FW_USE_IP6) {
-		ip6 = ecbpf_header(ctx, l3_off, sizeof(*ip6));
-		if (!ip6)
-			return 0;
-		return ecbpf_trie_lookup6(&fw_set_pool, roots,
-					  use & ECBPF_FW_USE_DST ? &ip6->daddr : &ip6->saddr) != 0;
+		addr = ecbpf_header(ctx, l3_off + 8 + is_dst * 16, 16);
+		return addr && ecbpf_trie_lookup6(&fw_set_pool, roots, addr);
 	}
-	ip = ecbpf_header(ctx, l3_off, sizeof(*ip));
-	if (!ip)
-		return 0;
-	return ecbpf_trie_lookup4(&fw_set_pool, roots,
-				  use & ECBPF_FW_USE_DST ? ip->daddr : ip->saddr) != 0;
+	addr = ecbpf_header(ctx, l3_off + 12 + is_dst * 4, 4);
+	return addr && ecbpf_trie_lookup4(&fw_set_pool, roots, *(const __be32 *)addr);
 }
 
 /* Return: a bit for each use of a set that the packet is in; @where: FW_WHERE() */
@@ -614,7 +631,7 @@ __noinline __u32 fw_match_small(struct xdp_md *ctx, __u32 active)
 	fw_parse(ctx, &rec);
 #pragma unroll
 	for (int dim = 0; dim < ECBPF_FW_DIMS; dim++) {
-		__u32 class = fw_class(ctx, &rec, &small->tables, dim, small->words,
+		__u32 class = fw_class(ctx, active, &rec, &small->tables, dim, small->words,
 				       ECBPF_FW_SMALL_WORDS - 1);
 
 		bits &= small->rows[dim][class & (ECBPF_FW_SMALL_CLASSES - 1)];
@@ -644,80 +661,118 @@ static __always_inline const union ecbpf_fw_slot *fw_base(void *map, __u32 *key,
 	return slots ? slots->slots : NULL;
 }
 
+/*
+ * What is known of the packet, in memory: the verifier takes all that is read from there for
+ * unknown, so that it walks what follows once, and not for each way that it came to be; and
+ * the stack is too small for it. Programs of a CPU run one at a time.
+ */
+struct fw_scratch {
+	struct ecbpf_record rec;
+	__u64 sums[ECBPF_FW_SUMS];
+	__u64 found; /* fw_sets_of() */
+	__u32 where; /* FW_WHERE() */
+	__u32 rule;  /* that decides so far */
+	__u16 sum;   /* that is looked at */
+	__u16 class[ECBPF_FW_DIMS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fw_scratch);
+} fw_scratch SEC(".maps");
+
 static __always_inline __u32 fw_match_slots(struct xdp_md *ctx, __u32 active, void *map,
 					    const bool is_large)
 {
-	const int sums_count = is_large ? ECBPF_FW_SUMS : 1;
-	__u64 sums[ECBPF_FW_SUMS] = {~0ULL, ~0ULL, ~0ULL}, found = 0;
+	const __u32 blocks = is_large ? ECBPF_FW_BLOCKS : ECBPF_FW_MEDIUM_RULES / 64;
+	const __u32 sums_count = is_large ? ECBPF_FW_SUMS : 1;
+	volatile struct fw_scratch *scratch;
 	const union ecbpf_fw_slot *base;
 	const struct ecbpf_fw_tables *t;
-	/* volatile: two bytes of stack each, and not eight; nor has the verifier ideas of their
-	 * values */
-	volatile __u16 class[ECBPF_FW_DIMS];
-	__u32 rule = FW_UNDECIDED, key;
-	struct ecbpf_record rec;
+	struct ecbpf_record *rec;
+	__u32 key = 0;
 
-	fw_parse(ctx, &rec);
+	scratch = bpf_map_lookup_elem(&fw_scratch, &key);
 	t = fw_slots_tables(fw_base(map, &key, ECBPF_FW_LARGE_TABLES, is_large));
-	if (!t)
+	if (!scratch || !t)
 		return FW_UNDECIDED;
+	rec = (struct ecbpf_record *)&scratch->rec;
+	fw_parse(ctx, rec);
+	barrier(); /* nothing is kept on the stack, neither here nor below */
+	scratch->where = FW_WHERE(active, rec);
+	scratch->rule = FW_UNDECIDED;
+	scratch->found = 0;
+	scratch->sum = 0;
+#pragma unroll
+	for (__u32 i = 0; i < sums_count; i++)
+		scratch->sums[i] = ~0ULL;
 #pragma unroll
 	for (int dim = 0; dim < ECBPF_FW_DIMS; dim++) {
 		const struct ecbpf_fw_row *row;
+		__u32 class;
 
 		base = fw_base(map, &key, dim, is_large);
 		if (!base)
 			return FW_UNDECIDED;
-		class[dim] = fw_class(ctx, &rec, t, dim, base->words, ECBPF_FW_SLOTS * 16 - 1);
-		row = &base[class[dim]].row;
+		scratch->class[dim] =
+			fw_class(ctx, active, rec, t, dim, base->words, ECBPF_FW_SLOTS * 16 - 1);
+		class = scratch->class[dim];
+		row = &base[class].row;
 #pragma unroll
-		for (int i = 0; i < sums_count; i++)
-			sums[i] &= row->sums[i];
+		for (__u32 i = 0; i < sums_count; i++)
+			scratch->sums[i] &= row->sums[i];
+		barrier();
 	}
 	if (t->uses_count)
-		found = fw_sets_of(ctx, active, FW_WHERE(active, &rec));
+		scratch->found = fw_sets_of(ctx, active, scratch->where);
 
+	for (__u32 i = 0; i < blocks + sums_count; i++) {
+		__u64 bits = ~0ULL, pending, sum;
+		__u32 block, rule;
+
+		block = scratch->sum;
+		if (block >= sums_count)
+			break;
+		sum = scratch->sums[block];
+		if (!sum) {
+			scratch->sum = block + 1;
+			continue;
+		}
+		scratch->sums[block] = sum & (sum - 1);
+		block = block * 64 + fw_lowest(sum);
+		if (block >= blocks)
+			break;
+		if (t->first[block] >= scratch->rule >> ECBPF_FW_RULE_INDEX)
+			continue;
 #pragma unroll
-	for (int i = 0; i < sums_count; i++) {
-		for (int j = 0; j < 64; j++) {
-			__u64 bits = ~0ULL, pending;
-			__u32 block, other;
+		for (int dim = 0; dim < ECBPF_FW_DIMS; dim++) {
+			__u32 slot = scratch->class[dim];
 
-			if (!sums[i])
-				break;
-			block = fw_lowest(sums[i]);
-			sums[i] &= sums[i] - 1;
-			block = i * 64 + (i == 2 ? block & 31 : block);
-			if (t->first[block] >= rule >> ECBPF_FW_RULE_INDEX)
-				continue;
-#pragma unroll
-			for (int dim = 0; dim < ECBPF_FW_DIMS; dim++) {
-				__u32 slot;
-
-				base = fw_base(map, &key, dim, is_large);
-				if (!base)
-					return FW_UNDECIDED;
-				slot = base[class[dim]].row.chunks[block / ECBPF_FW_CHUNK];
-				bits &= base[slot].chunk[block % ECBPF_FW_CHUNK];
-			}
-			if (bits && t->uses_count)
-				bits &= fw_sets_word(active, block, found);
-			pending = bits & ~t->deciding[block];
-			bits &= t->deciding[block];
-			if (bits) {
-				other = t->rules[block * 64 + fw_lowest(bits)];
-				if (other < rule)
-					rule = other;
-			}
-			if (pending) {
-				other = fw_pending(ctx, FW_WHERE(active, &rec) | block, pending,
-						   rule, rec.frame_len);
-				if (other)
-					return other;
-			}
+			base = fw_base(map, &key, dim, is_large);
+			if (!base)
+				return FW_UNDECIDED;
+			slot = base[slot].row.chunks[block / ECBPF_FW_CHUNK];
+			bits &= base[slot].chunk[block % ECBPF_FW_CHUNK];
+		}
+		if (bits && t->uses_count)
+			bits &= fw_sets_word(active, block, scratch->found);
+		pending = bits & ~t->deciding[block];
+		bits &= t->deciding[block];
+		if (bits) {
+			rule = t->rules[block * 64 + fw_lowest(bits)];
+			if (rule < scratch->rule)
+				scratch->rule = rule;
+		}
+		if (pending) {
+			rule = fw_pending(ctx, scratch->where | block, pending, scratch->rule,
+					  rec->frame_len);
+			if (rule)
+				return rule;
 		}
 	}
-	return rule;
+	return scratch->rule;
 }
 
 __noinline __u32 fw_match_medium(struct xdp_md *ctx, __u32 active)
