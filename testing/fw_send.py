@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """fw_send.py INTERFACE COUNT [UNTIL-FILE]: send packets, for tests of the firewall.
 
-UDP from 192.0.2.1 to ports 53 and 80 by turns, COUNT of each; or, with UNTIL-FILE, until this file is
-there. Prints how many of each were sent.
+UDP from 192.0.2.1 to ports 53 and 80 by turns, COUNT of each; or, with UNTIL-FILE, until this file
+is there. Prints how many of each were sent.
 """
 import os
 import socket

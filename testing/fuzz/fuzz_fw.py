@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Random rulesets and packets: the firewall's program against the model (../fw_model.py).
 
-For each ruleset the real program is loaded with it, and run on each packet by BPF_PROG_TEST_RUN; the
-verdict, the rule that decided, and what each rule counted in the end, are to be the model's.
+For each ruleset the real program is loaded with it, and run on each packet by BPF_PROG_TEST_RUN;
+the verdict, the rule that decided, and what each rule counted in the end, are to be the model's.
 Rulesets are numbered by their seeds, from --seed on; a failure is repeated by its seed alone.
 """
 import argparse

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# fw.sh [COUNT]: the firewall on an interface: rules, sets, counters; COUNT (default: 20) swaps below
-# traffic, as many killed changes; both CPUs at full rate. In virtual machines, where programs can be
-# chained, see testing/vm/tests/fw.sh.
+# fw.sh [COUNT]: the firewall on an interface: rules, sets, counters; COUNT (default: 20) swaps
+# below traffic, as many killed changes; both CPUs at full rate. In virtual machines, where programs
+# can be chained, see testing/vm/tests/fw.sh.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
