@@ -365,8 +365,13 @@ static __always_inline __u32 fw_class_addr(struct xdp_md *ctx, __u32 active,
 static __always_inline __u32 fw_class_field(const struct ecbpf_fw_tables *t, enum ecbpf_fw_dim dim,
 					    __u32 l4, __u32 value)
 {
-	const struct ecbpf_fw_field *field = &t->fields[dim][l4 & (ECBPF_FW_L4_MAX - 1)];
-	__u64 off = field->off + ((value & field->mask) << 1);
+	const struct ecbpf_fw_field *field;
+	__u64 index = l4, off;
+
+	/* or clang leaves out the mask, as it knows fw_l4_table, which 6.1's verifier does not */
+	barrier_var(index);
+	field = &t->fields[dim][index & (ECBPF_FW_L4_MAX - 1)];
+	off = field->off + ((value & field->mask) << 1);
 
 	return *(const __u16 *)((const void *)t + (off & (ECBPF_FW_TABLES_SIZE - 2)));
 }
@@ -589,7 +594,7 @@ __noinline int fw_pending(struct xdp_md *ctx, __u32 where, __u64 bits, __u32 dec
 			fw_count(t, index, bytes, false);
 			continue;
 		}
-		barrier_var(index); /* as above */
+		barrier_var(index); /* as in fw_count() */
 		if (index >= ECBPF_FW_RULES_MAX)
 			break;
 		is_over = fw_limit_over(ctx, t->limits[index], bytes, where);
