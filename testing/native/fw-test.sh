@@ -75,13 +75,13 @@ equal "as JSON" "$status $(jq -c '[.packets[].rule, .assertions, .failed[].line]
 	'1 [1,null,2,3]'
 
 run -f "$rules" -r "$work/raw.pcap"
-equal "not Ethernet" "$status $err" "1 ecbpf-fw: $work/raw.pcap: its link type is Raw IP (12), only \
-Ethernet can be read"
+# what libpcap says differs by its version
+equal "not Ethernet" "$status $(sed 's/ is .*, only/ is X, only/' <<<"$err")" \
+	"1 ecbpf-fw: $work/raw.pcap: its link type is X, only Ethernet can be read"
 head -c 100 "$work/a.pcap" >"$work/cut.pcap"
 run -f "$rules" -r "$work/cut.pcap"
-equal "a cut file" "$status $err" \
-	"1 ecbpf-fw: $work/cut.pcap: behind packet 1: truncated dump file; tried to read 54 \
-captured bytes, only 2 bytes remain"
+equal "a cut file" "$status ${err%%; tried*}" \
+	"1 ecbpf-fw: $work/cut.pcap: behind packet 1: truncated dump file"
 run -f "$rules" -r /nonexistent
 equal "no file" "$status $err" "1 ecbpf-fw: /nonexistent: No such file or directory"
 run -f "$rules"
