@@ -45,7 +45,11 @@ struct ecbpf {
 	int frags;    /* likewise, ecbpf_frags_probe() */
 };
 
-#define ECBPF_DETAIL_SIZE (1 << 20)
+/*
+ * As much as all kernels take: before 6.4 they keep the beginning of a longer log, and its end says
+ * why. Memory that is not written to costs nothing.
+ */
+#define ECBPF_DETAIL_SIZE ((1 << 24) - 1)
 
 /* --- ecbpf.c ------------------------------------------------------------------------------ */
 

@@ -63,6 +63,17 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } samples SEC(".maps");
 
+/*
+ * Where a sample is made: it has no room on the stack, of which ecbpf_fused and the calls below it
+ * have 512 bytes together
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ecbpf_sample);
+} sampling_sample SEC(".maps");
+
 /* Return: -log2 of a random number from 0 to 1, in units of 2^-24; above 0, at most 33 */
 static __always_inline __u64 ecbpf_sample_log2(void)
 {
@@ -97,8 +108,10 @@ static __always_inline __u64 ecbpf_sample_log2(void)
  *
  * The divisor is -2 artanh(y), y = 1 / (2 rate - 1), and that is -2 (y + y^3 / 3 + y^5 / 5 ...);
  * from six terms on 10^-7 is right at rate 2, which needs them most.
+ *
+ * Not inlined: ecbpf_sample_next() needs its stack.
  */
-static __always_inline __u64 ecbpf_sample_gap(__u32 rate)
+static __noinline __u64 ecbpf_sample_gap(__u32 rate)
 {
 	__u64 reciprocal = 2ULL * rate - 1, square = 0, series, quotient;
 
@@ -150,34 +163,37 @@ static __always_inline void ecbpf_sample_put(struct xdp_md *ctx, __u32 stage, __
 					     struct ecbpf_sampling_state *state)
 {
 	__u64 lost = state->capped + state->lost + state->unread;
-	struct ecbpf_sample sample = {
-		.time_ns = bpf_ktime_get_ns(),
-		.seq = state->put + lost,
-		.lost = lost,
-		.ifindex = ctx->ingress_ifindex,
-		.queue = ctx->rx_queue_index,
-		.rate = rate,
-		.rule = verdict >> 16,
-		.stage = stage,
-		.action = verdict & 0xff,
-		.reason = verdict >> 8 & (ECBPF_REASON_MAX - 1),
-	};
-	__u32 len;
+	struct ecbpf_sample *sample;
+	__u32 key = 0, len;
 	long err;
 
-	if (ecbpf_sample_is_capped(sample.time_ns, settings->max_pps)) {
+	sample = bpf_map_lookup_elem(&sampling_sample, &key);
+	if (!sample)
+		return;
+	__builtin_memset(sample, 0, sizeof(*sample));
+	sample->time_ns = bpf_ktime_get_ns();
+	sample->seq = state->put + lost;
+	sample->lost = lost;
+	sample->ifindex = ctx->ingress_ifindex;
+	sample->queue = ctx->rx_queue_index;
+	sample->rate = rate;
+	sample->rule = verdict >> 16;
+	sample->stage = stage;
+	sample->action = verdict & 0xff;
+	sample->reason = verdict >> 8 & (ECBPF_REASON_MAX - 1);
+	if (ecbpf_sample_is_capped(sample->time_ns, settings->max_pps)) {
 		state->capped++;
 		return;
 	}
-	ecbpf_parse_rare(ctx, &sample.record);
-	len = sample.record.frame_len;
+	ecbpf_parse_rare(ctx, &sample->record);
+	len = sample->record.frame_len;
 	if (len > settings->snap_len)
 		len = settings->snap_len;
 	if (len > ECBPF_SNAP_MAX)
 		len = ECBPF_SNAP_MAX;
-	sample.cap_len = len;
-	err = bpf_perf_event_output(ctx, &samples, (__u64)len << 32 | BPF_F_CURRENT_CPU, &sample,
-				    sizeof(sample));
+	sample->cap_len = len;
+	err = bpf_perf_event_output(ctx, &samples, (__u64)len << 32 | BPF_F_CURRENT_CPU, sample,
+				    sizeof(*sample));
 	if (!err)
 		state->put++;
 	else if (err == -ENOENT)
