@@ -208,7 +208,7 @@ static int page_events(struct build *b, const struct page *page, struct event **
 
 static void field_set(struct build *b, const struct page *page, __u32 l4, size_t off, __u32 mask)
 {
-	b->tables->fields[page->dim][l4] = (struct ecbpf_fw_field){.off = off, .mask = mask};
+	b->tables->fields[l4][page->dim] = (struct ecbpf_fw_field){.off = off, .mask = mask};
 }
 
 /* Where the packets that a page is for find it, and the class of those without the field */
@@ -468,6 +468,9 @@ static int kind_make(struct build *b)
 		if (err)
 			return err;
 	}
+	for (__u32 l4 = 0; l4 < ECBPF_FW_L4_MAX; l4++)
+		b->tables->fields[l4][ECBPF_FW_KIND] =
+			(struct ecbpf_fw_field){.off = TABLE(kind), .mask = ECBPF_FW_KINDS - 1};
 	return 0;
 }
 
@@ -530,7 +533,7 @@ static __u32 bits_at(const struct item *item, int pos, int count)
 	return half << (pos & 63) >> (64 - count);
 }
 
-/* One longest-prefix tree; see ECBPF_FW_LPM_ROOT */
+/* One longest-prefix tree; see ECBPF_FW_LPM_ROOT4 */
 struct lpm {
 	struct space *space;
 	__u32 *words;
@@ -584,6 +587,14 @@ static int lpm_leaf(struct lpm *lpm, const struct item *item, __u8 len, __u32 eq
 	return 0;
 }
 
+/* Of a node from bit @pos on. A wide one saves a step, and takes 64 bytes for each item at most */
+static int lpm_width(const struct lpm *lpm, size_t count, int pos)
+{
+	bool is_there = pos + 8 <= (lpm->is_ip6 ? 128 : 32) && pos != 60; /* within a half */
+
+	return is_there && count >= 16 ? 8 : 4;
+}
+
 /*
  * The word for addresses that agree in their first @pos bits, a multiple of 4; @items: prefixes of
  * them that are longer; @def: the class of those that none of these takes
@@ -592,8 +603,8 @@ static int lpm_word(struct lpm *lpm, const struct item *items, size_t count, int
 		    __u32 *ret_word)
 {
 	__u32 word, class = def;
+	int err, node, width;
 	__u8 len;
-	int err, node;
 
 	if (!count) {
 		*ret_word = def;
@@ -610,12 +621,13 @@ static int lpm_word(struct lpm *lpm, const struct item *items, size_t count, int
 	}
 	if (node < pos + 4)
 		node = pos;
-	word = lpm_alloc(lpm, 1);
+	width = lpm_width(lpm, count, node);
+	word = lpm_alloc(lpm, (1U << width) / 16);
 	if (!word)
 		return -E2BIG;
-	err = lpm_node(lpm, items, count, node, 4, def, word);
-	word = ECBPF_FW_LPM_REFERENCE |
-	       (__u32)((lpm->is_ip6 ? 124 : 28) - node) / 4 << ECBPF_FW_LPM_SHIFT | word / 16;
+	err = lpm_node(lpm, items, count, node, width, def, word);
+	word = ECBPF_FW_LPM_REFERENCE | (__u32)width << ECBPF_FW_LPM_WIDTH |
+	       (__u32)((lpm->is_ip6 ? 128 : 32) - node - width) << ECBPF_FW_LPM_SHIFT | word / 16;
 	if (!err && node > pos)
 		return lpm_leaf(lpm, items, node, word, def, ret_word);
 	*ret_word = word;
@@ -702,6 +714,7 @@ static const struct fw_addrs *addrs_of(const struct fw_rule *rule, size_t dim)
 static int addrs_family(struct build *b, size_t dim, __u8 family)
 {
 	struct lpm lpm = {.space = space_of(b, dim), .is_ip6 = family == 6};
+	int bits = family == 6 ? ECBPF_FW_LPM_ROOT6 : ECBPF_FW_LPM_ROOT4;
 	_cleanup_free_ struct item *items = NULL;
 	size_t count = 0;
 	__u16 def;
@@ -737,25 +750,14 @@ static int addrs_family(struct build *b, size_t dim, __u8 family)
 	if (b->size == ECBPF_FW_SMALL)
 		lpm.space = &b->spaces[0];
 	lpm.words = lpm.space->slots->words;
-	root = lpm_alloc(&lpm, (1 << ECBPF_FW_LPM_ROOT) / 16);
+	if (!count)
+		bits = 0;
+	root = lpm_alloc(&lpm, count ? (1U << bits) / 16 : 1);
 	if (!root)
 		return -E2BIG;
-	b->tables->roots[dim - ECBPF_FW_SRC][family == 6] = root;
-	return lpm_node(&lpm, items, count, 0, ECBPF_FW_LPM_ROOT, def, root);
-}
-
-static int addrs_make(struct build *b, size_t dim)
-{
-	bool is_used = false;
-	int err;
-
-	for (size_t i = 0; i < b->count; i++)
-		is_used |= addrs_of(&b->ruleset->rules[i], dim)->kind == FW_ADDRS_LIST;
-	if (!is_used)
-		return 0;
-	b->tables->used |= 1 << dim;
-	err = addrs_family(b, dim, 4);
-	return err ? err : addrs_family(b, dim, 6);
+	b->tables->roots[dim - ECBPF_FW_SRC][family == 6] =
+		(struct ecbpf_fw_root){.at = root, .mask = (1U << bits) - 1};
+	return lpm_node(&lpm, items, count, 0, bits, def, root);
 }
 
 /* --- sets ----------------------------------------------------------------------------------- */
@@ -997,7 +999,7 @@ static int build_init(struct build *b)
 	b->tables->any = ECBPF_FW_ANY;
 	for (size_t dim = 0; dim < ECBPF_FW_DIMS; dim++) {
 		for (size_t l4 = 0; l4 < ECBPF_FW_L4_MAX; l4++)
-			b->tables->fields[dim][l4].off = TABLE(any);
+			b->tables->fields[l4][dim].off = TABLE(any);
 	}
 	return order_make(b);
 }
@@ -1011,11 +1013,15 @@ static int build_all(struct build *b, const __u16 *sets)
 	if (err)
 		return err;
 	b->what = "source prefixes";
-	err = addrs_make(b, ECBPF_FW_SRC);
+	err = addrs_family(b, ECBPF_FW_SRC, 4);
+	if (!err)
+		err = addrs_family(b, ECBPF_FW_SRC, 6);
 	if (err)
 		return err;
 	b->what = "destination prefixes";
-	err = addrs_make(b, ECBPF_FW_DST);
+	err = addrs_family(b, ECBPF_FW_DST, 4);
+	if (!err)
+		err = addrs_family(b, ECBPF_FW_DST, 6);
 	if (err)
 		return err;
 	b->what = "values of fields";

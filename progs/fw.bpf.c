@@ -106,10 +106,39 @@ struct {
 /* --- the packet ----------------------------------------------------------------------------- */
 
 /*
- * Values that are looked up. They are computed without branches where that can be: what the
- * verifier has to walk doubles with each. And when they are needed: what is kept for later goes to
- * the stack, which is small.
+ * What rules look at, of the packet at work, and how far its search is. In memory, for functions
+ * that are global take numbers only (5.10): the verifier walks them once, and not for each way
+ * that leads there; and the stack is too small.
+ *
+ * On a CPU, no program interrupts the one that a packet came in with. One that is tried by
+ * BPF_PROG_TEST_RUN before Linux 6.9 it may interrupt, which then can have its answer.
  */
+struct fw_packet {
+	__be32 addr[2][4]; /* source, destination; of IPv4 the first word */
+	__u64 sums[ECBPF_FW_SUMS];
+	__u64 found; /* fw_sets_of() */
+	__u32 frame_len;
+	__u32 l4; /* enum ecbpf_fw_l4 */
+	__u32 is_ip6;
+	__u32 rule;			/* that decides so far */
+	__u32 sum;			/* that is looked at */
+	__u32 value[ECBPF_FW_DIMS];	/* of fields */
+	__u16 class[ECBPF_FW_DIMS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fw_packet);
+} fw_packet_at SEC(".maps");
+
+static __always_inline struct fw_packet *fw_packet(void)
+{
+	__u32 key = 0;
+
+	return bpf_map_lookup_elem(&fw_packet_at, &key);
+}
 
 /* By IPv6, protocol */
 static const __u8 fw_l4_table[2][256] = {
@@ -117,6 +146,8 @@ static const __u8 fw_l4_table[2][256] = {
 	[0][IPPROTO_ICMP] = ECBPF_FW_L4_ICMP, [1][IPPROTO_TCP] = ECBPF_FW_L4_TCP,
 	[1][IPPROTO_UDP] = ECBPF_FW_L4_UDP,   [1][IPPROTO_ICMPV6] = ECBPF_FW_L4_ICMP6,
 };
+
+/* Values are computed without branches where that can be: each doubles what the verifier walks */
 
 static __always_inline __u32 fw_is_ip6(const struct ecbpf_record *rec)
 {
@@ -153,16 +184,6 @@ static __always_inline __u32 fw_vlan(const struct ecbpf_record *rec)
 	return (rec->vlan_tci[0] & 0xfff) | (has_none & ECBPF_FW_VLAN_NONE);
 }
 
-static __always_inline __u32 fw_ttl(struct xdp_md *ctx, const struct ecbpf_record *rec)
-{
-	/* both families have it in the first 20 bytes */
-	const __u8 *ip = ecbpf_header(ctx, rec->l3_off, sizeof(struct iphdr));
-
-	if (!ip)
-		return 0;
-	return rec->version == 4 ? ip[8] : ip[7] | 1 << 8;
-}
-
 /* TCP window, in network order, or code of ICMP */
 static __always_inline __u32 fw_code(struct xdp_md *ctx, const struct ecbpf_record *rec)
 {
@@ -172,6 +193,39 @@ static __always_inline __u32 fw_code(struct xdp_md *ctx, const struct ecbpf_reco
 		return rec->icmp_code;
 	tcp = ecbpf_header(ctx, rec->l4_off, sizeof(*tcp));
 	return tcp ? tcp->window : 0;
+}
+
+/* Return: false for the verifier */
+static __always_inline bool fw_packet_set(struct xdp_md *ctx, const struct ecbpf_record *rec,
+					  struct fw_packet *p)
+{
+	if (rec->version == 4) {
+		const struct iphdr *ip = ecbpf_header(ctx, rec->l3_off, sizeof(*ip));
+
+		if (!ip)
+			return false;
+		p->addr[0][0] = ip->saddr;
+		p->addr[1][0] = ip->daddr;
+		p->value[ECBPF_FW_TTL] = ip->ttl;
+	} else {
+		const struct ipv6hdr *ip6 = ecbpf_header(ctx, rec->l3_off, sizeof(*ip6));
+
+		if (!ip6)
+			return false;
+		__builtin_memcpy(p->addr, &ip6->saddr, sizeof(p->addr));
+		p->value[ECBPF_FW_TTL] = ip6->hop_limit | 1 << 8;
+	}
+	p->frame_len = rec->frame_len;
+	p->l4 = fw_l4(rec);
+	p->is_ip6 = fw_is_ip6(rec);
+	p->value[ECBPF_FW_KIND] = fw_kind(rec);
+	p->value[ECBPF_FW_LENGTH] = fw_length(rec);
+	p->value[ECBPF_FW_VLAN] = fw_vlan(rec);
+	p->value[ECBPF_FW_SPORT] = rec->sport;
+	p->value[ECBPF_FW_DPORT] = rec->dport;
+	p->value[ECBPF_FW_TYPE] = rec->tcp_flags | rec->icmp_type;
+	p->value[ECBPF_FW_CODE] = fw_code(ctx, rec);
+	return true;
 }
 
 /* --- generations ---------------------------------------------------------------------------- */
@@ -245,207 +299,172 @@ static __always_inline __u32 fw_lowest(__u64 bits)
 	return number[(bits & -bits) * 0x022fdd63cc95386dULL >> 58] & 63;
 }
 
-/*
- * Where a rule is done, in one number: which generation is active from bit 16 on, whether the
- * packet is IPv6 in bit 15, where its IP header begins from bit 8 on, and which word of rules, or
- * side (0: source, 1: destination), it is about
- */
-#define FW_WHERE(active, rec) ((active) << 16 | fw_is_ip6(rec) << 15 | ((rec)->l3_off & 0x7f) << 8)
-#define FW_WHERE_L3(where)    ((where) >> 8 & 0x7f)
-#define FW_WHERE_IP6	      0x8000
-
 /* --- classes -------------------------------------------------------------------------------- */
 
-/* See ECBPF_FW_LPM_ROOT. Return: the class of the address */
-static __always_inline __u16 fw_lpm4(const __u32 *words, __u32 mask, __u32 root, __u32 addr)
+/*
+ * An index into words is one number of 64 bits, cut right before it is used: kernels before 6.6
+ * lose the bounds of halves and of sums.
+ */
+static __always_inline __u32 fw_word(const __u32 *words, __u64 index, __u64 mask)
 {
-	__u32 word = words[(root + (addr >> (32 - ECBPF_FW_LPM_ROOT))) & mask];
+	barrier_var(index);
+	return words[index & mask];
+}
+
+static __always_inline const __u32 *fw_leaf(const __u32 *words, __u64 index, __u64 mask)
+{
+	barrier_var(index);
+	return &words[index & mask];
+}
+
+/* See ecbpf_fw_root. Return: the class of the address */
+static __always_inline __u32 fw_lpm4(const __u32 *words, __u64 mask,
+				     const struct ecbpf_fw_root *root, __u32 addr)
+{
+	__u64 word = fw_word(words, root->at + (addr >> (32 - ECBPF_FW_LPM_ROOT4) & root->mask),
+			     mask);
 
 	for (int i = 0; i < ECBPF_FW_LPM_STEPS4; i++) {
 		if (!(word & ECBPF_FW_LPM_REFERENCE))
 			break;
 		if (word & ECBPF_FW_LPM_LEAF) {
-			const __u32 *leaf = &words[word << 2 & mask];
+			const __u32 *leaf = fw_leaf(words, word << 2, mask & ~3);
 
 			word = (addr ^ leaf[0]) & leaf[1] ? leaf[3] : leaf[2];
 		} else {
-			__u32 shift = word >> (ECBPF_FW_LPM_SHIFT - 2) & 0x1c;
+			__u32 shift = word >> ECBPF_FW_LPM_SHIFT & 31;
+			__u32 bits = (1U << (word >> ECBPF_FW_LPM_WIDTH & 15)) - 1;
 
-			word = words[(word << 4 | (addr >> shift & 15)) & mask];
+			word = fw_word(words, ((word & 0xffff) << 4) + (addr >> shift & bits),
+				       mask);
 		}
 	}
 	return word;
 }
 
-/*
- * A class is always read from memory, also that of what is not looked at, and on each way by a load
- * of its own: the verifier then sees the same on all ways, and walks what follows once.
- */
-static __always_inline __u32 fw_load(const __u16 *at)
-{
-	__u32 class = *at;
-
-	barrier_var(class);
-	return class;
-}
-
 /* As fw_lpm4() */
-static __always_inline __u32 fw_lpm6(const __u32 *words, __u32 mask, __u32 root, __u64 high,
-				     __u64 low)
+static __always_inline __u32 fw_lpm6(const __u32 *words, __u64 mask,
+				     const struct ecbpf_fw_root *root, __u64 high, __u64 low)
 {
-	__u32 word = words[(root + (high >> (64 - ECBPF_FW_LPM_ROOT))) & mask];
+	__u64 word = fw_word(words, root->at + (high >> (64 - ECBPF_FW_LPM_ROOT6) & root->mask),
+			     mask);
 
 	for (int i = 0; i < ECBPF_FW_LPM_STEPS6; i++) {
 		if (!(word & ECBPF_FW_LPM_REFERENCE))
 			break;
 		if (word & ECBPF_FW_LPM_LEAF) {
-			const __u32 *leaf = &words[word << 4 & mask];
+			const __u32 *leaf = fw_leaf(words, word << 4, mask & ~15);
 			const __u64 *wide = (const __u64 *)leaf;
 
 			word = ((high ^ wide[0]) & wide[2]) | ((low ^ wide[1]) & wide[3]) ? leaf[9]
 											  : leaf[8];
 		} else {
-			__u32 shift = word >> (ECBPF_FW_LPM_SHIFT - 2) & 0x7c;
-			__u32 index = (shift & 64 ? high : low) >> (shift & 63) & 15;
+			__u32 shift = word >> ECBPF_FW_LPM_SHIFT & 127;
+			__u32 bits = (1U << (word >> ECBPF_FW_LPM_WIDTH & 15)) - 1;
+			__u64 half = shift & 64 ? high : low;
 
-			word = words[(word << 4 | index) & mask];
+			word = fw_word(words, ((word & 0xffff) << 4) + (half >> (shift & 63) & bits),
+				       mask);
 		}
 	}
-	return word & 0xffff;
+	return word;
 }
 
-/*
- * Class of an IPv6 address; @where: with the side. Global, like others below: the verifier walks it
- * once, and not for each way that leads there; so it can be given numbers only.
- */
-__noinline __u32 fw_class6(struct xdp_md *ctx, __u32 where)
+/* The class of an IPv6 address, into the packet; @side: 0: source, 1: destination */
+__noinline int fw_class6(__u32 active, __u64 side)
 {
-	__u32 side = where & 1, active = where >> 16, mask = ECBPF_FW_SLOTS * 16 - 1;
-	const __be32 *addr = ecbpf_header(ctx, FW_WHERE_L3(where) + 8 + side * 16, 16);
 	const struct ecbpf_fw_tables *t = fw_tables(active);
-	const struct ecbpf_fw_small *small;
 	const union ecbpf_fw_slot *slots;
+	struct fw_packet *p = fw_packet();
+	const struct ecbpf_fw_root *root;
 	__u64 high, low;
 
-	if (!addr || !t)
-		return ECBPF_FW_ANY;
-	high = (__u64)bpf_ntohl(addr[0]) << 32 | bpf_ntohl(addr[1]);
-	low = (__u64)bpf_ntohl(addr[2]) << 32 | bpf_ntohl(addr[3]);
+	if (!t || !p || side > 1)
+		return 0;
+	high = (__u64)bpf_ntohl(p->addr[side][0]) << 32 | bpf_ntohl(p->addr[side][1]);
+	low = (__u64)bpf_ntohl(p->addr[side][2]) << 32 | bpf_ntohl(p->addr[side][3]);
+	root = &t->roots[side][1];
 	if ((active & ~ECBPF_FW_PLACE) == ECBPF_FW_SMALL) {
-		small = fw_small_get(active);
-		if (!small)
-			return ECBPF_FW_ANY;
-		return fw_lpm6(small->words, ECBPF_FW_SMALL_WORDS - 1, t->roots[side][1], high,
-			       low);
+		const struct ecbpf_fw_small *small = fw_small_get(active);
+
+		if (small)
+			p->class[ECBPF_FW_SRC + side] =
+				fw_lpm6(small->words, ECBPF_FW_SMALL_WORDS - 1, root, high, low);
+		return 0;
 	}
 	slots = (active & ~ECBPF_FW_PLACE) == ECBPF_FW_MEDIUM
 			? fw_medium_get(active)
 			: fw_large_get(active, ECBPF_FW_SRC + side);
-	return slots ? fw_lpm6(slots->words, mask, t->roots[side][1], high, low) : ECBPF_FW_ANY;
+	if (slots)
+		p->class[ECBPF_FW_SRC + side] =
+			fw_lpm6(slots->words, ECBPF_FW_SLOTS * 16 - 1, root, high, low);
+	return 0;
 }
 
-/* @side: 0: source, 1: destination; @words: of the dimension, as many as @mask + 1 */
-static __always_inline __u32 fw_class_addr(struct xdp_md *ctx, __u32 active,
-					   const struct ecbpf_record *rec,
-					   const struct ecbpf_fw_tables *t, __u32 side,
-					   const __u32 *words, __u32 mask)
+/* Classes of both addresses; @src, @dst: words of the dimensions, as many as @mask + 1 */
+static __always_inline void fw_class_addrs(__u32 active, struct fw_packet *p,
+					   const struct ecbpf_fw_tables *t, const __u32 *src,
+					   const __u32 *dst, __u64 mask)
 {
-	const struct iphdr *ip;
-
-	if (!(t->used & 1 << (ECBPF_FW_SRC + side)))
-		return fw_load(&t->any);
-	if (rec->version != 4)
-		return fw_class6(ctx, FW_WHERE(active, rec) | side);
-	ip = ecbpf_header(ctx, rec->l3_off, sizeof(*ip));
-	if (!ip)
-		return fw_load(&t->any);
-	return fw_lpm4(words, mask, t->roots[side][0], bpf_ntohl(side ? ip->daddr : ip->saddr));
+	if (p->is_ip6) {
+		fw_class6(active, 0);
+		fw_class6(active, 1);
+		return;
+	}
+	p->class[ECBPF_FW_SRC] = fw_lpm4(src, mask, &t->roots[0][0], bpf_ntohl(p->addr[0][0]));
+	p->class[ECBPF_FW_DST] = fw_lpm4(dst, mask, &t->roots[1][0], bpf_ntohl(p->addr[1][0]));
 }
 
-static __always_inline __u32 fw_class_field(const struct ecbpf_fw_tables *t, enum ecbpf_fw_dim dim,
-					    __u32 l4, __u32 value)
+/* The class of the packet in dimension @dim, a constant; @fields: those for such packets */
+static __always_inline __u32 fw_class(const struct fw_packet *p, const struct ecbpf_fw_tables *t,
+				      const struct ecbpf_fw_field *fields, enum ecbpf_fw_dim dim)
 {
-	const struct ecbpf_fw_field *field;
-	__u64 index = l4, off;
+	__u64 off;
 
-	/* or clang leaves out the mask, as it knows fw_l4_table, which 6.1's verifier does not */
-	barrier_var(index);
-	field = &t->fields[dim][index & (ECBPF_FW_L4_MAX - 1)];
-	off = field->off + ((value & field->mask) << 1);
-
+	if (dim == ECBPF_FW_SRC || dim == ECBPF_FW_DST)
+		return p->class[dim];
+	off = fields[dim].off + ((p->value[dim] & fields[dim].mask) << 1);
+	barrier_var(off); /* as in fw_word() */
 	return *(const __u16 *)((const void *)t + (off & (ECBPF_FW_TABLES_SIZE - 2)));
 }
 
-/* The class of the packet in dimension @dim, a constant */
-static __always_inline __u32 fw_class(struct xdp_md *ctx, __u32 active,
-				      const struct ecbpf_record *rec,
-				      const struct ecbpf_fw_tables *t, enum ecbpf_fw_dim dim,
-				      const __u32 *words, __u32 mask)
+static __always_inline const struct ecbpf_fw_field *fw_fields(const struct fw_packet *p,
+							      const struct ecbpf_fw_tables *t)
 {
-	__u32 value = 0;
+	__u64 l4 = p->l4;
 
-	switch (dim) {
-	case ECBPF_FW_KIND:
-		return t->kind[fw_kind(rec) & (ECBPF_FW_KINDS - 1)];
-	case ECBPF_FW_SRC:
-	case ECBPF_FW_DST:
-		return fw_class_addr(ctx, active, rec, t, dim - ECBPF_FW_SRC, words, mask);
-	case ECBPF_FW_LENGTH:
-		value = fw_length(rec);
-		break;
-	case ECBPF_FW_VLAN:
-		value = fw_vlan(rec);
-		break;
-	case ECBPF_FW_TTL:
-		value = fw_ttl(ctx, rec);
-		break;
-	case ECBPF_FW_SPORT:
-		value = rec->sport;
-		break;
-	case ECBPF_FW_DPORT:
-		value = rec->dport;
-		break;
-	case ECBPF_FW_TYPE:
-		value = rec->tcp_flags | rec->icmp_type;
-		break;
-	case ECBPF_FW_CODE:
-		value = fw_code(ctx, rec);
-		break;
-	default:
-		break;
-	}
-	return fw_class_field(t, dim, fw_l4(rec), value);
+	barrier_var(l4);
+	return t->fields[l4 & (ECBPF_FW_L4_MAX - 1)];
 }
 
 /* --- sets ----------------------------------------------------------------------------------- */
 
 /* Return: 1 if the address is in the set; @use: ecbpf_fw_tables.uses */
-__noinline int fw_set_has(struct xdp_md *ctx, __u32 use, __u32 l3_off)
+__noinline int fw_set_has(__u32 use)
 {
 	__u32 id = use & 0xffff;
 	const struct ecbpf_trie_head *head = bpf_map_lookup_elem(&fw_sets, &id);
-	__u32 is_dst = use >> 31; /* ECBPF_FW_USE_DST */
-	const void *addr;
+	struct fw_packet *p = fw_packet();
+	const __be32 *addr;
 	__u64 roots;
 
-	if (!head)
+	if (!head || !p)
 		return 0;
 	roots = *(const volatile __u64 *)&head->roots;
-	if (use & ECBPF_FW_USE_IP6) {
-		addr = ecbpf_header(ctx, l3_off + 8 + is_dst * 16, 16);
-		return addr && ecbpf_trie_lookup6(&fw_set_pool, roots, addr);
-	}
-	addr = ecbpf_header(ctx, l3_off + 12 + is_dst * 4, 4);
-	return addr && ecbpf_trie_lookup4(&fw_set_pool, roots, *(const __be32 *)addr);
+	addr = use & ECBPF_FW_USE_DST ? p->addr[1] : p->addr[0];
+	if (use & ECBPF_FW_USE_IP6)
+		return !!ecbpf_trie_lookup6(&fw_set_pool, roots, addr);
+	return !!ecbpf_trie_lookup4(&fw_set_pool, roots, *addr);
 }
 
-/* Return: a bit for each use of a set that the packet is in; @where: FW_WHERE() */
-__noinline __u64 fw_sets_of(struct xdp_md *ctx, __u32 active, __u32 where)
+/* Return: a bit for each use of a set that the packet is in */
+__noinline __u64 fw_sets_of(__u32 active)
 {
 	const struct ecbpf_fw_tables *t = fw_tables(active);
+	struct fw_packet *p = fw_packet();
 	__u64 found = 0;
 
-	if (!t)
+	if (!t || !p)
 		return 0;
 	for (__u32 i = 0; i < ECBPF_FW_USES_MAX; i++) {
 		__u32 use;
@@ -453,16 +472,14 @@ __noinline __u64 fw_sets_of(struct xdp_md *ctx, __u32 active, __u32 where)
 		if (i >= t->uses_count)
 			break;
 		use = t->uses[i];
-		if (!(use & ECBPF_FW_USE_IP6) != !(where & FW_WHERE_IP6))
-			continue;
-		if (fw_set_has(ctx, use, FW_WHERE_L3(where)))
+		if (!(use & ECBPF_FW_USE_IP6) == !p->is_ip6 && fw_set_has(use))
 			found |= 1ULL << i;
 	}
 	return found;
 }
 
 /* Return: the rules in word @block that do not mind in which sets the packet is */
-__noinline __u64 fw_sets_word(__u32 active, __u32 block, __u64 found)
+__noinline __u64 fw_sets_word(__u32 active, __u64 block, __u64 found)
 {
 	const struct ecbpf_fw_tables *t = fw_tables(active);
 	const struct ecbpf_fw_small *small = NULL;
@@ -488,7 +505,7 @@ __noinline __u64 fw_sets_word(__u32 active, __u32 block, __u64 found)
 	if (!slots)
 		return 0;
 	for (__u32 i = 0; i < ECBPF_FW_USES_MAX; i++) {
-		__u32 slot;
+		__u64 slot;
 
 		if (i >= t->uses_count)
 			break;
@@ -502,7 +519,7 @@ __noinline __u64 fw_sets_word(__u32 active, __u32 block, __u64 found)
 /* --- what rules do -------------------------------------------------------------------------- */
 
 static __always_inline void fw_count(const struct ecbpf_fw_tables *t, __u64 index, __u32 bytes,
-				     bool is_over)
+				     __u32 is_over)
 {
 	struct ecbpf_fw_counter *counter;
 	__u32 key;
@@ -523,25 +540,15 @@ static __always_inline void fw_count(const struct ecbpf_fw_tables *t, __u64 inde
  * The bucket of the packet's source: buckets of a limit are chosen by a hash, so that sources which
  * share one have one budget together, and never more than that.
  */
-static __always_inline __u32 fw_bucket_of(struct xdp_md *ctx, const struct ecbpf_fw_limit *limit,
-					  __u32 where)
+static __always_inline __u32 fw_bucket_of(const struct fw_packet *p,
+					  const struct ecbpf_fw_limit *limit)
 {
-	__u64 high = 0, low = 0;
+	const __be32 *addr = p->addr[0];
+	__u64 high = 0, low = bpf_ntohl(addr[0]);
 
-	if (where & FW_WHERE_IP6) {
-		const struct ipv6hdr *ip6 = ecbpf_header(ctx, FW_WHERE_L3(where), sizeof(*ip6));
-
-		if (ip6) {
-			const __u32 *word = ip6->saddr.in6_u.u6_addr32;
-
-			high = (__u64)bpf_ntohl(word[0]) << 32 | bpf_ntohl(word[1]);
-			low = (__u64)bpf_ntohl(word[2]) << 32 | bpf_ntohl(word[3]);
-		}
-	} else {
-		const struct iphdr *ip = ecbpf_header(ctx, FW_WHERE_L3(where), sizeof(*ip));
-
-		if (ip)
-			low = bpf_ntohl(ip->saddr);
+	if (p->is_ip6) {
+		high = low << 32 | bpf_ntohl(addr[1]);
+		low = (__u64)bpf_ntohl(addr[2]) << 32 | bpf_ntohl(addr[3]);
 	}
 	high &= limit->mask[0];
 	low &= limit->mask[1];
@@ -549,38 +556,38 @@ static __always_inline __u32 fw_bucket_of(struct xdp_md *ctx, const struct ecbpf
 }
 
 /* Return: 1 if the budget has no room for the packet */
-__noinline int fw_limit_over(struct xdp_md *ctx, __u32 id, __u32 bytes, __u32 where)
+__noinline int fw_limit_over(__u32 id)
 {
 	struct ecbpf_fw_limit *limit = bpf_map_lookup_elem(&fw_limits, &id);
+	struct fw_packet *p = fw_packet();
 	struct ecbpf_bucket *bucket;
 	__u32 key;
 
-	if (!limit)
+	if (!limit || !p)
 		return 0;
 	key = limit->bucket;
 	if (limit->is_per_src)
-		key += fw_bucket_of(ctx, limit, where);
+		key += fw_bucket_of(p, limit);
 	bucket = bpf_map_lookup_elem(&fw_buckets, &key);
-	return bucket && !ecbpf_bucket_take_at(bucket, &limit->rate, limit->is_bytes ? bytes : 1,
+	return bucket && !ecbpf_bucket_take_at(bucket, &limit->rate,
+					       limit->is_bytes ? p->frame_len : 1,
 					       fw_tell ? 1 : bpf_jiffies64());
 }
 
 /*
  * Do the rules @bits of a word, which do not end the search, for as far as they come before the
- * rule
- * @decided. Return: the word of the one that ended it after all, else 0
+ * rule @decided. Return: the word of the one that ended it after all, else 0
  */
-__noinline int fw_pending(struct xdp_md *ctx, __u32 where, __u64 bits, __u32 decided, __u32 bytes)
+__noinline __u32 fw_pending(__u32 active, __u64 block, __u64 bits, __u32 decided)
 {
-	const struct ecbpf_fw_tables *t = fw_tables(where >> 16);
-	__u32 block = where & 0xff;
+	const struct ecbpf_fw_tables *t = fw_tables(active);
+	struct fw_packet *p = fw_packet();
 
-	if (!t || block >= ECBPF_FW_BLOCKS)
+	if (!t || !p || block >= ECBPF_FW_BLOCKS)
 		return 0;
 	for (int i = 0; i < 64; i++) {
-		__u32 rule, action;
+		__u32 rule, is_over, is_dry;
 		__u64 index;
-		bool is_over;
 
 		if (!bits)
 			break;
@@ -589,70 +596,74 @@ __noinline int fw_pending(struct xdp_md *ctx, __u32 where, __u64 bits, __u32 dec
 		if (rule >= decided)
 			break;
 		index = rule >> ECBPF_FW_RULE_INDEX;
-		action = rule & ECBPF_FW_RULE_ACTION;
-		if (action != ECBPF_FW_RULE_LIMIT) {
-			fw_count(t, index, bytes, false);
-			continue;
-		}
 		barrier_var(index); /* as in fw_count() */
 		if (index >= ECBPF_FW_RULES_MAX)
 			break;
-		is_over = fw_limit_over(ctx, t->limits[index], bytes, where);
-		if (!(rule & ECBPF_FW_RULE_DRY)) {
-			fw_count(t, index, bytes, is_over);
-			if (is_over)
-				return rule;
-		} else if (is_over) {
-			fw_count(t, index, bytes, true);
+		is_dry = rule & ECBPF_FW_RULE_DRY;
+		is_over = 0;
+		if ((rule & ECBPF_FW_RULE_ACTION) == ECBPF_FW_RULE_LIMIT) {
+			is_over = fw_limit_over(t->limits[index]);
+			if (is_dry && !is_over)
+				continue;
 		}
+		fw_count(t, index, p->frame_len, is_over);
+		if (is_over && !is_dry)
+			return rule;
 	}
 	return 0;
 }
 
 /* --- matching ------------------------------------------------------------------------------- */
 
-/*
- * All of these return the word of the rule that decides, or FW_UNDECIDED. They are global, so they
- * take no pointer but the context (5.10), and parse once more: cheaper than to have the verifier
- * walk them for all packets that lead there, and the stack that they need is not the stage's.
- */
 #define FW_UNDECIDED 0xffffffffU
 
-static __always_inline void fw_parse(struct xdp_md *ctx, struct ecbpf_record *rec)
+/* A rule decided, or FW_UNDECIDED. Return: it */
+static __always_inline __u32 fw_decided_by(const struct fw_packet *p,
+					   const struct ecbpf_fw_tables *t, __u32 rule)
 {
-	if (!ecbpf_parse_plain(ctx, (void *)(long)ctx->data, (void *)(long)ctx->data_end, rec))
-		ecbpf_parse_rare(ctx, rec);
+	__u32 key = 0, *at;
+
+	if (fw_tell) {
+		at = bpf_map_lookup_elem(&fw_decided, &key);
+		if (at)
+			*at = rule;
+	}
+	if (rule != FW_UNDECIDED && (rule & ECBPF_FW_RULE_ACTION) != ECBPF_FW_RULE_LIMIT)
+		fw_count(t, rule >> ECBPF_FW_RULE_INDEX, p->frame_len, 0);
+	return rule; /* that of a limit is counted where it is done */
 }
 
-__noinline __u32 fw_match_small(struct xdp_md *ctx, __u32 active)
+__noinline __u32 fw_match_small(__u32 active)
 {
 	const struct ecbpf_fw_small *small = fw_small_get(active);
+	struct fw_packet *p = fw_packet();
+	const struct ecbpf_fw_field *fields;
 	__u32 rule = FW_UNDECIDED, ended;
 	__u64 bits = ~0ULL, pending;
-	struct ecbpf_record rec;
 
-	if (!small)
+	if (!small || !p)
 		return FW_UNDECIDED;
-	fw_parse(ctx, &rec);
+	fw_class_addrs(active, p, &small->tables, small->words, small->words,
+		       ECBPF_FW_SMALL_WORDS - 1);
+	fields = fw_fields(p, &small->tables);
 #pragma unroll
 	for (int dim = 0; dim < ECBPF_FW_DIMS; dim++) {
-		__u32 class = fw_class(ctx, active, &rec, &small->tables, dim, small->words,
-				       ECBPF_FW_SMALL_WORDS - 1);
+		__u64 class = fw_class(p, &small->tables, fields, dim);
 
 		bits &= small->rows[dim][class & (ECBPF_FW_SMALL_CLASSES - 1)];
 	}
 	if (bits && small->tables.uses_count)
-		bits &= fw_sets_word(active, 0, fw_sets_of(ctx, active, FW_WHERE(active, &rec)));
+		bits &= fw_sets_word(active, 0, fw_sets_of(active));
 	pending = bits & ~small->tables.deciding[0];
 	bits &= small->tables.deciding[0];
 	if (bits)
 		rule = small->tables.rules[fw_lowest(bits)];
 	if (pending) {
-		ended = fw_pending(ctx, FW_WHERE(active, &rec), pending, rule, rec.frame_len);
+		ended = fw_pending(active, 0, pending, rule);
 		if (ended)
 			rule = ended;
 	}
-	return rule;
+	return fw_decided_by(p, &small->tables, rule);
 }
 
 /* Memory of a dimension; @map: of the generation */
@@ -666,94 +677,72 @@ static __always_inline const union ecbpf_fw_slot *fw_base(void *map, __u32 *key,
 	return slots ? slots->slots : NULL;
 }
 
-/*
- * What is known of the packet, in memory: the verifier takes all that is read from there for
- * unknown, so that it walks what follows once, and not for each way that it came to be; and
- * the stack is too small for it. Programs of a CPU run one at a time.
- */
-struct fw_scratch {
-	struct ecbpf_record rec;
-	__u64 sums[ECBPF_FW_SUMS];
-	__u64 found; /* fw_sets_of() */
-	__u32 where; /* FW_WHERE() */
-	__u32 rule;  /* that decides so far */
-	__u16 sum;   /* that is looked at */
-	__u16 class[ECBPF_FW_DIMS];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct fw_scratch);
-} fw_scratch SEC(".maps");
-
-static __always_inline __u32 fw_match_slots(struct xdp_md *ctx, __u32 active, void *map,
-					    const bool is_large)
+static __always_inline __u32 fw_match_slots(__u32 active, void *map, const bool is_large)
 {
 	const __u32 blocks = is_large ? ECBPF_FW_BLOCKS : ECBPF_FW_MEDIUM_RULES / 64;
 	const __u32 sums_count = is_large ? ECBPF_FW_SUMS : 1;
-	volatile struct fw_scratch *scratch;
-	const union ecbpf_fw_slot *base;
+	const union ecbpf_fw_slot *base, *dst;
+	const struct ecbpf_fw_field *fields;
 	const struct ecbpf_fw_tables *t;
-	struct ecbpf_record *rec;
+	volatile struct fw_packet *p = fw_packet();
 	__u32 key = 0;
 
-	scratch = bpf_map_lookup_elem(&fw_scratch, &key);
 	t = fw_slots_tables(fw_base(map, &key, ECBPF_FW_LARGE_TABLES, is_large));
-	if (!scratch || !t)
+	base = fw_base(map, &key, ECBPF_FW_SRC, is_large);
+	dst = fw_base(map, &key, ECBPF_FW_DST, is_large);
+	if (!p || !t || !base || !dst)
 		return FW_UNDECIDED;
-	rec = (struct ecbpf_record *)&scratch->rec;
-	fw_parse(ctx, rec);
-	barrier(); /* nothing is kept on the stack, neither here nor below */
-	scratch->where = FW_WHERE(active, rec);
-	scratch->rule = FW_UNDECIDED;
-	scratch->found = 0;
-	scratch->sum = 0;
+	fw_class_addrs(active, (struct fw_packet *)p, t, base->words, dst->words,
+		       ECBPF_FW_SLOTS * 16 - 1);
+	barrier();
+	fields = fw_fields((struct fw_packet *)p, t);
+	p->rule = FW_UNDECIDED;
+	p->found = 0;
+	p->sum = 0;
 #pragma unroll
 	for (__u32 i = 0; i < sums_count; i++)
-		scratch->sums[i] = ~0ULL;
+		p->sums[i] = ~0ULL;
 #pragma unroll
 	for (int dim = 0; dim < ECBPF_FW_DIMS; dim++) {
 		const struct ecbpf_fw_row *row;
-		__u32 class;
+		__u64 class = fw_class((struct fw_packet *)p, t, fields, dim);
 
 		base = fw_base(map, &key, dim, is_large);
 		if (!base)
 			return FW_UNDECIDED;
-		scratch->class[dim] =
-			fw_class(ctx, active, rec, t, dim, base->words, ECBPF_FW_SLOTS * 16 - 1);
-		class = scratch->class[dim];
-		row = &base[class].row;
+		p->class[dim] = class;
+		row = &base[class & 0xffff].row;
 #pragma unroll
 		for (__u32 i = 0; i < sums_count; i++)
-			scratch->sums[i] &= row->sums[i];
+			p->sums[i] &= row->sums[i];
 		barrier();
 	}
 	if (t->uses_count)
-		scratch->found = fw_sets_of(ctx, active, scratch->where);
+		p->found = fw_sets_of(active);
 
 	for (__u32 i = 0; i < blocks + sums_count; i++) {
-		__u64 bits = ~0ULL, pending, sum;
-		__u32 block, rule;
+		__u64 bits = ~0ULL, pending, sum, block;
+		__u32 rule;
 
-		block = scratch->sum;
+		block = p->sum;
+		barrier_var(block);
 		if (block >= sums_count)
 			break;
-		sum = scratch->sums[block];
+		sum = p->sums[block];
 		if (!sum) {
-			scratch->sum = block + 1;
+			p->sum = block + 1;
 			continue;
 		}
-		scratch->sums[block] = sum & (sum - 1);
+		p->sums[block] = sum & (sum - 1);
 		block = block * 64 + fw_lowest(sum);
+		barrier_var(block);
 		if (block >= blocks)
 			break;
-		if (t->first[block] >= scratch->rule >> ECBPF_FW_RULE_INDEX)
+		if (t->first[block] >= p->rule >> ECBPF_FW_RULE_INDEX)
 			continue;
 #pragma unroll
 		for (int dim = 0; dim < ECBPF_FW_DIMS; dim++) {
-			__u32 slot = scratch->class[dim];
+			__u64 slot = p->class[dim];
 
 			base = fw_base(map, &key, dim, is_large);
 			if (!base)
@@ -762,44 +751,59 @@ static __always_inline __u32 fw_match_slots(struct xdp_md *ctx, __u32 active, vo
 			bits &= base[slot].chunk[block % ECBPF_FW_CHUNK];
 		}
 		if (bits && t->uses_count)
-			bits &= fw_sets_word(active, block, scratch->found);
+			bits &= fw_sets_word(active, block, p->found);
 		pending = bits & ~t->deciding[block];
 		bits &= t->deciding[block];
 		if (bits) {
 			rule = t->rules[block * 64 + fw_lowest(bits)];
-			if (rule < scratch->rule)
-				scratch->rule = rule;
+			if (rule < p->rule)
+				p->rule = rule;
 		}
 		if (pending) {
-			rule = fw_pending(ctx, scratch->where | block, pending, scratch->rule,
-					  rec->frame_len);
-			if (rule)
-				return rule;
+			rule = fw_pending(active, block, pending, p->rule);
+			if (rule) {
+				p->rule = rule;
+				break;
+			}
 		}
 	}
-	return scratch->rule;
+	return fw_decided_by((struct fw_packet *)p, t, p->rule);
 }
 
-__noinline __u32 fw_match_medium(struct xdp_md *ctx, __u32 active)
+__noinline __u32 fw_match_medium(__u32 active)
 {
 	__u32 place = active & ECBPF_FW_PLACE;
 	void *map = bpf_map_lookup_elem(&fw_medium, &place);
 
-	return map ? fw_match_slots(ctx, active, map, false) : FW_UNDECIDED;
+	return map ? fw_match_slots(active, map, false) : FW_UNDECIDED;
 }
 
-__noinline __u32 fw_match_large(struct xdp_md *ctx, __u32 active)
+__noinline __u32 fw_match_large(__u32 active)
 {
 	__u32 place = active & ECBPF_FW_PLACE;
 	void *map = bpf_map_lookup_elem(&fw_large, &place);
 
-	return map ? fw_match_slots(ctx, active, map, true) : FW_UNDECIDED;
+	return map ? fw_match_slots(active, map, true) : FW_UNDECIDED;
+}
+
+static __always_inline __u32 fw_match(__u32 active)
+{
+	switch (active & ~ECBPF_FW_PLACE) {
+	case ECBPF_FW_SMALL:
+		return fw_match_small(active);
+	case ECBPF_FW_MEDIUM:
+		return fw_match_medium(active);
+	case ECBPF_FW_LARGE:
+		return fw_match_large(active);
+	default:
+		return FW_UNDECIDED;
+	}
 }
 
 static __always_inline __u32 fw_stage(struct xdp_md *ctx, const struct ecbpf_record *rec)
 {
-	const struct ecbpf_fw_tables *t;
-	__u32 zero = 0, rule, active, index, *at;
+	__u32 zero = 0, rule = FW_UNDECIDED, active, rank, *at;
+	struct fw_packet *p;
 
 	if (rec->reason)
 		return ecbpf_malformed(rec);
@@ -807,35 +811,22 @@ static __always_inline __u32 fw_stage(struct xdp_md *ctx, const struct ecbpf_rec
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
 	at = bpf_map_lookup_elem(&fw_active, &zero);
 	active = at ? *(volatile __u32 *)at : ECBPF_FW_NONE;
-	switch (active & ~ECBPF_FW_PLACE) {
-	case ECBPF_FW_SMALL:
-		rule = fw_match_small(ctx, active);
-		break;
-	case ECBPF_FW_MEDIUM:
-		rule = fw_match_medium(ctx, active);
-		break;
-	case ECBPF_FW_LARGE:
-		rule = fw_match_large(ctx, active);
-		break;
-	default:
-		rule = FW_UNDECIDED;
-	}
-	if (fw_tell) {
-		at = bpf_map_lookup_elem(&fw_decided, &zero);
-		if (at)
-			*at = rule;
+	if (active) {
+		p = fw_packet();
+		if (p && fw_packet_set(ctx, rec, p))
+			rule = fw_match(active);
 	}
 	if (rule == FW_UNDECIDED)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
-	index = rule >> ECBPF_FW_RULE_INDEX;
-	if ((rule & ECBPF_FW_RULE_ACTION) == ECBPF_FW_RULE_LIMIT) /* counted there */
-		return ECBPF_VERDICT_RULE(XDP_DROP, ECBPF_REASON_FW_LIMIT, index + 1);
-	t = fw_tables(active);
-	if (t)
-		fw_count(t, index, rec->frame_len, false);
-	if ((rule & ECBPF_FW_RULE_ACTION) == ECBPF_FW_RULE_PASS)
-		return ECBPF_VERDICT_RULE(XDP_PASS, ECBPF_REASON_NONE, index + 1);
-	return ECBPF_VERDICT_RULE(XDP_DROP, ECBPF_REASON_FW_DROP, index + 1);
+	rank = (rule >> ECBPF_FW_RULE_INDEX) + 1;
+	switch (rule & ECBPF_FW_RULE_ACTION) {
+	case ECBPF_FW_RULE_PASS:
+		return ECBPF_VERDICT_RULE(XDP_PASS, ECBPF_REASON_NONE, rank);
+	case ECBPF_FW_RULE_LIMIT:
+		return ECBPF_VERDICT_RULE(XDP_DROP, ECBPF_REASON_FW_LIMIT, rank);
+	default:
+		return ECBPF_VERDICT_RULE(XDP_DROP, ECBPF_REASON_FW_DROP, rank);
+	}
 }
 
 ECBPF_STAGE_PROGRAM(fw, FW);

@@ -83,23 +83,35 @@ enum ecbpf_fw_l4 {
 
 /*
  * Longest prefix of an address, as a tree of 32-bit words in memory of the dimension. It begins
- *with a table for the first 12 bits. A word is a class, or refers to what decides further:
+ * with a table for the first bits, the root. A word is a class, or refers to what decides further:
  *
- *	node	16 words, chosen by the 4 bits from bit SHIFT of the address on. Place: of its first
- *		word, in units of 16 words
+ *	node	a table, chosen by 4 or 8 (WIDTH) bits of the address, behind which SHIFT bits are
+ *		left. Place: of its first word, in units of 16 words
  *	leaf	all below it share a prefix: compare with it, and go on with the word for equal, or
  *		with the one for not. Place: in units of 4 words for IPv4, which has address, mask,
  *		equal, not; of 16 words for IPv6, which has high, low (two words each, the lower
- *half first), their masks likewise, equal, not
+ *		half first), their masks likewise, equal, not
  */
-#define ECBPF_FW_LPM_ROOT      12
+#define ECBPF_FW_LPM_ROOT4     16 /* bits */
+#define ECBPF_FW_LPM_ROOT6     12
 #define ECBPF_FW_LPM_REFERENCE 0x80000000U
 #define ECBPF_FW_LPM_LEAF      0x40000000U
-#define ECBPF_FW_LPM_SHIFT     25 /* of bits / 4, 5 bits; place: bits below */
+#define ECBPF_FW_LPM_SHIFT     16 /* 7 bits; the place of a node has the bits below */
+#define ECBPF_FW_LPM_WIDTH     24 /* 4 bits */
 
-/* The most steps that the compiler makes a walk, from the table of the first bits on */
-#define ECBPF_FW_LPM_STEPS4 6
-#define ECBPF_FW_LPM_STEPS6 30
+/* The most steps of a walk behind the root: each takes 4 bits at least, but for a leaf at the end */
+#define ECBPF_FW_LPM_STEPS4 ((32 - ECBPF_FW_LPM_ROOT4) / 4 + 1)
+#define ECBPF_FW_LPM_STEPS6 ((128 - ECBPF_FW_LPM_ROOT6) / 4 + 1)
+
+/**
+ * struct ecbpf_fw_root - where the tree of a dimension begins
+ * @at: first word of the root, in the words of the dimension
+ * @mask: of the address's first bits; 0: no rule looks at it, and one word does
+ */
+struct ecbpf_fw_root {
+	__u32 at;
+	__u32 mask;
+};
 
 /* What becomes of a packet. The rule itself is ecbpf_fw_tables.rules */
 #define ECBPF_FW_RULE_INDEX 8 /* shift: index in the file */
@@ -130,10 +142,9 @@ struct ecbpf_fw_field {
 
 /**
  * struct ecbpf_fw_tables - what all sizes have, at the beginning of the generation
- * @used: 1 << ECBPF_FW_SRC if any rule looks at it, and so on
+ * @fields: by enum ecbpf_fw_l4; those of addresses are not used
+ * @roots: of src and dst, IPv4 and IPv6
  * @uses_count: how many of @uses there are
- * @roots: of src and dst, IPv4 and IPv6: index of the first word, in the words of the dimension
- * @fields: by enum ecbpf_fw_l4; those of addresses and of the kind are not used
  * @uses: set of each; ECBPF_FW_USE_DST: looked up with the destination; ECBPF_FW_USE_IP6
  * @use_rows: class of packets that are not in the set, and of those that are
  * @deciding: for each word of a row, the bits of rules that end the search
@@ -147,10 +158,9 @@ struct ecbpf_fw_field {
  * Ports and window are in network order, all other values in host order.
  */
 struct ecbpf_fw_tables {
-	__u32 used;
-	__u32 uses_count;
-	__u32 roots[2][2];
-	struct ecbpf_fw_field fields[ECBPF_FW_DIMS][ECBPF_FW_L4_MAX];
+	struct ecbpf_fw_field fields[ECBPF_FW_L4_MAX][ECBPF_FW_DIMS];
+	struct ecbpf_fw_root roots[2][2];
+	__u64 uses_count;
 	__u32 uses[ECBPF_FW_USES_MAX];
 	__u16 use_rows[ECBPF_FW_USES_MAX][2];
 	__u64 deciding[ECBPF_FW_BLOCKS];
@@ -180,7 +190,7 @@ _Static_assert(sizeof(struct ecbpf_fw_tables) < ECBPF_FW_TABLES_SIZE, "read with
 
 #define ECBPF_FW_SMALL_RULES   64
 #define ECBPF_FW_SMALL_CLASSES 1024
-#define ECBPF_FW_SMALL_WORDS   65536
+#define ECBPF_FW_SMALL_WORDS   (1 << 18)
 
 struct ecbpf_fw_small {
 	struct ecbpf_fw_tables tables;
