@@ -117,11 +117,14 @@ struct fw_packet {
 	__be32 addr[2][4]; /* source, destination; of IPv4 the first word */
 	__u64 sums[ECBPF_FW_SUMS];
 	__u64 found; /* fw_sets_of() */
+	__u64 pending[ECBPF_FW_BLOCKS]; /* words of rules that match and do not end the search */
+	__u16 pending_block[ECBPF_FW_BLOCKS]; /* which ones */
+	__u32 pending_count;
+	__u32 sum;   /* that is looked at */
 	__u32 frame_len;
 	__u32 l4; /* enum ecbpf_fw_l4 */
 	__u32 is_ip6;
 	__u32 rule;			/* that decides so far */
-	__u32 sum;			/* that is looked at */
 	__u32 value[ECBPF_FW_DIMS];	/* of fields */
 	__u16 class[ECBPF_FW_DIMS];
 };
@@ -195,37 +198,58 @@ static __always_inline __u32 fw_code(struct xdp_md *ctx, const struct ecbpf_reco
 	return tcp ? tcp->window : 0;
 }
 
-/* Return: false for the verifier */
-static __always_inline bool fw_packet_set(struct xdp_md *ctx, const struct ecbpf_record *rec,
-					  struct fw_packet *p)
+/* The packet's value in dimension @dim, a constant; @ip: its IP header */
+static __always_inline __u32 fw_value(struct xdp_md *ctx, const struct ecbpf_record *rec,
+				      const __u8 *ip, enum ecbpf_fw_dim dim)
 {
-	if (rec->version == 4) {
-		const struct iphdr *ip = ecbpf_header(ctx, rec->l3_off, sizeof(*ip));
+	switch (dim) {
+	case ECBPF_FW_KIND:
+		return fw_kind(rec);
+	case ECBPF_FW_LENGTH:
+		return fw_length(rec);
+	case ECBPF_FW_VLAN:
+		return fw_vlan(rec);
+	case ECBPF_FW_TTL:
+		return rec->version == 4 ? ip[8] : ip[7] | 1 << 8;
+	case ECBPF_FW_SPORT:
+		return rec->sport;
+	case ECBPF_FW_DPORT:
+		return rec->dport;
+	case ECBPF_FW_TYPE:
+		return rec->tcp_flags | rec->icmp_type;
+	case ECBPF_FW_CODE:
+		return fw_code(ctx, rec);
+	default:
+		return 0;
+	}
+}
 
-		if (!ip)
-			return false;
-		p->addr[0][0] = ip->saddr;
-		p->addr[1][0] = ip->daddr;
-		p->value[ECBPF_FW_TTL] = ip->ttl;
+/* Return: the packet at work in memory; NULL is for the verifier */
+static __always_inline struct fw_packet *fw_packet_set(struct xdp_md *ctx,
+							const struct ecbpf_record *rec)
+{
+	const __u8 *ip = ecbpf_header(ctx, rec->l3_off, sizeof(struct iphdr));
+	struct fw_packet *p = fw_packet();
+
+	if (!p || !ip)
+		return NULL;
+#pragma unroll
+	for (int dim = 0; dim < ECBPF_FW_DIMS; dim++)
+		p->value[dim] = fw_value(ctx, rec, ip, dim);
+	p->frame_len = rec->frame_len;
+	p->l4 = fw_l4(rec);
+	p->is_ip6 = fw_is_ip6(rec);
+	if (rec->version == 4) {
+		p->addr[0][0] = ((const struct iphdr *)ip)->saddr;
+		p->addr[1][0] = ((const struct iphdr *)ip)->daddr;
 	} else {
 		const struct ipv6hdr *ip6 = ecbpf_header(ctx, rec->l3_off, sizeof(*ip6));
 
 		if (!ip6)
-			return false;
+			return NULL;
 		__builtin_memcpy(p->addr, &ip6->saddr, sizeof(p->addr));
-		p->value[ECBPF_FW_TTL] = ip6->hop_limit | 1 << 8;
 	}
-	p->frame_len = rec->frame_len;
-	p->l4 = fw_l4(rec);
-	p->is_ip6 = fw_is_ip6(rec);
-	p->value[ECBPF_FW_KIND] = fw_kind(rec);
-	p->value[ECBPF_FW_LENGTH] = fw_length(rec);
-	p->value[ECBPF_FW_VLAN] = fw_vlan(rec);
-	p->value[ECBPF_FW_SPORT] = rec->sport;
-	p->value[ECBPF_FW_DPORT] = rec->dport;
-	p->value[ECBPF_FW_TYPE] = rec->tcp_flags | rec->icmp_type;
-	p->value[ECBPF_FW_CODE] = fw_code(ctx, rec);
-	return true;
+	return p;
 }
 
 /* --- generations ---------------------------------------------------------------------------- */
@@ -370,70 +394,51 @@ static __always_inline __u32 fw_lpm6(const __u32 *words, __u64 mask,
 	return word;
 }
 
-/* The class of an IPv6 address, into the packet; @side: 0: source, 1: destination */
-__noinline int fw_class6(__u32 active, __u64 side)
+/* The class of an IPv6 address; @side: 0: source, 1: destination */
+__noinline __u32 fw_class6(__u32 active, __u64 side, __u64 high, __u64 low)
 {
 	const struct ecbpf_fw_tables *t = fw_tables(active);
+	const struct ecbpf_fw_small *small;
 	const union ecbpf_fw_slot *slots;
-	struct fw_packet *p = fw_packet();
 	const struct ecbpf_fw_root *root;
-	__u64 high, low;
 
-	if (!t || !p || side > 1)
-		return 0;
-	high = (__u64)bpf_ntohl(p->addr[side][0]) << 32 | bpf_ntohl(p->addr[side][1]);
-	low = (__u64)bpf_ntohl(p->addr[side][2]) << 32 | bpf_ntohl(p->addr[side][3]);
-	root = &t->roots[side][1];
+	if (!t)
+		return ECBPF_FW_ANY;
+	barrier_var(side);
+	root = &t->roots[side & 1][1];
 	if ((active & ~ECBPF_FW_PLACE) == ECBPF_FW_SMALL) {
-		const struct ecbpf_fw_small *small = fw_small_get(active);
-
-		if (small)
-			p->class[ECBPF_FW_SRC + side] =
-				fw_lpm6(small->words, ECBPF_FW_SMALL_WORDS - 1, root, high, low);
-		return 0;
+		small = fw_small_get(active);
+		return small ? fw_lpm6(small->words, ECBPF_FW_SMALL_WORDS - 1, root, high, low) : 0;
 	}
 	slots = (active & ~ECBPF_FW_PLACE) == ECBPF_FW_MEDIUM
 			? fw_medium_get(active)
 			: fw_large_get(active, ECBPF_FW_SRC + side);
-	if (slots)
-		p->class[ECBPF_FW_SRC + side] =
-			fw_lpm6(slots->words, ECBPF_FW_SLOTS * 16 - 1, root, high, low);
-	return 0;
+	return slots ? fw_lpm6(slots->words, ECBPF_FW_SLOTS * 16 - 1, root, high, low) : 0;
 }
 
-/* Classes of both addresses; @src, @dst: words of the dimensions, as many as @mask + 1 */
-static __always_inline void fw_class_addrs(__u32 active, struct fw_packet *p,
-					   const struct ecbpf_fw_tables *t, const __u32 *src,
-					   const __u32 *dst, __u64 mask)
+static __always_inline __u32 fw_class6_of(__u32 active, __u32 side, const __be32 *addr)
 {
-	if (p->is_ip6) {
-		fw_class6(active, 0);
-		fw_class6(active, 1);
-		return;
-	}
-	p->class[ECBPF_FW_SRC] = fw_lpm4(src, mask, &t->roots[0][0], bpf_ntohl(p->addr[0][0]));
-	p->class[ECBPF_FW_DST] = fw_lpm4(dst, mask, &t->roots[1][0], bpf_ntohl(p->addr[1][0]));
+	__u64 high = (__u64)bpf_ntohl(addr[0]) << 32 | bpf_ntohl(addr[1]);
+	__u64 low = (__u64)bpf_ntohl(addr[2]) << 32 | bpf_ntohl(addr[3]);
+
+	return fw_class6(active, side, high, low);
 }
 
-/* The class of the packet in dimension @dim, a constant; @fields: those for such packets */
-static __always_inline __u32 fw_class(const struct fw_packet *p, const struct ecbpf_fw_tables *t,
-				      const struct ecbpf_fw_field *fields, enum ecbpf_fw_dim dim)
+/* The class of a value in dimension @dim; @fields: those for such packets */
+static __always_inline __u32 fw_class(const struct ecbpf_fw_tables *t,
+				      const struct ecbpf_fw_field *fields, enum ecbpf_fw_dim dim,
+				      __u32 value)
 {
-	__u64 off;
+	__u64 off = fields[dim].off + ((value & fields[dim].mask) << 1);
 
-	if (dim == ECBPF_FW_SRC || dim == ECBPF_FW_DST)
-		return p->class[dim];
-	off = fields[dim].off + ((p->value[dim] & fields[dim].mask) << 1);
 	barrier_var(off); /* as in fw_word() */
 	return *(const __u16 *)((const void *)t + (off & (ECBPF_FW_TABLES_SIZE - 2)));
 }
 
-static __always_inline const struct ecbpf_fw_field *fw_fields(const struct fw_packet *p,
-							      const struct ecbpf_fw_tables *t)
+static __always_inline const struct ecbpf_fw_field *fw_fields(const struct ecbpf_fw_tables *t,
+							      __u64 l4)
 {
-	__u64 l4 = p->l4;
-
-	barrier_var(l4);
+	barrier_var(l4); /* or clang knows fw_l4_table, and leaves out the mask */
 	return t->fields[l4 & (ECBPF_FW_L4_MAX - 1)];
 }
 
@@ -555,16 +560,15 @@ static __always_inline __u32 fw_bucket_of(const struct fw_packet *p,
 	return ECBPF_FW_HASH(high, low, limit->seed) >> limit->shift;
 }
 
-/* Return: 1 if the budget has no room for the packet */
-__noinline int fw_limit_over(__u32 id)
+/* Return: the budget has no room for the packet */
+static __always_inline bool fw_is_over(const struct fw_packet *p, __u32 id)
 {
 	struct ecbpf_fw_limit *limit = bpf_map_lookup_elem(&fw_limits, &id);
-	struct fw_packet *p = fw_packet();
 	struct ecbpf_bucket *bucket;
 	__u32 key;
 
-	if (!limit || !p)
-		return 0;
+	if (!limit)
+		return false;
 	key = limit->bucket;
 	if (limit->is_per_src)
 		key += fw_bucket_of(p, limit);
@@ -574,41 +578,54 @@ __noinline int fw_limit_over(__u32 id)
 					       fw_tell ? 1 : bpf_jiffies64());
 }
 
+/* Do a rule, which may not end the search. Return: 1 if it does after all */
+__noinline int fw_do(__u32 active, __u32 rule)
+{
+	const struct ecbpf_fw_tables *t = fw_tables(active);
+	__u64 index = rule >> ECBPF_FW_RULE_INDEX;
+	struct fw_packet *p = fw_packet();
+	bool is_over = false;
+
+	barrier_var(index); /* as in fw_count() */
+	if (!t || !p || index >= ECBPF_FW_RULES_MAX)
+		return 0;
+	if ((rule & ECBPF_FW_RULE_ACTION) == ECBPF_FW_RULE_LIMIT) {
+		is_over = fw_is_over(p, t->limits[index]);
+		if (rule & ECBPF_FW_RULE_DRY && !is_over)
+			return 0;
+	}
+	fw_count(t, index, p->frame_len, is_over);
+	return is_over && !(rule & ECBPF_FW_RULE_DRY);
+}
+
 /*
- * Do the rules @bits of a word, which do not end the search, for as far as they come before the
- * rule @decided. Return: the word of the one that ended it after all, else 0
+ * Do the rules of word @word of those that are pending, for as far as they come before the rule
+ * @decided. Return: the word of the one that ended it after all, else 0
  */
-__noinline __u32 fw_pending(__u32 active, __u64 block, __u64 bits, __u32 decided)
+__noinline __u32 fw_pending_word(__u32 active, __u64 word, __u32 decided)
 {
 	const struct ecbpf_fw_tables *t = fw_tables(active);
 	struct fw_packet *p = fw_packet();
+	__u64 bits, block;
 
-	if (!t || !p || block >= ECBPF_FW_BLOCKS)
+	barrier_var(word);
+	if (!t || !p || word >= ECBPF_FW_BLOCKS)
+		return 0;
+	bits = p->pending[word];
+	block = p->pending_block[word];
+	if (block >= ECBPF_FW_BLOCKS)
 		return 0;
 	for (int i = 0; i < 64; i++) {
-		__u32 rule, is_over, is_dry;
-		__u64 index;
+		__u32 rule;
 
 		if (!bits)
 			break;
 		rule = t->rules[block * 64 + fw_lowest(bits)];
-		bits &= bits - 1;
 		if (rule >= decided)
 			break;
-		index = rule >> ECBPF_FW_RULE_INDEX;
-		barrier_var(index); /* as in fw_count() */
-		if (index >= ECBPF_FW_RULES_MAX)
-			break;
-		is_dry = rule & ECBPF_FW_RULE_DRY;
-		is_over = 0;
-		if ((rule & ECBPF_FW_RULE_ACTION) == ECBPF_FW_RULE_LIMIT) {
-			is_over = fw_limit_over(t->limits[index]);
-			if (is_dry && !is_over)
-				continue;
-		}
-		fw_count(t, index, p->frame_len, is_over);
-		if (is_over && !is_dry)
+		if (fw_do(active, rule))
 			return rule;
+		bits &= bits - 1;
 	}
 	return 0;
 }
@@ -618,8 +635,7 @@ __noinline __u32 fw_pending(__u32 active, __u64 block, __u64 bits, __u32 decided
 #define FW_UNDECIDED 0xffffffffU
 
 /* A rule decided, or FW_UNDECIDED. Return: it */
-static __always_inline __u32 fw_decided_by(const struct fw_packet *p,
-					   const struct ecbpf_fw_tables *t, __u32 rule)
+static __always_inline __u32 fw_end(const struct ecbpf_fw_tables *t, __u32 rule, __u32 bytes)
 {
 	__u32 key = 0, *at;
 
@@ -629,8 +645,49 @@ static __always_inline __u32 fw_decided_by(const struct fw_packet *p,
 			*at = rule;
 	}
 	if (rule != FW_UNDECIDED && (rule & ECBPF_FW_RULE_ACTION) != ECBPF_FW_RULE_LIMIT)
-		fw_count(t, rule >> ECBPF_FW_RULE_INDEX, p->frame_len, 0);
+		fw_count(t, rule >> ECBPF_FW_RULE_INDEX, bytes, 0);
 	return rule; /* that of a limit is counted where it is done */
+}
+
+/*
+ * Rules that do not end the search: what comes before the one that @decided. Not where they match:
+ * that has its own on the stack. Return: the one that ended it
+ */
+__noinline __u32 fw_pending(__u32 active, __u32 decided)
+{
+	const struct ecbpf_fw_tables *t = fw_tables(active);
+	struct fw_packet *p = fw_packet();
+	__u32 ended;
+
+	if (!t || !p)
+		return decided;
+	for (__u32 i = 0; i < ECBPF_FW_BLOCKS; i++) {
+		if (i >= p->pending_count)
+			break;
+		ended = fw_pending_word(active, i, decided);
+		if (ended) {
+			decided = ended;
+			break;
+		}
+	}
+	return fw_end(t, decided, p->frame_len);
+}
+
+/* Classes of the addresses, into memory; @src, @dst: words of the dimensions, @mask + 1 of them */
+static __always_inline void fw_class_addrs(__u32 active, struct fw_packet *p,
+					   const struct ecbpf_fw_tables *t, const __u32 *src,
+					   const __u32 *dst, __u64 mask)
+{
+	if (p->is_ip6) {
+		p->class[ECBPF_FW_SRC] = fw_class6_of(active, 0, p->addr[0]);
+		p->class[ECBPF_FW_DST] = fw_class6_of(active, 1, p->addr[1]);
+	} else {
+		p->class[ECBPF_FW_SRC] =
+			fw_lpm4(src, mask, &t->roots[0][0], bpf_ntohl(p->addr[0][0]));
+		p->class[ECBPF_FW_DST] =
+			fw_lpm4(dst, mask, &t->roots[1][0], bpf_ntohl(p->addr[1][0]));
+	}
+	barrier(); /* the verifier takes for unknown what is read from there */
 }
 
 __noinline __u32 fw_match_small(__u32 active)
@@ -638,32 +695,32 @@ __noinline __u32 fw_match_small(__u32 active)
 	const struct ecbpf_fw_small *small = fw_small_get(active);
 	struct fw_packet *p = fw_packet();
 	const struct ecbpf_fw_field *fields;
-	__u32 rule = FW_UNDECIDED, ended;
-	__u64 bits = ~0ULL, pending;
+	const struct ecbpf_fw_tables *t;
+	__u32 rule = FW_UNDECIDED;
+	__u64 bits = ~0ULL;
 
 	if (!small || !p)
 		return FW_UNDECIDED;
-	fw_class_addrs(active, p, &small->tables, small->words, small->words,
-		       ECBPF_FW_SMALL_WORDS - 1);
-	fields = fw_fields(p, &small->tables);
+	t = &small->tables;
+	fw_class_addrs(active, p, t, small->words, small->words, ECBPF_FW_SMALL_WORDS - 1);
+	fields = fw_fields(t, p->l4);
 #pragma unroll
 	for (int dim = 0; dim < ECBPF_FW_DIMS; dim++) {
-		__u64 class = fw_class(p, &small->tables, fields, dim);
+		__u64 class = dim == ECBPF_FW_SRC || dim == ECBPF_FW_DST
+				      ? p->class[dim]
+				      : fw_class(t, fields, dim, p->value[dim]);
 
 		bits &= small->rows[dim][class & (ECBPF_FW_SMALL_CLASSES - 1)];
 	}
-	if (bits && small->tables.uses_count)
+	if (bits && t->uses_count)
 		bits &= fw_sets_word(active, 0, fw_sets_of(active));
-	pending = bits & ~small->tables.deciding[0];
-	bits &= small->tables.deciding[0];
+	p->pending[0] = bits & ~t->deciding[0];
+	p->pending_block[0] = 0;
+	p->pending_count = !!p->pending[0];
+	bits &= t->deciding[0];
 	if (bits)
-		rule = small->tables.rules[fw_lowest(bits)];
-	if (pending) {
-		ended = fw_pending(active, 0, pending, rule);
-		if (ended)
-			rule = ended;
-	}
-	return fw_decided_by(p, &small->tables, rule);
+		rule = t->rules[fw_lowest(bits)];
+	return p->pending_count ? rule : fw_end(t, rule, p->frame_len);
 }
 
 /* Memory of a dimension; @map: of the generation */
@@ -689,39 +746,46 @@ static __always_inline __u32 fw_match_slots(__u32 active, void *map, const bool 
 
 	t = fw_slots_tables(fw_base(map, &key, ECBPF_FW_LARGE_TABLES, is_large));
 	base = fw_base(map, &key, ECBPF_FW_SRC, is_large);
-	dst = fw_base(map, &key, ECBPF_FW_DST, is_large);
+	dst = is_large ? fw_base(map, &key, ECBPF_FW_DST, is_large) : base;
 	if (!p || !t || !base || !dst)
 		return FW_UNDECIDED;
 	fw_class_addrs(active, (struct fw_packet *)p, t, base->words, dst->words,
 		       ECBPF_FW_SLOTS * 16 - 1);
-	barrier();
-	fields = fw_fields((struct fw_packet *)p, t);
+	fields = fw_fields(t, p->l4);
 	p->rule = FW_UNDECIDED;
 	p->found = 0;
 	p->sum = 0;
+	p->pending_count = 0;
 #pragma unroll
 	for (__u32 i = 0; i < sums_count; i++)
 		p->sums[i] = ~0ULL;
 #pragma unroll
 	for (int dim = 0; dim < ECBPF_FW_DIMS; dim++) {
 		const struct ecbpf_fw_row *row;
-		__u64 class = fw_class((struct fw_packet *)p, t, fields, dim);
+		__u64 class;
 
-		base = fw_base(map, &key, dim, is_large);
+		if (is_large)
+			base = fw_base(map, &key, dim, is_large);
 		if (!base)
 			return FW_UNDECIDED;
-		p->class[dim] = class;
-		row = &base[class & 0xffff].row;
+		if (dim == ECBPF_FW_SRC || dim == ECBPF_FW_DST) {
+			class = p->class[dim];
+		} else {
+			class = fw_class(t, fields, dim, p->value[dim]);
+			p->class[dim] = class;
+		}
+		barrier_var(class);
+		row = &base[class & (ECBPF_FW_SLOTS - 1)].row;
 #pragma unroll
 		for (__u32 i = 0; i < sums_count; i++)
 			p->sums[i] &= row->sums[i];
-		barrier();
+		barrier(); /* nothing is kept on the stack, neither here nor below */
 	}
 	if (t->uses_count)
 		p->found = fw_sets_of(active);
 
 	for (__u32 i = 0; i < blocks + sums_count; i++) {
-		__u64 bits = ~0ULL, pending, sum, block;
+		__u64 bits = ~0ULL, pending, sum, block, at;
 		__u32 rule;
 
 		block = p->sum;
@@ -744,7 +808,8 @@ static __always_inline __u32 fw_match_slots(__u32 active, void *map, const bool 
 		for (int dim = 0; dim < ECBPF_FW_DIMS; dim++) {
 			__u64 slot = p->class[dim];
 
-			base = fw_base(map, &key, dim, is_large);
+			if (is_large)
+				base = fw_base(map, &key, dim, is_large);
 			if (!base)
 				return FW_UNDECIDED;
 			slot = base[slot].row.chunks[block / ECBPF_FW_CHUNK];
@@ -760,14 +825,16 @@ static __always_inline __u32 fw_match_slots(__u32 active, void *map, const bool 
 				p->rule = rule;
 		}
 		if (pending) {
-			rule = fw_pending(active, block, pending, p->rule);
-			if (rule) {
-				p->rule = rule;
+			at = p->pending_count;
+			barrier_var(at);
+			if (at >= blocks)
 				break;
-			}
+			p->pending[at] = pending;
+			p->pending_block[at] = block;
+			p->pending_count = at + 1;
 		}
 	}
-	return fw_decided_by((struct fw_packet *)p, t, p->rule);
+	return p->pending_count ? p->rule : fw_end(t, p->rule, p->frame_len);
 }
 
 __noinline __u32 fw_match_medium(__u32 active)
@@ -793,28 +860,28 @@ static __always_inline __u32 fw_match(__u32 active)
 		return fw_match_small(active);
 	case ECBPF_FW_MEDIUM:
 		return fw_match_medium(active);
-	case ECBPF_FW_LARGE:
-		return fw_match_large(active);
 	default:
-		return FW_UNDECIDED;
+		return fw_match_large(active);
 	}
 }
 
 static __always_inline __u32 fw_stage(struct xdp_md *ctx, const struct ecbpf_record *rec)
 {
-	__u32 zero = 0, rule = FW_UNDECIDED, active, rank, *at;
+	__u32 zero = 0, live = ECBPF_FW_NONE, rule = FW_UNDECIDED, rank, *active;
 	struct fw_packet *p;
 
 	if (rec->reason)
 		return ecbpf_malformed(rec);
 	if (!rec->version)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
-	at = bpf_map_lookup_elem(&fw_active, &zero);
-	active = at ? *(volatile __u32 *)at : ECBPF_FW_NONE;
-	if (active) {
-		p = fw_packet();
-		if (p && fw_packet_set(ctx, rec, p))
-			rule = fw_match(active);
+	active = bpf_map_lookup_elem(&fw_active, &zero);
+	if (active)
+		live = *(volatile __u32 *)active;
+	p = live ? fw_packet_set(ctx, rec) : NULL;
+	if (p) {
+		rule = fw_match(live);
+		if (p->pending_count)
+			rule = fw_pending(live, rule);
 	}
 	if (rule == FW_UNDECIDED)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
