@@ -1402,25 +1402,35 @@ static void pool_close(void *data)
 	free(pool);
 }
 
-int ecbpf_trie_open(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, __u32 id,
-		    struct ecbpf_trie **ret_trie)
+const struct ecbpf_trie_memory ecbpf_trie_pool_memory = {
+	.get = pool_get,
+	.make = pool_make,
+	.publish = pool_publish,
+	.drop = pool_drop,
+	.is_used = pool_is_used,
+	.is_own = pool_is_own,
+	.wait = pool_wait,
+	.close = pool_close,
+};
+
+void *ecbpf_trie_pool_open(struct ecbpf *e, int pool_fd, __u32 id)
 {
-	static const struct ecbpf_trie_memory memory = {
-		.get = pool_get,
-		.make = pool_make,
-		.publish = pool_publish,
-		.drop = pool_drop,
-		.is_used = pool_is_used,
-		.is_own = pool_is_own,
-		.wait = pool_wait,
-		.close = pool_close,
-	};
 	struct pool *pool = calloc(1, sizeof(*pool));
 
 	if (!pool)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return NULL;
 	pool->e = e;
 	pool->fd = pool_fd;
 	snprintf(pool->name, sizeof(pool->name), "trie_%u", id);
-	return ecbpf_trie_open_memory(e, &memory, pool, head, ret_trie);
+	return pool;
+}
+
+int ecbpf_trie_open(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, __u32 id,
+		    struct ecbpf_trie **ret_trie)
+{
+	void *pool = ecbpf_trie_pool_open(e, pool_fd, id);
+
+	if (!pool)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	return ecbpf_trie_open_memory(e, &ecbpf_trie_pool_memory, pool, head, ret_trie);
 }

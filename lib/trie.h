@@ -54,6 +54,11 @@ struct ecbpf_trie_memory {
 	void (*close)(void *data);
 };
 
+/* Chunks in a pool, as tables have them: for what else is kept in chunks. @id: as below */
+extern const struct ecbpf_trie_memory ecbpf_trie_pool_memory;
+/* The data of these functions, for @close; NULL: out of memory */
+void *ecbpf_trie_pool_open(struct ecbpf *e, int pool_fd, __u32 id);
+
 /**
  * ecbpf_trie_open() - open a table, make it if there is none, complete an interrupted change
  * @pool_fd: an ECBPF_TRIE_POOL(); not closed

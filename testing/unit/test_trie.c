@@ -157,6 +157,7 @@ static const __u64 *ecbpf_trie_entry(void *pool, __u32 place)
 	return &shared->chunks[id].words[place % ECBPF_TRIE_CHUNK_WORDS];
 }
 
+#define barrier_var(var) asm volatile("" : "+r"(var))
 #include <ecbpf/trie.bpf.h>
 
 static __u32 lookup(int family, __u64 hi, __u64 lo)
