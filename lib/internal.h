@@ -142,8 +142,8 @@ int ecbpf_btf_var(const struct btf *btf, const char *sec, const char *name, __u3
 
 /* Jiffies a second of the running kernel; 0: not known */
 __u32 ecbpf_hz(void);
-/* @rate tokens a second, 1 to 10^9, and @burst at once, 1 and up */
-struct ecbpf_rate ecbpf_rate_burst(__u32 rate, __u32 burst, __u32 hz);
+/* @rate tokens a second, and @burst at once, 1 to 2^50 */
+struct ecbpf_rate ecbpf_rate_burst(__u64 rate, __u64 burst, __u32 hz);
 /* Never more than @cap tokens, 1 to 10^9, in any second; on the long run nine tenths of that (of 2
  * to 9: one less) */
 struct ecbpf_rate ecbpf_rate_cap(__u32 cap, __u32 hz);

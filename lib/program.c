@@ -16,6 +16,7 @@
 #include "progs/count.skel.h"
 #include "progs/filter.skel.h"
 #include "progs/fused.skel.h"
+#include "progs/fw.skel.h"
 #include "progs/pass.skel.h"
 #include "progs/printk.skel.h"
 #include "progs/sampler.skel.h"

@@ -10,6 +10,7 @@
 #define ECBPF_COUNTER_SLOTS ECBPF_FUSED_SLOTS
 #include <ecbpf/stage.bpf.h>
 #include "pass.bpf.c"
+#include "fw.bpf.c"
 #include "count.bpf.c"
 #include "printk.bpf.c"
 #include "filter.bpf.c"

@@ -60,7 +60,9 @@
 	X(53, PTB_UNFIT, "ip-ptb-unfit", "IPv4 first fragment that must not be answered")       \
 	X(54, PTB_UNFIT6, "ip6-ptb-unfit", "IPv6 first fragment that must not be answered")     \
 	X(55, PTB_ROOM, "ip-ptb-room", "IPv4 first fragment with no room for the answer")       \
-	X(56, PTB_ROOM6, "ip6-ptb-room", "IPv6 first fragment with no room for the answer")
+	X(56, PTB_ROOM6, "ip6-ptb-room", "IPv6 first fragment with no room for the answer")     \
+	X(64, FW_DROP, "fw-drop", "dropped by a rule of the firewall")                          \
+	X(65, FW_LIMIT, "fw-limit", "above the limit of a rule of the firewall")
 
 enum ecbpf_reason {
 #define X(value, NAME, name, text) ECBPF_REASON_##NAME = value,

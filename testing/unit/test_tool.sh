@@ -374,6 +374,7 @@ pass       50  count verdicts, pass everything on
 count      80  count packets and bytes per protocol
 printk     85  print the record of every Nth packet to the trace pipe
 filter     10  drop what a director must not see: ecbpf-filter
+fw         20  drop what the rules of the firewall say
 sampler    90  draw samples of the packets that pass; runs last"
 
 run clean eth0
