@@ -14,6 +14,7 @@
 #include <xdp/libxdp.h>
 #include "internal.h"
 #include "progs/count.skel.h"
+#include "progs/fastpath.skel.h"
 #include "progs/fused.skel.h"
 #include "progs/pass.skel.h"
 #include "progs/printk.skel.h"
@@ -313,8 +314,11 @@ static int program_find(struct ecbpf *e, const struct ecbpf_program *spec, const
 	return ecbpf_fail(e, -EINVAL, "%s: no XDP program in it", file);
 }
 
-/* A map that is pinned already has to be of our schema, or nothing is changed */
-static int pinned_map_check(struct ecbpf *e, const char *path)
+/*
+ * A map that is pinned already has to be of our schema, or nothing is changed. It keeps the size that
+ * it was made with.
+ */
+static int pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *map)
 {
 	_cleanup_close_ int fd = bpf_obj_get(path);
 	struct bpf_map_info info = {};
@@ -331,6 +335,7 @@ static int pinned_map_check(struct ecbpf *e, const char *path)
 				  "%s is of schema %u, this ecbpf has %u: unload all its programs, "
 				  "then 'ecbpf-loader clean'",
 				  path, schema, ECBPF_SCHEMA);
+	bpf_map__set_max_entries(map, info.max_entries);
 	return 0;
 }
 
@@ -351,7 +356,7 @@ static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int k
 		if (bpf_map__pin_path(map) && program->is_ours) {
 			err = ecbpf_pin_path(e, path, sizeof(path), bpf_map__name(map));
 			if (!err)
-				err = pinned_map_check(e, path);
+				err = pinned_map_check(e, path, map);
 			if (err)
 				return err;
 			err = bpf_map__set_pin_path(map, path);

@@ -13,6 +13,12 @@
 /* What a stage returns: an XDP action, with the reason for it (enum ecbpf_reason) above */
 #define ECBPF_VERDICT(action, reason) ((action) | (__u32)(reason) << 8)
 
+/*
+ * In a verdict: ecbpf_sample() has been called for this packet already, by a stage that rewrites it.
+ * Reasons have seven bits.
+ */
+#define ECBPF_VERDICT_SAMPLED (1U << 15)
+
 const volatile enum ecbpf_malformed malformed_action = ECBPF_MALFORMED_PASS;
 
 #ifndef ECBPF_COUNTER_SLOTS
@@ -60,7 +66,7 @@ static __always_inline int ecbpf_verdict_end(struct xdp_md *ctx, __u32 stage, __
 {
 	__u32 action = verdict & 0xff;
 
-	if (action != XDP_PASS)
+	if (action != XDP_PASS && !(verdict & ECBPF_VERDICT_SAMPLED))
 		ecbpf_sample(ctx, stage, verdict);
 	return action;
 }
