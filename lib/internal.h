@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <ecbpf/bucket.h>
 #include "libecbpf.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -128,6 +129,16 @@ bool ecbpf_btf_number(const struct btf *btf, const char *sec, const char *name, 
 /* Offset of a global variable in its section; -ENOENT */
 int ecbpf_btf_var(const struct btf *btf, const char *sec, const char *name, __u32 *ret_off,
 		  __u32 *ret_size);
+
+/* --- bucket.c ----------------------------------------------------------------------------- */
+
+/* Jiffies a second of the running kernel; 0: not known */
+__u32 ecbpf_hz(void);
+/* @rate tokens a second, 1 to 10^9, and @burst at once, 1 and up */
+struct ecbpf_rate ecbpf_rate_burst(__u32 rate, __u32 burst, __u32 hz);
+/* Never more than @cap tokens, 1 to 10^9, in any second; on the long run nine tenths of that (of 2
+ * to 9: one less) */
+struct ecbpf_rate ecbpf_rate_cap(__u32 cap, __u32 hz);
 
 /* --- chain.c ------------------------------------------------------------------------------ */
 

@@ -88,6 +88,12 @@ class TestRun:
         size = len(counters) // cpus
         return [sum(counters[i::size]) for i in range(size)]
 
+    def flood(self, frame, milliseconds, repeat=1, offset=0, prog=0):
+        """Run on all CPUs at once, with 4 random bytes at an offset of the frame, if it is not 0.
+        Return: number of runs; of each that ended with XDP_TX (time in ns, the random bytes)"""
+        runs, sent = self._ask("f", prog, milliseconds, struct.pack("=II", repeat, offset) + frame)
+        return runs, sorted((time_ns, data) for time_ns, data in struct.iter_unpack("=Q4s4x", sent))
+
     def samples(self):
         """Events since the last call; the first call opens the ring"""
         events, pos, found = self._ask("s", 0, 0)[1], 0, []

@@ -212,6 +212,34 @@ static void empty_calls(void **state)
 	ecbpf_free(NULL);
 }
 
+/* What bucket.h says: tokens in the worst second */
+static __u64 worst_second(struct ecbpf_rate rate, __u32 hz)
+{
+	return (rate.max + rate.refill * hz) / rate.cost;
+}
+
+static void rates(void **state)
+{
+	static const __u32 hz[] = {100, 250, 300, 1000};
+
+	(void)state;
+	assert_true(ecbpf_hz() >= 100 && ecbpf_hz() <= 1000);
+	for (size_t i = 0; i < ARRAY_SIZE(hz); i++) {
+		struct ecbpf_rate rate = ecbpf_rate_burst(1000000000, 5, hz[i]);
+
+		assert_int_equal(worst_second(rate, hz[i]), 1000000005);
+		for (__u64 cap = 1; cap <= 1000000000; cap += cap / 7 + 1) {
+			rate = ecbpf_rate_cap(cap, hz[i]);
+			assert_int_equal(worst_second(rate, hz[i]), cap);
+			/* on the long run: nine tenths, and something always */
+			assert_true(rate.refill * hz[i] / rate.cost >=
+				    (cap < 10 ? cap - 1 : cap * 9 / 10));
+			assert_true(rate.refill);
+			assert_true(rate.full * rate.refill >= rate.max);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +247,7 @@ int main(void)
 		cmocka_unit_test(stages_open), cmocka_unit_test(place_is_taken_over),
 		cmocka_unit_test(refused),     cmocka_unit_test(setting_is_set),
 		cmocka_unit_test(no_bpffs),    cmocka_unit_test(empty_calls),
+		cmocka_unit_test(rates),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

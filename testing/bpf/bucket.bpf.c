@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Test-only program: takes from a token bucket what the packet says, at the time that it says.
+ * XDP_PASS: there was enough; these are counted, too.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <ecbpf/bucket.bpf.h>
+
+struct order {
+	__u8 macs[12];
+	__u32 bucket;
+	__u64 now;
+	__u64 count;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ecbpf_rate);
+} rate SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct ecbpf_bucket);
+} buckets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} granted SEC(".maps");
+
+SEC("xdp")
+int bucket_take(struct xdp_md *ctx)
+{
+	const struct order *order = (void *)(long)ctx->data;
+	struct ecbpf_bucket *bucket;
+	struct ecbpf_rate *units;
+	__u32 key = 0;
+	__u64 *sum;
+
+	if ((void *)(order + 1) > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+	units = bpf_map_lookup_elem(&rate, &key);
+	sum = bpf_map_lookup_elem(&granted, &key);
+	key = order->bucket;
+	bucket = bpf_map_lookup_elem(&buckets, &key);
+	if (!units || !sum || !bucket)
+		return XDP_ABORTED;
+	if (!ecbpf_bucket_take_at(bucket, units, order->count, order->now))
+		return XDP_DROP;
+	(*sum)++;
+	return XDP_PASS;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
