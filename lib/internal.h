@@ -120,6 +120,11 @@ struct program {
 int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec, int keep_maps_of,
 		       bool frags, struct program *ret_program);
 void ecbpf_program_close(struct program *program);
+/*
+ * A map that is pinned at @path already has to be of our schema, or nothing is changed. It keeps the
+ * size that it was made with.
+ */
+int ecbpf_pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *map);
 /* Load as what it is now (XDP or freplace); a refusal is explained with the verifier's log */
 int ecbpf_program_load(struct ecbpf *e, struct program *program);
 /* The schema that BTF says an object was built for; 0: none of ours */

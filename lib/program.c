@@ -314,11 +314,7 @@ static int program_find(struct ecbpf *e, const struct ecbpf_program *spec, const
 	return ecbpf_fail(e, -EINVAL, "%s: no XDP program in it", file);
 }
 
-/*
- * A map that is pinned already has to be of our schema, or nothing is changed. It keeps the size that
- * it was made with.
- */
-static int pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *map)
+int ecbpf_pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *map)
 {
 	_cleanup_close_ int fd = bpf_obj_get(path);
 	struct bpf_map_info info = {};
@@ -356,7 +352,7 @@ static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int k
 		if (bpf_map__pin_path(map) && program->is_ours) {
 			err = ecbpf_pin_path(e, path, sizeof(path), bpf_map__name(map));
 			if (!err)
-				err = pinned_map_check(e, path, map);
+				err = ecbpf_pinned_map_check(e, path, map);
 			if (err)
 				return err;
 			err = bpf_map__set_pin_path(map, path);

@@ -15,6 +15,7 @@
 #ifdef __bpf__
 #include <linux/bpf.h> /* struct bpf_spin_lock */
 #endif
+#include <ecbpf/bucket.h>
 
 /* --- flows -------------------------------------------------------------------------------- */
 
@@ -214,6 +215,9 @@ enum ecbpf_fastpath_flag {
  * @ceiling: packets in a window from which on it drops the most
  * @drop_max: that most, of 65536
  * @reset_gap: jiffies between two resets for one flow
+ * @reset: resets for all flows together
+ * @target_pps, @spike_percent, @max_percent, @reset_pps: what user space was told; others are made
+ *	 of these
  */
 struct ecbpf_fastpath {
 	__u64 seed;
@@ -231,11 +235,13 @@ struct ecbpf_fastpath {
 	__u64 ceiling;
 	__u32 drop_max;
 	__u32 reset_gap;
+	struct ecbpf_rate reset;
+	__u32 target_pps;
+	__u32 spike_percent;
+	__u32 max_percent;
 	__u32 reset_pps;
-	__u32 spike;
-	__u64 reserved[3];
 };
-_Static_assert(sizeof(struct ecbpf_fastpath) == 104, "ABI");
+_Static_assert(sizeof(struct ecbpf_fastpath) == 120, "ABI");
 
 /* An address prefix whose flows never get a lease */
 struct ecbpf_exclude_key {
