@@ -592,6 +592,7 @@ int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 {
 	_cleanup_view_ struct view settings = {}, flows = {};
 	struct bpf_object *obj = NULL;
+	char error[sizeof(e->error)];
 	struct bpf_program *prog;
 	__u32 groups = 0;
 	int err, lock;
@@ -625,6 +626,13 @@ int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 	if (!err)
 		err = load_all(e, load, bpf_program__fd(prog), settings.at, flows.entries);
 	bpf_object__close(obj);
+	if (err && groups) { /* these maps were made here */
+		strcpy(error, e->error);
+		lock = ecbpf_lock(e);
+		ecbpf_for_each_pin(e, unpin_ours, NULL);
+		cleanup_close(&lock);
+		strcpy(e->error, error);
+	}
 	return err;
 }
 
@@ -1120,6 +1128,7 @@ static int status_fill(struct ecbpf *e, const struct table *table,
 	status->bytes = table->flows.size +
 			(__u64)table->flows.entries * sizeof(struct ecbpf_flow_tags) +
 			ECBPF_PENDINGS * sizeof(struct ecbpf_pending) +
+			ECBPF_SHIELD_SEEN * sizeof(__u32) +
 			ECBPF_HOPS * sizeof(struct ecbpf_hop_entry);
 	while (status->hops + 1 < ECBPF_HOPS && table->hops[status->hops + 1].hop.ifindex)
 		status->hops++;

@@ -7,6 +7,7 @@
  */
 #include <ecbpf/stage.bpf.h>
 #include <ecbpf/fastpath.bpf.h>
+#include <ecbpf/fastpath_reset.bpf.h>
 #include <ecbpf/fastpath_rewrite.bpf.h>
 #include <ecbpf/fastpath_shield.bpf.h>
 
@@ -28,6 +29,13 @@ struct {
 
 /* Jiffies a packet is waited for at the other end, of which there are hz a second */
 #define FASTPATH_HOLD(hz) ((hz) / 20)
+
+/*
+ * Only records that ecbpf_parse_plain() has made are of packets to be forwarded, and only in those the
+ * compiler knows that there are no extension headers: this makes one copy of the code, not two, of
+ * which ecbpf_run() would have the second for all other packets.
+ */
+#define FASTPATH_IS_PLAIN(rec) __builtin_constant_p((rec)->ext_count)
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
@@ -167,6 +175,35 @@ static __always_inline __u32 fastpath_forward(struct xdp_md *ctx, const struct e
 	return ECBPF_VERDICT(action, ECBPF_REASON_FP_LEASE) | ECBPF_VERDICT_SAMPLED;
 }
 
+/* What is rare is called, with what it wants to know in memory: see ecbpf_parse_rare() */
+static __always_inline __u32 fastpath_dead(struct xdp_md *ctx, const struct ecbpf_record *rec,
+					   const struct ecbpf_fastpath *settings,
+					   struct ecbpf_flow *flow, __u32 headers)
+{
+	struct fastpath_reset reset = {
+		.off = sizeof(struct ecbpf_eth_hdr) + rec->vlan_count * 4,
+		.headers = headers,
+		.frame_len = rec->frame_len,
+		.is_answerable = rec->proto == IPPROTO_TCP && rec->tcp_flags & TCP_ACK,
+	};
+
+	return fastpath_reset(ctx, settings, flow, &reset);
+}
+
+static __always_inline bool fastpath_unknown(const struct ecbpf_fastpath *settings,
+					     const struct ecbpf_record *rec,
+					     const struct fastpath_packet *pkt)
+{
+	struct fastpath_suspect suspect = {
+		.key = pkt->key,
+		.hash = pkt->hash,
+		.now = pkt->now,
+		.is_syn = rec->proto == IPPROTO_TCP && rec->tcp_flags & TCP_SYN,
+	};
+
+	return fastpath_shield_drops(settings, &suspect);
+}
+
 static __always_inline __u32 fastpath_flow(struct xdp_md *ctx, const struct ecbpf_record *rec,
 					   const struct ecbpf_fastpath *settings, __u32 headers)
 {
@@ -187,13 +224,13 @@ static __always_inline __u32 fastpath_flow(struct xdp_md *ctx, const struct ecbp
 		if (reason == ECBPF_REASON_FP_LEASE)
 			return fastpath_forward(ctx, rec, settings, flow, hop);
 		if (reason == ECBPF_REASON_FP_DEAD)
-			return fastpath_reset(ctx, rec, settings, flow, pkt.now);
+			return fastpath_dead(ctx, rec, settings, flow, headers);
 	} else {
 		reason = rec->tcp_flags & TCP_SYN   ? ECBPF_REASON_FP_SYN
 			 : rec->tcp_flags & TCP_RST ? ECBPF_REASON_FP_RST
 						    : ECBPF_REASON_FP_UNKNOWN;
 		if (settings->flags & ECBPF_FASTPATH_LIMIT &&
-		    fastpath_shield_drops(settings, rec, &pkt.key, pkt.hash, pkt.now))
+		    fastpath_unknown(settings, rec, &pkt))
 			return ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FP_SHIELD);
 	}
 	/* no lease is given for what begins or ends a connection */
@@ -216,8 +253,7 @@ static __always_inline __u32 fastpath_stage(struct xdp_md *ctx, const struct ecb
 		fastpath_shield_count(settings);
 	if (rec->proto != IPPROTO_TCP && rec->proto != IPPROTO_UDP)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
-	if (rec->frag || rec->ext_count || rec->vlan_count > 1 ||
-	    rec->flags & (ECBPF_IP_OPTIONS | ECBPF_IP_MF | ECBPF_IP_RESERVED))
+	if (!FASTPATH_IS_PLAIN(rec))
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_SPECIAL);
 	/* apart, so that the verifier knows how long each is */
 	if (rec->version == 4)

@@ -243,6 +243,31 @@ struct ecbpf_fastpath {
 };
 _Static_assert(sizeof(struct ecbpf_fastpath) == 120, "ABI");
 
+/* --- the shield --------------------------------------------------------------------------- */
+
+#define ECBPF_SHIELD_SEEN (1 << 20)
+
+/**
+ * struct ecbpf_shield - what the shield measures, for the whole host
+ * @lock: struct bpf_spin_lock, on the side of the kernel
+ * @drop: of 65536 packets of unknown flows so many are dropped
+ * @count: packets in this window so far
+ * @since: jiffy when the window began
+ * @rate: packets a window, averaged
+ */
+struct ecbpf_shield {
+#ifdef __bpf__
+	struct bpf_spin_lock lock;
+#else
+	__u32 lock;
+#endif
+	__u32 drop;
+	__u64 count;
+	__u64 since;
+	__u64 rate;
+};
+_Static_assert(sizeof(struct ecbpf_shield) == 32, "ABI");
+
 /* An address prefix whose flows never get a lease */
 struct ecbpf_exclude_key {
 	__u32 prefix_len; /* 0..128; of an IPv4 prefix 96 more */

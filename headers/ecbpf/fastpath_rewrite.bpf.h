@@ -34,10 +34,22 @@ static __always_inline void fastpath_addresses(void *eth, const struct ecbpf_hop
 	to[2] = from[2];
 }
 
-static __always_inline void fastpath_tag(void *eth, const struct ecbpf_hop *hop)
+/* @l3_off: a constant, so that the verifier knows where everything is */
+static __always_inline bool fastpath_rewrite_at(struct xdp_md *ctx, const struct ecbpf_record *rec,
+						const struct ecbpf_hop *hop, __u32 l3_off)
 {
-	*(__be16 *)(eth + 12) = bpf_htons(ETH_P_8021Q);
-	*(__be16 *)(eth + 14) = bpf_htons(hop->vlan_tci);
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+
+	if (data + l3_off + sizeof(struct iphdr) > data_end)
+		return false; /* never */
+	fastpath_addresses(data, hop);
+	if (l3_off > sizeof(struct ecbpf_eth_hdr)) {
+		*(__be16 *)(data + 12) = bpf_htons(ETH_P_8021Q);
+		*(__be16 *)(data + 14) = bpf_htons(hop->vlan_tci);
+	}
+	*(__be16 *)(data + l3_off - 2) = rec->ethertype;
+	fastpath_ttl(rec->version, data + l3_off);
+	return true;
 }
 
 /* Return: false if it cannot be, and nothing is changed */
@@ -45,34 +57,12 @@ static __always_inline bool fastpath_rewrite(struct xdp_md *ctx, const struct ec
 					     const struct ecbpf_hop *hop)
 {
 	bool is_tagged = rec->vlan_count, will_be = hop->flags & ECBPF_HOP_TAGGED;
-	__u32 l3_off = sizeof(struct ecbpf_eth_hdr) + (is_tagged ? 4 : 0);
-	void *data, *data_end;
 
-	/* a 54th byte there is: the packet is as long as Ethernet, IPv4 and TCP at least */
-	data = (void *)(long)ctx->data;
-	data_end = (void *)(long)ctx->data_end;
-	if (data + l3_off + sizeof(struct iphdr) > data_end)
+	if (is_tagged != will_be && bpf_xdp_adjust_head(ctx, will_be ? -4 : 4))
 		return false;
-	if (is_tagged == will_be) {
-		fastpath_addresses(data, hop);
-		if (will_be)
-			fastpath_tag(data, hop);
-		fastpath_ttl(rec->version, data + l3_off);
-		return true;
-	}
-	if (bpf_xdp_adjust_head(ctx, will_be ? -4 : 4))
-		return false;
-	l3_off = sizeof(struct ecbpf_eth_hdr) + (will_be ? 4 : 0);
-	data = (void *)(long)ctx->data;
-	data_end = (void *)(long)ctx->data_end;
-	if (data + l3_off + sizeof(struct iphdr) > data_end)
-		return false; /* never */
-	fastpath_addresses(data, hop);
 	if (will_be)
-		fastpath_tag(data, hop);
-	*(__be16 *)(data + l3_off - 2) = rec->ethertype;
-	fastpath_ttl(rec->version, data + l3_off);
-	return true;
+		return fastpath_rewrite_at(ctx, rec, hop, sizeof(struct ecbpf_eth_hdr) + 4);
+	return fastpath_rewrite_at(ctx, rec, hop, sizeof(struct ecbpf_eth_hdr));
 }
 
 #endif /* ECBPF_FASTPATH_REWRITE_BPF_H */
