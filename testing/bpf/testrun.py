@@ -8,7 +8,7 @@ import sys
 
 ABORTED, DROP, PASS, TX, REDIRECT = range(5)
 ACTION_MAX, REASON_MAX = 6, 128
-STAGES = {"pass": 1, "count": 2, "printk": 3}
+STAGES = {"pass": 1, "count": 2, "printk": 3, "fastpath": 6}
 BUILD = os.environ.get("BUILD", ".")
 
 
@@ -65,6 +65,10 @@ class TestRun:
     def run(self, frame, prog=0, linear_len=0):
         """Return: (verdict, frame after the program)"""
         return self._ask("r", prog, linear_len, frame)
+
+    def run_skb(self, frame, prog=0, gso_size=0):
+        """Likewise, of a program at TC, for a packet that was forwarded"""
+        return self._ask("c", prog, gso_size, frame)
 
     def records(self, frames, prog=0):
         """What program `prog` of record.bpf.c stored for each of the frames, one after another"""
