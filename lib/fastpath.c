@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <linux/in.h>
 #include "internal.h"
+#include "ipvs.h"
 #include "libecbpf-fastpath.h"
 #include "progs/fastpath_egress.skel.h"
 
@@ -250,6 +251,36 @@ static int settings_check(struct ecbpf *e, const struct ecbpf_fastpath_settings 
 	return 0;
 }
 
+/* An entry of IPVS must not run out while XDP forwards its packets */
+static int settings_check_ipvs(struct ecbpf *e, const struct ecbpf_fastpath_settings *s)
+{
+	struct ipvs_timeouts timeouts;
+	char error[sizeof(e->error)];
+	__u32 least;
+	int err;
+
+	strcpy(error, e->error);
+	err = ecbpf_ipvs_timeouts(e, &timeouts);
+	if (err == -ENOENT) {
+		strcpy(e->error, error);
+		return 0; /* no IPVS, nothing to hold it against */
+	}
+	if (err)
+		return err;
+	if (s->inactive_ms >= (__u64)timeouts.tcp * 1000)
+		return ecbpf_fail(e, -EINVAL,
+				  "inactive (%u ms) must be less than IPVS's TCP timeout (%u s, "
+				  "see 'ipvsadm -l --timeout')",
+				  s->inactive_ms, timeouts.tcp);
+	least = timeouts.tcp_fin < timeouts.udp ? timeouts.tcp_fin : timeouts.udp;
+	if (s->sample_ms >= (__u64)least * 1000)
+		return ecbpf_fail(e, -EINVAL,
+				  "sample (%u ms) must be less than IPVS's timeouts of UDP and of "
+				  "TCP after a FIN (%u s and %u s)",
+				  s->sample_ms, timeouts.udp, timeouts.tcp_fin);
+	return 0;
+}
+
 int ecbpf_fastpath_get(struct ecbpf *e, struct ecbpf_fastpath_settings *ret_settings)
 {
 	_cleanup_view_ struct view view = {};
@@ -274,12 +305,83 @@ int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *se
 	if (err)
 		return err;
 	err = settings_check(e, settings);
+	if (!err)
+		err = settings_check_ipvs(e, settings);
 	if (err)
 		return err;
 	lock = ecbpf_lock(e);
 	if (lock < 0)
 		return lock;
 	settings_write(view.at, settings);
+	return ecbpf_fastpath_refresh(e, NULL);
+}
+
+/* --- UDP services ------------------------------------------------------------------------- */
+
+static struct ecbpf_udp_service udp_key(const struct ipvs_service *service)
+{
+	struct ecbpf_udp_service key = {.mark = service->mark, .port = htons(service->port)};
+
+	memcpy(key.addr, service->addr, sizeof(key.addr));
+	return key;
+}
+
+static bool udp_keeps_server(const struct ipvs_service *service)
+{
+	return !service->is_one_packet && (service->mark || service->proto == IPPROTO_UDP);
+}
+
+/* What is in the map and not among the services goes */
+static void udp_remove(int fd, const struct ipvs_service *services, size_t count)
+{
+	struct ecbpf_udp_service key, next;
+	bool is_last;
+
+	is_last = bpf_map_get_next_key(fd, NULL, &next);
+	while (!is_last) {
+		bool is_wanted = false;
+
+		key = next;
+		is_last = bpf_map_get_next_key(fd, &key, &next);
+		for (size_t i = 0; i < count; i++) {
+			struct ecbpf_udp_service service = udp_key(&services[i]);
+
+			if (udp_keeps_server(&services[i]) && !memcmp(&service, &key, sizeof(key)))
+				is_wanted = true;
+		}
+		if (!is_wanted)
+			bpf_map_delete_elem(fd, &key);
+	}
+}
+
+int ecbpf_fastpath_refresh(struct ecbpf *e, size_t *ret_count)
+{
+	_cleanup_free_ struct ipvs_service *services = NULL;
+	size_t services_count = 0, count = 0;
+	_cleanup_close_ int fd = -1;
+	__u8 value = 1;
+	int err;
+
+	ecbpf_capture(e);
+	fd = map_open(e, "fastpath_udp", NULL);
+	if (fd < 0)
+		return fd;
+	err = ecbpf_ipvs_services(e, &services, &services_count);
+	if (err && err != -ENOENT)
+		return err;
+	for (size_t i = 0; i < services_count; i++) {
+		struct ecbpf_udp_service key = udp_key(&services[i]);
+
+		if (!udp_keeps_server(&services[i]))
+			continue;
+		count++;
+		if (bpf_map_update_elem(fd, &key, &value, BPF_ANY))
+			return ecbpf_fail(e, -errno, "list of UDP services: %s",
+					  errno == E2BIG ? "it is full" : strerror(errno));
+	}
+	udp_remove(fd, services, services_count);
+	if (ret_count)
+		*ret_count = count;
 	return 0;
 }
 
@@ -442,6 +544,8 @@ static int settings_init(struct ecbpf *e, struct ecbpf_fastpath *f, bool monitor
 	struct ecbpf_fastpath_settings settings = settings_default;
 
 	settings.monitor = monitor;
+	if (settings_check_ipvs(e, &settings))
+		return -EINVAL;
 	if (getrandom(&f->seed, sizeof(f->seed), 0) != sizeof(f->seed) ||
 	    getrandom(&f->mult, sizeof(f->mult), 0) != sizeof(f->mult))
 		return ecbpf_fail(e, -errno, "cannot get random numbers: %s", strerror(errno));
@@ -574,6 +678,8 @@ static int load_all(struct ecbpf *e, const struct ecbpf_fastpath_load *load, int
 	if (err)
 		goto undo_egress;
 	err = ports_add(e, load);
+	if (!err)
+		err = ecbpf_fastpath_refresh(e, NULL);
 	if (err)
 		goto undo_xdp;
 	*(volatile __u32 *)&settings->groups = groups;
@@ -997,29 +1103,166 @@ static int table_walk(const struct table *table, const struct ecbpf_fastpath_fil
 	return 0;
 }
 
+/* What IPVS and the neighbour table say */
+struct ipvs {
+	struct ipvs_conn *conns;
+	size_t conns_count;
+	struct ipvs_neighbour *neighbours;
+	size_t neighbours_count;
+	bool is_there;
+};
+
+static void ipvs_close(struct ipvs *ipvs)
+{
+	free(ipvs->conns);
+	free(ipvs->neighbours);
+}
+
+#define _cleanup_ipvs_ __attribute__((cleanup(ipvs_close)))
+
+static int ipvs_open(struct ecbpf *e, struct ipvs *ret_ipvs)
+{
+	int err;
+
+	err = ecbpf_ipvs_conns(e, &ret_ipvs->conns, &ret_ipvs->conns_count);
+	if (err == -ENOENT)
+		return 0;
+	if (err)
+		return err;
+	ret_ipvs->is_there = true;
+	return ecbpf_ipvs_neighbours(e, &ret_ipvs->neighbours, &ret_ipvs->neighbours_count);
+}
+
+static const __u8 *neighbour_mac(const struct ipvs *ipvs, const __u8 *addr)
+{
+	for (size_t i = 0; i < ipvs->neighbours_count; i++) {
+		if (!memcmp(ipvs->neighbours[i].addr, addr, 16))
+			return ipvs->neighbours[i].mac;
+	}
+	return NULL;
+}
+
+/* Let the flow know what IPVS says of it */
+static void ipvs_join(const struct ipvs *ipvs, struct ecbpf_fastpath_flow *flow)
+{
+	struct ipvs_conn key = {
+		.client_port = flow->client_port,
+		.service_port = flow->service_port,
+		.proto = flow->proto,
+	};
+	const struct ipvs_conn *conn;
+	const __u8 *mac;
+
+	if (!ipvs->is_there) {
+		flow->agreement = ECBPF_NO_IPVS;
+		return;
+	}
+	memcpy(key.client, flow->client, sizeof(key.client));
+	memcpy(key.service, flow->service, sizeof(key.service));
+	conn = ecbpf_ipvs_find(ipvs->conns, ipvs->conns_count, &key);
+	if (!conn) {
+		if (flow->lease_ms > 0 && !flow->is_dead)
+			flow->agreement = ECBPF_NO_ENTRY;
+		return;
+	}
+	memcpy(flow->real, conn->real, sizeof(flow->real));
+	flow->real_port = conn->real_port;
+	snprintf(flow->ipvs_state, sizeof(flow->ipvs_state), "%s", conn->state);
+	flow->ipvs_timer_s = conn->timer_s;
+	mac = neighbour_mac(ipvs, conn->real);
+	if (mac && flow->lease_ms > 0 && !flow->is_dead &&
+	    memcmp(mac, flow->hop.dest, sizeof(flow->hop.dest)))
+		flow->agreement = ECBPF_OTHER_SERVER;
+}
+
 struct flows_call {
 	ecbpf_fastpath_flow_fn fn;
 	void *data;
+	struct ipvs *ipvs;
 };
 
 static int flows_call(void *data, struct ecbpf_flow *slot, const struct ecbpf_fastpath_flow *flow)
 {
 	const struct flows_call *call = data;
+	struct ecbpf_fastpath_flow joined = *flow;
 
 	(void)slot;
-	return call->fn(call->data, flow);
+	ipvs_join(call->ipvs, &joined);
+	return call->fn(call->data, &joined);
 }
 
 int ecbpf_fastpath_flows(struct ecbpf *e, const struct ecbpf_fastpath_filter *filter,
 			 ecbpf_fastpath_flow_fn fn, void *data)
 {
 	_cleanup_table_ struct table table = {};
-	struct flows_call call = {.fn = fn, .data = data};
+	_cleanup_ipvs_ struct ipvs ipvs = {};
+	struct flows_call call = {.fn = fn, .data = data, .ipvs = &ipvs};
 	int err;
 
 	ecbpf_capture(e);
 	err = table_open(e, &table);
+	if (!err)
+		err = ipvs_open(e, &ipvs);
 	return err ? err : table_walk(&table, filter, flows_call, &call);
+}
+
+static int explain_found(void *data, const struct ecbpf_fastpath_flow *flow)
+{
+	struct ecbpf_fastpath_explanation *explanation = data;
+
+	explanation->flow = *flow;
+	explanation->is_known = true;
+	return 1;
+}
+
+/* As the program decides, in its order */
+static __u32 explain_reason(const struct ecbpf_fastpath_explanation *explanation,
+			    const struct ecbpf_fastpath_settings *settings)
+{
+	const struct ecbpf_fastpath_flow *flow = &explanation->flow;
+
+	if (!explanation->is_known)
+		return ECBPF_REASON_FP_UNKNOWN;
+	if (flow->lease_ms <= 0)
+		return ECBPF_REASON_FP_EXPIRED;
+	if (flow->is_dead)
+		return settings->reset_pps ? ECBPF_REASON_FP_RESET : ECBPF_REASON_FP_DEAD;
+	if (explanation->sample_ms <= 0)
+		return ECBPF_REASON_FP_SAMPLE;
+	return settings->monitor ? ECBPF_REASON_FP_MONITOR : ECBPF_REASON_FP_LEASE;
+}
+
+int ecbpf_fastpath_explain(struct ecbpf *e, const struct ecbpf_fastpath_flow *flow,
+			   struct ecbpf_fastpath_explanation *ret_explanation)
+{
+	struct ecbpf_fastpath_explanation explanation = {.flow = *flow};
+	struct ecbpf_fastpath_filter filter = {.flow = flow};
+	_cleanup_free_ struct ecbpf_prefix *prefixes = NULL;
+	struct ecbpf_fastpath_settings settings;
+	_cleanup_ipvs_ struct ipvs ipvs = {};
+	size_t count = 0;
+	int err;
+
+	err = ecbpf_fastpath_get(e, &settings);
+	if (!err)
+		err = ecbpf_fastpath_exclude_list(e, &prefixes, &count);
+	if (!err)
+		err = ecbpf_fastpath_flows(e, &filter, explain_found, &explanation);
+	if (err < 0)
+		return err;
+	if (!explanation.is_known) {
+		err = ipvs_open(e, &ipvs);
+		if (err)
+			return err;
+		ipvs_join(&ipvs, &explanation.flow);
+	}
+	for (size_t i = 0; i < count; i++)
+		explanation.is_excluded |= prefix_has(&prefixes[i], flow->client) ||
+					   prefix_has(&prefixes[i], flow->service);
+	explanation.sample_ms = (long long)settings.sample_ms - explanation.flow.up_ms;
+	explanation.reason = explain_reason(&explanation, &settings);
+	*ret_explanation = explanation;
+	return 0;
 }
 
 static int flush_one(void *data, struct ecbpf_flow *slot, const struct ecbpf_fastpath_flow *flow)

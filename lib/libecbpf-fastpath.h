@@ -91,6 +91,16 @@ struct ecbpf_fastpath_settings {
 int ecbpf_fastpath_get(struct ecbpf *e, struct ecbpf_fastpath_settings *ret_settings);
 int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *settings);
 
+/**
+ * ecbpf_fastpath_refresh() - read IPVS's UDP services
+ *
+ * Flows of UDP services get leases only if it is known that they keep their server, which those do
+ * not that choose one for each packet (ipvsadm --ops). load and set do this, too.
+ *
+ * @ret_count: services that keep it; or NULL. Without IPVS: 0
+ */
+int ecbpf_fastpath_refresh(struct ecbpf *e, size_t *ret_count);
+
 /* --- addresses ---------------------------------------------------------------------------- */
 
 /**
@@ -118,6 +128,14 @@ int ecbpf_fastpath_exclude_list(struct ecbpf *e, struct ecbpf_prefix **ret_prefi
 
 /* --- flows -------------------------------------------------------------------------------- */
 
+/* Does a lease say what IPVS says? */
+enum ecbpf_agreement {
+	ECBPF_AGREES,	   /* or there is no lease to speak of */
+	ECBPF_NO_IPVS,	   /* there is no IPVS in this kernel, or not loaded */
+	ECBPF_NO_ENTRY,	   /* IPVS does not know the connection */
+	ECBPF_OTHER_SERVER, /* IPVS has it at a server with another Ethernet address */
+};
+
 /**
  * struct ecbpf_fastpath_flow - a flow with its lease
  * @client: address; IPv4 as ::ffff:a.b.c.d
@@ -131,6 +149,11 @@ int ecbpf_fastpath_exclude_list(struct ecbpf *e, struct ecbpf_prefix **ret_prefi
  * @up_ms: since a packet was last sent up
  * @packets: forwarded by XDP; counts to 2^32
  * @hop: where its packets go; all 0 if it is dead
+ * @agreement: of the lease with IPVS's table
+ * @real: the server in IPVS's table, if there is an entry; IPv4 as ::ffff:a.b.c.d
+ * @real_port: likewise; host order
+ * @ipvs_state: likewise, as IPVS names it; "" if there is no entry
+ * @ipvs_timer_s: likewise; seconds until it is forgotten if no packet comes
  */
 struct ecbpf_fastpath_flow {
 	__u8 client[16];
@@ -144,6 +167,11 @@ struct ecbpf_fastpath_flow {
 	long long up_ms;
 	__u32 packets;
 	struct ecbpf_hop hop;
+	enum ecbpf_agreement agreement;
+	__u8 real[16];
+	__u16 real_port;
+	char ipvs_state[16];
+	__u32 ipvs_timer_s;
 };
 
 /**
@@ -163,9 +191,29 @@ struct ecbpf_fastpath_filter {
 /* Return: not 0 to end; ecbpf_fastpath_flows() returns that */
 typedef int (*ecbpf_fastpath_flow_fn)(void *data, const struct ecbpf_fastpath_flow *flow);
 
-/* All flows that have, or had, a lease. @filter: or NULL for all */
+/* All flows that have, or had, a lease, joined with IPVS's connections. @filter: or NULL for all */
 int ecbpf_fastpath_flows(struct ecbpf *e, const struct ecbpf_fastpath_filter *filter,
 			 ecbpf_fastpath_flow_fn fn, void *data);
+
+/**
+ * struct ecbpf_fastpath_explanation - what would happen to the next packet of a flow
+ * @flow: of the table; all 0 but for addresses, ports and protocol if it is not there
+ * @is_excluded: an address is
+ * @is_known: it is in the table
+ * @reason: enum ecbpf_reason: that a plain packet of it (TCP: an ACK) would be counted by
+ * @sample_ms: until one goes up as a sample, if it has a lease
+ */
+struct ecbpf_fastpath_explanation {
+	struct ecbpf_fastpath_flow flow;
+	bool is_excluded;
+	bool is_known;
+	__u32 reason;
+	long long sample_ms;
+};
+
+/* @flow: addresses, ports and protocol */
+int ecbpf_fastpath_explain(struct ecbpf *e, const struct ecbpf_fastpath_flow *flow,
+			   struct ecbpf_fastpath_explanation *ret_explanation);
 
 /* End leases, at once. @filter: NULL for all. @ret_count: how many; or NULL */
 int ecbpf_fastpath_flush(struct ecbpf *e, const struct ecbpf_fastpath_filter *filter,

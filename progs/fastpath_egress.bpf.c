@@ -332,6 +332,9 @@ static __always_inline bool egress_is_service(struct __sk_buff *skb, const struc
 	} else {
 		__builtin_memcpy(service.addr, &key->addrs[2], 16);
 	}
+	if (bpf_map_lookup_elem(&fastpath_udp, &service))
+		return true;
+	service.port = 0; /* a service of all ports */
 	return bpf_map_lookup_elem(&fastpath_udp, &service);
 }
 

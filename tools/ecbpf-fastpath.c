@@ -546,6 +546,15 @@ static const char *hop_text(const struct ecbpf_hop *hop)
 			iface_text(hop->ifindex), mac_text(hop->dest), hop->vlan_tci & 0xfff);
 }
 
+/* "192.0.2.11:80 ESTABLISHED 899 s" */
+static const char *ipvs_text(const struct ecbpf_fastpath_flow *flow)
+{
+	if (!*flow->ipvs_state)
+		return "-";
+	return tool_str("%s %s %u s", endpoint_text(flow->real, flow->real_port), flow->ipvs_state,
+			flow->ipvs_timer_s);
+}
+
 static int flows_add(void *data, const struct ecbpf_fastpath_flow *flow)
 {
 	struct flows *flows = data;
@@ -558,7 +567,7 @@ static int flows_add(void *data, const struct ecbpf_fastpath_flow *flow)
 			       endpoint_text(flow->client, flow->client_port),
 			       endpoint_text(flow->service, flow->service_port), flow_state(flow),
 			       tool_str("%lld", flow->lease_ms), tool_str("%u", flow->packets),
-			       hop_text(&flow->hop));
+			       hop_text(&flow->hop), ipvs_text(flow));
 		return 0;
 	}
 	json = json_object_new_object();
@@ -577,13 +586,19 @@ static int flows_add(void *data, const struct ecbpf_fastpath_flow *flow)
 		if (flow->hop.flags & ECBPF_HOP_TAGGED)
 			tool_json_num(json, "vlan", flow->hop.vlan_tci & 0xfff);
 	}
+	if (*flow->ipvs_state) {
+		tool_json_str(json, "real", addr_text(flow->real));
+		tool_json_num(json, "real_port", flow->real_port);
+		tool_json_str(json, "ipvs_state", flow->ipvs_state);
+		tool_json_num(json, "ipvs_timer_s", flow->ipvs_timer_s);
+	}
 	json_object_array_add(flows->json, json);
 	return 0;
 }
 
 static int run_flows(struct tool *tool, int argc, char **argv)
 {
-	struct flows flows = {.limit = ~0ULL, .table = {.columns = 7, .align = "llllrrl"}};
+	struct flows flows = {.limit = ~0ULL, .table = {.columns = 8, .align = "llllrrll"}};
 	struct ecbpf_fastpath_filter filter = {};
 	struct ecbpf_prefix vip, client;
 	int id, err = 0;
@@ -615,7 +630,7 @@ static int run_flows(struct tool *tool, int argc, char **argv)
 		return tool_usage("'%s': flows takes no argument", argv[optind]);
 	if (!flows.json)
 		tool_table_row(&flows.table, "PROTO", "CLIENT", "SERVICE", "STATE", "MS", "PACKETS",
-			       "NEXT HOP");
+			       "NEXT HOP", "IPVS");
 	err = ecbpf_fastpath_flows(tool->ecbpf, &filter, flows_add, &flows);
 	if (err < 0)
 		return tool_fail_ecbpf(tool);
@@ -700,6 +715,207 @@ static int run_flush(struct tool *tool, int argc, char **argv)
 	return TOOL_OK;
 }
 
+/* --- explain, check, refresh ---------------------------------------------------------------- */
+
+static int run_explain(struct tool *tool, int argc, char **argv)
+{
+	struct ecbpf_fastpath_explanation x;
+	struct ecbpf_fastpath_flow flow;
+
+	if (parse_none(tool, argc, argv))
+		return TOOL_USAGE;
+	if (argc - optind != 3)
+		return tool_usage("explain which flow? PROTO SOURCE:PORT DESTINATION:PORT");
+	if (parse_flow(argv + optind, &flow))
+		return TOOL_USAGE;
+	if (ecbpf_fastpath_explain(tool->ecbpf, &flow, &x))
+		return tool_fail_ecbpf(tool);
+	if (!x.is_known)
+		printf("table: not there\n");
+	else if (x.flow.lease_ms <= 0)
+		printf("table: lease ran out %lld ms ago\n", -x.flow.lease_ms);
+	else
+		printf("table: lease for another %lld ms, %s\n", x.flow.lease_ms,
+		       x.flow.is_dead ? "dead" : hop_text(&x.flow.hop));
+	if (x.is_known && x.flow.lease_ms > 0 && !x.flow.is_dead)
+		printf("next sample to IPVS: %s\n",
+		       x.sample_ms > 0 ? tool_str("in %lld ms", x.sample_ms) : "now");
+	printf("IPVS: %s\n", x.flow.agreement == ECBPF_NO_IPVS ? "not loaded"
+			     : *x.flow.ipvs_state		 ? ipvs_text(&x.flow)
+								 : "no such connection");
+	if (x.is_excluded)
+		printf("excluded: it gets no lease\n");
+	printf("a plain packet now: %s: %s\n", ecbpf_reason_name(x.reason),
+	       ecbpf_reason_text(x.reason));
+	return TOOL_OK;
+}
+
+struct check {
+	size_t leases;
+	size_t wrong;
+	bool is_ipvs_missing;
+};
+
+static int check_add(void *data, const struct ecbpf_fastpath_flow *flow)
+{
+	struct check *check = data;
+
+	check->leases += flow->lease_ms > 0 && !flow->is_dead;
+	if (flow->agreement == ECBPF_NO_IPVS)
+		check->is_ipvs_missing = true;
+	if (flow->agreement == ECBPF_NO_ENTRY)
+		printf("%s %s to %s: lease to %s, and IPVS does not know it\n",
+		       proto_text(flow->proto), endpoint_text(flow->client, flow->client_port),
+		       endpoint_text(flow->service, flow->service_port), hop_text(&flow->hop));
+	if (flow->agreement == ECBPF_OTHER_SERVER)
+		printf("%s %s to %s: lease to %s, and IPVS has it at %s\n",
+		       proto_text(flow->proto), endpoint_text(flow->client, flow->client_port),
+		       endpoint_text(flow->service, flow->service_port), hop_text(&flow->hop),
+		       ipvs_text(flow));
+	check->wrong += flow->agreement == ECBPF_NO_ENTRY || flow->agreement == ECBPF_OTHER_SERVER;
+	return 0;
+}
+
+static int run_check(struct tool *tool, int argc, char **argv)
+{
+	struct check check = {};
+
+	if (parse_none(tool, argc, argv))
+		return TOOL_USAGE;
+	if (optind < argc)
+		return tool_usage("'%s': check takes no argument", argv[optind]);
+	if (ecbpf_fastpath_flows(tool->ecbpf, NULL, check_add, &check) < 0)
+		return tool_fail_ecbpf(tool);
+	if (check.is_ipvs_missing)
+		return tool_fail("IPVS is not loaded: nothing to check against");
+	printf("%zu leases, %zu of which IPVS does not agree to\n", check.leases, check.wrong);
+	return check.wrong ? TOOL_FAILED : TOOL_OK;
+}
+
+static int run_refresh(struct tool *tool, int argc, char **argv)
+{
+	size_t count;
+
+	if (parse_none(tool, argc, argv))
+		return TOOL_USAGE;
+	if (optind < argc)
+		return tool_usage("'%s': refresh takes no argument", argv[optind]);
+	if (ecbpf_fastpath_refresh(tool->ecbpf, &count))
+		return tool_fail_ecbpf(tool);
+	printf("%zu services whose UDP flows get leases\n", count);
+	return TOOL_OK;
+}
+
+/* --- stats ---------------------------------------------------------------------------------- */
+
+/* What is counted since the last line */
+struct stats {
+	struct ecbpf_counters xdp;
+	struct ecbpf_egress_counters egress;
+	__u64 flows;
+};
+
+static int stats_read(struct tool *tool, struct stats *ret)
+{
+	struct ecbpf_fastpath_status *status;
+
+	if (ecbpf_fastpath_status(tool->ecbpf, &status))
+		return tool_fail_ecbpf(tool);
+	counters_sum(status, &ret->xdp);
+	ret->egress = status->egress;
+	ret->flows = status->flows;
+	ecbpf_fastpath_status_free(status);
+	return TOOL_OK;
+}
+
+static __u64 stats_forwarded(const struct stats *s)
+{
+	return s->xdp.packets[XDP_TX] + s->xdp.packets[XDP_REDIRECT] -
+	       s->xdp.reasons[ECBPF_REASON_FP_RESET];
+}
+
+/* Of the packets that the fast path was asked about, so many it forwarded */
+static double stats_ratio(__u64 forwarded, __u64 up)
+{
+	return forwarded + up ? 100.0 * forwarded / (forwarded + up) : 0;
+}
+
+static void stats_json(const struct stats *old, const struct stats *now, __u64 seconds)
+{
+	struct json_object *json = json_object_new_object(), *part;
+	__u64 forwarded = stats_forwarded(now) - stats_forwarded(old);
+	__u64 up = now->xdp.packets[XDP_PASS] - old->xdp.packets[XDP_PASS];
+
+	tool_json_num(json, "seconds", seconds);
+	tool_json_num(json, "forwarded", forwarded);
+	tool_json_num(json, "up", up);
+	json_object_object_add(json, "bypass_percent",
+			       json_object_new_double(stats_ratio(forwarded, up)));
+	tool_json_num(json, "flows", now->flows);
+	part = json_object_new_object();
+	for (__u32 reason = ECBPF_REASON_FP_LEASE; reason <= ECBPF_REASON_FP_DEAD; reason++)
+		tool_json_num(part, ecbpf_reason_name(reason),
+			      now->xdp.reasons[reason] - old->xdp.reasons[reason]);
+	json_object_object_add(json, "reasons", part);
+	part = json_object_new_object();
+	for (__u32 i = 0; ecbpf_egress_name(i); i++)
+		tool_json_num(part, ecbpf_egress_name(i),
+			      now->egress.packets[i] - old->egress.packets[i]);
+	json_object_object_add(json, "egress", part);
+	tool_json_print(json);
+}
+
+static void stats_line(const struct stats *old, const struct stats *now, __u64 seconds)
+{
+	__u64 forwarded = stats_forwarded(now) - stats_forwarded(old);
+	__u64 up = now->xdp.packets[XDP_PASS] - old->xdp.packets[XDP_PASS];
+	__u64 drop = now->xdp.packets[XDP_DROP] - old->xdp.packets[XDP_DROP];
+	const __u64 *a = old->egress.packets, *b = now->egress.packets;
+
+	printf("%12" PRIu64 " %12" PRIu64 " %7.2f %10" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64
+	       " %10" PRIu64 "\n",
+	       (uint64_t)(forwarded / seconds), (uint64_t)(up / seconds),
+	       stats_ratio(forwarded, up), (uint64_t)now->flows,
+	       (uint64_t)(b[ECBPF_EGRESS_GRANTED] - a[ECBPF_EGRESS_GRANTED]),
+	       (uint64_t)(b[ECBPF_EGRESS_RENEWED] - a[ECBPF_EGRESS_RENEWED]),
+	       (uint64_t)(now->xdp.reasons[ECBPF_REASON_FP_EXPIRED] -
+			  old->xdp.reasons[ECBPF_REASON_FP_EXPIRED]),
+	       (uint64_t)(drop / seconds));
+	fflush(stdout);
+}
+
+static int run_stats(struct tool *tool, int argc, char **argv)
+{
+	__u64 seconds = 1, count = 1;
+	bool is_json = false;
+	struct stats old, now;
+
+	if (parse_json(tool, argc, argv, &is_json))
+		return TOOL_USAGE;
+	if (argc - optind > 2)
+		return tool_usage("'%s': stats takes SECONDS and COUNT", argv[optind + 2]);
+	if (optind < argc && tool_parse_number("SECONDS", argv[optind], 1, 86400, &seconds))
+		return TOOL_USAGE;
+	if (optind + 1 < argc && tool_parse_number("COUNT", argv[optind + 1], 1, UINT_MAX, &count))
+		return TOOL_USAGE;
+	if (stats_read(tool, &old))
+		return TOOL_FAILED;
+	if (!is_json)
+		printf("%12s %12s %7s %10s %9s %9s %9s %10s\n", "FORWARDED/s", "UP/s", "BYPASS%",
+		       "FLOWS", "GRANTED", "RENEWED", "EXPIRED", "DROPPED/s");
+	while (count--) {
+		sleep(seconds);
+		if (stats_read(tool, &now))
+			return TOOL_FAILED;
+		if (is_json)
+			stats_json(&old, &now, seconds);
+		else
+			stats_line(&old, &now, seconds);
+		old = now;
+	}
+	return TOOL_OK;
+}
+
 /* --- main ----------------------------------------------------------------------------------- */
 
 static const struct tool_verb verbs[] = {
@@ -743,6 +959,13 @@ static const struct tool_verb verbs[] = {
 		.run = run_status,
 	},
 	{
+		.name = "stats",
+		.args = "[SECONDS [COUNT]]",
+		.text = "show what happens in SECONDS (1), COUNT times (1)",
+		.options = json_options,
+		.run = run_stats,
+	},
+	{
 		.name = "exclude",
 		.args = "add|delete|list [ADDRESS]...",
 		.text = "addresses that are to have no leases",
@@ -762,6 +985,28 @@ static const struct tool_verb verbs[] = {
 		.text = "end leases at once",
 		.options = flush_options,
 		.run = run_flush,
+	},
+	{
+		.name = "explain",
+		.args = "PROTO SOURCE:PORT DESTINATION:PORT",
+		.text = "what would happen to a packet of this flow now, and why",
+		.options = plain_options,
+		.examples = "  ecbpf-fastpath explain tcp 198.51.100.2:40000 203.0.113.80:443\n",
+		.run = run_explain,
+	},
+	{
+		.name = "check",
+		.args = "",
+		.text = "hold all leases against IPVS's connections",
+		.options = plain_options,
+		.run = run_check,
+	},
+	{
+		.name = "refresh",
+		.args = "",
+		.text = "read IPVS's UDP services anew",
+		.options = plain_options,
+		.run = run_refresh,
 	},
 	{},
 };

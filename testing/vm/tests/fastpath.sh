@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# timeout: 900
+#
+# The fast path beside IPVS: what arrives at the real servers is byte for byte what IPVS alone sends,
+# at the server that IPVS says; by TX, chained and fused; a server that goes is left within a lease.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../../lib.sh
+. "$(dirname "$0")/../../lib.sh"
+
+fresh_bpffs "$@"
+require_module ip_vs ip_vs_rr ip_vs_wlc ip_vs_sh ip_vs_mh
+here=$(cd "$(dirname "$0")" && pwd -P)
+ECBPF_BUILD=$(cd "${ECBPF_BUILD:-$here/../../../build/test}" && pwd -P)
+PATH=$ECBPF_BUILD/root/sbin:$PATH
+require_cmd ecbpf-fastpath ipvsadm curl /usr/bin/python3
+tmp=$(mktemp -d)
+defer rm -rf "$tmp"
+flows=$here/../flows.py
+vpop=("$here/../../vpop/vpop" --name fastpath)
+vip4=$("${vpop[@]}" vip4) vip6=$("${vpop[@]}" vip6)
+director=02:ec:bf:00:00:02
+servers=("real1=02:ec:bf:00:00:03=192.0.2.11=2001:db8:2::11=$tmp/real1"
+	"real2=02:ec:bf:00:00:04=192.0.2.12=2001:db8:2::12=$tmp/real2")
+
+on() { "${vpop[@]}" exec "$@"; }
+fastpath() { on director ecbpf-fastpath "$@"; }
+
+# equal NAME WANT GOT
+equal() { if [[ $2 == "$3" ]]; then pass "$1"; else fail "$1" "wanted '$2', got '$3'"; fi; }
+
+# expect NAME COMMAND...
+expect()
+{
+	local out
+
+	if out=$("${@:2}" 2>&1); then pass "$1"; else fail "$1" "${out:-exit status not 0}"; fi
+}
+
+# value KEY...: a number out of `status -j`
+value() { fastpath status -j | /usr/bin/python3 -c '
+import functools, json, sys
+print(functools.reduce(lambda a, key: a[key], sys.argv[1:], json.load(sys.stdin)))' "$@"; }
+
+# services SCHEDULER: IPVS anew, without connections; TCP and UDP
+services()
+{
+	local proto vip real4 real6 i
+
+	on director ipvsadm -C
+	for proto in -t -u; do
+		for vip in "$vip4" "[$vip6]"; do
+			on director ipvsadm -A "$proto" "$vip:80" -s "$1"
+			for i in 1 2; do
+				real4=192.0.2.1$i real6="[2001:db8:2::1$i]"
+				[[ $vip == \[* ]] || real6=$real4
+				on director ipvsadm -a "$proto" "$vip:80" -r "$real6:80" -g
+			done
+		done
+	done
+}
+
+# traffic NAME SEED: numbered packets; each must arrive as IPVS alone would send it
+traffic()
+{
+	local pids=() node out
+
+	for node in real1 real2; do
+		on "$node" /usr/bin/python3 "$flows" capture eth0 "$tmp/$node" >"$tmp/ready-$node" &
+		pids+=($!)
+	done
+	while ! grep -q ready "$tmp/ready-real1" || ! grep -q ready "$tmp/ready-real2"; do
+		sleep 0.1
+	done
+	on router /usr/bin/python3 "$flows" send director "$tmp/sent" "$director" "$2" "${FLOWS:-10}" \
+		"${PACKETS:-30}" "$vip4" "$vip6"
+	sleep 0.5
+	kill "${pids[@]}"
+	wait "${pids[@]}" || :
+	on director cat /proc/net/ip_vs_conn >"$tmp/conns"
+	if out=$(/usr/bin/python3 "$flows" compare "$tmp/sent" "$director" "$tmp/conns" \
+		"${servers[@]}"); then
+		pass "$1: $out"
+	else
+		fail "$1" "$(tr '\n' ';' <<<"$out")"
+	fi
+}
+
+"${vpop[@]}" up
+# XDP_TX to a veth arrives where the other end has an XDP program
+on router ecbpf-loader load --fused pass director
+# the flood of packets that belong to nothing is not answered
+for node in real1 real2; do
+	on "$node" sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
+done
+
+seed=1
+for scheduler in rr wlc sh mh; do
+	services "$scheduler"
+	traffic "IPVS alone, $scheduler" $((seed++))
+	services "$scheduler"
+	[[ $scheduler == rr || $scheduler == mh ]] || mode=(--fused)
+	expect "load ${mode[*]-}" fastpath load -i eth0 ${mode[@]+"${mode[@]}"}
+	traffic "fast path${mode[*]+ ${mode[*]}}, $scheduler" $((seed++))
+	equal "most went by XDP" 1 $(($(value packets XDP_TX) * 10 > $(value packets XDP_PASS) * 5))
+	expect "unload" fastpath unload
+	mode=()
+done
+
+# --- a server that goes -----------------------------------------------------------------------
+
+services rr
+fastpath load -i eth0
+fastpath set lease=500 sample=200
+on client curl -s -o "$tmp/big" --limit-rate 400k "http://$vip4/bulk" &
+pid=$!
+sleep 1
+expect "a download goes by XDP" test "$(value packets XDP_TX)" -gt 10
+wait "$pid" || fail "download beside the fast path" "curl: $?"
+equal "all of it" 1048576 "$(stat -c %s "$tmp/big")"
+expect "unload" fastpath unload
+on client curl -s -o "$tmp/big" "http://$vip4/bulk"
+equal "IPVS alone again" 1048576 "$(stat -c %s "$tmp/big")"
+summary
