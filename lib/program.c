@@ -332,7 +332,31 @@ int ecbpf_pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *ma
 				  "then 'ecbpf-loader clean'",
 				  path, schema, ECBPF_SCHEMA);
 	bpf_map__set_max_entries(map, info.max_entries);
+	/* the kernel adds a flag to these by itself, which libbpf before 1.6 takes for another map */
+	if (info.type == BPF_MAP_TYPE_DEVMAP || info.type == BPF_MAP_TYPE_DEVMAP_HASH)
+		bpf_map__set_map_flags(map, info.map_flags);
 	return 0;
+}
+
+/* Maps of a stage are called as it is, or that and something behind '_' */
+static bool is_map_of(const char *map, const char *stage, size_t len)
+{
+	return !strncmp(map, stage, len) && (!map[len] || map[len] == '_');
+}
+
+/* Does ecbpf_fused run the stage that a map is of? One that is of none is everybody's */
+static bool is_map_wanted(const char *map, const char *fused)
+{
+	for (const char *word = fused; word; word = strchr(word, ',') ? strchr(word, ',') + 1 : NULL) {
+		if (is_map_of(map, word, strcspn(word, ",")))
+			return true;
+	}
+#define X(value, NAME, name, prio, text)             \
+	if (is_map_of(map, #name, strlen(#name))) \
+		return false;
+	ECBPF_STAGES(X)
+#undef X
+	return true;
 }
 
 static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int keep_maps_of,
@@ -349,6 +373,11 @@ static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int k
 
 		if (bpf_map__is_internal(map))
 			continue;
+		/* what only the stages use that fall out of the program is not made */
+		if (spec->fused && !is_map_wanted(bpf_map__name(map), spec->fused)) {
+			bpf_map__set_autocreate(map, false);
+			continue;
+		}
 		if (bpf_map__pin_path(map) && program->is_ours) {
 			err = ecbpf_pin_path(e, path, sizeof(path), bpf_map__name(map));
 			if (!err)

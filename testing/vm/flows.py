@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Flows through a director, and whether what arrives is what IPVS would have sent.
 
-    flows.py send IFACE SENT DEST SEED FLOWS PACKETS VIP4 VIP6 [TAG]
-        packets of FLOWS connections of each protocol and version, in turn, to the Ethernet address
-        DEST; what was sent is written to the file SENT
+    flows.py send IFACE SENT DEST SEED FLOWS PACKETS PROTOS VIP4 VIP6 [TAG]
+        packets of FLOWS connections of each of the PROTOS (tcp,udp) and each version, in turn, to
+        the Ethernet address DEST, with a VLAN tag; what was sent is written to the file SENT
     flows.py capture IFACE FILE
         all IP packets that come in, until SIGTERM
     flows.py compare SENT SOURCE CONNECTIONS NAME=MAC=ADDRESS4=ADDRESS6=FILE...
         each packet sent has arrived once, at the server that CONNECTIONS (/proc/net/ip_vs_conn)
-        says, from the Ethernet address SOURCE, with one less TTL and all else as it was
+        says (-: nobody says), from the Ethernet address SOURCE, with one less TTL and all else as
+        it was
 
 No packet library: this is a second opinion on headers and checksums, and starts fast.
 """
@@ -56,8 +57,8 @@ def transport(proto, source, dest, header, payload):
 
 def packets(rng, version, proto, number, count, vip):
     """All packets of a connection, one after another"""
-    source = (ipaddress.ip_address("198.51.100.2").packed if version == 4 else
-              ipaddress.ip_address("2001:db8:1::2").packed)
+    source = (ipaddress.ip_address("198.51.100.77").packed if version == 4 else
+              ipaddress.ip_address("2001:db8:1::77").packed)
     make = ip4 if version == 4 else ip6
     port, seq = 10000 + number, rng.randrange(1 << 32)
     flags = [0x02, 0x10] + [rng.choice((0x10, 0x18)) for _ in range(count)] + [0x11]
@@ -75,19 +76,17 @@ def packets(rng, version, proto, number, count, vip):
                    rng.randrange(65536))
 
 
-def send(iface, sent, dest, seed, flows, count, vip4, vip6, tag=None):
+def send(iface, sent, dest, seed, flows, count, protos, vip4, vip6, tag=None):
     rng = random.Random(int(seed))
     streams = []
     for number in range(int(flows)):
         for version, vip in ((4, vip4), (6, vip6)):
-            for proto in (TCP, UDP):
+            for proto in [{"tcp": TCP, "udp": UDP}[name] for name in protos.split(",")]:
                 streams.append(packets(rng, version, proto, number, int(count),
                                        ipaddress.ip_address(vip).packed))
     out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     out.bind((iface, 0))
-    with open(f"/sys/class/net/{iface}/address", encoding="ascii") as file:
-        mac = bytes.fromhex(file.read().strip().replace(":", ""))
-    eth = bytes.fromhex(dest.replace(":", "")) + mac
+    eth = bytes.fromhex(dest.replace(":", "")) + out.getsockname()[4]
     if tag:
         eth += struct.pack("!HH", 0x8100, int(tag))
     with open(sent, "w", encoding="ascii") as file:
@@ -156,7 +155,8 @@ def connections(path):
 
 def compare(sent, source, conns, *servers):
     """Print a line for each kind of difference, and what was compared"""
-    conns, errors = connections(conns), collections.Counter()
+    conns = None if conns == "-" else connections(conns)
+    errors = collections.Counter()
     with open(sent, encoding="ascii") as file:
         due = collections.Counter(bytes.fromhex(line) for line in file)
     flows = {flow_of(packet) for packet in due}
@@ -179,7 +179,7 @@ def compare(sent, source, conns, *servers):
                     errors["Ethernet addresses"] += 1
                 if packet not in due:
                     errors["not what IPVS would have sent"] += 1
-                if conns.get(flow_of(packet)) not in here:
+                if conns is not None and conns.get(flow_of(packet)) not in here:
                     errors[f"at {name}, where IPVS does not say"] += 1
     errors["lost"] = sum((due - arrived).values())
     errors["too many"] = sum((arrived - due).values())

@@ -66,14 +66,14 @@ traffic()
 	local pids=() node out
 
 	for node in real1 real2; do
-		on "$node" /usr/bin/python3 "$flows" capture eth0 "$tmp/$node" >"$tmp/ready-$node" &
+		"${vpop[@]}" exec "$node" /usr/bin/python3 "$flows" capture eth0 "$tmp/$node" >"$tmp/ready-$node" &
 		pids+=($!)
 	done
-	while ! grep -q ready "$tmp/ready-real1" || ! grep -q ready "$tmp/ready-real2"; do
+	until grep -qs ready "$tmp/ready-real1" && grep -qs ready "$tmp/ready-real2"; do
 		sleep 0.1
 	done
 	on router /usr/bin/python3 "$flows" send director "$tmp/sent" "$director" "$2" "${FLOWS:-10}" \
-		"${PACKETS:-30}" "$vip4" "$vip6"
+		"${PACKETS:-30}" tcp,udp "$vip4" "$vip6"
 	sleep 0.5
 	kill "${pids[@]}"
 	wait "${pids[@]}" || :
@@ -86,6 +86,7 @@ traffic()
 	fi
 }
 
+defer "${vpop[@]}" down
 "${vpop[@]}" up
 # XDP_TX to a veth arrives where the other end has an XDP program
 on router ecbpf-loader load --fused pass director
