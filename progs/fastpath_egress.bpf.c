@@ -276,7 +276,8 @@ static __always_inline void egress_grant(const struct ecbpf_fastpath *settings,
 		return;
 	bpf_spin_lock(&tags->lock);
 	for (__u32 i = 0; i < ECBPF_FLOW_WAYS; i++) {
-		struct ecbpf_flow *flow = &group->flows[i];
+		__u32 way = (ecbpf_flow_home(e->hash) + i) & (ECBPF_FLOW_WAYS - 1);
+		struct ecbpf_flow *flow = &group->flows[way];
 
 		if (fastpath_same(&flow->key, &e->key)) {
 			old = flow->lease;
@@ -287,13 +288,13 @@ static __always_inline void egress_grant(const struct ecbpf_fastpath *settings,
 		worth = flow_worth(settings, flow);
 		if (worth < least) {
 			least = worth;
-			free = i;
+			free = way;
 		}
 	}
 	if (!is_known) {
-		__u32 shift = 8 * (free & 7);
+		__u32 shift = 8 * (free & (ECBPF_FLOW_WAYS - 1));
 
-		lease_new(&group->flows[free & 7], e, lease);
+		lease_new(&group->flows[free & (ECBPF_FLOW_WAYS - 1)], e, lease);
 		tags->tags = (tags->tags & ~(0xffULL << shift)) |
 			     (__u64)ecbpf_flow_tag(e->hash) << shift;
 	}

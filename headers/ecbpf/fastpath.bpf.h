@@ -128,16 +128,21 @@ static __always_inline struct ecbpf_flow *fastpath_find(const struct ecbpf_flow_
 	__u32 index = ecbpf_flow_group(hash, groups);
 	struct ecbpf_flow_group *group;
 	struct ecbpf_flow_tags *tags;
+	struct ecbpf_flow *flow;
 	__u64 match;
 
-	tags = bpf_map_lookup_elem(&fastpath_tags, &index);
 	group = bpf_map_lookup_elem(&fastpath_flows, &index);
-	if (!tags || !group)
+	if (!group)
+		return NULL;
+	flow = &group->flows[ecbpf_flow_home(hash)];
+	if (fastpath_same(&flow->key, key))
+		return flow;
+	tags = bpf_map_lookup_elem(&fastpath_tags, &index);
+	if (!tags)
 		return NULL;
 	match = fastpath_tags_match(*(volatile __u64 *)&tags->tags, ecbpf_flow_tag(hash));
 	for (int i = 0; i < ECBPF_FLOW_WAYS && match; i++) {
-		struct ecbpf_flow *flow = &group->flows[fastpath_tags_first(match) & 7];
-
+		flow = &group->flows[fastpath_tags_first(match) & (ECBPF_FLOW_WAYS - 1)];
 		if (fastpath_same(&flow->key, key))
 			return flow;
 		match &= match - 1;
