@@ -24,6 +24,8 @@
 
 #define LEASE_MS_MIN 100
 
+#define CLEANUP(function) __attribute__((cleanup(function)))
+
 static const struct ecbpf_fastpath_settings settings_default = {
 	.lease_ms = 1000,
 	.sample_ms = 1000,
@@ -76,8 +78,10 @@ static int map_open(struct ecbpf *e, const char *name, struct bpf_map_info *ret_
 	if (err)
 		return err;
 	fd = bpf_obj_get(path);
-	if (fd < 0 && errno == ENOENT)
-		return ecbpf_fail(e, -ENOENT, "the fast path is not loaded: no %s", path);
+	if (fd < 0 && errno == ENOENT) {
+		ecbpf_fail(e, -ENOENT, "the fast path is not loaded: no %s", path);
+		return -ENOENT;
+	}
 	if (fd < 0)
 		return ecbpf_fail(e, -errno, "%s: %s%s", path, strerror(errno),
 				  errno == EPERM || errno == EACCES ? " (must be root)" : "");
@@ -101,19 +105,23 @@ struct view {
 static int view_open(struct ecbpf *e, const char *name, size_t value_size, struct view *ret_view)
 {
 	_cleanup_close_ int fd = -1;
-	struct bpf_map_info info;
+	struct bpf_map_info info = {};
 	struct view view;
 
 	fd = map_open(e, name, &info);
 	if (fd < 0)
 		return fd;
-	if (info.value_size != value_size)
-		return ecbpf_fail(e, -EPROTO, "map %s: of another version of ecbpf", name);
+	if (info.value_size != value_size) {
+		ecbpf_fail(e, -EPROTO, "map %s: of another version of ecbpf", name);
+		return -EPROTO;
+	}
 	view.entries = info.max_entries;
 	view.size = (size_t)info.max_entries * value_size;
 	view.at = mmap(NULL, view.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (view.at == MAP_FAILED)
-		return ecbpf_fail(e, -errno, "map %s: %s", name, strerror(errno));
+	if (view.at == MAP_FAILED) {
+		ecbpf_fail(e, -errno, "map %s: %s", name, strerror(errno));
+		return -ENOMEM;
+	}
 	*ret_view = view;
 	return 0;
 }
@@ -124,8 +132,6 @@ static void view_close(struct view *view)
 		munmap(view->at, view->size);
 	view->size = 0;
 }
-
-#define _cleanup_view_ __attribute__((cleanup(view_close)))
 
 static int settings_open(struct ecbpf *e, struct view *ret_view)
 {
@@ -218,8 +224,8 @@ static void settings_write(struct ecbpf_fastpath *f, const struct ecbpf_fastpath
 		.max = (__u64)s->reset_pps * f->hz / 10 + f->hz,
 		.full = f->hz,
 	};
-	v->flags = (s->monitor ? ECBPF_FASTPATH_MONITOR : 0) |
-		   (s->limit ? ECBPF_FASTPATH_LIMIT : 0);
+	v->flags =
+		(s->monitor ? ECBPF_FASTPATH_MONITOR : 0) | (s->limit ? ECBPF_FASTPATH_LIMIT : 0);
 }
 
 static int settings_check(struct ecbpf *e, const struct ecbpf_fastpath_settings *s)
@@ -239,9 +245,8 @@ static int settings_check(struct ecbpf *e, const struct ecbpf_fastpath_settings 
 
 	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
 		if (ranges[i].value < ranges[i].min || ranges[i].value > ranges[i].max)
-			return ecbpf_fail(e, -EINVAL, "%s: %u is not from %u to %u",
-					  ranges[i].name, ranges[i].value, ranges[i].min,
-					  ranges[i].max);
+			return ecbpf_fail(e, -EINVAL, "%s: %u is not from %u to %u", ranges[i].name,
+					  ranges[i].value, ranges[i].min, ranges[i].max);
 	}
 	if (s->sample_ms >= s->inactive_ms)
 		return ecbpf_fail(e, -EINVAL,
@@ -283,7 +288,7 @@ static int settings_check_ipvs(struct ecbpf *e, const struct ecbpf_fastpath_sett
 
 int ecbpf_fastpath_get(struct ecbpf *e, struct ecbpf_fastpath_settings *ret_settings)
 {
-	_cleanup_view_ struct view view = {};
+	CLEANUP(view_close) struct view view = {};
 	int err;
 
 	ecbpf_capture(e);
@@ -296,7 +301,7 @@ int ecbpf_fastpath_get(struct ecbpf *e, struct ecbpf_fastpath_settings *ret_sett
 
 int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *settings)
 {
-	_cleanup_view_ struct view view = {};
+	CLEANUP(view_close) struct view view = {};
 	_cleanup_close_ int lock = -1;
 	int err;
 
@@ -503,8 +508,8 @@ static int egress_attach(struct ecbpf *e, const char *iface, int prog_fd)
 {
 	int ifindex = ecbpf_iface_index(e, iface);
 	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = EGRESS_HANDLE,
-			    .priority = EGRESS_PRIORITY, .prog_fd = prog_fd);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = EGRESS_HANDLE, .priority = EGRESS_PRIORITY,
+			    .prog_fd = prog_fd);
 	__u32 id;
 	int err;
 
@@ -696,7 +701,7 @@ undo_egress:
 
 int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 {
-	_cleanup_view_ struct view settings = {}, flows = {};
+	CLEANUP(view_close) struct view settings = {}, flows = {};
 	struct bpf_object *obj = NULL;
 	char error[sizeof(e->error)];
 	struct bpf_program *prog;
@@ -790,7 +795,7 @@ static int ports_find(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports, s
 int ecbpf_fastpath_unload(struct ecbpf *e)
 {
 	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
-	_cleanup_view_ struct view settings = {};
+	CLEANUP(view_close) struct view settings = {};
 	size_t count = 0;
 	int err, lock;
 
@@ -1044,8 +1049,6 @@ static void table_close(struct table *table)
 	free(table->hops);
 }
 
-#define _cleanup_table_ __attribute__((cleanup(table_close)))
-
 static int table_open(struct ecbpf *e, struct table *ret_table)
 {
 	_cleanup_close_ int fd = -1;
@@ -1117,8 +1120,6 @@ static void ipvs_close(struct ipvs *ipvs)
 	free(ipvs->conns);
 	free(ipvs->neighbours);
 }
-
-#define _cleanup_ipvs_ __attribute__((cleanup(ipvs_close)))
 
 static int ipvs_open(struct ecbpf *e, struct ipvs *ret_ipvs)
 {
@@ -1194,8 +1195,8 @@ static int flows_call(void *data, struct ecbpf_flow *slot, const struct ecbpf_fa
 int ecbpf_fastpath_flows(struct ecbpf *e, const struct ecbpf_fastpath_filter *filter,
 			 ecbpf_fastpath_flow_fn fn, void *data)
 {
-	_cleanup_table_ struct table table = {};
-	_cleanup_ipvs_ struct ipvs ipvs = {};
+	CLEANUP(table_close) struct table table = {};
+	CLEANUP(ipvs_close) struct ipvs ipvs = {};
 	struct flows_call call = {.fn = fn, .data = data, .ipvs = &ipvs};
 	int err;
 
@@ -1238,8 +1239,8 @@ int ecbpf_fastpath_explain(struct ecbpf *e, const struct ecbpf_fastpath_flow *fl
 	struct ecbpf_fastpath_explanation explanation = {.flow = *flow};
 	struct ecbpf_fastpath_filter filter = {.flow = flow};
 	_cleanup_free_ struct ecbpf_prefix *prefixes = NULL;
-	struct ecbpf_fastpath_settings settings;
-	_cleanup_ipvs_ struct ipvs ipvs = {};
+	struct ecbpf_fastpath_settings settings = {};
+	CLEANUP(ipvs_close) struct ipvs ipvs = {};
 	size_t count = 0;
 	int err;
 
@@ -1297,7 +1298,7 @@ static size_t flush_all(const struct table *table)
 int ecbpf_fastpath_flush(struct ecbpf *e, const struct ecbpf_fastpath_filter *filter,
 			 size_t *ret_count)
 {
-	_cleanup_table_ struct table table = {};
+	CLEANUP(table_close) struct table table = {};
 	size_t count = 0;
 	int err;
 
@@ -1361,18 +1362,17 @@ static int egress_read(struct ecbpf *e, struct ecbpf_egress_counters *ret)
 static int status_fill(struct ecbpf *e, const struct table *table,
 		       struct ecbpf_fastpath_status *status)
 {
-	struct ecbpf_fastpath_settings settings;
+	struct ecbpf_fastpath_settings settings = {};
 	struct status_count count = {.status = status};
 	_cleanup_free_ struct ecbpf_prefix *prefixes = NULL;
-	size_t prefixes_count;
+	size_t prefixes_count = 0;
 	int err;
 
 	status->capacity = capacity(table->flows.entries);
-	status->bytes = table->flows.size +
-			(__u64)table->flows.entries * sizeof(struct ecbpf_flow_tags) +
-			ECBPF_PENDINGS * sizeof(struct ecbpf_pending) +
-			ECBPF_SHIELD_SEEN * sizeof(__u32) +
-			ECBPF_HOPS * sizeof(struct ecbpf_hop_entry);
+	status->bytes =
+		table->flows.size + (__u64)table->flows.entries * sizeof(struct ecbpf_flow_tags) +
+		ECBPF_PENDINGS * sizeof(struct ecbpf_pending) + ECBPF_SHIELD_SEEN * sizeof(__u32) +
+		ECBPF_HOPS * sizeof(struct ecbpf_hop_entry);
 	while (status->hops + 1 < ECBPF_HOPS && table->hops[status->hops + 1].hop.ifindex)
 		status->hops++;
 	settings_read(table->settings.at, &settings);
@@ -1389,7 +1389,7 @@ static int status_fill(struct ecbpf *e, const struct table *table,
 
 int ecbpf_fastpath_status(struct ecbpf *e, struct ecbpf_fastpath_status **ret_status)
 {
-	_cleanup_table_ struct table table = {};
+	CLEANUP(table_close) struct table table = {};
 	struct ecbpf_fastpath_status *status;
 	int err;
 

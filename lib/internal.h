@@ -121,8 +121,8 @@ int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec, int ke
 		       bool frags, struct program *ret_program);
 void ecbpf_program_close(struct program *program);
 /*
- * A map that is pinned at @path already has to be of our schema, or nothing is changed. It keeps the
- * size that it was made with.
+ * A map that is pinned at @path already has to be of our schema, or nothing is changed. It keeps
+ * the size that it was made with.
  */
 int ecbpf_pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *map);
 /* Load as what it is now (XDP or freplace); a refusal is explained with the verifier's log */

@@ -46,8 +46,9 @@ static int request(struct ecbpf *e, int command, int flags, nl_recvmsg_msg_cb_t 
 	}
 	family = genl_ctrl_resolve(sock, IPVS_GENL_NAME);
 	if (family < 0) {
-		err = ecbpf_fail(e, -ENOENT, "this kernel has no IPVS, or it is not loaded "
-					     "('modprobe ip_vs' loads it)");
+		err = ecbpf_fail(e, -ENOENT,
+				 "this kernel has no IPVS, or it is not loaded "
+				 "('modprobe ip_vs' loads it)");
 		goto out;
 	}
 	if (!genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, family, 0, flags, command,

@@ -55,7 +55,8 @@ struct ipvs_timeouts {
 };
 
 /*
- * All return 0 or -errno; -ENOENT: the kernel has no IPVS, or it is not loaded. Lists are for free()
+ * All return 0 or -errno; -ENOENT: the kernel has no IPVS, or it is not loaded. Lists are for
+ * free()
  */
 int ecbpf_ipvs_services(struct ecbpf *e, struct ipvs_service **ret_services, size_t *ret_count);
 int ecbpf_ipvs_timeouts(struct ecbpf *e, struct ipvs_timeouts *ret_timeouts);

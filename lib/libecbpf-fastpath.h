@@ -20,8 +20,8 @@ extern "C" {
 /**
  * struct ecbpf_fastpath_load - where the fast path is to be
  * @in: interfaces that clients' packets come in by: the XDP program goes there
- * @out: interfaces that they leave by; the TC program goes to these and those of @in. Physical ones:
- *	 of a VLAN or bond that below it, where the kernel has chosen port and tag
+ * @out: interfaces that they leave by; the TC program goes to these and those of @in. Physical
+ *ones: of a VLAN or bond that below it, where the kernel has chosen port and tag
  * @flows: how many the table is to hold, ECBPF_FLOWS_MIN to ECBPF_FLOWS_MAX; 0: as many as it does
  *	   now, else ECBPF_FLOWS_DEFAULT
  * @mode: of the XDP chains
@@ -42,8 +42,8 @@ struct ecbpf_fastpath_load {
 /**
  * ecbpf_fastpath_load() - put it between the wire and IPVS
  *
- * Adds to what is loaded already. On failure all is as it was. Nothing is forwarded before all of it
- * is in place.
+ * Adds to what is loaded already. On failure all is as it was. Nothing is forwarded before all of
+ * it is in place.
  *
  * Return: 0; -EEXIST it is on one of these interfaces; -EBUSY it is loaded with another size; and
  * those of ecbpf_chain_load().
@@ -130,9 +130,9 @@ int ecbpf_fastpath_exclude_list(struct ecbpf *e, struct ecbpf_prefix **ret_prefi
 
 /* Does a lease say what IPVS says? */
 enum ecbpf_agreement {
-	ECBPF_AGREES,	   /* or there is no lease to speak of */
-	ECBPF_NO_IPVS,	   /* there is no IPVS in this kernel, or not loaded */
-	ECBPF_NO_ENTRY,	   /* IPVS does not know the connection */
+	ECBPF_AGREES,	    /* or there is no lease to speak of */
+	ECBPF_NO_IPVS,	    /* there is no IPVS in this kernel, or not loaded */
+	ECBPF_NO_ENTRY,	    /* IPVS does not know the connection */
 	ECBPF_OTHER_SERVER, /* IPVS has it at a server with another Ethernet address */
 };
 
@@ -223,9 +223,9 @@ int ecbpf_fastpath_flush(struct ecbpf *e, const struct ecbpf_fastpath_filter *fi
 
 struct ecbpf_fastpath_port {
 	char iface[16];
-	bool is_in;    /* the XDP program is there, alone or in ecbpf_fused */
-	bool is_out;   /* the TC program is there */
-	bool is_fused; /* in ecbpf_fused */
+	bool is_in;			/* the XDP program is there, alone or in ecbpf_fused */
+	bool is_out;			/* the TC program is there */
+	bool is_fused;			/* in ecbpf_fused */
 	struct ecbpf_counters counters; /* of the XDP program */
 };
 

@@ -332,7 +332,8 @@ int ecbpf_pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *ma
 				  "then 'ecbpf-loader clean'",
 				  path, schema, ECBPF_SCHEMA);
 	bpf_map__set_max_entries(map, info.max_entries);
-	/* the kernel adds a flag to these by itself, which libbpf before 1.6 takes for another map */
+	/* the kernel adds a flag to these by itself, which libbpf before 1.6 takes for another map
+	 */
 	if (info.type == BPF_MAP_TYPE_DEVMAP || info.type == BPF_MAP_TYPE_DEVMAP_HASH)
 		bpf_map__set_map_flags(map, info.map_flags);
 	return 0;
@@ -347,11 +348,12 @@ static bool is_map_of(const char *map, const char *stage, size_t len)
 /* Does ecbpf_fused run the stage that a map is of? One that is of none is everybody's */
 static bool is_map_wanted(const char *map, const char *fused)
 {
-	for (const char *word = fused; word; word = strchr(word, ',') ? strchr(word, ',') + 1 : NULL) {
+	for (const char *word = fused; word;
+	     word = strchr(word, ',') ? strchr(word, ',') + 1 : NULL) {
 		if (is_map_of(map, word, strcspn(word, ",")))
 			return true;
 	}
-#define X(value, NAME, name, prio, text)             \
+#define X(value, NAME, name, prio, text)          \
 	if (is_map_of(map, #name, strlen(#name))) \
 		return false;
 	ECBPF_STAGES(X)

@@ -24,16 +24,17 @@ struct {
 #define FASTPATH_MTU_MIN4 552
 #define FASTPATH_MTU_MIN6 1280
 
-/* Padding of frames up to here is the wire's; of longer ones it is not what the kernel would send */
+/* Padding of frames up to here is the wire's; of longer ones it is not what the kernel would send
+ */
 #define FASTPATH_FRAME_MIN ETH_ZLEN
 
 /* Jiffies a packet is waited for at the other end, of which there are hz a second */
 #define FASTPATH_HOLD(hz) ((hz) / 20)
 
 /*
- * Only records that ecbpf_parse_plain() has made are of packets to be forwarded, and only in those the
- * compiler knows that there are no extension headers: this makes one copy of the code, not two, of
- * which ecbpf_run() would have the second for all other packets.
+ * Only records that ecbpf_parse_plain() has made are of packets to be forwarded, and only in those
+ * the compiler knows that there are no extension headers: this makes one copy of the code, not two,
+ * of which ecbpf_run() would have the second for all other packets.
  */
 #define FASTPATH_IS_PLAIN(rec) __builtin_constant_p((rec)->ext_count)
 
@@ -229,8 +230,7 @@ static __always_inline __u32 fastpath_flow(struct xdp_md *ctx, const struct ecbp
 		reason = rec->tcp_flags & TCP_SYN   ? ECBPF_REASON_FP_SYN
 			 : rec->tcp_flags & TCP_RST ? ECBPF_REASON_FP_RST
 						    : ECBPF_REASON_FP_UNKNOWN;
-		if (settings->flags & ECBPF_FASTPATH_LIMIT &&
-		    fastpath_unknown(settings, rec, &pkt))
+		if (settings->flags & ECBPF_FASTPATH_LIMIT && fastpath_unknown(settings, rec, &pkt))
 			return ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FP_SHIELD);
 	}
 	/* no lease is given for what begins or ends a connection */

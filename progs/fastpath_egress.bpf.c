@@ -226,7 +226,8 @@ static __always_inline bool egress_came_in(const struct ecbpf_record *rec, const
 /* --- giving leases ------------------------------------------------------------------------ */
 
 static __always_inline void lease_renew(const struct ecbpf_fastpath *settings,
-					struct ecbpf_flow *flow, const struct egress *e, __u64 lease)
+					struct ecbpf_flow *flow, const struct egress *e,
+					__u64 lease)
 {
 	if (e->len >= flow->len || (__u32)e->now - flow->len_at >= settings->lease) {
 		flow->len = e->len;
@@ -295,8 +296,8 @@ static __always_inline void egress_grant(const struct ecbpf_fastpath *settings,
 		__u32 shift = 8 * (free & (ECBPF_FLOW_WAYS - 1));
 
 		lease_new(&group->flows[free & (ECBPF_FLOW_WAYS - 1)], e, lease);
-		tags->tags = (tags->tags & ~(0xffULL << shift)) |
-			     (__u64)ecbpf_flow_tag(e->hash) << shift;
+		tags->tags = (tags->tags & ~(0xffULL << shift)) | (__u64)ecbpf_flow_tag(e->hash)
+									  << shift;
 	}
 	bpf_spin_unlock(&tags->lock);
 
@@ -319,7 +320,8 @@ static __always_inline bool egress_has_moved(const struct ecbpf_fastpath *settin
 	return flow && flow->lease && ECBPF_LEASE_HOP(flow->lease) != hop;
 }
 
-static __always_inline bool egress_is_service(struct __sk_buff *skb, const struct ecbpf_flow_key *key)
+static __always_inline bool egress_is_service(struct __sk_buff *skb,
+					      const struct ecbpf_flow_key *key)
 {
 	struct ecbpf_udp_service service = {.mark = skb->mark};
 

@@ -250,8 +250,14 @@ struct setting {
 };
 
 static const struct setting settings_table[] = {
-#define NUMBER(name, unit, field) {name, unit, offsetof(struct ecbpf_fastpath_settings, field), false}
-#define SWITCH(name, field)	  {name, "", offsetof(struct ecbpf_fastpath_settings, field), true}
+#define NUMBER(name, unit, field)                                                  \
+	{                                                                          \
+		name, unit, offsetof(struct ecbpf_fastpath_settings, field), false \
+	}
+#define SWITCH(name, field)                                                     \
+	{                                                                       \
+		name, "", offsetof(struct ecbpf_fastpath_settings, field), true \
+	}
 	NUMBER("lease", "ms", lease_ms),
 	NUMBER("sample", "ms", sample_ms),
 	NUMBER("inactive", "ms", inactive_ms),
@@ -370,12 +376,12 @@ static void status_print(const struct ecbpf_fastpath_status *status,
 
 	counters_sum(status, &sum);
 	for (size_t i = 0; i < status->ports_count; i++)
-		printf("%s: %s%s%s%s\n", status->ports[i].iface,
-		       status->ports[i].is_in ? "in" : "",
+		printf("%s: %s%s%s%s\n", status->ports[i].iface, status->ports[i].is_in ? "in" : "",
 		       status->ports[i].is_fused ? " (fused)" : "",
 		       status->ports[i].is_in && status->ports[i].is_out ? ", " : "",
 		       status->ports[i].is_out ? "out" : "");
-	printf("flows: %" PRIu64 " with a lease, %" PRIu64 " idle, %" PRIu64 " dead; of %u (%.1f MiB)\n",
+	printf("flows: %" PRIu64 " with a lease, %" PRIu64 " idle, %" PRIu64
+	       " dead; of %u (%.1f MiB)\n",
 	       (uint64_t)status->flows, (uint64_t)status->idle, (uint64_t)status->dead,
 	       status->capacity, status->bytes / 1048576.0);
 	printf("next hops: %u; excluded: %u\n", status->hops, status->excluded);
@@ -384,9 +390,10 @@ static void status_print(const struct ecbpf_fastpath_status *status,
 		printf("%s %s %s", s == settings_table ? "" : ",", s->name,
 		       setting_text(s, settings));
 	printf("\n");
-	tool_table_row(&table, "forwarded",
-		       tool_str("%" PRIu64, (uint64_t)(sum.packets[XDP_TX] + sum.packets[XDP_REDIRECT])),
-		       "");
+	tool_table_row(
+		&table, "forwarded",
+		tool_str("%" PRIu64, (uint64_t)(sum.packets[XDP_TX] + sum.packets[XDP_REDIRECT])),
+		"");
 	for (__u32 reason = ECBPF_REASON_FP_LEASE; reason < ECBPF_REASON_MAX; reason++)
 		if (sum.reasons[reason] && reason != ECBPF_REASON_FP_LEASE)
 			tool_table_row(&table, ecbpf_reason_name(reason),
@@ -741,8 +748,8 @@ static int run_explain(struct tool *tool, int argc, char **argv)
 		printf("next sample to IPVS: %s\n",
 		       x.sample_ms > 0 ? tool_str("in %lld ms", x.sample_ms) : "now");
 	printf("IPVS: %s\n", x.flow.agreement == ECBPF_NO_IPVS ? "not loaded"
-			     : *x.flow.ipvs_state		 ? ipvs_text(&x.flow)
-								 : "no such connection");
+			     : *x.flow.ipvs_state	       ? ipvs_text(&x.flow)
+							       : "no such connection");
 	if (x.is_excluded)
 		printf("excluded: it gets no lease\n");
 	printf("a plain packet now: %s: %s\n", ecbpf_reason_name(x.reason),
@@ -768,8 +775,8 @@ static int check_add(void *data, const struct ecbpf_fastpath_flow *flow)
 		       proto_text(flow->proto), endpoint_text(flow->client, flow->client_port),
 		       endpoint_text(flow->service, flow->service_port), hop_text(&flow->hop));
 	if (flow->agreement == ECBPF_OTHER_SERVER)
-		printf("%s %s to %s: lease to %s, and IPVS has it at %s\n",
-		       proto_text(flow->proto), endpoint_text(flow->client, flow->client_port),
+		printf("%s %s to %s: lease to %s, and IPVS has it at %s\n", proto_text(flow->proto),
+		       endpoint_text(flow->client, flow->client_port),
 		       endpoint_text(flow->service, flow->service_port), hop_text(&flow->hop),
 		       ipvs_text(flow));
 	check->wrong += flow->agreement == ECBPF_NO_ENTRY || flow->agreement == ECBPF_OTHER_SERVER;
@@ -888,7 +895,7 @@ static int run_stats(struct tool *tool, int argc, char **argv)
 {
 	__u64 seconds = 1, count = 1;
 	bool is_json = false;
-	struct stats old, now;
+	struct stats old = {}, now = {};
 
 	if (parse_json(tool, argc, argv, &is_json))
 		return TOOL_USAGE;
@@ -924,8 +931,9 @@ static const struct tool_verb verbs[] = {
 		.args = "--in IFACE",
 		.text = "put the fast path between the wire and IPVS",
 		.options = load_options,
-		.examples = "  ecbpf-fastpath load -i eth0              in and out by one port\n"
-			    "  ecbpf-fastpath load -i eth0 -o eth1      in by one, out by the other\n",
+		.examples =
+			"  ecbpf-fastpath load -i eth0              in and out by one port\n"
+			"  ecbpf-fastpath load -i eth0 -o eth1      in by one, out by the other\n",
 		.run = run_load,
 	},
 	{
@@ -940,7 +948,8 @@ static const struct tool_verb verbs[] = {
 		.args = "KEY=VALUE...",
 		.text = "change settings while packets pass",
 		.options = plain_options,
-		.about = "  lease=MS        how long XDP forwards without IPVS having seen a packet\n"
+		.about = "  lease=MS        how long XDP forwards without IPVS having seen a "
+			 "packet\n"
 			 "  sample=MS       every so often a packet of each flow goes up to IPVS\n"
 			 "  inactive=MS     without a packet for so long, a flow is idle\n"
 			 "  monitor=on|off  forward nothing, only count what would be\n"
@@ -948,7 +957,8 @@ static const struct tool_verb verbs[] = {
 			 "  target-pps=N    this rate of all packets on, rising until it is\n"
 			 "  spike=PERCENT   so much higher, to at most\n"
 			 "  max=PERCENT     this part of them\n"
-			 "  reset-pps=N     answer packets of dead flows by so many resets a second\n",
+			 "  reset-pps=N     answer packets of dead flows by so many resets a "
+			 "second\n",
 		.run = run_set,
 	},
 	{
@@ -1015,12 +1025,14 @@ int main(int argc, char **argv)
 {
 	struct tool tool = {
 		.name = "ecbpf-fastpath",
-		.text = "The fast path for IPVS: XDP forwards packets of connections that IPVS has\n"
+		.text = "The fast path for IPVS: XDP forwards packets of connections that IPVS "
+			"has\n"
 			"balanced, to where IPVS would send them.\n",
-		.examples = "  ecbpf-fastpath load -i eth0           clients and servers beyond eth0\n"
-			    "  ecbpf-fastpath status                 what it does\n"
-			    "  ecbpf-fastpath set lease=500          IPVS is asked twice a second\n"
-			    "  ecbpf-fastpath unload                 as if nothing had been\n",
+		.examples =
+			"  ecbpf-fastpath load -i eth0           clients and servers beyond eth0\n"
+			"  ecbpf-fastpath status                 what it does\n"
+			"  ecbpf-fastpath set lease=500          IPVS is asked twice a second\n"
+			"  ecbpf-fastpath unload                 as if nothing had been\n",
 		.verbs = verbs,
 	};
 

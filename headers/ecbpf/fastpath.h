@@ -2,8 +2,8 @@
 /*
  * Stage fastpath: what its two programs (XDP fastpath, TC fastpath_egress) and user space know.
  *
- * A flow is what comes in with one pair of addresses and ports. A lease says: until then, packets of
- * this flow go there. Only fastpath_egress gives leases, for what it sees the kernel send.
+ * A flow is what comes in with one pair of addresses and ports. A lease says: until then, packets
+ * of this flow go there. Only fastpath_egress gives leases, for what it sees the kernel send.
  *
  * All times are the kernel's jiffies: reading them costs nothing, reading a clock 21 to 44 ns.
  */
@@ -46,9 +46,9 @@ _Static_assert(sizeof(struct ecbpf_flow_key) == 40, "ABI");
  * A lease in one word, so that one store gives it and no reader sees half of it: the jiffy it ends
  * at (40 bits: 34 years at 1000 a second), and the hop (24 bits). 0: none.
  */
-#define ECBPF_LEASE(end, hop)	((__u64)(end) << 24 | (hop))
-#define ECBPF_LEASE_END(lease)	((lease) >> 24)
-#define ECBPF_LEASE_HOP(lease)	((__u32)(lease) & 0xffffff)
+#define ECBPF_LEASE(end, hop)	 ((__u64)(end) << 24 | (hop))
+#define ECBPF_LEASE_END(lease)	 ((lease) >> 24)
+#define ECBPF_LEASE_HOP(lease)	 ((__u32)(lease)&0xffffff)
 #define ECBPF_LEASE_NOW(jiffies) ((jiffies) & ((1ULL << 40) - 1))
 
 /* Instead of a hop: the kernel has reset this flow */
@@ -80,9 +80,9 @@ struct ecbpf_flow {
 _Static_assert(sizeof(struct ecbpf_flow) == 64, "ABI");
 
 /*
- * The table: groups of eight flows. A flow lies in the group that its hash says, at ecbpf_flow_home()
- * or anywhere else in it. One byte of the hash for each of them is kept apart (struct
- * ecbpf_flow_tags), so that it need not be looked for in all eight.
+ * The table: groups of eight flows. A flow lies in the group that its hash says, at
+ * ecbpf_flow_home() or anywhere else in it. One byte of the hash for each of them is kept apart
+ * (struct ecbpf_flow_tags), so that it need not be looked for in all eight.
  */
 #define ECBPF_FLOW_WAYS 8
 
@@ -285,18 +285,18 @@ struct ecbpf_udp_service {
 /* --- counters ----------------------------------------------------------------------------- */
 
 /* What fastpath_egress did with packets that it saw. X(value, NAME, "name", "text") */
-#define ECBPF_EGRESS_COUNTERS(X)                                                            \
-	X(0, GRANTED, "granted", "leases given to flows that had none")                     \
-	X(1, RENEWED, "renewed", "leases renewed")                                          \
-	X(2, MOVED, "moved", "leases changed to another next hop")                          \
-	X(3, REVOKED, "revoked", "leases ended: the kernel sent something else")            \
-	X(4, DEAD, "dead", "flows reset by the kernel")                                     \
-	X(5, EVICTED, "evicted", "flows that made room for others")                         \
-	X(6, EXCLUDED, "excluded", "no lease: an address is excluded")                      \
-	X(7, MISMATCH, "mismatch", "no lease: not what came in, header for header")         \
-	X(8, LOCAL, "local", "no lease: sent by this host itself")                          \
-	X(9, HOPS_FULL, "hops-full", "no lease: too many next hops")                        \
-	X(10, TAGS, "tags", "no lease: leaves with more than one VLAN tag")                 \
+#define ECBPF_EGRESS_COUNTERS(X)                                                    \
+	X(0, GRANTED, "granted", "leases given to flows that had none")             \
+	X(1, RENEWED, "renewed", "leases renewed")                                  \
+	X(2, MOVED, "moved", "leases changed to another next hop")                  \
+	X(3, REVOKED, "revoked", "leases ended: the kernel sent something else")    \
+	X(4, DEAD, "dead", "flows reset by the kernel")                             \
+	X(5, EVICTED, "evicted", "flows that made room for others")                 \
+	X(6, EXCLUDED, "excluded", "no lease: an address is excluded")              \
+	X(7, MISMATCH, "mismatch", "no lease: not what came in, header for header") \
+	X(8, LOCAL, "local", "no lease: sent by this host itself")                  \
+	X(9, HOPS_FULL, "hops-full", "no lease: too many next hops")                \
+	X(10, TAGS, "tags", "no lease: leaves with more than one VLAN tag")         \
 	X(11, UDP, "udp", "no lease: not a UDP service that is known to keep its servers")
 
 enum ecbpf_egress_counter {
@@ -321,8 +321,8 @@ static inline __attribute__((always_inline)) __u64 ecbpf_flow_mix(__u64 hash, __
 	return hash ^ hash >> 32;
 }
 
-static inline __attribute__((always_inline)) __u64
-ecbpf_flow_hash(const struct ecbpf_flow_key *key, __u64 seed, __u64 mult)
+static inline __attribute__((always_inline)) __u64 ecbpf_flow_hash(const struct ecbpf_flow_key *key,
+								   __u64 seed, __u64 mult)
 {
 	__u64 hash = ecbpf_flow_mix(seed, key->addrs[0], mult);
 

@@ -77,8 +77,8 @@ static __always_inline void reset_ip4(void *l3)
 	word[3] = word[4];
 	word[4] = source;
 	*(__sum16 *)(l3 + 10) = reset_fold(reset_sum(l3, 5));
-	reset_tcp(l3 + sizeof(struct iphdr),
-		  reset_sum(l3 + 12, 2) + bpf_htonl(IPPROTO_TCP) + bpf_htonl(sizeof(struct tcphdr)));
+	reset_tcp(l3 + sizeof(struct iphdr), reset_sum(l3 + 12, 2) + bpf_htonl(IPPROTO_TCP) +
+						     bpf_htonl(sizeof(struct tcphdr)));
 }
 
 static __always_inline void reset_ip6(void *l3)

@@ -38,9 +38,9 @@ struct {
 #define SHIELD_BATCH 32
 
 /* An entry of fastpath_shield_seen: jiffy (low 16 bits), 15 bits of the hash, let in or not */
-#define SHIELD_TAG(hash)    ((__u32)((hash) >> 8) << 17)
-#define SHIELD_TAG_MASK	    0xfffe0000
-#define SHIELD_ADMITTED	    0x10000
+#define SHIELD_TAG(hash)      ((__u32)((hash) >> 8) << 17)
+#define SHIELD_TAG_MASK	      0xfffe0000
+#define SHIELD_ADMITTED	      0x10000
 #define SHIELD_AGE(seen, now) ((__u16)((now) - (seen)))
 
 /* From nothing at the target to the most at the ceiling, in a straight line */
@@ -104,8 +104,8 @@ static __always_inline bool shield_admits(const struct ecbpf_fastpath *settings,
 	if (!seen)
 		return is_lucky;
 	old = *seen;
-	is_known = old && (old & SHIELD_TAG_MASK) == tag &&
-		   SHIELD_AGE(old, s->now) < 8 * settings->hz;
+	is_known =
+		old && (old & SHIELD_TAG_MASK) == tag && SHIELD_AGE(old, s->now) < 8 * settings->hz;
 	if (is_known && old & SHIELD_ADMITTED)
 		return true;
 	if (!s->is_syn)
@@ -132,8 +132,8 @@ static __noinline int fastpath_shield_drops(const struct ecbpf_fastpath *setting
 		return false;
 	drop = *(volatile __u32 *)&shield->drop;
 	/* the flood may have ended, and nobody has counted since */
-	if (!drop || s->now - ECBPF_LEASE_NOW(*(volatile __u64 *)&shield->since) >
-			     2 * settings->window)
+	if (!drop ||
+	    s->now - ECBPF_LEASE_NOW(*(volatile __u64 *)&shield->since) > 2 * settings->window)
 		return false;
 	is_lucky = (bpf_get_prandom_u32() & 0xffff) >= drop;
 	if (shield_admits(settings, s, is_lucky))

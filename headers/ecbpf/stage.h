@@ -14,9 +14,9 @@
 #define ECBPF_SCHEMA 1
 
 /* X(value, NAME, name, run priority, "text") */
-#define ECBPF_STAGES(X)                                                \
-	X(1, PASS, pass, 50, "count verdicts, pass everything on")     \
-	X(2, COUNT, count, 80, "count packets and bytes per protocol") \
+#define ECBPF_STAGES(X)                                                                    \
+	X(1, PASS, pass, 50, "count verdicts, pass everything on")                         \
+	X(2, COUNT, count, 80, "count packets and bytes per protocol")                     \
 	X(3, PRINTK, printk, 85, "print the record of every Nth packet to the trace pipe") \
 	X(6, FASTPATH, fastpath, 50, "forward packets of flows that IPVS has balanced")
 

@@ -14,8 +14,8 @@
 #define ECBPF_VERDICT(action, reason) ((action) | (__u32)(reason) << 8)
 
 /*
- * In a verdict: ecbpf_sample() has been called for this packet already, by a stage that rewrites it.
- * Reasons have seven bits.
+ * In a verdict: ecbpf_sample() has been called for this packet already, by a stage that rewrites
+ * it. Reasons have seven bits.
  */
 #define ECBPF_VERDICT_SAMPLED (1U << 15)
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Makes of one frame a packet of any flow, as it comes in, and runs the program in `next` on it. What
- * it changes leaves the IPv4 header's checksum as it is: half of the address is the complement of
- * the other half.
+ * Makes of one frame a packet of any flow, as it comes in, and runs the program in `next` on it.
+ * What it changes leaves the IPv4 header's checksum as it is: half of the address is the complement
+ * of the other half.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -40,7 +40,7 @@ int flows(struct xdp_md *ctx)
 		return XDP_ABORTED;
 	random = s->random;
 	id = random & s->mask;
-	word[2] = 0;		     /* time to live, protocol and checksum: as in the frame, below */
+	word[2] = 0; /* time to live, protocol and checksum: as in the frame, below */
 	*(__u8 *)(data + 22) = 64;
 	*(__u8 *)(data + 23) = 6;
 	*(__u16 *)(data + 24) = *(__u16 *)(data + 38); /* kept in the sequence number */

@@ -139,8 +139,8 @@ static void table_fill(struct bpf_object *obj, __u32 groups, __u32 flows)
 	free(tags);
 }
 
-static struct bpf_object *load(const char *dir, const char *name, const char *program,
-			       __u32 groups, int *ret_fd)
+static struct bpf_object *load(const char *dir, const char *name, const char *program, __u32 groups,
+			       int *ret_fd)
 {
 	struct bpf_program *prog;
 	struct bpf_object *obj;
@@ -151,7 +151,7 @@ static struct bpf_object *load(const char *dir, const char *name, const char *pr
 	obj = bpf_object__open_file(path, NULL);
 	if (!obj)
 		die(path);
-	bpf_object__for_each_map(map, obj) {
+	bpf_object__for_each_map (map, obj) {
 		bpf_map__set_pin_path(map, NULL);
 		if (!strcmp(bpf_map__name(map), "fastpath_flows") ||
 		    !strcmp(bpf_map__name(map), "fastpath_tags"))
@@ -222,8 +222,8 @@ int main(int argc, char **argv)
 	for (int run = 0; run < RUNS; run++) {
 		for (int kind = 0; kind < 2; kind++) {
 			for (int prog = 0; prog < 2; prog++)
-				ns[kind][prog][run] = measure(obj, fd, progs[prog],
-							      kind ? flows - 1 : 0, 4000);
+				ns[kind][prog][run] =
+					measure(obj, fd, progs[prog], kind ? flows - 1 : 0, 4000);
 		}
 	}
 	for (int kind = 0; kind < 2; kind++) {

@@ -4,8 +4,9 @@
  *
  * Loads BPF programs and does with them what it is asked to on stdin, answering on stdout; see
  * testrun.py for the other end. NAME=VALUE sets a constant of the program before it (its .rodata;
- * VALUEs of an array are numbers from its first element on), map:NAME=ENTRIES the size of a map. Maps that programs would share by
- * pinning are shared, without a BPF file system. Everything runs on one CPU.
+ * VALUEs of an array are numbers from its first element on), map:NAME=ENTRIES the size of a map.
+ * Maps that programs would share by pinning are shared, without a BPF file system. Everything runs
+ * on one CPU.
  *
  * A request is struct request and its payload, an answer struct answer and its payload, in host
  * byte order. Programs count from 0.
@@ -50,7 +51,8 @@ enum {
 	OP_READ = 'm',
 	/* arg: key; payload: map name, NUL, value (one for each CPU) */
 	OP_WRITE = 'w',
-	/* as OP_RUN, for a program at TC: a packet that came in by lo; arg: size of GRO's segments */
+	/* as OP_RUN, for a program at TC: a packet that came in by lo; arg: size of GRO's segments
+	 */
 	OP_SKB = 'c',
 	/* answer: events since the last call, u32 length before each; first call: ring is opened */
 	OP_SAMPLES = 's',

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# The fast path without IPVS, a routing director in its place: what arrives is byte for byte what the
-# kernel sends; two-armed as well; commands; unloading under traffic loses nothing.
+# The fast path without IPVS, a routing director in its place: what arrives is byte for byte what
+# the kernel sends; two-armed as well; commands; unloading under traffic loses nothing.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
