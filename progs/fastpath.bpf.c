@@ -176,33 +176,38 @@ static __always_inline __u32 fastpath_forward(struct xdp_md *ctx, const struct e
 	return ECBPF_VERDICT(action, ECBPF_REASON_FP_LEASE) | ECBPF_VERDICT_SAMPLED;
 }
 
-/* What is rare is called, with what it wants to know in memory: see ecbpf_parse_rare() */
+/*
+ * A packet of a flow that the kernel has reset. What is not answered here goes up, where the kernel
+ * answers. What is rare is called, with what it wants to know in memory: see ecbpf_parse_rare().
+ */
 static __always_inline __u32 fastpath_dead(struct xdp_md *ctx, const struct ecbpf_record *rec,
 					   const struct ecbpf_fastpath *settings,
 					   struct ecbpf_flow *flow, __u32 headers)
 {
+	const __u32 verdict = ECBPF_VERDICT(XDP_TX, ECBPF_REASON_FP_RESET);
 	struct fastpath_reset reset = {
 		.off = sizeof(struct ecbpf_eth_hdr) + rec->vlan_count * 4,
 		.headers = headers,
 		.frame_len = rec->frame_len,
-		.is_answerable = rec->proto == IPPROTO_TCP && rec->tcp_flags & TCP_ACK,
 	};
 
-	return fastpath_reset(ctx, settings, flow, &reset);
+	if (rec->proto != IPPROTO_TCP || !(rec->tcp_flags & TCP_ACK) ||
+	    settings->flags & ECBPF_FASTPATH_MONITOR || !fastpath_reset_is_due(settings, flow))
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_DEAD);
+	ecbpf_sample(ctx, ECBPF_STAGE_FASTPATH, verdict);
+	if (!fastpath_reset_make(ctx, &reset)) /* never */
+		return ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FP_DEAD) | ECBPF_VERDICT_SAMPLED;
+	return verdict | ECBPF_VERDICT_SAMPLED;
 }
 
-static __always_inline bool fastpath_unknown(const struct ecbpf_fastpath *settings,
-					     const struct ecbpf_record *rec,
+static __always_inline bool fastpath_unknown(struct xdp_md *ctx, const struct ecbpf_record *rec,
+					     const struct ecbpf_fastpath *settings,
 					     const struct fastpath_packet *pkt)
 {
-	struct fastpath_suspect suspect = {
-		.key = pkt->key,
-		.hash = pkt->hash,
-		.now = pkt->now,
-		.is_syn = rec->proto == IPPROTO_TCP && rec->tcp_flags & TCP_SYN,
-	};
+	__u32 info = rec->l3_off | (rec->version == 4 ? SHIELD_IP4 : 0) |
+		     (rec->tcp_flags & TCP_SYN ? SHIELD_SYN : 0);
 
-	return fastpath_shield_drops(settings, &suspect);
+	return fastpath_shield_drops(ctx, settings, pkt->hash, pkt->now, info);
 }
 
 static __always_inline __u32 fastpath_flow(struct xdp_md *ctx, const struct ecbpf_record *rec,
@@ -230,7 +235,8 @@ static __always_inline __u32 fastpath_flow(struct xdp_md *ctx, const struct ecbp
 		reason = rec->tcp_flags & TCP_SYN   ? ECBPF_REASON_FP_SYN
 			 : rec->tcp_flags & TCP_RST ? ECBPF_REASON_FP_RST
 						    : ECBPF_REASON_FP_UNKNOWN;
-		if (settings->flags & ECBPF_FASTPATH_LIMIT && fastpath_unknown(settings, rec, &pkt))
+		if (settings->flags & ECBPF_FASTPATH_LIMIT &&
+		    fastpath_unknown(ctx, rec, settings, &pkt))
 			return ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FP_SHIELD);
 	}
 	/* no lease is given for what begins or ends a connection */

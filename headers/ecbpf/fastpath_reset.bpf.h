@@ -103,12 +103,11 @@ struct fastpath_reset {
 	__u32 off;     /* of the IP header */
 	__u32 headers; /* FASTPATH_HEADERS4 or FASTPATH_HEADERS6 */
 	__u32 frame_len;
-	bool is_answerable; /* it acknowledges something */
 };
 
-/* Return: false if there is to be no answer now */
-static __always_inline bool reset_is_due(const struct ecbpf_fastpath *settings,
-					 struct ecbpf_flow *flow)
+/* Return: whether there is to be an answer now */
+static __noinline int fastpath_reset_is_due(const struct ecbpf_fastpath *settings,
+					    struct ecbpf_flow *flow)
 {
 	struct ecbpf_bucket *bucket;
 	__u32 key = 0, now = bpf_jiffies64();
@@ -137,32 +136,19 @@ static __always_inline bool reset_write(struct xdp_md *ctx, __u32 off, __u32 hea
 	return true;
 }
 
-/*
- * A packet of a dead flow. What is not answered here goes up, where the kernel answers. Return: the
- * verdict
- */
-static __noinline int fastpath_reset(struct xdp_md *ctx, const struct ecbpf_fastpath *settings,
-				     struct ecbpf_flow *flow, const struct fastpath_reset *r)
+/* Make the answer of the packet that came in. Return: false if it could not be */
+static __noinline int fastpath_reset_make(struct xdp_md *ctx, const struct fastpath_reset *r)
 {
-	__u32 verdict = ECBPF_VERDICT(XDP_TX, ECBPF_REASON_FP_RESET);
 	const __u32 eth = sizeof(struct ecbpf_eth_hdr);
-	bool is_written, is_tagged = r->off > eth;
+	bool is_tagged = r->off > eth;
 
-	if (!r->is_answerable || settings->flags & ECBPF_FASTPATH_MONITOR ||
-	    !reset_is_due(settings, flow))
-		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_DEAD);
-	ecbpf_sample(ctx, ECBPF_STAGE_FASTPATH, verdict);
 	if (bpf_xdp_adjust_tail(ctx, (int)(r->off + r->headers) - (int)r->frame_len))
-		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_DEAD);
+		return false;
 	if (r->headers == FASTPATH_HEADERS4)
-		is_written = is_tagged ? reset_write(ctx, eth + 4, FASTPATH_HEADERS4)
-				       : reset_write(ctx, eth, FASTPATH_HEADERS4);
-	else
-		is_written = is_tagged ? reset_write(ctx, eth + 4, FASTPATH_HEADERS6)
-				       : reset_write(ctx, eth, FASTPATH_HEADERS6);
-	if (!is_written) /* never */
-		verdict = ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FP_DEAD);
-	return verdict | ECBPF_VERDICT_SAMPLED;
+		return is_tagged ? reset_write(ctx, eth + 4, FASTPATH_HEADERS4)
+				 : reset_write(ctx, eth, FASTPATH_HEADERS4);
+	return is_tagged ? reset_write(ctx, eth + 4, FASTPATH_HEADERS6)
+			 : reset_write(ctx, eth, FASTPATH_HEADERS6);
 }
 
 #endif /* ECBPF_FASTPATH_RESET_BPF_H */

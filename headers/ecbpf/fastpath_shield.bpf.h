@@ -85,43 +85,60 @@ static __noinline int fastpath_shield_count(const struct ecbpf_fastpath *setting
 	return 0;
 }
 
-/* A packet of an unknown flow */
-struct fastpath_suspect {
-	struct ecbpf_flow_key key;
-	__u64 hash;
-	__u64 now;
-	bool is_syn;
-};
+/* What is to be known of a packet of an unknown flow: where its IP header is, and what it is */
+#define SHIELD_L3_OFF 0xffff
+#define SHIELD_IP4    (1U << 16)
+#define SHIELD_SYN    (1U << 17)
 
 /* Who comes again after a second or so is no flood: TCP sends a lost SYN again */
-static __always_inline bool shield_admits(const struct ecbpf_fastpath *settings,
-					  const struct fastpath_suspect *s, bool is_lucky)
+static __always_inline bool shield_admits(const struct ecbpf_fastpath *settings, __u64 hash,
+					  __u64 now, bool is_syn, bool is_lucky)
 {
-	__u32 index = s->hash >> 44 & (ECBPF_SHIELD_SEEN - 1), tag = SHIELD_TAG(s->hash), old;
+	__u32 index = hash >> 44 & (ECBPF_SHIELD_SEEN - 1), tag = SHIELD_TAG(hash), old;
 	__u32 *seen = bpf_map_lookup_elem(&fastpath_shield_seen, &index);
 	bool is_known;
 
 	if (!seen)
 		return is_lucky;
 	old = *seen;
-	is_known =
-		old && (old & SHIELD_TAG_MASK) == tag && SHIELD_AGE(old, s->now) < 8 * settings->hz;
+	is_known = old && (old & SHIELD_TAG_MASK) == tag && SHIELD_AGE(old, now) < 8 * settings->hz;
 	if (is_known && old & SHIELD_ADMITTED)
 		return true;
-	if (!s->is_syn)
+	if (!is_syn)
 		return is_lucky;
-	if (is_lucky || (is_known && SHIELD_AGE(old, s->now) > settings->hz / 2)) {
-		*seen = tag | SHIELD_ADMITTED | (__u16)s->now;
+	if (is_lucky || (is_known && SHIELD_AGE(old, now) > settings->hz / 2)) {
+		*seen = tag | SHIELD_ADMITTED | (__u16)now;
 		return true;
 	}
 	if (!is_known)
-		*seen = tag | (__u16)s->now;
+		*seen = tag | (__u16)now;
 	return false;
 }
 
-/* Return: too many packets come in, and this is one of those to drop */
-static __noinline int fastpath_shield_drops(const struct ecbpf_fastpath *settings,
-					    const struct fastpath_suspect *s)
+static __always_inline bool shield_is_excluded(struct xdp_md *ctx, __u32 info)
+{
+	struct ecbpf_flow_key key = {.version = info & SHIELD_IP4 ? 4 : 6};
+	const void *l3;
+
+	if (info & SHIELD_IP4) {
+		l3 = ecbpf_header(ctx, info & SHIELD_L3_OFF, sizeof(struct iphdr));
+		if (l3)
+			key.addrs[0] = *(const __u64 *)(l3 + 12);
+	} else {
+		l3 = ecbpf_header(ctx, info & SHIELD_L3_OFF, sizeof(struct ipv6hdr));
+		if (l3)
+			__builtin_memcpy(key.addrs, l3 + 8, sizeof(key.addrs));
+	}
+	return fastpath_is_excluded(&key, true) || fastpath_is_excluded(&key, false);
+}
+
+/*
+ * A packet of an unknown flow. Called, and with few arguments: all that would have to be in memory
+ * for it would be so for all packets. Return: too many come in, and it is one of those to drop
+ */
+static __noinline int fastpath_shield_drops(struct xdp_md *ctx,
+					    const struct ecbpf_fastpath *settings, __u64 hash,
+					    __u64 now, __u32 info)
 {
 	struct ecbpf_shield *shield;
 	__u32 zero = 0, drop;
@@ -133,12 +150,12 @@ static __noinline int fastpath_shield_drops(const struct ecbpf_fastpath *setting
 	drop = *(volatile __u32 *)&shield->drop;
 	/* the flood may have ended, and nobody has counted since */
 	if (!drop ||
-	    s->now - ECBPF_LEASE_NOW(*(volatile __u64 *)&shield->since) > 2 * settings->window)
+	    now - ECBPF_LEASE_NOW(*(volatile __u64 *)&shield->since) > 2 * settings->window)
 		return false;
 	is_lucky = (bpf_get_prandom_u32() & 0xffff) >= drop;
-	if (shield_admits(settings, s, is_lucky))
+	if (shield_admits(settings, hash, now, info & SHIELD_SYN, is_lucky))
 		return false;
-	return !fastpath_is_excluded(&s->key, true) && !fastpath_is_excluded(&s->key, false);
+	return !shield_is_excluded(ctx, info);
 }
 
 #endif /* ECBPF_FASTPATH_SHIELD_BPF_H */
