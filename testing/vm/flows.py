@@ -66,8 +66,8 @@ def packets(rng, version, proto, number, count, vip):
         size = rng.choice((0, 0, 1, rng.randrange(1400), 1400)) if 1 < i < len(flags) - 1 else 0
         payload = rng.randbytes(max(size, 12) if proto == UDP else size)
         if proto == TCP:
-            header = struct.pack("!HHIIBBHHH", port, 80, seq, 1, 0x50, flag, rng.randrange(1, 65536),
-                                 0, 0)
+            header = struct.pack("!HHIIBBHHH", port, 80, seq, 1, 0x50, flag,
+                                 rng.randrange(1, 65536), 0, 0)
             seq = (seq + len(payload) + (flag == 0x02)) & 0xffffffff
         else:
             header = struct.pack("!HHHH", port, 80, 8 + len(payload), 0)

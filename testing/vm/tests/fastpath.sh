@@ -3,7 +3,8 @@
 # timeout: 900
 #
 # The fast path beside IPVS: what arrives at the real servers is byte for byte what IPVS alone
-# sends, at the server that IPVS says; chained and fused. $ECBPF_LONG: more schedulers.
+# sends, at the server that IPVS says; chained and fused. $ECBPF_LONG: more schedulers; $FLOWS,
+# $PACKETS: how many of each kind, and packets of each.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../lib.sh
 . "$(dirname "$0")/../../lib.sh"
@@ -65,14 +66,15 @@ traffic()
 	local pids=() node out
 
 	for node in real1 real2; do
-		"${vpop[@]}" exec "$node" /usr/bin/python3 "$flows" capture eth0 "$tmp/$node" >"$tmp/ready-$node" &
+		"${vpop[@]}" exec "$node" /usr/bin/python3 "$flows" capture eth0 "$tmp/$node" \
+			>"$tmp/ready-$node" &
 		pids+=($!)
 	done
 	until grep -qs ready "$tmp/ready-real1" && grep -qs ready "$tmp/ready-real2"; do
 		sleep 0.1
 	done
-	on router /usr/bin/python3 "$flows" send director "$tmp/sent" "$director" "$2" "${FLOWS:-10}" \
-		"${PACKETS:-30}" tcp,udp "$vip4" "$vip6"
+	on router /usr/bin/python3 "$flows" send director "$tmp/sent" "$director" "$2" \
+		"${FLOWS:-4}" "${PACKETS:-12}" tcp,udp "$vip4" "$vip6"
 	sleep 0.5
 	kill "${pids[@]}"
 	wait "${pids[@]}" || :
