@@ -384,7 +384,7 @@ int ecbpf_resize_probe(struct ecbpf *e)
 		.magic = DISPATCHER_MAGIC,
 		.num_progs_enabled = 2,
 	};
-	struct dispatcher dispatcher;
+	struct dispatcher dispatcher = {};
 	int err;
 
 	err = dispatcher_open(e, false, &dispatcher);

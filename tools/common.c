@@ -117,10 +117,11 @@ static void log_line(void *data, enum ecbpf_log_level level, const char *line)
 
 void *tool_alloc(void *ptr, size_t bytes)
 {
-	ptr = realloc(ptr, bytes);
-	if (!ptr)
+	void *moved = realloc(ptr, bytes);
+
+	if (!moved)
 		exit(tool_fail("out of memory"));
-	return ptr;
+	return moved;
 }
 
 /* --- help ----------------------------------------------------------------------------------- */
@@ -276,12 +277,12 @@ static void guard_std_fds(void)
 /* What could not be written was not said: to a script, that is a failure */
 static void finish(struct tool *tool, int status)
 {
-	bool is_bad = ferror(stdout);
+	const char *problem = ferror(stdout) ? "could not be written" : NULL;
 
-	errno = 0;
-	if ((fflush(stdout) || is_bad) && status == TOOL_OK)
-		status = tool_fail("standard output: %s",
-				   errno ? strerror(errno) : "could not be written");
+	if (fflush(stdout))
+		problem = strerror(errno);
+	if (problem && status == TOOL_OK)
+		status = tool_fail("standard output: %s", problem);
 	ecbpf_free(tool->ecbpf);
 	exit(status);
 }

@@ -114,7 +114,7 @@ static void add_prog(const char *order, const char *name, struct bpf_object *obj
 	__u32 len = sizeof(info);
 
 	if (prog_count == MAX_PROGS)
-		die("more than %u programs", MAX_PROGS);
+		die("more than %d programs", MAX_PROGS);
 	snprintf(progs[prog_count].name, sizeof(progs->name), "%s", name);
 	progs[prog_count].obj = obj;
 	progs[prog_count++].fd = fd;
@@ -299,7 +299,7 @@ static void order_time(char **field, int fields)
 	char value[65];
 
 	if (run_count++ == MAX_RUNS)
-		die("more than %u runs", MAX_RUNS);
+		die("more than %d runs", MAX_RUNS);
 	memset(run, 0, sizeof(*run));
 	snprintf(run->id, sizeof(run->id), "%s", field[1]);
 	run->prog = find_prog(field[2]);

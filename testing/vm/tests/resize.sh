@@ -18,10 +18,10 @@ resize=$(foreign foreign_resize)
 total=0
 
 # own IFACE: 1 if its dispatcher is ecbpf's own, by its BTF, else 0
-own() { bpftool btf dump prog id "$(prog_id "$1")" | grep -c "'ecbpf_dispatcher'" || :; }
+own() { bpftool btf dump prog id "$(prog_id "$1")" | grep -c "'ecbpf_dispatcher' type" || :; }
 
 # told IFACE: the same, by the doctor
-told() { loader doctor "$1" | grep -c 'dispatcher-own' || :; }
+told() { loader doctor -j "$1" | grep -c '"dispatcher-own"' || :; }
 
 # whole NAME COMMAND...: no packet gets by while COMMAND runs, whatever becomes of it, nor after
 whole()
