@@ -60,7 +60,7 @@ static void frame_make(void)
 		sum += ((__u16 *)ip)[i];
 	sum = (sum & 0xffff) + (sum >> 16);
 	ip->check = ~((sum & 0xffff) + (sum >> 16));
-	memcpy(frame + 38, &ip->check, 2); /* see fastpath.bpf.c */
+	memcpy(frame + 38, &ip->check, 2); /* see flows.bpf.c */
 	tcp->dest = htons(80);
 	tcp->doff = 5;
 	tcp->ack = 1;
@@ -213,7 +213,7 @@ int main(int argc, char **argv)
 	libbpf_set_print(NULL);
 	frame_make();
 	groups = ECBPF_FLOW_GROUPS(ECBPF_FLOWS_DEFAULT);
-	obj = load(argv[1], "bench_fastpath.bpf.o", "empty", 0, &progs[0]);
+	obj = load(argv[1], "flows.bpf.o", "empty", 0, &progs[0]);
 	fd = bpf_program__fd(bpf_object__find_program_by_name(obj, "flows"));
 	table_fill(load(argv[1], "fastpath.bpf.o", "ecbpf_fastpath", groups, &progs[1]), groups,
 		   flows);

@@ -369,10 +369,11 @@ NETDEV_XDP_ACT_RX_SG:		yes
 NETDEV_XDP_ACT_NDO_XMIT_SG:	no"
 
 run stages
-prints stages "Stage   Prio  What it does
-pass      50  count verdicts, pass everything on
-count     80  count packets and bytes per protocol
-printk    85  print the record of every Nth packet to the trace pipe"
+prints stages "Stage     Prio  What it does
+pass        50  count verdicts, pass everything on
+count       80  count packets and bytes per protocol
+printk      85  print the record of every Nth packet to the trace pipe
+fastpath    50  forward packets of flows that IPVS has balanced"
 
 run clean eth0
 prints clean "removed the pins of 1 dispatcher"
