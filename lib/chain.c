@@ -904,7 +904,7 @@ static int change_verify(struct ecbpf *e, const struct change *c)
  * update a map of maps, so that they know which inner map is in use (bpf_map_update_elem(),
  * since Linux 5.0).
  */
-static void wait_for_packets(struct ecbpf *e)
+void ecbpf_wait_for_packets(struct ecbpf *e)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts);
 	__u32 key = 0;
@@ -944,11 +944,11 @@ static int commit(struct ecbpf *e, struct change *changes, size_t count, int kee
 		for (size_t i = 0; i < attached; i++)
 			change_detach(e, &changes[i]);
 		if (attached)
-			wait_for_packets(e);
+			ecbpf_wait_for_packets(e);
 		return err;
 	}
 
-	wait_for_packets(e);
+	ecbpf_wait_for_packets(e);
 	lock = ecbpf_libxdp_lock(e);
 	for (size_t i = 0; i < count; i++) {
 		const struct live *live = &changes[i].live;

@@ -185,12 +185,14 @@ int ecbpf_counters_read(struct ecbpf *e, int prog_fd, struct ecbpf_member *membe
 	return 0;
 }
 
-static int map_zero(int prog_fd, const char *name)
+/* One entry of a per-CPU map, or all (@key -1) */
+static int map_zero(int prog_fd, const char *name, int key)
 {
 	_cleanup_free_ char *zero = NULL;
 	_cleanup_close_ int fd = -1;
 	int cpus = libbpf_num_possible_cpus();
 	struct bpf_map_info map = {};
+	__u32 first, end;
 
 	fd = ecbpf_prog_map(prog_fd, name, &map);
 	if (fd < 0)
@@ -200,14 +202,32 @@ static int map_zero(int prog_fd, const char *name)
 	zero = calloc(cpus, (map.value_size + 7) & ~7U);
 	if (!zero)
 		return -ENOMEM;
-	for (__u32 key = 0; key < map.max_entries; key++) {
-		if (bpf_map_update_elem(fd, &key, zero, BPF_EXIST))
+	first = key < 0 ? 0 : key;
+	end = key < 0 ? map.max_entries : first + 1;
+	for (; first < end; first++) {
+		if (bpf_map_update_elem(fd, &first, zero, BPF_EXIST))
 			return -errno;
 	}
 	return 0;
 }
 
-int ecbpf_counters_clear(struct ecbpf *e, const char *iface)
+static int member_clear(const struct ecbpf_member *member, __u32 stage)
+{
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(member->id);
+	int err = 0;
+
+	if (fd < 0)
+		return 0; /* unloaded meanwhile */
+	for (size_t slot = 0; slot < member->stages_count && !err; slot++) {
+		if (!stage || member->stages[slot].stage == stage)
+			err = map_zero(fd, "counters", slot);
+	}
+	if (!err && member->has_count && (!stage || stage == ECBPF_STAGE_COUNT))
+		err = map_zero(fd, "count_protocols", -1);
+	return err;
+}
+
+int ecbpf_counters_clear_stage(struct ecbpf *e, const char *iface, __u32 stage)
 {
 	struct ecbpf_chain *chain;
 	int err;
@@ -217,20 +237,19 @@ int ecbpf_counters_clear(struct ecbpf *e, const char *iface)
 		return err;
 	for (size_t i = 0; i < chain->members_count && !err; i++) {
 		const struct ecbpf_member *member = &chain->members[i];
-		_cleanup_close_ int fd = -1;
 
 		if (!member->is_ours || member->schema != ECBPF_SCHEMA)
 			continue;
-		fd = bpf_prog_get_fd_by_id(member->id);
-		if (fd < 0)
-			continue; /* unloaded meanwhile */
-		err = map_zero(fd, "counters");
-		if (!err && member->has_count)
-			err = map_zero(fd, "count_protocols");
+		err = member_clear(member, stage);
 		if (err)
 			ecbpf_fail(e, err, "%s: cannot clear counters of %s: %s", iface,
 				   member->name, strerror(-err));
 	}
 	ecbpf_chain_free(chain);
 	return err;
+}
+
+int ecbpf_counters_clear(struct ecbpf *e, const char *iface)
+{
+	return ecbpf_counters_clear_stage(e, iface, ECBPF_STAGE_NONE);
 }

@@ -481,9 +481,8 @@ out:
 
 static int egress_query(int ifindex, __u32 *ret_id)
 {
-	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = EGRESS_HANDLE,
-			    .priority = EGRESS_PRIORITY);
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = EGRESS_HANDLE, .priority = EGRESS_PRIORITY);
 	int err;
 
 	err = bpf_tc_query(&hook, &opts);
@@ -507,9 +506,9 @@ static bool egress_is_there(int ifindex)
 static int egress_attach(struct ecbpf *e, const char *iface, int prog_fd)
 {
 	int ifindex = ecbpf_iface_index(e, iface);
-	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = EGRESS_HANDLE, .priority = EGRESS_PRIORITY,
-			    .prog_fd = prog_fd);
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = EGRESS_HANDLE, .priority = EGRESS_PRIORITY,
+		    .prog_fd = prog_fd);
 	__u32 id;
 	int err;
 
@@ -535,9 +534,8 @@ static int egress_attach(struct ecbpf *e, const char *iface, int prog_fd)
 
 static void egress_detach(int ifindex)
 {
-	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = EGRESS_HANDLE,
-			    .priority = EGRESS_PRIORITY);
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = EGRESS_HANDLE, .priority = EGRESS_PRIORITY);
 
 	if (egress_is_there(ifindex))
 		bpf_tc_detach(&hook, &opts);

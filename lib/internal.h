@@ -45,7 +45,11 @@ struct ecbpf {
 	int frags;    /* likewise, ecbpf_frags_probe() */
 };
 
-#define ECBPF_DETAIL_SIZE (1 << 20)
+/*
+ * As much as all kernels take: before 6.4 they keep the beginning of a longer log, and its end says
+ * why. Memory that is not written to costs nothing.
+ */
+#define ECBPF_DETAIL_SIZE ((1 << 24) - 1)
 
 /* --- ecbpf.c ------------------------------------------------------------------------------ */
 
@@ -120,9 +124,11 @@ struct program {
 int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec, int keep_maps_of,
 		       bool frags, struct program *ret_program);
 void ecbpf_program_close(struct program *program);
+/* The maps of a stage without its program; those that are pinned are found or made. For close */
+int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret_obj);
 /*
- * A map that is pinned at @path already has to be of our schema, or nothing is changed. It keeps
- * the size that it was made with.
+ * A map that is pinned at @path already has to be of our schema: -EPROTO. @map, if not NULL, is
+ * made as large as that one is.
  */
 int ecbpf_pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *map);
 /* Load as what it is now (XDP or freplace); a refusal is explained with the verifier's log */
@@ -163,6 +169,8 @@ int ecbpf_frags_probe(struct ecbpf *e);
 int ecbpf_resize_probe(struct ecbpf *e);
 /* A program that does nothing, loaded to find out what the kernel can do: its fd, or -errno */
 int ecbpf_probe_load(enum bpf_prog_type type, __u32 flags);
+/* Return when no packet is in a program any more that has seen what was changed before */
+void ecbpf_wait_for_packets(struct ecbpf *e);
 /* Is the dispatcher's configuration there? @ret_config is zeroed behind what there is */
 int ecbpf_dispatcher_config(int prog_fd, const struct bpf_prog_info *info,
 			    struct dispatcher_config *ret_config);
@@ -173,5 +181,7 @@ int ecbpf_dispatcher_config(int prog_fd, const struct bpf_prog_info *info,
 int ecbpf_prog_map(int prog_fd, const char *name, struct bpf_map_info *ret_info);
 /* Fill stages, counters and count of a member from the program behind @prog_fd */
 int ecbpf_counters_read(struct ecbpf *e, int prog_fd, struct ecbpf_member *member);
+/* As ecbpf_counters_clear(), of one stage; 0: of all */
+int ecbpf_counters_clear_stage(struct ecbpf *e, const char *iface, __u32 stage);
 
 #endif /* ECBPF_INTERNAL_H */

@@ -68,6 +68,7 @@ enum ecbpf_mode {
 /**
  * struct ecbpf_program - a program to load
  * @file: an object file; or a stage ("count"), if no file of that name exists. NULL with @fused
+ * @is_stage: @file is a stage, whatever files there are
  * @fused: stages in order, "pass,count", to run in one program; else NULL
  * @section: ELF section to take the program from; or NULL
  * @name: name of the program in the object; or NULL. With neither: the first XDP program
@@ -81,6 +82,7 @@ enum ecbpf_mode {
  */
 struct ecbpf_program {
 	const char *file;
+	bool is_stage;
 	const char *fused;
 	const char *section;
 	const char *name;

@@ -15,9 +15,11 @@
 #include "internal.h"
 #include "progs/count.skel.h"
 #include "progs/fastpath.skel.h"
+#include "progs/filter.skel.h"
 #include "progs/fused.skel.h"
 #include "progs/pass.skel.h"
 #include "progs/printk.skel.h"
+#include "progs/sampler.skel.h"
 
 #define METADATA_SECTION ".ecbpf_metadata"
 
@@ -220,6 +222,10 @@ static int fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list
 		if (count == ECBPF_FUSED_SLOTS)
 			return ecbpf_fail(e, -E2BIG, "fused: more than %d stages",
 					  ECBPF_FUSED_SLOTS);
+		if (count && at[count - 1] == ECBPF_STAGE_SAMPLER)
+			return ecbpf_fail(e, -EINVAL,
+					  "fused: '%s' after 'sampler', which has to be last",
+					  word);
 		at[count++] = stage;
 	}
 	return 0;
@@ -251,7 +257,7 @@ static int object_open(struct ecbpf *e, const struct ecbpf_program *spec, const 
 
 	if (spec->fused)
 		bytes = fused_bpf__elf_bytes(&size);
-	else if (stat(file, &st) && !strchr(file, '/'))
+	else if (spec->is_stage || (stat(file, &st) && !strchr(file, '/')))
 		bytes = stage_object(file, &size);
 	if (bytes) {
 		opts.object_name = spec->fused ? "fused" : file;
@@ -331,6 +337,8 @@ int ecbpf_pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *ma
 				  "%s is of schema %u, this ecbpf has %u: unload all its programs, "
 				  "then 'ecbpf-loader clean'",
 				  path, schema, ECBPF_SCHEMA);
+	if (!map)
+		return 0;
 	bpf_map__set_max_entries(map, info.max_entries);
 	/* the kernel adds a flag to these by itself, which libbpf before 1.6 takes for another map
 	 */
@@ -339,26 +347,26 @@ int ecbpf_pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *ma
 	return 0;
 }
 
-/* Maps of a stage are called as it is, or that and something behind '_' */
-static bool is_map_of(const char *map, const char *stage, size_t len)
-{
-	return !strncmp(map, stage, len) && (!map[len] || map[len] == '_');
-}
-
-/* Does ecbpf_fused run the stage that a map is of? One that is of none is everybody's */
+/*
+ * Is a map to be made for ecbpf_fused? Those of the fast path, whose size `ecbpf-fastpath load`
+ * knows, only if it runs that stage. Others always: global functions use them, which kernels before
+ * 6.8 verify whether somebody calls them or not.
+ */
 static bool is_map_wanted(const char *map, const char *fused)
 {
-	for (const char *word = fused; word;
-	     word = strchr(word, ',') ? strchr(word, ',') + 1 : NULL) {
-		if (is_map_of(map, word, strcspn(word, ",")))
+	static const char stage[] = "fastpath";
+	const size_t len = sizeof(stage) - 1;
+
+	if (strncmp(map, stage, len) != 0 || (map[len] && map[len] != '_'))
+		return true;
+	while (fused) {
+		if (strcspn(fused, ",") == len && !strncmp(fused, stage, len))
 			return true;
+		fused = strchr(fused, ',');
+		if (fused)
+			fused++;
 	}
-#define X(value, NAME, name, prio, text)          \
-	if (is_map_of(map, #name, strlen(#name))) \
-		return false;
-	ECBPF_STAGES(X)
-#undef X
-	return true;
+	return false;
 }
 
 static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int keep_maps_of,
@@ -375,7 +383,6 @@ static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int k
 
 		if (bpf_map__is_internal(map))
 			continue;
-		/* what only the stages use that fall out of the program is not made */
 		if (spec->fused && !is_map_wanted(bpf_map__name(map), spec->fused)) {
 			bpf_map__set_autocreate(map, false);
 			continue;
@@ -496,6 +503,39 @@ void ecbpf_program_close(struct program *program)
 {
 	bpf_object__close(program->obj);
 	program->obj = NULL;
+}
+
+int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret_obj)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = stage);
+	const struct ecbpf_program spec = ECBPF_PROGRAM_INIT;
+	struct program program = {.is_ours = true};
+	struct bpf_program *prog;
+	const void *bytes;
+	size_t size = 0;
+	int err;
+
+	bytes = stage_object(stage, &size);
+	program.obj = bpf_object__open_mem(bytes, size, &opts);
+	err = libbpf_get_error(program.obj);
+	if (err)
+		return ecbpf_fail(e, err, "%s: %s", stage, strerror(-err));
+	bpf_object__for_each_program (prog, program.obj)
+		bpf_program__set_autoload(prog, false);
+	err = maps_prepare(e, &spec, -1, &program);
+	if (err)
+		goto out;
+	err = bpf_object__load(program.obj);
+	if (err) {
+		ecbpf_fail(e, err, "%s: cannot open its maps: %s%s", stage, strerror(-err),
+			   err == -EPERM ? " (must be root, or have CAP_BPF)" : "");
+		goto out;
+	}
+	*ret_obj = program.obj;
+	return 0;
+out:
+	bpf_object__close(program.obj);
+	return err;
 }
 
 /* --- loading ------------------------------------------------------------------------------ */

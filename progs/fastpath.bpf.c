@@ -158,7 +158,7 @@ static __always_inline __u32 fastpath_forward(struct xdp_md *ctx, const struct e
 					      struct ecbpf_flow *flow, __u32 index)
 {
 	const struct ecbpf_hop_entry *entry = bpf_map_lookup_elem(&fastpath_hops, &index);
-	__u32 action = XDP_TX;
+	__u32 action = XDP_TX, verdict;
 
 	if (!entry || !entry->hop.ifindex)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_UNKNOWN);
@@ -169,35 +169,32 @@ static __always_inline __u32 fastpath_forward(struct xdp_md *ctx, const struct e
 		if (action != XDP_REDIRECT)
 			return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_PORT);
 	}
-	ecbpf_sample(ctx, ECBPF_STAGE_FASTPATH, ECBPF_VERDICT(action, ECBPF_REASON_FP_LEASE));
+	verdict = ecbpf_verdict_early(ctx, ECBPF_STAGE_FASTPATH,
+				      ECBPF_VERDICT(action, ECBPF_REASON_FP_LEASE));
 	if (!fastpath_rewrite(ctx, rec, &entry->hop))
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_SPECIAL);
 	flow->packets++;
-	return ECBPF_VERDICT(action, ECBPF_REASON_FP_LEASE) | ECBPF_VERDICT_SAMPLED;
+	return verdict;
 }
 
 /*
  * A packet of a flow that the kernel has reset. What is not answered here goes up, where the kernel
- * answers. What is rare is called, with what it wants to know in memory: see ecbpf_parse_rare().
+ * answers. What is rare is called.
  */
 static __always_inline __u32 fastpath_dead(struct xdp_md *ctx, const struct ecbpf_record *rec,
 					   const struct ecbpf_fastpath *settings,
 					   struct ecbpf_flow *flow, __u32 headers)
 {
-	const __u32 verdict = ECBPF_VERDICT(XDP_TX, ECBPF_REASON_FP_RESET);
-	struct fastpath_reset reset = {
-		.off = sizeof(struct ecbpf_eth_hdr) + rec->vlan_count * 4,
-		.headers = headers,
-		.frame_len = rec->frame_len,
-	};
+	__u32 verdict;
 
 	if (rec->proto != IPPROTO_TCP || !(rec->tcp_flags & TCP_ACK) ||
 	    settings->flags & ECBPF_FASTPATH_MONITOR || !fastpath_reset_is_due(settings, flow))
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_DEAD);
-	ecbpf_sample(ctx, ECBPF_STAGE_FASTPATH, verdict);
-	if (!fastpath_reset_make(ctx, &reset)) /* never */
-		return ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FP_DEAD) | ECBPF_VERDICT_SAMPLED;
-	return verdict | ECBPF_VERDICT_SAMPLED;
+	verdict = ecbpf_verdict_early(ctx, ECBPF_STAGE_FASTPATH,
+				      ECBPF_VERDICT(XDP_TX, ECBPF_REASON_FP_RESET));
+	if (!fastpath_reset_make(ctx, rec->l3_off, headers, rec->frame_len)) /* never */
+		return ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FP_DEAD) | ECBPF_VERDICT_DRAWN;
+	return verdict;
 }
 
 static __always_inline bool fastpath_unknown(struct xdp_md *ctx, const struct ecbpf_record *rec,

@@ -12,7 +12,9 @@
 #include "pass.bpf.c"
 #include "count.bpf.c"
 #include "printk.bpf.c"
+#include "filter.bpf.c"
 #include "fastpath.bpf.c"
+#include "sampler.bpf.c"
 
 const volatile __u8 fused_stages[ECBPF_FUSED_SLOTS] = {}; /* enum ecbpf_stage; 0 ends the list */
 

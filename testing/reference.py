@@ -16,12 +16,12 @@ REASONS = ("none runt vlan-truncated vlan-tags ip-truncated ip-version ip-ihl ip
            "ip6-ext-truncated ip6-ext-limit tcp-truncated tcp-doff udp-truncated "
            "icmp-truncated").split()
 FRAG_NONE, FRAG_FIRST, FRAG_LATER, FRAG_ATOMIC = range(4)
-IP_OPTIONS, IP_DF, IP_MF, IP_RESERVED, PADDED = 1, 2, 4, 8, 16
+IP_OPTIONS, IP_DF, IP_MF, IP_RESERVED, PADDED, IP6_ROUTING0 = 1, 2, 4, 8, 16, 32
 RECORD_SIZE = 40
 
 TCP, UDP, ICMP, ICMP6, NO_NEXT_HEADER = 6, 17, 1, 58, 59
-HOP_BY_HOP, FRAGMENT, AUTHENTICATION = 0, 44, 51
-EXTENSIONS = frozenset((HOP_BY_HOP, 43, FRAGMENT, AUTHENTICATION, 60))
+HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION = 0, 43, 44, 51
+EXTENSIONS = frozenset((HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, 60))
 EXTENSIONS_MAX = 8
 HEADER_MAX = 2048
 
@@ -169,6 +169,8 @@ def _internet6(rec, frame, linear, pos):
         rec.ext_count += 1
         kind = rec.proto
         rec.proto, length, fragment = _ext(frame, pos)
+        if kind == ROUTING and frame[pos + 2] == 0:
+            rec.flags |= IP6_ROUTING0
         if kind == FRAGMENT:
             pos += 8
             rec.frag_off = fragment & 0xfff8

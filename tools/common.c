@@ -56,8 +56,8 @@ int tool_usage(const char *fmt, ...)
 	va_start(args, fmt);
 	message(fmt, args);
 	va_end(args);
-	fprintf(stderr, "Try '%s%s%s --help'\n", self->name, self->verb ? " " : "",
-		self->verb ? self->verb->name : "");
+	fprintf(stderr, "Try '%s%s%s --help'\n", self->name,
+		self->verb && *self->verb->name ? " " : "", self->verb ? self->verb->name : "");
 	return TOOL_USAGE;
 }
 
@@ -148,8 +148,10 @@ static void help_option(const struct tool_option *option)
 
 static void help_verb(const struct tool *tool, const struct tool_verb *verb)
 {
-	printf("Usage: %s %s [OPTION]... %s\n\n%c%s.\n", tool->name, verb->name, verb->args,
-	       verb->text[0] - 'a' + 'A', verb->text + 1);
+	bool is_only = !*verb->name;
+
+	printf("Usage: %s%s%s [OPTION]... %s\n\n%c%s.\n", tool->name, is_only ? "" : " ",
+	       verb->name, verb->args, verb->text[0] - 'a' + 'A', verb->text + 1);
 	if (verb->about)
 		printf("\n%s", verb->about);
 	printf("\nOptions:\n");
@@ -157,7 +159,7 @@ static void help_verb(const struct tool *tool, const struct tool_verb *verb)
 		help_option(option);
 	if (verb->examples)
 		printf("\nExamples:\n%s", verb->examples);
-	printf("\nMore in %s(8).\n", tool->name);
+	printf("\nMore in %s(%d).\n", tool->name, is_only ? 1 : 8);
 }
 
 static void help_tool(const struct tool *tool)
@@ -287,10 +289,22 @@ static void finish(struct tool *tool, int status)
 	exit(status);
 }
 
+static void __attribute__((noreturn))
+run(struct tool *tool, const struct tool_verb *verb, int argc, char **argv)
+{
+	tool->verb = verb;
+	if (ecbpf_new(&tool->ecbpf))
+		exit(tool_fail("out of memory"));
+	ecbpf_set_log(tool->ecbpf, log_line, NULL);
+	finish(tool, verb->run(tool, argc, argv));
+}
+
 int tool_main(struct tool *tool, int argc, char **argv)
 {
 	self = tool;
 	guard_std_fds();
+	if (!*tool->verbs->name)
+		run(tool, tool->verbs, argc, argv);
 	if (argc < 2)
 		return tool_usage("which verb?");
 	if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"))
@@ -306,10 +320,7 @@ int tool_main(struct tool *tool, int argc, char **argv)
 		finish(tool, help(tool, argv[2]));
 	if (!tool->verb)
 		return tool_usage("'%s' is not a verb", argv[1]);
-	if (ecbpf_new(&tool->ecbpf))
-		return tool_fail("out of memory");
-	ecbpf_set_log(tool->ecbpf, log_line, NULL);
-	finish(tool, tool->verb->run(tool, argc - 1, argv + 1));
+	run(tool, tool->verb, argc - 1, argv + 1);
 }
 
 /* --- arguments ------------------------------------------------------------------------------ */

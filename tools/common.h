@@ -77,7 +77,8 @@ struct tool {
 	const char *name;
 	const char *text;
 	const char *examples;
-	const struct tool_verb *verbs; /* up to {}; the first that an abbreviation fits is meant */
+	const struct tool_verb *verbs; /* up to {}; the first that an abbreviation fits is meant.
+					* Or a single one named "": a tool without verbs */
 	const struct tool_verb *verb;  /* the one that runs */
 	struct ecbpf *ecbpf;
 };

@@ -98,13 +98,6 @@ static __always_inline void reset_ip6(void *l3)
 		  reset_sum(l3 + 8, 8) + bpf_htonl(IPPROTO_TCP) + bpf_htonl(sizeof(struct tcphdr)));
 }
 
-/* What is to be known of a packet, to answer it */
-struct fastpath_reset {
-	__u32 off;     /* of the IP header */
-	__u32 headers; /* FASTPATH_HEADERS4 or FASTPATH_HEADERS6 */
-	__u32 frame_len;
-};
-
 /* Return: whether there is to be an answer now */
 static __noinline int fastpath_reset_is_due(const struct ecbpf_fastpath *settings,
 					    struct ecbpf_flow *flow)
@@ -136,15 +129,19 @@ static __always_inline bool reset_write(struct xdp_md *ctx, __u32 off, __u32 hea
 	return true;
 }
 
-/* Make the answer of the packet that came in. Return: false if it could not be */
-static __noinline int fastpath_reset_make(struct xdp_md *ctx, const struct fastpath_reset *r)
+/*
+ * Make the answer of the packet that came in. @off: of the IP header; @headers: FASTPATH_HEADERS4
+ * or FASTPATH_HEADERS6. Return: false if it could not be
+ */
+static __noinline int fastpath_reset_make(struct xdp_md *ctx, __u32 off, __u32 headers,
+					  __u32 frame_len)
 {
 	const __u32 eth = sizeof(struct ecbpf_eth_hdr);
-	bool is_tagged = r->off > eth;
+	bool is_tagged = off > eth;
 
-	if (bpf_xdp_adjust_tail(ctx, (int)(r->off + r->headers) - (int)r->frame_len))
+	if (bpf_xdp_adjust_tail(ctx, (int)(off + headers) - (int)frame_len))
 		return false;
-	if (r->headers == FASTPATH_HEADERS4)
+	if (headers == FASTPATH_HEADERS4)
 		return is_tagged ? reset_write(ctx, eth + 4, FASTPATH_HEADERS4)
 				 : reset_write(ctx, eth, FASTPATH_HEADERS4);
 	return is_tagged ? reset_write(ctx, eth + 4, FASTPATH_HEADERS6)

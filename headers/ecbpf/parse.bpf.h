@@ -56,8 +56,11 @@ struct ecbpf_icmp_hdr {
 /* First 8 bytes of any extension header (RFC 8200 section 4, RFC 4302 section 2) */
 struct ecbpf_ip6_ext {
 	__u8 nexthdr;
-	__u8 len;	 /* in units of 8 bytes, the first 8 not counted; of AH: 4 bytes, 8 */
-	__be16 frag_off; /* fragment header: offset in bytes, 2 bits reserved, M lowest */
+	__u8 len; /* in units of 8 bytes, the first 8 not counted; of AH: 4 bytes, 8 */
+	union {
+		__be16 frag_off; /* fragment header: offset in bytes, 2 bits reserved, M lowest */
+		__u8 routing_type;
+	};
 	__be32 rest;
 };
 
@@ -184,13 +187,14 @@ static __always_inline __u8 ecbpf_parse_ip4(void *data, void *data_end, __u32 of
  * table, not comparisons: the verifier walks every path through the loop below, and a branch for
  * each kind of header would make 3^8 of them.
  */
-#define ECBPF_EXT      0x80
-#define ECBPF_EXT_FRAG 0x40
-#define ECBPF_EXT_UNIT 0x0f
+#define ECBPF_EXT	  0x80
+#define ECBPF_EXT_FRAG	  0x40
+#define ECBPF_EXT_ROUTING ECBPF_IP6_ROUTING0 /* so that it is the flag, too */
+#define ECBPF_EXT_UNIT	  0x0f
 
 static const __u8 ecbpf_ip6_ext_kind[256] = {
 	[IPPROTO_HOPOPTS] = ECBPF_EXT | 8,
-	[IPPROTO_ROUTING] = ECBPF_EXT | 8,
+	[IPPROTO_ROUTING] = ECBPF_EXT | ECBPF_EXT_ROUTING | 8,
 	[IPPROTO_FRAGMENT] = ECBPF_EXT | ECBPF_EXT_FRAG,
 	[IPPROTO_AH] = ECBPF_EXT | 4,
 	[IPPROTO_DSTOPTS] = ECBPF_EXT | 8,
@@ -206,6 +210,7 @@ struct ecbpf_ip6_walk {
 	__u8 frag;
 	__u8 has_more;
 	__u8 ext_count;
+	__u8 flags; /* ECBPF_IP6_ROUTING0 */
 };
 
 /*
@@ -230,6 +235,8 @@ static __noinline int ecbpf_ip6_walk(void *data, void *data_end, struct ecbpf_ip
 			return ECBPF_REASON_IP6_EXT_TRUNC;
 		walk->hdr_len = off + 4;
 		walk->ext_count++;
+		/* all ones if the type is 0; no branch, see above */
+		walk->flags |= kind & ECBPF_EXT_ROUTING & ((__u32)ext->routing_type - 1) >> 8;
 		walk->proto = ext->nexthdr;
 		off += sizeof(*ext) + ext->len * (kind & ECBPF_EXT_UNIT);
 		if (off > walk->end)
@@ -292,6 +299,7 @@ static __always_inline __u8 ecbpf_parse_ip6(void *data, void *data_end, __u32 of
 		rec->frag_off = walk.frag_off;
 		if (walk.has_more)
 			rec->flags |= ECBPF_IP_MF;
+		rec->flags |= walk.flags;
 		if (reason || walk.frag == ECBPF_FRAG_LATER)
 			return reason;
 		off = walk.off;

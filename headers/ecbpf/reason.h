@@ -36,6 +36,31 @@
 	X(16, TCP_DOFF, "tcp-doff", "TCP header length below 20 bytes")                         \
 	X(17, UDP_TRUNC, "udp-truncated", "UDP header runs past the packet")                    \
 	X(18, ICMP_TRUNC, "icmp-truncated", "ICMP or ICMPv6 header runs past the packet")       \
+	X(32, BLOCKED, "ip-blocked", "IPv4 source is on the block list")                        \
+	X(33, BLOCKED6, "ip6-blocked", "IPv6 source is on the block list")                      \
+	X(34, FRAG_TINY, "fragment-tiny", "first fragment does not hold the header above IP")   \
+	X(35, FRAG_OVERLAP, "fragment-overlap", "fragment begins within the TCP header")        \
+	X(36, IP_OPTIONS, "ip-options", "IPv4 header has options")                              \
+	X(37, IP_RESERVED, "ip-reserved-bit", "reserved bit of IPv4 is set")                    \
+	X(38, MARTIAN, "martian-source", "source address that nobody can have")                 \
+	X(39, LAND, "land", "source address is the destination address")                        \
+	X(40, TCP_NULL, "tcp-null", "TCP without any flag")                                     \
+	X(41, TCP_XMAS, "tcp-xmas", "TCP with FIN, PSH and URG, without ACK")                   \
+	X(42, TCP_SYN_FIN, "tcp-syn-fin", "TCP with SYN and FIN")                               \
+	X(43, TCP_SYN_RST, "tcp-syn-rst", "TCP with SYN and RST")                               \
+	X(44, UDP_LENGTH, "udp-length", "UDP length is not that of the IP packet's payload")    \
+	X(45, PORT_ZERO, "port-zero", "TCP or UDP port 0")                                      \
+	X(46, IP6_ROUTING0, "ip6-routing0", "IPv6 routing header of type 0")                    \
+	X(47, FRAGMENT, "ip-fragment", "IPv4 fragment, not for an address of this host")        \
+	X(48, FRAGMENT6, "ip6-fragment", "IPv6 fragment, not for an address of this host")      \
+	X(49, PTB_SENT, "ip-ptb-sent", "answered with ICMP fragmentation needed")               \
+	X(50, PTB_SENT6, "ip6-ptb-sent", "answered with ICMPv6 packet too big")                 \
+	X(51, PTB_LIMIT, "ip-ptb-limit", "IPv4 first fragment beyond the budget for answers")   \
+	X(52, PTB_LIMIT6, "ip6-ptb-limit", "IPv6 first fragment beyond the budget for answers") \
+	X(53, PTB_UNFIT, "ip-ptb-unfit", "IPv4 first fragment that must not be answered")       \
+	X(54, PTB_UNFIT6, "ip6-ptb-unfit", "IPv6 first fragment that must not be answered")     \
+	X(55, PTB_ROOM, "ip-ptb-room", "IPv4 first fragment with no room for the answer")       \
+	X(56, PTB_ROOM6, "ip6-ptb-room", "IPv6 first fragment with no room for the answer")     \
 	X(72, FP_LEASE, "fastpath-lease", "forwarded as IPVS would, by its flow's lease")       \
 	X(73, FP_UNKNOWN, "fastpath-unknown", "sent up: a flow without a lease")                \
 	X(74, FP_EXPIRED, "fastpath-expired", "sent up: its flow's lease has run out")          \

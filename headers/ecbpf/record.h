@@ -25,11 +25,12 @@ enum ecbpf_frag {
 
 /* ecbpf_record.flags */
 enum ecbpf_record_flag {
-	ECBPF_IP_OPTIONS = 1 << 0,  /* IPv4 header longer than 20 bytes */
-	ECBPF_IP_DF = 1 << 1,	    /* IPv4 don't fragment */
-	ECBPF_IP_MF = 1 << 2,	    /* IPv4 MF or IPv6 fragment header's M, whatever the offset */
-	ECBPF_IP_RESERVED = 1 << 3, /* IPv4 reserved ("evil") bit, RFC 3514 */
-	ECBPF_PADDED = 1 << 4,	    /* the frame is longer than the IP packet in it */
+	ECBPF_IP_OPTIONS = 1 << 0,   /* IPv4 header longer than 20 bytes */
+	ECBPF_IP_DF = 1 << 1,	     /* IPv4 don't fragment */
+	ECBPF_IP_MF = 1 << 2,	     /* IPv4 MF or IPv6 fragment header's M, whatever the offset */
+	ECBPF_IP_RESERVED = 1 << 3,  /* IPv4 reserved ("evil") bit, RFC 3514 */
+	ECBPF_PADDED = 1 << 4,	     /* the frame is longer than the IP packet in it */
+	ECBPF_IP6_ROUTING0 = 1 << 5, /* IPv6 routing header of type 0, RFC 5095 */
 };
 
 #define ECBPF_VLAN_MAX	  2    /* tags looked through */

@@ -18,7 +18,9 @@
 	X(1, PASS, pass, 50, "count verdicts, pass everything on")                         \
 	X(2, COUNT, count, 80, "count packets and bytes per protocol")                     \
 	X(3, PRINTK, printk, 85, "print the record of every Nth packet to the trace pipe") \
-	X(6, FASTPATH, fastpath, 50, "forward packets of flows that IPVS has balanced")
+	X(4, FILTER, filter, 10, "drop what a director must not see: ecbpf-filter")        \
+	X(6, FASTPATH, fastpath, 50, "forward packets of flows that IPVS has balanced")    \
+	X(7, SAMPLER, sampler, 90, "draw samples of the packets that pass; runs last")
 
 enum ecbpf_stage {
 	ECBPF_STAGE_NONE = 0,

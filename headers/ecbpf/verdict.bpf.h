@@ -10,14 +10,16 @@
 #include <ecbpf/sample.bpf.h>
 #include <ecbpf/stage.h>
 
-/* What a stage returns: an XDP action, with the reason for it (enum ecbpf_reason) above */
-#define ECBPF_VERDICT(action, reason) ((action) | (__u32)(reason) << 8)
-
 /*
- * In a verdict: ecbpf_sample() has been called for this packet already, by a stage that rewrites
- * it. Reasons have seven bits.
+ * What a stage returns: an XDP action, with the reason for it (enum ecbpf_reason) above, and above
+ * that the rule it comes from, for samples: counted from 1, at most 65535; 0 is no rule.
  */
-#define ECBPF_VERDICT_SAMPLED (1U << 15)
+#define ECBPF_VERDICT(action, reason) ((action) | (__u32)(reason) << 8)
+#define ECBPF_VERDICT_RULE(action, reason, rule) \
+	(ECBPF_VERDICT(action, reason) | (__u32)(rule) << 16)
+
+/* In a verdict: the packet was drawn from already. Above the reason, below the rule */
+#define ECBPF_VERDICT_DRAWN (1U << 15)
 
 const volatile enum ecbpf_malformed malformed_action = ECBPF_MALFORMED_PASS;
 
@@ -61,14 +63,29 @@ static __always_inline void ecbpf_verdict_count(const struct ecbpf_record *rec, 
 		c->reasons[reason]++;
 }
 
-/* Sample a terminal verdict and give the XDP action; the part for the packet's last stage */
+/* Draw a sample and give the XDP action; the part for the last stage that the packet comes to */
 static __always_inline int ecbpf_verdict_end(struct xdp_md *ctx, __u32 stage, __u32 verdict)
 {
 	__u32 action = verdict & 0xff;
 
-	if (action != XDP_PASS && !(verdict & ECBPF_VERDICT_SAMPLED))
+	/* passed by the sampler is passed by all */
+	if (action != XDP_PASS ? !(verdict & ECBPF_VERDICT_DRAWN) : stage == ECBPF_STAGE_SAMPLER)
 		ecbpf_sample(ctx, stage, verdict);
 	return action;
+}
+
+/**
+ * ecbpf_verdict_early() - draw now
+ * @verdict: a terminal one, ECBPF_VERDICT() or ECBPF_VERDICT_RULE()
+ *
+ * For a stage that is about to rewrite a packet: samples show packets as they came in.
+ *
+ * Return: what the stage is to return.
+ */
+static __always_inline __u32 ecbpf_verdict_early(struct xdp_md *ctx, __u32 stage, __u32 verdict)
+{
+	ecbpf_sample(ctx, stage, verdict);
+	return verdict | ECBPF_VERDICT_DRAWN;
 }
 
 /**
@@ -76,7 +93,7 @@ static __always_inline int ecbpf_verdict_end(struct xdp_md *ctx, __u32 stage, __
  * @ctx: the program's context
  * @rec: the packet's record, as the packet came in
  * @stage: enum ecbpf_stage
- * @verdict: ECBPF_VERDICT()
+ * @verdict: ECBPF_VERDICT(), ECBPF_VERDICT_RULE() or of ecbpf_verdict_early()
  *
  * Return: the XDP action for the kernel.
  */

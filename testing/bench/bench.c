@@ -5,6 +5,7 @@
  * line, fields separated by blanks. BYTES are in hex, MAP is entry 0 of an array map.
  *
  * prog NAME FILE PROGRAM [set:CONSTANT=BYTES | map:MAP=BYTES | next=NAME]...
+ *	MAP's value is BYTES, and zeroes up to its size, which is 256 at most.
  *	Load one program of an object file; `next` is what it tail-calls. All programs share the
  *	map `shared`, as in a chain. Answer: "prog NAME INSNS BYTES", the number of instructions
  *	that the verifier walked (0: the kernel does not tell) and the size of the code.
@@ -18,8 +19,8 @@
  *	Run all of the list round by round for so long, three rounds at least. Answers, one for
  *	each run: "time ID MIN MEDIAN RUNS", in ns per packet. The list is empty then.
  * live ID NAME PACKET SECONDS SENDER DEVICE PEER
- *	Attach a program to PEER and send live frames with program SENDER out of DEVICE. Answer:
- *	"live ID MPPS", of frames received.
+ *	Attach a program to PEER, or leave there what is (NAME "-"), and send live frames with
+ *	program SENDER out of DEVICE. Answer: "live ID MPPS", of frames received.
  *
  * It wants a network namespace to itself. There every program is attached to `lo` while it is
  * measured: one that is not, the kernel makes known to its XDP dispatcher for each test run, which
@@ -223,12 +224,12 @@ static void order_prog(char **field, int fields)
 	}
 	load_object(obj, field[1]);
 	for (int i = 4; i < fields; i++) {
-		unsigned char bytes[32];
-		char name[32], text[65];
+		unsigned char bytes[256] = {};
+		char name[32], text[2 * sizeof(bytes) + 1];
 
 		if (sscanf(field[i], "next=%64s", text) == 1) {
 			set_map(obj, "next", &find_prog(text)->fd);
-		} else if (sscanf(field[i], "map:%31[^=]=%64s", name, text) == 2) {
+		} else if (sscanf(field[i], "map:%31[^=]=%512s", name, text) == 2) {
 			from_hex(text, bytes, sizeof(bytes));
 			set_map(obj, name, bytes);
 		}
@@ -374,7 +375,8 @@ static void order_live(char **field)
 {
 	unsigned int device = if_nametoindex(field[6]), peer = if_nametoindex(field[7]);
 	unsigned int lo = if_nametoindex("lo");
-	const struct prog *prog = find_prog(field[2]), *sender = find_prog(field[5]);
+	const struct prog *prog = strcmp(field[2], "-") ? find_prog(field[2]) : NULL;
+	const struct prog *sender = find_prog(field[5]);
 	unsigned char packet[MAX_PACKET];
 	struct xdp_md ctx = {};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .ctx_in = &ctx,
@@ -388,7 +390,7 @@ static void order_live(char **field)
 	ctx.ingress_ifindex = device;
 	if (!device || !peer)
 		die("%s, %s: no such interfaces", field[6], field[7]);
-	if (bpf_xdp_attach(peer, prog->fd, XDP_FLAGS_DRV_MODE, NULL) ||
+	if ((prog && bpf_xdp_attach(peer, prog->fd, XDP_FLAGS_DRV_MODE, NULL)) ||
 	    bpf_xdp_attach(lo, sender->fd, XDP_FLAGS_SKB_MODE, NULL))
 		die("%s: cannot attach: %s", field[7], strerror(errno));
 	before = received(field[7]);
@@ -401,7 +403,8 @@ static void order_live(char **field)
 	end = now();
 	printf("live %s %.3f\n", field[1], (received(field[7]) - before) / (end - start) / 1e6);
 	bpf_xdp_detach(lo, XDP_FLAGS_SKB_MODE, NULL);
-	bpf_xdp_detach(peer, XDP_FLAGS_DRV_MODE, NULL);
+	if (prog)
+		bpf_xdp_detach(peer, XDP_FLAGS_DRV_MODE, NULL);
 }
 
 int main(int argc, char **argv)

@@ -133,7 +133,7 @@ static void table_fill(struct bpf_object *obj, __u32 groups, __u32 flows)
 	if (bpf_map_update_elem(map_fd(obj, "fastpath_hops"), &one, &hop, BPF_ANY) ||
 	    bpf_map_update_elem(map_fd(obj, "fastpath"), &key, &f, BPF_ANY))
 		die("settings");
-	printf("%u flows in a table for %u: %llu found no room; %.1f MiB\n", flows,
+	printf("%u flows in a table for %d: %llu found no room; %.1f MiB\n", flows,
 	       ECBPF_FLOWS_DEFAULT, (unsigned long long)lost, size / 1048576.0);
 	munmap(at, size);
 	free(tags);

@@ -7,6 +7,7 @@
 Expected values are written by hand below; records are compared with reference.py as well.
 """
 import collections
+import math
 import os
 import struct
 import sys
@@ -19,10 +20,10 @@ from packets import (ARP, DESTINATION, ETHER, HOP_BY_HOP, ICMP, IP, IP4, IP6, PA
                      IPOption_Router_Alert, IPv6, Raw, authentication, build, fix_length,
                      fragment, stacks)
 from reference import Record, REASONS, parse
-from testrun import ACTION_MAX, DROP, NO_FRAGS, PASS, STAGES, TestRun, has_frags, main
+from testrun import ACTION_MAX, DROP, NO_FRAGS, PASS, STAGES, TX, TestRun, has_frags, main
 
 IPV4, IPV6, ARP_TYPE, VLAN, QINQ = 0x0800, 0x86dd, 0x0806, 0x8100, 0x88a8
-OPTIONS, DF, MF, RESERVED, PADDED = 1, 2, 4, 8, 16
+OPTIONS, DF, MF, RESERVED, PADDED, ROUTING0 = 1, 2, 4, 8, 16, 32
 _, FIRST, LATER, ATOMIC = range(4)
 CLASSES = ("other arp ip-tcp ip-udp ip-icmp ip-fragment ip-other ip6-tcp ip6-udp ip6-icmp "
            "ip6-fragment ip6-other malformed vlan").split()
@@ -201,8 +202,14 @@ case("ip6 ip6", IP6 / IP6 / TCP_SYN, "ip6-other", **ip6(100, l4_off=54), proto=4
 case("ip6 esp", IPv6(nh=50) / PAYLOAD, "ip6-other", **ip6(59, l4_off=54), proto=50)
 case("ip6 hop-by-hop", IP6 / HOP_BY_HOP / TCP_SYN, "ip6-tcp",
      **ip6(76, 84, l4_off=70, ext_count=1), **SYN)
-case("ip6 routing", IP6 / ROUTING / UDP_QUERY, "ip6-udp", **ip6(72, 82, l4_off=78, ext_count=1),
+case("ip6 routing", IP6 / ROUTING / UDP_QUERY, "ip6-udp",
+     **ip6(72, 82, l4_off=78, ext_count=1, flags=ROUTING0), **QUERY)
+case("ip6 routing, type 2", ether(IPV6) + ip6_header(16, 43) + bytes([17, 0, 2, 0, 0, 0, 0, 0]) +
+     struct.pack("!HHHH", 53000, 53, 8, 0), "ip6-udp", **ip6(56, 66, l4_off=62, ext_count=1),
      **QUERY)
+case("ip6 destination options that begin with 0", ether(IPV6) + ip6_header(16, 60) +
+     bytes([17, 0, 0, 0, 0, 0, 0, 0]) + struct.pack("!HHHH", 53000, 53, 8, 0), "ip6-udp",
+     **ip6(56, 66, l4_off=62, ext_count=1), **QUERY)
 case("ip6 destination options", IP6 / DESTINATION / ICMPv6EchoRequest(), "ip6-icmp",
      **ip6(56, 64, l4_off=62, ext_count=1), **ECHO6)
 case("ip6 authentication", IPv6(nh=51) / authentication(6) / TCP_SYN, "ip6-tcp",
@@ -235,12 +242,12 @@ case("ip6 fragment, reserved bits", ether(IPV6) + ip6_header(16, 44) + frag6(17,
 case("ip6 first fragment in an atomic one", IP6 / fragment(0, 1) / fragment(0, 0) / UDP_QUERY,
      "ip6-fragment", **ip6(64, 74, l4_off=70, ext_count=2, flags=MF, frag=FIRST), **QUERY)
 case("ip6 extensions before a later fragment", IP6 / HOP_BY_HOP / ROUTING / fragment(1, 0) / UDP(),
-     "ip6-fragment", **ip6(96, 98, ext_count=3, frag=LATER, frag_off=8), proto=17)
+     "ip6-fragment", **ip6(96, 98, ext_count=3, frag=LATER, frag_off=8, flags=ROUTING0), proto=17)
 case("ip6 later fragment of extensions", ether(IPV6) + ip6_header(16, 44) + frag6(60, 8) +
      ext(6, 256)[:8], "ip6-fragment", **ip6(56, 58, ext_count=1, frag=LATER, frag_off=8), proto=60)
 case("ip6 all extensions", ETHER / V2 / IP6 / HOP_BY_HOP / DESTINATION / ROUTING / fragment(0, 0) /
      authentication(6) / TCP_SYN, "ip6-tcp",
-     **ip6(140, 156, 22, l4_off=142, ext_count=5, frag=ATOMIC), **SYN, **TAG2)
+     **ip6(140, 156, 22, l4_off=142, ext_count=5, frag=ATOMIC, flags=ROUTING0), **SYN, **TAG2)
 case("ip6 eight extensions", ether(IPV6) + ip6_header(72, 60) + ext(60) * 7 + ext(47) + bytes(8),
      "ip6-other", **ip6(112, 114, l4_off=118, ext_count=8), proto=47)
 case("ip6 nine extensions", ether(IPV6) + ip6_header(80, 60) + ext(60) * 8 + ext(6) + bytes(8),
@@ -264,7 +271,7 @@ case("ip6 extension, seven bytes", ether(IPV6) + ip6_header(7, 60) + ext(6)[:7],
 case("ip6 extension in padding", ether(IPV6) + ip6_header(7, 60) + ext(6), "malformed",
      "ip6-ext-truncated", **ip6(47, flags=PADDED), proto=60)
 case("ip6 extension past the packet", ether(IPV6) + ip6_header(8, 43) + ext(6, 16)[:8] + bytes(8),
-     "malformed", "ip6-ext-truncated", **ip6(48, 58, flags=PADDED, ext_count=1), proto=6)
+     "malformed", "ip6-ext-truncated", **ip6(48, 58, flags=PADDED | ROUTING0, ext_count=1), proto=6)
 case("ip6 second extension missing", ether(IPV6) + ip6_header(8, 0) + ext(60), "malformed",
      "ip6-ext-truncated", **ip6(48, 58, ext_count=1), proto=60)
 case("ip6 fragment header missing", ether(IPV6) + ip6_header(4, 44) + bytes(4), "malformed",
@@ -452,8 +459,9 @@ MALFORMED = [one for one in CASES if one.record["reason"]]
 GOOD = [one for one in CASES if not one.record["reason"]]
 
 
-def sampling(rate, snap_len):
-    return struct.pack("=II", rate, snap_len)
+def sampling(rate, snap_len=100, max_pps=0, passed=0):
+    """Settings: of terminal verdicts one in `rate`; of passed packets likewise `passed`"""
+    return struct.pack("=4I", passed, rate, snap_len, max_pps)
 
 
 def sampled(programs, cases):
@@ -463,88 +471,200 @@ def sampled(programs, cases):
     return list(samples(programs))
 
 
+def draw_anew(programs):
+    """What user space does when it changes settings"""
+    programs.write("sampling_gap", bytes(len(programs.read("sampling_gap"))))
+
+
+def settings(programs, *args, **more):
+    programs.write("sampling", sampling(*args, **more))
+    draw_anew(programs)
+
+
+def wrong_samples(found, cases, stage, action, size, rule=0):
+    """What differs from one sample of each case, in order"""
+    why = []
+    if len(found) != len(cases):
+        why.append(f"{len(found)} samples, not {len(cases)}")
+    for one, sample in zip(cases, found):
+        cap = min(size, len(one.frame))
+        want = Sample(sample.time_ns, sample.seq, 0, 1, 0, 1, cap, rule, stage, action,
+                      one.record["reason"], expected_record(one).pack(), one.frame[:cap])
+        if sample != want:
+            why.append(f"{one.name}: {sample}, not {want}")
+        if abs(time.monotonic_ns() - sample.time_ns) > 60e9:
+            why.append(f"{one.name}: time {sample.time_ns}")
+    if found and [sample.seq for sample in found] != list(range(found[0].seq,
+                                                                 found[0].seq + len(found))):
+        why.append("seq has gaps")
+    return why
+
+
 def test_sampling(report):
-    """The sampling hook: terminal verdicts only, each drawn once, contents"""
+    """The sampling hook: each packet is drawn from once, where it ends; contents"""
     fused = {"fused_stages": [2, 1, 3], "printk_every": 1 << 31}
+    with_sampler = {"fused_stages": [2, 1, 7]}
     for program, more, stage in (("pass:ecbpf_pass", {}, 1), ("count:ecbpf_count", {}, 2),
                                  ("printk:ecbpf_printk", {"printk_every": 1 << 31}, 3),
-                                 ("fused:ecbpf_fused", fused, 2)):
-        name = f"sampling: {program.split(':', maxsplit=1)[0]}: "
-        constants = dict(more, sampling_on=1, malformed_action=DROP)
+                                 ("sampler:ecbpf_sampler", {}, 7),
+                                 ("fused:ecbpf_fused", fused, 2),
+                                 ("fused:ecbpf_fused", with_sampler, 2)):
+        is_last = stage == 7 or more is with_sampler
+        name = f"sampling: {program.split(':', maxsplit=1)[0]}{' to sampler' * is_last}: "
+        constants = dict(more, malformed_action=DROP)
         with TestRun((program, constants)) as programs:
             programs.samples()
-            programs.write("sampling", sampling(1, 100))
-            programs.run(MALFORMED[0].frame)  # the first gap is drawn
-            report.check(name + "passed packets are not sampled",
-                         sampled(programs, GOOD) and "sampled")
-            found, why = sampled(programs, GOOD + MALFORMED + GOOD), []
-            if len(found) != len(MALFORMED):
-                why.append(f"{len(found)} samples, not {len(MALFORMED)}")
-            for i, (one, sample) in enumerate(zip(MALFORMED, found)):
-                size = min(100, len(one.frame))
-                want = Sample(sample.time_ns, i, 0, 1, 0, 1, size, 0, stage, DROP,
-                              one.record["reason"], expected_record(one).pack(), one.frame[:size])
-                if sample != want:
-                    why.append(f"{one.name}: {sample}, not {want}")
-                if abs(time.monotonic_ns() - sample.time_ns) > 60e9:
-                    why.append(f"{one.name}: time {sample.time_ns}")
-            report.check(name + "rate 1, every dropped packet", why)
-            programs.write("sampling", sampling(1, 65535))
-            why = [one.name for one, sample in zip(MALFORMED, sampled(programs, MALFORMED))
-                   if sample.data != one.frame]
-            report.check(name + "snap_len beyond the packet", why)
-            programs.write("sampling", sampling(1, 0))
-            found = sampled(programs, MALFORMED)
-            report.check(name + "snap_len 0", len(found) != len(MALFORMED) and f"{len(found)}" or
-                         [f"{sample}" for sample in found if sample.cap_len or sample.data])
-            check_rate_ten(report, name, programs)
-            programs.write("sampling", sampling(0, 100))
-            sampled(programs, MALFORMED)  # the last one drawn at the rate before
-            report.check(name + "rate 0", sampled(programs, MALFORMED * 3) and "sampled")
-            programs.write("sampling", sampling(1, 100))
-            sampled(programs, (MALFORMED * 3)[:64])
-            found = sampled(programs, MALFORMED)
-            report.check(name + "rate 1 again, 64 packets later",
-                         len(found) != len(MALFORMED) and f"{len(found)} of {len(MALFORMED)}")
-        for setting in ("sampling_on", "malformed_action"):
-            off = dict(constants, **{setting: 0 if setting == "sampling_on" else PASS})
-            with TestRun((program, off)) as programs:
-                programs.samples()
-                programs.write("sampling", sampling(1, 100))
-                report.check(f"{name}no sample with {setting} {off[setting]}",
-                             sampled(programs, MALFORMED * 2) and "sampled")
-    with TestRun(("pass:ecbpf_pass", {"sampling_on": 1, "malformed_action": DROP})) as programs:
-        programs.write("sampling", sampling(1, 100))
-        for _ in range(6):
-            programs.run(MALFORMED[0].frame)
+            settings(programs, 1, 100, passed=1)
+            # all of those that are dropped, and of those that pass what the sampler sees
+            report.check(name + "rate 1, every dropped packet",
+                         wrong_samples(sampled(programs, MALFORMED), MALFORMED, stage, DROP, 100))
+            want = GOOD if is_last else []
+            report.check(name + "passed packets: each once at the sampler, else never",
+                         wrong_samples(sampled(programs, GOOD), want, 7, PASS, 100))
+            for size in (16384, 0):
+                settings(programs, 1, size, passed=1)
+                report.check(f"{name}snap_len {size}",
+                             wrong_samples(sampled(programs, MALFORMED), MALFORMED, stage, DROP,
+                                           size))
+            settings(programs, 1, passed=0)
+            report.check(name + "passed packets off",
+                         wrong_samples(sampled(programs, GOOD + MALFORMED), MALFORMED, stage, DROP,
+                                       100))
+            settings(programs, 0, passed=0)
+            report.check(name + "off", sampled(programs, MALFORMED * 3) and "sampled")
+            check_change(report, name, programs)
+        with TestRun((program, dict(constants, sampling_on=0))) as programs:
+            programs.samples()
+            settings(programs, 1, passed=1)
+            report.check(name + "none with sampling_on 0",
+                         sampled(programs, (GOOD + MALFORMED) * 2) and "sampled")
+    test_rule(report)
+
+
+def check_change(report, name, programs):
+    """A rate that is changed without a new draw is in force 128 packets later, whatever it was"""
+    settings(programs, 0xffffffff)
+    sampled(programs, MALFORMED)
+    programs.write("sampling", sampling(1))
+    found = sampled(programs, (MALFORMED * (129 // len(MALFORMED) + 1))[:129])
+    why = []
+    if len(found) < 1 or found[-1].rate != 1:
+        why.append(f"{len(found)} of 129 packets sampled after a change from 1/4294967295 to 1")
+    programs.write("sampling", sampling(0xffffffff))
+    found = sampled(programs, MALFORMED * 2)
+    if found:
+        why.append(f"{len(found)} sampled after a change from 1 to 1/4294967295")
+    report.check(name + "change of the rate", why)
+
+
+def test_rule(report):
+    """What a stage can say and the suite's simple ones do not: a rule, a draw before a rewrite"""
+    one = next(one for one in GOOD if len(one.frame) > 60)
+    with TestRun("sample:sample_rewrite") as programs:
+        programs.samples()
+        settings(programs, 1, passed=1)
+        verdict, out = programs.run(one.frame)
+        found = list(samples(programs))
+        why = wrong_samples([sample._replace(reason=one.record["reason"]) for sample in found],
+                            [one], 200, TX, 100, rule=65535)
+        if not why and found[0].reason != 112:
+            why.append(f"reason {found[0].reason}")
+        if verdict != TX or out[:6] != b"\xff" * 6:
+            why.append(f"verdict {verdict}, {out[:6]}")
+        report.check("sampling: drawn once, before the rewrite, with its rule", why)
+
+
+def test_losses(report):
+    """Each sample drawn ends in one counter: put, capped, lost, unread"""
+    one = MALFORMED[0].frame
+    with TestRun(("pass:ecbpf_pass", {"malformed_action": DROP})) as programs:
+        settings(programs, 1)
+        programs.repeat(one, 6)
+        found = programs.read_sums("sampling_state")
+        report.check("losses: without a reader", found != [0, 0, 0, 6] and f"{found}")
         programs.samples()
         found = [(sample.seq, sample.lost) for sample in sampled(programs, MALFORMED[:2])]
-        report.check("sampling: without a reader, loss is counted",
-                     found != [(5, 5), (6, 5)] and f"seq and lost {found}")
-
-
-def check_rate_ten(report, name, programs):
-    """Gaps are even from 1 to 19: mean 10, variance (19^2 - 1) / 12 = 30; N / 10 samples of N
-    packets, with variance N * 30 / 10^3"""
-    programs.write("sampling", sampling(10, 60))
-    count, total, seqs = 20000, 0, []
-    sampled(programs, MALFORMED)  # the last one drawn at the rate before
-    frames = [one.frame for one in MALFORMED]
-    for start in range(0, count, 1000):
-        for i in range(start, start + 1000):
-            programs.run(frames[i % len(frames)])
+        report.check("losses: a sample says what was lost before it",
+                     found != [(6, 6), (7, 6)] and f"seq and lost {found}")
+        settings(programs, 1, 1000)
+        count = 100000
+        programs.repeat(one, count)
         found = list(samples(programs))
-        seqs += [sample.seq for sample in found]
-        total += len(found)
-        if any(sample.rate != 10 for sample in found):
-            report.check(name + "rate 10", "another rate in a sample")
-    bound = 4 * (count * 30 / 1000) ** .5
+        put, capped, lost, unread = programs.read_sums("sampling_state")
+        why = []
+        if put + lost != count + 2 or (capped, unread) != (0, 6) or not lost:
+            why.append(f"put {put}, capped {capped}, lost {lost}, unread {unread}")
+        if put != len(found) + 2:
+            why.append(f"put {put}, read {len(found) + 2}")
+        report.check("losses: a ring that is full", why)
+        # 1,000 a second: a tenth of a second's at once, and what time adds
+        settings(programs, 1, 0, 1000)
+        start = time.monotonic()
+        programs.repeat(one, count)
+        seconds = time.monotonic() - start
+        now = programs.read_sums("sampling_state")
+        let, more = now[0] + now[2] - put - lost, now[1]
+        why = []
+        if let + more != count:
+            why.append(f"{let} put or lost and {more} capped of {count}")
+        if not 100 <= let <= 102 + 1000 * seconds:
+            why.append(f"{let} in {seconds:.3f} s")
+        report.check("losses: capped at 1,000 a second", why)
+
+
+def is_binomial(count, trials, probability, sigmas):
+    sigma = (trials * probability * (1 - probability)) ** .5
+    return abs(count - trials * probability) <= sigmas * sigma
+
+
+def twice(attempt):
+    """What one time in thousands goes wrong by chance goes wrong once; a fault does twice"""
+    return attempt() and attempt()
+
+
+def draw_many(rate, action, period):
+    """Ten million packets, whose flow is another one each time, of `period` in turn"""
+    with TestRun(("sample:sample_many",
+                  {"sample_period": period, "sample_action": action})) as programs:
+        settings(programs, rate if action == DROP else 0, passed=rate if action == PASS else 0)
+        programs.repeat(bytes(60), 10000)
+        sums = programs.read_sums("sample_hits")
+    packets, drawn = sums[:64], sums[64:]
     why = []
-    if abs(total - count / 10) > bound:
-        why.append(f"{total} samples of {count} packets, more than {bound:.0f} from {count // 10}")
-    if seqs != list(range(seqs[0], seqs[0] + len(seqs))):
-        why.append("seq has gaps")
-    report.check(name + "rate 10, within 4 sigma", why)
+    if sum(packets) != 10000000 or min(packets[:period]) < 10000000 // period:
+        why.append(f"{packets} packets")
+    if not is_binomial(sum(drawn), sum(packets), 1 / rate, 4):
+        why.append(f"{sum(drawn)} samples of {sum(packets)} packets")
+    for i in range(period):
+        # 5 sigma of any of them are rarer than 4 of one
+        if packets[i] / rate >= 100 and not is_binomial(drawn[i], packets[i], 1 / rate, 5):
+            why.append(f"flow {i}: {drawn[i]} samples of {packets[i]} packets")
+    return why
+
+
+def draw_gaps(rate):
+    """A million gaps, how many are below each decile of the geometric distribution"""
+    limits = [max(1, round(math.log1p(-i / 10) / math.log1p(-1 / rate))) for i in range(1, 10)]
+    with TestRun(("sample:sample_gaps_many",
+                  {"sample_rate": rate, "sample_limits": limits})) as programs:
+        programs.repeat(bytes(60), 1000)
+        gaps, *below = programs.read_sums("sample_gaps")
+    why = [] if gaps == 1000000 else [f"{gaps} gaps"]
+    for limit, count in zip(limits, below):
+        expected = -math.expm1(limit * math.log1p(-1 / rate))
+        if not is_binomial(count, gaps, expected, 5):
+            why.append(f"{count} of {gaps} gaps are below {limit}, not {expected:.5f} of them")
+    return why
+
+
+def test_unbiased(report):
+    """Counts are binomial: of ten million packets, and of each flow in periodic traffic"""
+    for rate in (1, 2, 3, 10, 64, 1000, 65536):
+        for action, period in ((PASS, 10), (DROP, 64)):
+            report.check(f"unbiased: 1/{rate}, {'passed' if action == PASS else 'dropped'}, "
+                         f"{period} flows in turn", twice(lambda: draw_many(rate, action, period)))
+    for rate in (2, 3, 1000, 1000003, 0xffffffff):
+        report.check(f"unbiased: gaps of 1/{rate}", twice(lambda: draw_gaps(rate)))
 
 
 def test_frags(report):
@@ -593,4 +713,5 @@ def test_frags(report):
 
 
 if __name__ == "__main__":
-    main([test_records, test_truncation, test_programs, test_printk, test_sampling, test_frags])
+    main([test_records, test_truncation, test_programs, test_printk, test_sampling, test_losses,
+          test_unbiased, test_frags])

@@ -45,15 +45,18 @@ struct request {
 enum {
 	/* arg: length of the linear part or 0: all; payload: frame; answer: verdict, frame */
 	OP_RUN = 'r',
+	/* arg: how many times; payload: frame; answer: verdict of the last */
+	OP_REPEAT = 'n',
 	/* payload: frames, u32 length before each; answer: their records from map `records` */
 	OP_BATCH = 'b',
 	/* arg: key; payload: map name; answer: number of CPUs or 1, value of each */
 	OP_READ = 'm',
 	/* arg: key; payload: map name, NUL, value (one for each CPU) */
 	OP_WRITE = 'w',
-	/* as OP_RUN, for a program at TC: a packet that came in by lo; arg: size of GRO's segments
-	 */
+	/* as OP_RUN, for a program at TC, and a packet that came in by lo; arg: GRO's gso_size */
 	OP_SKB = 'c',
+	/* payload: map name, NUL, key, value */
+	OP_WRITE_KEY = 'k',
 	/* answer: events since the last call, u32 length before each; first call: ring is opened */
 	OP_SAMPLES = 's',
 	/*
@@ -66,6 +69,7 @@ enum {
 struct flood {
 	__u32 repeat; /* runs in a row, of which the last one's verdict counts */
 	__u32 offset; /* of 4 bytes of the frame that are random each time; 0: none */
+	__u32 mask;   /* which bits of them, the first byte being the lowest */
 };
 
 struct flood_sent {
@@ -261,6 +265,14 @@ static int run_skb(const struct program *p, const void *frame, __u32 len, __u32 
 	return err ? -errno : (int)(opts.retval + 1);
 }
 
+static int run_repeat(const struct program *p, const void *frame, __u32 len, __u32 repeat)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len,
+		    .repeat = repeat);
+
+	return bpf_prog_test_run_opts(bpf_program__fd(p->prog), &opts) ? -errno : (int)opts.retval;
+}
+
 static void run_batch(const struct program *p, const char *frames, __u32 len)
 {
 	struct ecbpf_record *records = calloc(len / (4 + 14) + 1, sizeof(*records));
@@ -312,6 +324,19 @@ static void access_map(const struct program *p, const struct request *req, char 
 	err = size > sizeof(value) ? -E2BIG
 				   : bpf_map_lookup_elem(bpf_map__fd(map), &req->arg, value);
 	answer(err ? err : cpus, value, err ? 0 : size);
+}
+
+static void write_key(const struct program *p, const struct request *req, const char *payload)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(p->obj, payload);
+	size_t name_len = strlen(payload) + 1;
+
+	if (!map || req->len != name_len + bpf_map__key_size(map) + bpf_map__value_size(map))
+		answer(map ? -EINVAL : -ENOENT, NULL, 0);
+	else
+		answer(bpf_map_update_elem(bpf_map__fd(map), payload + name_len,
+					   payload + name_len + bpf_map__key_size(map), BPF_ANY),
+		       NULL, 0);
 }
 
 static FILE *events;
@@ -377,6 +402,7 @@ static void *flood_run(void *data)
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->frame, .data_size_in = f->len,
 		    .repeat = f->flood.repeat);
 	struct flood_sent sent = {};
+	__u32 fixed = 0;
 	unsigned int seed = f->cpu;
 	cpu_set_t cpus;
 
@@ -384,9 +410,12 @@ static void *flood_run(void *data)
 	CPU_SET(f->cpu, &cpus);
 	if (sched_setaffinity(0, sizeof(cpus), &cpus))
 		die("flood: CPU", errno);
+	memcpy(&fixed, f->frame + f->flood.offset, sizeof(fixed));
+	fixed &= ~f->flood.mask;
 	while (now_ns() < f->end_ns) {
 		if (f->flood.offset) {
 			sent.bytes = rand_r(&seed) ^ (__u32)rand_r(&seed) << 16;
+			sent.bytes = fixed | (sent.bytes & f->flood.mask);
 			memcpy(f->frame + f->flood.offset, &sent.bytes, sizeof(sent.bytes));
 		}
 		if (bpf_prog_test_run_opts(bpf_program__fd(f->p->prog), &opts))
@@ -401,22 +430,15 @@ static void *flood_run(void *data)
 	return NULL;
 }
 
-/* What is attached to no interface takes 20 ms a run: the kernel makes it known to its dispatcher
- */
 static void flood(const struct program *p, const struct request *req, const char *payload)
 {
-	int cpus = libbpf_num_possible_cpus(), lo;
+	int cpus = libbpf_num_possible_cpus();
 	struct flooder *flooders = calloc(cpus, sizeof(*flooders));
 	__u64 end_ns, runs = 0;
 	char *sent = NULL;
 	size_t len = 0;
 	FILE *all;
 
-	if (unshare(CLONE_NEWNET))
-		die("flood: network namespace", errno);
-	lo = if_nametoindex("lo");
-	if (bpf_xdp_attach(lo, bpf_program__fd(p->prog), XDP_FLAGS_SKB_MODE, NULL))
-		die("flood: lo", errno);
 	end_ns = now_ns() + req->arg * 1000000ULL;
 	for (int i = 0; i < cpus; i++) {
 		struct flooder *f = &flooders[i];
@@ -443,7 +465,6 @@ static void flood(const struct program *p, const struct request *req, const char
 	}
 	fclose(all);
 	free(flooders);
-	bpf_xdp_detach(lo, XDP_FLAGS_SKB_MODE, NULL);
 	answer(runs > INT_MAX ? INT_MAX : runs, sent, len);
 	free(sent);
 }
@@ -466,12 +487,18 @@ static void serve(const struct request *req, char *payload)
 		result = run_skb(p, payload, req->len, req->arg, out, &len);
 		answer(result, out, len);
 		break;
+	case OP_REPEAT:
+		answer(run_repeat(p, payload, req->len, req->arg), NULL, 0);
+		break;
 	case OP_BATCH:
 		run_batch(p, payload, req->len);
 		break;
 	case OP_READ:
 	case OP_WRITE:
 		access_map(p, req, payload);
+		break;
+	case OP_WRITE_KEY:
+		write_key(p, req, payload);
 		break;
 	case OP_SAMPLES:
 		read_samples(p);
@@ -482,6 +509,19 @@ static void serve(const struct request *req, char *payload)
 	default:
 		die("unknown request", EINVAL);
 	}
+}
+
+/*
+ * A program that is attached to no interface takes 20 ms a run: the kernel makes it known to its
+ * XDP dispatcher each time. So it is attached, where no packets are.
+ */
+static void attach(const struct program *p)
+{
+	if (unshare(CLONE_NEWNET))
+		die("network namespace", errno);
+	if (bpf_xdp_attach(if_nametoindex("lo"), bpf_program__fd(p->prog), XDP_FLAGS_SKB_MODE,
+			   NULL))
+		die("lo", errno);
 }
 
 int main(int argc, char **argv)
@@ -503,6 +543,8 @@ int main(int argc, char **argv)
 	libbpf_set_print(print);
 	while (arg < argc)
 		arg += load(argv + arg);
+	if (nr_programs == 1)
+		attach(programs);
 	answer(cpu, NULL, 0); /* ready */
 	fflush(stdout);
 	while (fread(&req, sizeof(req), 1, stdin) == 1) {

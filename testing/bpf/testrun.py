@@ -8,7 +8,7 @@ import sys
 
 ABORTED, DROP, PASS, TX, REDIRECT = range(5)
 ACTION_MAX, REASON_MAX = 6, 128
-STAGES = {"pass": 1, "count": 2, "printk": 3, "fastpath": 6}
+STAGES = {"pass": 1, "count": 2, "printk": 3, "filter": 4, "fastpath": 6, "sampler": 7}
 BUILD = os.environ.get("BUILD", ".")
 
 
@@ -70,6 +70,10 @@ class TestRun:
         """Likewise, of a program at TC, for a packet that was forwarded"""
         return self._ask("c", prog, gso_size, frame)
 
+    def repeat(self, frame, times, prog=0):
+        """Return: verdict of the last"""
+        return self._ask("n", prog, times, frame)[0]
+
     def records(self, frames, prog=0):
         """What program `prog` of record.bpf.c stored for each of the frames, one after another"""
         return self._ask("b", prog, 0, b"".join(pack_frames(frames)))[1]
@@ -85,6 +89,10 @@ class TestRun:
     def write(self, name, value, key=0, prog=0):
         self._ask("w", prog, key, name.encode() + b"\0" + value)
 
+    def write_key(self, name, key, value, prog=0):
+        """Of a map with keys of any kind"""
+        self._ask("k", prog, 0, name.encode() + b"\0" + key + value)
+
     def read_sums(self, name, key=0, prog=0):
         """Values of a per-CPU map whose value consists of 64-bit counters, summed over the CPUs"""
         cpus, values = self._ask("m", prog, key, name.encode())
@@ -92,10 +100,12 @@ class TestRun:
         size = len(counters) // cpus
         return [sum(counters[i::size]) for i in range(size)]
 
-    def flood(self, frame, milliseconds, repeat=1, offset=0, prog=0):
-        """Run on all CPUs at once, with 4 random bytes at an offset of the frame, if it is not 0.
-        Return: number of runs; of each that ended with XDP_TX (time in ns, the random bytes)"""
-        runs, sent = self._ask("f", prog, milliseconds, struct.pack("=II", repeat, offset) + frame)
+    def flood(self, frame, milliseconds, repeat=1, offset=0, mask=0xffffffff, prog=0):
+        """Run on all CPUs at once, with 4 bytes at an offset of the frame, if it is not 0, of which
+        the bits in the mask are random. Return: number of runs; of each that ended with XDP_TX
+        (time in ns, these bytes)"""
+        runs, sent = self._ask("f", prog, milliseconds,
+                               struct.pack("=III", repeat, offset, mask) + frame)
         return runs, sorted((time_ns, data) for time_ns, data in struct.iter_unpack("=Q4s4x", sent))
 
     def samples(self):

@@ -20,7 +20,7 @@ export TZ=UTC
 build()
 {
 	mkdir -p "$work/include/ecbpf"
-	cp "$top"/headers/ecbpf/*.h "$top/lib/libecbpf.h" "$work/include/ecbpf/"
+	cp "$top"/headers/ecbpf/*.h "$top"/lib/libecbpf*.h "$work/include/ecbpf/"
 	# shellcheck disable=SC2086 # flags are words
 	"${CC:-cc}" ${CFLAGS:--g -fsanitize=address,undefined} -D_GNU_SOURCE -I"$work/include" \
 		"$top"/tools/ecbpf-loader.c "$top"/tools/common.c "$dir/fake_libecbpf.c" \
@@ -373,7 +373,9 @@ prints stages "Stage     Prio  What it does
 pass        50  count verdicts, pass everything on
 count       80  count packets and bytes per protocol
 printk      85  print the record of every Nth packet to the trace pipe
-fastpath    50  forward packets of flows that IPVS has balanced"
+filter      10  drop what a director must not see: ecbpf-filter
+fastpath    50  forward packets of flows that IPVS has balanced
+sampler     90  draw samples of the packets that pass; runs last"
 
 run clean eth0
 prints clean "removed the pins of 1 dispatcher"

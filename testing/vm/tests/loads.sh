@@ -39,7 +39,9 @@ else
 fi
 
 mapfile -t stages < <("$loader" stages --json | jq -r '.[].stage')
-all=$(IFS=, && echo "${stages[*]}")
+# the sampler has to be last
+mapfile -t others < <(printf '%s\n' "${stages[@]}" | grep -v '^sampler$')
+all=$(IFS=, && echo "${others[*]}")
 for mtu in 1500 9000; do
 	if ((mtu > 1500)) && ! ip link set veth0 mtu "$mtu"; then
 		fail "MTU $mtu" "cannot be set"
@@ -52,7 +54,7 @@ for mtu in 1500 9000; do
 		for stage in "${stages[@]}"; do
 			try "$stage, MTU $mtu, sampling_on=$hook" "${options[@]}" "$stage"
 		done
-		for list in "${stages[@]}" "$all,$all" "pass,pass,pass,pass,pass,pass,pass,pass"; do
+		for list in "${stages[@]}" "$all,$all" "$all,sampler" "pass,pass,pass,pass,pass,pass,pass,pass"; do
 			try "fused $list, MTU $mtu, sampling_on=$hook" --fused "$list" "${options[@]}"
 		done
 	done

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Stage filter, fragments: which are not for this host, and the answer to the first of them: ICMP
+ * fragmentation needed (RFC 792, RFC 1191) or ICMPv6 packet too big (RFC 4443, RFC 8201), so that a
+ * sender that can do so sends packets that need no fragments.
+ *
+ * The answer takes the place of the packet, in the same frame: first fragments are longer than it
+ * has to be. What is left of the packet behind it is padding, which whoever receives the frame cuts
+ * off. So the frame need not be resized, and the program goes into any dispatcher: since Linux 6.12
+ * those of libxdp before 1.5.5 take none that resizes. Nobody gets more bytes than were sent.
+ */
+#ifndef ECBPF_FILTER_PTB_BPF_H
+#define ECBPF_FILTER_PTB_BPF_H
+
+#include <ecbpf/bucket.bpf.h>
+#include <ecbpf/filter.h>
+#include <ecbpf/stage.bpf.h>
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct ecbpf_filter);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} filter_settings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, ECBPF_FILTER_ADDRS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct ecbpf_filter_addr);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} filter_addrs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ecbpf_bucket);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} filter_ptb_budget SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ECBPF_FILTER_SOURCES_MAX);
+	__type(key, __u32);
+	__type(value, struct ecbpf_bucket);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} filter_ptb_sources SEC(".maps");
+
+static __always_inline const struct ecbpf_filter_settings *filter_settings_get(void)
+{
+	struct ecbpf_filter *filter;
+	__u32 key = 0;
+
+	filter = bpf_map_lookup_elem(&filter_settings, &key);
+	return filter ? &filter->settings[filter->active & 1] : NULL;
+}
+
+/* 0/8, 127/8, 224/4 and 240/4: no host's address. @first: its first byte */
+static __always_inline bool filter_ip4_is_special(__u8 first)
+{
+	return (__u8)(first - 1) >= 223 || first == 127;
+}
+
+/* ::/64 and ff00::/8, likewise */
+static __always_inline bool filter_ip6_is_special(const __u64 *addr)
+{
+	return !addr[0] || *(const __u8 *)addr == 0xff;
+}
+
+/* Both addresses of a packet, IPv4 ones as ::ffff:0:0/96; the destination as a key */
+struct filter_addrs {
+	__u32 aligns_dst_addr;
+	struct ecbpf_filter_addr dst;
+	__u8 saddr[16];
+} __attribute__((aligned(8)));
+
+static __always_inline void filter_map_ip4(__u8 *to, const void *from)
+{
+	__u32 *words = (void *)to;
+
+	words[0] = 0;
+	words[1] = 0;
+	words[2] = bpf_htonl(0xffff);
+	__builtin_memcpy(words + 3, from, 4);
+}
+
+static __always_inline bool filter_addrs_get(struct xdp_md *ctx, const struct ecbpf_record *rec,
+					     struct filter_addrs *addrs)
+{
+	if (rec->version == 4) {
+		const struct iphdr *ip = ecbpf_header(ctx, rec->l3_off, sizeof(*ip));
+
+		if (!ip)
+			return false;
+		filter_map_ip4(addrs->saddr, &ip->saddr);
+		filter_map_ip4(addrs->dst.addr, &ip->daddr);
+	} else {
+		const struct ipv6hdr *ip6 = ecbpf_header(ctx, rec->l3_off, sizeof(*ip6));
+
+		if (!ip6)
+			return false;
+		__builtin_memcpy(addrs->saddr, &ip6->saddr, 16);
+		__builtin_memcpy(addrs->dst.addr, &ip6->daddr, 16);
+	}
+	return true;
+}
+
+static __always_inline __u32 filter_addr_kind(const struct ecbpf_filter_addr *addr)
+{
+	__u32 *kind = bpf_map_lookup_elem(&filter_addrs, addr);
+
+	return kind ? *kind : 0;
+}
+
+/* RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e.1, e.2): no error in answer to an error */
+static __always_inline bool filter_is_icmp_error(const struct ecbpf_record *rec)
+{
+	__u8 type = rec->icmp_type;
+
+	if (rec->version == 6)
+		return rec->proto == IPPROTO_ICMPV6 && (type < 128 || type == 137);
+	/* like the kernel, which takes all types that it does not know for errors */
+	return rec->proto == IPPROTO_ICMP &&
+	       (type == 3 || type == 4 || type == 5 || type == 11 || type == 12 || type > 18);
+}
+
+/* Likewise, to multicast and broadcast, to what has no sender, to what cannot be a fragment */
+static __always_inline bool filter_is_unfit(struct xdp_md *ctx, const struct ecbpf_record *rec,
+					    const struct filter_addrs *addrs, __u32 kind)
+{
+	const struct ecbpf_eth_hdr *eth = ecbpf_header(ctx, 0, sizeof(*eth));
+	const __u64 *saddr = (const void *)addrs->saddr, *daddr = (const void *)addrs->dst.addr;
+	__u32 payload = rec->l3_off + rec->l3_len - rec->l4_off;
+
+	/* extension headers come in eights, so that this is the payload of the fragment, modulo 8
+	 */
+	if (!eth || rec->reason || !rec->l4_off || !payload || payload % 8)
+		return true;
+	if ((eth->dest[0] | eth->source[0]) & 1 || kind == ECBPF_FILTER_ADDR_BROADCAST)
+		return true;
+	if (filter_is_icmp_error(rec) || (saddr[0] == daddr[0] && saddr[1] == daddr[1]))
+		return true;
+	if (rec->version == 4)
+		return filter_ip4_is_special(addrs->saddr[12]) ||
+		       filter_ip4_is_special(addrs->dst.addr[12]);
+	return filter_ip6_is_special(saddr) || filter_ip6_is_special(daddr);
+}
+
+/* Sources that share a bucket share its budget: that may be too strict, and is never too lax */
+static __always_inline __u32 filter_source_hash(const struct ecbpf_record *rec,
+						const struct filter_addrs *addrs, __u64 seed)
+{
+	const __u64 *saddr = (const void *)addrs->saddr;
+	__u64 hash = (rec->version == 4 ? saddr[1] : saddr[0]) ^ seed;
+
+	hash *= 0x9e3779b97f4a7c15; /* 2^64 over the golden ratio, and the mixer of splitmix64 */
+	hash = (hash ^ hash >> 30) * 0xbf58476d1ce4e5b9;
+	hash ^= hash >> 27;
+	return hash & (ECBPF_FILTER_SOURCES_MAX - 1);
+}
+
+static __always_inline bool filter_is_limited(const struct ecbpf_record *rec,
+					      const struct filter_addrs *addrs,
+					      const struct ecbpf_filter_settings *settings)
+{
+	__u32 key = filter_source_hash(rec, addrs, settings->hash_seed);
+	struct ecbpf_bucket *source, *host;
+
+	source = bpf_map_lookup_elem(&filter_ptb_sources, &key);
+	key = 0;
+	host = bpf_map_lookup_elem(&filter_ptb_budget, &key);
+	if (!source || !host || !settings->ptb_rate.cost || !settings->ptb_source_rate.cost)
+		return true;
+	return !ecbpf_bucket_take(source, &settings->ptb_source_rate, 1) ||
+	       !ecbpf_bucket_take(host, &settings->ptb_rate, 1);
+}
+
+#define FILTER_IP4_ANSWER_MAX 576  /* RFC 1812 section 4.3.2.3 */
+#define FILTER_IP6_ANSWER_MAX 1280 /* RFC 4443 section 3.2: the minimum MTU */
+#define FILTER_QUOTE_MIN      8	   /* behind the IP header: RFC 792 */
+
+struct filter_ip4_answer {
+	__be16 first; /* version, header length, type of service */
+	__be16 tot_len;
+	__be16 id;
+	__be16 frag_off;
+	__u8 ttl;
+	__u8 protocol;
+	__sum16 check;
+	__u8 saddr[4];
+	__u8 daddr[4];
+	struct ecbpf_icmp_hdr icmp;
+};
+
+struct filter_ip6_answer {
+	struct ipv6hdr ip6;
+	struct ecbpf_icmp_hdr icmp;
+};
+
+_Static_assert(sizeof(struct filter_ip4_answer) == 28, "RFC 791, RFC 792");
+_Static_assert(sizeof(struct filter_ip6_answer) == 48, "RFC 8200, RFC 4443");
+
+/* Ones' complement sum (RFC 1071) of 16-bit words, as they lie in memory */
+static __always_inline __u64 filter_sum(const void *from, __u32 size)
+{
+	const __u32 *words = from;
+	__u64 sum = 0;
+
+#pragma unroll
+	for (__u32 i = 0; i < size / 4; i++)
+		sum += words[i];
+	return sum;
+}
+
+static __always_inline __sum16 filter_fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
+/*
+ * Moves @len bytes, a multiple of 4, at @from of the frame further down by @by. Global, for the
+ * verifier walks the loop once then. Return: their sum, folded to 16 bits; -1: beyond the frame.
+ */
+__noinline int filter_quote(struct xdp_md *ctx, __u32 from, __u32 len, __u32 by)
+{
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	__u64 sum = 0;
+
+	from &= 0x3f;
+	by &= 0x3f;
+	len &= 0x7fc;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 4; i <= FILTER_IP6_ANSWER_MAX; i += 4) {
+		__u32 off = len - i, *word, *to;
+
+		if (i > len)
+			break;
+		barrier_var(off);
+		off &= 0x7fc;
+		word = data + from + off; /* from the end: nothing is read after it was written */
+		to = data + from + off + by;
+		if ((void *)(word + 1) > data_end || (void *)(to + 1) > data_end)
+			return -1;
+		sum += *word;
+		*to = *word;
+	}
+	return (__u16)~filter_fold(sum);
+}
+
+static __always_inline void filter_eth_turn(struct ecbpf_eth_hdr *eth)
+{
+	__u8 mac[ETH_ALEN];
+
+	__builtin_memcpy(mac, eth->dest, ETH_ALEN);
+	__builtin_memcpy(eth->dest, eth->source, ETH_ALEN);
+	__builtin_memcpy(eth->source, mac, ETH_ALEN);
+}
+
+/* @sum: of the quoted bytes, of which there are @quote */
+static __always_inline void filter_ip4_answer(struct filter_ip4_answer *answer, __u32 l3_len,
+					      const struct filter_addrs *addrs, __u32 quote,
+					      __u32 sum)
+{
+	__u32 mtu = l3_len < 576 ? 576 : l3_len;
+
+	answer->first = bpf_htons(0x45c0); /* internetwork control, as the kernel's own errors */
+	answer->tot_len = bpf_htons(sizeof(*answer) + quote);
+	answer->id = 0;
+	answer->frag_off = bpf_htons(ECBPF_FRAG_DF); /* so that the id means nothing: RFC 6864 */
+	answer->ttl = 64;
+	answer->protocol = IPPROTO_ICMP;
+	answer->check = 0;
+	__builtin_memcpy(answer->saddr, addrs->dst.addr + 12, 4);
+	__builtin_memcpy(answer->daddr, addrs->saddr + 12, 4);
+	answer->check = filter_fold(filter_sum(answer, sizeof(struct iphdr)));
+	answer->icmp.type = 3;
+	answer->icmp.code = 4;
+	answer->icmp.checksum = 0;
+	answer->icmp.rest = bpf_htonl(mtu);
+	answer->icmp.checksum = filter_fold(sum + filter_sum(&answer->icmp, sizeof(answer->icmp)));
+}
+
+static __always_inline void filter_ip6_answer(struct filter_ip6_answer *answer, __u32 l3_len,
+					      const struct filter_addrs *addrs, __u32 quote,
+					      __u64 sum)
+{
+	__u32 mtu = l3_len < 1280 ? 1280 : l3_len;
+
+	*(__u32 *)&answer->ip6 = bpf_htonl(6U << 28);
+	answer->ip6.payload_len = bpf_htons(sizeof(answer->icmp) + quote);
+	answer->ip6.nexthdr = IPPROTO_ICMPV6;
+	answer->ip6.hop_limit = 64;
+	__builtin_memcpy(&answer->ip6.saddr, addrs->dst.addr, 16);
+	__builtin_memcpy(&answer->ip6.daddr, addrs->saddr, 16);
+	answer->icmp.type = 2;
+	answer->icmp.code = 0;
+	answer->icmp.checksum = 0;
+	answer->icmp.rest = bpf_htonl(mtu);
+	sum += filter_sum(&answer->ip6.saddr, 32) + filter_sum(&answer->icmp, sizeof(answer->icmp));
+	sum += (__u64)bpf_htonl(sizeof(answer->icmp) + quote) + bpf_htonl(IPPROTO_ICMPV6);
+	answer->icmp.checksum = filter_fold(sum);
+}
+
+/*
+ * What a function of its own gets of the record: two numbers instead of an address, for otherwise
+ * the record would have to be in memory, for all packets.
+ */
+#define FILTER_OFFSETS(rec) \
+	((rec)->l3_off | (__u32)(rec)->l4_off << 16 | (__u64)(rec)->l3_len << 32)
+#define FILTER_KINDS(rec)                                                       \
+	((rec)->version | (__u32)(rec)->proto << 8 | (__u32)(rec)->frag << 16 | \
+	 (__u32)(rec)->icmp_type << 24 | (__u64)(rec)->reason << 32)
+
+static __always_inline struct ecbpf_record filter_record(__u64 offsets, __u64 kinds)
+{
+	return (struct ecbpf_record){
+		.l3_off = offsets,
+		.l4_off = offsets >> 16,
+		.l3_len = offsets >> 32,
+		.version = kinds,
+		.proto = kinds >> 8,
+		.frag = kinds >> 16,
+		.icmp_type = kinds >> 24,
+		.reason = kinds >> 32,
+	};
+}
+
+/* Return: how much of the packet can be quoted, a multiple of 4; 0: not as much as it takes */
+static __always_inline __u32 filter_quote_len(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	__u64 room = data_end - data;
+	__u32 quote;
+
+	barrier_var(
+		room); /* the difference first, or it would be arithmetic on half of a pointer */
+	room -= rec->l3_off;
+	if (rec->version == 4) {
+		if (room > FILTER_IP4_ANSWER_MAX)
+			room = FILTER_IP4_ANSWER_MAX;
+		if (room < sizeof(struct filter_ip4_answer))
+			return 0;
+		quote = room - sizeof(struct filter_ip4_answer);
+	} else {
+		if (room > FILTER_IP6_ANSWER_MAX)
+			room = FILTER_IP6_ANSWER_MAX;
+		if (room < sizeof(struct filter_ip6_answer))
+			return 0;
+		quote = room - sizeof(struct filter_ip6_answer);
+	}
+	if (quote > rec->l3_len)
+		quote = rec->l3_len;
+	quote &= ~3U;
+	return quote < rec->l4_off - rec->l3_off + FILTER_QUOTE_MIN ? 0 : quote;
+}
+
+/*
+ * Make a packet that filter_fragment() gave XDP_TX the answer to itself. The MTU is the length of
+ * the first fragment: so much came through, and a router that had to fragment filled it as far as
+ * it could. Global, so that the verifier walks it once.
+ */
+__noinline int filter_answer(struct xdp_md *ctx, __u64 offsets, __u64 kinds)
+{
+	const struct ecbpf_record rec = filter_record(offsets, kinds);
+	__u32 quote = filter_quote_len(ctx, &rec), l3_off = rec.l3_off & 0x3f;
+	struct ecbpf_eth_hdr *eth;
+	struct filter_addrs addrs;
+	int sum;
+
+	if (!filter_addrs_get(ctx, &rec, &addrs))
+		return -1;
+	if (rec.version == 4) {
+		struct filter_ip4_answer *answer;
+
+		sum = filter_quote(ctx, l3_off, quote, sizeof(*answer));
+		answer = ecbpf_header(ctx, l3_off, sizeof(*answer));
+		if (!answer || sum < 0)
+			return -1;
+		filter_ip4_answer(answer, rec.l3_len, &addrs, quote, sum);
+	} else {
+		struct filter_ip6_answer *answer;
+
+		sum = filter_quote(ctx, l3_off, quote, sizeof(*answer));
+		answer = ecbpf_header(ctx, l3_off, sizeof(*answer));
+		if (!answer || sum < 0)
+			return -1;
+		filter_ip6_answer(answer, rec.l3_len, &addrs, quote, sum);
+	}
+	eth = ecbpf_header(ctx, 0, sizeof(*eth));
+	if (eth)
+		filter_eth_turn(eth);
+	return 0;
+}
+
+/*
+ * A fragment, where fragments do not simply pass. Likewise global.
+ * Return: a verdict; 0: the packet goes on.
+ */
+__noinline int filter_fragment(struct xdp_md *ctx, __u64 offsets, __u64 kinds)
+{
+	const struct ecbpf_filter_settings *settings = filter_settings_get();
+	const struct ecbpf_record rec = filter_record(offsets, kinds);
+	__u32 kind, reason, frags, is_ip6 = rec.version == 6;
+	struct filter_addrs addrs;
+
+	if (!settings || !filter_addrs_get(ctx, &rec, &addrs))
+		return 0;
+	addrs.dst.prefix_len = 128;
+	kind = filter_addr_kind(&addrs.dst);
+	if (kind == ECBPF_FILTER_ADDR_LOCAL)
+		return 0;
+	frags = is_ip6 ? settings->frags6 : settings->frags;
+	if (frags != ECBPF_FILTER_FRAGS_PTB || rec.frag != ECBPF_FRAG_FIRST)
+		reason = ECBPF_REASON_FRAGMENT;
+	else if (filter_is_unfit(ctx, &rec, &addrs, kind))
+		reason = ECBPF_REASON_PTB_UNFIT;
+	else if (!filter_quote_len(ctx, &rec))
+		reason = ECBPF_REASON_PTB_ROOM;
+	else if (filter_is_limited(&rec, &addrs, settings))
+		reason = ECBPF_REASON_PTB_LIMIT;
+	else
+		return ECBPF_VERDICT(XDP_TX, ECBPF_REASON_PTB_SENT + is_ip6);
+	/* of each reason there are two, that of IPv6 behind the other one */
+	return ECBPF_VERDICT(XDP_DROP, reason + is_ip6);
+}
+
+#endif /* ECBPF_FILTER_PTB_BPF_H */

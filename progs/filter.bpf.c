@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Stage filter: what a director must not see, gone before it costs anything. Packets that no honest
+ * host sends, blocked sources, and fragments, which a director cannot balance: their later parts
+ * have no ports. First fragments may be answered with packet too big (filter-ptb.bpf.h).
+ * Place: first of all (default priority 10).
+ */
+#include <ecbpf/stage.bpf.h>
+#include <ecbpf/filter.h>
+#include "filter-ptb.bpf.h"
+
+/* Checks that depend on malformed headers; nothing else of these packets is looked at */
+static __always_inline __u32 filter_malformed(const struct ecbpf_record *rec)
+{
+	if (rec->reason == ECBPF_REASON_IP6_EXT_LIMIT)
+		return ECBPF_FILTER_CHECK_IP6_EXT_LIMIT;
+	/* RFC 1858 section 3: what would tell the fragments of attacks comes in the second one */
+	if (rec->frag == ECBPF_FRAG_FIRST && rec->l4_off && rec->reason != ECBPF_REASON_TCP_DOFF)
+		return ECBPF_FILTER_CHECK_FRAG_TINY;
+	return ECBPF_FILTER_CHECK_MALFORMED;
+}
+
+/*
+ * Checks of well-formed packets are free of branches: each one would double what the verifier has
+ * to walk, and ecbpf_fused has this stage in each of its slots.
+ */
+
+/* Return: 1 if @value, below 2^63, is 0; else 0 */
+static __always_inline __u64 filter_is_zero(__u64 value)
+{
+	barrier_var(value); /* or the compiler makes a comparison of it, and a branch */
+	return (value - 1) >> 63;
+}
+
+/* Likewise, of any value */
+static __always_inline __u64 filter_is_zero64(__u64 value)
+{
+	value |= -value;
+	barrier_var(value);
+	return ~value >> 63;
+}
+
+/* RFC 1122 section 3.2.1.3, RFC 6890: 0/8, 127/8, 224/4, 240/4 are no source on a wire */
+static __always_inline __u32 filter_ip4_addrs(const struct iphdr *ip)
+{
+	__u32 saddr = ip->saddr, daddr = ip->daddr;
+	__u64 first = saddr & 0xff, is_martian;
+
+	/* 0 - 1 has the highest bit, 224 + 32 that of 256 */
+	is_martian = (first - 1) >> 63 | filter_is_zero(first ^ 127) | (first + 32) >> 8;
+	return filter_is_zero(saddr ^ daddr) * ECBPF_FILTER_CHECK_LAND |
+	       is_martian * ECBPF_FILTER_CHECK_MARTIAN;
+}
+
+/* RFC 4291 section 2: ::/64 has the unspecified, loopback and IPv4-mapped addresses in it */
+static __always_inline __u32 filter_ip6_addrs(const struct ipv6hdr *ip6)
+{
+	const __u64 *saddr = (const void *)&ip6->saddr, *daddr = (const void *)&ip6->daddr;
+	__u64 is_martian;
+
+	is_martian = filter_is_zero64(saddr[0]) | filter_is_zero((saddr[0] & 0xff) ^ 0xff);
+	return filter_is_zero64((saddr[0] ^ daddr[0]) | (saddr[1] ^ daddr[1])) *
+		       ECBPF_FILTER_CHECK_LAND |
+	       is_martian * ECBPF_FILTER_CHECK_MARTIAN;
+}
+
+/*
+ * Who has no address yet asks for one, or says which groups it is in: from 0.0.0.0 by DHCP (RFC
+ * 2131) and IGMP, from :: by ICMPv6. Global, so that the verifier walks it once.
+ */
+__noinline int filter_is_asking(struct xdp_md *ctx, __u32 l3_off, __u32 version, __u32 proto)
+{
+	if (version == 4) {
+		const struct iphdr *ip = ecbpf_header(ctx, l3_off, sizeof(*ip));
+
+		return ip && !ip->saddr && (ip->daddr == 0xffffffff || proto == IPPROTO_IGMP);
+	} else {
+		const struct ipv6hdr *ip6 = ecbpf_header(ctx, l3_off, sizeof(*ip6));
+		const __u64 *saddr = (const void *)&ip6->saddr;
+
+		return ip6 && !saddr[0] && !saddr[1] && proto == IPPROTO_ICMPV6;
+	}
+}
+
+#define FIN 0x01
+#define SYN 0x02
+#define RST 0x04
+#define PSH 0x08
+#define ACK 0x10
+#define URG 0x20
+
+/* By the lower six flags; ECN's two say nothing */
+#define FLAGS(flags)                                                                          \
+	[flags] = ((flags) == 0) * ECBPF_FILTER_CHECK_TCP_NULL |                              \
+		  (((flags) & (FIN | PSH | URG | ACK)) == (FIN | PSH | URG)) *                \
+			  ECBPF_FILTER_CHECK_TCP_XMAS |                                       \
+		  (((flags) & (SYN | FIN)) == (SYN | FIN)) * ECBPF_FILTER_CHECK_TCP_SYN_FIN | \
+		  (((flags) & (SYN | RST)) == (SYN | RST)) * ECBPF_FILTER_CHECK_TCP_SYN_RST
+#define FLAGS4(flags)  FLAGS(flags), FLAGS((flags) + 1), FLAGS((flags) + 2), FLAGS((flags) + 3)
+#define FLAGS16(flags) FLAGS4(flags), FLAGS4((flags) + 4), FLAGS4((flags) + 8), FLAGS4((flags) + 12)
+
+static const __u16 filter_tcp_flags[64] = {FLAGS16(0), FLAGS16(16), FLAGS16(32), FLAGS16(48)};
+
+static __always_inline __u32 filter_l4(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
+	__u64 is_length_wrong, found = 0;
+
+	if (rec->proto == IPPROTO_TCP) {
+		found = filter_tcp_flags[rec->tcp_flags & 0x3f];
+	} else if (rec->proto == IPPROTO_UDP) {
+		const struct udphdr *udp = ecbpf_header(ctx, rec->l4_off, sizeof(*udp));
+
+		/* of a first fragment it is that of the whole datagram */
+		if (udp && rec->frag != ECBPF_FRAG_FIRST) {
+			is_length_wrong =
+				1 ^ filter_is_zero(bpf_ntohs(udp->len) ^
+						   (rec->l3_off + rec->l3_len - rec->l4_off));
+			found = is_length_wrong * ECBPF_FILTER_CHECK_UDP_LENGTH;
+		}
+	} else {
+		return 0;
+	}
+	return found | (filter_is_zero(rec->ports & 0xffff) | filter_is_zero(rec->ports >> 16)) *
+			       ECBPF_FILTER_CHECK_PORT_ZERO;
+}
+
+/* Of a flag of the record's the bit of a check */
+#define FILTER_FLAG(rec, flag, check) (((rec)->flags & (flag)) * ((check) / (flag)))
+
+/* Return: the checks that the packet fails, bits of enum ecbpf_filter_check */
+static __always_inline __u32 filter_check(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
+	__u32 found = 0;
+
+	if (rec->reason)
+		return filter_malformed(rec);
+	if (rec->version == 4) {
+		const struct iphdr *ip = ecbpf_header(ctx, rec->l3_off, sizeof(*ip));
+
+		if (!ip)
+			return 0;
+		found = filter_ip4_addrs(ip) |
+			FILTER_FLAG(rec, ECBPF_IP_OPTIONS, ECBPF_FILTER_CHECK_IP_OPTIONS) |
+			FILTER_FLAG(rec, ECBPF_IP_RESERVED, ECBPF_FILTER_CHECK_IP_RESERVED);
+	} else if (rec->version == 6) {
+		const struct ipv6hdr *ip6 = ecbpf_header(ctx, rec->l3_off, sizeof(*ip6));
+
+		if (!ip6)
+			return 0;
+		found = filter_ip6_addrs(ip6) |
+			FILTER_FLAG(rec, ECBPF_IP6_ROUTING0, ECBPF_FILTER_CHECK_IP6_ROUTING0);
+	} else {
+		return 0;
+	}
+	if (rec->l4_off)
+		found |= filter_l4(ctx, rec);
+	/* RFC 3128: the header's 20 bytes are those of the first fragment, and no other's */
+	if (rec->frag == ECBPF_FRAG_LATER && rec->proto == IPPROTO_TCP &&
+	    rec->frag_off < sizeof(struct tcphdr))
+		found |= ECBPF_FILTER_CHECK_FRAG_OVERLAP;
+	return found;
+}
+
+/* The reason for the lowest bit of @found. Rare; global, so that the verifier walks it once */
+__noinline int filter_reason(__u32 found, __u32 malformed)
+{
+	found &= -found;
+	switch (found) {
+#define CHECK(NAME)                     \
+	case ECBPF_FILTER_CHECK_##NAME: \
+		return ECBPF_REASON_##NAME
+		CHECK(FRAG_TINY);
+		CHECK(FRAG_OVERLAP);
+		CHECK(IP_OPTIONS);
+		CHECK(IP_RESERVED);
+		CHECK(MARTIAN);
+		CHECK(LAND);
+		CHECK(TCP_NULL);
+		CHECK(TCP_XMAS);
+		CHECK(TCP_SYN_FIN);
+		CHECK(TCP_SYN_RST);
+		CHECK(UDP_LENGTH);
+		CHECK(PORT_ZERO);
+		CHECK(IP6_ROUTING0);
+#undef CHECK
+	}
+	return malformed;
+}
+
+static __always_inline bool filter_is_frag(const struct ecbpf_record *rec)
+{
+	return rec->frag == ECBPF_FRAG_FIRST || rec->frag == ECBPF_FRAG_LATER;
+}
+
+/* A fragment, where not all of them pass. Return: a verdict; 0: the packet goes on */
+static __always_inline __u32 filter_frag(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
+	__u32 verdict = filter_fragment(ctx, FILTER_OFFSETS(rec), FILTER_KINDS(rec));
+
+	if ((verdict & 0xff) != XDP_TX)
+		return verdict;
+	verdict = ecbpf_verdict_early(ctx, ECBPF_STAGE_FILTER, verdict);
+	filter_answer(ctx, FILTER_OFFSETS(rec), FILTER_KINDS(rec));
+	return verdict;
+}
+
+/* Packets that fail checks, and fragments: all that settings are needed for */
+static __always_inline __u32 filter_judge(struct xdp_md *ctx, const struct ecbpf_record *rec,
+					  __u32 found)
+{
+	const struct ecbpf_filter_settings *settings = filter_settings_get();
+	__u32 drop, reason = ECBPF_REASON_NONE, verdict;
+
+	if (!settings)
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+	if (found & ECBPF_FILTER_CHECK_MARTIAN &&
+	    filter_is_asking(ctx, rec->l3_off, rec->version, rec->proto))
+		found &= ~ECBPF_FILTER_CHECK_MARTIAN;
+	drop = settings->drop_flip ^ ECBPF_FILTER_DROP_DEFAULT;
+	found &= drop | settings->count;
+	if (found) {
+		drop &= found;
+		reason = filter_reason(drop ? drop : found, rec->reason) & 0x7f;
+		if (drop)
+			return ECBPF_VERDICT(XDP_DROP, reason);
+	}
+	/* here: sources that are blocked */
+	if (filter_is_frag(rec) && (rec->version == 4 ? settings->frags : settings->frags6)) {
+		verdict = filter_frag(ctx, rec);
+		if (verdict)
+			return verdict;
+	}
+	return ECBPF_VERDICT(XDP_PASS, reason);
+}
+
+static __always_inline __u32 filter_stage(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
+	__u32 found = filter_check(ctx, rec);
+
+	/* nearly all packets, and they do not even look at the settings */
+	if (__builtin_expect(!found && !filter_is_frag(rec), 1))
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+	return filter_judge(ctx, rec, found);
+}
+
+ECBPF_STAGE_PROGRAM(filter, FILTER);

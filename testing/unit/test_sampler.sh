@@ -1,0 +1,119 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# The command lines of ecbpf-sampler and ecbpf-pcap: help, usage errors, keys, the settings file, as
+# they are built in the current directory. What they do is for testing/sampler.py.
+#
+# shellcheck disable=SC2015 # pass does not fail
+set -euo pipefail
+dir=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=testing/lib.sh
+. "$dir/../lib.sh"
+tools=$PWD/tools
+[[ -x $tools/ecbpf-pcap ]] || skip_all "not built in $PWD"
+work=$(mktemp -d)
+defer rm -rf "$work"
+man=$dir/../../man
+
+# run TOOL ARG...: into $status, $out, $err
+run()
+{
+	status=0
+	timeout 20 "$tools/$1" "${@:2}" >"$work/out" 2>"$work/err" </dev/null || status=$?
+	out=$(<"$work/out") err=$(<"$work/err")
+}
+
+# gives STATUS MESSAGE TOOL ARG...: one line that begins so, and for usage where help is
+gives()
+{
+	local want=$1 message=$2 lines
+	shift 2
+	run "$@"
+	lines=$(wc -l <"$work/err")
+	if ((status != want)); then
+		fail "$*" "status $status, not $want: $err"
+	elif [[ $err != "$1: $message"* ]]; then
+		fail "$*" "$err"
+	elif ((lines != (want == 2 ? 2 : 1))) || [[ $out ]]; then
+		fail "$*" "$lines lines, and on stdout: $out"
+	else
+		pass "$*"
+	fi
+}
+
+for tool in ecbpf-sampler ecbpf-pcap; do
+	run "$tool" --help
+	[[ $status == 0 && $out == "Usage: $tool"* && ! $err ]] && pass "$tool --help" ||
+		fail "$tool --help" "status $status: $out$err"
+	run "$tool" --version
+	[[ $status == 0 && $out == "$tool "[0-9]* ]] && pass "$tool --version" ||
+		fail "$tool --version" "$out"
+done
+
+# options_in_man PAGE TOOL [VERB]: every long option of the help is in the man page
+options_in_man()
+{
+	local page=$1 option missing=''
+
+	run "${@:2}" --help
+	while read -r option; do
+		grep -qF -- "\-\-${option//-/\\-}" "$man/$page" || missing+=" --$option"
+	done < <(sed -n 's/^  .*--\([a-z-]*\).*/\1/p' <<<"$out" | grep -vxE 'help|version|verbose')
+	[[ $out && ! $missing ]] && pass "${*:2}: options are in the man page" ||
+		fail "${*:2}: options are in the man page" "missing:$missing"
+}
+for verb in load set unload status run keygen; do
+	options_in_man ecbpf-sampler.8.in ecbpf-sampler "$verb"
+done
+options_in_man ecbpf-pcap.1.in ecbpf-pcap
+
+gives 2 "which verb?" ecbpf-sampler
+gives 2 "on which interface?" ecbpf-sampler load
+gives 2 "--rate: 'x' is not a number from 0 to 4294967295" ecbpf-sampler load --rate x eth0
+gives 2 "--rate: '4294967296' is not a number from 0 to" ecbpf-sampler set --rate 4294967296
+gives 2 "--snaplen: '16385' is not a number from 0 to 16384" ecbpf-sampler set --snaplen 16385
+gives 2 "--mode: 'hw' is not native, skb or unspecified" ecbpf-sampler load -m hw eth0
+gives 2 "set what?" ecbpf-sampler set
+gives 2 "'eth0': settings are for all interfaces" ecbpf-sampler set --rate 1 eth0
+gives 2 "on which interface?" ecbpf-sampler unload
+gives 2 "--ring: '5' is not a power of two" ecbpf-sampler run --ring 5
+gives 2 "--statsd: 'localhost' is not HOST:PORT" ecbpf-sampler run --statsd localhost
+gives 2 "tcp://0.0.0.0:1 leaves this host: needs --key, or --insecure" \
+	ecbpf-sampler run --bind tcp://0.0.0.0:1
+gives 2 "tcp://192.0.2.1:1 leaves this host: needs --server-key" \
+	ecbpf-sampler run --connect tcp://192.0.2.1:1
+gives 1 "cannot bind to 'nonsense'" ecbpf-sampler run --insecure --bind nonsense
+gives 1 "$work/none: No such file" ecbpf-sampler run -f "$work/none"
+
+printf 'bind\n' >"$work/settings"
+gives 2 "$work/settings:1: bind needs an argument" ecbpf-sampler run -f "$work/settings"
+printf '# so\n\ncolour red\n' >"$work/settings"
+gives 2 "$work/settings:3: 'colour' is not an option" ecbpf-sampler run -f "$work/settings"
+printf 'insecure yes\n' >"$work/settings"
+gives 2 "$work/settings:1: insecure takes no argument" ecbpf-sampler run -f "$work/settings"
+printf 'hwm 0\n' >"$work/settings"
+gives 2 "--hwm: '0' is not a number" ecbpf-sampler run -f "$work/settings"
+
+gives 2 "into which file?" ecbpf-sampler keygen
+run ecbpf-sampler keygen "$work/key"
+modes=$(stat -c %a "$work/key" "$work/key.pub" | xargs)
+[[ $status == 0 && $modes == "600 644" && $(wc -c <"$work/key") == 41 ]] && pass "keygen" ||
+	fail "keygen" "status $status, modes $modes: $err"
+gives 1 "$work/key: File exists" ecbpf-sampler keygen "$work/key"
+chmod 640 "$work/key"
+gives 1 "$work/key: mode 0640, but a secret key is for its owner alone" \
+	ecbpf-sampler run --key "$work/key"
+echo nonsense >"$work/bad"
+gives 1 "$work/bad:1: not a CURVE key" ecbpf-pcap -p --server-key "$work/bad"
+
+gives 2 "--top: 'x' is not src, dst" ecbpf-pcap --top x
+gives 2 "--action: 'DROP' is not one of" ecbpf-pcap -p --action DROP
+gives 2 "--program: 'a,,b': a name is missing" ecbpf-pcap -p --program a,,b
+gives 2 "--count: '0' is not a number from 1" ecbpf-pcap -p --count 0
+gives 2 "--pcap, -C, -G and -W need --write" ecbpf-pcap -p -C 1
+gives 2 "-W needs -C or -G" ecbpf-pcap -w "$work/file" -W 1
+gives 2 "--write -: -C, -G and -W are for files" ecbpf-pcap -C 1
+gives 2 "--write -: --print and --top go to" ecbpf-pcap -w - -p
+gives 2 "'tcp port': " ecbpf-pcap -p tcp port
+gives 1 "$work/none/file: No such file" ecbpf-pcap -w "$work/none/file"
+summary
