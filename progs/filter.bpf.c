@@ -200,8 +200,11 @@ static __always_inline __u32 filter_frag(struct xdp_md *ctx, const struct ecbpf_
 	if ((verdict & 0xff) != XDP_TX)
 		return verdict;
 	verdict = ecbpf_verdict_early(ctx, ECBPF_STAGE_FILTER, verdict);
-	filter_answer(ctx, FILTER_OFFSETS(rec), FILTER_KINDS(rec));
-	return verdict;
+	if (!filter_answer(ctx, FILTER_OFFSETS(rec), FILTER_KINDS(rec)))
+		return verdict;
+	/* all that it needs was seen to be there: but never let half an answer out */
+	return ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_PTB_ROOM + (rec->version == 6)) |
+	       ECBPF_VERDICT_DRAWN;
 }
 
 /* Packets that fail checks, and fragments: all that settings are needed for */

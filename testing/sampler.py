@@ -4,7 +4,7 @@
 
     ECBPF_BUILD=DIR sampler.py chained|fused MODE[,MODE] [TEST...]
 
-In all modes of native and skb that are given, contents; in the first one all else.
+In all modes of native and skb that are given, contents and verdicts; in the first one all else.
 
 In network and mount namespaces of its own, with a bpffs: see native/sampler.sh. Frames are
 Scapy's, what is to be found in them is reference.py's opinion; the bus is read by pyzmq, with what
@@ -25,9 +25,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "bpf"), HERE]
 # pylint: disable=wrong-import-position
 import zmq
-from packets import ETHER, IP, IP4, IP6, TCP_SYN, UDP_QUERY, Dot1Q, Raw, build, stacks
+from packets import (ETHER, IP, IP4, IP6, TCP, TCP_SYN, UDP_QUERY, Dot1AD, Dot1Q,
+                     IPOption_Router_Alert, Raw, build, fragment, stacks)
 from reference import REASONS, parse
-from testrun import DROP, PASS, Report
+from testrun import DROP, PASS, TX, Report
 
 PREFIX = os.path.join(os.environ["ECBPF_BUILD"], "root")
 WORK = tempfile.mkdtemp(prefix="ecbpf-sampler.")
@@ -36,6 +37,7 @@ SNAP_MAX = 16384
 KIND, MODES = sys.argv[1], sys.argv[2].split(",")
 MODE = MODES[0]
 SAMPLE = None  # class PacketSample
+ACTIONS = {PASS: "XDP_PASS", DROP: "XDP_DROP", TX: "XDP_TX"}
 COUNT = int(os.environ.get("ECBPF_COUNT", "20000"))  # packets, for what takes many
 WAIT = 20 if COUNT >= 20000 else 90  # seconds, for what comes at once, but under emulation
 
@@ -78,15 +80,15 @@ def has_frags():
     return MODES == ["skb"] or tuple(map(int, os.uname().release.split(".")[:2])) >= (5, 18)
 
 
-def load(rate=1, *more):  # pylint: disable=keyword-arg-before-vararg
+def load(rate=1, *more, stage="pass"):  # pylint: disable=keyword-arg-before-vararg
     """A stage that drops what is malformed, and the sampler"""
     mode = ("-m", MODE)
     if KIND == "fused":
-        run("ecbpf-loader", "load", *mode, "--fused", "pass,sampler", "-S",
+        run("ecbpf-loader", "load", *mode, "--fused", stage + ",sampler", "-S",
             "malformed_action=XDP_DROP", "s0")
         run("ecbpf-sampler", "set", "--rate", str(rate), "--max-pps", "0", *more)
     else:
-        run("ecbpf-loader", "load", *mode, "-S", "malformed_action=XDP_DROP", "s0", "pass")
+        run("ecbpf-loader", "load", *mode, "-S", "malformed_action=XDP_DROP", "s0", stage)
         run("ecbpf-sampler", "load", *mode, "--rate", str(rate), "--max-pps", "0", *more, "s0")
 
 
@@ -229,7 +231,7 @@ class Subscriber:
             if not message:
                 continue  # what is left of one that could not be sent
             sample = SAMPLE.FromString(message)
-            if topic.decode() != {PASS: "XDP_PASS", DROP: "XDP_DROP"}[sample.action]:
+            if topic.decode() != ACTIONS[sample.action]:
                 raise RuntimeError(f"topic {topic} of action {sample.action}")
             found.append(sample)
         return found
@@ -401,6 +403,49 @@ def check_files(report, sent):
     # jumbos may be cut anywhere, and one frame was sent to find out whether somebody listens
     why += [f"{count} {key}" for key, count in wanted.items() if count > 0 and int(key[1]) < 3000]
     report.check(f"{MODE}: pcapng: tshark shows verdict, interface, queue, comment, packet id", why)
+
+
+# --- verdicts
+
+
+def filter_verdicts():
+    """(what, frame, action, program, reason) of each kind of verdict that stage filter gives"""
+    first = Raw(bytes(1480))
+    for name, link in (("", ETHER), ("tagged ", ETHER / Dot1Q(vlan=5)),
+                       ("QinQ ", ETHER / Dot1AD(vlan=7) / Dot1Q(vlan=5))):
+        def made(layers, link=link):
+            return bytes(link / layers)
+
+        yield name + "clean", made(IP(**IP4) / UDP_QUERY), PASS, "sampler", ""
+        yield name + "options", made(IP(**IP4, options=[IPOption_Router_Alert()]) / UDP_QUERY), \
+            DROP, "filter", "ip-options"
+        yield name + "later fragment", made(IP(**IP4, frag=185, proto=17) / first), \
+            DROP, "filter", "ip-fragment"
+        # of these the frame goes out as another one
+        yield name + "first fragment", made(IP(**IP4, flags="MF", proto=17) / first), \
+            TX, "filter", "ip-ptb-sent"
+        yield name + "first fragment, IPv6", \
+            made(IP6 / fragment(0, 1) / UDP_QUERY / Raw(bytes(1440))), \
+            TX, "filter", "ip6-ptb-sent"
+        yield name + "null scan", made(IP(**IP4) / TCP(flags=0)), PASS, "sampler", ""
+
+
+def test_verdicts(report):
+    """A packet that a stage drops or rewrites is sampled by that stage, once, as it came"""
+    run("ecbpf-filter", "set", "frags=ptb", "frags6=ptb", "ptb-max-pps=1000000",
+        "ptb-per-source-pps=1000000")
+    load(1, "--snaplen", str(SNAP_MAX), stage="filter")
+    with Daemon(), Subscriber() as subscriber:
+        subscriber.until_connected()
+        for what, frame, action, program, reason in filter_verdicts():
+            send([frame])
+            found = subscriber.read(0.3)
+            told = [(ACTIONS[sample.action], sample.program_name, sample.reason_name)
+                    for sample in found]
+            want = (ACTIONS[action], program, reason)
+            report.check(f"{MODE}: verdicts: {what}", told != [want] and f"{told}, not {want}" or
+                         found[0].packet != frame and "not as it came")
+    unload()
 
 
 # --- losses and faults
@@ -892,9 +937,9 @@ def main():
     SAMPLE = load_proto()
     veth()
     for MODE in MODES:
-        for test in (test_contents, test_faults, test_daemon, test_pcap):
+        for test in (test_contents, test_verdicts, test_faults, test_daemon, test_pcap):
             if (sys.argv[3:] and test.__name__ not in sys.argv[3:]) or \
-                    (MODE != MODES[0] and test is not test_contents):
+                    (MODE != MODES[0] and test not in (test_contents, test_verdicts)):
                 continue
             try:
                 test(report)

@@ -525,10 +525,13 @@ def test_frags(report):
 
 
 def worst(times_ns):
-    """Most of them in any second"""
+    """
+    Most of them in what is certainly less than a second: the kernel's one is of jiffies, which a
+    busy machine may count late, and the times are those after the run
+    """
     first, most = 0, 0
     for last, time_ns in enumerate(times_ns):
-        while time_ns - times_ns[first] >= 1000000000:
+        while time_ns - times_ns[first] >= 900000000:
             first += 1
         most = max(most, last - first + 1)
     return most

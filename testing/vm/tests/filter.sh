@@ -52,10 +52,11 @@ ip route add default via 192.0.2.1
 ip route add default via 2001:db8:2::1
 ns router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \
 	net.ipv4.conf.{all,ra,rb}.rp_filter=0
-# as on a wire: whole packets with checksums; XDP_TX wants NAPI on the other end
+# as on a wire: whole packets with checksums. What XDP_TX sends through a veth pair stays in its
+# queue until something else comes along, but for a program on the other end (veth_xdp_flush()).
 ns client ethtool -K eth0 tx off tso off gso off >/dev/null
 ethtool -K d0 tx off >/dev/null
-ns router ethtool -K rb gro on >/dev/null
+ns router ip link set rb xdpdrv object "$(foreign foreign_pass)" section xdp
 
 for vip in "$vip4" "$vip6"; do
 	"$fragmenting" server "$vip" 7000 >"$tmp/server$vip" &

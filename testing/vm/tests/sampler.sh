@@ -11,5 +11,5 @@ require_kernel 6.1 # the parser's records are those of a frame in one piece befo
 top=$(cd "$(dirname "$0")/../../.." && pwd -P)
 require_cmd gcc ip protoc tshark capinfos tcpdump setpriv
 export ECBPF_BUILD=${ECBPF_BUILD:-$top/build/test} ECBPF_COUNT=3000
-(($#)) || set -- chained native,skb test_contents test_faults
+(($#)) || set -- chained native,skb test_contents test_verdicts test_faults
 exec "$top/testing/sampler.py" "$@"

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# Completion of ecbpf's tools in bash. What there is to complete is read from --help, which each
+# tool prints from the tables that it parses its arguments with.
+
+# __ecbpf_words SECTION: the first words of a section of the help on standard input; of options
+# the long ones
+__ecbpf_words()
+{
+	awk -v section="$1:" '
+		/^[^ ]/ { inside = $0 == section; next }
+		!inside { next }
+		section != "Options:" { if (/^  [a-z]/) print $1; next }
+		/^ +-/ { for (i = 1; i <= 2; i++) if ($i ~ /^--/) print $i }'
+}
+
+# __ecbpf_subverbs: the alternatives in the first line of a help, "[OPTION]... add X | list"
+__ecbpf_subverbs()
+{
+	sed -n '1s/^.*\[OPTION\]\.\.\. *//p' | tr '|' '\n' | awk '$1 ~ /^[a-z]+$/ { print $1 }'
+}
+
+# __ecbpf_argument HELP OPTION: what the help calls the option's argument; nothing if it has none
+__ecbpf_argument()
+{
+	awk -v option="$2" '/^ +-/ {
+		for (i = 1; i <= 2; i++) {
+			name = $i
+			sub(/,$/, "", name)
+			if (name == option) {
+				last = $i ~ /,$/ ? $(i + 2) : $(i + 1)
+				if (last ~ /^[A-Z]+$/) print last
+				exit
+			}
+		}
+	}' <<<"$1"
+}
+
+_ecbpf()
+{
+	local tool=$1 word=$2 previous=$3 verb='' help argument='' i
+
+	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		[[ ${COMP_WORDS[i]} == -* ]] || { verb=${COMP_WORDS[i]}; break; }
+	done
+	help=$("$tool" --help 2>/dev/null)
+	if [[ $help == "Usage: "*" VERB "* ]]; then
+		if [[ ! $verb || $verb == help ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "$(__ecbpf_words Verbs <<<"$help")" \
+				-- "$word")
+			return
+		fi
+		help=$("$tool" "$verb" --help 2>/dev/null) || return
+		((i++))
+	fi
+	[[ $previous != -* ]] || argument=$(__ecbpf_argument "$help" "$previous")
+	case $argument in
+	FILE | PCAP | DIR) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+	MODE) mapfile -t COMPREPLY < <(compgen -W "native skb unspecified" -- "$word"); return ;;
+	IFACE | LIST | '') ;;
+	*) return ;;
+	esac
+	if [[ $word == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(__ecbpf_words Options <<<"$help")" -- "$word")
+	elif ((i == COMP_CWORD)) && [[ $(__ecbpf_subverbs <<<"$help") == *$'\n'* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(__ecbpf_subverbs <<<"$help")" -- "$word")
+	elif [[ $help == *IFACE* ]]; then
+		mapfile -t COMPREPLY < <(cd /sys/class/net && compgen -f -- "$word")
+		[[ $help != *PROGRAM* && $help != *FILE* ]] || compopt -o default
+	else
+		compopt -o default
+	fi
+}
+
+complete -F _ecbpf ecbpf-fastpath ecbpf-filter ecbpf-fw ecbpf-loader ecbpf-pcap ecbpf-sampler
