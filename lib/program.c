@@ -320,18 +320,29 @@ static int program_find(struct ecbpf *e, const struct ecbpf_program *spec, const
 	return ecbpf_fail(e, -EINVAL, "%s: no XDP program in it", file);
 }
 
+/* Return: of the map, 0 if it does not say (a devmap has no BTF) */
+static __u32 map_schema(const struct bpf_map_info *info)
+{
+	struct btf *btf;
+	__u32 schema;
+
+	if (!info->btf_id)
+		return 0;
+	btf = btf__load_from_kernel_by_id(info->btf_id);
+	schema = ecbpf_btf_schema(btf);
+	btf__free(btf);
+	return schema;
+}
+
 int ecbpf_pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *map)
 {
 	_cleanup_close_ int fd = bpf_obj_get(path);
 	struct bpf_map_info info = {};
 	__u32 len = sizeof(info), schema;
-	struct btf *btf;
 
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) || !info.btf_id)
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
 		return 0;
-	btf = btf__load_from_kernel_by_id(info.btf_id);
-	schema = ecbpf_btf_schema(btf);
-	btf__free(btf);
+	schema = map_schema(&info);
 	if (schema && schema != ECBPF_SCHEMA)
 		return ecbpf_fail(e, -EPROTO,
 				  "%s is of schema %u, this ecbpf has %u: unload all its programs, "
@@ -340,9 +351,8 @@ int ecbpf_pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *ma
 	if (!map)
 		return 0;
 	bpf_map__set_max_entries(map, info.max_entries);
-	/* the kernel adds a flag to these by itself, which libbpf before 1.6 takes for another map
-	 */
-	if (info.type == BPF_MAP_TYPE_DEVMAP || info.type == BPF_MAP_TYPE_DEVMAP_HASH)
+	/* the kernel adds a flag to a devmap, which libbpf before 1.6 takes for another map */
+	if (info.type == BPF_MAP_TYPE_DEVMAP_HASH)
 		bpf_map__set_map_flags(map, info.map_flags);
 	return 0;
 }
