@@ -94,6 +94,49 @@ else
 fi
 equal "every flow had one lease" 20 "$(value .egress.granted)"
 
+# --- what is odd --------------------------------------------------------------------------------
+
+# cases NAME: what comes of odd packets in the middle of flows, into a directory of this name
+cases()
+{
+	local node pids=()
+
+	mkdir "$tmp/$1"
+	for node in real1=eth0 router=director; do
+		"${vpop[@]}" exec "${node%=*}" /usr/bin/python3 "$flows" capture "${node#*=}" \
+			"$tmp/$1/${node%=*}" >"$tmp/ready-${node%=*}" &
+		pids+=($!)
+	done
+	until grep -qs ready "$tmp/ready-real1" && grep -qs ready "$tmp/ready-router"; do
+		sleep 0.1
+	done
+	on router /usr/bin/python3 "$here/../vm/cases.py" send director "$director" tcp \
+		"$vip4" "$vip6"
+	sleep 0.5
+	kill "${pids[@]}"
+	wait "${pids[@]}" || : # by this signal
+	rm "$tmp"/ready-*
+}
+
+on director ip route replace default table 80 via 192.0.2.11 mtu 1400
+on director ip -6 route replace default table 80 via 2001:db8:2::11 mtu 1400
+on director sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
+on router ip neigh replace 198.51.100.77 lladdr 02:ec:bf:00:00:77 dev client
+on router ip -6 neigh replace 2001:db8:1::77 lladdr 02:ec:bf:00:00:77 dev client
+before=$(value .packets.XDP_TX)
+cases with
+expect "odd packets: the others went by XDP" test "$(value .packets.XDP_TX)" -gt $((before + 500))
+fastpath unload
+cases without
+if out=$(/usr/bin/python3 "$here/../vm/cases.py" compare "$tmp/without" "$tmp/with"); then
+	pass "odd packets: the same with the fast path and without: $out"
+else
+	fail "odd packets: the same with the fast path and without" "$(tr '\n' ';' <<<"$out")"
+fi
+on director ip route replace default table 80 via 192.0.2.11
+on director ip -6 route replace default table 80 via 2001:db8:2::11
+fastpath load --in eth0 --fused --flows 10000
+
 # --- commands -----------------------------------------------------------------------------------
 
 refused "set, out of range" 1 "lease: 99 is not from 100" fastpath set lease=99

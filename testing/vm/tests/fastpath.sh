@@ -1,85 +1,32 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# timeout: 900
+# timeout: 1800
 #
 # The fast path beside IPVS: what arrives at the real servers is byte for byte what IPVS alone
-# sends, at the server that IPVS says; chained and fused. $ECBPF_LONG: more schedulers; $FLOWS,
-# $PACKETS: how many of each kind, and packets of each.
+# sends, at the server that IPVS says; with one port and two, with tags and without, chained and
+# fused. $ECBPF_LONG: IPVS alone before each of these, and 2000 flows of each kind; $ECBPF_FLOWS,
+# $ECBPF_PACKETS: how many of each kind, and packets of each.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../lib.sh
 . "$(dirname "$0")/../../lib.sh"
-
 fresh_bpffs "$@"
-require_module ip_vs ip_vs_rr ip_vs_wlc ip_vs_sh ip_vs_mh
-here=$(cd "$(dirname "$0")" && pwd -P)
-ECBPF_BUILD=$(cd "${ECBPF_BUILD:-$here/../../../build/test}" && pwd -P)
-PATH=$ECBPF_BUILD/root/sbin:$PATH
-require_cmd ecbpf-fastpath ipvsadm curl /usr/bin/python3
-tmp=$(mktemp -d)
-defer rm -rf "$tmp"
-flows=$here/../flows.py
-vpop=("$here/../../vpop/vpop" --name fastpath)
-vip4=$("${vpop[@]}" vip4) vip6=$("${vpop[@]}" vip6)
-director=02:ec:bf:00:00:02
-servers=("real1=02:ec:bf:00:00:03=192.0.2.11=2001:db8:2::11=$tmp/real1"
-	"real2=02:ec:bf:00:00:04=192.0.2.12=2001:db8:2::12=$tmp/real2")
+# shellcheck source-path=SCRIPTDIR source=../director.sh
+. "$(dirname "$0")/../director.sh"
 
-on() { "${vpop[@]}" exec "$@"; }
-fastpath() { on director ecbpf-fastpath "$@"; }
+servers=("real1=02:ec:bf:00:00:03=${real4[0]}=${real6[0]}=$tmp/frames/real1"
+	"real2=02:ec:bf:00:00:04=${real4[1]}=${real6[1]}=$tmp/frames/real2")
 
-# equal NAME WANT GOT
-equal() { if [[ $2 == "$3" ]]; then pass "$1"; else fail "$1" "wanted '$2', got '$3'"; fi; }
-
-# expect NAME COMMAND...
-expect()
+# traffic NAME SEED SOURCE [TAG]: numbered packets; each must arrive as IPVS alone would send it
+traffic()
 {
 	local out
 
-	if out=$("${@:2}" 2>&1); then pass "$1"; else fail "$1" "${out:-exit status not 0}"; fi
-}
-
-# value GROUP KEY...: numbers out of `status -j`, in one line
-value()
-{
-	fastpath status -j | /usr/bin/python3 -c '
-import json, sys
-status = json.load(sys.stdin)
-print(*(status[group][key] for group, key in zip(sys.argv[1::2], sys.argv[2::2])))' "$@"
-}
-
-# services SCHEDULER: IPVS anew, without connections; TCP and UDP
-services()
-{
-	local proto
-
-	on director ipvsadm -C
-	for proto in -t -u; do
-		printf '%s\n' "-A $proto $vip4:80 -s $1" "-A $proto [$vip6]:80 -s $1" \
-			"-a $proto $vip4:80 -r 192.0.2.1"{1,2}":80 -g" \
-			"-a $proto [$vip6]:80 -r [2001:db8:2::1"{1,2}"]:80 -g"
-	done | on director ipvsadm -R
-}
-
-# traffic NAME SEED: numbered packets; each must arrive as IPVS alone would send it
-traffic()
-{
-	local pids=() node out
-
-	for node in real1 real2; do
-		"${vpop[@]}" exec "$node" /usr/bin/python3 "$flows" capture eth0 "$tmp/$node" \
-			>"$tmp/ready-$node" &
-		pids+=($!)
-	done
-	until grep -qs ready "$tmp/ready-real1" && grep -qs ready "$tmp/ready-real2"; do
-		sleep 0.1
-	done
-	on router /usr/bin/python3 "$flows" send director "$tmp/sent" "$director" "$2" \
-		"${FLOWS:-4}" "${PACKETS:-12}" tcp,udp "$vip4" "$vip6"
-	sleep 0.5
-	kill "${pids[@]}"
-	wait "${pids[@]}" || :
+	capture_start "$tmp/frames" real1=eth0 real2=eth0
+	on router /usr/bin/python3 "$vm/flows.py" send director "$tmp/sent" "$director" "$2" \
+		"${ECBPF_FLOWS:-4}" "${ECBPF_PACKETS:-12}" tcp,udp "$vip4" "$vip6" ${4+"$4"}
+	capture_stop
 	on director cat /proc/net/ip_vs_conn >"$tmp/conns"
-	if out=$(/usr/bin/python3 "$flows" compare "$tmp/sent" "$director" "$tmp/conns" \
+	if out=$(/usr/bin/python3 "$vm/flows.py" compare "$tmp/sent" "$3" "$tmp/conns" \
 		"${servers[@]}"); then
 		pass "$1: $out"
 	else
@@ -87,41 +34,79 @@ traffic()
 	fi
 }
 
-defer "${vpop[@]}" down
-"${vpop[@]}" up
-# XDP_TX to a veth arrives where the other end has an XDP program
-on router ecbpf-loader load --fused pass director
-# the flood of packets that belong to nothing is not answered
-for node in real1 real2; do
-	on "$node" sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
-done
+# leave_by IFACE: to the real servers
+leave_by()
+{
+	printf 'route replace %s dev %s\n' "${real4[0]}" "$1" "${real4[1]}" "$1" |
+		on director ip -batch -
+	printf 'route replace %s dev %s\n' "${real6[0]}" "$1" "${real6[1]}" "$1" |
+		on director ip -6 -batch -
+}
 
-schedulers=(rr mh)
-[[ ! ${ECBPF_LONG-} ]] || schedulers=(rr mh wlc sh)
-seed=1 mode=()
-for scheduler in "${schedulers[@]}"; do
+# run NAME SCHEDULER OUT SOURCE [TAG] -- LOAD-ARGUMENT...
+run()
+{
+	local name="$2, $1" scheduler=$2 out=$3 source=$4 tag=()
+
+	shift 4
+	[[ $1 == -- ]] || { tag=("$1"); shift; }
+	shift
+	leave_by "$out"
 	services "$scheduler"
-	traffic "IPVS alone, $scheduler" $((seed++))
-	services "$scheduler"
-	expect "load ${mode[*]}" fastpath load -i eth0 --flows 100000 "${mode[@]}"
-	traffic "fast path ${mode[*]}, $scheduler" $((seed++))
-	read -r tx up < <(value packets XDP_TX packets XDP_PASS)
-	if ((tx > up)); then
-		pass "most went by XDP ($tx, $up)"
-	else
-		fail "most went by XDP" "$tx did, $up did not"
+	if [[ ${ECBPF_LONG-} || ! $alone ]]; then
+		traffic "IPVS alone, $name" $((seed++)) "$source" "${tag[@]}"
+		services "$scheduler"
+		alone=1
 	fi
+	expect "load $*" fastpath load -i eth0 --flows 100000 "$@"
+	traffic "fast path, $name" $((seed++)) "$source" "${tag[@]}"
+	bypass "$name"
 	expect "IPVS agrees to all leases" fastpath check
 	expect "unload" fastpath unload
-	mode=(--fused)
-done
+}
+
+# a second port, and VLANs on both
+back=02:ec:bf:00:00:09
+ip -batch - <<-END
+	-n fastpath-router link add back address 02:ec:bf:00:01:09 type veth peer name eth1 address $back netns fastpath-director
+END
+ip -n fastpath-router -batch - <<-END
+	link set back master br0 addrgenmode none up
+	link add link director name director.200 type vlan id 200
+	link add link back name back.200 type vlan id 200
+	link set director.200 master br0 addrgenmode none up
+	link set back.200 master br0 addrgenmode none up
+END
+ip -n fastpath-director -batch - <<-END
+	link set eth1 up
+	link add link eth0 name eth0.100 type vlan id 100
+	link add link eth0 name eth0.200 type vlan id 200
+	link add link eth1 name eth1.200 type vlan id 200
+	link set eth0.100 up
+	link set eth0.200 up
+	link set eth1.200 up
+END
+on router ecbpf-loader load --fused pass back
+# a veth that has no XDP program of its own takes no redirected packets
+on director ecbpf-loader load --fused pass eth1
+
+seed=1 alone=''
+run "one port" rr eth0 "$director" --
+run "in with a tag, out by another port without" mh eth1 "$back" 100 -- -o eth1 --fused
+run "out by another port with a tag" wlc eth1.200 "$back" -- -o eth1
+run "another tag" sh eth0.200 "$director" 100 -- --fused
+if [[ ${ECBPF_LONG-} ]]; then
+	ECBPF_FLOWS=2000 ECBPF_PACKETS=6
+	run "many flows" rr eth0 "$director" --
+fi
 
 # --- connections that go on ---------------------------------------------------------------------
 
+leave_by eth0
 services rr
 fastpath load -i eth0 --flows 100000
 fastpath set lease=500 sample=200
-"${vpop[@]}" exec client curl -s -o "$tmp/big" --limit-rate 200k "http://$vip4/bulk" &
+on client curl -s -o "$tmp/big" --limit-rate 200k "http://$vip4/bulk" &
 pid=$!
 sleep 2
 expect "a download goes by XDP" test "$(value packets XDP_TX)" -gt 10
