@@ -194,6 +194,41 @@ equal "no filter is left" "" "$(on director tc filter show dev eth0 egress)"
 on client curl -s -o "$tmp/big" "http://$vip4/bulk"
 equal "the kernel alone again" 1048576 "$(stat -c %s "$tmp/big")"
 
+# --- another server -----------------------------------------------------------------------------
+
+# Most packets go by XDP on one CPU, what goes up is handled on another
+failover=(/usr/bin/python3 "$here/../vm/failover.py")
+on director unshare --mount sh -c 'mount -t sysfs sysfs /sys &&
+	printf "%x" $((1 << ($(nproc) - 1))) >/sys/class/net/eth0/queues/rx-0/rps_cpus'
+on real1 ip route add blackhole 198.51.100.77 # nor are they answered
+on real2 ip route add blackhole 198.51.100.77
+fastpath load --in eth0 --fused --flows 20000
+pids=()
+for node in real1 real2; do
+	"${vpop[@]}" exec "$node" "${failover[@]}" capture eth0 "$tmp/$node" >"$tmp/ready-$node" &
+	pids+=($!)
+done
+"${vpop[@]}" exec router "${failover[@]}" send director "$director" "$vip4" 10000 \
+	"${ECBPF_FLOWS:-3000}" 20000 >"$tmp/ready" &
+pids+=($!)
+until (($(grep -cs ready "$tmp/ready" "$tmp"/ready-* | grep -c ":1") == 3)); do sleep 0.1; done
+sleep 1
+granted=$(value .flows)
+on director ip route replace default table 80 via 192.0.2.12
+since=$("${failover[@]}" clock)
+sleep 2
+kill "${pids[@]}"
+wait "${pids[@]}" || : # by this signal
+read -r late last < <("${failover[@]}" late "$since" "$tmp/real1")
+echo "$granted flows with a lease of 1000 ms: $late packets to the old server, the last one" \
+	"sent $last ms after the change"
+expect "leases, seen on other CPUs than those who use them" test "$granted" -gt \
+	$((${ECBPF_FLOWS:-3000} / 2))
+expect "the old server gets nothing after a lease" test "${last%.*}" -le 1100
+equal "the new one gets all flows" "${ECBPF_FLOWS:-3000}" \
+	"$("${failover[@]}" flows $((since + 1100000000)) "$tmp/real2")"
+expect "unload" fastpath unload
+
 # --- two-armed: out by another port -------------------------------------------------------------
 
 ip -n "$name-router" link add back address 02:ec:bf:00:01:09 type veth peer name eth1 \

@@ -10,20 +10,17 @@
         at the same nodes, whatever they are: what was sent, and what the director says to it
 """
 import collections
-import ipaddress
 import os
+import ipaddress
 import random
 import socket
 import struct
 import sys
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-# pylint: disable=wrong-import-position
-from flows import TCP, UDP, checksum, ip4, ip6, transport
+from flows import ACK, FIN, RST, SYN, TCP, UDP, checksum, ip4, ip6, transport
 
 ICMP, ICMP6 = 1, 58
-FIN, SYN, RST, ACK = 1, 2, 4, 16
 GAP_S = 0.04  # between two packets of a flow: a lease has time to come
 STORM = 20    # flows
 

@@ -101,8 +101,12 @@ defer "${vpop[@]}" down
 "${vpop[@]}" up
 # XDP_TX to a veth arrives where the other end has an XDP program
 on router ecbpf-loader load --fused pass director
-# what belongs to nothing is not answered, and what is said is not limited
+# what belongs to nothing is not answered by real servers; what the director says is not limited
 sysctl -qw net.ipv4.icmp_msgs_per_sec=1000000 net.ipv4.icmp_msgs_burst=100000 2>/dev/null || :
+for node in real1 real2; do
+	on "$node" ip route add blackhole 198.51.100.77
+	on "$node" ip -6 route add blackhole 2001:db8:1::77
+done
 for node in director real1 real2; do
 	on "$node" sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
 done

@@ -24,6 +24,7 @@ import sys
 import time
 
 TCP, UDP = 6, 17
+FIN, SYN, RST, ACK = 1, 2, 4, 16
 PACE_S = 0.0002
 
 
