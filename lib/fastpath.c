@@ -133,11 +133,6 @@ static void view_close(struct view *view)
 	view->size = 0;
 }
 
-static int settings_open(struct ecbpf *e, struct view *ret_view)
-{
-	return view_open(e, "fastpath", sizeof(struct ecbpf_fastpath), ret_view);
-}
-
 /* --- time --------------------------------------------------------------------------------- */
 
 /* A jiffy is what the coarse clock advances by (kernel/time/posix-timers.c) */
@@ -183,6 +178,21 @@ static int jiffies_now(struct ecbpf *e, __u32 *ret_now)
 }
 
 /* --- settings ----------------------------------------------------------------------------- */
+
+/* Of a load that was killed they may be all 0 */
+static int settings_open(struct ecbpf *e, struct view *ret_view)
+{
+	struct ecbpf_fastpath *settings;
+	int err;
+
+	err = view_open(e, "fastpath", sizeof(*settings), ret_view);
+	if (err)
+		return err;
+	settings = ret_view->at;
+	if (!settings->hz)
+		settings->hz = jiffies_hz();
+	return 0;
+}
 
 static void settings_read(const struct ecbpf_fastpath *f, struct ecbpf_fastpath_settings *ret)
 {
@@ -398,14 +408,17 @@ static __u32 capacity(__u32 groups)
 	return (__u64)groups * ECBPF_FLOW_WAYS * 8 / 15;
 }
 
-/* Pinned maps of ours that no program uses go, so that they can be made anew */
+/* Pinned maps of ours go, so that they can be made anew. @data: size_t, how many; or NULL */
 static int unpin_ours(struct ecbpf *e, const char *path, bool is_symlink, void *data)
 {
-	(void)data;
+	size_t *count = data;
+
 	if (is_symlink || strncmp(strrchr(path, '/') + 1, "fastpath", 8))
 		return 0;
 	if (unlink(path) && errno != ENOENT)
 		return ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno));
+	if (count)
+		(*count)++;
 	return 0;
 }
 
@@ -553,7 +566,6 @@ static int settings_init(struct ecbpf *e, struct ecbpf_fastpath *f, bool monitor
 	    getrandom(&f->mult, sizeof(f->mult), 0) != sizeof(f->mult))
 		return ecbpf_fail(e, -errno, "cannot get random numbers: %s", strerror(errno));
 	f->mult |= 1;
-	f->hz = jiffies_hz();
 	settings_write(f, &settings);
 	return 0;
 }
@@ -794,16 +806,18 @@ int ecbpf_fastpath_unload(struct ecbpf *e)
 {
 	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
 	CLEANUP(view_close) struct view settings = {};
-	size_t count = 0;
+	size_t count = 0, pins = 0;
 	int err, lock;
 
 	ecbpf_capture(e);
 	err = settings_open(e, &settings);
 	if (!err)
-		err = ports_find(e, &ports, &count);
+		*(volatile __u32 *)&((struct ecbpf_fastpath *)settings.at)->groups = 0;
+	else if (err != -ENOENT)
+		return err;
+	err = ports_find(e, &ports, &count);
 	if (err)
 		return err;
-	*(volatile __u32 *)&((struct ecbpf_fastpath *)settings.at)->groups = 0;
 	for (size_t i = 0; i < count; i++) {
 		struct ecbpf_selector selector = {.name = ports[i].is_fused ? "fused" : "fastpath"};
 		const char *iface = ports[i].iface;
@@ -819,8 +833,10 @@ int ecbpf_fastpath_unload(struct ecbpf *e)
 	lock = ecbpf_lock(e);
 	if (lock < 0)
 		return lock;
-	err = ecbpf_for_each_pin(e, unpin_ours, NULL);
+	err = ecbpf_for_each_pin(e, unpin_ours, &pins);
 	close(lock);
+	if (!err && !count && !pins)
+		return ecbpf_fail(e, -ENOENT, "the fast path is not loaded");
 	return err;
 }
 
@@ -1373,6 +1389,7 @@ static int status_fill(struct ecbpf *e, const struct table *table,
 		ECBPF_HOPS * sizeof(struct ecbpf_hop_entry);
 	while (status->hops + 1 < ECBPF_HOPS && table->hops[status->hops + 1].hop.ifindex)
 		status->hops++;
+	status->is_on = ((const struct ecbpf_fastpath *)table->settings.at)->groups;
 	settings_read(table->settings.at, &settings);
 	count.inactive_ms = settings.inactive_ms;
 	table_walk(table, NULL, status_count, &count);

@@ -53,10 +53,10 @@ int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 /**
  * ecbpf_fastpath_unload() - take it away
  *
- * From all interfaces, with the table and the settings. Everything goes up to IPVS before the first
- * program is removed.
+ * From all interfaces, with the table and the settings, or what a load or unload that was killed has
+ * left of it. Everything goes up to IPVS before the first program is removed.
  *
- * Return: 0; -ENOENT it is not loaded.
+ * Return: 0; -ENOENT there is nothing of it.
  */
 int ecbpf_fastpath_unload(struct ecbpf *e);
 
@@ -231,6 +231,7 @@ struct ecbpf_fastpath_port {
 
 /**
  * struct ecbpf_fastpath_status - what there is
+ * @is_on: packets are forwarded; not so if load or unload was killed: unload it
  * @capacity: flows that the table was made for
  * @bytes: of memory for it
  * @flows: that have a lease now
@@ -240,6 +241,7 @@ struct ecbpf_fastpath_port {
  * @egress: counters of the TC program
  */
 struct ecbpf_fastpath_status {
+	bool is_on;
 	__u32 capacity;
 	__u64 bytes;
 	__u64 flows;

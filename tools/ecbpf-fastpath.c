@@ -368,6 +368,8 @@ static void counters_sum(const struct ecbpf_fastpath_status *status, struct ecbp
 	}
 }
 
+static const char off_text[] = "off: a load or unload has not come to its end; unload it";
+
 static void status_print(const struct ecbpf_fastpath_status *status,
 			 const struct ecbpf_fastpath_settings *settings)
 {
@@ -375,6 +377,8 @@ static void status_print(const struct ecbpf_fastpath_status *status,
 	struct ecbpf_counters sum;
 
 	counters_sum(status, &sum);
+	if (!status->is_on)
+		printf("%s\n", off_text);
 	for (size_t i = 0; i < status->ports_count; i++)
 		printf("%s: %s%s%s%s\n", status->ports[i].iface, status->ports[i].is_in ? "in" : "",
 		       status->ports[i].is_fused ? " (fused)" : "",
@@ -423,6 +427,7 @@ static struct json_object *status_json(const struct ecbpf_fastpath_status *statu
 		json_object_array_add(part, port);
 	}
 	json_object_object_add(json, "interfaces", part);
+	tool_json_bool(json, "on", status->is_on);
 	tool_json_num(json, "capacity", status->capacity);
 	tool_json_num(json, "bytes", status->bytes);
 	tool_json_num(json, "flows", status->flows);
@@ -783,20 +788,52 @@ static int check_add(void *data, const struct ecbpf_fastpath_flow *flow)
 	return 0;
 }
 
+/* Is all of it there? Return: how much is not */
+static size_t check_status(const struct ecbpf_fastpath_status *status)
+{
+	size_t wrong = 0, in = 0;
+
+	if (!status->is_on) {
+		printf("%s\n", off_text);
+		wrong++;
+	}
+	for (size_t i = 0; i < status->ports_count; i++) {
+		const struct ecbpf_fastpath_port *port = &status->ports[i];
+
+		in += port->is_in;
+		if (port->is_in && !port->is_out) {
+			printf("%s: the TC program is gone: no leases for what leaves there\n",
+			       port->iface);
+			wrong++;
+		}
+	}
+	if (!in) {
+		printf("no interface has the XDP program: nothing is forwarded\n");
+		wrong++;
+	}
+	return wrong;
+}
+
 static int run_check(struct tool *tool, int argc, char **argv)
 {
+	struct ecbpf_fastpath_status *status;
 	struct check check = {};
+	size_t wrong;
 
 	if (parse_none(tool, argc, argv))
 		return TOOL_USAGE;
 	if (optind < argc)
 		return tool_usage("'%s': check takes no argument", argv[optind]);
+	if (ecbpf_fastpath_status(tool->ecbpf, &status))
+		return tool_fail_ecbpf(tool);
+	wrong = check_status(status);
+	ecbpf_fastpath_status_free(status);
 	if (ecbpf_fastpath_flows(tool->ecbpf, NULL, check_add, &check) < 0)
 		return tool_fail_ecbpf(tool);
 	if (check.is_ipvs_missing)
-		return tool_fail("IPVS is not loaded: nothing to check against");
+		return tool_fail("IPVS is not loaded: nothing to check leases against");
 	printf("%zu leases, %zu of which IPVS does not agree to\n", check.leases, check.wrong);
-	return check.wrong ? TOOL_FAILED : TOOL_OK;
+	return wrong || check.wrong ? TOOL_FAILED : TOOL_OK;
 }
 
 static int run_refresh(struct tool *tool, int argc, char **argv)

@@ -169,7 +169,7 @@ struct ecbpf_hop_count {
  * @tos: type of service of IPv4
  * @ttl: as it came in
  * @len: of the IP packet
- * @at: jiffy, low 16 bits
+ * @at: jiffy, low 8 bits
  * @is_open: the kernel has not sent it yet
  * @l4: TCP: sequence, acknowledgement, word with flags and window; UDP: length and checksum, 0, 0
  * @check: TCP checksum
@@ -186,7 +186,7 @@ struct ecbpf_pending {
 	__u16 len;
 	__u32 l4[3];
 	__u16 check;
-	__u8 at; /* jiffy, low 8 bits */
+	__u8 at;
 	__u8 is_open;
 };
 _Static_assert(sizeof(struct ecbpf_pending) == 64, "ABI");

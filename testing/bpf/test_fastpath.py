@@ -185,8 +185,7 @@ def test_up(report):
         with FastPath() as f:
             f.learn(tcp(version=version))
             cases = [
-                ("TTL 1", tcp(version=version, net={"ttl": 1} if version == 4 else {"hlim": 1})
-                 if False else with_ttl(tcp(version=version), 1), "ttl"),
+                ("TTL 1", with_ttl(tcp(version=version), 1), "ttl"),
                 ("TTL 0", with_ttl(tcp(version=version), 0), "ttl"),
                 ("longer than any before", tcp(version=version, size=1400), "length"),
                 ("two tags", tcp(version=version, ether=ETHER / Dot1Q(vlan=1) / Dot1Q(vlan=2)),

@@ -194,6 +194,36 @@ equal "no filter is left" "" "$(on director tc filter show dev eth0 egress)"
 on client curl -s -o "$tmp/big" "http://$vip4/bulk"
 equal "the kernel alone again" 1048576 "$(stat -c %s "$tmp/big")"
 
+# --- killed ---------------------------------------------------------------------------------------
+
+# A verb that is killed leaves all of it or nothing, or check says so; then unload and load do
+killed=0 halves=0 wrong=''
+for ((i = 0; i < ${ECBPF_KILLS:-12}; i++)); do
+	verb=(load --in eth0 --fused --flows 1000)
+	if ((i % 2)); then
+		fastpath load --in eth0 --fused --flows 1000
+		verb=(unload)
+	fi
+	printf -v delay '0.%03d' $((RANDOM % 150))
+	timeout -s KILL "$delay" "${vpop[@]}" exec director ecbpf-fastpath "${verb[@]}" || :
+	state=$(fastpath status -j 2>/dev/null | jq '.on') || :
+	said=$(fastpath check 2>&1) || :
+	case $state in
+	true) [[ $said != *"off:"* && $said != *"gone"* ]] || wrong+="; on: $said" ;;
+	false) halves=$((halves + 1)); [[ $said == *"off:"* ]] || wrong+="; off: $said" ;;
+	*) killed=$((killed + 1)); [[ $said == *"not loaded"* ]] || wrong+="; not there: $said" ;;
+	esac
+	on client curl -s -m 10 -o /dev/null "http://$vip4/" || wrong+="; no connection: $said"
+	fastpath unload 2>/dev/null || : # there may be nothing
+	[[ ! $(on director tc filter show dev eth0 egress) ]] || wrong+="; TC program left"
+	[[ ! $(on director ip -d link show dev eth0 | grep prog/xdp) ]] || wrong+="; XDP program left"
+done
+equal "killed: $killed times nothing was there, $halves times a part; unload clears up" "" "$wrong"
+fastpath load --in eth0 --fused --flows 1000
+on director tc qdisc del dev eth0 clsact
+refused "check: no TC program" 1 "eth0: the TC program is gone" fastpath check
+fastpath unload
+
 # --- another server -----------------------------------------------------------------------------
 
 # Most packets go by XDP on one CPU, what goes up is handled on another

@@ -10,8 +10,8 @@
         at the same nodes, whatever they are: what was sent, and what the director says to it
 """
 import collections
-import os
 import ipaddress
+import os
 import random
 import socket
 import struct

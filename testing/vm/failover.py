@@ -14,13 +14,13 @@
         how many flows' packets that were sent after this time have arrived here
     failover.py clock
 """
+import ipaddress
 import random
 import signal
 import socket
 import struct
 import sys
 import time
-import ipaddress
 
 from flows import ACK, SYN, TCP, ip4
 
