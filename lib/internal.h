@@ -126,8 +126,11 @@ int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec, int ke
 void ecbpf_program_close(struct program *program);
 /* The maps of a stage without its program; those that are pinned are found or made. For close */
 int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret_obj);
-/* A map that is pinned already has to be of our schema: -EPROTO */
-int ecbpf_pinned_map_check(struct ecbpf *e, const char *path);
+/*
+ * A map that is pinned at @path already has to be of our schema: -EPROTO. @map, if not NULL, is
+ * made as large as that one is.
+ */
+int ecbpf_pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *map);
 /* Load as what it is now (XDP or freplace); a refusal is explained with the verifier's log */
 int ecbpf_program_load(struct ecbpf *e, struct program *program);
 /* The schema that BTF says an object was built for; 0: none of ours */
