@@ -14,7 +14,7 @@
 #include "internal.h"
 
 #define ROW_BYTES (ECBPF_FW_BLOCKS * sizeof(__u64))
-#define HASH_SIZE (2 * ECBPF_FW_SLOTS)
+#define HASH_SIZE (2UL * ECBPF_FW_SLOTS)
 
 /* Slots of one entry */
 struct space {

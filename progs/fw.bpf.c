@@ -116,16 +116,16 @@ struct {
 struct fw_packet {
 	__be32 addr[2][4]; /* source, destination; of IPv4 the first word */
 	__u64 sums[ECBPF_FW_SUMS];
-	__u64 found; /* fw_sets_of() */
+	__u64 found;			/* fw_sets_find() */
 	__u64 pending[ECBPF_FW_BLOCKS]; /* words of rules that match and do not end the search */
 	__u16 pending_block[ECBPF_FW_BLOCKS]; /* which ones */
 	__u32 pending_count;
-	__u32 sum;   /* that is looked at */
+	__u32 sum; /* that is looked at */
 	__u32 frame_len;
 	__u32 l4; /* enum ecbpf_fw_l4 */
 	__u32 is_ip6;
-	__u32 rule;			/* that decides so far */
-	__u32 value[ECBPF_FW_DIMS];	/* of fields */
+	__u32 rule;		    /* that decides so far */
+	__u32 value[ECBPF_FW_DIMS]; /* of fields */
 	__u16 class[ECBPF_FW_DIMS];
 };
 
@@ -226,7 +226,7 @@ static __always_inline __u32 fw_value(struct xdp_md *ctx, const struct ecbpf_rec
 
 /* Return: the packet at work in memory; NULL is for the verifier */
 static __always_inline struct fw_packet *fw_packet_set(struct xdp_md *ctx,
-							const struct ecbpf_record *rec)
+						       const struct ecbpf_record *rec)
 {
 	const __u8 *ip = ecbpf_header(ctx, rec->l3_off, sizeof(struct iphdr));
 	struct fw_packet *p = fw_packet();
@@ -310,6 +310,29 @@ static __always_inline const struct ecbpf_fw_tables *fw_tables(__u32 active)
 	}
 }
 
+/*
+ * Is an index in bounds? It is one number of 64 bits, and nothing is made of it before: kernels
+ * before 6.6 do not see the bound of what is.
+ */
+#define FW_IS_BELOW(index, max)                    \
+	({                                         \
+		bool is_below;                     \
+		barrier_var(index);                \
+		is_below = (index) < (__u64)(max); \
+		if (is_below)                      \
+			barrier_var(index);        \
+		is_below;                          \
+	})
+
+/* Which chunk of a row has word @block, as a number whose bound is seen */
+static __always_inline __u64 fw_chunk(__u64 block)
+{
+	__u64 chunk = block / ECBPF_FW_CHUNK;
+
+	barrier_var(chunk);
+	return chunk;
+}
+
 /* Number of the lowest bit that is set; there is one */
 static __always_inline __u32 fw_lowest(__u64 bits)
 {
@@ -345,8 +368,8 @@ static __always_inline const __u32 *fw_leaf(const __u32 *words, __u64 index, __u
 static __always_inline __u32 fw_lpm4(const __u32 *words, __u64 mask,
 				     const struct ecbpf_fw_root *root, __u32 addr)
 {
-	__u64 word = fw_word(words, root->at + (addr >> (32 - ECBPF_FW_LPM_ROOT4) & root->mask),
-			     mask);
+	__u64 word =
+		fw_word(words, root->at + (addr >> (32 - ECBPF_FW_LPM_ROOT4) & root->mask), mask);
 
 	for (int i = 0; i < ECBPF_FW_LPM_STEPS4; i++) {
 		if (!(word & ECBPF_FW_LPM_REFERENCE))
@@ -370,8 +393,8 @@ static __always_inline __u32 fw_lpm4(const __u32 *words, __u64 mask,
 static __always_inline __u32 fw_lpm6(const __u32 *words, __u64 mask,
 				     const struct ecbpf_fw_root *root, __u64 high, __u64 low)
 {
-	__u64 word = fw_word(words, root->at + (high >> (64 - ECBPF_FW_LPM_ROOT6) & root->mask),
-			     mask);
+	__u64 word =
+		fw_word(words, root->at + (high >> (64 - ECBPF_FW_LPM_ROOT6) & root->mask), mask);
 
 	for (int i = 0; i < ECBPF_FW_LPM_STEPS6; i++) {
 		if (!(word & ECBPF_FW_LPM_REFERENCE))
@@ -387,7 +410,8 @@ static __always_inline __u32 fw_lpm6(const __u32 *words, __u64 mask,
 			__u32 bits = (1U << (word >> ECBPF_FW_LPM_WIDTH & 15)) - 1;
 			__u64 half = shift & 64 ? high : low;
 
-			word = fw_word(words, ((word & 0xffff) << 4) + (half >> (shift & 63) & bits),
+			word = fw_word(words,
+				       ((word & 0xffff) << 4) + (half >> (shift & 63) & bits),
 				       mask);
 		}
 	}
@@ -462,15 +486,18 @@ __noinline int fw_set_has(__u32 use)
 	return !!ecbpf_trie_lookup4(&fw_set_pool, roots, *addr);
 }
 
-/* Return: a bit for each use of a set that the packet is in */
-__noinline __u64 fw_sets_of(__u32 active)
+/*
+ * Into memory: a bit for each use of a set that the packet is in. Kernels before 6.3 take a number
+ * that they know for another one than what they know no number of, and would walk all subsets.
+ */
+__noinline int fw_sets_find(__u32 active)
 {
 	const struct ecbpf_fw_tables *t = fw_tables(active);
-	struct fw_packet *p = fw_packet();
-	__u64 found = 0;
+	volatile struct fw_packet *p = fw_packet();
 
 	if (!t || !p)
 		return 0;
+	p->found = 0;
 	for (__u32 i = 0; i < ECBPF_FW_USES_MAX; i++) {
 		__u32 use;
 
@@ -478,21 +505,23 @@ __noinline __u64 fw_sets_of(__u32 active)
 			break;
 		use = t->uses[i];
 		if (!(use & ECBPF_FW_USE_IP6) == !p->is_ip6 && fw_set_has(use))
-			found |= 1ULL << i;
+			p->found |= 1ULL << i;
 	}
-	return found;
+	return 0;
 }
 
 /* Return: the rules in word @block that do not mind in which sets the packet is */
-__noinline __u64 fw_sets_word(__u32 active, __u64 block, __u64 found)
+__noinline __u64 fw_sets_word(__u32 active, __u64 block)
 {
 	const struct ecbpf_fw_tables *t = fw_tables(active);
 	const struct ecbpf_fw_small *small = NULL;
 	const union ecbpf_fw_slot *slots = NULL;
-	__u64 bits = ~0ULL;
+	struct fw_packet *p = fw_packet();
+	__u64 bits = ~0ULL, found;
 
-	if (!t || block >= ECBPF_FW_BLOCKS)
+	if (!t || !p)
 		return 0;
+	found = p->found;
 	if ((active & ~ECBPF_FW_PLACE) == ECBPF_FW_SMALL) {
 		small = fw_small_get(active);
 		if (!small)
@@ -512,10 +541,10 @@ __noinline __u64 fw_sets_word(__u32 active, __u64 block, __u64 found)
 	for (__u32 i = 0; i < ECBPF_FW_USES_MAX; i++) {
 		__u64 slot;
 
-		if (i >= t->uses_count)
+		if (i >= t->uses_count || !FW_IS_BELOW(block, ECBPF_FW_BLOCKS))
 			break;
 		slot = t->use_rows[i][found >> i & 1];
-		slot = slots[slot].row.chunks[block / ECBPF_FW_CHUNK];
+		slot = slots[slot].row.chunks[fw_chunk(block)];
 		bits &= slots[slot].chunk[block % ECBPF_FW_CHUNK];
 	}
 	return bits;
@@ -529,8 +558,7 @@ static __always_inline void fw_count(const struct ecbpf_fw_tables *t, __u64 inde
 	struct ecbpf_fw_counter *counter;
 	__u32 key;
 
-	barrier_var(index); /* or it is the rule's word that is compared, and the bound is lost */
-	if (index >= ECBPF_FW_RULES_MAX)
+	if (!FW_IS_BELOW(index, ECBPF_FW_RULES_MAX))
 		return;
 	key = t->counters[index];
 	counter = bpf_map_lookup_elem(&fw_counters, &key);
@@ -573,9 +601,9 @@ static __always_inline bool fw_is_over(const struct fw_packet *p, __u32 id)
 	if (limit->is_per_src)
 		key += fw_bucket_of(p, limit);
 	bucket = bpf_map_lookup_elem(&fw_buckets, &key);
-	return bucket && !ecbpf_bucket_take_at(bucket, &limit->rate,
-					       limit->is_bytes ? p->frame_len : 1,
-					       fw_tell ? 1 : bpf_jiffies64());
+	return bucket &&
+	       !ecbpf_bucket_take_at(bucket, &limit->rate, limit->is_bytes ? p->frame_len : 1,
+				     fw_tell ? 1 : bpf_jiffies64());
 }
 
 /* Do a rule, which may not end the search. Return: 1 if it does after all */
@@ -586,10 +614,11 @@ __noinline int fw_do(__u32 active, __u32 rule)
 	struct fw_packet *p = fw_packet();
 	bool is_over = false;
 
-	barrier_var(index); /* as in fw_count() */
-	if (!t || !p || index >= ECBPF_FW_RULES_MAX)
+	if (!t || !p)
 		return 0;
 	if ((rule & ECBPF_FW_RULE_ACTION) == ECBPF_FW_RULE_LIMIT) {
+		if (!FW_IS_BELOW(index, ECBPF_FW_RULES_MAX))
+			return 0;
 		is_over = fw_is_over(p, t->limits[index]);
 		if (rule & ECBPF_FW_RULE_DRY && !is_over)
 			return 0;
@@ -608,17 +637,14 @@ __noinline __u32 fw_pending_word(__u32 active, __u64 word, __u32 decided)
 	struct fw_packet *p = fw_packet();
 	__u64 bits, block;
 
-	barrier_var(word);
-	if (!t || !p || word >= ECBPF_FW_BLOCKS)
+	if (!t || !p || !FW_IS_BELOW(word, ECBPF_FW_BLOCKS))
 		return 0;
 	bits = p->pending[word];
 	block = p->pending_block[word];
-	if (block >= ECBPF_FW_BLOCKS)
-		return 0;
 	for (int i = 0; i < 64; i++) {
 		__u32 rule;
 
-		if (!bits)
+		if (!bits || !FW_IS_BELOW(block, ECBPF_FW_BLOCKS))
 			break;
 		rule = t->rules[block * 64 + fw_lowest(bits)];
 		if (rule >= decided)
@@ -712,8 +738,10 @@ __noinline __u32 fw_match_small(__u32 active)
 
 		bits &= small->rows[dim][class & (ECBPF_FW_SMALL_CLASSES - 1)];
 	}
-	if (bits && t->uses_count)
-		bits &= fw_sets_word(active, 0, fw_sets_of(active));
+	if (bits && t->uses_count) {
+		fw_sets_find(active);
+		bits &= fw_sets_word(active, 0);
+	}
 	p->pending[0] = bits & ~t->deciding[0];
 	p->pending_block[0] = 0;
 	p->pending_count = !!p->pending[0];
@@ -753,7 +781,6 @@ static __always_inline __u32 fw_match_slots(__u32 active, void *map, const bool 
 		       ECBPF_FW_SLOTS * 16 - 1);
 	fields = fw_fields(t, p->l4);
 	p->rule = FW_UNDECIDED;
-	p->found = 0;
 	p->sum = 0;
 	p->pending_count = 0;
 #pragma unroll
@@ -782,15 +809,14 @@ static __always_inline __u32 fw_match_slots(__u32 active, void *map, const bool 
 		barrier(); /* nothing is kept on the stack, neither here nor below */
 	}
 	if (t->uses_count)
-		p->found = fw_sets_of(active);
+		fw_sets_find(active);
 
 	for (__u32 i = 0; i < blocks + sums_count; i++) {
 		__u64 bits = ~0ULL, pending, sum, block, at;
 		__u32 rule;
 
 		block = p->sum;
-		barrier_var(block);
-		if (block >= sums_count)
+		if (!FW_IS_BELOW(block, sums_count))
 			break;
 		sum = p->sums[block];
 		if (!sum) {
@@ -799,8 +825,7 @@ static __always_inline __u32 fw_match_slots(__u32 active, void *map, const bool 
 		}
 		p->sums[block] = sum & (sum - 1);
 		block = block * 64 + fw_lowest(sum);
-		barrier_var(block);
-		if (block >= blocks)
+		if (!FW_IS_BELOW(block, blocks))
 			break;
 		if (t->first[block] >= p->rule >> ECBPF_FW_RULE_INDEX)
 			continue;
@@ -812,11 +837,11 @@ static __always_inline __u32 fw_match_slots(__u32 active, void *map, const bool 
 				base = fw_base(map, &key, dim, is_large);
 			if (!base)
 				return FW_UNDECIDED;
-			slot = base[slot].row.chunks[block / ECBPF_FW_CHUNK];
+			slot = base[slot].row.chunks[fw_chunk(block)];
 			bits &= base[slot].chunk[block % ECBPF_FW_CHUNK];
 		}
 		if (bits && t->uses_count)
-			bits &= fw_sets_word(active, block, p->found);
+			bits &= fw_sets_word(active, block);
 		pending = bits & ~t->deciding[block];
 		bits &= t->deciding[block];
 		if (bits) {
@@ -826,8 +851,7 @@ static __always_inline __u32 fw_match_slots(__u32 active, void *map, const bool 
 		}
 		if (pending) {
 			at = p->pending_count;
-			barrier_var(at);
-			if (at >= blocks)
+			if (!FW_IS_BELOW(at, blocks))
 				break;
 			p->pending[at] = pending;
 			p->pending_block[at] = block;

@@ -372,7 +372,7 @@ static void print_stats_json(const struct reading *r)
 		tool_json_num(json, "packets", r->stats[i].packets);
 		tool_json_num(json, "bytes", r->stats[i].bytes);
 		tool_json_num(json, "above", r->stats[i].over);
-		tool_json_num(json, "pps", pps(r, i) + .5);
+		tool_json_num(json, "pps", (__u64)pps(r, i));
 		tool_json_str(json, "text", text);
 		json_object_array_add(list, json);
 		free(text);

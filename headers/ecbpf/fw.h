@@ -99,7 +99,7 @@ enum ecbpf_fw_l4 {
 #define ECBPF_FW_LPM_SHIFT     16 /* 7 bits; the place of a node has the bits below */
 #define ECBPF_FW_LPM_WIDTH     24 /* 4 bits */
 
-/* The most steps of a walk behind the root: each takes 4 bits at least, but for a leaf at the end */
+/* The most steps of a walk behind the root: each takes 4 bits at least, but for a last leaf */
 #define ECBPF_FW_LPM_STEPS4 ((32 - ECBPF_FW_LPM_ROOT4) / 4 + 1)
 #define ECBPF_FW_LPM_STEPS6 ((128 - ECBPF_FW_LPM_ROOT6) / 4 + 1)
 
