@@ -18,7 +18,7 @@ import struct
 import sys
 import time
 
-from flows import ACK, FIN, RST, SYN, TCP, UDP, checksum, ip4, ip6, transport
+from flows import ACK, FIN, RST, SYN, TCP, UDP, checksum, ip4, ip6, put, transport
 
 ICMP, ICMP6 = 1, 58
 GAP_S = 0.04  # between two packets of a flow: a lease has time to come
@@ -188,7 +188,7 @@ def send(iface, dest, protos, vip4, vip6):
             if packet is None:
                 continue
             going.append(flow)
-            out.send(eth + (b"\x08\0" if packet[0] >> 4 == 4 else b"\x86\xdd") + packet)
+            put(out, eth + (b"\x08\0" if packet[0] >> 4 == 4 else b"\x86\xdd") + packet)
             if number % BURST == 0:
                 time.sleep(0.001)
         left = going

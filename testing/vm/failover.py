@@ -24,7 +24,7 @@ import struct
 import sys
 import time
 
-from flows import ACK, SYN, TCP, ip4
+from flows import ACK, SYN, TCP, ip4, put
 
 STAMP = struct.Struct("!4sQ")
 MAGIC = b"ecfp"
@@ -69,14 +69,14 @@ def send(iface, dest, vip, first, flows, rate):
     for turn in ([packet(port, SYN, 0) for port in ports], [packet(port, ACK, 0) for port in ports],
                  frames):
         for frame in turn:
-            out.send(frame)
+            put(out, frame)
             pace.wait()
     print("ready", flush=True)
     sent = 0
     while not done:
         for frame in frames:
             STAMP.pack_into(frame, AT, MAGIC, time.monotonic_ns())
-            out.send(frame)
+            put(out, frame)
             pace.wait()
         sent += len(frames)
     print(sent)
@@ -93,7 +93,7 @@ def storm(iface, dest, vip, rate, seconds, kind):
             source = struct.pack("!I", 0xc6120000 | random.getrandbits(17))
             head = struct.pack("!HHIIBBHHH", random.getrandbits(16), 80, random.getrandbits(32), 1,
                                0x50, SYN if kind == "syn" else ACK, 500, 0, 0)
-            out.send(eth + ip4(source, vip, TCP, head, 64, 0, 0))
+            put(out, eth + ip4(source, vip, TCP, head, 64, 0, 0))
         sent += burst
         time.sleep(0.001)  # never more at once: a veth's ring is short
     print(sent)
