@@ -4,8 +4,8 @@
 #
 # What is odd, in the middle of flows that have leases: TTL 1, more than the path MTU, options,
 # fragments, ICMP errors, FIN and RST, one and storms of them, SYN on a live flow, ports used again,
-# flows that nobody has begun. Whatever comes of it, at real servers and client, is the same with the
-# fast path and without.
+# flows that nobody has begun. Whatever comes of it, at real servers and client, is the same with
+# the fast path and without.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../lib.sh
 . "$(dirname "$0")/../../lib.sh"

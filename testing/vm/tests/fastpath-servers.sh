@@ -35,7 +35,7 @@ flows_stop()
 	senders=()
 }
 
-# watch COMMAND...: what arrives for some seconds, before and after it; set since to when it was done
+# watch COMMAND...: what arrives for some seconds, before and after it; since: when it was done
 watch()
 {
 	local node pids=()
