@@ -238,16 +238,16 @@ for gro in on off; do
 	for verb in get put; do
 		for vip in "$vip4" "$vip6"; do
 			before=$(value '.packets.XDP_TX,.packets.XDP_PASS')
-			name="$verb ${ECBPF_MEGABYTES:-32} MB, GRO $gro, $vip"
-			expect "$name" on client "$here/../vpop/bulk" "$verb" "$vip" 81 \
+			what="$verb ${ECBPF_MEGABYTES:-32} MB, GRO $gro, $vip"
+			expect "$what" on client "$here/../vpop/bulk" "$verb" "$vip" 81 \
 				"${ECBPF_MEGABYTES:-32}"
 			read -r tx up <<<"$(value '.packets.XDP_TX,.packets.XDP_PASS' | tr '\n' ' ')"
 			read -r tx0 up0 <<<"${before//$'\n'/ }"
 			tx=$((tx - tx0)) up=$((up - up0))
 			if ((tx > 3 * up)); then
-				pass "$name: $((100 * tx / (tx + up)))% of $((tx + up)) packets by XDP"
+				pass "$what: $((100 * tx / (tx + up)))% of $((tx + up)) packets by XDP"
 			else
-				fail "$name" "$tx packets by XDP, $up were not"
+				fail "$what" "$tx packets by XDP, $up were not"
 			fi
 		done
 	done
