@@ -53,8 +53,8 @@ int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 /**
  * ecbpf_fastpath_unload() - take it away
  *
- * From all interfaces, with the table and the settings, or what a load or unload that was killed has
- * left of it. Everything goes up to IPVS before the first program is removed.
+ * From all interfaces, with the table and the settings, or what a load or unload that was killed
+ * has left of it. Everything goes up to IPVS before the first program is removed.
  *
  * Return: 0; -ENOENT there is nothing of it.
  */

@@ -346,6 +346,18 @@ static __always_inline __u32 fw_lowest(__u64 bits)
 	return number[(bits & -bits) * 0x022fdd63cc95386dULL >> 58] & 63;
 }
 
+/*
+ * The word of the first of the rules @bits of word @block. The number is added, and not or-ed as
+ * clang would do it if it knew the bound: kernels before 6.8 lose it by that.
+ */
+static __always_inline __u32 fw_rule(const struct ecbpf_fw_tables *t, __u64 block, __u64 bits)
+{
+	__u64 number = fw_lowest(bits);
+
+	barrier_var(number);
+	return t->rules[block * 64 + number];
+}
+
 /* --- classes -------------------------------------------------------------------------------- */
 
 /*
@@ -646,7 +658,7 @@ __noinline __u32 fw_pending_word(__u32 active, __u64 word, __u32 decided)
 
 		if (!bits || !FW_IS_BELOW(block, ECBPF_FW_BLOCKS))
 			break;
-		rule = t->rules[block * 64 + fw_lowest(bits)];
+		rule = fw_rule(t, block, bits);
 		if (rule >= decided)
 			break;
 		if (fw_do(active, rule))
@@ -747,7 +759,7 @@ __noinline __u32 fw_match_small(__u32 active)
 	p->pending_count = !!p->pending[0];
 	bits &= t->deciding[0];
 	if (bits)
-		rule = t->rules[fw_lowest(bits)];
+		rule = fw_rule(t, 0, bits);
 	return p->pending_count ? rule : fw_end(t, rule, p->frame_len);
 }
 
@@ -845,7 +857,7 @@ static __always_inline __u32 fw_match_slots(__u32 active, void *map, const bool 
 		pending = bits & ~t->deciding[block];
 		bits &= t->deciding[block];
 		if (bits) {
-			rule = t->rules[block * 64 + fw_lowest(bits)];
+			rule = fw_rule(t, block, bits);
 			if (rule < p->rule)
 				p->rule = rule;
 		}

@@ -224,13 +224,84 @@ on director tc qdisc del dev eth0 clsact
 refused "check: no TC program" 1 "eth0: the TC program is gone" fastpath check
 fastpath unload
 
+# --- much, both ways ----------------------------------------------------------------------------
+
+on director ip rule add pref 11 to "$vip4" ipproto tcp dport 81 lookup 80
+on director ip -6 rule add pref 11 to "$vip6" ipproto tcp dport 81 lookup 80
+"${vpop[@]}" exec real1 "$here/../vpop/bulk" serve 81 &
+bulk=$!
+defer kill "$bulk"
+until on real1 ss -Hltn | grep -q ':81 '; do sleep 0.1; done
+fastpath load --in eth0 --fused --flows 1000
+for gro in on off; do
+	on director ethtool -K eth0 gro "$gro"
+	for verb in get put; do
+		for vip in "$vip4" "$vip6"; do
+			before=$(value '.packets.XDP_TX,.packets.XDP_PASS')
+			what="$verb ${ECBPF_MEGABYTES:-32} MB, GRO $gro, $vip"
+			expect "$what" on client "$here/../vpop/bulk" "$verb" "$vip" 81 \
+				"${ECBPF_MEGABYTES:-32}"
+			read -r tx up <<<"$(value '.packets.XDP_TX,.packets.XDP_PASS' | tr '\n' ' ')"
+			read -r tx0 up0 <<<"${before//$'\n'/ }"
+			tx=$((tx - tx0)) up=$((up - up0))
+			if ((tx > 3 * up)); then
+				pass "$what: $((100 * tx / (tx + up)))% of $((tx + up)) packets by XDP"
+			else
+				fail "$what" "$tx packets by XDP, $up were not"
+			fi
+		done
+	done
+done
+fastpath unload
+
+# --- the shield -----------------------------------------------------------------------------------
+
+failover=(/usr/bin/python3 "$here/../vm/failover.py")
+on real1 ip route add blackhole 198.18.0.0/15 # what belongs to nothing is not answered
+on real1 ip route add blackhole 198.51.100.77
+fastpath load --in eth0 --fused --flows 20000
+fastpath set limit=on target-pps=1000 spike=50 max=95 lease=60000 sample=30000
+for kind in syn ack; do
+	rm -f "$tmp"/ready*
+	"${vpop[@]}" exec real1 "${failover[@]}" capture eth0 "$tmp/real1" >"$tmp/ready-real1" &
+	capture=$!
+	until grep -qs ready "$tmp/ready-real1"; do sleep 0.1; done
+	"${vpop[@]}" exec router "${failover[@]}" send director "$director" "$vip4" 10000 100 300 \
+		>"$tmp/ready" &
+	sender=$!
+	until grep -qs ready "$tmp/ready"; do sleep 0.1; done
+	before=$(value '.reasons["fastpath-shield"]')
+	"${vpop[@]}" exec router "${failover[@]}" storm director "$director" "$vip4" 20000 8 "$kind" \
+		>"$tmp/storm" &
+	storm=$!
+	sleep 1
+	new=0
+	for ((i = 0; i < 20; i++)); do
+		on client curl -s -m 6 -o "$tmp/new-$i" "http://$vip4/" &
+		connections[i]=$!
+	done
+	for ((i = 0; i < 20; i++)); do
+		! wait "${connections[i]}" || new=$((new + 1))
+	done
+	wait "$storm"
+	kill "$sender"
+	wait "$sender" || : # it is through
+	sleep 0.5
+	kill "$capture"
+	wait "$capture" || : # by this signal
+	dropped=$(($(value '.reasons["fastpath-shield"]') - before)) sent=$(<"$tmp/storm")
+	expect "shield, $kind: $dropped of $sent dropped" test $((10 * dropped)) -gt $((7 * sent))
+	equal "shield, $kind: no known flow loses a packet" "$(tail -n 1 "$tmp/ready")" \
+		"$(wc -l <"$tmp/real1")"
+	expect "shield, $kind: $new of 20 new connections come to be" test "$new" -ge 18
+done
+fastpath unload
+
 # --- another server -----------------------------------------------------------------------------
 
 # Most packets go by XDP on one CPU, what goes up is handled on another
-failover=(/usr/bin/python3 "$here/../vm/failover.py")
 on director unshare --mount sh -c 'mount -t sysfs sysfs /sys &&
 	printf "%x" $((1 << ($(nproc) - 1))) >/sys/class/net/eth0/queues/rx-0/rps_cpus'
-on real1 ip route add blackhole 198.51.100.77 # nor are they answered
 on real2 ip route add blackhole 198.51.100.77
 fastpath load --in eth0 --fused --flows 20000
 pids=()

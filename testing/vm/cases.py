@@ -18,11 +18,12 @@ import struct
 import sys
 import time
 
-from flows import ACK, FIN, RST, SYN, TCP, UDP, checksum, ip4, ip6, transport
+from flows import ACK, FIN, RST, SYN, TCP, UDP, checksum, ip4, ip6, put, transport
 
 ICMP, ICMP6 = 1, 58
 GAP_S = 0.04  # between two packets of a flow: a lease has time to come
-STORM = 20    # flows
+STORM = 10    # flows
+BURST = 16    # packets, between which nobody waits
 
 
 class Flow:
@@ -86,7 +87,7 @@ def fragments(flow, packet):
     if flow.version == 6:
         body = packet[40:]
         return [packet[:4] + struct.pack("!HB", len(part) + 8, 44) + packet[7:40] +
-                struct.pack("!BBHI", packet[6], 0, at | more, 7) + part
+                struct.pack("!BBHI", packet[6], 0, at | more, flow.port) + part
                 for part, at, more in ((body[:24], 0, 1), (body[24:], 24, 0))]
     parts = []
     for part, at, more in ((packet[20:44], 0, 0x2000), (packet[44:], 24, 0)):
@@ -182,19 +183,22 @@ def send(iface, dest, protos, vip4, vip6):
                                             (6, ipaddress.ip_address(vip6).packed)]))
     while left:
         started, going = time.monotonic(), []
-        for flow in left:
+        for number, flow in enumerate(left):
             packet = next(flow, None)
             if packet is None:
                 continue
             going.append(flow)
-            out.send(eth + (b"\x08\0" if packet[0] >> 4 == 4 else b"\x86\xdd") + packet)
-            time.sleep(0.0002)
+            put(out, eth + (b"\x08\0" if packet[0] >> 4 == 4 else b"\x86\xdd") + packet)
+            if number % BURST == 0:
+                time.sleep(0.001)
         left = going
         time.sleep(max(0, started + GAP_S - time.monotonic()))
 
 
 def plain(packet):
-    """Without what differs from run to run: the identification of what the director itself sends"""
+    """Without what differs from run to run: identifications that the director chooses itself"""
+    if packet[0] >> 4 == 6 and packet[6] == 44:  # it has put them together, and fragments anew
+        return packet[:44] + bytes(4) + packet[48:]
     if packet[0] >> 4 == 4:
         packet = packet[:struct.unpack("!H", packet[2:4])[0]]
         if packet[12:16] != ipaddress.ip_address("198.51.100.77").packed:

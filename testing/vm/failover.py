@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Many live flows while a real server goes: how long packets are still sent to it.
+"""Many live flows while something happens to them: a real server goes, a flood comes.
 
     failover.py send IFACE DEST VIP FIRST FLOWS RATE
         begin FLOWS connections, of ports from FIRST on, and print "ready"; then send packets of
-        them in turn, RATE a second, each with the time it is sent at, until SIGTERM
+        them in turn, RATE a second, each with the time it is sent at, until SIGTERM; print how many
+    failover.py storm IFACE DEST VIP RATE SECONDS syn|ack
+        SYNs or ACKs of connections that nobody has begun, from 198.18.0.0/15; print how many
     failover.py capture IFACE FILE
         these packets, as they come in, until SIGTERM
     failover.py late NANOSECONDS FILE
@@ -22,7 +24,7 @@ import struct
 import sys
 import time
 
-from flows import ACK, SYN, TCP, ip4
+from flows import ACK, SYN, TCP, ip4, put
 
 STAMP = struct.Struct("!4sQ")
 MAGIC = b"ecfp"
@@ -67,14 +69,34 @@ def send(iface, dest, vip, first, flows, rate):
     for turn in ([packet(port, SYN, 0) for port in ports], [packet(port, ACK, 0) for port in ports],
                  frames):
         for frame in turn:
-            out.send(frame)
+            put(out, frame)
             pace.wait()
     print("ready", flush=True)
+    sent = 0
     while not done:
         for frame in frames:
             STAMP.pack_into(frame, AT, MAGIC, time.monotonic_ns())
-            out.send(frame)
+            put(out, frame)
             pace.wait()
+        sent += len(frames)
+    print(sent)
+
+
+def storm(iface, dest, vip, rate, seconds, kind):
+    vip = ipaddress.ip_address(vip).packed
+    out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    out.bind((iface, 0))
+    eth = bytes.fromhex(dest.replace(":", "")) + out.getsockname()[4] + b"\x08\0"
+    burst, sent, end = max(1, int(rate) // 1000), 0, time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        for _ in range(burst):
+            source = struct.pack("!I", 0xc6120000 | random.getrandbits(17))
+            head = struct.pack("!HHIIBBHHH", random.getrandbits(16), 80, random.getrandbits(32), 1,
+                               0x50, SYN if kind == "syn" else ACK, 500, 0, 0)
+            put(out, eth + ip4(source, vip, TCP, head, 64, 0, 0))
+        sent += burst
+        time.sleep(0.001)  # never more at once: a veth's ring is short
+    print(sent)
 
 
 def capture(iface, path):
@@ -112,5 +134,5 @@ def flows_seen(since, path):
 
 
 if __name__ == "__main__":
-    sys.exit({"send": send, "capture": capture, "late": late, "flows": flows_seen,
+    sys.exit({"send": send, "storm": storm, "capture": capture, "late": late, "flows": flows_seen,
               "clock": lambda: print(time.monotonic_ns())}[sys.argv[1]](*sys.argv[2:]))

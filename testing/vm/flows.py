@@ -15,6 +15,7 @@
 No packet library: this is a second opinion on headers and checksums, and starts fast.
 """
 import collections
+import errno
 import ipaddress
 import random
 import signal
@@ -77,6 +78,17 @@ def packets(rng, version, proto, number, count, vip):
                    rng.randrange(65536))
 
 
+def put(sock, frame):
+    """Send, as soon as there is room"""
+    while True:
+        try:
+            return sock.send(frame)
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            time.sleep(0.001)
+
+
 def send(iface, sent, dest, seed, flows, count, protos, vip4, vip6, tag=None):
     rng = random.Random(int(seed))
     streams = []
@@ -98,7 +110,7 @@ def send(iface, sent, dest, seed, flows, count, protos, vip4, vip6, tag=None):
                 if packet is None:
                     continue
                 left.append(stream)
-                out.send(eth + (b"\x08\0" if packet[0] >> 4 == 4 else b"\x86\xdd") + packet)
+                put(out, eth + (b"\x08\0" if packet[0] >> 4 == 4 else b"\x86\xdd") + packet)
                 file.write(packet.hex() + "\n")
                 time.sleep(PACE_S)
             streams = left

@@ -11,7 +11,7 @@ fresh_bpffs "$@"
 # shellcheck source-path=SCRIPTDIR source=../director.sh
 . "$(dirname "$0")/../director.sh"
 
-flows=${ECBPF_FLOWS:-200} rate=${ECBPF_RATE:-600} lease=1000
+flows=${ECBPF_FLOWS:-40} rate=${ECBPF_RATE:-200} lease=2000
 # an emulated machine's CPUs take turns, 100 ms each: its jiffies are late by as much
 slack=$((10 + 100))
 senders=()
@@ -35,7 +35,7 @@ flows_stop()
 	senders=()
 }
 
-# watch COMMAND...: what arrives for some seconds, before and after it; set since to when it was done
+# watch COMMAND...: what arrives for some seconds, before and after it; since: when it was done
 watch()
 {
 	local node pids=()
@@ -51,7 +51,7 @@ watch()
 	done
 	"$@"
 	since=$(clock)
-	sleep 4
+	sleep $((2 * lease / 1000 + 2))
 	kill "${pids[@]}"
 	wait "${pids[@]}" || : # by this signal
 }
@@ -75,7 +75,7 @@ seen() { "${failover[@]}" flows $((since + $2 * 1000000)) "$tmp/$1"; }
 on director sysctl -qw net.ipv4.vs.sloppy_tcp=1 # or IPVS takes no flow without its SYN
 services rr
 fastpath load -i eth0 --flows 100000
-fastpath set lease=$lease sample=500
+fastpath set lease=$lease sample=$((lease / 2))
 flows_start 10000
 bypass "$flows flows"
 
@@ -100,7 +100,7 @@ equal "its flows go there" "$flows" "$(seen real2 $((lease + slack)))"
 on director ip neigh replace "${real4[0]}" lladdr 02:ec:bf:00:00:03 dev eth0
 fastpath set lease=60000 sample=30000 inactive=60000
 fastpath flush --all
-sleep 2
+sleep 3 # for new ones
 replace_at_once()
 {
 	on director ipvsadm -a -t "$vip4:80" -r "${real4[1]}" -g -w 1 || : # it is there, drained

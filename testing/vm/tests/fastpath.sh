@@ -67,9 +67,8 @@ run()
 
 # a second port, and VLANs on both
 back=02:ec:bf:00:00:09
-ip -batch - <<-END
-	-n fastpath-router link add back address 02:ec:bf:00:01:09 type veth peer name eth1 address $back netns fastpath-director
-END
+ip -n fastpath-router link add back address 02:ec:bf:00:01:09 type veth peer name eth1 \
+	address "$back" netns fastpath-director
 ip -n fastpath-router -batch - <<-END
 	link set back master br0 addrgenmode none up
 	link add link director name director.200 type vlan id 200
