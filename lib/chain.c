@@ -582,6 +582,25 @@ static int fail_freplace(struct ecbpf *e, const struct change *c)
 		     : "; only our own stages can run without (--fused)");
 }
 
+/*
+ * Linux 5.10 refuses a context that goes to a global function in a program that replaces a
+ * function, and takes it in the same program attached by itself.
+ */
+static bool is_context_refused(const struct ecbpf *e, int err)
+{
+	return err == -EINVAL && strstr(e->detail, "\nUnrecognized arg#0 type PTR\n");
+}
+
+static int fail_context(struct ecbpf *e, const struct change *c)
+{
+	e->detail[0] = '\0';
+	return ecbpf_fail(e, -EOPNOTSUPP,
+			  "%s: this kernel is too old to chain all of these programs (its verifier "
+			  "takes no context in their functions); --fused STAGE[,STAGE...] on an "
+			  "interface without other programs runs stages in one program",
+			  c->iface);
+}
+
 static int member_link(struct ecbpf *e, struct change *c, size_t slot)
 {
 	struct member *m = &c->members[slot];
@@ -793,6 +812,12 @@ static int change_build(struct ecbpf *e, struct change *c, int keep_maps_of)
 	    ecbpf_freplace_probe(e)) {
 		if (c->count > 1 || !c->members[0].program.is_fused)
 			return fail_freplace(e, c);
+		change_close_built(e, c);
+		return change_build_direct(e, c, keep_maps_of);
+	}
+	if (is_context_refused(e, err)) {
+		if (c->count > 1 || !c->members[0].program.is_fused)
+			return fail_context(e, c);
 		change_close_built(e, c);
 		return change_build_direct(e, c, keep_maps_of);
 	}
