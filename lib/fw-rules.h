@@ -8,7 +8,7 @@
  * to the ruleset. Numbers are in host order, addresses in network order.
  *
  * What a rule means. A packet is taken by the rule if it is well-formed, is of the rule's family,
- *is taken by all of @length, @vlan, @src, @dst, @ttl, @frags, @options, and by at least one of the
+ * is taken by all of @length, @vlan, @src, @dst, @ttl, @frags, @options, and by at least one of the
  * rule's protocols together with that protocol's own values. Values that are set are only found in
  * a packet that has the field: a later fragment has no ports, no window, no flags, no type, no
  * code, an untagged frame has no VLAN; "not 53" does not take what has no port. Rules are tried in

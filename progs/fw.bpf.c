@@ -110,23 +110,23 @@ struct {
  * that are global take numbers only (5.10): the verifier walks them once, and not for each way
  * that leads there; and the stack is too small.
  *
- * On a CPU, no program interrupts the one that a packet came in with. One that is tried by
- * BPF_PROG_TEST_RUN before Linux 6.9 it may interrupt, which then can have its answer.
+ * No XDP program interrupts another one that a packet came in with. One that is tried by
+ * BPF_PROG_TEST_RUN may be interrupted, on older kernels, and then gives the answer of that packet.
  */
 struct fw_packet {
-	__be32 addr[2][4]; /* source, destination; of IPv4 the first word */
+	__be32 addr[2][4];	    /* source, destination; of IPv4 the first word */
+	__u32 value[ECBPF_FW_DIMS]; /* of fields */
+	__u16 class[ECBPF_FW_DIMS];
+	__u32 frame_len;
+	__u32 l4; /* enum ecbpf_fw_l4 */
+	__u32 is_ip6;
+	__u32 rule; /* that decides so far */
+	__u32 sum;  /* that is looked at */
+	__u32 pending_count;
 	__u64 sums[ECBPF_FW_SUMS];
 	__u64 found;			/* fw_sets_find() */
 	__u64 pending[ECBPF_FW_BLOCKS]; /* words of rules that match and do not end the search */
 	__u16 pending_block[ECBPF_FW_BLOCKS]; /* which ones */
-	__u32 pending_count;
-	__u32 sum; /* that is looked at */
-	__u32 frame_len;
-	__u32 l4; /* enum ecbpf_fw_l4 */
-	__u32 is_ip6;
-	__u32 rule;		    /* that decides so far */
-	__u32 value[ECBPF_FW_DIMS]; /* of fields */
-	__u16 class[ECBPF_FW_DIMS];
 };
 
 struct {
@@ -346,16 +346,14 @@ static __always_inline __u32 fw_lowest(__u64 bits)
 	return number[(bits & -bits) * 0x022fdd63cc95386dULL >> 58] & 63;
 }
 
-/*
- * The word of the first of the rules @bits of word @block. The number is added, and not or-ed as
- * clang would do it if it knew the bound: kernels before 6.8 lose it by that.
- */
-static __always_inline __u32 fw_rule(const struct ecbpf_fw_tables *t, __u64 block, __u64 bits)
+/* The rule of the lowest bit of word @block. Masked: 6.1 does not see the bound of an or */
+static __always_inline __u32 fw_rule_at(const struct ecbpf_fw_tables *t, __u64 block, __u64 bits)
 {
-	__u64 number = fw_lowest(bits);
+	__u64 position = block * 64 + fw_lowest(bits);
 
-	barrier_var(number);
-	return t->rules[block * 64 + number];
+	_Static_assert(ECBPF_FW_RULES_MAX <= 16384, "position");
+	barrier_var(position);
+	return t->rules[position & 16383];
 }
 
 /* --- classes -------------------------------------------------------------------------------- */
@@ -658,7 +656,7 @@ __noinline __u32 fw_pending_word(__u32 active, __u64 word, __u32 decided)
 
 		if (!bits || !FW_IS_BELOW(block, ECBPF_FW_BLOCKS))
 			break;
-		rule = fw_rule(t, block, bits);
+		rule = fw_rule_at(t, block, bits);
 		if (rule >= decided)
 			break;
 		if (fw_do(active, rule))
@@ -820,7 +818,7 @@ static __always_inline __u32 fw_match_slots(__u32 active, void *map, const bool 
 			p->sums[i] &= row->sums[i];
 		barrier(); /* nothing is kept on the stack, neither here nor below */
 	}
-	if (t->uses_count)
+	if (t->uses_count && !is_large)
 		fw_sets_find(active);
 
 	for (__u32 i = 0; i < blocks + sums_count; i++) {
@@ -857,7 +855,7 @@ static __always_inline __u32 fw_match_slots(__u32 active, void *map, const bool 
 		pending = bits & ~t->deciding[block];
 		bits &= t->deciding[block];
 		if (bits) {
-			rule = fw_rule(t, block, bits);
+			rule = fw_rule_at(t, block, bits);
 			if (rule < p->rule)
 				p->rule = rule;
 		}
@@ -897,6 +895,8 @@ static __always_inline __u32 fw_match(__u32 active)
 	case ECBPF_FW_MEDIUM:
 		return fw_match_medium(active);
 	default:
+		/* here, not from there: these frames and that of ecbpf_fused are 512 bytes at most */
+		fw_sets_find(active);
 		return fw_match_large(active);
 	}
 }

@@ -9,8 +9,8 @@
  *
  *	small	up to 64 rules: a row is one word
  *	medium	up to 4,096 rules: a row has chunks of 8 words, and says which words are not zero,
- *so that only those are looked at where a rule can match at all large	up to 10,240 rules:
- *likewise, each dimension with memory of its own
+ *		so that only those are looked at where a rule can match at all
+ *	large	up to 10,240 rules: likewise, each dimension with memory of its own
  *
  * Positions, the bits of a row, are not in the order of the file. First come the rules that end the
  * search (drop, pass), sorted so that those alike share a word; of the ones that match, the first
