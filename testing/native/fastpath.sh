@@ -185,6 +185,10 @@ pid=$!
 for _ in 1 2 3 4; do
 	fastpath unload
 	fastpath load --in eth0 --fused --flows 10000
+	sleep 0.1
+	leases=$(value .flows)
+	on director ecbpf-loader replace --fused fastpath eth0 fused
+	(($(value .flows) >= leases)) || fail "leases survive a replacement" "there were $leases"
 done
 wait "$pid" || fail "download while it comes and goes" "curl: $?"
 equal "download while it comes and goes" 1048576 "$(stat -c %s "$tmp/big")"
