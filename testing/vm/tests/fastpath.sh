@@ -107,10 +107,10 @@ fi
 leave_by eth0
 services rr
 fastpath load -i eth0 --flows 100000
-fastpath set lease=500 sample=200
-on client curl -s -o "$tmp/big" --limit-rate 200k "http://$vip4/bulk" &
+fastpath set lease=60000 sample=30000 # an emulated machine may take its time
+"${vpop[@]}" exec client curl -s -o "$tmp/big" --limit-rate 50k "http://$vip4/bulk" &
 pid=$!
-sleep 2
+until (($(value packets XDP_TX) > 10)) || ! kill -0 "$pid" 2>/dev/null; do sleep 0.2; done
 expect "a download goes by XDP" test "$(value packets XDP_TX)" -gt 10
 expect "unload, in the middle of it" fastpath unload
 wait "$pid" || fail "a download beside the fast path" "curl: $?"
