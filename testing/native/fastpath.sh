@@ -185,6 +185,10 @@ pid=$!
 for _ in 1 2 3 4; do
 	fastpath unload
 	fastpath load --in eth0 --fused --flows 10000
+	sleep 0.1
+	leases=$(value .flows)
+	on director ecbpf-loader replace --fused fastpath eth0 fused
+	(($(value .flows) >= leases)) || fail "leases survive a replacement" "there were $leases"
 done
 wait "$pid" || fail "download while it comes and goes" "curl: $?"
 equal "download while it comes and goes" 1048576 "$(stat -c %s "$tmp/big")"
@@ -216,7 +220,7 @@ for ((i = 0; i < ${ECBPF_KILLS:-12}; i++)); do
 	on client curl -s -m 10 -o /dev/null "http://$vip4/" || wrong+="; no connection: $said"
 	fastpath unload 2>/dev/null || : # there may be nothing
 	[[ ! $(on director tc filter show dev eth0 egress) ]] || wrong+="; TC program left"
-	[[ ! $(on director ip -d link show dev eth0 | grep prog/xdp) ]] || wrong+="; XDP program left"
+	! on director ip -d link show dev eth0 | grep -q prog/xdp || wrong+="; XDP program left"
 done
 equal "killed: $killed times nothing was there, $halves times a part; unload clears up" "" "$wrong"
 fastpath load --in eth0 --fused --flows 1000
@@ -300,6 +304,7 @@ fastpath unload
 # --- another server -----------------------------------------------------------------------------
 
 # Most packets go by XDP on one CPU, what goes up is handled on another
+# shellcheck disable=SC2016 # expanded inside
 on director unshare --mount sh -c 'mount -t sysfs sysfs /sys &&
 	printf "%x" $((1 << ($(nproc) - 1))) >/sys/class/net/eth0/queues/rx-0/rps_cpus'
 on real2 ip route add blackhole 198.51.100.77

@@ -65,7 +65,7 @@ run()
 	expect "unload" fastpath unload
 }
 
-# a second port, and VLANs on both
+# a second port, and VLANs on both; addresses to ask for neighbours from
 back=02:ec:bf:00:00:09
 ip -n fastpath-router link add back address 02:ec:bf:00:01:09 type veth peer name eth1 \
 	address "$back" netns fastpath-director
@@ -84,6 +84,9 @@ ip -n fastpath-director -batch - <<-END
 	link set eth0.100 up
 	link set eth0.200 up
 	link set eth1.200 up
+	address add 192.0.2.110/32 dev eth1
+	address add 192.0.2.111/32 dev eth0.200
+	address add 192.0.2.112/32 dev eth1.200
 END
 on router ecbpf-loader load --fused pass back
 # a veth that has no XDP program of its own takes no redirected packets
@@ -104,10 +107,10 @@ fi
 leave_by eth0
 services rr
 fastpath load -i eth0 --flows 100000
-fastpath set lease=500 sample=200
-on client curl -s -o "$tmp/big" --limit-rate 200k "http://$vip4/bulk" &
+fastpath set lease=60000 sample=30000 # an emulated machine may take its time
+"${vpop[@]}" exec client curl -s -o "$tmp/big" --limit-rate 50k "http://$vip4/bulk" &
 pid=$!
-sleep 2
+until (($(value packets XDP_TX) > 10)) || ! kill -0 "$pid" 2>/dev/null; do sleep 0.2; done
 expect "a download goes by XDP" test "$(value packets XDP_TX)" -gt 10
 expect "unload, in the middle of it" fastpath unload
 wait "$pid" || fail "a download beside the fast path" "curl: $?"
