@@ -757,7 +757,7 @@ __noinline __u32 fw_match_small(__u32 active)
 	p->pending_count = !!p->pending[0];
 	bits &= t->deciding[0];
 	if (bits)
-		rule = fw_rule(t, 0, bits);
+		rule = fw_rule_at(t, 0, bits);
 	return p->pending_count ? rule : fw_end(t, rule, p->frame_len);
 }
 
