@@ -110,8 +110,8 @@ fastpath load -i eth0 --flows 100000
 fastpath set lease=60000 sample=30000 # an emulated machine may take its time
 "${vpop[@]}" exec client curl -s -o "$tmp/big" --limit-rate 50k "http://$vip4/bulk" &
 pid=$!
-until (($(value packets XDP_TX) > 10)) || ! kill -0 "$pid" 2>/dev/null; do sleep 0.2; done
-expect "a download goes by XDP" test "$(value packets XDP_TX)" -gt 10
+until (($(value packets XDP_TX) > 0)) || ! kill -0 "$pid" 2>/dev/null; do sleep 0.2; done
+expect "a download goes by XDP" test "$(value packets XDP_TX)" -gt 0
 expect "unload, in the middle of it" fastpath unload
 wait "$pid" || fail "a download beside the fast path" "curl: $?"
 equal "all of it" 1048576 "$(stat -c %s "$tmp/big")"
