@@ -895,7 +895,7 @@ static __always_inline __u32 fw_match(__u32 active)
 	case ECBPF_FW_MEDIUM:
 		return fw_match_medium(active);
 	default:
-		/* here, not from there: these frames and that of ecbpf_fused are 512 bytes at most */
+		/* here, not from there: with ecbpf_fused, frames are 512 bytes at most */
 		fw_sets_find(active);
 		return fw_match_large(active);
 	}
