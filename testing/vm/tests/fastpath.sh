@@ -105,6 +105,13 @@ fi
 # --- connections that go on ---------------------------------------------------------------------
 
 leave_by eth0
+# one port only: each of them answers when the router asks who has the address
+ip -n fastpath-director -batch - <<-END
+	link delete eth1
+	link delete eth0.100
+	link delete eth0.200
+END
+on router ip neigh flush dev br0
 services rr
 fastpath load -i eth0 --flows 100000
 fastpath set lease=60000 sample=30000 # an emulated machine may take its time
