@@ -180,7 +180,8 @@ static void share_maps(struct bpf_object *obj)
 	bpf_object__for_each_map (map, obj) {
 		if (!bpf_map__pin_path(map))
 			continue;
-		if (pins) {
+		/* not a devmap: libbpf before 1.6 does not take one again that is pinned */
+		if (pins && bpf_map__type(map) != BPF_MAP_TYPE_DEVMAP_HASH) {
 			snprintf(path, sizeof(path), "%s/%s", pins, bpf_map__name(map));
 			bpf_map__set_pin_path(map, path);
 			continue;
