@@ -33,6 +33,7 @@ FIELDS = ("seed mult groups generation flags hz lease sample sample_fin inactive
           "ceiling drop_max reset_gap refill cost max full target_pps spike_percent max_percent "
           "reset_pps").split()
 MONITOR, LIMIT = 1, 2
+SAMPLE = struct.Struct("=QQQIIIIIHH")  # the last one: action, reason
 FLOW = struct.Struct("=4QIBBHQIIIHBB")
 
 
@@ -489,6 +490,36 @@ def test_reset(report):
                    (PASS, "syn"))
 
 
+def test_sampling(report):
+    """Packets that are forwarded or answered are sampled once, as they came in"""
+    tag = ETHER / Dot1Q(vlan=9)
+    for fused in (False, True):
+        with FastPath(fused=fused) as f:
+            f.samples()
+            f.write("sampling", struct.pack("=4I", 0, 1, 1000, 0))
+            f.learn(tcp())
+            f.xdp(tcp(seq=2))  # the first gap is drawn
+            f.samples()
+            packets = [tcp(seq=3 + len(ether), size=300, ether=ether) for ether in (ETHER, tag)]
+            want = [(bytes(packet), 6, TX, REASONS["lease"]) for packet in packets]
+            got = [f.xdp(packet)[0] for packet in packets]
+            equal(report, f"fastpath{', fused' if fused else ''}: tagged and untagged, forwarded",
+                  got, [TX, TX])
+            first = tcp()
+            f.tc(Ether(dst=ETHER.src, src=DIRECTOR) /
+                 IP(src=first[IP].dst, dst=first[IP].src, ttl=64, flags="DF") /
+                 TCP(sport=80, dport=1234, flags="R", seq=77, window=0))
+            f.set(reset_pps=10, refill=10, cost=hz(), max=3 * hz(), full=hz())
+            packet = tcp(seq=9, size=300)
+            want.append((bytes(packet), 6, TX, REASONS["reset"]))
+            equal(report, f"fastpath{', fused' if fused else ''}: answered", f.xdp(packet)[0], TX)
+            found = []
+            for event in f.samples():
+                *_, length, _, stage, verdict = SAMPLE.unpack_from(event)
+                found.append((event[88:88 + length], stage, verdict & 0xff, verdict >> 8))
+            equal(report, f"fastpath{', fused' if fused else ''}: samples", found, want)
+
+
 def shield_ratio(f, drop, ports):
     """Part of unknown flows that is dropped when that part is asked for"""
     dropped = 0
@@ -560,4 +591,5 @@ def len_cpus(f):
 
 if __name__ == "__main__":
     main([test_forward, test_checksum, test_up, test_length, test_flags, test_egress, test_time,
-          test_vlan, test_settings, test_udp, test_table, test_reset, test_shield, test_ramp])
+          test_vlan, test_settings, test_udp, test_table, test_reset, test_sampling,
+          test_shield, test_ramp])
