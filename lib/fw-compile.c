@@ -8,8 +8,12 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <ecbpf/reason.h>
+#include <ecbpf/record.h>
+#include <ecbpf/stage.h>
 #include "fw-compile.h"
 #include "internal.h"
 
@@ -36,7 +40,7 @@ struct build {
 	struct fw_generation generation;
 	struct ecbpf_fw_tables *tables;
 	struct ecbpf_fw_small *small;
-	size_t small_rows[ECBPF_FW_DIMS];
+	size_t small_rows;
 	struct space spaces[ECBPF_FW_LARGE_COUNT];
 	__u64 row[ECBPF_FW_BLOCKS]; /* at work */
 	const char *what;	    /* is being made, for messages */
@@ -89,20 +93,20 @@ static __u16 space_intern(struct space *space, const union ecbpf_fw_slot *slot)
 	return space->next++;
 }
 
-static int small_class(struct build *b, size_t dim, __u64 row, __u16 *ret_class)
+static int small_class(struct build *b, __u64 row, __u16 *ret_class)
 {
-	__u64 *rows = b->small->rows[dim];
+	__u64 *rows = b->small->rows;
 
-	for (size_t i = b->small_rows[dim]; i > 0; i--) {
+	for (size_t i = b->small_rows; i > ECBPF_FW_ANY; i--) {
 		if (rows[i - 1] != row)
 			continue;
 		*ret_class = i - 1;
 		return 0;
 	}
-	if (b->small_rows[dim] == ECBPF_FW_SMALL_CLASSES)
+	if (b->small_rows == ECBPF_FW_SMALL_CLASSES)
 		return -E2BIG;
-	*ret_class = b->small_rows[dim];
-	rows[b->small_rows[dim]++] = row;
+	*ret_class = b->small_rows;
+	rows[b->small_rows++] = row;
 	return 0;
 }
 
@@ -113,7 +117,7 @@ static int row_class(struct build *b, size_t dim, __u16 *ret_class)
 	__u16 class;
 
 	if (b->size == ECBPF_FW_SMALL)
-		return small_class(b, dim, b->row[0], ret_class);
+		return small_class(b, b->row[0], ret_class);
 	for (size_t i = 0; i < b->blocks; i++) {
 		if (b->row[i])
 			row.row.sums[i / 64] |= 1ULL << (i % 64);
@@ -243,8 +247,8 @@ static int page_make(struct build *b, const struct page *page)
 	if (err)
 		return err;
 	page_enter(b, page, absent, count > 0);
-	if (!count)
-		return 0;
+	if (!count && b->size != ECBPF_FW_SMALL)
+		return 0; /* it is not looked at */
 	if (page->has_absent)
 		table[page->size] = absent;
 	while (value < page->size) {
@@ -626,7 +630,7 @@ static int lpm_word(struct lpm *lpm, const struct item *items, size_t count, int
 	if (!word)
 		return -E2BIG;
 	err = lpm_node(lpm, items, count, node, width, def, word);
-	word = ECBPF_FW_LPM_REFERENCE | (__u32)width << ECBPF_FW_LPM_WIDTH |
+	word = ECBPF_FW_LPM_REFERENCE | (width == 8 ? ECBPF_FW_LPM_WIDE : 0) |
 	       (__u32)((lpm->is_ip6 ? 128 : 32) - node - width) << ECBPF_FW_LPM_SHIFT | word / 16;
 	if (!err && node > pos)
 		return lpm_leaf(lpm, items, node, word, def, ret_word);
@@ -935,6 +939,61 @@ static void rules_make(struct build *b, const __u16 *counters, const __u16 *limi
 	}
 }
 
+/* --- small ----------------------------------------------------------------------------------- */
+
+/* As the program finds the class of a value, and then its row */
+static __u64 small_row(const struct build *b, size_t dim, __u32 l4, __u32 value)
+{
+	const struct ecbpf_fw_field *field = &b->tables->fields[l4][dim];
+	const __u16 *classes = (const __u16 *)((const char *)b->tables + field->off);
+
+	return b->small->rows[classes[value & field->mask]];
+}
+
+static __u32 kind_l4(__u32 kind)
+{
+	static const __u8 protos[2][256] = {
+		{[IPPROTO_TCP] = ECBPF_FW_L4_TCP,
+		 [IPPROTO_UDP] = ECBPF_FW_L4_UDP,
+		 [IPPROTO_ICMP] = ECBPF_FW_L4_ICMP},
+		{[IPPROTO_TCP] = ECBPF_FW_L4_TCP,
+		 [IPPROTO_UDP] = ECBPF_FW_L4_UDP,
+		 [IPPROTO_ICMPV6] = ECBPF_FW_L4_ICMP6},
+	};
+	bool is_later = (kind >> ECBPF_FW_KIND_FRAG & 3) == ECBPF_FRAG_LATER;
+
+	return protos[kind >> ECBPF_FW_KIND_IP6][kind & 255] | (is_later ? 0 : ECBPF_FW_L4_THERE);
+}
+
+static void small_make(struct build *b, const __u16 *counters)
+{
+	struct ecbpf_fw_small *small = b->small;
+
+	for (__u32 kind = 0; kind < ECBPF_FW_KINDS; kind++)
+		small->kind[kind] = (struct ecbpf_fw_small_kind){
+			.row = small_row(b, ECBPF_FW_KIND, 0, kind), .l4 = kind_l4(kind)};
+	for (__u32 vlan = 0; vlan <= ECBPF_FW_VLAN_NONE; vlan++)
+		small->vlan[vlan] = small_row(b, ECBPF_FW_VLAN, 0, vlan);
+	for (__u32 ttl = 0; ttl < ARRAY_SIZE(small->ttl); ttl++)
+		small->ttl[ttl] = small_row(b, ECBPF_FW_TTL, 0, ttl);
+	for (__u32 type = 0; type < ARRAY_SIZE(small->type); type++)
+		small->type[type] = small_row(b, ECBPF_FW_TYPE, type >> 8, type & 255);
+	for (size_t i = 0; i < b->count; i++) {
+		const struct fw_rule *rule = &b->ruleset->rules[i];
+		bool is_drop = rule->action == FW_DROP;
+
+		small->ends[ECBPF_FW_SMALL_END(1ULL << b->position[i])] =
+			(struct ecbpf_fw_small_end){
+				.verdict = ECBPF_VERDICT_RULE(
+					is_drop ? XDP_DROP : XDP_PASS,
+					is_drop ? ECBPF_REASON_FW_DROP : ECBPF_REASON_NONE, i + 1),
+				.counter = counters[i],
+				.rule = b->tables->rules[b->position[i]],
+			};
+	}
+	small->ending = b->tables->uses_count ? 0 : b->tables->deciding[0];
+}
+
 /* --- generations ---------------------------------------------------------------------------- */
 
 static void build_free(struct build *b)
@@ -977,10 +1036,8 @@ static int build_init(struct build *b)
 	case ECBPF_FW_SMALL:
 		b->small = g->memory;
 		b->tables = &b->small->tables;
-		for (size_t dim = 0; dim < ECBPF_FW_DIMS; dim++) {
-			b->small->rows[dim][ECBPF_FW_ANY] = ~0ULL;
-			b->small_rows[dim] = ECBPF_FW_ANY + 1;
-		}
+		b->small->rows[ECBPF_FW_ANY] = ~0ULL;
+		b->small_rows = ECBPF_FW_ANY + 1;
 		b->spaces[0] = (struct space){.slots = (void *)b->small->words,
 					      .next = 1,
 					      .end = ECBPF_FW_SMALL_WORDS / 16};
@@ -1062,6 +1119,8 @@ int fw_compile(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const __
 			err = build_all(b, sets);
 		if (!err) {
 			rules_make(b, counters, limits);
+			if (b->small)
+				small_make(b, counters);
 			*ret = b->generation;
 			b->generation.memory = NULL;
 		}

@@ -127,13 +127,21 @@ static int generation_write(struct ecbpf *e, struct maps *maps, __u32 place,
 }
 
 /* What is in a place; its maps go with the last packet that uses them */
+static void place_clear_one(int map, __u32 place)
+{
+	__u32 id;
+
+	/* the kernel waits for packets, even if there was nothing */
+	if (map >= 0 && !bpf_map_lookup_elem(map, &place, &id))
+		bpf_map_delete_elem(map, &place);
+}
+
 static void place_clear(struct maps *maps, __u32 place)
 {
-	bpf_map_delete_elem(maps->small, &place);
-	bpf_map_delete_elem(maps->medium, &place);
-	bpf_map_delete_elem(maps->large, &place);
-	if (maps->text >= 0)
-		bpf_map_delete_elem(maps->text, &place);
+	place_clear_one(maps->small, place);
+	place_clear_one(maps->medium, place);
+	place_clear_one(maps->large, place);
+	place_clear_one(maps->text, place);
 }
 
 /* --- counters, limits ----------------------------------------------------------------------- */

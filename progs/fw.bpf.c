@@ -124,7 +124,7 @@ struct fw_packet {
 	__u32 sum;  /* that is looked at */
 	__u32 pending_count;
 	__u64 sums[ECBPF_FW_SUMS];
-	__u64 found;			/* fw_sets_find() */
+	__u64 found;			/* of fw_match_small() the rules, then of fw_sets_find() */
 	__u64 pending[ECBPF_FW_BLOCKS]; /* words of rules that match and do not end the search */
 	__u16 pending_block[ECBPF_FW_BLOCKS]; /* which ones */
 };
@@ -164,20 +164,32 @@ static __always_inline __u32 fw_l4(const struct ecbpf_record *rec)
 	return fw_l4_table[fw_is_ip6(rec)][rec->proto] | has_l4 * ECBPF_FW_L4_THERE;
 }
 
-static __always_inline __u32 fw_kind(const struct ecbpf_record *rec)
+/*
+ * @ip: its IP header. What IPv4 has there is read again: the record tells the verifier that much of
+ * what plain packets can be, that it would walk all that follows for each
+ */
+static __always_inline __u32 fw_kind(const struct ecbpf_record *rec, const __u8 *ip)
 {
-	__u32 options = (rec->flags & ECBPF_IP_OPTIONS) | (rec->ext_count + 7) >> 3;
+	__u32 kind = (__u32)rec->frag << ECBPF_FW_KIND_FRAG;
 
-	_Static_assert(ECBPF_IP_OPTIONS == 1 && ECBPF_IP6_EXT_MAX <= 8, "options");
-	return rec->proto | (__u32)rec->frag << ECBPF_FW_KIND_FRAG |
-	       options << ECBPF_FW_KIND_OPTIONS | fw_is_ip6(rec) << ECBPF_FW_KIND_IP6;
+	_Static_assert(ECBPF_IP6_EXT_MAX <= 8, "a flag");
+	if (rec->version == 4) /* the flag: the header has more than 5 words */
+		return kind | ((const struct iphdr *)ip)->protocol |
+		       ((ip[0] & 15) + 10) >> 4 << ECBPF_FW_KIND_OPTIONS;
+	return kind | rec->proto | (rec->ext_count + 7) >> 3 << ECBPF_FW_KIND_OPTIONS |
+	       1 << ECBPF_FW_KIND_IP6;
 }
 
-static __always_inline __u32 fw_length(const struct ecbpf_record *rec)
+static __always_inline __u32 fw_length(__u32 frame_len)
 {
-	__u32 is_long = (65535 - (__s64)rec->frame_len) >> 63; /* all bits */
+	__u32 is_long = (65535 - (__s64)frame_len) >> 63; /* all bits */
 
-	return (rec->frame_len & ~is_long & 65535) | (is_long & ECBPF_FW_LENGTH_LONG);
+	return (frame_len & ~is_long & 65535) | (is_long & ECBPF_FW_LENGTH_LONG);
+}
+
+static __always_inline __u32 fw_ttl(const struct ecbpf_record *rec, const __u8 *ip)
+{
+	return rec->version == 4 ? ip[8] : ip[7] | 1 << 8;
 }
 
 static __always_inline __u32 fw_vlan(const struct ecbpf_record *rec)
@@ -204,13 +216,13 @@ static __always_inline __u32 fw_value(struct xdp_md *ctx, const struct ecbpf_rec
 {
 	switch (dim) {
 	case ECBPF_FW_KIND:
-		return fw_kind(rec);
+		return fw_kind(rec, ip);
 	case ECBPF_FW_LENGTH:
-		return fw_length(rec);
+		return fw_length(rec->frame_len);
 	case ECBPF_FW_VLAN:
 		return fw_vlan(rec);
 	case ECBPF_FW_TTL:
-		return rec->version == 4 ? ip[8] : ip[7] | 1 << 8;
+		return fw_ttl(rec, ip);
 	case ECBPF_FW_SPORT:
 		return rec->sport;
 	case ECBPF_FW_DPORT:
@@ -254,9 +266,24 @@ static __always_inline struct fw_packet *fw_packet_set(struct xdp_md *ctx,
 
 /* --- generations ---------------------------------------------------------------------------- */
 
+/*
+ * The place, as a branch: the processor foresees it, and needs not wait for fw_active with all that
+ * is read from there
+ */
+static __always_inline __u32 fw_place(__u32 active)
+{
+	__u32 place = 0;
+
+	if (active & ECBPF_FW_PLACE) {
+		place = 1;
+		barrier_var(place);
+	}
+	return place;
+}
+
 static __always_inline const struct ecbpf_fw_small *fw_small_get(__u32 active)
 {
-	__u32 place = active & ECBPF_FW_PLACE, key = 0;
+	__u32 place = fw_place(active), key = 0;
 	void *map = bpf_map_lookup_elem(&fw_small, &place);
 
 	return map ? bpf_map_lookup_elem(map, &key) : NULL;
@@ -374,27 +401,39 @@ static __always_inline const __u32 *fw_leaf(const __u32 *words, __u64 index, __u
 	return &words[index & mask];
 }
 
+/* Bits of an address that choose a word of a node: 8 or 4 */
+static __always_inline __u32 fw_node_bits(__u32 node)
+{
+	_Static_assert(ECBPF_FW_LPM_WIDE == 1U << 27, "the sign, of what is shifted by 4");
+	return ((__s32)(node << 4) >> 31 & 0xf0) | 0xf;
+}
+
+/* One step behind a word that is a reference */
+static __always_inline __u32 fw_lpm4_step(const __u32 *words, __u64 mask, __u32 word, __u32 addr)
+{
+	const __u32 *leaf;
+
+	if (!(word & ECBPF_FW_LPM_LEAF))
+		/* what is above the place is cut off */
+		return fw_word(words,
+			       (word << 4) + (addr >> (word >> ECBPF_FW_LPM_SHIFT & 31) &
+					      fw_node_bits(word)),
+			       mask);
+	leaf = fw_leaf(words, word << 2, mask & ~3);
+	return (addr ^ leaf[0]) & leaf[1] ? leaf[3] : leaf[2];
+}
+
 /* See ecbpf_fw_root. Return: the class of the address */
 static __always_inline __u32 fw_lpm4(const __u32 *words, __u64 mask,
 				     const struct ecbpf_fw_root *root, __u32 addr)
 {
-	__u64 word =
+	__u32 word =
 		fw_word(words, root->at + (addr >> (32 - ECBPF_FW_LPM_ROOT4) & root->mask), mask);
 
 	for (int i = 0; i < ECBPF_FW_LPM_STEPS4; i++) {
 		if (!(word & ECBPF_FW_LPM_REFERENCE))
 			break;
-		if (word & ECBPF_FW_LPM_LEAF) {
-			const __u32 *leaf = fw_leaf(words, word << 2, mask & ~3);
-
-			word = (addr ^ leaf[0]) & leaf[1] ? leaf[3] : leaf[2];
-		} else {
-			__u32 shift = word >> ECBPF_FW_LPM_SHIFT & 31;
-			__u32 bits = (1U << (word >> ECBPF_FW_LPM_WIDTH & 15)) - 1;
-
-			word = fw_word(words, ((word & 0xffff) << 4) + (addr >> shift & bits),
-				       mask);
-		}
+		word = fw_lpm4_step(words, mask, word, addr);
 	}
 	return word;
 }
@@ -417,11 +456,10 @@ static __always_inline __u32 fw_lpm6(const __u32 *words, __u64 mask,
 											  : leaf[8];
 		} else {
 			__u32 shift = word >> ECBPF_FW_LPM_SHIFT & 127;
-			__u32 bits = (1U << (word >> ECBPF_FW_LPM_WIDTH & 15)) - 1;
 			__u64 half = shift & 64 ? high : low;
 
 			word = fw_word(words,
-				       ((word & 0xffff) << 4) + (half >> (shift & 63) & bits),
+				       (word << 4) + (half >> (shift & 63) & fw_node_bits(word)),
 				       mask);
 		}
 	}
@@ -560,23 +598,28 @@ __noinline __u64 fw_sets_word(__u32 active, __u64 block)
 	return bits;
 }
 
+#define FW_UNDECIDED 0xffffffffU /* no rule matched */
+
 /* --- what rules do -------------------------------------------------------------------------- */
 
-static __always_inline void fw_count(const struct ecbpf_fw_tables *t, __u64 index, __u32 bytes,
-				     __u32 is_over)
+/* @key: in fw_counters */
+static __always_inline void fw_count_at(__u32 key, __u32 bytes, __u32 is_over)
 {
-	struct ecbpf_fw_counter *counter;
-	__u32 key;
+	struct ecbpf_fw_counter *counter = bpf_map_lookup_elem(&fw_counters, &key);
 
-	if (!FW_IS_BELOW(index, ECBPF_FW_RULES_MAX))
-		return;
-	key = t->counters[index];
-	counter = bpf_map_lookup_elem(&fw_counters, &key);
 	if (!counter)
 		return;
 	counter->packets++;
 	counter->bytes += bytes;
-	counter->over += is_over;
+	if (is_over)
+		counter->over++;
+}
+
+static __always_inline void fw_count(const struct ecbpf_fw_tables *t, __u64 index, __u32 bytes,
+				     __u32 is_over)
+{
+	if (FW_IS_BELOW(index, ECBPF_FW_RULES_MAX))
+		fw_count_at(t->counters[index], bytes, is_over);
 }
 
 /*
@@ -668,18 +711,22 @@ __noinline __u32 fw_pending_word(__u32 active, __u64 word, __u32 decided)
 
 /* --- matching ------------------------------------------------------------------------------- */
 
-#define FW_UNDECIDED 0xffffffffU
+/* For user space that tries packets */
+static __always_inline void fw_decide(__u32 rule)
+{
+	__u32 key = 0, *at;
+
+	if (!fw_tell)
+		return;
+	at = bpf_map_lookup_elem(&fw_decided, &key);
+	if (at)
+		*at = rule;
+}
 
 /* A rule decided, or FW_UNDECIDED. Return: it */
 static __always_inline __u32 fw_end(const struct ecbpf_fw_tables *t, __u32 rule, __u32 bytes)
 {
-	__u32 key = 0, *at;
-
-	if (fw_tell) {
-		at = bpf_map_lookup_elem(&fw_decided, &key);
-		if (at)
-			*at = rule;
-	}
+	fw_decide(rule);
 	if (rule != FW_UNDECIDED && (rule & ECBPF_FW_RULE_ACTION) != ECBPF_FW_RULE_LIMIT)
 		fw_count(t, rule >> ECBPF_FW_RULE_INDEX, bytes, 0);
 	return rule; /* that of a limit is counted where it is done */
@@ -726,29 +773,140 @@ static __always_inline void fw_class_addrs(__u32 active, struct fw_packet *p,
 	barrier(); /* the verifier takes for unknown what is read from there */
 }
 
-__noinline __u32 fw_match_small(__u32 active)
+/* --- small ---------------------------------------------------------------------------------- */
+
+/* What rules look at, in two numbers, for one function that all packets take: shifts */
+#define FW_TTL	 12 /* behind the kind; 9 bits */
+#define FW_VLAN	 21
+#define FW_DPORT 16 /* behind the source port */
+#define FW_CODE	 32
+#define FW_TYPE	 48
+
+/* Of fw_match_small(): that is for fw_match_small_slow() */
+#define FW_SLOW 0
+
+static __always_inline __u64 fw_row(const __u64 *rows, __u64 index, __u64 mask)
+{
+	barrier_var(index); /* as in fw_word() */
+	return rows[index & mask];
+}
+
+static __always_inline __u64 fw_small_row(const struct ecbpf_fw_small *small, __u32 class)
+{
+	return fw_row(small->rows, class, ECBPF_FW_SMALL_CLASSES - 1);
+}
+
+/*
+ * @addrs: source, destination; of IPv6 their classes
+ * @facts, @l4: see FW_TTL and FW_DPORT
+ *
+ * Return: the rules that accept the packet, but for what they say of sets.
+ */
+static __always_inline __u64 fw_small_bits(const struct ecbpf_fw_small *small, __u64 addrs,
+					   __u64 facts, __u64 l4, __u32 frame_len)
+{
+	__u32 src = addrs >> 32, dst = addrs, class;
+	const struct ecbpf_fw_tables *t = &small->tables;
+	const struct ecbpf_fw_small_kind *kind;
+	const struct ecbpf_fw_field *fields;
+	__u64 index = facts, bits;
+
+	barrier_var(index);
+	kind = &small->kind[index & (ECBPF_FW_KINDS - 1)];
+	bits = kind->row;
+	fields = fw_fields(t, kind->l4);
+	if (!(facts >> ECBPF_FW_KIND_IP6 & 1)) {
+		src = fw_lpm4(small->words, ECBPF_FW_SMALL_WORDS - 1, &t->roots[0][0], src);
+		dst = fw_lpm4(small->words, ECBPF_FW_SMALL_WORDS - 1, &t->roots[1][0], dst);
+	}
+	bits &= fw_small_row(small, src);
+	bits &= fw_small_row(small, dst);
+	bits &= fw_row(small->ttl, facts >> FW_TTL, 511);
+	bits &= fw_row(small->vlan, facts >> FW_VLAN, 2 * ECBPF_FW_VLAN_NONE - 1);
+	bits &= fw_row(small->type, kind->l4 << 8 | l4 >> FW_TYPE, ECBPF_FW_L4_MAX * 256 - 1);
+	class = fw_class(t, fields, ECBPF_FW_LENGTH, fw_length(frame_len));
+	bits &= fw_small_row(small, class);
+	if (kind->l4 == (ECBPF_FW_L4_TCP | ECBPF_FW_L4_THERE)) { /* tables that are known at once */
+		bits &= fw_small_row(small, t->sport[0][l4 & 0xffff]);
+		bits &= fw_small_row(small, t->dport[0][l4 >> FW_DPORT & 0xffff]);
+		return bits & fw_small_row(small, t->window[l4 >> FW_CODE & 0xffff]);
+	}
+	bits &= fw_small_row(small, fw_class(t, fields, ECBPF_FW_SPORT, l4 & 0xffff));
+	bits &= fw_small_row(small, fw_class(t, fields, ECBPF_FW_DPORT, l4 >> FW_DPORT & 0xffff));
+	return bits &
+	       fw_small_row(small, fw_class(t, fields, ECBPF_FW_CODE, l4 >> FW_CODE & 0xffff));
+}
+
+/* Arguments as of fw_small_bits(). Return: ECBPF_VERDICT(), or FW_SLOW */
+__noinline __u32 fw_match_small(__u32 active, __u64 addrs, __u64 facts, __u64 l4, __u32 frame_len)
+{
+	const struct ecbpf_fw_small *small = fw_small_get(active);
+	const struct ecbpf_fw_small_end *end;
+	struct fw_packet *p;
+	__u64 bits, number;
+
+	if (!small)
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+	bits = fw_small_bits(small, addrs, facts, l4, frame_len);
+	if (bits & ~small->ending) {
+		p = fw_packet();
+		if (p)
+			p->found = bits;
+		return FW_SLOW;
+	}
+	if (!bits) {
+		fw_decide(FW_UNDECIDED);
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+	}
+	number = ECBPF_FW_SMALL_END(bits & -bits);
+	barrier_var(number);
+	end = &small->ends[number & 63];
+	fw_decide(end->rule);
+	fw_count_at(end->counter, frame_len, 0);
+	return end->verdict;
+}
+
+static __always_inline __u32 fw_small_try(struct xdp_md *ctx, const struct ecbpf_record *rec,
+					  __u32 active)
+{
+	const __u8 *ip = ecbpf_header(ctx, rec->l3_off, sizeof(struct iphdr));
+	__u64 addrs, facts, l4;
+
+	if (!ip)
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+	facts = fw_kind(rec, ip) | fw_ttl(rec, ip) << FW_TTL | (__u64)fw_vlan(rec) << FW_VLAN;
+	if (rec->version == 4) {
+		addrs = (__u64)bpf_ntohl(((const struct iphdr *)ip)->saddr) << 32 |
+			bpf_ntohl(((const struct iphdr *)ip)->daddr);
+	} else {
+		const struct ipv6hdr *ip6 = ecbpf_header(ctx, rec->l3_off, sizeof(*ip6));
+
+		if (!ip6)
+			return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+		addrs = (__u64)fw_class6_of(active, 0, (const __be32 *)&ip6->saddr) << 32;
+		ip6 = ecbpf_header(ctx, rec->l3_off, sizeof(*ip6));
+		if (ip6)
+			addrs |= fw_class6_of(active, 1, (const __be32 *)&ip6->daddr);
+	}
+	l4 = rec->ports | (__u64)fw_code(ctx, rec) << FW_CODE |
+	     (__u64)(rec->tcp_flags | rec->icmp_type) << FW_TYPE;
+	return fw_match_small(active, addrs, facts, l4, rec->frame_len);
+}
+
+/* Where there are sets, and rules that do not end the search: what fw_match_small() left */
+__noinline __u32 fw_match_small_slow(__u32 active)
 {
 	const struct ecbpf_fw_small *small = fw_small_get(active);
 	struct fw_packet *p = fw_packet();
-	const struct ecbpf_fw_field *fields;
 	const struct ecbpf_fw_tables *t;
 	__u32 rule = FW_UNDECIDED;
-	__u64 bits = ~0ULL;
+	__u64 bits;
 
 	if (!small || !p)
 		return FW_UNDECIDED;
 	t = &small->tables;
-	fw_class_addrs(active, p, t, small->words, small->words, ECBPF_FW_SMALL_WORDS - 1);
-	fields = fw_fields(t, p->l4);
-#pragma unroll
-	for (int dim = 0; dim < ECBPF_FW_DIMS; dim++) {
-		__u64 class = dim == ECBPF_FW_SRC || dim == ECBPF_FW_DST
-				      ? p->class[dim]
-				      : fw_class(t, fields, dim, p->value[dim]);
-
-		bits &= small->rows[dim][class & (ECBPF_FW_SMALL_CLASSES - 1)];
-	}
-	if (bits && t->uses_count) {
+	bits = p->found;
+	if (t->uses_count) {
 		fw_sets_find(active);
 		bits &= fw_sets_word(active, 0);
 	}
@@ -760,6 +918,8 @@ __noinline __u32 fw_match_small(__u32 active)
 		rule = fw_rule_at(t, 0, bits);
 	return p->pending_count ? rule : fw_end(t, rule, p->frame_len);
 }
+
+/* --- medium, large -------------------------------------------------------------------------- */
 
 /* Memory of a dimension; @map: of the generation */
 static __always_inline const union ecbpf_fw_slot *fw_base(void *map, __u32 *key, __u32 dim,
@@ -891,7 +1051,7 @@ static __always_inline __u32 fw_match(__u32 active)
 {
 	switch (active & ~ECBPF_FW_PLACE) {
 	case ECBPF_FW_SMALL:
-		return fw_match_small(active);
+		return fw_match_small_slow(active);
 	case ECBPF_FW_MEDIUM:
 		return fw_match_medium(active);
 	default:
@@ -901,27 +1061,12 @@ static __always_inline __u32 fw_match(__u32 active)
 	}
 }
 
-static __always_inline __u32 fw_stage(struct xdp_md *ctx, const struct ecbpf_record *rec)
+static __always_inline __u32 fw_verdict(__u32 rule)
 {
-	__u32 zero = 0, live = ECBPF_FW_NONE, rule = FW_UNDECIDED, rank, *active;
-	struct fw_packet *p;
+	__u32 rank = (rule >> ECBPF_FW_RULE_INDEX) + 1;
 
-	if (rec->reason)
-		return ecbpf_malformed(rec);
-	if (!rec->version)
-		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
-	active = bpf_map_lookup_elem(&fw_active, &zero);
-	if (active)
-		live = *(volatile __u32 *)active;
-	p = live ? fw_packet_set(ctx, rec) : NULL;
-	if (p) {
-		rule = fw_match(live);
-		if (p->pending_count)
-			rule = fw_pending(live, rule);
-	}
 	if (rule == FW_UNDECIDED)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
-	rank = (rule >> ECBPF_FW_RULE_INDEX) + 1;
 	switch (rule & ECBPF_FW_RULE_ACTION) {
 	case ECBPF_FW_RULE_PASS:
 		return ECBPF_VERDICT_RULE(XDP_PASS, ECBPF_REASON_NONE, rank);
@@ -930,6 +1075,33 @@ static __always_inline __u32 fw_stage(struct xdp_md *ctx, const struct ecbpf_rec
 	default:
 		return ECBPF_VERDICT_RULE(XDP_DROP, ECBPF_REASON_FW_DROP, rank);
 	}
+}
+
+static __always_inline __u32 fw_stage(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
+	__u32 zero = 0, live, rule, verdict, *active;
+	struct fw_packet *p;
+
+	if (rec->reason)
+		return ecbpf_malformed(rec);
+	if (!rec->version)
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+	active = bpf_map_lookup_elem(&fw_active, &zero);
+	live = active ? *(volatile __u32 *)active : ECBPF_FW_NONE;
+	if (!live)
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+	if ((live & ~ECBPF_FW_PLACE) == ECBPF_FW_SMALL) {
+		verdict = fw_small_try(ctx, rec, live);
+		if (verdict != FW_SLOW)
+			return verdict;
+	}
+	p = fw_packet_set(ctx, rec);
+	if (!p)
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+	rule = fw_match(live);
+	if (p->pending_count)
+		rule = fw_pending(live, rule);
+	return fw_verdict(rule);
 }
 
 ECBPF_STAGE_PROGRAM(fw, FW);

@@ -85,7 +85,7 @@ enum ecbpf_fw_l4 {
  * Longest prefix of an address, as a tree of 32-bit words in memory of the dimension. It begins
  * with a table for the first bits, the root. A word is a class, or refers to what decides further:
  *
- *	node	a table, chosen by 4 or 8 (WIDTH) bits of the address, behind which SHIFT bits are
+ *	node	a table, chosen by 4 or 8 (WIDE) bits of the address, behind which SHIFT bits are
  *		left. Place: of its first word, in units of 16 words
  *	leaf	all below it share a prefix: compare with it, and go on with the word for equal, or
  *		with the one for not. Place: in units of 4 words for IPv4, which has address, mask,
@@ -96,8 +96,8 @@ enum ecbpf_fw_l4 {
 #define ECBPF_FW_LPM_ROOT6     12
 #define ECBPF_FW_LPM_REFERENCE 0x80000000U
 #define ECBPF_FW_LPM_LEAF      0x40000000U
-#define ECBPF_FW_LPM_SHIFT     16 /* 7 bits; the place of a node has the bits below */
-#define ECBPF_FW_LPM_WIDTH     24 /* 4 bits */
+#define ECBPF_FW_LPM_SHIFT     16	   /* 7 bits; the place of a node has the bits below */
+#define ECBPF_FW_LPM_WIDE      0x08000000U /* of a node: 8 bits wide, else 4 */
 
 /* The most steps of a walk behind the root: each takes 4 bits at least, but for a last leaf */
 #define ECBPF_FW_LPM_STEPS4 ((32 - ECBPF_FW_LPM_ROOT4) / 4 + 1)
@@ -189,12 +189,46 @@ _Static_assert(sizeof(struct ecbpf_fw_tables) < ECBPF_FW_TABLES_SIZE, "read with
 /* --- small ---------------------------------------------------------------------------------- */
 
 #define ECBPF_FW_SMALL_RULES   64
-#define ECBPF_FW_SMALL_CLASSES 1024
+#define ECBPF_FW_SMALL_CLASSES 8192 /* of all dimensions: few pages and cache lines are read */
 #define ECBPF_FW_SMALL_WORDS   (1 << 18)
 
+/* The row of a kind, and enum ecbpf_fw_l4 of such packets */
+struct ecbpf_fw_small_kind {
+	__u64 row;
+	__u64 l4;
+};
+
+/* What the program does of a rule that ends the search: all in one place */
+struct ecbpf_fw_small_end {
+	__u32 verdict; /* ECBPF_VERDICT_RULE() */
+	__u32 counter; /* in `fw_counters` */
+	__u32 rule;    /* ecbpf_fw_tables.rules */
+	__u32 reserved;
+};
+
+/* Which of @ends belongs to a position, whose bit alone is set: a de Bruijn sequence numbers it */
+#define ECBPF_FW_SMALL_END(bit) ((bit)*0x022fdd63cc95386dULL >> 58)
+
+/**
+ * struct ecbpf_fw_small - a generation of one word
+ * @ending: bits of rules that end the search; 0 if sets are used, which the short way knows nothing
+ *	    of: packets that may match other rules take the long one
+ * @ends: by ECBPF_FW_SMALL_END()
+ * @kind: row by kind, of fields that have few values by value: a lookup less than with classes
+ * @type: by enum ecbpf_fw_l4, value
+ * @rows: by class
+ * @use_rows: of packets that are not in the set, and of those that are
+ * @words: trees of addresses
+ */
 struct ecbpf_fw_small {
 	struct ecbpf_fw_tables tables;
-	__u64 rows[ECBPF_FW_DIMS][ECBPF_FW_SMALL_CLASSES];
+	__u64 ending;
+	struct ecbpf_fw_small_end ends[ECBPF_FW_SMALL_RULES];
+	struct ecbpf_fw_small_kind kind[ECBPF_FW_KINDS];
+	__u64 vlan[2 * ECBPF_FW_VLAN_NONE];
+	__u64 ttl[512];
+	__u64 type[ECBPF_FW_L4_MAX * 256];
+	__u64 rows[ECBPF_FW_SMALL_CLASSES];
 	__u64 use_rows[ECBPF_FW_USES_MAX * 2];
 	__u32 words[ECBPF_FW_SMALL_WORDS];
 };

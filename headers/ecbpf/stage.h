@@ -52,4 +52,12 @@ enum ecbpf_malformed {
 #define ECBPF_FUSED_SLOTS 8
 #define ECBPF_FUSED_PRIO  50
 
+/*
+ * What a stage returns: an XDP action, with the reason for it (enum ecbpf_reason) above, and above
+ * that the rule it comes from, for samples: counted from 1, at most 65535; 0 is no rule.
+ */
+#define ECBPF_VERDICT(action, reason) ((action) | (__u32)(reason) << 8)
+#define ECBPF_VERDICT_RULE(action, reason, rule) \
+	(ECBPF_VERDICT(action, reason) | (__u32)(rule) << 16)
+
 #endif /* ECBPF_STAGE_H */
