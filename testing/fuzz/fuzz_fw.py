@@ -119,11 +119,13 @@ def main():
     seed = args.seed or random.SystemRandom().randrange(1 << 32)
     print(f"fuzz_fw: seed {seed}, {args.rulesets} rulesets", flush=True)
     firewall, failed, packets, start = Firewall(args.library), 0, 0, time.monotonic()
+    said = start
     for i in range(args.rulesets):
         bad, count = fuzz(firewall, seed + i, args.packets)
         failed += bad
         packets += count
-        if i % 100 == 99:
+        if time.monotonic() - said > 60:
+            said = time.monotonic()
             print(f"fuzz_fw: {i + 1} rulesets, {packets} packets, {failed} disagreements, "
                   f"{time.monotonic() - start:.0f} s", flush=True)
     print(f"fuzz_fw: {args.rulesets} rulesets, {packets} packets, {failed} disagreements")
