@@ -66,8 +66,11 @@ static __always_inline struct ecbpf_filter_source *filter_source(__u32 number)
 	__u32 place = number * ECBPF_FILTER_SOURCE_WORDS;
 	const __u64 *words = ecbpf_trie_chunk(&filter_sources, place);
 
+	if (!words)
+		return NULL;
+	barrier_var(words); /* first checked, then added to: kernels before 6.6 want it so */
 	place &= ECBPF_TRIE_CHUNK_WORDS - ECBPF_FILTER_SOURCE_WORDS;
-	return words ? (struct ecbpf_filter_source *)&words[place] : NULL;
+	return (struct ecbpf_filter_source *)&words[place];
 }
 
 /* Of a source that expires, the number; or of the one that is left of those it lies in; 0: none */
