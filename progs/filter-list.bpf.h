@@ -35,6 +35,27 @@ static __always_inline __u64 filter_roots(enum ecbpf_filter_list list)
 	return lists ? *(const volatile __u64 *)&lists->tables[list].roots : 0;
 }
 
+/*
+ * May the packet's source be on a list? Most are not, which one bit tells. Inline, for these are
+ * nearly all packets: they pay no call.
+ */
+static __always_inline bool filter_is_near(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
+	__u32 root, off = offsetof(struct iphdr, saddr);
+	__u64 roots = filter_roots(ECBPF_FILTER_BLOCK);
+	const __be32 *addr;
+
+	root = roots;
+	if (rec->version == 6) {
+		root = roots >> 32;
+		off = offsetof(struct ipv6hdr, saddr);
+	}
+	if (!(root & ECBPF_TRIE_ROOT_STRIDE))
+		return false;
+	addr = ecbpf_header(ctx, rec->l3_off + off, sizeof(*addr));
+	return addr && ecbpf_trie_is_near(&filter_tries, root, bpf_ntohl(*addr));
+}
+
 static __always_inline bool filter_list_is_empty(__u64 roots, __u32 version)
 {
 	return !(roots >> (version == 6 ? 32 : 0) & ECBPF_TRIE_ROOT_STRIDE);
@@ -45,26 +66,26 @@ static __always_inline struct ecbpf_filter_source *filter_source(__u32 number)
 	__u32 place = number * ECBPF_FILTER_SOURCE_WORDS;
 	const __u64 *words = ecbpf_trie_chunk(&filter_sources, place);
 
+	if (!words)
+		return NULL;
+	barrier_var(words); /* first checked, then added to: kernels before 6.6 want it so */
 	place &= ECBPF_TRIE_CHUNK_WORDS - ECBPF_FILTER_SOURCE_WORDS;
-	return words ? (struct ecbpf_filter_source *)&words[place] : NULL;
+	return (struct ecbpf_filter_source *)&words[place];
 }
 
-/* The number of a source, or of the one that is left of those it lies in; 0 if all have expired */
+/* Of a source that expires, the number; or of the one that is left of those it lies in; 0: none */
 __noinline int filter_live(__u32 number)
 {
-	const struct ecbpf_filter_source *source = filter_source(number);
-	__u64 now;
+	const struct ecbpf_filter_source *source;
+	__u64 now = bpf_ktime_get_ns();
 
-	if (!source || !source->expires)
-		return source ? number : 0;
-	now = bpf_ktime_get_ns();
 	for (int i = 0; i < FILTER_PARENTS; i++) {
-		if (!source->expires || source->expires > now)
-			return number;
-		number = source->parent;
 		source = number ? filter_source(number) : NULL;
 		if (!source)
 			return 0;
+		if (!source->expires || source->expires > now)
+			return number;
+		number = source->parent;
 	}
 	return 0;
 }
@@ -86,13 +107,18 @@ __noinline int filter_find6(struct xdp_md *ctx, __u32 l3_off, __u32 list)
 	return ip6 ? ecbpf_trie_lookup6(&filter_tries, roots, &ip6->saddr) : 0;
 }
 
-static __always_inline __u32 filter_find(struct xdp_md *ctx, __u32 l3_off, __u32 version,
-					 enum ecbpf_filter_list list)
+/* The source that a packet's one lies in and that has not expired */
+static __always_inline struct ecbpf_filter_source *
+filter_find(struct xdp_md *ctx, __u32 l3_off, __u32 version, enum ecbpf_filter_list list)
 {
 	__u32 number =
 		version == 6 ? filter_find6(ctx, l3_off, list) : filter_find4(ctx, l3_off, list);
+	struct ecbpf_filter_source *source = number ? filter_source(number) : NULL;
 
-	return number ? filter_live(number) : 0;
+	if (!source || !source->expires)
+		return source;
+	number = filter_live(number);
+	return number ? filter_source(number) : NULL;
 }
 
 /*
@@ -101,18 +127,17 @@ static __always_inline __u32 filter_find(struct xdp_md *ctx, __u32 l3_off, __u32
  */
 __noinline int filter_blocked(struct xdp_md *ctx, __u32 l3_off, __u32 version, __u32 frame_len)
 {
-	__u32 blocked = filter_find(ctx, l3_off, version, ECBPF_FILTER_BLOCK), allowed = 0;
-	struct ecbpf_filter_source *source;
+	struct ecbpf_filter_source *source, *allowed = NULL;
 
-	if (!blocked)
+	source = filter_find(ctx, l3_off, version, ECBPF_FILTER_BLOCK);
+	if (!source)
 		return 0;
 	if (!filter_list_is_empty(filter_roots(ECBPF_FILTER_ALLOW), version))
 		allowed = filter_find(ctx, l3_off, version, ECBPF_FILTER_ALLOW);
-	source = filter_source(allowed ? allowed : blocked);
-	if (source) {
-		__sync_fetch_and_add(&source->packets, 1);
-		__sync_fetch_and_add(&source->bytes, frame_len);
-	}
+	if (allowed)
+		source = allowed;
+	__sync_fetch_and_add(&source->packets, 1);
+	__sync_fetch_and_add(&source->bytes, frame_len);
 	if (allowed)
 		return 0;
 	return version == 6 ? ECBPF_REASON_BLOCKED6 : ECBPF_REASON_BLOCKED;

@@ -241,7 +241,7 @@ static __always_inline __u32 filter_stage(struct xdp_md *ctx, const struct ecbpf
 	__u32 found, reason;
 
 	/* of malformed packets too, if their source can be read */
-	if (rec->version && !filter_list_is_empty(filter_roots(ECBPF_FILTER_BLOCK), rec->version)) {
+	if (rec->version && filter_is_near(ctx, rec)) {
 		reason = filter_blocked(ctx, rec->l3_off, rec->version, rec->frame_len) & 0x7f;
 		if (reason)
 			return ECBPF_VERDICT(XDP_DROP, reason);
