@@ -36,24 +36,15 @@ static __always_inline __u64 filter_roots(enum ecbpf_filter_list list)
 }
 
 /*
- * May the packet's source be on a list? Most are not, which one bit tells. Inline, for these are
- * nearly all packets: they pay no call.
+ * May a source be on a list? Most are not, which one bit tells. Inline, for these are nearly all
+ * packets: they pay no call. @first: 32 bits of it, in host byte order
  */
-static __always_inline bool filter_is_near(struct xdp_md *ctx, const struct ecbpf_record *rec)
+static __always_inline bool filter_is_near(__u32 first, __u32 version)
 {
-	__u32 root, off = offsetof(struct iphdr, saddr);
 	__u64 roots = filter_roots(ECBPF_FILTER_BLOCK);
-	const __be32 *addr;
 
-	root = roots;
-	if (rec->version == 6) {
-		root = roots >> 32;
-		off = offsetof(struct ipv6hdr, saddr);
-	}
-	if (!(root & ECBPF_TRIE_ROOT_STRIDE))
-		return false;
-	addr = ecbpf_header(ctx, rec->l3_off + off, sizeof(*addr));
-	return addr && ecbpf_trie_is_near(&filter_tries, root, bpf_ntohl(*addr));
+	return version &&
+	       ecbpf_trie_is_near(&filter_tries, version == 6 ? roots >> 32 : roots, first);
 }
 
 static __always_inline bool filter_list_is_empty(__u64 roots, __u32 version)
@@ -90,29 +81,9 @@ __noinline int filter_live(__u32 number)
 	return 0;
 }
 
-/* Return: the number of the source that a packet's one lies in; 0: none */
-__noinline int filter_find4(struct xdp_md *ctx, __u32 l3_off, __u32 list)
+/* The source of a number, if it has not expired, or the one that is left of those it lies in */
+static __always_inline struct ecbpf_filter_source *filter_source_live(__u32 number)
 {
-	const struct iphdr *ip = ecbpf_header(ctx, l3_off, sizeof(*ip));
-	__u64 roots = list ? filter_roots(ECBPF_FILTER_BLOCK) : filter_roots(ECBPF_FILTER_ALLOW);
-
-	return ip ? ecbpf_trie_lookup4(&filter_tries, roots, ip->saddr) : 0;
-}
-
-__noinline int filter_find6(struct xdp_md *ctx, __u32 l3_off, __u32 list)
-{
-	const struct ipv6hdr *ip6 = ecbpf_header(ctx, l3_off, sizeof(*ip6));
-	__u64 roots = list ? filter_roots(ECBPF_FILTER_BLOCK) : filter_roots(ECBPF_FILTER_ALLOW);
-
-	return ip6 ? ecbpf_trie_lookup6(&filter_tries, roots, &ip6->saddr) : 0;
-}
-
-/* The source that a packet's one lies in and that has not expired */
-static __always_inline struct ecbpf_filter_source *
-filter_find(struct xdp_md *ctx, __u32 l3_off, __u32 version, enum ecbpf_filter_list list)
-{
-	__u32 number =
-		version == 6 ? filter_find6(ctx, l3_off, list) : filter_find4(ctx, l3_off, list);
 	struct ecbpf_filter_source *source = number ? filter_source(number) : NULL;
 
 	if (!source || !source->expires)
@@ -121,26 +92,77 @@ filter_find(struct xdp_md *ctx, __u32 l3_off, __u32 version, enum ecbpf_filter_l
 	return number ? filter_source(number) : NULL;
 }
 
-/*
- * Return: the reason to drop a packet for its source; 0: there is none. Most packets are on no
- * list: whether they are allowed is asked of those only that are blocked.
- */
-__noinline int filter_blocked(struct xdp_md *ctx, __u32 l3_off, __u32 version, __u32 frame_len)
+/* The source that a packet's one lies in; 0: none */
+static __always_inline __u32 filter_find4(struct xdp_md *ctx, __u32 l3_off,
+					  enum ecbpf_filter_list list)
 {
-	struct ecbpf_filter_source *source, *allowed = NULL;
+	const struct iphdr *ip = ecbpf_header(ctx, l3_off, sizeof(*ip));
 
-	source = filter_find(ctx, l3_off, version, ECBPF_FILTER_BLOCK);
-	if (!source)
-		return 0;
-	if (!filter_list_is_empty(filter_roots(ECBPF_FILTER_ALLOW), version))
-		allowed = filter_find(ctx, l3_off, version, ECBPF_FILTER_ALLOW);
+	return ip ? ecbpf_trie_lookup4(&filter_tries, filter_roots(list), ip->saddr) : 0;
+}
+
+static __always_inline __u32 filter_find6(struct xdp_md *ctx, __u32 l3_off,
+					  enum ecbpf_filter_list list)
+{
+	const struct ipv6hdr *ip6 = ecbpf_header(ctx, l3_off, sizeof(*ip6));
+
+	return ip6 ? ecbpf_trie_lookup6(&filter_tries, filter_roots(list), &ip6->saddr) : 0;
+}
+
+/* Likewise, on the allow list */
+__noinline int filter_allowed4(struct xdp_md *ctx, __u32 l3_off)
+{
+	return filter_find4(ctx, l3_off, ECBPF_FILTER_ALLOW);
+}
+
+__noinline int filter_allowed6(struct xdp_md *ctx, __u32 l3_off)
+{
+	return filter_find6(ctx, l3_off, ECBPF_FILTER_ALLOW);
+}
+
+/* Count a packet of a listed source. Return: is it to be dropped? */
+static __always_inline bool filter_drops(struct ecbpf_filter_source *blocked, __u32 allowed_number,
+					 __u32 frame_len)
+{
+	struct ecbpf_filter_source *source = blocked, *allowed = NULL;
+
+	if (allowed_number)
+		allowed = filter_source_live(allowed_number);
 	if (allowed)
 		source = allowed;
 	__sync_fetch_and_add(&source->packets, 1);
 	__sync_fetch_and_add(&source->bytes, frame_len);
-	if (allowed)
+	return !allowed;
+}
+
+/*
+ * Return: the reason to drop a packet for its source; 0: there is none. Most packets are on no
+ * list: whether they are allowed is asked of those only that are blocked.
+ */
+__noinline int filter_blocked4(struct xdp_md *ctx, __u32 l3_off, __u32 frame_len)
+{
+	struct ecbpf_filter_source *source;
+	__u32 allowed = 0;
+
+	source = filter_source_live(filter_find4(ctx, l3_off, ECBPF_FILTER_BLOCK));
+	if (!source)
 		return 0;
-	return version == 6 ? ECBPF_REASON_BLOCKED6 : ECBPF_REASON_BLOCKED;
+	if (!filter_list_is_empty(filter_roots(ECBPF_FILTER_ALLOW), 4))
+		allowed = filter_allowed4(ctx, l3_off);
+	return filter_drops(source, allowed, frame_len) ? ECBPF_REASON_BLOCKED : 0;
+}
+
+__noinline int filter_blocked6(struct xdp_md *ctx, __u32 l3_off, __u32 frame_len)
+{
+	struct ecbpf_filter_source *source;
+	__u32 allowed = 0;
+
+	source = filter_source_live(filter_find6(ctx, l3_off, ECBPF_FILTER_BLOCK));
+	if (!source)
+		return 0;
+	if (!filter_list_is_empty(filter_roots(ECBPF_FILTER_ALLOW), 6))
+		allowed = filter_allowed6(ctx, l3_off);
+	return filter_drops(source, allowed, frame_len) ? ECBPF_REASON_BLOCKED6 : 0;
 }
 
 #endif /* ECBPF_FILTER_LIST_BPF_H */
