@@ -35,7 +35,8 @@
 #include "internal.h"
 #include "progs/dispatcher.skel.h"
 
-#define RETRIES 100 /* of a change that lost a race against somebody else's */
+#define FUSED_LIST (ECBPF_FUSED_SLOTS * 16) /* room for so many names of stages */
+#define RETRIES	   100 /* of a change that lost a race against somebody else's */
 
 struct dispatcher {
 	struct xdp_program *xdp; /* libxdp's; NULL if ours */
@@ -76,7 +77,10 @@ struct change {
 	enum ecbpf_mode mode;
 	size_t count; /* 0: nothing stays */
 	struct member members[DISPATCHER_MEMBERS];
-	bool is_direct; /* the only member goes without a dispatcher */
+	bool is_direct;		    /* the only member goes without a dispatcher */
+	struct heritage heritage;   /* of the member that is replaced */
+	struct ecbpf_program fused; /* that member, for plan_stage_load() and plan_stage_unload() */
+	char stages[FUSED_LIST];
 	struct dispatcher dispatcher;
 	int fd; /* what will be attached, or -1 */
 	__u32 id;
@@ -679,7 +683,7 @@ static int change_pin(struct ecbpf *e, struct change *c)
 
 /* Open the programs that are to be loaded. Again for each try: a loaded object is bound to its
  * target */
-static int change_open_programs(struct ecbpf *e, struct change *c, int keep_maps_of)
+static int change_open_programs(struct ecbpf *e, struct change *c)
 {
 	/* no driver needs fragments for these packets, and to reckon with them costs a call */
 	bool frags = ecbpf_iface_mtu(c->iface) > ETH_DATA_LEN;
@@ -693,29 +697,30 @@ static int change_open_programs(struct ecbpf *e, struct change *c, int keep_maps
 			continue;
 		m->fd = -1;
 		m->link_fd = -1;
-		err = ecbpf_program_open(e, m->spec, keep_maps_of, frags, &m->program);
+		err = ecbpf_program_open(e, m->spec, &c->heritage, frags, &m->program);
 		if (err)
 			return err;
 		snprintf(m->name, sizeof(m->name), "%s", m->program.name);
 		m->has_frags = m->program.has_frags;
 		/* one that replaces another keeps the other's place, if it is not told one */
-		m->prio = keep_maps_of >= 0 && m->spec->prio < 0 ? prio : m->program.prio;
-		m->actions = keep_maps_of >= 0 && !m->spec->actions ? actions : m->program.actions;
+		m->prio = c->heritage.fd >= 0 && m->spec->prio < 0 ? prio : m->program.prio;
+		m->actions =
+			c->heritage.fd >= 0 && !m->spec->actions ? actions : m->program.actions;
 	}
 	return 0;
 }
 
 /* One that replaces another and is told no priority keeps its place, whatever its name */
-static bool may_move(const struct change *c, int keep_maps_of)
+static bool may_move(const struct change *c)
 {
 	for (size_t i = 0; i < c->count; i++) {
 		if (c->members[i].spec && c->members[i].spec->prio >= 0)
 			return true;
 	}
-	return keep_maps_of < 0;
+	return c->heritage.fd < 0;
 }
 
-static int change_build_dispatcher(struct ecbpf *e, struct change *c, int keep_maps_of, bool ours)
+static int change_build_dispatcher(struct ecbpf *e, struct change *c, bool ours)
 {
 	struct dispatcher_config config = {
 		.magic = DISPATCHER_MAGIC,
@@ -725,10 +730,10 @@ static int change_build_dispatcher(struct ecbpf *e, struct change *c, int keep_m
 	struct bpf_prog_info info = {};
 	int err;
 
-	err = change_open_programs(e, c, keep_maps_of);
+	err = change_open_programs(e, c);
 	if (err)
 		return err;
-	if (may_move(c, keep_maps_of))
+	if (may_move(c))
 		qsort(c->members, c->count, sizeof(*c->members), member_compare);
 	err = dispatcher_open(e, ours, &c->dispatcher);
 	if (err)
@@ -768,13 +773,13 @@ static int change_build_dispatcher(struct ecbpf *e, struct change *c, int keep_m
 }
 
 /* Fused without freplace: the program itself is attached */
-static int change_build_direct(struct ecbpf *e, struct change *c, int keep_maps_of)
+static int change_build_direct(struct ecbpf *e, struct change *c)
 {
 	struct member *m = &c->members[0];
 	struct bpf_prog_info info = {};
 	int err;
 
-	err = change_open_programs(e, c, keep_maps_of);
+	err = change_open_programs(e, c);
 	if (err)
 		return err;
 	bpf_program__set_type(m->program.prog, BPF_PROG_TYPE_XDP);
@@ -794,7 +799,7 @@ static int change_build_direct(struct ecbpf *e, struct change *c, int keep_maps_
 	return 0;
 }
 
-static int change_build(struct ecbpf *e, struct change *c, int keep_maps_of)
+static int change_build(struct ecbpf *e, struct change *c)
 {
 	char error[sizeof(e->error)];
 	int err, again;
@@ -802,8 +807,8 @@ static int change_build(struct ecbpf *e, struct change *c, int keep_maps_of)
 	if (!c->count)
 		return 0;
 	if (c->live.kind == ECBPF_CHAIN_SINGLE)
-		return change_build_direct(e, c, keep_maps_of); /* the caller has checked */
-	err = change_build_dispatcher(e, c, keep_maps_of, false);
+		return change_build_direct(e, c); /* the caller has checked */
+	err = change_build_dispatcher(e, c, false);
 	if (!err)
 		return 0;
 
@@ -813,13 +818,13 @@ static int change_build(struct ecbpf *e, struct change *c, int keep_maps_of)
 		if (c->count > 1 || !c->members[0].program.is_fused)
 			return fail_freplace(e, c);
 		change_close_built(e, c);
-		return change_build_direct(e, c, keep_maps_of);
+		return change_build_direct(e, c);
 	}
 	if (is_context_refused(e, err)) {
 		if (c->count > 1 || !c->members[0].program.is_fused)
 			return fail_context(e, c);
 		change_close_built(e, c);
-		return change_build_direct(e, c, keep_maps_of);
+		return change_build_direct(e, c);
 	}
 
 	/*
@@ -830,7 +835,7 @@ static int change_build(struct ecbpf *e, struct change *c, int keep_maps_of)
 	if (err == -EINVAL && c->dispatcher.protocol == 2 && c->fd >= 0) {
 		strcpy(error, e->error);
 		change_close_built(e, c);
-		again = change_build_dispatcher(e, c, keep_maps_of, true);
+		again = change_build_dispatcher(e, c, true);
 		if (!again) {
 			ecbpf_log(e, ECBPF_LOG_INFO,
 				  "%s: a program resizes packets: using ecbpf's own dispatcher",
@@ -950,13 +955,13 @@ void ecbpf_wait_for_packets(struct ecbpf *e)
 }
 
 /* Steps 1 to 3 for all, or none */
-static int commit(struct ecbpf *e, struct change *changes, size_t count, int keep_maps_of)
+static int commit(struct ecbpf *e, struct change *changes, size_t count)
 {
 	size_t attached = 0;
 	int err = 0, lock;
 
 	for (size_t i = 0; i < count && !err; i++)
-		err = change_build(e, &changes[i], keep_maps_of);
+		err = change_build(e, &changes[i]);
 	for (; attached < count && !err; attached++) {
 		err = change_attach(e, &changes[attached]);
 		if (err)
@@ -1000,7 +1005,7 @@ typedef int (*plan_fn)(struct ecbpf *e, struct change *c, void *data);
 
 /* Read, plan, commit; from the start when somebody else was faster */
 static int change_chains(struct ecbpf *e, const char *const *ifaces, size_t count, plan_fn plan,
-			 void *data, int *keep_maps_of)
+			 void *data)
 {
 	_cleanup_free_ struct change *changes = NULL;
 	_cleanup_close_ int lock = -1;
@@ -1025,6 +1030,7 @@ static int change_chains(struct ecbpf *e, const char *const *ifaces, size_t coun
 
 			c->fd = -1;
 			c->live.fd = -1;
+			c->heritage.fd = -1;
 			c->iface = ifaces[n];
 			c->ifindex = ecbpf_iface_index(e, ifaces[n]);
 			if (c->ifindex < 0)
@@ -1039,7 +1045,7 @@ static int change_chains(struct ecbpf *e, const char *const *ifaces, size_t coun
 				err = plan(e, c, data);
 		}
 		if (!err)
-			err = commit(e, changes, count, keep_maps_of ? *keep_maps_of : -1);
+			err = commit(e, changes, count);
 		for (size_t i = 0; i < n; i++)
 			change_close(e, &changes[i]);
 		if (err != -EAGAIN)
@@ -1060,6 +1066,12 @@ static int fail_single(struct ecbpf *e, const struct change *c)
 			  "%s: program '%s' (id %u) is attached without a dispatcher: "
 			  "'ecbpf-loader unload --all %s' removes it",
 			  c->iface, m->name, m->id, c->iface);
+}
+
+static int fail_mode(struct ecbpf *e, const struct change *c, enum ecbpf_mode mode)
+{
+	return ecbpf_fail(e, -EBUSY, "%s: its chain is in %s mode, not %s", c->iface,
+			  mode_name(c->live.mode), mode_name(mode));
 }
 
 static int fail_broken(struct ecbpf *e, const struct change *c)
@@ -1088,8 +1100,7 @@ static int plan_load(struct ecbpf *e, struct change *c, void *data)
 	if (c->live.kind == ECBPF_CHAIN_BROKEN)
 		return fail_broken(e, c);
 	if (c->live.id && load->mode != ECBPF_MODE_UNSPEC && load->mode != c->live.mode)
-		return ecbpf_fail(e, -EBUSY, "%s: its chain is in %s mode, not %s", c->iface,
-				  mode_name(c->live.mode), mode_name(load->mode));
+		return fail_mode(e, c, load->mode);
 	c->mode = c->live.id ? c->live.mode : load->mode ? load->mode : ECBPF_MODE_NATIVE;
 	if (c->live.count + load->count > DISPATCHER_MEMBERS)
 		return ecbpf_fail(e, -E2BIG,
@@ -1111,7 +1122,7 @@ int ecbpf_chain_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_c
 
 	if (!ifaces_count || !programs_count)
 		return ecbpf_fail(e, -EINVAL, "nothing to load, or no interface");
-	return change_chains(e, ifaces, ifaces_count, plan_load, &load, NULL);
+	return change_chains(e, ifaces, ifaces_count, plan_load, &load);
 }
 
 /* A member is meant by its program's name or by its stage's */
@@ -1152,18 +1163,17 @@ int ecbpf_chain_unload(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 {
 	if (!ifaces_count || (!selector->all && !selector->id && !selector->name))
 		return ecbpf_fail(e, -EINVAL, "nothing to unload, or no interface");
-	return change_chains(e, ifaces, ifaces_count, plan_unload, (void *)selector, NULL);
+	return change_chains(e, ifaces, ifaces_count, plan_unload, (void *)selector);
 }
 
 struct replace {
 	const char *name;
 	const struct ecbpf_program *program;
-	int old_fd;
 };
 
 static int plan_replace(struct ecbpf *e, struct change *c, void *data)
 {
-	struct replace *r = data;
+	const struct replace *r = data;
 	struct member *found = NULL;
 
 	if (!c->live.id)
@@ -1188,7 +1198,7 @@ static int plan_replace(struct ecbpf *e, struct change *c, void *data)
 				  r->name);
 	if (c->live.kind == ECBPF_CHAIN_SINGLE && !r->program->fused)
 		return fail_single(e, c);
-	r->old_fd = found->fd; /* stays open with c->live */
+	c->heritage.fd = found->fd; /* stays open with c->live */
 	found->spec = r->program;
 	found->fd = -1;
 	return 0;
@@ -1197,9 +1207,192 @@ static int plan_replace(struct ecbpf *e, struct change *c, void *data)
 int ecbpf_chain_replace(struct ecbpf *e, const char *iface, const char *name,
 			const struct ecbpf_program *program)
 {
-	struct replace r = {.name = name, .program = program, .old_fd = -1};
+	struct replace r = {.name = name, .program = program};
 
-	return change_chains(e, &iface, 1, plan_replace, &r, &r.old_fd);
+	return change_chains(e, &iface, 1, plan_replace, &r);
+}
+
+/* --- one stage ---------------------------------------------------------------------------- */
+
+struct stage {
+	__u32 stage;
+	bool is_fused;
+	struct load load;
+	struct ecbpf_program program;
+};
+
+static const char *stage_name(__u32 stage)
+{
+	switch (stage) {
+#define X(value, NAME, name, prio, text) \
+	case value:                      \
+		return #name;
+		ECBPF_STAGES(X)
+#undef X
+	}
+	return "";
+}
+
+static __u32 stage_prio(__u32 stage)
+{
+	switch (stage) {
+#define X(value, NAME, name, prio, text) \
+	case value:                      \
+		return prio;
+		ECBPF_STAGES(X)
+#undef X
+	}
+	return ECBPF_FUSED_PRIO;
+}
+
+/* The stages of a member, of which ecbpf_fused has several. Return: how many; 0: it is not ours */
+static size_t member_stages(const struct member *m, struct fused_layout *ret)
+{
+	size_t count = 0;
+
+	*ret = (struct fused_layout){};
+	if (!strcmp(m->name, "ecbpf_fused")) {
+		if (ecbpf_fused_layout(m->fd, ret))
+			return 0;
+		while (count < ECBPF_FUSED_SLOTS && ret->stages[count])
+			count++;
+		return count;
+	}
+#define X(value, NAME, stage, prio, text)      \
+	if (!strcmp(m->name, "ecbpf_" #stage)) \
+		ret->stages[count++] = value;
+	ECBPF_STAGES(X)
+#undef X
+	return count;
+}
+
+/* Member @m, an ecbpf_fused, is to go on with these stages: its counters and settings stay */
+static int member_go_on(struct ecbpf *e, struct change *c, struct member *m, const __u8 *stages,
+			size_t count)
+{
+	size_t len = 0;
+
+	if (c->heritage.fd >= 0)
+		return ecbpf_fail(e, -EBUSY,
+				  "%s: more than one ecbpf_fused in its chain: see "
+				  "'ecbpf-loader replace'",
+				  c->iface);
+	for (size_t i = 0; i < count; i++)
+		len += snprintf(c->stages + len, sizeof(c->stages) - len, "%s%s", i ? "," : "",
+				stage_name(stages[i]));
+	c->fused = (struct ecbpf_program){.fused = c->stages, .prio = -1};
+	c->heritage = (struct heritage){.fd = m->fd, .has_constants = true};
+	m->spec = &c->fused;
+	m->fd = -1;
+	return 0;
+}
+
+static int plan_stage_load(struct ecbpf *e, struct change *c, void *data)
+{
+	const struct stage *s = data;
+	struct fused_layout layout, found_layout;
+	struct member *found = NULL;
+	size_t found_count = 0, at = 0;
+	int err;
+
+	for (size_t i = 0; i < c->live.count; i++) {
+		struct member *m = &c->live.members[i];
+		size_t count = member_stages(m, &layout);
+
+		if (memchr(layout.stages, s->stage, count))
+			return ecbpf_fail(e, -EEXIST, "%s: stage %s is loaded already", c->iface,
+					  stage_name(s->stage));
+		if (found || !s->is_fused || strcmp(m->name, "ecbpf_fused"))
+			continue;
+		found = &c->members[i];
+		found_layout = layout;
+		found_count = count;
+	}
+	if (!found || !found_count)
+		return plan_load(e, c, (void *)&s->load);
+	if (c->live.kind == ECBPF_CHAIN_BROKEN)
+		return fail_broken(e, c);
+	if (s->load.mode != ECBPF_MODE_UNSPEC && s->load.mode != c->live.mode)
+		return fail_mode(e, c, s->load.mode);
+	if (found_count == ECBPF_FUSED_SLOTS)
+		return ecbpf_fail(e, -E2BIG, "%s: ecbpf_fused runs %d stages already", c->iface,
+				  ECBPF_FUSED_SLOTS);
+	while (at < found_count && stage_prio(found_layout.stages[at]) <= stage_prio(s->stage))
+		at++;
+	memmove(found_layout.stages + at + 1, found_layout.stages + at, found_count - at);
+	found_layout.stages[at] = s->stage;
+	c->mode = c->live.mode;
+	memcpy(c->members, c->live.members, sizeof(c->live.members));
+	c->count = c->live.count;
+	err = member_go_on(e, c, found, found_layout.stages, found_count + 1);
+	/* what has to run early does so before others of the chain, too */
+	if (c->live.kind == ECBPF_CHAIN_DISPATCHER && stage_prio(s->stage) < found->prio)
+		c->fused.prio = stage_prio(s->stage);
+	return err;
+}
+
+int ecbpf_chain_load_stage(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+			   __u32 stage, bool is_fused, enum ecbpf_mode mode)
+{
+	struct stage s = {.stage = stage, .is_fused = is_fused, .program = ECBPF_PROGRAM_INIT};
+
+	if (!ifaces_count || !*stage_name(stage))
+		return ecbpf_fail(e, -EINVAL, "nothing to load, or no interface");
+	if (is_fused) {
+		s.program.fused = stage_name(stage);
+		s.program.prio = stage_prio(stage);
+	} else {
+		s.program.file = stage_name(stage);
+		s.program.is_stage = true;
+	}
+	s.load = (struct load){.programs = &s.program, .count = 1, .mode = mode};
+	return change_chains(e, ifaces, ifaces_count, plan_stage_load, &s);
+}
+
+static int plan_stage_unload(struct ecbpf *e, struct change *c, void *data)
+{
+	const struct stage *s = data;
+	struct fused_layout layout;
+	bool is_found = false;
+	int err;
+
+	if (c->live.kind == ECBPF_CHAIN_BROKEN)
+		return fail_broken(e, c);
+	c->mode = c->live.mode;
+	for (size_t i = 0; i < c->live.count; i++) {
+		size_t count = member_stages(&c->live.members[i], &layout), left = 0;
+		struct member *m = &c->members[c->count];
+
+		*m = c->live.members[i];
+		if (!memchr(layout.stages, s->stage, count)) {
+			c->count++;
+			continue;
+		}
+		is_found = true;
+		for (size_t slot = 0; slot < count; slot++) {
+			if (layout.stages[slot] != s->stage)
+				layout.stages[left++] = layout.stages[slot];
+		}
+		if (!left)
+			continue;
+		c->count++;
+		err = member_go_on(e, c, m, layout.stages, left);
+		if (err)
+			return err;
+	}
+	return is_found ? 0
+			: ecbpf_fail(e, -ENOENT, "%s: stage %s is not loaded", c->iface,
+				     stage_name(s->stage));
+}
+
+int ecbpf_chain_unload_stage(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+			     __u32 stage)
+{
+	struct stage s = {.stage = stage};
+
+	if (!ifaces_count || !*stage_name(stage))
+		return ecbpf_fail(e, -EINVAL, "nothing to unload, or no interface");
+	return change_chains(e, ifaces, ifaces_count, plan_stage_unload, &s);
 }
 
 /* --- inspecting --------------------------------------------------------------------------- */

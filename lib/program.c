@@ -190,20 +190,59 @@ static int setting_apply(struct ecbpf *e, const char *file, struct bpf_object *o
 	return 0;
 }
 
-static int fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list)
+/*
+ * Where the counters of each stage are: where those of the same stage were in the program that is
+ * replaced, else where none were, from zero on.
+ */
+static int fused_place_counters(struct ecbpf *e, const __u8 *stages, __u8 *counters, int old_fd)
+{
+	struct fused_layout old = {};
+	__u32 used = 0;
+
+	if (old_fd >= 0 && ecbpf_fused_layout(old_fd, &old))
+		old_fd = -1; /* something else */
+	for (__u32 i = 0; i < ECBPF_FUSED_SLOTS; i++) {
+		counters[i] = ECBPF_FUSED_SLOTS;
+		for (__u32 j = 0; j < ECBPF_FUSED_SLOTS && stages[i]; j++) {
+			if (old.stages[j] != stages[i] || used & 1U << old.counters[j])
+				continue;
+			counters[i] = old.counters[j];
+			used |= 1U << counters[i];
+			break;
+		}
+	}
+	for (__u32 j = 0; j < ECBPF_FUSED_SLOTS; j++) {
+		if (old.stages[j])
+			used |= 1U << old.counters[j]; /* packets still count there */
+	}
+	for (__u32 i = 0; i < ECBPF_FUSED_SLOTS; i++) {
+		if (counters[i] < ECBPF_FUSED_SLOTS)
+			continue;
+		counters[i] = __builtin_ctz(~used) & (ECBPF_FUSED_SLOTS - 1);
+		used |= 1U << counters[i];
+		if (old_fd >= 0 && stages[i] && ecbpf_counters_zero(old_fd, counters[i]))
+			return ecbpf_fail(e, -EIO, "ecbpf_fused: cannot clear its counters");
+	}
+	return 0;
+}
+
+static int fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list, int old_fd)
 {
 	_cleanup_free_ char *copy = strdup(list);
 	const struct btf_type *type;
 	char *word, *rest = copy;
 	size_t count = 0;
 	__u32 size;
-	__u8 *at;
+	__u8 *at, *counters;
 
 	if (!copy)
 		return ecbpf_fail(e, -ENOMEM, "out of memory");
 	at = constant_find(obj, "fused_stages", &size, &type);
 	if (!at || size != ECBPF_FUSED_SLOTS)
 		return ecbpf_fail(e, -EPROTO, "ecbpf_fused: has no fused_stages");
+	counters = constant_find(obj, "fused_counters", &size, &type);
+	if (!counters || size != ECBPF_FUSED_SLOTS)
+		return ecbpf_fail(e, -EPROTO, "ecbpf_fused: has no fused_counters");
 	while ((word = strsep(&rest, ","))) {
 		__u8 stage = ECBPF_STAGE_NONE;
 
@@ -228,6 +267,34 @@ static int fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list
 					  "fused: '%s' after 'sampler', which has to be last",
 					  word);
 		at[count++] = stage;
+	}
+	return fused_place_counters(e, at, counters, old_fd);
+}
+
+/* As the replaced program has them, but for those that are about how it is loaded */
+static int constants_inherit(struct ecbpf *e, struct bpf_object *obj, int old_fd)
+{
+	const struct btf *btf = bpf_object__btf(obj);
+	const struct btf_type *datasec = btf_datasec(btf, ".rodata"), *type;
+	const struct btf_var_secinfo *info;
+	int err;
+
+	if (!datasec)
+		return 0;
+	info = btf_var_secinfos(datasec);
+	for (int i = 0; i < btf_vlen(datasec); i++, info++) {
+		const char *name =
+			btf__name_by_offset(btf, btf__type_by_id(btf, info->type)->name_off);
+		__u32 size;
+		void *at;
+
+		if (!strncmp(name, "fused_", 6) || !strcmp(name, "xdp_frags"))
+			continue;
+		at = constant_find(obj, name, &size, &type);
+		err = at ? ecbpf_constant_read(old_fd, name, at, size) : 0;
+		if (err && err != -ENOENT)
+			return ecbpf_fail(e, err, "setting %s: cannot read the old one: %s", name,
+					  strerror(-err));
 	}
 	return 0;
 }
@@ -380,7 +447,7 @@ static bool is_map_wanted(const char *map, const char *fused)
 	return false;
 }
 
-static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int keep_maps_of,
+static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int old_fd,
 			struct program *program)
 {
 	char path[PATH_MAX];
@@ -411,10 +478,10 @@ static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int k
 		}
 		if (bpf_map__pin_path(map) && !spec->pin_path)
 			bpf_map__set_pin_path(map, NULL);
-		if (bpf_map__pin_path(map) || keep_maps_of < 0)
+		if (bpf_map__pin_path(map) || old_fd < 0)
 			continue;
 		snprintf(name, sizeof(name), "%s", bpf_map__name(map)); /* as the kernel cuts it */
-		fd = ecbpf_prog_map(keep_maps_of, name, &old);
+		fd = ecbpf_prog_map(old_fd, name, &old);
 		if (fd < 0 || old.type != bpf_map__type(map) ||
 		    old.key_size != bpf_map__key_size(map) ||
 		    old.value_size != bpf_map__value_size(map) ||
@@ -449,11 +516,12 @@ static int run_config_read(struct ecbpf *e, const char *file, struct program *pr
 	return 0;
 }
 
-int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec, int keep_maps_of,
-		       bool frags, struct program *ret_program)
+int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec,
+		       const struct heritage *heritage, bool frags, struct program *ret_program)
 {
 	const char *file = spec->fused ? "ecbpf_fused" : spec->file;
 	struct program program = {.is_fused = spec->fused};
+	int old_fd = heritage ? heritage->fd : -1;
 	struct bpf_program *prog;
 	const struct btf *btf;
 	__u32 schema;
@@ -491,9 +559,11 @@ int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec, int ke
 
 	bpf_object__for_each_program (prog, program.obj)
 		bpf_program__set_autoload(prog, prog == program.prog);
-	err = maps_prepare(e, spec, keep_maps_of, &program);
+	err = maps_prepare(e, spec, old_fd, &program);
 	if (!err && spec->fused)
-		err = fused_apply(e, program.obj, spec->fused);
+		err = fused_apply(e, program.obj, spec->fused, old_fd);
+	if (!err && old_fd >= 0 && heritage->has_constants)
+		err = constants_inherit(e, program.obj, old_fd);
 	for (size_t i = 0; !err && i < spec->settings_count; i++)
 		err = setting_apply(e, file, program.obj, spec->settings[i]);
 	if (err)
