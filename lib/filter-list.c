@@ -22,7 +22,7 @@
 
 struct lists {
 	struct ecbpf *e;
-	struct bpf_object *obj;
+	int lists_fd, tries_fd, sources_fd;
 	struct ecbpf_filter_lists *head;
 	struct ecbpf_trie *tries[ECBPF_FILTER_LISTS];
 	void *pool;					       /* of sources */
@@ -253,6 +253,14 @@ static int repair(struct lists *l)
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
+static void maps_close(struct lists *l)
+{
+	cleanup_close(&l->lists_fd);
+	cleanup_close(&l->tries_fd);
+	cleanup_close(&l->sources_fd);
+	l->lists_fd = l->tries_fd = l->sources_fd = -1;
+}
+
 static void lists_close(struct lists *l)
 {
 	for (int list = 0; list < ECBPF_FILTER_LISTS; list++)
@@ -261,34 +269,79 @@ static void lists_close(struct lists *l)
 		memory->close(l->pool);
 	if (l->head)
 		munmap(l->head, sizeof(*l->head));
-	bpf_object__close(l->obj);
+	maps_close(l);
 	cleanup_close(&l->lock);
 }
 #define cleanup_lists __attribute__((cleanup(lists_close)))
-#define LISTS_INIT         \
-	{                  \
-		.lock = -1 \
+#define LISTS_INIT                                                           \
+	{                                                                    \
+		.lists_fd = -1, .tries_fd = -1, .sources_fd = -1, .lock = -1 \
 	}
 
-static int lists_map(struct lists *l)
+/* Return: 0, *ret is -1 if there is no such map yet; or -errno */
+static int map_get(struct lists *l, const char *name, __u32 value_size, int *ret)
 {
-	int fd = bpf_object__find_map_fd_by_name(l->obj, "filter_lists");
-	void *head;
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	char path[PATH_MAX];
+	int err;
 
-	if (fd < 0)
-		return ecbpf_fail(l->e, -EPROTO, "filter: no map filter_lists");
-	head = mmap(NULL, sizeof(*l->head), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	err = ecbpf_pin_path(l->e, path, sizeof(path), name);
+	if (!err)
+		err = ecbpf_pinned_map_check(l->e, path, NULL);
+	if (err)
+		return err;
+	*ret = bpf_obj_get(path);
+	if (*ret < 0)
+		return errno == ENOENT ? 0
+				       : ecbpf_fail(l->e, -errno, "%s: %s", path, strerror(errno));
+	if (bpf_obj_get_info_by_fd(*ret, &info, &len))
+		return ecbpf_fail(l->e, -errno, "%s: %s", path, strerror(errno));
+	if (info.value_size != value_size)
+		return ecbpf_fail(l->e, -EPROTO, "%s: is not a map of this ecbpf", path);
+	return 0;
+}
+
+static int maps_get(struct lists *l)
+{
+	int err;
+
+	err = map_get(l, "filter_lists", sizeof(*l->head), &l->lists_fd);
+	if (!err)
+		err = map_get(l, "filter_tries", sizeof(__u32), &l->tries_fd);
+	return err ?: map_get(l, "filter_sources", sizeof(__u32), &l->sources_fd);
+}
+
+/* The maps by their pins: the whole stage, to make them, takes as long as all else of a change */
+static int maps_open(struct lists *l)
+{
+	struct bpf_object *obj;
+	void *head;
+	int err;
+
+	err = maps_get(l);
+	if (!err && (l->lists_fd < 0 || l->tries_fd < 0 || l->sources_fd < 0)) {
+		err = ecbpf_stage_maps(l->e, "filter", &obj);
+		if (err)
+			return err;
+		bpf_object__close(obj);
+		maps_close(l);
+		err = maps_get(l);
+	}
+	if (err)
+		return err;
+	head = mmap(NULL, sizeof(*l->head), PROT_READ | PROT_WRITE, MAP_SHARED, l->lists_fd, 0);
 	if (head == MAP_FAILED)
 		return ecbpf_fail(l->e, -errno, "filter_lists: %s", strerror(errno));
 	l->head = head;
 	return 0;
 }
 
-/* As filter_maps_open() of filter.c. To be closed in any case */
+/* To be closed in any case */
 static int lists_open(struct ecbpf *e, struct lists *l)
 {
 	bool was_dirty;
-	int err, tries;
+	int err;
 
 	l->e = e;
 	l->now = clock_ns(CLOCK_MONOTONIC);
@@ -300,19 +353,16 @@ static int lists_open(struct ecbpf *e, struct lists *l)
 	l->lock = ecbpf_lock(e);
 	if (l->lock < 0)
 		return l->lock;
-	err = ecbpf_stage_maps(e, "filter", &l->obj);
-	if (!err)
-		err = lists_map(l);
+	err = maps_open(l);
 	if (err)
 		return err;
-	tries = bpf_object__find_map_fd_by_name(l->obj, "filter_tries");
-	l->pool = ecbpf_trie_pool_open(e, bpf_object__find_map_fd_by_name(l->obj, "filter_sources"),
-				       2);
+	l->pool = ecbpf_trie_pool_open(e, l->sources_fd, 2);
 	if (!l->pool)
 		return ecbpf_fail(e, -ENOMEM, "out of memory");
 	was_dirty = l->head->dirty;
 	for (__u32 list = 0; list < ECBPF_FILTER_LISTS && !err; list++)
-		err = ecbpf_trie_open(e, tries, &l->head->tables[list], list, &l->tries[list]);
+		err = ecbpf_trie_open(e, l->tries_fd, &l->head->tables[list], list,
+				      &l->tries[list]);
 	return err || !was_dirty ? err : repair(l);
 }
 

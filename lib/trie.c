@@ -28,17 +28,18 @@
 #include "internal.h"
 #include "trie.h"
 
-#define CHUNK_BYTES	(sizeof(struct ecbpf_trie_chunk))
-#define NODE_BEFORE	4 /* words before slot 0: unused, path (high, low), best */
-#define NODE_WORDS	(NODE_BEFORE + (1 << ECBPF_TRIE_STRIDE))
-#define ENTRY_WORDS	4
-#define HASH_BITS_MIN	10
-#define PENDING_MAX	32768
-#define PENDING_ENOUGH	1024 /* to wait for packets */
-#define ROOM_WORDS	4096 /* free, before a change is decided */
-#define STRIDE		ECBPF_TRIE_STRIDE
-#define FILL_SHIFT	1 /* of a node wider than STRIDE, half of the slots are used at least */
-#define FILL_SHIFT_ROOT 3 /* of a root, an eighth */
+#define CHUNK_BYTES    (sizeof(struct ecbpf_trie_chunk))
+#define NODE_BEFORE    4 /* words before slot 0: unused, path (high, low), best */
+#define NODE_WORDS     (NODE_BEFORE + (1 << ECBPF_TRIE_STRIDE))
+#define ENTRY_WORDS    4
+#define HASH_BITS_MIN  10
+#define PENDING_MAX    32768
+#define PENDING_ENOUGH 1024 /* to wait for packets */
+#define ROOM_WORDS     4096 /* free, before a change is decided */
+#define STRIDE	       ECBPF_TRIE_STRIDE
+#define FILL_SHIFT     1     /* of a node wider than STRIDE, half of the slots are used at least */
+#define FILL_SHIFT_TOP 4     /* a sixteenth of a root, and of what most of the table is below */
+#define TOP_MIN	       65536 /* prefixes */
 
 struct generation {
 	__u64 count[2];	 /* prefixes, IPv4 and IPv6 */
@@ -778,9 +779,11 @@ static struct key op_key(const struct ecbpf_trie_op *op)
 /* How wide to make a node at @depth for the prefixes [from, to), which share so many bits */
 static __u32 stride_for(const struct source *src, size_t from, size_t to, __u32 depth, __u32 width)
 {
-	__u32 stride = STRIDE, fill_shift = depth ? FILL_SHIFT : FILL_SHIFT_ROOT;
+	__u32 stride = STRIDE, fill_shift = FILL_SHIFT;
 	size_t count = to - from;
 
+	if (!depth || count >= TOP_MIN)
+		fill_shift = FILL_SHIFT_TOP;
 	while (stride + STRIDE <= ECBPF_TRIE_STRIDE_MAX && depth + stride + STRIDE <= width &&
 	       count >> (stride + STRIDE - fill_shift))
 		stride += STRIDE;

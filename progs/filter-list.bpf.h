@@ -35,6 +35,18 @@ static __always_inline __u64 filter_roots(enum ecbpf_filter_list list)
 	return lists ? *(const volatile __u64 *)&lists->tables[list].roots : 0;
 }
 
+/*
+ * May a source be on a list? Most are not, which one bit tells. Inline, for these are nearly all
+ * packets: they pay no call. @first: 32 bits of it, in host byte order
+ */
+static __always_inline bool filter_is_near(__u32 first, __u32 version)
+{
+	__u64 roots = filter_roots(ECBPF_FILTER_BLOCK);
+
+	return version &&
+	       ecbpf_trie_is_near(&filter_tries, version == 6 ? roots >> 32 : roots, first);
+}
+
 static __always_inline bool filter_list_is_empty(__u64 roots, __u32 version)
 {
 	return !(roots >> (version == 6 ? 32 : 0) & ECBPF_TRIE_ROOT_STRIDE);
@@ -45,77 +57,112 @@ static __always_inline struct ecbpf_filter_source *filter_source(__u32 number)
 	__u32 place = number * ECBPF_FILTER_SOURCE_WORDS;
 	const __u64 *words = ecbpf_trie_chunk(&filter_sources, place);
 
+	if (!words)
+		return NULL;
+	barrier_var(words); /* first checked, then added to: kernels before 6.6 want it so */
 	place &= ECBPF_TRIE_CHUNK_WORDS - ECBPF_FILTER_SOURCE_WORDS;
-	return words ? (struct ecbpf_filter_source *)&words[place] : NULL;
+	return (struct ecbpf_filter_source *)&words[place];
 }
 
-/* The number of a source, or of the one that is left of those it lies in; 0 if all have expired */
+/* Of a source that expires, the number; or of the one that is left of those it lies in; 0: none */
 __noinline int filter_live(__u32 number)
 {
-	const struct ecbpf_filter_source *source = filter_source(number);
-	__u64 now;
+	const struct ecbpf_filter_source *source;
+	__u64 now = bpf_ktime_get_ns();
 
-	if (!source || !source->expires)
-		return source ? number : 0;
-	now = bpf_ktime_get_ns();
 	for (int i = 0; i < FILTER_PARENTS; i++) {
-		if (!source->expires || source->expires > now)
-			return number;
-		number = source->parent;
 		source = number ? filter_source(number) : NULL;
 		if (!source)
 			return 0;
+		if (!source->expires || source->expires > now)
+			return number;
+		number = source->parent;
 	}
 	return 0;
 }
 
-/* Return: the number of the source that a packet's one lies in; 0: none */
-__noinline int filter_find4(struct xdp_md *ctx, __u32 l3_off, __u32 list)
+/* The source of a number, if it has not expired, or the one that is left of those it lies in */
+static __always_inline struct ecbpf_filter_source *filter_source_live(__u32 number)
+{
+	struct ecbpf_filter_source *source = number ? filter_source(number) : NULL;
+
+	if (!source || !source->expires)
+		return source;
+	number = filter_live(number);
+	return number ? filter_source(number) : NULL;
+}
+
+/* The source that a packet's one lies in; 0: none */
+static __always_inline __u32 filter_find4(struct xdp_md *ctx, __u32 l3_off,
+					  enum ecbpf_filter_list list)
 {
 	const struct iphdr *ip = ecbpf_header(ctx, l3_off, sizeof(*ip));
-	__u64 roots = list ? filter_roots(ECBPF_FILTER_BLOCK) : filter_roots(ECBPF_FILTER_ALLOW);
 
-	return ip ? ecbpf_trie_lookup4(&filter_tries, roots, ip->saddr) : 0;
+	return ip ? ecbpf_trie_lookup4(&filter_tries, filter_roots(list), ip->saddr) : 0;
 }
 
-__noinline int filter_find6(struct xdp_md *ctx, __u32 l3_off, __u32 list)
+static __always_inline __u32 filter_find6(struct xdp_md *ctx, __u32 l3_off,
+					  enum ecbpf_filter_list list)
 {
 	const struct ipv6hdr *ip6 = ecbpf_header(ctx, l3_off, sizeof(*ip6));
-	__u64 roots = list ? filter_roots(ECBPF_FILTER_BLOCK) : filter_roots(ECBPF_FILTER_ALLOW);
 
-	return ip6 ? ecbpf_trie_lookup6(&filter_tries, roots, &ip6->saddr) : 0;
+	return ip6 ? ecbpf_trie_lookup6(&filter_tries, filter_roots(list), &ip6->saddr) : 0;
 }
 
-static __always_inline __u32 filter_find(struct xdp_md *ctx, __u32 l3_off, __u32 version,
-					 enum ecbpf_filter_list list)
+/* Likewise, on the allow list */
+__noinline int filter_allowed4(struct xdp_md *ctx, __u32 l3_off)
 {
-	__u32 number =
-		version == 6 ? filter_find6(ctx, l3_off, list) : filter_find4(ctx, l3_off, list);
+	return filter_find4(ctx, l3_off, ECBPF_FILTER_ALLOW);
+}
 
-	return number ? filter_live(number) : 0;
+__noinline int filter_allowed6(struct xdp_md *ctx, __u32 l3_off)
+{
+	return filter_find6(ctx, l3_off, ECBPF_FILTER_ALLOW);
+}
+
+/* Count a packet of a listed source. Return: is it to be dropped? */
+static __always_inline bool filter_drops(struct ecbpf_filter_source *blocked, __u32 allowed_number,
+					 __u32 frame_len)
+{
+	struct ecbpf_filter_source *source = blocked, *allowed = NULL;
+
+	if (allowed_number)
+		allowed = filter_source_live(allowed_number);
+	if (allowed)
+		source = allowed;
+	__sync_fetch_and_add(&source->packets, 1);
+	__sync_fetch_and_add(&source->bytes, frame_len);
+	return !allowed;
 }
 
 /*
  * Return: the reason to drop a packet for its source; 0: there is none. Most packets are on no
  * list: whether they are allowed is asked of those only that are blocked.
  */
-__noinline int filter_blocked(struct xdp_md *ctx, __u32 l3_off, __u32 version, __u32 frame_len)
+__noinline int filter_blocked4(struct xdp_md *ctx, __u32 l3_off, __u32 frame_len)
 {
-	__u32 blocked = filter_find(ctx, l3_off, version, ECBPF_FILTER_BLOCK), allowed = 0;
 	struct ecbpf_filter_source *source;
+	__u32 allowed = 0;
 
-	if (!blocked)
+	source = filter_source_live(filter_find4(ctx, l3_off, ECBPF_FILTER_BLOCK));
+	if (!source)
 		return 0;
-	if (!filter_list_is_empty(filter_roots(ECBPF_FILTER_ALLOW), version))
-		allowed = filter_find(ctx, l3_off, version, ECBPF_FILTER_ALLOW);
-	source = filter_source(allowed ? allowed : blocked);
-	if (source) {
-		__sync_fetch_and_add(&source->packets, 1);
-		__sync_fetch_and_add(&source->bytes, frame_len);
-	}
-	if (allowed)
+	if (!filter_list_is_empty(filter_roots(ECBPF_FILTER_ALLOW), 4))
+		allowed = filter_allowed4(ctx, l3_off);
+	return filter_drops(source, allowed, frame_len) ? ECBPF_REASON_BLOCKED : 0;
+}
+
+__noinline int filter_blocked6(struct xdp_md *ctx, __u32 l3_off, __u32 frame_len)
+{
+	struct ecbpf_filter_source *source;
+	__u32 allowed = 0;
+
+	source = filter_source_live(filter_find6(ctx, l3_off, ECBPF_FILTER_BLOCK));
+	if (!source)
 		return 0;
-	return version == 6 ? ECBPF_REASON_BLOCKED6 : ECBPF_REASON_BLOCKED;
+	if (!filter_list_is_empty(filter_roots(ECBPF_FILTER_ALLOW), 6))
+		allowed = filter_allowed6(ctx, l3_off);
+	return filter_drops(source, allowed, frame_len) ? ECBPF_REASON_BLOCKED6 : 0;
 }
 
 #endif /* ECBPF_FILTER_LIST_BPF_H */

@@ -104,7 +104,7 @@ static const __u16 filter_tcp_flags[64] = {FLAGS16(0), FLAGS16(16), FLAGS16(32),
 
 static __always_inline __u32 filter_l4(struct xdp_md *ctx, const struct ecbpf_record *rec)
 {
-	__u64 is_length_wrong, found = 0;
+	__u64 is_length_wrong, found = 0, ports = rec->ports;
 
 	if (rec->proto == IPPROTO_TCP) {
 		found = filter_tcp_flags[rec->tcp_flags & 0x3f];
@@ -121,25 +121,30 @@ static __always_inline __u32 filter_l4(struct xdp_md *ctx, const struct ecbpf_re
 	} else {
 		return 0;
 	}
-	return found | (filter_is_zero(rec->ports & 0xffff) | filter_is_zero(rec->ports >> 16)) *
-			       ECBPF_FILTER_CHECK_PORT_ZERO;
+	/* a port that is 0 borrows, and then has its highest bit */
+	ports = (ports - 0x10001) & ~ports & 0x80008000;
+	return found | ((ports | ports >> 16) * ECBPF_FILTER_CHECK_PORT_ZERO >> 15 &
+			ECBPF_FILTER_CHECK_PORT_ZERO);
 }
 
 /* Of a flag of the record's the bit of a check */
 #define FILTER_FLAG(rec, flag, check) (((rec)->flags & (flag)) * ((check) / (flag)))
 
-/* Return: the checks that the packet fails, bits of enum ecbpf_filter_check */
-static __always_inline __u32 filter_check(struct xdp_md *ctx, const struct ecbpf_record *rec)
+/*
+ * Return: the checks that the packet fails, bits of enum ecbpf_filter_check. @ret_key: the first 32
+ * bits of its source, in host byte order, for filter_is_near()
+ */
+static __always_inline __u32 filter_check(struct xdp_md *ctx, const struct ecbpf_record *rec,
+					  __u32 *ret_key)
 {
-	__u32 found = 0;
+	__u32 found;
 
-	if (rec->reason)
-		return filter_malformed(rec);
 	if (rec->version == 4) {
 		const struct iphdr *ip = ecbpf_header(ctx, rec->l3_off, sizeof(*ip));
 
 		if (!ip)
 			return 0;
+		*ret_key = bpf_ntohl(ip->saddr);
 		found = filter_ip4_addrs(ip) |
 			FILTER_FLAG(rec, ECBPF_IP_OPTIONS, ECBPF_FILTER_CHECK_IP_OPTIONS) |
 			FILTER_FLAG(rec, ECBPF_IP_RESERVED, ECBPF_FILTER_CHECK_IP_RESERVED);
@@ -148,11 +153,14 @@ static __always_inline __u32 filter_check(struct xdp_md *ctx, const struct ecbpf
 
 		if (!ip6)
 			return 0;
+		*ret_key = bpf_ntohl(ip6->saddr.s6_addr32[0]);
 		found = filter_ip6_addrs(ip6) |
 			FILTER_FLAG(rec, ECBPF_IP6_ROUTING0, ECBPF_FILTER_CHECK_IP6_ROUTING0);
 	} else {
-		return 0;
+		return rec->reason ? filter_malformed(rec) : 0;
 	}
+	if (rec->reason)
+		return filter_malformed(rec);
 	if (rec->l4_off)
 		found |= filter_l4(ctx, rec);
 	/* RFC 3128: the header's 20 bytes are those of the first fragment, and no other's */
@@ -238,15 +246,16 @@ static __always_inline __u32 filter_judge(struct xdp_md *ctx, const struct ecbpf
 
 static __always_inline __u32 filter_stage(struct xdp_md *ctx, const struct ecbpf_record *rec)
 {
-	__u32 found, reason;
+	__u32 key = 0, found = filter_check(ctx, rec, &key), reason;
 
 	/* of malformed packets too, if their source can be read */
-	if (rec->version && !filter_list_is_empty(filter_roots(ECBPF_FILTER_BLOCK), rec->version)) {
-		reason = filter_blocked(ctx, rec->l3_off, rec->version, rec->frame_len) & 0x7f;
+	if (filter_is_near(key, rec->version)) {
+		reason = rec->version == 6 ? filter_blocked6(ctx, rec->l3_off, rec->frame_len)
+					   : filter_blocked4(ctx, rec->l3_off, rec->frame_len);
+		reason &= 0x7f;
 		if (reason)
 			return ECBPF_VERDICT(XDP_DROP, reason);
 	}
-	found = filter_check(ctx, rec);
 	/* nearly all packets, and they do not even look at the settings */
 	if (__builtin_expect(!found && !filter_is_frag(rec), 1))
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);

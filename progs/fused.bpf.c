@@ -19,7 +19,7 @@
 #include "sampler.bpf.c"
 
 const volatile __u8 fused_stages[ECBPF_FUSED_SLOTS] = {}; /* enum ecbpf_stage; 0 ends the list */
-const volatile __u8 fused_counters[ECBPF_FUSED_SLOTS] = {};
+const volatile __u8 fused_counters[ECBPF_FUSED_SLOTS] = {0, 1, 2, 3, 4, 5, 6, 7};
 
 struct {
 	__uint(priority, ECBPF_FUSED_PRIO);

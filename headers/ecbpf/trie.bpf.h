@@ -119,6 +119,28 @@ static __always_inline __u32 ecbpf_trie_root_place(__u32 root)
 }
 
 /**
+ * ecbpf_trie_is_near() - may there be a prefix that an address lies in?
+ * @pool: an ECBPF_TRIE_POOL()
+ * @root: ecbpf_trie_head.roots, the family's half
+ * @first: 32 bits of the address, in host byte order
+ *
+ * Return: false if a lookup finds none. It looks at one word.
+ */
+static __always_inline bool ecbpf_trie_is_near(void *pool, __u32 root, __u32 first)
+{
+	__u32 place = ecbpf_trie_root_place(root), stride = root & ECBPF_TRIE_ROOT_STRIDE, index;
+
+	if (!stride)
+		return false;
+	if (root & ECBPF_TRIE_ROOT_BEST)
+		return true;
+	index = (__u64)first << 32 >> (64 - stride);
+	if (stride < ECBPF_TRIE_WIDE)
+		return ecbpf_trie_word(pool, place + index);
+	return ecbpf_trie_word(pool, place + (1U << stride) + index / 64) >> (index & 63) & 1;
+}
+
+/**
  * ecbpf_trie_lookup4() - longest prefix that an IPv4 address lies in
  * @pool: an ECBPF_TRIE_POOL()
  * @roots: of the table, ecbpf_trie_head.roots

@@ -20,6 +20,9 @@ struct flow {
 	__u32 mask;	/* number of flows - 1 */
 	__u8 addr_off;	/* last 4 bytes of the source address */
 	__u8 ports_off; /* source and destination port; 0: the packet has none */
+	__u16 pad;
+	__u32 scatter; /* odd: addresses are multiples of it; 0: they are 0, 1, 2... */
+	__u32 first;   /* of these numbers */
 };
 
 struct {
@@ -67,7 +70,7 @@ int many(struct xdp_md *ctx)
 	ports = data + f->ports_off;
 	if ((void *)(addr + 1) > data_end || (void *)(ports + 1) > data_end)
 		return XDP_ABORTED;
-	*addr = id;
+	*addr = f->scatter ? (f->first + id) * f->scatter : id;
 	if (f->ports_off)
 		*ports = (id & 0xffff) | (__u32)bpf_htons(443) << 16;
 	state ^= state << 13;

@@ -124,11 +124,14 @@ static void add_prog(const char *order, const char *name, struct bpf_object *obj
 	printf("%s %s %u %u\n", order, name, info.verified_insns, info.jited_prog_len);
 }
 
-/* Only @program is going to be loaded, nothing is pinned, the area is everybody's */
+/* Only @program is going to be loaded; maps are pinned in $ECBPF_BENCH_PINS if at all, the area is
+ * everybody's
+ */
 static struct bpf_object *open_object(const char *file, const char *program,
 				      struct bpf_program **found)
 {
 	struct bpf_object *obj = bpf_object__open(file);
+	const char *pins = getenv("ECBPF_BENCH_PINS");
 	struct bpf_program *prog;
 	struct bpf_map *map;
 
@@ -144,8 +147,12 @@ static struct bpf_object *open_object(const char *file, const char *program,
 	}
 	if (!*found)
 		die("%s: no program %s", file, program);
-	bpf_object__for_each_map (map, obj)
-		bpf_map__set_pin_path(map, NULL);
+	bpf_object__for_each_map (map, obj) {
+		char path[256];
+
+		snprintf(path, sizeof(path), "%s/%s", pins ?: "", bpf_map__name(map));
+		bpf_map__set_pin_path(map, pins && bpf_map__pin_path(map) ? path : NULL);
+	}
 	map = bpf_object__find_map_by_name(obj, "shared");
 	if (map && shared_fd >= 0 && bpf_map__reuse_fd(map, shared_fd))
 		die("%s: shared: %s", file, strerror(errno));

@@ -7,10 +7,13 @@
 $ECBPF_BUILD: where the project was built (default: build/test)
 $ECBPF_PREFIXES: of the random ones, and how many addresses are tried (default: 3,000; 100,000 take
 15 s)
+$ECBPF_ANSWERS: how long lists are changed while answers are checked one by one, in milliseconds,
+for each family (default: 1,500)
 $ECBPF_KILLS: how many imports are killed (default: 30)
 
 What an address is to match comes from Python's ipaddress and the model of test_trie.py.
 """
+import bisect
 import ipaddress
 import json
 import os
@@ -269,6 +272,96 @@ def test_concurrent(report):
             programs, model, [(4, 10 << 24 | draw.getrandbits(24)) for _ in range(1000)]))[:10])
 
 
+class Changes:
+    """Commands that change the lists, and between which times (ns) each of them was at work"""
+
+    def __init__(self, draw, family):
+        self.draw, self.family = draw, family
+        self.lists = {"drop": Model(), "allow": Model()}
+        self.times, self.starts, self.ends = [(0, 0)], [], []
+        # few, so that each of them is tried every 50 us
+        self.addresses = [random_bits(draw, family) for _ in range(8)]
+        self.verdicts = []
+        self.remember()
+
+    def remember(self):
+        drop, allow = self.lists["drop"], self.lists["allow"]
+        self.verdicts.append([DROP if drop.ask(self.family, bits) and
+                              not allow.ask(self.family, bits) else PASS
+                              for bits in self.addresses])
+
+    def prefix(self):
+        """With an address in it that is tried, or beside it"""
+        draw, width = self.draw, WIDTH[self.family]
+        bits = draw.choice(self.addresses) ^ draw.randrange(2) << draw.randrange(width)
+        return prefix_of(self.family, bits, draw.randrange(width // 5, width + 1))
+
+    def one(self):
+        """Each prefix changes the answer for an address in one direction only"""
+        draw, which = self.draw, self.draw.choice(("drop", "drop", "allow"))
+        model, count = self.lists[which], draw.choice((1, 10, 40))
+        there = sorted(model.prefixes)
+        if there and draw.randrange(len(there) + 8) < len(there):
+            verb, prefixes = "delete", draw.sample(there, min(count, len(there)))
+        else:
+            verb, prefixes = "add", [self.prefix() for _ in range(count)]
+        before = time.monotonic_ns()
+        tool(which, verb, *map(text_of, prefixes))
+        self.times.append((before, time.monotonic_ns()))
+        for prefix in prefixes:
+            model.change(prefix, int(verb == "add"))
+        self.remember()
+
+    def wrong(self, run):
+        """Is a verdict that of no list that may have been there?"""
+        start, took, number, verdict = run
+        # the first change not over when the run began, the last one begun when it ended
+        first = bisect.bisect_right(self.ends, start) - 1
+        last = bisect.bisect_left(self.starts, start + took) - 1
+        return all(verdict != self.verdicts[change][number] for change in range(first, last + 1))
+
+    def check(self, runs):
+        """Return: how many answers there were, how many changed with the list, what is wrong"""
+        self.starts, self.ends = zip(*self.times)
+        why, count, seen, changed = [], 0, {}, 0
+        for run in runs:
+            count += 1
+            changed += seen.get(run[2], run[3]) != run[3]
+            seen[run[2]] = run[3]
+            if self.wrong(run):
+                why.append(f"address {self.addresses[run[2]]:#x} at {run[0]}: verdict {run[3]}")
+        return count, changed, why[:10]
+
+
+def test_answers(report):
+    """While another CPU adds and deletes: each single answer is that before the change at hand, or
+    that after it"""
+    milliseconds = int(os.environ.get("ECBPF_ANSWERS", "1500"))
+    for family in (4, 6):
+        fresh()
+        changes, result = Changes(random.Random(family), family), []
+        size = WIDTH[family] // 8
+        values = [bits.to_bytes(size, "big") for bits in changes.addresses]
+        total, changed, why = 0, 0, []
+        with Filter("alone") as programs:
+            for _ in range(20): # a busy machine may make few changes in that time
+                thread = threading.Thread(target=lambda found=result, ask=programs.verdicts, args=(
+                    bytes(FRAMES[family]), milliseconds, SOURCE_AT[family], values):
+                                          found.append(ask(*args)))
+                thread.start()
+                while thread.is_alive():
+                    changes.one()
+                thread.join()
+                more, changed_more, why_more = changes.check(result.pop())
+                total, changed, why = total + more, changed + changed_more, why + why_more
+                if changed >= 20:
+                    break
+            else:
+                why.append("no race")
+        report.check(f"lists: {total} answers, IPv{family}, {len(changes.times) - 1} changes "
+                     f"meanwhile, {changed} answers changed", why)
+
+
 def test_counters(report):
     """Packets and bytes; kept by changes and by an import"""
     fresh()
@@ -391,5 +484,5 @@ if __name__ == "__main__":
                               'mount -t bpf bpf /sys/fs/bpf && exec "$@"', "sh", sys.executable,
                               *sys.argv])
     os.environ["TESTRUN_PINS"] = PINS
-    main([test_packets, test_allow, test_prefixes, test_many, test_concurrent, test_counters,
-          test_expiry, test_files, test_kill])
+    main([test_packets, test_allow, test_prefixes, test_many, test_concurrent, test_answers,
+          test_counters, test_expiry, test_files, test_kill])

@@ -65,6 +65,12 @@ enum {
 	 * answer: number of runs, struct flood_sent for each that ended with XDP_TX
 	 */
 	OP_FLOOD = 'f',
+	/*
+	 * One packet after another, for some time. arg: milliseconds; payload: struct verdicts,
+	 * what the frame gets at the offset, for each packet, frame; answer: number of runs, struct
+	 * verdict of each, in order
+	 */
+	OP_VERDICTS = 'v',
 };
 
 struct flood {
@@ -478,6 +484,51 @@ static void flood(const struct program *p, const struct request *req, const char
 	free(sent);
 }
 
+struct verdicts {
+	__u32 packets;
+	__u32 offset;
+	__u32 size;
+};
+
+struct verdict {
+	__u64 start_ns; /* CLOCK_MONOTONIC, before the run */
+	__u32 took_ns;
+	__u16 packet;
+	__u16 action;
+};
+
+static void verdicts(const struct program *p, const struct request *req, const char *payload)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .repeat = 1);
+	__u64 end_ns = now_ns() + req->arg * 1000000ULL;
+	const char *values = payload + sizeof(struct verdicts);
+	struct verdict one = {};
+	struct verdicts v;
+	char frame[256], *all = NULL;
+	size_t len = 0, runs = 0;
+	FILE *out = open_memstream(&all, &len);
+
+	memcpy(&v, payload, sizeof(v));
+	opts.data_in = frame;
+	opts.data_size_in = req->len - sizeof(v) - (size_t)v.packets * v.size;
+	if (opts.data_size_in > sizeof(frame) || v.offset + v.size > opts.data_size_in)
+		die("verdicts", EINVAL);
+	memcpy(frame, values + (size_t)v.packets * v.size, opts.data_size_in);
+	while (one.start_ns < end_ns) {
+		one.packet = runs++ % v.packets;
+		memcpy(frame + v.offset, values + (size_t)one.packet * v.size, v.size);
+		one.start_ns = now_ns();
+		if (bpf_prog_test_run_opts(bpf_program__fd(p->prog), &opts))
+			die("verdicts", errno);
+		one.took_ns = now_ns() - one.start_ns;
+		one.action = opts.retval;
+		fwrite(&one, sizeof(one), 1, out);
+	}
+	fclose(out);
+	answer(runs, all, len);
+	free(all);
+}
+
 static void serve(const struct request *req, char *payload)
 {
 	static char out[FRAME_MAX];
@@ -514,6 +565,9 @@ static void serve(const struct request *req, char *payload)
 		break;
 	case OP_FLOOD:
 		flood(p, req, payload);
+		break;
+	case OP_VERDICTS:
+		verdicts(p, req, payload);
 		break;
 	default:
 		die("unknown request", EINVAL);

@@ -108,6 +108,14 @@ class TestRun:
                                struct.pack("=III", repeat, offset, mask) + frame)
         return runs, sorted((time_ns, data) for time_ns, data in struct.iter_unpack("=Q4s4x", sent))
 
+    def verdicts(self, frame, milliseconds, offset, values, prog=0):
+        """Run on one packet after another, again and again: the frame with each of the values,
+        all of one size, at the offset. Return: of each run (time in ns before it, how long it
+        took, number of the value, verdict)"""
+        head = struct.pack("=III", len(values), offset, len(values[0]))
+        return struct.iter_unpack("=QIHH", self._ask("v", prog, milliseconds,
+                                                     head + b"".join(values) + frame)[1])
+
     def samples(self):
         """Events since the last call; the first call opens the ring"""
         events, pos, found = self._ask("s", 0, 0)[1], 0, []

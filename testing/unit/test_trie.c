@@ -169,6 +169,11 @@ static __u32 lookup(int family, __u64 hi, __u64 lo)
 	return ecbpf_trie_lookup6(NULL, shared->head.roots, addr);
 }
 
+static bool is_near(int family, __u64 hi)
+{
+	return ecbpf_trie_is_near(NULL, shared->head.roots >> (family == 6 ? 32 : 0), hi >> 32);
+}
+
 /* --- the model -------------------------------------------------------------------------------- */
 
 static struct ecbpf_trie_op model[MODEL_MAX];
@@ -276,6 +281,7 @@ static void check_lookups(size_t count)
 		best = model_match(family, hi, lo);
 		assert_int_equal(lookup(family, hi, lo), best->value);
 		address = (struct ecbpf_trie_op){.family = family, .hi = hi, .lo = lo};
+		assert_true(!best->value || is_near(family, hi));
 		assert_int_equal(ecbpf_trie_match(trie, &address, &len), best->value);
 		assert_int_equal(len, best->len);
 	}

@@ -204,4 +204,14 @@ equal "settings and VIPs are as they were" "$before" \
 	"$(filter status -j d0 | jq -cS 'del(.interfaces)')"
 works "status --clear" filter status --clear
 equal "counters are clear" 0 "$(count ip_frag_drop_count)"
+
+# --- chained here, fused there ------------------------------------------------------------------
+
+ip link add mix0 type veth peer name mix1
+defer ip link del mix0
+refused "unload: not loaded on one of two" 1 "mix0: the filter is not loaded" filter unload d0 mix0
+equal "and stays on the other" "ecbpf_filter" "$(names d0)"
+works "load fused beside" filter load --fused mix0
+works "unload both" filter unload d0 mix0
+equal "unload both: nothing is left" "" "$(names d0 2>/dev/null)$(names mix0 2>/dev/null)"
 summary
