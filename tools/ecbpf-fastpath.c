@@ -145,7 +145,7 @@ static const struct tool_option load_options[] = {
 	 "of XDP: native, skb or unspecified: that of the\n"
 	 "chain, native for a new one (default: unspecified)"},
 	{OPT_MONITOR, "monitor", NULL, "forward nothing, only count what would be"},
-	{OPT_FUSED, "fused", NULL, "as a program of its own: where there is no freplace"},
+	{OPT_FUSED, "fused", NULL, "in ecbpf_fused, with the stages that it runs already"},
 	TOOL_COMMON_OPTIONS,
 };
 

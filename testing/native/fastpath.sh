@@ -334,15 +334,15 @@ equal "unload, killed $count times, of which $nothing left nothing, $halves a pa
 
 wrong='' count=0
 fastpath "${load[@]}"
-old=(lease=1000 sample=1000 inactive=60000 target-pps=1000000 spike=50 max=95 reset-pps=0)
-new=(lease=2000 sample=2000 inactive=30000 target-pps=5000 spike=10 max=50 reset-pps=7)
-for verb in "set ${new[*]}" "flush --all" "exclude add 203.0.113.0/24 2001:db8:9::/48"; do
+start=(lease=1000 sample=1000 inactive=60000 target-pps=1000000 spike=50 max=95 reset-pps=0)
+change=(lease=2000 sample=2000 inactive=30000 target-pps=5000 spike=10 max=50 reset-pps=7)
+for verb in "set ${change[*]}" "flush --all" "exclude add 203.0.113.0/24 2001:db8:9::/48"; do
 	read -ra words <<<"$verb"
-	fastpath set "${old[@]}"
+	fastpath set "${start[@]}"
 	killed 0 "${words[@]}"
 	calls=$(<"$tmp/calls")
 	for at in $(instants "$calls"); do
-		fastpath set "${old[@]}"
+		fastpath set "${start[@]}"
 		fastpath exclude delete 203.0.113.0/24 2001:db8:9::/48 2>/dev/null || :
 		! killed "$at" "${words[@]}" || wrong+="; $verb: not killed at $at"
 		said=$(fastpath status -j | jq -r '.settings | [.lease, .sample, .inactive,

@@ -30,22 +30,22 @@ refused()
 {
 	local out status=0 before
 
-	before=$(attached)
+	before=$(attached s0)
 	out=$("${@:3}" 2>&1) || status=$?
 	if ((status == 1)) && grep -qE -- "$2" <<<"$out"; then
-		equal "$1" "$before" "$(attached)"
+		equal "$1" "$before" "$(attached s0)"
 	else
 		fail "$1" "status $status, or not '$2': $out"
 	fi
 }
 
-# attached [IFACE]: id of the program
-attached() { ip -j link show "${1-s0}" | jq '.[0].xdp.prog.id'; }
+# attached IFACE: id of the program
+attached() { ip -j link show "$1" | jq '.[0].xdp.prog.id'; }
 
-# stages [IFACE]: in the order they run
+# stages: on s0, in the order they run
 stages()
 {
-	ecbpf-loader status -j "${1-s0}" |
+	ecbpf-loader status -j s0 |
 		jq -r '.[0].members | map("\(.name): " + (.stages | map(.stage) | join(" "))) | join("; ")'
 }
 
