@@ -684,6 +684,17 @@ static int egress_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load, 
 	return 0;
 }
 
+/* Turn it on, or off with 0. Who writes all settings does not do so meanwhile */
+static int groups_set(struct ecbpf *e, struct ecbpf_fastpath *settings, __u32 groups)
+{
+	_cleanup_close_ int lock = ecbpf_lock(e);
+
+	if (lock < 0)
+		return lock;
+	*(volatile __u32 *)&settings->groups = groups;
+	return 0;
+}
+
 static int load_all(struct ecbpf *e, const struct ecbpf_fastpath_load *load, int prog_fd,
 		    struct ecbpf_fastpath *settings, __u32 groups)
 {
@@ -704,8 +715,9 @@ static int load_all(struct ecbpf *e, const struct ecbpf_fastpath_load *load, int
 		err = ecbpf_fastpath_refresh(e, NULL);
 	if (err)
 		goto undo_xdp;
-	*(volatile __u32 *)&settings->groups = groups;
-	return 0;
+	err = groups_set(e, settings, groups);
+	if (!err)
+		return 0;
 undo_xdp:
 	strcpy(error, e->error);
 	if (ecbpf_chain_unload_stage(e, load->in, load->in_count, ECBPF_STAGE_FASTPATH))
@@ -888,8 +900,8 @@ int ecbpf_fastpath_unload(struct ecbpf *e)
 	ecbpf_capture(e);
 	err = settings_open(e, &settings);
 	if (!err)
-		*(volatile __u32 *)&((struct ecbpf_fastpath *)settings.at)->groups = 0;
-	else if (err != -ENOENT)
+		err = groups_set(e, settings.at, 0);
+	if (err && err != -ENOENT)
 		return err;
 	err = ports_find(e, &ports, &count);
 	if (err)

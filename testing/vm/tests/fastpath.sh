@@ -25,7 +25,7 @@ traffic()
 
 	capture_start "$tmp/frames" real1=eth0 real2=eth0
 	on router /usr/bin/python3 "$vm/flows.py" send director "$tmp/sent" "$director" "$2" \
-		"${ECBPF_FLOWS:-4}" "${ECBPF_PACKETS:-12}" tcp,udp "$vip4" "$vip6" ${4+"$4"}
+		"${ECBPF_FLOWS:-4}" "${ECBPF_PACKETS:-8}" tcp,udp "$vip4" "$vip6" ${4+"$4"}
 	capture_stop
 	on director cat /proc/net/ip_vs_conn >"$tmp/conns"
 	if out=$(/usr/bin/python3 "$vm/flows.py" compare "$tmp/sent" "$3" "$tmp/conns" \
