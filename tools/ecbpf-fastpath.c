@@ -1055,8 +1055,7 @@ static const struct tool_verb verbs[] = {
 	{
 		.name = "refresh",
 		.args = "",
-		.text = "read IPVS's UDP services anew; attach TC programs again\n"
-			"that somebody has removed",
+		.text = "read IPVS's UDP services anew, attach lost TC programs",
 		.options = plain_options,
 		.run = run_refresh,
 	},
