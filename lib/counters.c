@@ -143,7 +143,7 @@ int ecbpf_constant_read(int prog_fd, const char *name, void *ret, __u32 size)
 
 int ecbpf_fused_layout(int prog_fd, struct fused_layout *ret_layout)
 {
-	struct fused_layout layout;
+	struct fused_layout layout = {};
 	int err;
 
 	err = ecbpf_constant_read(prog_fd, "fused_stages", layout.stages, sizeof(layout.stages));

@@ -573,6 +573,65 @@ static void check_maps(struct doctor *d)
 	}
 }
 
+/* The XDP program is there, somewhere; so what it needs has to be */
+static void check_fastpath_ports(struct doctor *d, const struct fastpath_look *look)
+{
+	struct ecbpf_finding *f;
+
+	if (!look->is_on) {
+		f = add(d, ECBPF_ERROR, "", "fastpath-off",
+			"the fast path is loaded, and off: its load or unload was killed, or %s",
+			"'ecbpf-loader' has loaded the stage without the rest of it");
+		why(f, "all packets go up to IPVS");
+		fix(f, "ecbpf-fastpath unload");
+		return;
+	}
+	for (size_t i = 0; i < look->ports_count; i++) {
+		const struct ecbpf_fastpath_port *port = &look->ports[i];
+
+		if (port->is_out || !(port->is_in || port->is_port))
+			continue;
+		f = add(d, ECBPF_ERROR, port->iface, "fastpath-egress",
+			"the fast path's program at TC egress is gone");
+		why(f, "it sees nothing of what the kernel sends there: no leases for packets that "
+		       "leave by it, and a reset does not end one");
+		fix(f, "ecbpf-fastpath refresh");
+	}
+}
+
+static void check_fastpath(struct doctor *d)
+{
+	struct fastpath_look look = {};
+	size_t count = d->count, in = 0;
+	struct ecbpf_finding *f;
+
+	if (!d->has_bpffs || ecbpf_fastpath_look(d->e, &look))
+		return;
+	for (size_t i = 0; i < look.ports_count; i++)
+		in += look.ports[i].is_in;
+	if (in) {
+		check_fastpath_ports(d, &look);
+	} else {
+		f = add(d, ECBPF_WARNING, "", "fastpath-no-program",
+			"the fast path's table is there (%llu MiB), and no interface has its XDP "
+			"program",
+			look.megabytes);
+		why(f, "nothing is forwarded; its load or unload was killed, or somebody else has "
+		       "removed the program");
+		fix(f, "ecbpf-fastpath unload");
+	}
+	if (look.is_unfit) {
+		f = add(d, ECBPF_WARNING, "", "fastpath-timeouts", "%s", look.text);
+		why(f, "IPVS may forget connections that the fast path forwards");
+		fix(f, "ecbpf-fastpath set inactive=%u sample=%u", look.better.inactive_ms,
+		    look.better.sample_ms);
+	}
+	if (d->count == count)
+		add(d, ECBPF_OK, "", "fastpath", "the fast path: on %zu interface%s", in,
+		    in > 1 ? "s" : "");
+	free(look.ports);
+}
+
 /* Is there a process or a mount in network namespace "net:[INODE]"? */
 static bool netns_is_known(const char *netns)
 {
@@ -927,8 +986,8 @@ static void check_own(struct doctor *d, const struct ecbpf_chain *chain)
 /* --- all of it ---------------------------------------------------------------------------- */
 
 static void (*const host_checks[])(struct doctor *d) = {
-	check_bpffs, check_libxdp, check_jit,  check_freplace,
-	check_frags, check_resize, check_maps, check_pins,
+	check_bpffs,  check_libxdp, check_jit,	check_freplace, check_frags,
+	check_resize, check_maps,   check_pins, check_fastpath,
 };
 
 /* Each looks whether it is about this kind of chain */

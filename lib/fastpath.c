@@ -209,30 +209,28 @@ static void settings_read(const struct ecbpf_fastpath *f, struct ecbpf_fastpath_
 	};
 }
 
-/* Each field by one store: a program may run meanwhile */
-static void settings_write(struct ecbpf_fastpath *f, const struct ecbpf_fastpath_settings *s)
+static void settings_write(struct ecbpf_fastpath *v, const struct ecbpf_fastpath_settings *s)
 {
-	volatile struct ecbpf_fastpath *v = f;
-	__u32 window = f->hz / 20 ? f->hz / 20 : 1;
+	__u32 window = v->hz / 20 ? v->hz / 20 : 1;
 
-	v->lease = jiffies_from_ms(s->lease_ms, f->hz);
-	v->sample = jiffies_from_ms(s->sample_ms, f->hz);
-	v->sample_fin = jiffies_from_ms(s->sample_ms / 8, f->hz);
-	v->inactive = jiffies_from_ms(s->inactive_ms, f->hz);
+	v->lease = jiffies_from_ms(s->lease_ms, v->hz);
+	v->sample = jiffies_from_ms(s->sample_ms, v->hz);
+	v->sample_fin = jiffies_from_ms(s->sample_ms / 8, v->hz);
+	v->inactive = jiffies_from_ms(s->inactive_ms, v->hz);
 	v->window = window;
-	v->target = (__u64)s->target_pps * window / f->hz;
-	v->ceiling = (__u64)s->target_pps * (100 + s->spike_percent) / 100 * window / f->hz;
+	v->target = (__u64)s->target_pps * window / v->hz;
+	v->ceiling = (__u64)s->target_pps * (100 + s->spike_percent) / 100 * window / v->hz;
 	v->drop_max = s->max_percent * 65536 / 100;
-	v->reset_gap = f->hz / 10 ? f->hz / 10 : 1;
+	v->reset_gap = v->hz / 10 ? v->hz / 10 : 1;
 	v->target_pps = s->target_pps;
 	v->spike_percent = s->spike_percent;
 	v->max_percent = s->max_percent;
 	v->reset_pps = s->reset_pps;
 	v->reset = (struct ecbpf_rate){
 		.refill = s->reset_pps,
-		.cost = f->hz,
-		.max = (__u64)s->reset_pps * f->hz / 10 + f->hz,
-		.full = f->hz,
+		.cost = v->hz,
+		.max = (__u64)s->reset_pps * v->hz / 10 + v->hz,
+		.full = v->hz,
 	};
 	v->flags =
 		(s->monitor ? ECBPF_FASTPATH_MONITOR : 0) | (s->limit ? ECBPF_FASTPATH_LIMIT : 0);
@@ -267,7 +265,8 @@ static int settings_check(struct ecbpf *e, const struct ecbpf_fastpath_settings 
 }
 
 /* An entry of IPVS must not run out while XDP forwards its packets */
-static int settings_check_ipvs(struct ecbpf *e, const struct ecbpf_fastpath_settings *s)
+static int settings_check_ipvs(struct ecbpf *e, const struct ecbpf_fastpath_settings *s,
+			       struct ecbpf_fastpath_settings *ret_better)
 {
 	struct ipvs_timeouts timeouts;
 	char error[sizeof(e->error)];
@@ -282,12 +281,23 @@ static int settings_check_ipvs(struct ecbpf *e, const struct ecbpf_fastpath_sett
 	}
 	if (err)
 		return err;
+	least = timeouts.tcp_fin < timeouts.udp ? timeouts.tcp_fin : timeouts.udp;
+	if (ret_better) {
+		__u64 inactive = (__u64)timeouts.tcp * 500, sample = (__u64)least * 500;
+
+		*ret_better = *s;
+		if (inactive < s->inactive_ms)
+			ret_better->inactive_ms = inactive;
+		if (sample < s->sample_ms)
+			ret_better->sample_ms = sample;
+		if (ret_better->sample_ms >= ret_better->inactive_ms)
+			ret_better->sample_ms = ret_better->inactive_ms / 2;
+	}
 	if (s->inactive_ms >= (__u64)timeouts.tcp * 1000)
 		return ecbpf_fail(e, -EINVAL,
 				  "inactive (%u ms) must be less than IPVS's TCP timeout (%u s, "
 				  "see 'ipvsadm -l --timeout')",
 				  s->inactive_ms, timeouts.tcp);
-	least = timeouts.tcp_fin < timeouts.udp ? timeouts.tcp_fin : timeouts.udp;
 	if (s->sample_ms >= (__u64)least * 1000)
 		return ecbpf_fail(e, -EINVAL,
 				  "sample (%u ms) must be less than IPVS's timeouts of UDP and of "
@@ -312,7 +322,9 @@ int ecbpf_fastpath_get(struct ecbpf *e, struct ecbpf_fastpath_settings *ret_sett
 int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *settings)
 {
 	CLEANUP(view_close) struct view view = {};
-	_cleanup_close_ int lock = -1;
+	_cleanup_close_ int lock = -1, fd = -1;
+	struct ecbpf_fastpath changed;
+	__u32 key = 0;
 	int err;
 
 	ecbpf_capture(e);
@@ -321,13 +333,20 @@ int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *se
 		return err;
 	err = settings_check(e, settings);
 	if (!err)
-		err = settings_check_ipvs(e, settings);
+		err = settings_check_ipvs(e, settings, NULL);
 	if (err)
 		return err;
 	lock = ecbpf_lock(e);
 	if (lock < 0)
 		return lock;
-	settings_write(view.at, settings);
+	fd = map_open(e, "fastpath", NULL);
+	if (fd < 0)
+		return fd;
+	/* by the kernel, in one system call: who is killed in the middle leaves no half of them */
+	changed = *(const struct ecbpf_fastpath *)view.at;
+	settings_write(&changed, settings);
+	if (bpf_map_update_elem(fd, &key, &changed, BPF_EXIST))
+		return ecbpf_fail(e, -errno, "map fastpath: %s", strerror(errno));
 	return ecbpf_fastpath_refresh(e, NULL);
 }
 
@@ -560,7 +579,7 @@ static int settings_init(struct ecbpf *e, struct ecbpf_fastpath *f, bool monitor
 	struct ecbpf_fastpath_settings settings = settings_default;
 
 	settings.monitor = monitor;
-	if (settings_check_ipvs(e, &settings))
+	if (settings_check_ipvs(e, &settings, NULL))
 		return -EINVAL;
 	if (getrandom(&f->seed, sizeof(f->seed), 0) != sizeof(f->seed) ||
 	    getrandom(&f->mult, sizeof(f->mult), 0) != sizeof(f->mult))
@@ -665,6 +684,17 @@ static int egress_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load, 
 	return 0;
 }
 
+/* Turn it on, or off with 0. Who writes all settings does not do so meanwhile */
+static int groups_set(struct ecbpf *e, struct ecbpf_fastpath *settings, __u32 groups)
+{
+	_cleanup_close_ int lock = ecbpf_lock(e);
+
+	if (lock < 0)
+		return lock;
+	*(volatile __u32 *)&settings->groups = groups;
+	return 0;
+}
+
 static int load_all(struct ecbpf *e, const struct ecbpf_fastpath_load *load, int prog_fd,
 		    struct ecbpf_fastpath *settings, __u32 groups)
 {
@@ -685,8 +715,9 @@ static int load_all(struct ecbpf *e, const struct ecbpf_fastpath_load *load, int
 		err = ecbpf_fastpath_refresh(e, NULL);
 	if (err)
 		goto undo_xdp;
-	*(volatile __u32 *)&settings->groups = groups;
-	return 0;
+	err = groups_set(e, settings, groups);
+	if (!err)
+		return 0;
 undo_xdp:
 	strcpy(error, e->error);
 	if (ecbpf_chain_unload_stage(e, load->in, load->in_count, ECBPF_STAGE_FASTPATH))
@@ -753,17 +784,21 @@ static int ports_find(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports, s
 {
 	struct if_nameindex *ifaces = if_nameindex();
 	struct ecbpf_fastpath_port *ports = NULL;
+	_cleanup_close_ int fd = -1;
 	size_t count = 0;
 
 	if (!ifaces)
 		return ecbpf_fail(e, -errno, "list of interfaces: %s", strerror(errno));
+	fd = map_open(e, "fastpath_ports", NULL);
 	for (struct if_nameindex *i = ifaces; i->if_index; i++) {
 		struct ecbpf_fastpath_port port = {.is_out = egress_is_there(i->if_index)};
 		const struct ecbpf_counters *counters = NULL;
 		const struct ecbpf_member *member = NULL;
 		struct ecbpf_fastpath_port *more;
 		struct ecbpf_chain *chain;
+		__u32 out;
 
+		port.is_port = fd >= 0 && !bpf_map_lookup_elem(fd, &i->if_index, &out);
 		if (!ecbpf_chain_get(e, i->if_name, &chain)) {
 			member = chain_stage(chain, &counters);
 			if (member) {
@@ -773,7 +808,7 @@ static int ports_find(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports, s
 			}
 			ecbpf_chain_free(chain);
 		}
-		if (!port.is_in && !port.is_out)
+		if (!port.is_in && !port.is_out && !port.is_port)
 			continue;
 		snprintf(port.iface, sizeof(port.iface), "%s", i->if_name);
 		more = realloc(ports, (count + 1) * sizeof(*ports));
@@ -791,6 +826,69 @@ static int ports_find(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports, s
 	return 0;
 }
 
+int ecbpf_fastpath_repair(struct ecbpf *e, size_t *ret_count)
+{
+	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
+	struct bpf_object *obj = NULL;
+	size_t ports_count = 0, count = 0;
+	struct bpf_program *prog;
+	int err, lock;
+
+	ecbpf_capture(e);
+	err = map_open(e, "fastpath_flows", NULL);
+	if (err < 0)
+		return err;
+	close(err);
+	err = ports_find(e, &ports, &ports_count);
+	if (err)
+		return err;
+	lock = ecbpf_lock(e);
+	if (lock < 0)
+		return lock;
+	err = egress_open(e, 0, &obj);
+	for (size_t i = 0; i < ports_count && !err; i++) {
+		if (ports[i].is_out || !(ports[i].is_in || ports[i].is_port))
+			continue;
+		prog = bpf_object__find_program_by_name(obj, "ecbpf_egress");
+		err = egress_attach(e, ports[i].iface, bpf_program__fd(prog));
+		count += !err;
+	}
+	bpf_object__close(obj);
+	close(lock);
+	if (!err && ret_count)
+		*ret_count = count;
+	return err;
+}
+
+int ecbpf_fastpath_look(struct ecbpf *e, struct fastpath_look *ret_look)
+{
+	CLEANUP(view_close) struct view view = {};
+	struct fastpath_look look = {};
+	const struct ecbpf_fastpath *f;
+	struct bpf_map_info info;
+	int err;
+
+	err = settings_open(e, &view);
+	if (err)
+		return err;
+	f = view.at;
+	look.is_on = f->groups;
+	settings_read(f, &look.settings);
+	err = map_open(e, "fastpath_flows", &info);
+	if (err >= 0) {
+		close(err);
+		look.megabytes = (__u64)info.max_entries * info.value_size >> 20;
+	}
+	err = settings_check_ipvs(e, &look.settings, &look.better);
+	look.is_unfit = err == -EINVAL;
+	if (look.is_unfit)
+		snprintf(look.text, sizeof(look.text), "%.255s", e->error);
+	err = ports_find(e, &look.ports, &look.ports_count);
+	if (!err)
+		*ret_look = look;
+	return err;
+}
+
 int ecbpf_fastpath_unload(struct ecbpf *e)
 {
 	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
@@ -802,8 +900,8 @@ int ecbpf_fastpath_unload(struct ecbpf *e)
 	ecbpf_capture(e);
 	err = settings_open(e, &settings);
 	if (!err)
-		*(volatile __u32 *)&((struct ecbpf_fastpath *)settings.at)->groups = 0;
-	else if (err != -ENOENT)
+		err = groups_set(e, settings.at, 0);
+	if (err && err != -ENOENT)
 		return err;
 	err = ports_find(e, &ports, &count);
 	if (err)
@@ -1307,6 +1405,7 @@ int ecbpf_fastpath_flush(struct ecbpf *e, const struct ecbpf_fastpath_filter *fi
 			 size_t *ret_count)
 {
 	CLEANUP(table_close) struct table table = {};
+	_cleanup_close_ int lock = -1;
 	size_t count = 0;
 	int err;
 
@@ -1314,6 +1413,9 @@ int ecbpf_fastpath_flush(struct ecbpf *e, const struct ecbpf_fastpath_filter *fi
 	err = table_open(e, &table);
 	if (err)
 		return err;
+	lock = ecbpf_lock(e); /* not while the settings are written, which say the generation */
+	if (lock < 0)
+		return lock;
 	if (filter)
 		table_walk(&table, filter, flush_one, &count);
 	else

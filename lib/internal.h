@@ -10,6 +10,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <ecbpf/bucket.h>
+#include "libecbpf-fastpath.h"
 #include "libecbpf.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -182,6 +183,23 @@ void ecbpf_wait_for_packets(struct ecbpf *e);
 /* Is the dispatcher's configuration there? @ret_config is zeroed behind what there is */
 int ecbpf_dispatcher_config(int prog_fd, const struct bpf_prog_info *info,
 			    struct dispatcher_config *ret_config);
+
+/* --- fastpath.c --------------------------------------------------------------------------- */
+
+/* What the doctor wants to know of the fast path. @ports: for free() */
+struct fastpath_look {
+	bool is_on;
+	__u64 megabytes; /* of the table */
+	struct ecbpf_fastpath_settings settings;
+	bool is_unfit;			       /* the settings do not go with IPVS's timeouts: */
+	char text[256];			       /* why */
+	struct ecbpf_fastpath_settings better; /* such that would */
+	struct ecbpf_fastpath_port *ports;
+	size_t ports_count;
+};
+
+/* Return: 0; -ENOENT there is nothing of it */
+int ecbpf_fastpath_look(struct ecbpf *e, struct fastpath_look *ret_look);
 
 /* --- counters.c --------------------------------------------------------------------------- */
 

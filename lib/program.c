@@ -196,31 +196,36 @@ static int setting_apply(struct ecbpf *e, const char *file, struct bpf_object *o
  */
 static int fused_place_counters(struct ecbpf *e, const __u8 *stages, __u8 *counters, int old_fd)
 {
+	const __u32 all = (1U << ECBPF_FUSED_SLOTS) - 1;
 	struct fused_layout old = {};
-	__u32 used = 0;
+	__u32 used = 0, live = 0, is_placed = 0;
 
 	if (old_fd >= 0 && ecbpf_fused_layout(old_fd, &old))
 		old_fd = -1; /* something else */
+	for (__u32 j = 0; j < ECBPF_FUSED_SLOTS; j++) {
+		if (old.stages[j])
+			live |= 1U << old.counters[j];
+	}
 	for (__u32 i = 0; i < ECBPF_FUSED_SLOTS; i++) {
-		counters[i] = ECBPF_FUSED_SLOTS;
 		for (__u32 j = 0; j < ECBPF_FUSED_SLOTS && stages[i]; j++) {
 			if (old.stages[j] != stages[i] || used & 1U << old.counters[j])
 				continue;
 			counters[i] = old.counters[j];
 			used |= 1U << counters[i];
+			is_placed |= 1U << i;
 			break;
 		}
 	}
-	for (__u32 j = 0; j < ECBPF_FUSED_SLOTS; j++) {
-		if (old.stages[j])
-			used |= 1U << old.counters[j]; /* packets still count there */
-	}
 	for (__u32 i = 0; i < ECBPF_FUSED_SLOTS; i++) {
-		if (counters[i] < ECBPF_FUSED_SLOTS)
+		__u32 free = ~(used | live) & all;
+
+		if (!stages[i] || is_placed & 1U << i)
 			continue;
-		counters[i] = __builtin_ctz(~used) & (ECBPF_FUSED_SLOTS - 1);
+		/* a stage that goes may count until it has gone: its place is the last to be taken
+		 */
+		counters[i] = __builtin_ctz(free ? free : ~used);
 		used |= 1U << counters[i];
-		if (old_fd >= 0 && stages[i] && ecbpf_counters_zero(old_fd, counters[i]))
+		if (old_fd >= 0 && ecbpf_counters_zero(old_fd, counters[i]))
 			return ecbpf_fail(e, -EIO, "ecbpf_fused: cannot clear its counters");
 	}
 	return 0;

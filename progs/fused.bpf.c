@@ -2,8 +2,8 @@
 /*
  * All stages in one program: for kernels without freplace, and for speed. The loader puts the
  * stages to run, in order, into `fused_stages`; being constant when the verifier sees it, all
- * others fall out of the program. Each slot has counters of its own, in the entry of `counters` that
- * `fused_counters` says: a stage keeps its own when others come in before it.
+ * others fall out of the program. Each slot has counters of its own, in the entry of `counters`
+ * that `fused_counters` says: a stage keeps its own when others come in before it.
  * Place: anywhere (default priority 50).
  */
 #include <ecbpf/stage.h>

@@ -167,6 +167,30 @@ run()
 	}
 }
 
+# fastpath_faults NAME [OPTION]...: of the fast path on v0 and v1, loaded with these
+fastpath_faults()
+{
+	run ecbpf-fastpath load -i v0 -o v1 --flows 1000 "${@:2}"
+	doctor
+	expect "$1: healthy" ok fastpath host
+	for iface in v0 v1; do
+		run tc qdisc del dev "$iface" clsact
+		doctor
+		expect "$1: no TC program on $iface" error fastpath-egress "$iface"
+		mend "$1: no TC program on $iface" fastpath-egress "$iface"
+		expect "$1: no TC program on $iface, mended" ok fastpath host
+	done
+	run ecbpf-loader unload --all v0
+	doctor
+	expect "$1: no XDP program" warning fastpath-no-program host
+	mend "$1: no XDP program" fastpath-no-program host
+	# shellcheck disable=SC2046 # an option and its value, or a stage
+	run ecbpf-loader load $([[ $# == 1 ]] && echo v0 fastpath || echo --fused fastpath v0)
+	doctor
+	expect "$1: the stage without the rest" error fastpath-off host
+	mend "$1: the stage without the rest" fastpath-off host
+}
+
 # begin: a pair v0, v1; nothing attached, nothing pinned
 begin()
 {

@@ -145,7 +145,7 @@ static const struct tool_option load_options[] = {
 	 "of XDP: native, skb or unspecified: that of the\n"
 	 "chain, native for a new one (default: unspecified)"},
 	{OPT_MONITOR, "monitor", NULL, "forward nothing, only count what would be"},
-	{OPT_FUSED, "fused", NULL, "as a program of its own: where there is no freplace"},
+	{OPT_FUSED, "fused", NULL, "in ecbpf_fused, with the stages that it runs already"},
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -382,8 +382,8 @@ static void status_print(const struct ecbpf_fastpath_status *status,
 	for (size_t i = 0; i < status->ports_count; i++)
 		printf("%s: %s%s%s%s\n", status->ports[i].iface, status->ports[i].is_in ? "in" : "",
 		       status->ports[i].is_fused ? " (fused)" : "",
-		       status->ports[i].is_in && status->ports[i].is_out ? ", " : "",
-		       status->ports[i].is_out ? "out" : "");
+		       status->ports[i].is_in ? ", " : "",
+		       status->ports[i].is_out ? "out" : "the TC program is gone");
 	printf("flows: %" PRIu64 " with a lease, %" PRIu64 " idle, %" PRIu64
 	       " dead; of %u (%.1f MiB)\n",
 	       (uint64_t)status->flows, (uint64_t)status->idle, (uint64_t)status->dead,
@@ -801,7 +801,7 @@ static size_t check_status(const struct ecbpf_fastpath_status *status)
 		const struct ecbpf_fastpath_port *port = &status->ports[i];
 
 		in += port->is_in;
-		if (port->is_in && !port->is_out) {
+		if ((port->is_in || port->is_port) && !port->is_out) {
 			printf("%s: the TC program is gone: no leases for what leaves there\n",
 			       port->iface);
 			wrong++;
@@ -838,15 +838,19 @@ static int run_check(struct tool *tool, int argc, char **argv)
 
 static int run_refresh(struct tool *tool, int argc, char **argv)
 {
-	size_t count;
+	size_t count, repaired;
 
 	if (parse_none(tool, argc, argv))
 		return TOOL_USAGE;
 	if (optind < argc)
 		return tool_usage("'%s': refresh takes no argument", argv[optind]);
-	if (ecbpf_fastpath_refresh(tool->ecbpf, &count))
+	if (ecbpf_fastpath_refresh(tool->ecbpf, &count) ||
+	    ecbpf_fastpath_repair(tool->ecbpf, &repaired))
 		return tool_fail_ecbpf(tool);
 	printf("%zu services whose UDP flows get leases\n", count);
+	if (repaired)
+		printf("the TC program was gone from %zu interface%s: there again\n", repaired,
+		       repaired > 1 ? "s" : "");
 	return TOOL_OK;
 }
 
@@ -1051,7 +1055,7 @@ static const struct tool_verb verbs[] = {
 	{
 		.name = "refresh",
 		.args = "",
-		.text = "read IPVS's UDP services anew",
+		.text = "read IPVS's UDP services anew, attach lost TC programs",
 		.options = plain_options,
 		.run = run_refresh,
 	},

@@ -61,7 +61,7 @@ static const struct tool_option load_options[] = {
 	{'m', "mode", "MODE",
 	 "native or skb (default: that of the chain, native\n"
 	 "for a new one)"},
-	{OPT_FUSED, "fused", NULL, "without a dispatcher slot of its own, as ecbpf_fused"},
+	{OPT_FUSED, "fused", NULL, "in ecbpf_fused, with the stages that it runs already"},
 	TOOL_COMMON_OPTIONS,
 };
 

@@ -50,8 +50,8 @@ static const struct tool_option load_options[] = {
 	 "native, skb or unspecified: that of the chain,\n"
 	 "native for a new one (default: unspecified)"},
 	{OPT_FUSED, "fused", NULL,
-	 "in ecbpf_fused, which needs no dispatcher if it\n"
-	 "is alone"},
+	 "in ecbpf_fused, with the stages that it runs\n"
+	 "already"},
 	SETTINGS_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };

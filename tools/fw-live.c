@@ -56,7 +56,7 @@ static int take_ifaces(struct tool *tool, int argc, char **argv, struct tool_lis
 const struct tool_option fw_load_options[] = {
 	{'f', "file", "FILE", "rules; - is standard input (default: those that are live)"},
 	{'m', "mode", "MODE", "native, skb or unspecified: that of the chain"},
-	{OPT_FUSED, "fused", NULL, "where the kernel cannot chain programs: see ecbpf-loader(8)"},
+	{OPT_FUSED, "fused", NULL, "in ecbpf_fused, with the stages that it runs already"},
 	TOOL_COMMON_OPTIONS,
 };
 

@@ -7,7 +7,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 fresh_net "$@"
-require_cmd ip jq clang gcc xdp-loader
+require_cmd ip tc jq clang gcc xdp-loader
 # shellcheck source-path=SCRIPTDIR source=../doctor.sh
 . "$(dirname "$0")/../doctor.sh"
 
@@ -38,6 +38,8 @@ doctor
 expect "libxdp's fallback" warning no-dispatcher v0
 says "libxdp's fallback" no-dispatcher "foreign_pass"
 mend "libxdp's fallback" no-dispatcher v0
+
+fastpath_faults "fast path" --fused
 
 findings=$(as_nobody ecbpf-loader doctor -j) && status=0 || status=$?
 expect "not root" error privilege host

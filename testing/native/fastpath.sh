@@ -11,7 +11,7 @@ fresh_bpffs "$@"
 here=$(cd "$(dirname "$0")" && pwd -P)
 ECBPF_BUILD=$(cd "${ECBPF_BUILD:-$here/../../build/test}" && pwd -P)
 PATH=$ECBPF_BUILD/root/sbin:$PATH
-require_cmd ip ecbpf-fastpath ecbpf-loader curl jq /usr/bin/python3
+require_cmd ip ecbpf-fastpath ecbpf-loader curl gcc jq /usr/bin/python3
 tmp=$(mktemp -d)
 defer rm -rf "$tmp"
 flows=$here/../vm/flows.py
@@ -200,29 +200,163 @@ equal "the kernel alone again" 1048576 "$(stat -c %s "$tmp/big")"
 
 # --- killed ---------------------------------------------------------------------------------------
 
-# A verb that is killed leaves all of it or nothing, or check says so; then unload and load do
-killed=0 halves=0 wrong=''
-for ((i = 0; i < ${ECBPF_KILLS:-12}; i++)); do
-	verb=(load --in eth0 --fused --flows 1000)
-	if ((i % 2)); then
-		fastpath load --in eth0 --fused --flows 1000
-		verb=(unload)
-	fi
-	printf -v delay '0.%03d' $((RANDOM % 150))
-	timeout -s KILL "$delay" "${vpop[@]}" exec director ecbpf-fastpath "${verb[@]}" || :
-	state=$(fastpath status -j 2>/dev/null | jq '.on') || :
+# Kills its process in the place of system call number $KILL_AT, of those that change something;
+# the number of the last one that was made is in the file $KILL_COUNT
+gcc -shared -fPIC -O2 -o "$tmp/killer.so" -xc - -ldl <<-'END'
+	#define _GNU_SOURCE
+	#include <dlfcn.h>
+	#include <fcntl.h>
+	#include <signal.h>
+	#include <stdarg.h>
+	#include <stdio.h>
+	#include <stdlib.h>
+	#include <sys/socket.h>
+	#include <unistd.h>
+
+	static void step(void)
+	{
+		static int count;
+		const char *at = getenv("KILL_AT");
+		char text[16];
+		int fd, len;
+
+		if (at && ++count == atoi(at))
+			kill(getpid(), SIGKILL);
+		fd = open(getenv("KILL_COUNT"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+		len = snprintf(text, sizeof(text), "%d", count);
+		if (write(fd, text, len) == len)
+			close(fd);
+	}
+
+	long syscall(long number, ...) /* bpf() is called this way */
+	{
+		long (*next)(long, ...) = dlsym(RTLD_NEXT, "syscall");
+		va_list args;
+		long a[6];
+
+		step();
+		va_start(args, number);
+		for (int i = 0; i < 6; i++)
+			a[i] = va_arg(args, long);
+		va_end(args);
+		return next(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	}
+
+	ssize_t send(int fd, const void *data, size_t size, int flags)
+	{
+		step();
+		return sendto(fd, data, size, flags, NULL, 0);
+	}
+
+	int unlink(const char *path)
+	{
+		step();
+		return unlinkat(AT_FDCWD, path, 0);
+	}
+END
+
+# killed AT VERB...: of ecbpf-fastpath; in the place of system call AT, 0: none
+killed()
+{
+	on director env LD_PRELOAD="$tmp/killer.so" KILL_AT="$1" KILL_COUNT="$tmp/calls" \
+		ecbpf-fastpath "${@:2}" >/dev/null 2>&1
+}
+
+# told: the state there is, and what check and the doctor say of it
+told()
+{
+	local state said found
+
+	state=$(fastpath status -j 2>/dev/null | jq -r '.on') || :
 	said=$(fastpath check 2>&1) || :
-	case $state in
-	true) [[ $said != *"off:"* && $said != *"gone"* ]] || wrong+="; on: $said" ;;
-	false) halves=$((halves + 1)); [[ $said == *"off:"* ]] || wrong+="; off: $said" ;;
-	*) killed=$((killed + 1)); [[ $said == *"not loaded"* ]] || wrong+="; not there: $said" ;;
+	found=$(on director ecbpf-loader doctor -j | jq -r '[.[] |
+		select(.code | startswith("fastpath-")) | .code] | join(" ")') || : # 1: it has found errors
+	case $state/$found in
+	true/)
+		[[ $said != *"off:"* && $said != *"gone"* ]] || wrong+="; $1: on, $said" ;;
+	false/fastpath-off | false/fastpath-no-program)
+		halves=$((halves + 1))
+		[[ $said == *"off:"* ]] || wrong+="; $1: off: $said" ;;
+	/ | null/ | /fastpath-no-program)
+		nothing=$((nothing + 1))
+		[[ $said == *"not loaded"* ]] || wrong+="; $1: not there: $said" ;;
+	*) wrong+="; $1: state '$state', doctor '$found', check: $said" ;;
 	esac
-	on client curl -s -m 10 -o /dev/null "http://$vip4/" || wrong+="; no connection: $said"
-	fastpath unload 2>/dev/null || : # there may be nothing
+}
+
+# instants CALLS: which to kill at: all of them with $ECBPF_KILLS=all, else so many (4)
+instants()
+{
+	if [[ ${ECBPF_KILLS-} == all ]]; then
+		seq "$1"
+	else
+		seq "$1" | shuf -n "${ECBPF_KILLS:-4}"
+	fi
+}
+
+load=(load --in eth0 --fused --flows 1000)
+wrong='' halves=0 nothing=0 count=0
+killed 0 "${load[@]}"
+calls=$(<"$tmp/calls")
+killed 0 unload
+for at in $(instants "$calls"); do
+	! killed "$at" "${load[@]}" || wrong+="; load: not killed at $at"
+	told "load at $at"
+	on client curl -s -m 10 -o /dev/null "http://$vip4/" || wrong+="; load at $at: no connection"
+	if ((count++ % 2)); then # either way out of it
+		fastpath unload 2>/dev/null || : # there may be nothing
+		[[ ! $(on director tc filter show dev eth0 egress) ]] || wrong+="; TC program left"
+		! on director ip -d link show dev eth0 | grep -q prog/xdp ||
+			wrong+="; XDP program left"
+	else
+		fastpath "${load[@]}" 2>/dev/null || { fastpath unload && fastpath "${load[@]}"; } ||
+			wrong+="; load at $at: no load after it"
+		fastpath unload
+	fi
+done
+equal "load, killed $count times, of which $nothing left nothing, $halves a part" "" "$wrong"
+
+wrong='' halves=0 nothing=0 count=0
+fastpath "${load[@]}"
+killed 0 unload
+calls=$(<"$tmp/calls")
+for at in $(instants "$calls"); do
+	fastpath "${load[@]}"
+	! killed "$at" unload || wrong+="; unload: not killed at $at"
+	told "unload at $at"
+	on client curl -s -m 10 -o /dev/null "http://$vip4/" || wrong+="; unload at $at: no connection"
+	fastpath unload 2>/dev/null || :
 	[[ ! $(on director tc filter show dev eth0 egress) ]] || wrong+="; TC program left"
 	! on director ip -d link show dev eth0 | grep -q prog/xdp || wrong+="; XDP program left"
+	count=$((count + 1))
 done
-equal "killed: $killed times nothing was there, $halves times a part; unload clears up" "" "$wrong"
+equal "unload, killed $count times, of which $nothing left nothing, $halves a part" "" "$wrong"
+
+wrong='' count=0
+fastpath "${load[@]}"
+start=(lease=1000 sample=1000 inactive=60000 target-pps=1000000 spike=50 max=95 reset-pps=0)
+change=(lease=2000 sample=2000 inactive=30000 target-pps=5000 spike=10 max=50 reset-pps=7)
+for verb in "set ${change[*]}" "flush --all" "exclude add 203.0.113.0/24 2001:db8:9::/48"; do
+	read -ra words <<<"$verb"
+	fastpath set "${start[@]}"
+	killed 0 "${words[@]}"
+	calls=$(<"$tmp/calls")
+	for at in $(instants "$calls"); do
+		fastpath set "${start[@]}"
+		fastpath exclude delete 203.0.113.0/24 2001:db8:9::/48 2>/dev/null || :
+		! killed "$at" "${words[@]}" || wrong+="; $verb: not killed at $at"
+		said=$(fastpath status -j | jq -r '.settings | [.lease, .sample, .inactive,
+			."target-pps", .spike, .max, ."reset-pps"] | join(" ")')
+		[[ $said == "1000 1000 60000 1000000 50 95 0" ||
+			$said == "2000 2000 30000 5000 10 50 7" ]] ||
+			wrong+="; $verb at $at: $said"
+		told "$verb at $at"
+		count=$((count + 1))
+	done
+done
+on client curl -s -m 10 -o /dev/null "http://$vip4/" || wrong+="; no connection"
+equal "set, flush, exclude, killed $count times: old or new" "" "$wrong"
+fastpath unload
 fastpath load --in eth0 --fused --flows 1000
 on director tc qdisc del dev eth0 clsact
 refused "check: no TC program" 1 "eth0: the TC program is gone" fastpath check

@@ -30,22 +30,22 @@ refused()
 {
 	local out status=0 before
 
-	before=$(attached)
+	before=$(attached s0)
 	out=$("${@:3}" 2>&1) || status=$?
 	if ((status == 1)) && grep -qE -- "$2" <<<"$out"; then
-		equal "$1" "$before" "$(attached)"
+		equal "$1" "$before" "$(attached s0)"
 	else
 		fail "$1" "status $status, or not '$2': $out"
 	fi
 }
 
-# attached [IFACE]: id of the program
-attached() { ip -j link show "${1-s0}" | jq '.[0].xdp.prog.id'; }
+# attached IFACE: id of the program
+attached() { ip -j link show "$1" | jq '.[0].xdp.prog.id'; }
 
-# stages [IFACE]: in the order they run
+# stages: on s0, in the order they run
 stages()
 {
-	ecbpf-loader status -j "${1-s0}" |
+	ecbpf-loader status -j s0 |
 		jq -r '.[0].members | map("\(.name): " + (.stages | map(.stage) | join(" "))) | join("; ")'
 }
 
@@ -117,6 +117,17 @@ expect "fastpath goes" ecbpf-fastpath unload
 equal "left" "ecbpf_fused: count" "$(stages)"
 ecbpf-loader unload --all s0
 
+# --- as many as there can be ----------------------------------------------------------------------
+
+ecbpf-loader load --fused pass,pass,pass,pass,pass,pass,pass,pass s0
+refused "no ninth" "8 stages" ecbpf-filter load --fused s0
+pings 50
+ecbpf-loader replace --fused count,sampler s0 fused
+pings 50
+equal "others in their place: counters of their own" "50 50" \
+	"$(counted count XDP_PASS) $(counted sampler XDP_PASS)"
+ecbpf-loader unload --all s0
+
 # --- settings stay --------------------------------------------------------------------------------
 
 ecbpf-loader load --fused pass -S malformed_action=1 s0
@@ -139,7 +150,7 @@ ecbpf-fw load -f "$tmp/rules" --fused s0
 ns peer python3 - >"$tmp/sent" <<-'END' &
 	import socket, time
 	s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-	end, n = time.monotonic() + 12, 0
+	end, n = time.monotonic() + 6, 0
 	while time.monotonic() < end:
 	    s.sendto(b"x", ("192.0.2.1", 9))
 	    n += 1
@@ -148,7 +159,7 @@ ns peer python3 - >"$tmp/sent" <<-'END' &
 END
 storm=$!
 before=$(awk '/^Udp:/ && $2 ~ /^[0-9]/ { print $2 + $3 }' /proc/net/snmp)
-ns peer ping -q -i 0.002 -c 4000 -W 1 192.0.2.1 >"$tmp/ping" &
+ns peer ping -q -i 0.002 -c 2000 -W 1 192.0.2.1 >"$tmp/ping" &
 ping=$!
 rounds=0
 while kill -0 "$ping" 2>/dev/null; do
@@ -160,7 +171,7 @@ while kill -0 "$ping" 2>/dev/null; do
 done
 wait "$ping" || :
 wait "$storm"
-equal "$rounds times: not a ping is lost" "4000 packets transmitted, 4000 received" \
+equal "$rounds times: not a ping is lost" "2000 packets transmitted, 2000 received" \
 	"$(grep -o '.* received' "$tmp/ping")"
 equal "nothing escapes the firewall" "$before" \
 	"$(awk '/^Udp:/ && $2 ~ /^[0-9]/ { print $2 + $3 }' /proc/net/snmp)"

@@ -409,12 +409,28 @@ card()
 	end card
 }
 
+fastpath()
+{
+	begin
+	fastpath_faults "fast path"
+	modprobe -q ip_vs || { skip "settings and IPVS" "no ip_vs"; end fastpath; return; }
+	run ecbpf-fastpath load -i v0 --flows 1000
+	run ipvsadm --set 20 30 40
+	doctor
+	expect "settings longer than IPVS's timeouts" warning fastpath-timeouts host
+	says "settings longer than IPVS's timeouts" fastpath-timeouts "TCP timeout (20 s"
+	mend "settings longer than IPVS's timeouts" fastpath-timeouts host
+	run ipvsadm --set 900 120 300
+	run ecbpf-fastpath unload
+	end fastpath
+}
+
 foreign foreign_pass
 foreign foreign_resize 'bpf_xdp_adjust_tail(ctx, 0);'
 other_schema
 killer
 for faults in ${ECBPF_FAULTS:-healthy host links lost_pins namespaces stale single modes \
-	protocols schema resize card}; do
+	protocols schema resize card fastpath}; do
 	"$faults"
 done
 summary
