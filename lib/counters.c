@@ -115,7 +115,7 @@ int ecbpf_constant_read(int prog_fd, const char *name, void *ret, __u32 size)
 {
 	_cleanup_free_ char *values = NULL;
 	_cleanup_close_ int fd = -1;
-	struct bpf_map_info map;
+	struct bpf_map_info map = {};
 	__u32 off, found, key = 0;
 	struct btf *btf;
 	int err;

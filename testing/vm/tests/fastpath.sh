@@ -6,8 +6,8 @@
 # sends, at the server that IPVS says; with one port and two, with tags and without, chained and
 # fused, alone and between the filter, the firewall and the sampler in one ecbpf_fused.
 # $ECBPF_FLOWS, $ECBPF_PACKETS: how many of each kind, and packets of each. $ECBPF_LONG=1:
-# every scheduler with one port and two, with tags and without, each after IPVS alone ("matrix"), and
-# 100,000 flows ("many"; $ECBPF_MANY of each of the four kinds, 25,000).
+# every scheduler with one port and two, with tags and without, each after IPVS alone ("matrix"),
+# and 100,000 flows ("many"; $ECBPF_MANY of each of the four kinds, 25,000).
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../lib.sh
 . "$(dirname "$0")/../../lib.sh"
