@@ -156,6 +156,27 @@ static bool enum_has(const struct btf *btf, const struct btf_type *type, __u64 v
 	return false;
 }
 
+/* "count: has no setting 'x'; it has malformed_action, xdp_frags" */
+static int fail_setting(struct ecbpf *e, const char *file, struct bpf_object *obj, const char *name)
+{
+	const struct btf *btf = bpf_object__btf(obj);
+	const struct btf_type *datasec = btf_datasec(btf, ".rodata"), *type;
+	const struct btf_var_secinfo *info = datasec ? btf_var_secinfos(datasec) : NULL;
+	char names[512] = "";
+	size_t len = 0;
+
+	for (int i = 0; datasec && i < btf_vlen(datasec) && len < sizeof(names); i++, info++) {
+		const struct btf_type *var = btf__type_by_id(btf, info->type);
+
+		type = btf__type_by_id(btf, btf__resolve_type(btf, var->type));
+		if (btf_is_int(type) || btf_is_enum(type))
+			len += snprintf(names + len, sizeof(names) - len, "%s%s",
+					len ? ", " : "; it has ",
+					btf__name_by_offset(btf, var->name_off));
+	}
+	return ecbpf_fail(e, -EINVAL, "%s: has no setting '%s'%s", file, name, names);
+}
+
 static int setting_apply(struct ecbpf *e, const char *file, struct bpf_object *obj,
 			 const char *setting)
 {
@@ -172,7 +193,7 @@ static int setting_apply(struct ecbpf *e, const char *file, struct bpf_object *o
 	if (!name)
 		return ecbpf_fail(e, -ENOMEM, "out of memory");
 	if (!constant_find(obj, name, &size, &type) || (!btf_is_int(type) && !btf_is_enum(type)))
-		return ecbpf_fail(e, -EINVAL, "%s: has no setting '%s'", file, name);
+		return fail_setting(e, file, obj, name);
 	max = size >= 8 ? ~0ULL : (1ULL << size * 8) - 1;
 	if (btf_is_int(type) && btf_int_encoding(type) & BTF_INT_BOOL)
 		max = 1;
@@ -230,6 +251,98 @@ static int fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list
 	return 0;
 }
 
+/* --- what a program was loaded as --------------------------------------------------------- */
+
+#define HASH_INIT 0xcbf29ce484222325 /* FNV-1a, 64 bits */
+
+static void hash_add(__u64 *hash, const void *data, size_t size)
+{
+	for (const __u8 *p = data; size--; p++)
+		*hash = (*hash ^ *p) * 0x100000001b3;
+}
+
+static int hash_add_file(__u64 *hash, int fd)
+{
+	char buffer[4096];
+	ssize_t size;
+
+	if (lseek(fd, 0, SEEK_SET))
+		return -errno;
+	while ((size = read(fd, buffer, sizeof(buffer))) > 0)
+		hash_add(hash, buffer, size);
+	return size < 0 ? -errno : 0;
+}
+
+/* "KEY=VALUE" lines. Return: 0 or -E2BIG */
+static int spec_add(char *spec, const char *key, const char *value)
+{
+	size_t len = strlen(spec), room = LOADED_SPEC_SIZE - len;
+
+	if (value &&
+	    snprintf(spec + len, room, "%s%s%s\n", key, *key ? "=" : "", value) >= (int)room)
+		return -E2BIG;
+	return 0;
+}
+
+static int spec_write(const struct ecbpf_program *spec, struct loaded *loaded)
+{
+	_cleanup_free_ char *path = NULL;
+	int err;
+
+	/* a stage, or an object file: that will be looked for from elsewhere */
+	if (!spec->fused && !spec->is_stage)
+		path = realpath(spec->file, NULL);
+	err = spec_add(loaded->spec, "fused", spec->fused);
+	if (!err && !spec->fused)
+		err = spec_add(loaded->spec, path ? "file" : "stage", path ?: spec->file);
+	if (!err)
+		err = spec_add(loaded->spec, "section", spec->section);
+	if (!err)
+		err = spec_add(loaded->spec, "prog-name", spec->name);
+	if (!err)
+		err = spec_add(loaded->spec, "pin-path", spec->pin_path);
+	for (size_t i = 0; i < spec->settings_count && !err; i++)
+		err = spec_add(loaded->spec, "", spec->settings[i]);
+	return err;
+}
+
+int ecbpf_loaded_write(struct ecbpf *e, int prog_fd, const struct ecbpf_program *spec,
+		       const struct program *program, bool is_owned)
+{
+	struct loaded loaded = {.fingerprint = program->fingerprint, .is_owned = is_owned};
+	_cleanup_close_ int fd = -1;
+	__u32 key = 0;
+
+	if (spec_write(spec, &loaded))
+		return ecbpf_fail(e, -E2BIG, "%s: its settings are more than %d characters",
+				  program->name, LOADED_SPEC_SIZE);
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, LOADED_MAP, sizeof(key), sizeof(loaded), 1, NULL);
+	if (fd < 0 || bpf_map_update_elem(fd, &key, &loaded, BPF_ANY) ||
+	    bpf_prog_bind_map(prog_fd, fd, NULL))
+		return ecbpf_fail(e, -errno, "%s: cannot note what it was loaded as: %s",
+				  program->name, strerror(errno));
+	return 0;
+}
+
+int ecbpf_loaded_read(int prog_fd, struct loaded *ret_loaded)
+{
+	struct bpf_map_info map = {};
+	_cleanup_close_ int fd = -1;
+	struct loaded loaded;
+	__u32 key = 0;
+
+	fd = ecbpf_prog_map(prog_fd, LOADED_MAP, &map);
+	if (fd < 0)
+		return fd;
+	if (map.value_size != sizeof(loaded))
+		return -EPROTO;
+	if (bpf_map_lookup_elem(fd, &key, &loaded))
+		return -errno;
+	loaded.spec[sizeof(loaded.spec) - 1] = '\0';
+	*ret_loaded = loaded;
+	return 0;
+}
+
 /* --- opening ------------------------------------------------------------------------------ */
 
 static const void *stage_object(const char *name, size_t *ret_size)
@@ -243,7 +356,7 @@ static const void *stage_object(const char *name, size_t *ret_size)
 }
 
 static int object_open(struct ecbpf *e, const struct ecbpf_program *spec, const char *file,
-		       struct bpf_object **ret_obj)
+		       struct bpf_object **ret_obj, __u64 *hash)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = spec->pin_path,
 		    .kernel_log_buf = e->detail, .kernel_log_size = ECBPF_DETAIL_SIZE);
@@ -261,6 +374,7 @@ static int object_open(struct ecbpf *e, const struct ecbpf_program *spec, const 
 	if (bytes) {
 		opts.object_name = spec->fused ? "fused" : file;
 		obj = bpf_object__open_mem(bytes, size, &opts);
+		hash_add(hash, bytes, size);
 	} else {
 		_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC);
 
@@ -271,6 +385,8 @@ static int object_open(struct ecbpf *e, const struct ecbpf_program *spec, const 
 		if (fstat(fd, &st) || !S_ISREG(st.st_mode) || read(fd, magic, 4) != 4 ||
 		    memcmp(magic, "\177ELF", 4))
 			return ecbpf_fail(e, -ENOEXEC, "%s: not an ELF object file", file);
+		if (hash_add_file(hash, fd))
+			return ecbpf_fail(e, -errno, "%s: %s", file, strerror(errno));
 		obj = bpf_object__open_file(file, &opts);
 	}
 	err = libbpf_get_error(obj);
@@ -405,18 +521,39 @@ static int run_config_read(struct ecbpf *e, const char *file, struct program *pr
 	return 0;
 }
 
+/* All that makes a program what it is, besides its place in a chain */
+static void fingerprint_finish(const struct ecbpf_program *spec, struct program *program)
+{
+	__u64 *hash = &program->fingerprint;
+	struct bpf_map *map;
+	const void *data;
+	size_t size;
+
+	hash_add(hash, program->name, strlen(program->name) + 1);
+	hash_add(hash, &program->has_frags, sizeof(program->has_frags));
+	if (spec->pin_path)
+		hash_add(hash, spec->pin_path, strlen(spec->pin_path));
+	bpf_object__for_each_map (map, program->obj) {
+		if (!bpf_map__is_internal(map))
+			continue;
+		data = bpf_map__initial_value(map, &size);
+		if (data)
+			hash_add(hash, data, size);
+	}
+}
+
 int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec, int keep_maps_of,
 		       bool frags, struct program *ret_program)
 {
 	const char *file = spec->fused ? "ecbpf_fused" : spec->file;
-	struct program program = {.is_fused = spec->fused};
+	struct program program = {.is_fused = spec->fused, .fingerprint = HASH_INIT};
 	struct bpf_program *prog;
 	const struct btf *btf;
 	__u32 schema;
 	int err;
 
 	e->detail[0] = '\0';
-	err = object_open(e, spec, file, &program.obj);
+	err = object_open(e, spec, file, &program.obj, &program.fingerprint);
 	if (err)
 		return err;
 	err = program_find(e, spec, file, program.obj, &program.prog);
@@ -459,6 +596,7 @@ int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec, int ke
 		if (frags && program.is_ours && constant_set(program.obj, "xdp_frags", 1))
 			program.has_frags = true;
 	}
+	fingerprint_finish(spec, &program);
 	*ret_program = program;
 	return 0;
 out:
