@@ -219,7 +219,7 @@ static int dispatcher_open(struct ecbpf *e, bool ours, struct dispatcher *ret)
 
 int ecbpf_dispatcher_protocol(struct ecbpf *e, __u32 *ret_protocol)
 {
-	struct dispatcher dispatcher;
+	struct dispatcher dispatcher = {};
 	int err;
 
 	err = dispatcher_open(e, false, &dispatcher);

@@ -18,7 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/bpf.h>
-#include <ecbpf/libecbpf.h>
+#include <ecbpf/libecbpf-config.h>
+#include <ecbpf/libecbpf-sampler.h>
 
 static const char *const ifaces[] = {"lo", "eth0", "eth1", "a,b", "torn"};
 #define IFACES_COUNT (sizeof(ifaces) / sizeof(ifaces[0]))
@@ -424,5 +425,50 @@ int ecbpf_doctor(struct ecbpf *e, const char *const *names, size_t names_count,
 		return -ENOMEM;
 	memcpy(*ret_findings, &findings[skip], (4 - skip) * sizeof(findings[0]));
 	*ret_count = 4 - skip;
+	return 0;
+}
+
+/* --- configuration ------------------------------------------------------------------------ */
+
+int ecbpf_config_read(struct ecbpf *e, const char *file, struct ecbpf_config **ret_config)
+{
+	fprintf(stderr, "call: config_read");
+	print_str("file", file);
+	fprintf(stderr, "\n");
+	*ret_config = NULL;
+	return answer(e, "config_read");
+}
+
+void ecbpf_config_free(struct ecbpf_config *config)
+{
+	(void)config;
+}
+
+int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
+		       struct ecbpf_config_change **ret_changes, size_t *ret_count)
+{
+	(void)config;
+	fprintf(stderr, "call: config_apply check=%d\n", check);
+	if (answer(e, "config_apply"))
+		return -EINVAL;
+	*ret_changes = calloc(2, sizeof(**ret_changes));
+	*ret_count = getenv("FAKE_NOTHING") ? 0 : 2;
+	strcpy((*ret_changes)[0].text, "eth0: add ecbpf_count, priority 80");
+	strcpy((*ret_changes)[1].text, "filter: frags ptb, was pass");
+	return 0;
+}
+
+int ecbpf_config_export(struct ecbpf *e, char **ret_text)
+{
+	if (answer(e, "config_export"))
+		return -EINVAL;
+	*ret_text = strdup("[interfaces]\ningress =\n");
+	return 0;
+}
+
+int ecbpf_sampler_status(struct ecbpf *e, struct ecbpf_sampler_status *ret_status)
+{
+	(void)e;
+	*ret_status = (struct ecbpf_sampler_status){.kernel.put = 5, .reader.published = 4};
 	return 0;
 }
