@@ -586,6 +586,25 @@ static int fail_freplace(struct ecbpf *e, const struct change *c)
 		     : "; only our own stages can run without (--fused)");
 }
 
+/*
+ * Linux 5.10 refuses a context that goes to a global function in a program that replaces a
+ * function, and takes it in the same program attached by itself.
+ */
+static bool is_context_refused(const struct ecbpf *e, int err)
+{
+	return err == -EINVAL && strstr(e->detail, "\nUnrecognized arg#0 type PTR\n");
+}
+
+static int fail_context(struct ecbpf *e, const struct change *c)
+{
+	e->detail[0] = '\0';
+	return ecbpf_fail(e, -EOPNOTSUPP,
+			  "%s: this kernel is too old to chain all of these programs (its verifier "
+			  "takes no context in their functions); --fused STAGE[,STAGE...] on an "
+			  "interface without other programs runs stages in one program",
+			  c->iface);
+}
+
 static int member_load(struct ecbpf *e, struct member *m)
 {
 	int err;
@@ -818,6 +837,12 @@ static int change_build(struct ecbpf *e, struct change *c)
 		change_close_built(e, c);
 		return change_build_direct(e, c);
 	}
+	if (is_context_refused(e, err)) {
+		if (c->count > 1 || !c->members[0].program.is_fused)
+			return fail_context(e, c);
+		change_close_built(e, c);
+		return change_build_direct(e, c);
+	}
 
 	/*
 	 * A member that resizes packets, under a dispatcher that does not: EINVAL since 6.12. There
@@ -922,9 +947,8 @@ static int change_verify(struct ecbpf *e, const struct change *c)
 }
 
 /*
- * Wait until every packet that is being handled now has been. The kernel does this for those who
- * update a map of maps, so that they know which inner map is in use (bpf_map_update_elem(),
- * since Linux 5.0).
+ * The kernel does this for those who update a map of maps, so that they know which inner map is in
+ * use (bpf_map_update_elem(), since Linux 5.0).
  */
 void ecbpf_wait_for_packets(struct ecbpf *e)
 {

@@ -188,6 +188,8 @@ int ecbpf_freplace_probe(struct ecbpf *e);
 int ecbpf_frags_probe(struct ecbpf *e);
 /* Does libxdp's dispatcher take programs that resize packets? -EINVAL: no, for the kernel's sake */
 int ecbpf_resize_probe(struct ecbpf *e);
+/* Wait until every packet that is being handled now has been */
+void ecbpf_wait_for_packets(struct ecbpf *e);
 /* A program that does nothing, loaded to find out what the kernel can do: its fd, or -errno */
 int ecbpf_probe_load(enum bpf_prog_type type, __u32 flags);
 /* Return when no packet is in a program any more that has seen what was changed before */

@@ -79,6 +79,89 @@ int ecbpf_filter_vip_flush(struct ecbpf *e);
 /* @ret_vips: array in no particular order, for free() */
 int ecbpf_filter_vip_list(struct ecbpf *e, struct ecbpf_filter_vip **ret_vips, size_t *ret_count);
 
+/* --- lists of sources ----------------------------------------------------------------------- */
+
+/**
+ * struct ecbpf_filter_entry - a prefix on a list
+ * @addr: network order; IPv4 in the first 4 bytes; no bits set behind @len
+ * @family: 4 or 6
+ * @len: of the prefix, 0 to 32 or 128
+ * @tag: printable ASCII without blanks and '#', up to ECBPF_FILTER_TAG_MAX; may be empty
+ * @expires: seconds since 1970, from when on it does not match; 0: never. It is kept in the
+ *	     monotonic clock: setting the other one does not move it
+ * @loaded: when it was added, likewise. Not read by calls
+ * @packets: that it was the longest match of, and that it decided on: of the allow list, those that
+ *	     the block list would have dropped. Not read by calls
+ * @bytes: likewise, whole frames
+ */
+struct ecbpf_filter_entry {
+	__u8 addr[16];
+	__u8 family;
+	__u8 len;
+	char tag[ECBPF_FILTER_TAG_MAX + 1];
+	__u64 expires;
+	__u64 loaded;
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* What came of a change. @covered: of @added, those within another prefix of the list */
+struct ecbpf_filter_changes {
+	__u64 added;
+	__u64 updated; /* had another tag or expiry; counters are kept */
+	__u64 same;    /* were there already, or are twice in the call */
+	__u64 covered;
+	__u64 deleted;
+};
+
+/**
+ * ecbpf_filter_entry_parse() - "192.0.2.0/24", "2001:db8::1"
+ * @ret_entry: address and length; all else is zeroed
+ * @ret_host_bits: bits behind the length were set, which are ignored
+ * Return: 0; -EINVAL neither an address nor a prefix.
+ */
+int ecbpf_filter_entry_parse(struct ecbpf *e, const char *text,
+			     struct ecbpf_filter_entry *ret_entry, bool *ret_host_bits);
+
+/* The prefix as text, an address without its length */
+void ecbpf_filter_entry_format(const struct ecbpf_filter_entry *entry, char *ret, size_t size);
+
+/**
+ * ecbpf_filter_list_add() - put prefixes on a list, all of them or none
+ * @list: enum ecbpf_filter_list
+ * @ret_changes: may be NULL
+ * Return: 0; -EINVAL a wrong entry, -ENOSPC the list is full, -ENOMEM.
+ *
+ * More than some hundred are built beside what is there and published in one step.
+ */
+int ecbpf_filter_list_add(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
+			  size_t count, struct ecbpf_filter_changes *ret_changes);
+
+/* Likewise, so that the list is these and no others; counters of those that stay are kept */
+int ecbpf_filter_list_replace(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
+			      size_t count, struct ecbpf_filter_changes *ret_changes);
+
+/* Return: 0; -ENOENT one is not on the list: nothing is changed then */
+int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
+			     size_t count);
+
+/* @ret_entries: without what has expired; IPv4 first, by address; for free() */
+int ecbpf_filter_list_get(struct ecbpf *e, __u32 list, struct ecbpf_filter_entry **ret_entries,
+			  size_t *ret_count);
+
+/**
+ * struct ecbpf_filter_size - what a list takes
+ * @prefixes: IPv4, IPv6; what has expired since the last change is among them
+ * @bytes: of the list's maps; of counters and tags, a share by prefixes
+ */
+struct ecbpf_filter_size {
+	__u64 prefixes[2];
+	__u64 bytes;
+};
+
+/* Makes no list that was not there */
+int ecbpf_filter_list_size(struct ecbpf *e, __u32 list, struct ecbpf_filter_size *ret_size);
+
 /* --- interfaces ----------------------------------------------------------------------------- */
 
 /**

@@ -15,10 +15,11 @@ __ecbpf_words()
 		/^ +-/ { for (i = 1; i <= 2; i++) if ($i ~ /^--/) print $i }'
 }
 
-# __ecbpf_subverbs: the alternatives in the first line of a help, "[OPTION]... add X | list"
+# __ecbpf_subverbs: the alternatives that a help begins with, "[OPTION]... add X | list"
 __ecbpf_subverbs()
 {
-	sed -n '1s/^.*\[OPTION\]\.\.\. *//p' | tr '|' '\n' | awk '$1 ~ /^[a-z]+$/ { print $1 }'
+	sed '/^$/q' | tr '\n' ' ' | sed 's/^.*\[OPTION\]\.\.\. *//' | tr '|' '\n' |
+		awk '$1 ~ /^[a-z]+$/ { print $1 }'
 }
 
 # __ecbpf_argument HELP OPTION: what the help calls the option's argument; nothing if it has none

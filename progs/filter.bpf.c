@@ -7,6 +7,7 @@
  */
 #include <ecbpf/stage.bpf.h>
 #include <ecbpf/filter.h>
+#include "filter-list.bpf.h"
 #include "filter-ptb.bpf.h"
 
 /* Checks that depend on malformed headers; nothing else of these packets is looked at */
@@ -227,7 +228,6 @@ static __always_inline __u32 filter_judge(struct xdp_md *ctx, const struct ecbpf
 		if (drop)
 			return ECBPF_VERDICT(XDP_DROP, reason);
 	}
-	/* here: sources that are blocked */
 	if (filter_is_frag(rec) && (rec->version == 4 ? settings->frags : settings->frags6)) {
 		verdict = filter_frag(ctx, rec);
 		if (verdict)
@@ -238,8 +238,15 @@ static __always_inline __u32 filter_judge(struct xdp_md *ctx, const struct ecbpf
 
 static __always_inline __u32 filter_stage(struct xdp_md *ctx, const struct ecbpf_record *rec)
 {
-	__u32 found = filter_check(ctx, rec);
+	__u32 found, reason;
 
+	/* of malformed packets too, if their source can be read */
+	if (rec->version && !filter_list_is_empty(filter_roots(ECBPF_FILTER_BLOCK), rec->version)) {
+		reason = filter_blocked(ctx, rec->l3_off, rec->version, rec->frame_len) & 0x7f;
+		if (reason)
+			return ECBPF_VERDICT(XDP_DROP, reason);
+	}
+	found = filter_check(ctx, rec);
 	/* nearly all packets, and they do not even look at the settings */
 	if (__builtin_expect(!found && !filter_is_frag(rec), 1))
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);

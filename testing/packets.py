@@ -38,6 +38,39 @@ def authentication(next_header):
     return AH(nh=next_header, payloadlen=4, spi=1, seq=1, icv=bytes(12))
 
 
+def from_source(source):
+    """Packets that have nothing but their source in common: name, packet"""
+    if ":" in source:
+        ip6 = IPv6(src=source, dst="2001:db8:ffff::2")
+        return {
+            "tcp6": ip6 / TCP(),
+            "udp6": ip6 / UDP_QUERY,
+            "icmp6": ip6 / ICMPv6EchoRequest(),
+            "gre6": ip6 / GRE() / IP(),
+            "esp6": IPv6(src=source, dst="2001:db8:ffff::2", nh=50) / Raw(bytes(20)),
+            "extensions6": ip6 / HOP_BY_HOP / DESTINATION / TCP(),
+            "routing6": ip6 / ROUTING / UDP_QUERY,
+            "fragment6": ip6 / fragment(185, 0) / TCP(),
+            "first fragment6": ip6 / fragment(0, 1) / TCP(),
+            "nine extensions6": ip6 / DESTINATION / DESTINATION / DESTINATION / DESTINATION /
+                                DESTINATION / DESTINATION / DESTINATION / DESTINATION / DESTINATION,
+            "tcp6 truncated": IPv6(src=source, dst="2001:db8:ffff::2", nh=6) / Raw(bytes(3)),
+        }
+    four = dict(src=source, dst="198.51.100.1")
+    return {
+        "tcp": IP(**four) / TCP(),
+        "udp": IP(**four) / UDP_QUERY,
+        "icmp": IP(**four) / ICMP(),
+        "gre": IP(**four) / GRE() / IP(),
+        "esp": IP(**four, proto=50) / Raw(bytes(20)),
+        "sctp": IP(**four, proto=132) / Raw(bytes(12)),
+        "options": IP(**four, options=[IPOption_Router_Alert()]) / TCP(),
+        "fragment": IP(**four, frag=185) / Raw(bytes(20)),
+        "first fragment": IP(**four, flags="MF") / TCP(),
+        "udp truncated": IP(**four, proto=17) / Raw(bytes(3)),
+    }
+
+
 # size: in bytes; cut: the reason if the packet ends within, None: nobody looks
 Header = namedtuple("Header", "name layer size cut", defaults=(None,))
 # l3: offset of the IP header or 0; ends: (end of a header in the frame, its cut) in wire order

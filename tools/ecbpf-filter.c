@@ -8,6 +8,7 @@
 #include <json-c/json.h>
 #include <ecbpf/libecbpf-filter.h>
 #include "common.h"
+#include "filter-list.h"
 
 enum {
 	OPT_FUSED = TOOL_LONG_ONLY,
@@ -391,7 +392,7 @@ static int show_ifaces(struct tool *tool, const struct tool_list *ifaces, bool i
 static int show_status(struct tool *tool, const struct tool_list *ifaces, bool is_named,
 		       bool is_json)
 {
-	struct json_object *json, *json_ifaces;
+	struct json_object *json, *json_ifaces, *lists;
 	struct ecbpf_filter_config config;
 	struct ecbpf_filter_vip *vips;
 	size_t count;
@@ -404,7 +405,9 @@ static int show_status(struct tool *tool, const struct tool_list *ifaces, bool i
 		return TOOL_FAILED;
 	if (!is_json) {
 		print_config(&config, vips, count);
-		status = show_ifaces(tool, ifaces, is_named, NULL);
+		status = filter_list_print(tool);
+		if (status == TOOL_OK)
+			status = show_ifaces(tool, ifaces, is_named, NULL);
 		if (!ifaces->count)
 			printf("\nThe filter is loaded on no interface.\n");
 		free(vips);
@@ -416,7 +419,11 @@ static int show_status(struct tool *tool, const struct tool_list *ifaces, bool i
 	json_object_object_add(json, "vips", json_vips(vips, count));
 	json_object_object_add(json, "interfaces", json_ifaces);
 	free(vips);
-	status = show_ifaces(tool, ifaces, is_named, json_ifaces);
+	lists = json_object_new_object();
+	json_object_object_add(json, "lists", lists);
+	status = filter_list_json(tool, lists);
+	if (status == TOOL_OK)
+		status = show_ifaces(tool, ifaces, is_named, json_ifaces);
 	if (status == TOOL_OK)
 		tool_json_print(json);
 	else
@@ -466,6 +473,10 @@ static const char settings_about[] =
 	"ip6-routing0, ip6-ext-limit, or all of them: checks\n"
 	"                     off, count, drop (default: drop for the first three)\n";
 
+#define LIST_ARGS                                                                \
+	"add PREFIX... [-t TAG] [-e TIME] | delete PREFIX... | list | flush |\n" \
+	"       import -f FILE [--replace] | top [N]"
+
 static const struct tool_verb verbs[] = {
 	{
 		.name = "load",
@@ -496,6 +507,29 @@ static const struct tool_verb verbs[] = {
 			    "  ecbpf-filter set checks=drop martian-source=count\n",
 		.options = common_options,
 		.run = run_set,
+	},
+	{
+		.name = "drop",
+		.args = LIST_ARGS,
+		.text = "sources that are blocked",
+		.about = "A file has a prefix a line, with a tag and an expiry if you like ('-':\n"
+			 "none), and comments that begin with '#' or ';'. All of it is imported,\n"
+			 "in one step, or nothing. Counters of what stays are kept.\n"
+			 "'list' prints such a file; 'top' those that were hit most.\n",
+		.examples = "  ecbpf-filter drop add 192.0.2.0/24 2001:db8::/32 -t scan -e 2h\n"
+			    "  ecbpf-filter drop import --replace -f blocklist.txt\n",
+		.options = filter_list_options,
+		.run = filter_list_drop,
+	},
+	{
+		.name = "allow",
+		.args = LIST_ARGS,
+		.text = "sources that are not blocked, whatever is",
+		.about = "As 'drop'. Packets of these sources are not exempt from checks.\n"
+			 "Counted are those that would have been dropped.\n",
+		.examples = "  ecbpf-filter allow add 198.51.100.0/24 -t office\n",
+		.options = filter_list_options,
+		.run = filter_list_allow,
 	},
 	{
 		.name = "vip",

@@ -4,9 +4,13 @@
  * interfaces.
  *
  *	filter_settings		array of one struct ecbpf_filter, BPF_F_MMAPABLE
- *	filter_addrs		LPM trie, struct ecbpf_filter_addr to __u32 enum
- *ecbpf_filter_addr_kind filter_ptb_budget	array of one struct ecbpf_bucket: answers of this
- *host filter_ptb_sources	array of struct ecbpf_bucket: answers to a source, by hash
+ *	filter_addrs		LPM trie, struct ecbpf_filter_addr to __u32
+ *				enum ecbpf_filter_addr_kind
+ *	filter_ptb_budget	array of one struct ecbpf_bucket: answers of this host
+ *	filter_ptb_sources	array of struct ecbpf_bucket: answers to a source, by hash
+ *	filter_lists		array of one struct ecbpf_filter_lists, BPF_F_MMAPABLE
+ *	filter_tries		pool of both lists' prefixes, see trie.h
+ *	filter_sources		struct ecbpf_filter_source each, in chunks as those of filter_tries
  *
  * ABI: values are append-only. What is all zero means the default.
  */
@@ -16,6 +20,7 @@
 #include <linux/types.h>
 #include <ecbpf/bucket.h>
 #include <ecbpf/reason.h>
+#include <ecbpf/trie.h>
 
 /*
  * Hygiene checks: X(bit, NAME, "key", is_dropped by default). A packet may fail several; the lowest
@@ -121,6 +126,64 @@ enum ecbpf_filter_addr_kind {
 	ECBPF_FILTER_ADDR_LOCAL = 1,	 /* of this host: fragments pass */
 	ECBPF_FILTER_ADDR_VIP = 2,	 /* listed: treated as if it were not this host's */
 	ECBPF_FILTER_ADDR_BROADCAST = 3, /* not this host's alone: never answered */
+};
+
+/* Lists of sources. What is in both is allowed */
+enum ecbpf_filter_list {
+	ECBPF_FILTER_ALLOW = 0,
+	ECBPF_FILTER_BLOCK = 1,
+	ECBPF_FILTER_LISTS = 2,
+};
+
+#define ECBPF_FILTER_TAG_MAX 31
+
+/**
+ * struct ecbpf_filter_source - a prefix on a list; its number is the value in the trie
+ * @packets: that it was the longest match of, and decided on
+ * @bytes: likewise, whole frames
+ * @expires: CLOCK_MONOTONIC in ns, from when on it does not match any more; 0: never
+ * @loaded: when it was added, seconds since 1970
+ * @parent: of one that expires: the longest prefix of the list that it lies in and that is there
+ *	    for longer; 0: none. It matches instead
+ * @tag: up to a NUL. Of a free one: the next free one's number, __u32
+ */
+struct ecbpf_filter_source {
+	__u64 packets;
+	__u64 bytes;
+	__u64 expires;
+	__u32 loaded;
+	__u32 parent;
+	char tag[ECBPF_FILTER_TAG_MAX + 1];
+};
+_Static_assert(sizeof(struct ecbpf_filter_source) == 64, "ABI");
+
+#define ECBPF_FILTER_SOURCE_WORDS (sizeof(struct ecbpf_filter_source) / sizeof(__u64))
+
+/**
+ * struct ecbpf_filter_lists - where lists begin, and what writers know of filter_sources
+ * @tables: enum ecbpf_filter_list
+ * @dirty: what follows is not to be relied on: a writer died
+ * @expiring: prefixes of a list that have an expiry
+ * @first_expiry: of a list, the first one; there is nothing to sweep before it
+ * @next: number of the first source that was never used
+ * @end: and of the first one that has no memory
+ * @free: number of the first free one; 0: none
+ * @pending: likewise, which packets may still look at
+ * @pending_last: the last of them
+ * @pending_count: how many
+ */
+struct ecbpf_filter_lists {
+	struct ecbpf_trie_head tables[ECBPF_FILTER_LISTS];
+	__u64 first_expiry[ECBPF_FILTER_LISTS];
+	__u32 dirty;
+	__u32 expiring[ECBPF_FILTER_LISTS];
+	__u32 next;
+	__u32 end;
+	__u32 free;
+	__u32 pending;
+	__u32 pending_last;
+	__u32 pending_count;
+	__u32 reserved;
 };
 
 #define ECBPF_FILTER_ADDRS_MAX	 65536

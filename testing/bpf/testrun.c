@@ -5,7 +5,8 @@
  * Loads BPF programs and does with them what it is asked to on stdin, answering on stdout; see
  * testrun.py for the other end. NAME=VALUE sets a constant of the program before it (its .rodata;
  * VALUEs of an array are numbers from its first element on). Maps that programs would share by
- * pinning are shared, without a BPF file system. Everything runs on one CPU.
+ * pinning are shared, without a BPF file system; or, if $TESTRUN_PINS is a directory in one, they
+ * are those that are pinned there. Everything runs on one CPU.
  *
  * A request is struct request and its payload, an answer struct answer and its payload, in host
  * byte order. Programs count from 0.
@@ -157,11 +158,18 @@ static void set_constant(struct bpf_object *obj, const char *setting)
 /* Let maps pinned by name be those of the programs before */
 static void share_maps(struct bpf_object *obj)
 {
+	const char *pins = getenv("TESTRUN_PINS");
+	char path[PATH_MAX];
 	struct bpf_map *map;
 
 	bpf_object__for_each_map (map, obj) {
 		if (!bpf_map__pin_path(map))
 			continue;
+		if (pins) {
+			snprintf(path, sizeof(path), "%s/%s", pins, bpf_map__name(map));
+			bpf_map__set_pin_path(map, path);
+			continue;
+		}
 		bpf_map__set_pin_path(map, NULL);
 		for (unsigned int i = 0; i < nr_programs; i++) {
 			int fd = bpf_object__find_map_fd_by_name(programs[i].obj,

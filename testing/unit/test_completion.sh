@@ -52,6 +52,8 @@ done
 is "a verb that is begun" "$(offers "$tools/ecbpf-loader" repl)" replace
 is "an interface" "$(offers "$tools/ecbpf-loader" status l)" lo
 is "a verb's own verbs" "$(offers "$tools/ecbpf-filter" vip '')" "add delete list flush"
+is "such on two lines" "$(offers "$tools/ecbpf-filter" drop '')" \
+	"add delete list flush import top"
 is "a mode" "$(offers "$tools/ecbpf-loader" load -m n)" native
 is "no such verb" "$(offers "$tools/ecbpf-loader" nonsense --)" ""
 summary

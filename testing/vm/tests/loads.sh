@@ -3,7 +3,8 @@
 # timeout: 900
 #
 # Every stage, alone and fused in all the ways that make different programs, passes this kernel's
-# verifier: chained, with the sampling hook, and with fragments.
+# verifier: chained, with the sampling hook, and with fragments. On 5.10 fused ones pass it alone on
+# the interface, and of the others some; those which do not are refused with the reason.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../lib.sh
 . "$(dirname "$0")/../../lib.sh"
@@ -23,6 +24,8 @@ try()
 
 	if out=$("$loader" load "${@:2}" 2>&1 && "$loader" unload --all veth0 2>&1); then
 		pass "$1"
+	elif [[ $(uname -r) == 5.10.* && $* != *--fused* && $out == *"too old to chain"* ]]; then
+		pass "$1: refused, with the way out"
 	else
 		fail "$1" "$out"
 	fi
