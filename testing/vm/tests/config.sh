@@ -169,11 +169,12 @@ kills=${ECBPF_KILLS:-12} failures=0 early=0
 id=$(ids veth0 foreign_drop)
 receiver_start veth0
 for ((i = 1; i <= kills; i++)); do
-	which=$((i % 2)) wrong=''
+	which=$((i % 2)) wrong='' status=0
 	delay=$((took * RANDOM / 29789))
 	printf -v delay '%d.%06d' $((delay / 1000000)) $((delay % 1000000))
-	timeout -s KILL "$delay" ecbpf-loader apply "${files[which]}" >"$tmp/out" 2>&1 ||
-		early=$((early + 1))
+	{ timeout -s KILL "$delay" ecbpf-loader apply "${files[which]}" || status=$?; } \
+		>"$tmp/out" 2>&1
+	((!status)) || early=$((early + 1))
 	send veth1 20 >/dev/null
 	loader apply "${files[which]}" >"$tmp/out" 2>&1 || wrong+="; $(<"$tmp/out")"
 	loader export >"$tmp/got" 2>&1 || :
