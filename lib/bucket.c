@@ -27,9 +27,9 @@ static struct ecbpf_rate rate_units(__u64 refill, __u64 cost, __u64 max)
 	};
 }
 
-struct ecbpf_rate ecbpf_rate_burst(__u32 rate, __u32 burst, __u32 hz)
+struct ecbpf_rate ecbpf_rate_burst(__u64 rate, __u64 burst, __u32 hz)
 {
-	return rate_units(rate, hz, (__u64)burst * hz);
+	return rate_units(rate, hz, burst * hz);
 }
 
 /* With @cap = burst + refill there is no second with more; a tenth is for bursts */

@@ -258,7 +258,7 @@ static int sampler_get(struct ecbpf *e, struct ecbpf_sampling *ret)
 	if (!err)
 		err = ecbpf_pin_path(e, path, sizeof(path), "sampling");
 	if (!err)
-		err = ecbpf_pinned_map_check(e, path);
+		err = ecbpf_pinned_map_check(e, path, NULL);
 	if (err)
 		return err;
 	fd = bpf_obj_get(path);

@@ -504,7 +504,12 @@ static int source_for(struct lists *l, const struct ecbpf_filter_entry *entry, _
 /* Does a longer-lived or any prefix of the table lie above? Return: its source; 0: none */
 static __u32 cover_of(struct lists *l, __u32 list, const struct ecbpf_trie_op *op, __u64 expires)
 {
-	for (int len = op->len - 1; len >= 0; len--) {
+	__u32 match = 0;
+
+	/* tells most times, and looks at few chunks, each of which takes its time to map */
+	if (!ecbpf_trie_match(l->tries[list], op, &match))
+		return 0;
+	for (int len = match < op->len ? (int)match : op->len - 1; len >= 0; len--) {
 		struct ecbpf_trie_op cut = {.family = op->family, .len = len};
 		const struct ecbpf_filter_source *source;
 		__u32 number;

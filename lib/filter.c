@@ -162,7 +162,7 @@ int ecbpf_filter_config_get(struct ecbpf *e, struct ecbpf_filter_config *ret_con
 		return lock;
 	err = ecbpf_pin_path(e, path, sizeof(path), "filter_settings");
 	if (!err)
-		err = ecbpf_pinned_map_check(e, path);
+		err = ecbpf_pinned_map_check(e, path, NULL);
 	if (err)
 		return err;
 	fd = bpf_obj_get(path);

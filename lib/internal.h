@@ -127,8 +127,11 @@ int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec, int ke
 void ecbpf_program_close(struct program *program);
 /* The maps of a stage without its program; those that are pinned are found or made. For close */
 int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret_obj);
-/* A map that is pinned already has to be of our schema: -EPROTO */
-int ecbpf_pinned_map_check(struct ecbpf *e, const char *path);
+/*
+ * A map that is pinned at @path already has to be of our schema: -EPROTO. @map, if not NULL, is
+ * made as large as that one is.
+ */
+int ecbpf_pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *map);
 /* Load as what it is now (XDP or freplace); a refusal is explained with the verifier's log */
 int ecbpf_program_load(struct ecbpf *e, struct program *program);
 
@@ -166,8 +169,8 @@ int ecbpf_btf_var(const struct btf *btf, const char *sec, const char *name, __u3
 
 /* Jiffies a second of the running kernel; 0: not known */
 __u32 ecbpf_hz(void);
-/* @rate tokens a second, 1 to 10^9, and @burst at once, 1 and up */
-struct ecbpf_rate ecbpf_rate_burst(__u32 rate, __u32 burst, __u32 hz);
+/* @rate tokens a second, and @burst at once, 1 to 2^50 */
+struct ecbpf_rate ecbpf_rate_burst(__u64 rate, __u64 burst, __u32 hz);
 /* Never more than @cap tokens, 1 to 10^9, in any second; on the long run nine tenths of that (of 2
  * to 9: one less) */
 struct ecbpf_rate ecbpf_rate_cap(__u32 cap, __u32 hz);
@@ -188,8 +191,6 @@ int ecbpf_freplace_probe(struct ecbpf *e);
 int ecbpf_frags_probe(struct ecbpf *e);
 /* Does libxdp's dispatcher take programs that resize packets? -EINVAL: no, for the kernel's sake */
 int ecbpf_resize_probe(struct ecbpf *e);
-/* Wait until every packet that is being handled now has been */
-void ecbpf_wait_for_packets(struct ecbpf *e);
 /* A program that does nothing, loaded to find out what the kernel can do: its fd, or -errno */
 int ecbpf_probe_load(enum bpf_prog_type type, __u32 flags);
 /* Return when no packet is in a program any more that has seen what was changed before */

@@ -14,8 +14,10 @@
 #include <xdp/libxdp.h>
 #include "internal.h"
 #include "progs/count.skel.h"
+#include "progs/fastpath.skel.h"
 #include "progs/filter.skel.h"
 #include "progs/fused.skel.h"
+#include "progs/fw.skel.h"
 #include "progs/pass.skel.h"
 #include "progs/printk.skel.h"
 #include "progs/sampler.skel.h"
@@ -435,25 +437,63 @@ static int program_find(struct ecbpf *e, const struct ecbpf_program *spec, const
 	return ecbpf_fail(e, -EINVAL, "%s: no XDP program in it", file);
 }
 
-/* A map that is pinned already has to be of our schema, or nothing is changed */
-int ecbpf_pinned_map_check(struct ecbpf *e, const char *path)
+/* Return: of the map, 0 if it does not say (a devmap has no BTF) */
+static __u32 map_schema(const struct bpf_map_info *info)
+{
+	struct btf *btf;
+	__u32 schema;
+
+	if (!info->btf_id)
+		return 0;
+	btf = btf__load_from_kernel_by_id(info->btf_id);
+	schema = ecbpf_btf_schema(btf);
+	btf__free(btf);
+	return schema;
+}
+
+int ecbpf_pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *map)
 {
 	_cleanup_close_ int fd = bpf_obj_get(path);
 	struct bpf_map_info info = {};
 	__u32 len = sizeof(info), schema;
-	struct btf *btf;
 
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) || !info.btf_id)
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
 		return 0;
-	btf = btf__load_from_kernel_by_id(info.btf_id);
-	schema = ecbpf_btf_schema(btf);
-	btf__free(btf);
+	schema = map_schema(&info);
 	if (schema && schema != ECBPF_SCHEMA)
 		return ecbpf_fail(e, -EPROTO,
 				  "%s is of schema %u, this ecbpf has %u: unload all its programs, "
 				  "then 'ecbpf-loader clean'",
 				  path, schema, ECBPF_SCHEMA);
+	if (!map)
+		return 0;
+	bpf_map__set_max_entries(map, info.max_entries);
+	/* the kernel adds a flag to a devmap, which libbpf before 1.6 takes for another map */
+	if (info.type == BPF_MAP_TYPE_DEVMAP_HASH)
+		bpf_map__set_map_flags(map, info.map_flags);
 	return 0;
+}
+
+/*
+ * Is a map to be made for ecbpf_fused? Those of the fast path, whose size `ecbpf-fastpath load`
+ * knows, only if it runs that stage. Others always: global functions use them, which kernels before
+ * 6.8 verify whether somebody calls them or not.
+ */
+static bool is_map_wanted(const char *map, const char *fused)
+{
+	static const char stage[] = "fastpath";
+	const size_t len = sizeof(stage) - 1;
+
+	if (strncmp(map, stage, len) != 0 || (map[len] && map[len] != '_'))
+		return true;
+	while (fused) {
+		if (strcspn(fused, ",") == len && !strncmp(fused, stage, len))
+			return true;
+		fused = strchr(fused, ',');
+		if (fused)
+			fused++;
+	}
+	return false;
 }
 
 static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int keep_maps_of,
@@ -470,10 +510,14 @@ static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int k
 
 		if (bpf_map__is_internal(map))
 			continue;
+		if (spec->fused && !is_map_wanted(bpf_map__name(map), spec->fused)) {
+			bpf_map__set_autocreate(map, false);
+			continue;
+		}
 		if (bpf_map__pin_path(map) && program->is_ours) {
 			err = ecbpf_pin_path(e, path, sizeof(path), bpf_map__name(map));
 			if (!err)
-				err = ecbpf_pinned_map_check(e, path);
+				err = ecbpf_pinned_map_check(e, path, map);
 			if (err)
 				return err;
 			err = bpf_map__set_pin_path(map, path);

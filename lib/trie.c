@@ -1034,6 +1034,34 @@ __u32 ecbpf_trie_find(struct ecbpf_trie *t, const struct ecbpf_trie_op *prefix)
 	return leaf ? leaf_value(t, leaf) : 0;
 }
 
+static bool leaf_has(struct ecbpf_trie *t, __u64 leaf, const struct key *key)
+{
+	struct key path;
+
+	if (!leaf)
+		return false;
+	path = leaf_key(t, leaf);
+	return key_common(&path, key) >= path.len;
+}
+
+__u32 ecbpf_trie_match(struct ecbpf_trie *t, const struct ecbpf_trie_op *address, __u32 *ret_len)
+{
+	struct key key = op_key(address);
+	__u64 slot = root_slot(t->gen->root[address->family == 6]), best = 0, leaf;
+
+	t->err = 0;
+	while (!t->err && is_node(slot) && node_stride(slot)) {
+		leaf = node_best(t, slot);
+		if (leaf_has(t, leaf, &key))
+			best = leaf;
+		slot = load(t, slot_of(slot, &key));
+	}
+	if (!is_node(slot) && leaf_has(t, slot, &key))
+		best = slot;
+	*ret_len = leaf_len(best);
+	return best ? leaf_value(t, best) : 0;
+}
+
 int ecbpf_trie_entries(struct ecbpf_trie *t, struct ecbpf_trie_op **ret_entries, size_t *ret_count)
 {
 	__u32 words = 1U << t->gen->hash_bits;

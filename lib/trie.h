@@ -76,6 +76,16 @@ void ecbpf_trie_close(struct ecbpf_trie *trie); /* NULL is fine */
 /* The value of exactly this prefix; 0 if it is not in the table */
 __u32 ecbpf_trie_find(struct ecbpf_trie *trie, const struct ecbpf_trie_op *prefix);
 
+/**
+ * ecbpf_trie_match() - as packets are looked up
+ * @address: its length is not looked at, nor its value
+ * @ret_len: length of the prefix
+ *
+ * Return: the value of the longest prefix that the address lies in; 0: none.
+ */
+__u32 ecbpf_trie_match(struct ecbpf_trie *trie, const struct ecbpf_trie_op *address,
+		       __u32 *ret_len);
+
 /* How many prefixes there are, of family 4 or 6 */
 size_t ecbpf_trie_count(const struct ecbpf_trie *trie, int family);
 

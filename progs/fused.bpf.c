@@ -10,9 +10,11 @@
 #define ECBPF_COUNTER_SLOTS ECBPF_FUSED_SLOTS
 #include <ecbpf/stage.bpf.h>
 #include "pass.bpf.c"
+#include "fw.bpf.c"
 #include "count.bpf.c"
 #include "printk.bpf.c"
 #include "filter.bpf.c"
+#include "fastpath.bpf.c"
 #include "sampler.bpf.c"
 
 const volatile __u8 fused_stages[ECBPF_FUSED_SLOTS] = {}; /* enum ecbpf_stage; 0 ends the list */
@@ -22,31 +24,44 @@ struct {
 	__uint(XDP_PASS, 1);
 } XDP_RUN_CONFIG(ecbpf_fused);
 
+/* What the slots hand on */
+struct fused {
+	__u32 verdict;
+	__u8 stage;
+};
+
+/* Return: whether the next slot is to run */
+static __always_inline bool run_slot(struct xdp_md *ctx, const struct ecbpf_record *rec, __u32 slot,
+				     struct fused *f)
+{
+	__u8 stage = fused_stages[slot];
+
+	if (!stage)
+		return false;
+	f->stage = stage;
+	switch (stage) {
+#define X(value, NAME, name, prio, text)             \
+	case ECBPF_STAGE_##NAME:                     \
+		f->verdict = name##_stage(ctx, rec); \
+		break;
+		ECBPF_STAGES(X)
+#undef X
+	}
+	ecbpf_verdict_count(rec, slot, f->verdict);
+	return (f->verdict & 0xff) == XDP_PASS;
+}
+
+/* No loop: the compiler would not unroll so large a one, and the verifier could not thin it out */
 static __always_inline int run_fused(struct xdp_md *ctx, const struct ecbpf_record *rec)
 {
-	__u32 verdict = XDP_PASS;
-	__u8 stage = 0;
+	struct fused f = {.verdict = XDP_PASS};
 
-#pragma unroll
-	for (__u32 slot = 0; slot < ECBPF_FUSED_SLOTS; slot++) {
-		__u8 next = fused_stages[slot];
-
-		if (!next)
-			break;
-		stage = next;
-		switch (stage) {
-#define X(value, NAME, name, prio, text)          \
-	case ECBPF_STAGE_##NAME:                  \
-		verdict = name##_stage(ctx, rec); \
-		break;
-			ECBPF_STAGES(X)
-#undef X
-		}
-		ecbpf_verdict_count(rec, slot, verdict);
-		if ((verdict & 0xff) != XDP_PASS)
-			break;
-	}
-	return ecbpf_verdict_end(ctx, stage, verdict);
+	_Static_assert(ECBPF_FUSED_SLOTS == 8, "one call a slot");
+	if (run_slot(ctx, rec, 0, &f) && run_slot(ctx, rec, 1, &f) && run_slot(ctx, rec, 2, &f) &&
+	    run_slot(ctx, rec, 3, &f) && run_slot(ctx, rec, 4, &f) && run_slot(ctx, rec, 5, &f) &&
+	    run_slot(ctx, rec, 6, &f))
+		run_slot(ctx, rec, 7, &f);
+	return ecbpf_verdict_end(ctx, f.stage, f.verdict);
 }
 
 SEC("xdp")

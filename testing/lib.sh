@@ -51,6 +51,14 @@ summary()
 # skip_all REASON: nothing (more) can be tested here
 skip_all() { skip "${0##*/}" "$1"; summary; }
 
+# as_nobody COMMAND...: run it as a user without rights, but to reach where all of this is: in the
+# home of root, perhaps
+as_nobody()
+{
+	setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all,+dac_read_search \
+		--ambient-caps=+dac_read_search --bounding-set=-all,+dac_read_search -- "$@"
+}
+
 # defer COMMAND...: run it at the end, however the script ends; last in, first out
 defer() { deferred+=("$(printf '%q ' "$@")"); }
 

@@ -25,7 +25,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "bpf"), HERE]
 # pylint: disable=wrong-import-position
 import zmq
-from packets import (ETHER, IP, IP4, IP6, TCP, TCP_SYN, UDP_QUERY, Dot1AD, Dot1Q,
+from packets import (ETHER, ICMP, IP, IP4, IP6, TCP, TCP_SYN, UDP, UDP_QUERY, Dot1AD, Dot1Q,
                      IPOption_Router_Alert, Raw, build, fragment, stacks)
 from reference import REASONS, parse
 from testrun import DROP, PASS, TX, Report
@@ -430,22 +430,53 @@ def filter_verdicts():
         yield name + "null scan", made(IP(**IP4) / TCP(flags=0)), PASS, "sampler", ""
 
 
+FW_RULES = """
+ip from any to any tcp dport 1 pass
+ip from any to any udp dport {7,9} drop
+ip6 from any to any tcp flags {} mask {fin,syn,rst,psh,ack,urg} drop
+limit 1/s burst 1 ip from any to any icmp type 8
+"""
+
+
+def fw_verdicts():
+    """Likewise of stage fw, with the rule's number"""
+    for name, link in (("", ETHER), ("QinQ ", ETHER / Dot1AD(vlan=7) / Dot1Q(vlan=5))):
+        def made(layers, link=link):
+            return bytes(link / layers)
+
+        yield name + "no rule", made(IP(**IP4) / TCP_SYN), PASS, "sampler", "", 0
+        yield name + "a rule that passes", made(IP(**IP4) / TCP(dport=1)), PASS, "sampler", "", 0
+        yield name + "a rule that drops", made(IP(**IP4) / UDP(dport=9)), DROP, "fw", "fw-drop", 2
+        yield name + "a rule of IPv6", made(IP6 / TCP(flags=0)), DROP, "fw", "fw-drop", 3
+    yield "a limit, below it", bytes(ETHER / IP(**IP4) / ICMP()), PASS, "sampler", "", 0
+    yield "a limit, above it", bytes(ETHER / IP(**IP4) / ICMP(seq=1)), DROP, "fw", "fw-limit", 4
+
+
+def check_verdicts(report, stage, verdicts):
+    """Of each packet one sample, as it came, by the stage that gave its verdict"""
+    load(1, "--snaplen", str(SNAP_MAX), stage=stage)
+    if stage == "fw":
+        run("ecbpf-fw", "apply", "-f", "-", input=FW_RULES)
+    with Daemon(), Subscriber() as subscriber:
+        subscriber.until_connected()
+        for what, frame, action, program, reason, *rule in verdicts:
+            send([frame])
+            found = subscriber.read(0.3)
+            told = [(ACTIONS[sample.action], sample.program_name, sample.reason_name, sample.rule)
+                    for sample in found]
+            want = (ACTIONS[action], program, reason, *(rule or [0]))
+            report.check(f"{MODE}: verdicts of {stage}: {what}",
+                         told != [want] and f"{told}, not {want}" or
+                         found[0].packet != frame and "not as it came")
+    unload()
+
+
 def test_verdicts(report):
     """A packet that a stage drops or rewrites is sampled by that stage, once, as it came"""
     run("ecbpf-filter", "set", "frags=ptb", "frags6=ptb", "ptb-max-pps=1000000",
         "ptb-per-source-pps=1000000")
-    load(1, "--snaplen", str(SNAP_MAX), stage="filter")
-    with Daemon(), Subscriber() as subscriber:
-        subscriber.until_connected()
-        for what, frame, action, program, reason in filter_verdicts():
-            send([frame])
-            found = subscriber.read(0.3)
-            told = [(ACTIONS[sample.action], sample.program_name, sample.reason_name)
-                    for sample in found]
-            want = (ACTIONS[action], program, reason)
-            report.check(f"{MODE}: verdicts: {what}", told != [want] and f"{told}, not {want}" or
-                         found[0].packet != frame and "not as it came")
-    unload()
+    check_verdicts(report, "filter", filter_verdicts())
+    check_verdicts(report, "fw", fw_verdicts())  # of stage fastpath: bpf/test_fastpath.py
 
 
 # --- losses and faults
@@ -855,8 +886,9 @@ def test_pcap(report):
              (b"XDP_PASS", pub.sample(build(IP(**IP4) / TCP_SYN), interface="s9"))]
     for args, want in ((("--action", "XDP_DROP"), 1), (("--program", "pass"), 1),
                        (("--program", "7"), 2), (("--reason", "ip-ihl,runt"), 1),
-                       (("--reason", "none"), 2), (("--iface", "s9"), 1), (("tcp", "port", "443"), 1),
-                       (("udp port 53",), 1), (("--count", "2"), 2), ((), 3)):
+                       (("--reason", "none"), 2), (("--iface", "s9"), 1),
+                       (("tcp", "port", "443"), 1), (("udp port 53",), 1), (("--count", "2"), 2),
+                       ((), 3)):
         out, err = follow(pub, mixed, "--print", *args)
         report.check(f"pcap: {' '.join(args) or 'all'}",
                      len(out.splitlines()) != want and f"{out.decode()}{err}")

@@ -58,7 +58,7 @@ static __always_inline bool ecbpf_bucket_take_at(struct ecbpf_bucket *bucket,
 /**
  * ecbpf_bucket_take() - take tokens, all or none
  * @bucket: value of an array map that has BTF (the verifier wants it for the lock). The caller
- *holds no other lock
+ *	    holds no other lock
  * @rate: how it fills; where it lies in a map, it may change at any time
  * @count: tokens: 1 for a packet, or bytes
  *

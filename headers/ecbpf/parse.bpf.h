@@ -64,7 +64,13 @@ struct ecbpf_ip6_ext {
 	__be32 rest;
 };
 
-#ifdef __bpf__
+#ifdef ECBPF_PARSE_SKB
+/* For packets that are a struct __sk_buff: what is not in the linear part counts, too */
+static __always_inline __u32 ecbpf_frame_len(struct xdp_md *ctx, __u32 linear_len)
+{
+	return ((struct __sk_buff *)ctx)->len;
+}
+#elif defined(__bpf__)
 /*
  * Set by the library for programs that it loads with BPF_F_XDP_HAS_FRAGS, on interfaces whose MTU
  * may need it: data_end is then not always the end of the frame. Asking for the length
@@ -473,7 +479,7 @@ static __always_inline void ecbpf_parse(struct xdp_md *ctx, void *data, void *da
 	rec->reason = ecbpf_parse_l2(data, data_end, rec);
 }
 
-#ifdef __bpf__
+#if defined(__bpf__) && !defined(ECBPF_PARSE_SKB)
 /*
  * For what happens to one packet in many, such as a sample: it parses again, as the record that the
  * stage has would have to be in memory for all packets were it handed in.

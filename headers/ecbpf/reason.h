@@ -60,7 +60,25 @@
 	X(53, PTB_UNFIT, "ip-ptb-unfit", "IPv4 first fragment that must not be answered")       \
 	X(54, PTB_UNFIT6, "ip6-ptb-unfit", "IPv6 first fragment that must not be answered")     \
 	X(55, PTB_ROOM, "ip-ptb-room", "IPv4 first fragment with no room for the answer")       \
-	X(56, PTB_ROOM6, "ip6-ptb-room", "IPv6 first fragment with no room for the answer")
+	X(56, PTB_ROOM6, "ip6-ptb-room", "IPv6 first fragment with no room for the answer")     \
+	X(64, FW_DROP, "fw-drop", "dropped by a rule of the firewall")                          \
+	X(65, FW_LIMIT, "fw-limit", "above the limit of a rule of the firewall")                \
+	X(72, FP_LEASE, "fastpath-lease", "forwarded as IPVS would, by its flow's lease")       \
+	X(73, FP_UNKNOWN, "fastpath-unknown", "sent up: a flow without a lease")                \
+	X(74, FP_EXPIRED, "fastpath-expired", "sent up: its flow's lease has run out")          \
+	X(75, FP_SAMPLE, "fastpath-sample", "sent up: to keep IPVS informed")                   \
+	X(76, FP_SYN, "fastpath-syn", "sent up: TCP SYN")                                       \
+	X(77, FP_FIN, "fastpath-fin", "sent up: TCP FIN")                                       \
+	X(78, FP_RST, "fastpath-rst", "sent up: TCP RST")                                       \
+	X(79, FP_LENGTH, "fastpath-length", "sent up: longer than any that the kernel sent")    \
+	X(80, FP_TTL, "fastpath-ttl", "sent up: TTL or hop limit runs out here")                \
+	X(81, FP_CHECKSUM, "fastpath-checksum", "sent up: IPv4 header checksum is wrong")       \
+	X(82, FP_SPECIAL, "fastpath-special", "sent up: options, extensions, fragments, tags")  \
+	X(83, FP_PORT, "fastpath-port", "sent up: leaves by a port that is not loaded")         \
+	X(84, FP_MONITOR, "fastpath-monitor", "sent up: would be forwarded, but for monitor")   \
+	X(85, FP_SHIELD, "fastpath-shield", "dropped: an unknown flow, and too many packets")   \
+	X(86, FP_RESET, "fastpath-reset", "answered by a TCP RST: its flow is dead")            \
+	X(87, FP_DEAD, "fastpath-dead", "sent up: its flow is dead, no RST left for it")
 
 enum ecbpf_reason {
 #define X(value, NAME, name, text) ECBPF_REASON_##NAME = value,

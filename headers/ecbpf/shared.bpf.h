@@ -150,6 +150,7 @@ static __always_inline int ecbpf_run(struct xdp_md *ctx, ecbpf_run_fn *run)
 		ecbpf_parse_rare(ctx, &own);
 		rec = &own;
 	}
+	barrier_var(rec); /* or the stack has the address of each field, instead of one */
 	ret = run(ctx, rec);
 	if (area)
 		ecbpf_shared_put(area);

@@ -19,6 +19,8 @@
 	X(2, COUNT, count, 80, "count packets and bytes per protocol")                     \
 	X(3, PRINTK, printk, 85, "print the record of every Nth packet to the trace pipe") \
 	X(4, FILTER, filter, 10, "drop what a director must not see: ecbpf-filter")        \
+	X(5, FW, fw, 20, "drop what the rules of the firewall say")                        \
+	X(6, FASTPATH, fastpath, 50, "forward packets of flows that IPVS has balanced")    \
 	X(7, SAMPLER, sampler, 90, "draw samples of the packets that pass; runs last")
 
 enum ecbpf_stage {

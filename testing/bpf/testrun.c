@@ -4,9 +4,10 @@
  *
  * Loads BPF programs and does with them what it is asked to on stdin, answering on stdout; see
  * testrun.py for the other end. NAME=VALUE sets a constant of the program before it (its .rodata;
- * VALUEs of an array are numbers from its first element on). Maps that programs would share by
- * pinning are shared, without a BPF file system; or, if $TESTRUN_PINS is a directory in one, they
- * are those that are pinned there. Everything runs on one CPU.
+ * VALUEs of an array are numbers from its first element on), map:NAME=ENTRIES the size of a map.
+ * Maps that programs would share by pinning are shared, without a BPF file system; or, if
+ * $TESTRUN_PINS is a directory in one, they are those that are pinned there. Everything runs on one
+ * CPU.
  *
  * A request is struct request and its payload, an answer struct answer and its payload, in host
  * byte order. Programs count from 0.
@@ -53,6 +54,8 @@ enum {
 	OP_READ = 'm',
 	/* arg: key; payload: map name, NUL, value (one for each CPU) */
 	OP_WRITE = 'w',
+	/* as OP_RUN, for a program at TC, and a packet that came in by lo; arg: GRO's gso_size */
+	OP_SKB = 'c',
 	/* payload: map name, NUL, key, value */
 	OP_WRITE_KEY = 'k',
 	/* answer: events since the last call, u32 length before each; first call: ring is opened */
@@ -155,6 +158,18 @@ static void set_constant(struct bpf_object *obj, const char *setting)
 	die(setting, ENOENT);
 }
 
+/* map:NAME=ENTRIES */
+static void set_entries(struct bpf_object *obj, char *setting)
+{
+	char *entries = strchr(setting, '=');
+	struct bpf_map *map;
+
+	*entries++ = 0;
+	map = bpf_object__find_map_by_name(obj, setting + strlen("map:"));
+	if (!map || bpf_map__set_max_entries(map, strtoul(entries, NULL, 0)))
+		die(setting, map ? EINVAL : ENOENT);
+}
+
 /* Let maps pinned by name be those of the programs before */
 static void share_maps(struct bpf_object *obj)
 {
@@ -165,7 +180,8 @@ static void share_maps(struct bpf_object *obj)
 	bpf_object__for_each_map (map, obj) {
 		if (!bpf_map__pin_path(map))
 			continue;
-		if (pins) {
+		/* not a devmap: libbpf before 1.6 does not take one again that is pinned */
+		if (pins && bpf_map__type(map) != BPF_MAP_TYPE_DEVMAP_HASH) {
 			snprintf(path, sizeof(path), "%s/%s", pins, bpf_map__name(map));
 			bpf_map__set_pin_path(map, path);
 			continue;
@@ -204,6 +220,10 @@ static int load(char **argv)
 	bpf_object__for_each_program (prog, p->obj)
 		bpf_program__set_autoload(prog, prog == p->prog);
 	for (; argv[used] && strchr(argv[used], '='); used++) {
+		if (!strncmp(argv[used], "map:", 4)) {
+			set_entries(p->obj, argv[used]);
+			continue;
+		}
 		set_constant(p->obj, argv[used]);
 		if (!strcmp(argv[used], "xdp_frags=1"))
 			bpf_program__set_flags(p->prog, BPF_F_XDP_HAS_FRAGS);
@@ -239,6 +259,19 @@ static int run(const struct program *p, const void *frame, __u32 len, __u32 line
 	if (ret_len)
 		*ret_len = err ? 0 : opts.data_size_out;
 	return err ? -errno : (int)opts.retval;
+}
+
+static int run_skb(const struct program *p, const void *frame, __u32 len, __u32 gso_size, void *out,
+		   __u32 *ret_len)
+{
+	struct __sk_buff ctx = {.ingress_ifindex = 1, .gso_size = gso_size};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .data_out = out,
+		    .data_size_out = FRAME_MAX, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
+	int err = bpf_prog_test_run_opts(bpf_program__fd(p->prog), &opts);
+
+	*ret_len = err ? 0 : opts.data_size_out;
+	/* TC_ACT_UNSPEC is -1, which is no error here */
+	return err ? -errno : (int)(opts.retval + 1);
 }
 
 static int run_repeat(const struct program *p, const void *frame, __u32 len, __u32 repeat)
@@ -457,6 +490,10 @@ static void serve(const struct request *req, char *payload)
 	switch (req->op) {
 	case OP_RUN:
 		result = run(p, payload, req->len, req->arg, out, &len);
+		answer(result, out, len);
+		break;
+	case OP_SKB:
+		result = run_skb(p, payload, req->len, req->arg, out, &len);
 		answer(result, out, len);
 		break;
 	case OP_REPEAT:

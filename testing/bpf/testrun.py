@@ -8,7 +8,7 @@ import sys
 
 ABORTED, DROP, PASS, TX, REDIRECT = range(5)
 ACTION_MAX, REASON_MAX = 6, 128
-STAGES = {"pass": 1, "count": 2, "printk": 3, "filter": 4, "sampler": 7}
+STAGES = {"pass": 1, "count": 2, "printk": 3, "filter": 4, "fastpath": 6, "sampler": 7}
 BUILD = os.environ.get("BUILD", ".")
 
 
@@ -65,6 +65,10 @@ class TestRun:
     def run(self, frame, prog=0, linear_len=0):
         """Return: (verdict, frame after the program)"""
         return self._ask("r", prog, linear_len, frame)
+
+    def run_skb(self, frame, prog=0, gso_size=0):
+        """Likewise, of a program at TC, for a packet that was forwarded"""
+        return self._ask("c", prog, gso_size, frame)
 
     def repeat(self, frame, times, prog=0):
         """Return: verdict of the last"""

@@ -39,7 +39,7 @@ expect "libxdp's fallback" warning no-dispatcher v0
 says "libxdp's fallback" no-dispatcher "foreign_pass"
 mend "libxdp's fallback" no-dispatcher v0
 
-findings=$(setpriv --reuid=65534 --clear-groups ecbpf-loader doctor -j) && status=0 || status=$?
+findings=$(as_nobody ecbpf-loader doctor -j) && status=0 || status=$?
 expect "not root" error privilege host
 end native
 summary

@@ -164,7 +164,7 @@ static void wrong(void **state)
 		/* values */
 		{"[chain]\nstages = pass,cuont\n", "f:2: no stage 'cuont'; did you mean 'count'?"},
 		{"[chain]\nstages = fused\n", "f:2: no stage 'fused'; there are pass, count, "
-					      "printk, filter, sampler"},
+					      "printk, filter, fw, fastpath, sampler"},
 		{"[chain]\nstages = sampler,filter\n",
 		 "f:2: stages: 'sampler' (priority 90) before 'filter' (priority 10): give them in "
 		 "order, or another prio in [stage filter]"},

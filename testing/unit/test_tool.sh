@@ -393,12 +393,14 @@ NETDEV_XDP_ACT_RX_SG:		yes
 NETDEV_XDP_ACT_NDO_XMIT_SG:	no"
 
 run stages
-prints stages "Stage    Prio  What it does
-pass       50  count verdicts, pass everything on
-count      80  count packets and bytes per protocol
-printk     85  print the record of every Nth packet to the trace pipe
-filter     10  drop what a director must not see: ecbpf-filter
-sampler    90  draw samples of the packets that pass; runs last"
+prints stages "Stage     Prio  What it does
+pass        50  count verdicts, pass everything on
+count       80  count packets and bytes per protocol
+printk      85  print the record of every Nth packet to the trace pipe
+filter      10  drop what a director must not see: ecbpf-filter
+fw          20  drop what the rules of the firewall say
+fastpath    50  forward packets of flows that IPVS has balanced
+sampler     90  draw samples of the packets that pass; runs last"
 
 run clean eth0
 prints clean "removed the pins of 1 dispatcher"

@@ -185,15 +185,17 @@ static bool lies_in(const struct ecbpf_trie_op *prefix, int family, __u64 hi, __
 	       !((lo ^ prefix->lo) & mask(prefix->len - 64));
 }
 
-static __u32 model_lookup(int family, __u64 hi, __u64 lo)
+static const struct ecbpf_trie_op *model_match(int family, __u64 hi, __u64 lo)
 {
-	const struct ecbpf_trie_op *best = NULL;
+	static const struct ecbpf_trie_op none;
+	const struct ecbpf_trie_op *best = &none;
 
 	for (size_t i = 0; i < model_count; i++) {
-		if (lies_in(&model[i], family, hi, lo) && (!best || model[i].len > best->len))
+		if (lies_in(&model[i], family, hi, lo) &&
+		    (!best->value || model[i].len > best->len))
 			best = &model[i];
 	}
-	return best ? best->value : 0;
+	return best;
 }
 
 static struct ecbpf_trie_op *model_find(const struct ecbpf_trie_op *op)
@@ -255,6 +257,9 @@ static void check_lookups(size_t count)
 		const struct ecbpf_trie_op *near = &model[random_bits() % (model_count + 1)];
 		int family = random_bits() % 2 ? 4 : 6;
 		__u64 hi = random_half(2), lo = random_half(2);
+		struct ecbpf_trie_op address;
+		const struct ecbpf_trie_op *best;
+		__u32 len;
 
 		if (near < model + model_count && random_bits() % 4) {
 			family = near->family;
@@ -268,7 +273,11 @@ static void check_lookups(size_t count)
 			hi = hi >> 32 << 32;
 			lo = 0;
 		}
-		assert_int_equal(lookup(family, hi, lo), model_lookup(family, hi, lo));
+		best = model_match(family, hi, lo);
+		assert_int_equal(lookup(family, hi, lo), best->value);
+		address = (struct ecbpf_trie_op){.family = family, .hi = hi, .lo = lo};
+		assert_int_equal(ecbpf_trie_match(trie, &address, &len), best->value);
+		assert_int_equal(len, best->len);
 	}
 }
 

@@ -74,7 +74,7 @@ host()
 	LIBXDP_BPFFS=$work/new mend "no such directory" bpffs-missing host
 	umount "$work/new"
 
-	findings=$(setpriv --reuid=65534 --clear-groups ecbpf-loader doctor -j) && status=0 ||
+	findings=$(as_nobody ecbpf-loader doctor -j) && status=0 ||
 		status=$?
 	expect "not root" error privilege host
 	says "not root" privilege "CAP_SYS_ADMIN CAP_NET_ADMIN"

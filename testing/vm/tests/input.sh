@@ -84,8 +84,7 @@ bad_input()
 	refused "$1: all but CAP_NET_ADMIN" 1 "CAP_NET_ADMIN|root" \
 		without net_admin ecbpf-loader load veth0 pass
 	refused "$1: not root" 1 "root" \
-		setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all \
-		--bounding-set=-all "$(command -v ecbpf-loader)" load veth0 pass
+		as_nobody ecbpf-loader load veth0 pass
 
 	refused "$1: usage: priority" 2 "-P|--prio|priority" loader load -P 1x veth0 pass
 	refused "$1: usage: mode" 2 "mode" loader load -m fast veth0 pass

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Stage fastpath: what its two programs (XDP fastpath, TC fastpath_egress) and user space know.
+ *
+ * A flow is what comes in with one pair of addresses and ports. A lease says: until then, packets
+ * of this flow go there. Only fastpath_egress gives leases, for what it sees the kernel send.
+ *
+ * All times are the kernel's jiffies: reading them costs nothing, reading a clock 21 to 44 ns.
+ */
+#ifndef ECBPF_FASTPATH_H
+#define ECBPF_FASTPATH_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+#ifdef __bpf__
+#include <linux/bpf.h> /* struct bpf_spin_lock */
+#endif
+#include <ecbpf/bucket.h>
+
+/* --- flows -------------------------------------------------------------------------------- */
+
+/**
+ * struct ecbpf_flow_key - a flow, as its packets come in
+ * @addrs: network order. IPv6: source in [0] and [1], destination in [2] and [3]. IPv4: source
+ *	   in the first, destination in the second four bytes of [0], the others 0
+ * @ports: source and destination port, as they stand in the packet
+ * @proto: IPPROTO_TCP or IPPROTO_UDP
+ * @version: 4 or 6; 0: no flow
+ * @generation: of the settings when the lease was given; a flow of another one is forgotten
+ */
+struct ecbpf_flow_key {
+	__u64 addrs[4];
+	union {
+		struct {
+			__u32 ports;
+			__u8 proto;
+			__u8 version;
+			__u16 generation;
+		};
+		__u64 rest;
+	};
+};
+_Static_assert(sizeof(struct ecbpf_flow_key) == 40, "ABI");
+
+/*
+ * A lease in one word, so that one store gives it and no reader sees half of it: the jiffy it ends
+ * at (40 bits: 34 years at 1000 a second), and the hop (24 bits). 0: none.
+ */
+#define ECBPF_LEASE(end, hop)	 ((__u64)(end) << 24 | (hop))
+#define ECBPF_LEASE_END(lease)	 ((lease) >> 24)
+#define ECBPF_LEASE_HOP(lease)	 ((__u32)(lease)&0xffffff)
+#define ECBPF_LEASE_NOW(jiffies) ((jiffies) & ((1ULL << 40) - 1))
+
+/* Instead of a hop: the kernel has reset this flow */
+#define ECBPF_HOP_DEAD 0xffffff
+
+enum ecbpf_flow_flag {
+	ECBPF_FLOW_FIN = 1 << 0, /* the client has sent a FIN */
+};
+
+/**
+ * struct ecbpf_flow - one flow: a cache line
+ * @lease: ECBPF_LEASE(). It is 0 whenever the other fields are being changed
+ * @up: jiffy (low 32 bits) when a packet was last sent up to IPVS
+ * @len_at: jiffy (low 32 bits) when the kernel was seen sending a packet of @len
+ * @packets: forwarded by XDP. Counted without a lock, low 32 bits
+ * @len: longest IP packet that the kernel has sent for this flow, bytes
+ * @flags: enum ecbpf_flow_flag
+ */
+struct ecbpf_flow {
+	struct ecbpf_flow_key key;
+	__u64 lease;
+	__u32 up;
+	__u32 len_at;
+	__u32 packets;
+	__u16 len;
+	__u8 flags;
+	__u8 reserved;
+};
+_Static_assert(sizeof(struct ecbpf_flow) == 64, "ABI");
+
+/*
+ * The table: groups of eight flows. A flow lies in the group that its hash says, at
+ * ecbpf_flow_home() or anywhere else in it. One byte of the hash for each of them is kept apart
+ * (struct ecbpf_flow_tags), so that it need not be looked for in all eight.
+ */
+#define ECBPF_FLOW_WAYS 8
+
+struct ecbpf_flow_group {
+	struct ecbpf_flow flows[ECBPF_FLOW_WAYS];
+};
+
+/**
+ * struct ecbpf_flow_tags - of one group
+ * @lock: struct bpf_spin_lock, on the side of the kernel; for who adds or removes flows
+ * @tags: flow 0 in the lowest byte; 0: no flow
+ */
+struct ecbpf_flow_tags {
+#ifdef __bpf__
+	struct bpf_spin_lock lock;
+#else
+	__u32 lock;
+#endif
+	__u32 reserved;
+	__u64 tags;
+};
+_Static_assert(sizeof(struct ecbpf_flow_tags) == 16, "ABI");
+
+/* Groups for so many flows: filled to 15/16 of half, as many fit but one in a hundred */
+#define ECBPF_FLOW_GROUPS(flows) \
+	((__u32)(((__u64)(flows)*15 / 8 + ECBPF_FLOW_WAYS - 1) / ECBPF_FLOW_WAYS))
+
+#define ECBPF_FLOWS_DEFAULT 1000000
+#define ECBPF_FLOWS_MIN	    1000
+#define ECBPF_FLOWS_MAX	    64000000
+
+/* --- hops --------------------------------------------------------------------------------- */
+
+#define ECBPF_HOPS 4096 /* number 0 is none */
+
+enum ecbpf_hop_flag {
+	ECBPF_HOP_TAGGED = 1 << 0, /* leaves with the 802.1Q tag `vlan_tci` */
+};
+
+/**
+ * struct ecbpf_hop - where packets leave, and the Ethernet header they leave with
+ * @dest: destination address: that of the real server
+ * @source: source address
+ * @vlan_tci: tag control information, host order; 0 without ECBPF_HOP_TAGGED
+ * @flags: enum ecbpf_hop_flag
+ * @ifindex: of the interface, one on which XDP can send: not a VLAN's or bond's, but that below
+ *
+ * Behind it there is room for the outer header of a tunnel.
+ */
+struct ecbpf_hop {
+	__u8 dest[6];
+	__u8 source[6];
+	__u16 vlan_tci;
+	__u16 flags;
+	__u32 ifindex;
+};
+_Static_assert(sizeof(struct ecbpf_hop) == 20, "ABI");
+
+struct ecbpf_hop_entry {
+	struct ecbpf_hop hop;
+	__u32 reserved;
+	__u64 outer[5]; /* 0 */
+};
+_Static_assert(sizeof(struct ecbpf_hop_entry) == 64, "ABI");
+
+/* How many hops there are */
+struct ecbpf_hop_count {
+#ifdef __bpf__
+	struct bpf_spin_lock lock;
+#else
+	__u32 lock;
+#endif
+	__u32 count;
+};
+
+/* --- packets on their way up -------------------------------------------------------------- */
+
+#define ECBPF_PENDINGS 32768 /* a power of two */
+
+/**
+ * struct ecbpf_pending - header of a packet that XDP has sent up; a cache line
+ * @key: of its flow
+ * @net: IPv4: identification and fragment word; IPv6: version, traffic class, flow label
+ * @tos: type of service of IPv4
+ * @ttl: as it came in
+ * @len: of the IP packet
+ * @at: jiffy, low 8 bits
+ * @is_open: the kernel has not sent it yet
+ * @l4: TCP: sequence, acknowledgement, word with flags and window; UDP: length and checksum, 0, 0
+ * @check: TCP checksum
+ *
+ * fastpath_egress gives a lease for what equals it: then, and only then, the kernel has forwarded
+ * what came in, header for header. It is written without a lock: one that is mixed of two packets
+ * equals neither.
+ */
+struct ecbpf_pending {
+	struct ecbpf_flow_key key;
+	__be32 net;
+	__u8 tos;
+	__u8 ttl;
+	__u16 len;
+	__u32 l4[3];
+	__u16 check;
+	__u8 at;
+	__u8 is_open;
+};
+_Static_assert(sizeof(struct ecbpf_pending) == 64, "ABI");
+
+/* --- settings ----------------------------------------------------------------------------- */
+
+enum ecbpf_fastpath_flag {
+	ECBPF_FASTPATH_MONITOR = 1 << 0, /* decide and count, but send everything up */
+	ECBPF_FASTPATH_LIMIT = 1 << 1,	 /* the shield is on */
+};
+
+/**
+ * struct ecbpf_fastpath - the settings; each field may change at any time, by itself
+ * @seed: secret; of the hash
+ * @mult: likewise, odd
+ * @groups: size of the table; 0: off, everything is passed on
+ * @generation: see struct ecbpf_flow_key
+ * @flags: enum ecbpf_fastpath_flag
+ * @hz: jiffies a second
+ * @lease: jiffies a lease lasts
+ * @sample: jiffies between two packets of a flow that are sent up to IPVS
+ * @sample_fin: likewise, once the client has sent a FIN
+ * @inactive: jiffies after which a flow without a packet is idle: the first to make room
+ * @window: jiffies over which the shield measures
+ * @target: packets in a window from which on it drops
+ * @ceiling: packets in a window from which on it drops the most
+ * @drop_max: that most, of 65536
+ * @reset_gap: jiffies between two resets for one flow
+ * @reset: resets for all flows together
+ * @target_pps, @spike_percent, @max_percent, @reset_pps: what user space was told; others are made
+ *	 of these
+ */
+struct ecbpf_fastpath {
+	__u64 seed;
+	__u64 mult;
+	__u32 groups;
+	__u16 generation;
+	__u16 flags;
+	__u32 hz;
+	__u32 lease;
+	__u32 sample;
+	__u32 sample_fin;
+	__u32 inactive;
+	__u32 window;
+	__u64 target;
+	__u64 ceiling;
+	__u32 drop_max;
+	__u32 reset_gap;
+	struct ecbpf_rate reset;
+	__u32 target_pps;
+	__u32 spike_percent;
+	__u32 max_percent;
+	__u32 reset_pps;
+};
+_Static_assert(sizeof(struct ecbpf_fastpath) == 120, "ABI");
+
+/* --- the shield --------------------------------------------------------------------------- */
+
+#define ECBPF_SHIELD_SEEN (1 << 20)
+
+/**
+ * struct ecbpf_shield - what the shield measures, for the whole host
+ * @lock: struct bpf_spin_lock, on the side of the kernel
+ * @drop: of 65536 packets of unknown flows so many are dropped
+ * @count: packets in this window so far
+ * @since: jiffy when the window began
+ * @rate: packets a window, averaged
+ */
+struct ecbpf_shield {
+#ifdef __bpf__
+	struct bpf_spin_lock lock;
+#else
+	__u32 lock;
+#endif
+	__u32 drop;
+	__u64 count;
+	__u64 since;
+	__u64 rate;
+};
+_Static_assert(sizeof(struct ecbpf_shield) == 32, "ABI");
+
+/* An address prefix whose flows never get a lease */
+struct ecbpf_exclude_key {
+	__u32 prefix_len; /* 0..128; of an IPv4 prefix 96 more */
+	__u8 addr[16];	  /* network order; IPv4 as ::ffff:a.b.c.d */
+};
+
+/* A UDP service whose flows may get leases: by address and port, or by firewall mark */
+struct ecbpf_udp_service {
+	__be32 addr[4]; /* IPv4 as ::ffff:a.b.c.d; 0 with a mark */
+	__be16 port;
+	__u16 reserved;
+	__u32 mark;
+};
+
+/* --- counters ----------------------------------------------------------------------------- */
+
+/* What fastpath_egress did with packets that it saw. X(value, NAME, "name", "text") */
+#define ECBPF_EGRESS_COUNTERS(X)                                                    \
+	X(0, GRANTED, "granted", "leases given to flows that had none")             \
+	X(1, RENEWED, "renewed", "leases renewed")                                  \
+	X(2, MOVED, "moved", "leases changed to another next hop")                  \
+	X(3, REVOKED, "revoked", "leases ended: the kernel sent something else")    \
+	X(4, DEAD, "dead", "flows reset by the kernel")                             \
+	X(5, EVICTED, "evicted", "flows that made room for others")                 \
+	X(6, EXCLUDED, "excluded", "no lease: an address is excluded")              \
+	X(7, MISMATCH, "mismatch", "no lease: not what came in, header for header") \
+	X(8, LOCAL, "local", "no lease: sent by this host itself")                  \
+	X(9, HOPS_FULL, "hops-full", "no lease: too many next hops")                \
+	X(10, TAGS, "tags", "no lease: leaves with more than one VLAN tag")         \
+	X(11, UDP, "udp", "no lease: not a UDP service that is known to keep its servers")
+
+enum ecbpf_egress_counter {
+#define X(value, NAME, name, text) ECBPF_EGRESS_##NAME = value,
+	ECBPF_EGRESS_COUNTERS(X)
+#undef X
+};
+
+#define ECBPF_EGRESS_MAX 16
+
+struct ecbpf_egress_counters {
+	__u64 packets[ECBPF_EGRESS_MAX]; /* by enum ecbpf_egress_counter */
+};
+
+/* --- the hash ----------------------------------------------------------------------------- */
+
+/* Keyed by two secrets: who does not know them cannot choose flows that fall into one group */
+static inline __attribute__((always_inline)) __u64 ecbpf_flow_mix(__u64 hash, __u64 word,
+								  __u64 mult)
+{
+	hash = (hash ^ word) * mult;
+	return hash ^ hash >> 32;
+}
+
+static inline __attribute__((always_inline)) __u64 ecbpf_flow_hash(const struct ecbpf_flow_key *key,
+								   __u64 seed, __u64 mult)
+{
+	__u64 hash = ecbpf_flow_mix(seed, key->addrs[0], mult);
+
+	if (key->version == 6) {
+		hash = ecbpf_flow_mix(hash, key->addrs[1], mult);
+		hash = ecbpf_flow_mix(hash, key->addrs[2], mult);
+		hash = ecbpf_flow_mix(hash, key->addrs[3], mult);
+	}
+	hash = ecbpf_flow_mix(hash, key->rest, mult);
+	return ecbpf_flow_mix(hash, seed, mult);
+}
+
+static inline __attribute__((always_inline)) __u32 ecbpf_flow_group(__u64 hash, __u32 groups)
+{
+	return (hash >> 32) * groups >> 32;
+}
+
+static inline __attribute__((always_inline)) __u8 ecbpf_flow_tag(__u64 hash)
+{
+	__u8 tag = hash;
+
+	return tag ? tag : 1;
+}
+
+/*
+ * Where in its group a flow is put if there is room, and looked for first: without waiting for the
+ * tags, of which there are too many for a CPU's caches, it is one cache miss and not two.
+ */
+static inline __attribute__((always_inline)) __u32 ecbpf_flow_home(__u64 hash)
+{
+	return hash >> 24 & (ECBPF_FLOW_WAYS - 1);
+}
+
+/* An own part of the hash, so that flows of one group do not meet here again */
+static inline __attribute__((always_inline)) __u32 ecbpf_flow_pending(__u64 hash)
+{
+	return hash >> 8 & (ECBPF_PENDINGS - 1);
+}
+
+#endif /* ECBPF_FASTPATH_H */

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Stage fastpath: forwards packets of flows that IPVS has balanced, to where it would send them. It
+ * decides nothing: fastpath_egress gives leases for what it sees the kernel send, and what has none
+ * goes up.
+ * Place: behind what drops (default priority 50), before what looks at what is left.
+ */
+#include <ecbpf/stage.bpf.h>
+#include <ecbpf/fastpath.bpf.h>
+#include <ecbpf/fastpath_reset.bpf.h>
+#include <ecbpf/fastpath_rewrite.bpf.h>
+#include <ecbpf/fastpath_shield.bpf.h>
+
+/* Ports that packets may be redirected to, by interface index: any that there is */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, 256);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} fastpath_ports SEC(".maps");
+
+/* No path has an MTU below these: RFC 8200 section 5, net.ipv4.route.min_pmtu */
+#define FASTPATH_MTU_MIN4 552
+#define FASTPATH_MTU_MIN6 1280
+
+/* Padding of frames up to here is the wire's; of longer ones it is not what the kernel would send
+ */
+#define FASTPATH_FRAME_MIN ETH_ZLEN
+
+/* Jiffies a packet is waited for at the other end, of which there are hz a second */
+#define FASTPATH_HOLD(hz) ((hz) / 20)
+
+/*
+ * Only records that ecbpf_parse_plain() has made are of packets to be forwarded, and only in those
+ * the compiler knows that there are no extension headers: this makes one copy of the code, not two,
+ * of which ecbpf_run() would have the second for all other packets.
+ */
+#define FASTPATH_IS_PLAIN(rec) __builtin_constant_p((rec)->ext_count)
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+/* What the steps of one packet know of it */
+struct fastpath_packet {
+	struct ecbpf_flow_key key;
+	__u64 hash;
+	__u64 now;
+	void *l3;
+	void *l4;
+};
+
+/* Let fastpath_egress know the packet again. The first of several is waited for, for a while */
+static __always_inline void fastpath_send_up(const struct ecbpf_fastpath *settings,
+					     const struct ecbpf_record *rec,
+					     const struct fastpath_packet *pkt)
+{
+	__u32 index = ecbpf_flow_pending(pkt->hash);
+	struct ecbpf_pending *pending = bpf_map_lookup_elem(&fastpath_up, &index);
+
+	if (!pending)
+		return;
+	if (pending->is_open && fastpath_same(&pending->key, &pkt->key) &&
+	    (__u8)(pkt->now - pending->at) < FASTPATH_HOLD(settings->hz))
+		return;
+	pending->key = pkt->key;
+	fastpath_header(rec, pkt->l3, pkt->l4, pending);
+	pending->at = pkt->now;
+	pending->is_open = 1;
+}
+
+/* Sum of a header of 20 bytes is all ones if its checksum is right (RFC 1071) */
+static __always_inline bool fastpath_ip4_is_intact(const void *l3)
+{
+	const __u32 *word = l3;
+	__u64 sum = (__u64)word[0] + word[1] + word[2] + word[3] + word[4];
+
+	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum == 0xffff;
+}
+
+/* Is it one that the kernel would forward without a word, unchanged but for its TTL? */
+static __always_inline __u32 fastpath_check_packet(const struct ecbpf_fastpath *settings,
+						   const struct ecbpf_record *rec,
+						   const struct fastpath_packet *pkt,
+						   const struct ecbpf_flow *flow)
+{
+	__u32 mtu_min = rec->version == 4 ? FASTPATH_MTU_MIN4 : FASTPATH_MTU_MIN6;
+	__u8 ttl = ((const __u8 *)pkt->l3)[rec->version == 4 ? 8 : 7];
+
+	if (ttl <= 1)
+		return ECBPF_REASON_FP_TTL;
+	if (rec->l3_len > mtu_min &&
+	    (rec->l3_len > flow->len || (__u32)pkt->now - flow->len_at >= settings->lease))
+		return ECBPF_REASON_FP_LENGTH;
+	if (rec->flags & ECBPF_PADDED && rec->frame_len - rec->vlan_count * 4 > FASTPATH_FRAME_MIN)
+		return ECBPF_REASON_FP_SPECIAL;
+	if (rec->version == 4 && !fastpath_ip4_is_intact(pkt->l3))
+		return ECBPF_REASON_FP_CHECKSUM;
+	return ECBPF_REASON_NONE;
+}
+
+/* TCP flags that IPVS has to see. Return: the reason, or 0 */
+static __always_inline __u32 fastpath_check_flags(const struct ecbpf_record *rec,
+						  struct ecbpf_flow *flow)
+{
+	if (rec->proto != IPPROTO_TCP || !(rec->tcp_flags & (TCP_SYN | TCP_RST | TCP_FIN)))
+		return ECBPF_REASON_NONE;
+	if (rec->tcp_flags & (TCP_SYN | TCP_RST)) {
+		/* IPVS may begin anew with it: what it decided before is void */
+		flow->lease = 0;
+		return rec->tcp_flags & TCP_SYN ? ECBPF_REASON_FP_SYN : ECBPF_REASON_FP_RST;
+	}
+	flow->flags |= ECBPF_FLOW_FIN;
+	return ECBPF_REASON_FP_FIN;
+}
+
+/*
+ * What is to become of a packet of flow @flow. Return: ECBPF_REASON_FP_LEASE: to be forwarded, to
+ * @ret_hop; ECBPF_REASON_FP_DEAD: by nobody; else why it goes up.
+ */
+static __always_inline __u32 fastpath_decide(const struct ecbpf_fastpath *settings,
+					     const struct ecbpf_record *rec,
+					     const struct fastpath_packet *pkt,
+					     struct ecbpf_flow *flow, __u32 *ret_hop)
+{
+	__u64 lease = *(volatile __u64 *)&flow->lease;
+	__u32 reason;
+
+	reason = fastpath_check_flags(rec, flow);
+	if (reason)
+		return reason;
+	if (pkt->now >= ECBPF_LEASE_END(lease))
+		return ECBPF_REASON_FP_EXPIRED;
+	*ret_hop = ECBPF_LEASE_HOP(lease);
+	if (*ret_hop == ECBPF_HOP_DEAD)
+		return ECBPF_REASON_FP_DEAD;
+	if ((__u32)pkt->now - flow->up >=
+	    (flow->flags & ECBPF_FLOW_FIN ? settings->sample_fin : settings->sample)) {
+		flow->up = pkt->now;
+		return ECBPF_REASON_FP_SAMPLE;
+	}
+	reason = fastpath_check_packet(settings, rec, pkt, flow);
+	if (reason)
+		return reason;
+	/* still the flow that it was: nobody has put another one in its place */
+	if (!fastpath_same(&flow->key, &pkt->key) || *(volatile __u64 *)&flow->lease != lease)
+		return ECBPF_REASON_FP_UNKNOWN;
+	return ECBPF_REASON_FP_LEASE;
+}
+
+/* Return: the verdict on a packet that is to leave by a hop */
+static __always_inline __u32 fastpath_forward(struct xdp_md *ctx, const struct ecbpf_record *rec,
+					      const struct ecbpf_fastpath *settings,
+					      struct ecbpf_flow *flow, __u32 index)
+{
+	const struct ecbpf_hop_entry *entry = bpf_map_lookup_elem(&fastpath_hops, &index);
+	__u32 action = XDP_TX, verdict;
+
+	if (!entry || !entry->hop.ifindex)
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_UNKNOWN);
+	if (settings->flags & ECBPF_FASTPATH_MONITOR)
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_MONITOR);
+	if (entry->hop.ifindex != ctx->ingress_ifindex) {
+		action = bpf_redirect_map(&fastpath_ports, entry->hop.ifindex, XDP_PASS);
+		if (action != XDP_REDIRECT)
+			return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_PORT);
+	}
+	verdict = ecbpf_verdict_early(ctx, ECBPF_STAGE_FASTPATH,
+				      ECBPF_VERDICT(action, ECBPF_REASON_FP_LEASE));
+	if (!fastpath_rewrite(ctx, rec, &entry->hop))
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_SPECIAL);
+	flow->packets++;
+	return verdict;
+}
+
+/*
+ * A packet of a flow that the kernel has reset. What is not answered here goes up, where the kernel
+ * answers. What is rare is called.
+ */
+static __always_inline __u32 fastpath_dead(struct xdp_md *ctx, const struct ecbpf_record *rec,
+					   const struct ecbpf_fastpath *settings,
+					   struct ecbpf_flow *flow, __u32 headers)
+{
+	__u32 verdict;
+
+	if (rec->proto != IPPROTO_TCP || !(rec->tcp_flags & TCP_ACK) ||
+	    settings->flags & ECBPF_FASTPATH_MONITOR || !fastpath_reset_is_due(settings, flow))
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_DEAD);
+	verdict = ecbpf_verdict_early(ctx, ECBPF_STAGE_FASTPATH,
+				      ECBPF_VERDICT(XDP_TX, ECBPF_REASON_FP_RESET));
+	if (!fastpath_reset_make(ctx, rec->l3_off, headers, rec->frame_len)) /* never */
+		return ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FP_DEAD) | ECBPF_VERDICT_DRAWN;
+	return verdict;
+}
+
+static __always_inline bool fastpath_unknown(struct xdp_md *ctx, const struct ecbpf_record *rec,
+					     const struct ecbpf_fastpath *settings,
+					     const struct fastpath_packet *pkt)
+{
+	__u32 info = rec->l3_off | (rec->version == 4 ? SHIELD_IP4 : 0) |
+		     (rec->tcp_flags & TCP_SYN ? SHIELD_SYN : 0);
+
+	return fastpath_shield_drops(ctx, settings, pkt->hash, pkt->now, info);
+}
+
+static __always_inline __u32 fastpath_flow(struct xdp_md *ctx, const struct ecbpf_record *rec,
+					   const struct ecbpf_fastpath *settings, __u32 headers)
+{
+	struct fastpath_packet pkt;
+	struct ecbpf_flow *flow;
+	__u32 reason, hop = 0;
+
+	pkt.l3 = ecbpf_header(ctx, rec->l3_off, headers);
+	if (!pkt.l3)
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_SPECIAL);
+	pkt.l4 = pkt.l3 + headers - sizeof(struct tcphdr);
+	pkt.now = ECBPF_LEASE_NOW(bpf_jiffies64());
+	fastpath_key(rec, pkt.l3, settings->generation, &pkt.key);
+	pkt.hash = ecbpf_flow_hash(&pkt.key, settings->seed, settings->mult);
+	flow = fastpath_find(&pkt.key, pkt.hash, settings->groups);
+	if (flow) {
+		reason = fastpath_decide(settings, rec, &pkt, flow, &hop);
+		if (reason == ECBPF_REASON_FP_LEASE)
+			return fastpath_forward(ctx, rec, settings, flow, hop);
+		if (reason == ECBPF_REASON_FP_DEAD)
+			return fastpath_dead(ctx, rec, settings, flow, headers);
+	} else {
+		reason = rec->tcp_flags & TCP_SYN   ? ECBPF_REASON_FP_SYN
+			 : rec->tcp_flags & TCP_RST ? ECBPF_REASON_FP_RST
+						    : ECBPF_REASON_FP_UNKNOWN;
+		if (settings->flags & ECBPF_FASTPATH_LIMIT &&
+		    fastpath_unknown(ctx, rec, settings, &pkt))
+			return ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FP_SHIELD);
+	}
+	/* no lease is given for what begins or ends a connection */
+	if (rec->proto == IPPROTO_UDP ||
+	    (rec->tcp_flags & (TCP_SYN | TCP_RST | TCP_FIN | TCP_ACK)) == TCP_ACK)
+		fastpath_send_up(settings, rec, &pkt);
+	return ECBPF_VERDICT(XDP_PASS, reason);
+}
+
+static __always_inline __u32 fastpath_stage(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
+	const struct ecbpf_fastpath *settings;
+
+	if (rec->reason)
+		return ecbpf_malformed(rec);
+	settings = fastpath_settings();
+	if (!settings || !settings->groups)
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+	if (settings->flags & ECBPF_FASTPATH_LIMIT)
+		fastpath_shield_count(settings);
+	if (rec->proto != IPPROTO_TCP && rec->proto != IPPROTO_UDP)
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+	if (!FASTPATH_IS_PLAIN(rec))
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_SPECIAL);
+	/* apart, so that the verifier knows how long each is */
+	if (rec->version == 4)
+		return fastpath_flow(ctx, rec, settings, FASTPATH_HEADERS4);
+	return fastpath_flow(ctx, rec, settings, FASTPATH_HEADERS6);
+}
+
+ECBPF_STAGE_PROGRAM(fastpath, FASTPATH);

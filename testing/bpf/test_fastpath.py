@@ -1,0 +1,595 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Stage fastpath and its egress half through BPF_PROG_TEST_RUN: verdicts, reasons, bytes, leases.
+
+    BUILD=DIR test_fastpath.py [TEST...]
+
+What the kernel would send is made by Scapy: new addresses, one less TTL, checksums anew.
+"""
+import os
+import random
+import struct
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+# pylint: disable=wrong-import-position
+from packets import (ETHER, HOP_BY_HOP, ICMP, IP, TCP, UDP, Dot1Q, Ether, IPOption_Router_Alert,
+                     IPv6, Raw, fragment)
+from testrun import ACTION_MAX, DROP, PASS, TX, TestRun, main
+
+REASONS = {"lease": 72, "unknown": 73, "expired": 74, "sample": 75, "syn": 76, "fin": 77,
+           "rst": 78, "length": 79, "ttl": 80, "checksum": 81, "special": 82, "port": 83,
+           "monitor": 84, "shield": 85, "reset": 86, "dead": 87}
+MALFORMED = {"ip-length-long": 8}
+EGRESS = ("granted renewed moved revoked dead evicted excluded mismatch local hops_full tags "
+          "udp").split()
+REAL1, REAL2, DIRECTOR = "02:00:00:00:01:01", "02:00:00:00:01:02", "02:00:00:00:00:02"
+XDP, TC = 0, 1
+FOREVER = 1 << 28
+COARSE = 6  # CLOCK_MONOTONIC_COARSE: a jiffy is what it advances by
+SETTINGS = struct.Struct("=QQIHHIIIIIIQQII4QIIII")
+FIELDS = ("seed mult groups generation flags hz lease sample sample_fin inactive window target "
+          "ceiling drop_max reset_gap refill cost max full target_pps spike_percent max_percent "
+          "reset_pps").split()
+MONITOR, LIMIT = 1, 2
+SAMPLE = struct.Struct("=QQQIIIIIHH")  # the last one: action, reason
+FLOW = struct.Struct("=4QIBBHQIIIHBB")
+
+
+def hz():
+    return round(1 / time.clock_getres(COARSE))
+
+
+class FastPath(TestRun):
+    """Both programs, and the settings"""
+
+    def __init__(self, groups=64, fused=False, **settings):
+        program = (("fused:ecbpf_fused", {"fused_stages": [6], "map:fastpath_flows": groups,
+                                          "map:fastpath_tags": groups}) if fused else
+                   ("fastpath:ecbpf_fastpath", {"map:fastpath_flows": groups,
+                                                "map:fastpath_tags": groups}))
+        super().__init__(program, ("fastpath_egress:ecbpf_egress",
+                                   {"map:fastpath_flows": groups, "map:fastpath_tags": groups}))
+        self.groups = groups
+        self.settings = dict.fromkeys(FIELDS, 0)
+        self.set(groups=groups, seed=0x0123456789abcdef, mult=0x9e3779b97f4a7c15, hz=hz(),
+                 lease=FOREVER, sample=FOREVER, sample_fin=FOREVER, inactive=FOREVER, window=1,
+                 reset_gap=0, **settings)
+
+    def set(self, **settings):
+        self.settings.update(settings)
+        self.write("fastpath", SETTINGS.pack(*(self.settings[name] for name in FIELDS)))
+
+    def xdp(self, packet):
+        """Return: verdict, reason, frame"""
+        before = self.read_sums("counters")
+        verdict, frame = self.run(bytes(packet))
+        counted = [b - a for a, b in zip(before, self.read_sums("counters"))]
+        reasons = [i for i, n in enumerate(counted[2 * ACTION_MAX:]) if n]
+        if counted[verdict] != 1 or sum(counted[:ACTION_MAX]) != 1:
+            raise AssertionError(f"counted {counted[:ACTION_MAX]} for verdict {verdict}")
+        return verdict, reasons[0] if reasons else 0, frame
+
+    def tc(self, packet, gso_size=0):
+        """Return: names of the counters that went up"""
+        before = self.read_sums("fastpath_egress", prog=TC)
+        verdict, frame = self.run_skb(bytes(packet), TC, gso_size)
+        if verdict or frame != bytes(packet):
+            raise AssertionError(f"egress returned {verdict}, or changed the packet")
+        after = self.read_sums("fastpath_egress", prog=TC)
+        return " ".join(name for name, a, b in zip(EGRESS, before, after) if b > a)
+
+    def learn(self, packet, to=REAL1):
+        """A packet goes up, and out again"""
+        verdict, _, frame = self.xdp(packet)
+        if (verdict, frame) != (PASS, bytes(packet)):
+            raise AssertionError(f"not passed on: {verdict}")
+        return self.tc(forwarded(packet, to))
+
+    def flows(self):
+        """All flows of the table that have a lease"""
+        for group in range(self.groups):
+            value = self.read("fastpath_flows", group)
+            for flow in FLOW.iter_unpack(value):
+                if flow[8]:
+                    yield flow
+
+
+def forwarded(packet, to=REAL1, source=DIRECTOR):
+    """What the kernel makes of it"""
+    packet = Ether(bytes(packet))
+    packet.dst, packet.src = to, source
+    if IP in packet:
+        packet[IP].ttl -= 1
+        del packet[IP].chksum
+    else:
+        packet[IPv6].hlim -= 1
+    return bytes(packet)
+
+
+def tcp(flags="A", sport=1234, seq=1000, size=0, version=4, ether=ETHER, net=None, **more):
+    if version == 4:
+        layer = IP(src="192.0.2.1", dst="203.0.113.80", ttl=64, id=seq & 0xffff, flags="DF",
+                   **net or {})
+    else:
+        layer = IPv6(src="2001:db8:1::2", dst="2001:db8:80::80", hlim=64, fl=0x12345, **net or {})
+    return Ether(bytes(ether / layer / TCP(sport=sport, dport=80, flags=flags, seq=seq, ack=77,
+                                           window=500, **more) / Raw(bytes(size))))
+
+
+def expect(report, name, got, want):
+    """want: (verdict, reason name[, frame])"""
+    verdict, reason = want[0], REASONS.get(want[1], MALFORMED.get(want[1], 0))
+    why = None
+    if got[:2] != (verdict, reason):
+        why = f"verdict and reason {got[:2]}, not {(verdict, reason)}"
+    elif len(want) > 2 and got[2] != want[2]:
+        why = f"frame {got[2].hex()}, not {want[2].hex()}"
+    report.check(name, why)
+
+
+def equal(report, name, got, want):
+    report.check(name, None if got == want else f"got {got!r}, not {want!r}")
+
+
+def test_forward(report):
+    """A lease is given for what the kernel sent; packets then leave as it would have sent them"""
+    for fused in (False, True):
+        for version in (4, 6):
+            with FastPath(fused=fused) as f:
+                name = f"{'fused' if fused else 'alone'}, IPv{version}: "
+                first = tcp(version=version)
+                expect(report, name + "unknown", f.xdp(first), (PASS, "unknown", bytes(first)))
+                equal(report, name + "granted", f.tc(forwarded(first)), "granted")
+                for size in (0, 1, 100, 512):
+                    packet = tcp(version=version, seq=2000 + size, size=size)
+                    expect(report, f"{name}forwarded, {size} bytes", f.xdp(packet),
+                           (TX, "lease", forwarded(packet)))
+                other = tcp(version=version, sport=1235)
+                expect(report, name + "another port", f.xdp(other), (PASS, "unknown"))
+
+
+def test_checksum(report):
+    """TTL and checksum, for every TTL and checksums all over, against Scapy's"""
+    rng = random.Random(1)
+    with FastPath() as f:
+        f.learn(tcp())
+        wrong = []
+        for ttl in list(range(2, 256)) * 4:
+            packet = tcp(net={"tos": rng.randrange(256)}, seq=rng.randrange(1 << 32))
+            packet[IP].ttl, packet[IP].id = ttl, rng.randrange(1 << 16)
+            del packet[IP].chksum
+            packet = Ether(bytes(packet))
+            got = f.xdp(packet)
+            if got != (TX, REASONS["lease"], forwarded(packet)):
+                wrong.append(f"TTL {ttl}, id {packet[IP].id}: {got[:2]}")
+        report.check("TTL and checksum", wrong)
+        # those where the arithmetic of RFC 1624 goes wrong: the checksum around 0 and all ones
+        wrong = []
+        for want in (0, 1, 0xfe, 0xff, 0x100, 0xfdff, 0xfeff, 0xff00, 0xfffe):
+            packet = tcp()
+            packet[IP].id = 0
+            packet[IP].chksum = 0
+            words = struct.unpack("!10H", bytes(packet)[14:34])
+            packet[IP].id = (0xffff - want - sum(words)) % 0xffff
+            del packet[IP].chksum
+            packet = Ether(bytes(packet))
+            if packet[IP].chksum != want or f.xdp(packet)[2] != forwarded(packet):
+                wrong.append(f"checksum {packet[IP].chksum:#x}, wanted {want:#x}")
+        report.check("checksums at the ends", wrong)
+
+
+def test_up(report):
+    """What only the kernel can judge goes up, unchanged, and the lease stays"""
+    for version in (4, 6):
+        with FastPath() as f:
+            f.learn(tcp(version=version))
+            cases = [
+                ("TTL 1", with_ttl(tcp(version=version), 1), "ttl"),
+                ("TTL 0", with_ttl(tcp(version=version), 0), "ttl"),
+                ("longer than any before", tcp(version=version, size=1400), "length"),
+                ("two tags", tcp(version=version, ether=ETHER / Dot1Q(vlan=1) / Dot1Q(vlan=2)),
+                 "special"),
+                ("padding", Ether(bytes(tcp(version=version)) + bytes(30)), "special"),
+            ]
+            if version == 4:
+                bad = tcp()
+                bad[IP].chksum ^= 1
+                cases += [
+                    ("options", tcp(net={"options": [IPOption_Router_Alert()]}), "special"),
+                    ("first fragment", with_frag(tcp(), "MF", 0), "special"),
+                    ("later fragment", with_frag(tcp(), "", 100), "special"),
+                    ("reserved bit", with_frag(tcp(), "evil", 0), "special"),
+                    ("header checksum", bad, "checksum"),
+                    ("ICMP error", ETHER / IP(src="192.0.2.1", dst="203.0.113.80") /
+                     ICMP(type=3, code=4) / bytes(tcp()[IP]), "none"),
+                ]
+            else:
+                ip6 = IPv6(src="2001:db8:1::2", dst="2001:db8:80::80")
+                cases += [
+                    ("hop by hop", ETHER / ip6 / HOP_BY_HOP / bytes(tcp(version=6)[TCP]),
+                     "special"),
+                    ("fragment", ETHER / ip6 / fragment(0, 1) / bytes(tcp(version=6)[TCP]),
+                     "special"),
+                ]
+            for name, packet, reason in cases:
+                if name in ("hop by hop", "fragment"):
+                    packet[IPv6].nh = 0 if name == "hop by hop" else 44
+                    inner = packet.getlayer(2)
+                    inner.nh = 6
+                expect(report, f"IPv{version}: {name}", f.xdp(packet),
+                       (PASS, reason, bytes(packet)))
+            after = tcp(version=version, seq=5)
+            expect(report, f"IPv{version}: the lease is still there", f.xdp(after),
+                   (TX, "lease", forwarded(after)))
+
+
+def with_ttl(packet, ttl):
+    if IP in packet:
+        packet[IP].ttl = ttl
+        del packet[IP].chksum
+    else:
+        packet[IPv6].hlim = ttl
+    return Ether(bytes(packet))
+
+
+def with_frag(packet, flags, offset):
+    packet[IP].flags, packet[IP].frag = flags, offset
+    del packet[IP].chksum
+    return Ether(bytes(packet))
+
+
+def test_length(report):
+    """What the kernel has sent once may go by XDP, nothing longer; for as long as a lease"""
+    for version, least in ((4, 552), (6, 1280)):
+        with FastPath() as f:
+            head = 40 if version == 4 else 60
+            f.learn(tcp(version=version))
+            fits = tcp(version=version, size=least - head)
+            expect(report, f"IPv{version}: {least} bytes", f.xdp(fits), (TX, "lease"))
+            longer = tcp(version=version, size=least - head + 1, seq=8)
+            expect(report, f"IPv{version}: one more", f.xdp(longer), (PASS, "length"))
+            equal(report, f"IPv{version}: the kernel sends it", f.tc(forwarded(longer)), "renewed")
+            expect(report, f"IPv{version}: now it goes", f.xdp(longer),
+                   (TX, "lease", forwarded(longer)))
+            f.set(lease=hz() // 10)
+            time.sleep(0.15)
+            expect(report, f"IPv{version}: not any more", f.xdp(longer), (PASS, "length"))
+            f.tc(forwarded(fits))
+    with FastPath() as f: # what GRO has merged is as long as its segments
+        packet = tcp(size=1400)
+        f.xdp(packet)
+        big = tcp(size=2 * 1400)
+        equal(report, "merged: granted", f.tc(forwarded(big), gso_size=1400), "granted")
+        expect(report, "merged: a segment goes", f.xdp(packet), (TX, "lease"))
+        longer = tcp(size=1401)
+        expect(report, "merged: a longer one does not", f.xdp(longer), (PASS, "length"))
+
+
+def test_flags(report):
+    """SYN and RST end a lease, FIN does not; no lease for them"""
+    for flags, reason, stays in (("S", "syn", False), ("SA", "syn", False), ("R", "rst", False),
+                                 ("RA", "rst", False), ("FA", "fin", True), ("F", "fin", True)):
+        with FastPath() as f:
+            first = tcp(flags)
+            want = {"F": "unknown"}.get(flags[0], reason)
+            expect(report, f"{flags}: unknown flow", f.xdp(first), (PASS, want))
+            equal(report, f"{flags}: no lease for it", f.tc(forwarded(first)), "")
+            f.learn(tcp())
+            packet = tcp(flags, seq=6)
+            expect(report, f"{flags}: goes up", f.xdp(packet), (PASS, reason, bytes(packet)))
+            after = tcp(seq=7)
+            expect(report, f"{flags}: afterwards", f.xdp(after),
+                   (TX, "lease") if stays else (PASS, "expired"))
+    with FastPath() as f: # the kernel sends a SYN of a flow that XDP has not seen
+        f.learn(tcp())
+        equal(report, "SYN at egress ends the lease", f.tc(forwarded(tcp("S", seq=9))), "revoked")
+        expect(report, "SYN at egress: afterwards", f.xdp(tcp(seq=7)), (PASS, "expired"))
+
+
+def test_egress(report):
+    """A lease only for what came in, header for header; a changed decision is followed at once"""
+    changed = {
+        "TTL not less": lambda p: with_ttl(p, 64),
+        "TTL two less": lambda p: with_ttl(p, 62),
+        "another TOS": lambda p: field(p, IP, "tos", 8),
+        "another id": lambda p: field(p, IP, "id", 9),
+        "another DF": lambda p: field(p, IP, "flags", 0),
+        "another sequence": lambda p: field(p, TCP, "seq", 1),
+        "another window": lambda p: field(p, TCP, "window", 1),
+        "another acknowledgement": lambda p: field(p, TCP, "ack", 1),
+        "another payload": lambda p: Ether(bytes(p)[:-1] + b"\xff"),
+    }
+    for name, change in changed.items():
+        with FastPath() as f:
+            packet = tcp(size=30)
+            f.xdp(packet)
+            sent = Ether(forwarded(packet))
+            sent = change(sent)
+            if name == "another payload": # with its checksum
+                sent = field(sent, TCP, "window", 500)
+            equal(report, f"{name}: no lease", f.tc(sent), "mismatch")
+            expect(report, f"{name}: it goes up", f.xdp(tcp(seq=3)), (PASS, "unknown"))
+    with FastPath() as f:
+        equal(report, "never came in: no lease", f.tc(forwarded(tcp())), "mismatch")
+        packet = tcp()
+        f.xdp(packet)
+        equal(report, "sent: a lease", f.tc(forwarded(packet)), "granted")
+        equal(report, "sent twice: the second counts for nothing", f.tc(forwarded(packet)),
+              "mismatch")
+        # a packet that XDP does not wait for leaves to elsewhere: the lease is over
+        equal(report, "elsewhere, unasked", f.tc(forwarded(tcp(seq=4), REAL2)),
+              "revoked mismatch")
+        expect(report, "elsewhere, unasked: it goes up", f.xdp(tcp(seq=5)), (PASS, "expired"))
+        equal(report, "elsewhere: moved", f.tc(forwarded(tcp(seq=5), REAL2)), "granted")
+        f.set(sample=0)
+        f.xdp(tcp(seq=6))
+        f.set(sample=FOREVER)
+        equal(report, "back: moved", f.tc(forwarded(tcp(seq=6), REAL1)), "moved")
+        packet = tcp(seq=7)
+        expect(report, "back: it goes there", f.xdp(packet), (TX, "lease", forwarded(packet)))
+
+
+def field(packet, layer, name, value):
+    setattr(packet[layer], name, value)
+    for other in (IP, TCP):
+        if other in packet:
+            del packet[other].chksum
+    return Ether(bytes(packet))
+
+
+def test_time(report):
+    """Leases run out, samples go up, and come back"""
+    tick = 1 / hz()
+    with FastPath() as f:
+        f.set(lease=hz())
+        f.learn(tcp())
+        expect(report, "within the lease", f.xdp(tcp(seq=2)), (TX, "lease"))
+        time.sleep(1 + 2 * tick)
+        packet = tcp(seq=3)
+        expect(report, "after the lease", f.xdp(packet), (PASS, "expired"))
+        equal(report, "renewed", f.tc(forwarded(packet)), "renewed")
+        expect(report, "renewed: it goes", f.xdp(tcp(seq=4)), (TX, "lease"))
+        f.set(lease=FOREVER, sample=hz() // 10)
+        f.learn(tcp(seq=5, sport=99))
+        time.sleep(0.1 + 2 * tick)
+        packet = tcp(seq=6, sport=99)
+        expect(report, "one goes up as a sample", f.xdp(packet), (PASS, "sample"))
+        expect(report, "the next one does not", f.xdp(tcp(seq=7, sport=99)), (TX, "lease"))
+        equal(report, "the sample renews", f.tc(forwarded(packet)), "renewed")
+        f.set(sample=FOREVER, sample_fin=hz() // 10)
+        f.xdp(tcp("FA", seq=8, sport=99))
+        time.sleep(0.1 + 2 * tick)
+        expect(report, "after a FIN, by its own interval", f.xdp(tcp(seq=9, sport=99)),
+               (PASS, "sample"))
+
+
+def test_vlan(report):
+    """Tags in and out: kept, pushed, popped, rewritten"""
+    tag = ETHER / Dot1Q(vlan=100, prio=3)
+    for version in (4, 6):
+        for in_tag in (False, True):
+            for out_tag in (False, True):
+                with FastPath() as f:
+                    f.learn(tcp(version=version, ether=tag if in_tag else ETHER)
+                            if not in_tag else tcp(version=version))
+                    # at TC there is no tag in a test run: the hop is made by hand
+                    mac = bytes.fromhex(REAL1.replace(":", "")) + \
+                        bytes.fromhex(DIRECTOR.replace(":", ""))
+                    f.write("fastpath_hops", struct.pack("=12sHHI", mac, 0x2005 if out_tag else 0,
+                                                         1 if out_tag else 0, 1) + bytes(44), 1)
+                    packet = tcp(version=version, seq=2, ether=tag if in_tag else ETHER)
+                    plain = Ether(forwarded(tcp(version=version, seq=2)))
+                    want = bytes(plain)
+                    if out_tag:
+                        want = bytes(Ether(dst=REAL1, src=DIRECTOR) / Dot1Q(vlan=5, prio=1) /
+                                     plain.payload)
+                    expect(report, f"IPv{version}: {'tagged' if in_tag else 'untagged'} in, "
+                           f"{'tagged' if out_tag else 'untagged'} out", f.xdp(packet),
+                           (TX, "lease", want))
+
+
+def test_settings(report):
+    """Off, monitor, another generation, a port that is not there"""
+    with FastPath() as f:
+        f.learn(tcp())
+        f.set(flags=MONITOR)
+        packet = tcp(seq=2)
+        expect(report, "monitor", f.xdp(packet), (PASS, "monitor", bytes(packet)))
+        f.set(flags=0, groups=0)
+        expect(report, "off", f.xdp(packet), (PASS, "none", bytes(packet)))
+        f.set(groups=f.groups)
+        expect(report, "on again", f.xdp(packet), (TX, "lease"))
+        f.set(generation=1)
+        expect(report, "another generation", f.xdp(packet), (PASS, "unknown"))
+        f.set(generation=0)
+        hop = f.read("fastpath_hops", 1)
+        f.write("fastpath_hops", hop[:16] + struct.pack("=I", 7777) + hop[20:], 1)
+        expect(report, "leaves by a port that is not loaded", f.xdp(packet), (PASS, "port",
+                                                                           bytes(packet)))
+
+
+def test_udp(report):
+    """Without a service in the list: no lease"""
+    with FastPath() as f:
+        packet = ETHER / IP(src="192.0.2.1", dst="203.0.113.80", ttl=64) / \
+            UDP(sport=5000, dport=53) / Raw(bytes(20))
+        equal(report, "UDP: no lease", f.learn(packet), "udp")
+        expect(report, "UDP: goes up", f.xdp(packet), (PASS, "unknown"))
+
+
+def test_table(report):
+    """As many flows as it was made for; then the oldest make room; a lease is its flow's only"""
+    groups = 512
+    with FastPath(groups=groups) as f:
+        capacity = groups * 8 * 8 // 15
+        lost = [port for port in range(1, capacity + 1)
+                if "granted" not in f.learn(tcp(sport=port))]
+        report.check(f"{capacity} flows: all get a lease", lost)
+        kept = len(list(f.flows()))
+        report.check(f"{capacity} flows: nearly all are kept",
+                     f"only {kept}" if kept < 0.98 * capacity else None)
+        wrong = []
+        for port in range(1, capacity + 1):
+            packet = tcp(sport=port, seq=port)
+            verdict, reason, frame = f.xdp(packet)
+            if verdict == TX and frame != forwarded(packet):
+                wrong.append(f"port {port}")
+            if verdict != TX and reason != REASONS["unknown"]:
+                wrong.append(f"port {port}: {reason}")
+        report.check("each packet by the lease of its flow", wrong)
+        # once more as many: the table stays full, of the later ones
+        for port in range(30000, 30000 + 3 * capacity):
+            f.learn(tcp(sport=port))
+        late = sum(1 for flow in f.flows() if socket_port(flow[4]) >= 30000)
+        report.check("later flows push out older ones", None if late > capacity else f"{late}")
+
+
+def socket_port(ports):
+    return struct.unpack("!H", struct.pack("=I", ports)[:2])[0]
+
+
+def test_reset(report):
+    """A flow that the kernel resets is dead; its packets are answered as the kernel would"""
+    for version in (4, 6):
+        with FastPath() as f:
+            f.learn(tcp(version=version))
+            first = tcp(version=version)
+            l3 = IP if version == 4 else IPv6
+            reset = Ether(dst="02:00:00:00:00:01", src=DIRECTOR)
+            if version == 4:
+                reset /= IP(src=first[l3].dst, dst=first[l3].src, ttl=64, id=0, flags="DF")
+            else:
+                reset /= IPv6(src=first[l3].dst, dst=first[l3].src, hlim=64)
+            reset /= TCP(sport=80, dport=1234, flags="R", seq=77, window=0)
+            equal(report, f"IPv{version}: the kernel resets", f.tc(reset), "dead")
+            packet = tcp(version=version, seq=2, size=300)
+            expect(report, f"IPv{version}: no resets wanted", f.xdp(packet),
+                   (PASS, "dead", bytes(packet)))
+            f.set(reset_pps=10, refill=10, cost=hz(), max=3 * hz(), full=hz())
+            answer = Ether(bytes(reset))
+            answer.dst, answer.src = ETHER.src, ETHER.dst
+            for ether in (ETHER, ETHER / Dot1Q(vlan=9)):
+                packet = tcp(version=version, seq=2, size=300, ether=ether)
+                want = bytes(answer)
+                if Dot1Q in ether:
+                    want = bytes(Ether(dst=ETHER.src, src=ETHER.dst) / Dot1Q(vlan=9) /
+                                 answer.payload)
+                expect(report, f"IPv{version}: answered{', tagged' if Dot1Q in ether else ''}",
+                       f.xdp(packet), (TX, "reset", want))
+            f.set(reset_pps=1, refill=0, max=hz(), full=1 << 40)
+            f.xdp(packet)
+            expect(report, f"IPv{version}: no token left", f.xdp(packet), (PASS, "dead"))
+            f.set(reset_pps=10, refill=10, max=3 * hz(), full=0, reset_gap=hz())
+            f.xdp(packet)
+            expect(report, f"IPv{version}: not twice within the gap", f.xdp(packet),
+                   (PASS, "dead"))
+            f.set(lease=1)
+            expect(report, f"IPv{version}: a SYN goes up", f.xdp(tcp("S", version=version)),
+                   (PASS, "syn"))
+
+
+def test_sampling(report):
+    """Packets that are forwarded or answered are sampled once, as they came in"""
+    tag = ETHER / Dot1Q(vlan=9)
+    for fused in (False, True):
+        with FastPath(fused=fused) as f:
+            f.samples()
+            f.write("sampling", struct.pack("=4I", 0, 1, 1000, 0))
+            f.learn(tcp())
+            f.xdp(tcp(seq=2))  # the first gap is drawn
+            f.samples()
+            packets = [tcp(seq=3 + len(ether), size=300, ether=ether) for ether in (ETHER, tag)]
+            want = [(bytes(packet), 6, TX, REASONS["lease"]) for packet in packets]
+            got = [f.xdp(packet)[0] for packet in packets]
+            equal(report, f"fastpath{', fused' if fused else ''}: tagged and untagged, forwarded",
+                  got, [TX, TX])
+            first = tcp()
+            f.tc(Ether(dst=ETHER.src, src=DIRECTOR) /
+                 IP(src=first[IP].dst, dst=first[IP].src, ttl=64, flags="DF") /
+                 TCP(sport=80, dport=1234, flags="R", seq=77, window=0))
+            f.set(reset_pps=10, refill=10, cost=hz(), max=3 * hz(), full=hz())
+            packet = tcp(seq=9, size=300)
+            want.append((bytes(packet), 6, TX, REASONS["reset"]))
+            equal(report, f"fastpath{', fused' if fused else ''}: answered", f.xdp(packet)[0], TX)
+            found = []
+            for event in f.samples():
+                *_, length, _, stage, verdict = SAMPLE.unpack_from(event)
+                found.append((event[88:88 + length], stage, verdict & 0xff, verdict >> 8))
+            equal(report, f"fastpath{', fused' if fused else ''}: samples", found, want)
+
+
+def shield_ratio(f, drop, ports):
+    """Part of unknown flows that is dropped when that part is asked for"""
+    dropped = 0
+    for port in ports:
+        # what the shield has measured, as if just now
+        now = shield_now(f)
+        f.write("fastpath_shield", struct.pack("=IIQQQ", 0, drop, 0, now, 0))
+        verdict, _, _ = f.xdp(tcp("S", sport=port))
+        dropped += verdict == DROP
+    return dropped / len(ports)
+
+
+def shield_now(f):
+    """The kernel's jiffies, by a lease"""
+    f.write("fastpath_shield", bytes(32))
+    f.clock = getattr(f, "clock", 50000) + 1
+    f.learn(tcp(sport=f.clock))
+    return max(flow[8] for flow in f.flows()) // (1 << 24) - f.settings["lease"]
+
+
+def test_shield(report):
+    """Unknown flows are dropped as asked, known ones never, a SYN that comes again is let in"""
+    with FastPath(flags=LIMIT) as f:
+        f.set(window=FOREVER)
+        for drop, low, high in ((0, 0, 0), (16384, 0.15, 0.35), (49152, 0.65, 0.85),
+                                (65536, 1, 1)):
+            got = shield_ratio(f, drop, range(10000 + drop // 2, 10400 + drop // 2))
+            report.check(f"{drop} of 65536 dropped",
+                         None if low <= got <= high else f"{got}")
+        now = shield_now(f)
+        f.learn(tcp(sport=1, seq=5))
+        f.write("fastpath_shield", struct.pack("=IIQQQ", 0, 65536, 0, now, 0))
+        expect(report, "known flows go on", f.xdp(tcp(sport=1, seq=9)), (TX, "lease"))
+        new = tcp("S", sport=40000)
+        expect(report, "a new one is dropped", f.xdp(new), (DROP, "shield"))
+        expect(report, "again at once: dropped", f.xdp(new), (DROP, "shield"))
+        time.sleep(0.6)
+        expect(report, "again later: let in", f.xdp(new), (PASS, "syn"))
+        expect(report, "and what follows", f.xdp(tcp(sport=40000)), (PASS, "unknown"))
+        expect(report, "an ACK of nobody is dropped", f.xdp(tcp(sport=40001)), (DROP, "shield"))
+        other = ETHER / IP(src="192.0.2.1", dst="203.0.113.80") / ICMP()
+        expect(report, "other protocols are not touched", f.xdp(other), (PASS, "none"))
+
+
+def test_ramp(report):
+    """The rate decides: nothing to the target, the most from the ceiling on, between them a line"""
+    with FastPath(flags=LIMIT) as f:
+        f.set(window=1000, target=1000, ceiling=2000, drop_max=60000)
+        last, wrong = 0, []
+        for rate in range(0, 4001, 250):
+            now = shield_now(f)
+            # half of it is the average so far: as if it had been this for long
+            f.write("fastpath_shield", struct.pack("=IIQQQ", 0, 0, rate - 32 if rate else 0,
+                                                   now - 1000, rate))
+            f.write("fastpath_shield_cpu", struct.pack("=I4x", 31) * len_cpus(f))
+            f.xdp(ETHER / IP() / ICMP())
+            drop = struct.unpack("=IIQQQ", f.read("fastpath_shield"))[1]
+            want = min(max(rate - 1000, 0) * 60000 // 1000, 60000)
+            if drop < last or abs(drop - want) > 3000 or (rate <= 1000 and drop):
+                wrong.append(f"rate {rate}: {drop}, about {want}")
+            last = drop
+        report.check("ramp", wrong)
+        report.check("ramp: reaches the most", None if last == 60000 else f"{last}")
+
+
+def len_cpus(f):
+    return len(f.read("fastpath_shield_cpu")) // 8
+
+
+if __name__ == "__main__":
+    main([test_forward, test_checksum, test_up, test_length, test_flags, test_egress, test_time,
+          test_vlan, test_settings, test_udp, test_table, test_reset, test_sampling,
+          test_shield, test_ramp])

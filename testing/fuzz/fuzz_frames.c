@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * libFuzzer target: any file is refused with a message, or read to its end or to where it is
+ * damaged, and every byte of its frames is there.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "frames.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define CHECK(what)                                               \
+	do {                                                      \
+		if (!(what)) {                                    \
+			fprintf(stderr, "not true: %s\n", #what); \
+			abort();                                  \
+		}                                                 \
+	} while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct frames *frames;
+	struct frame frame;
+	volatile uint8_t last;
+	size_t number = 0;
+	FILE *file;
+	int result;
+
+	if (!size)
+		return 0; /* fmemopen() has no empty files */
+	file = fmemopen((void *)data, size, "r");
+	CHECK(file);
+	if (frames_open(file, &frames)) {
+		CHECK(*frames_error(NULL) && !strchr(frames_error(NULL), '\n'));
+		return 0;
+	}
+	while ((result = frames_next(frames, &frame)) == 1) {
+		CHECK(frame.number == ++number && frame.size <= FRAME_SIZE_MAX);
+		for (size_t i = 0; i < frame.size; i++)
+			last = frame.data[i];
+	}
+	(void)last;
+	CHECK(!result || *frames_error(frames));
+	frames_close(frames);
+	return 0;
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * libFuzzer target: rules of any text are refused with a message, or taken; what is printed of them
+ * is taken, too, and printed the same. What follows a zero byte in the input is the file that sets
+ * are read from, whatever their path. Linked with --wrap=realpath.
+ */
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <linux/bpf.h>
+#include "internal.h"
+#include "fw-rules.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+char *__wrap_realpath(const char *path, char *resolved);
+
+static int set_fd = -1;
+
+/* Nothing is read from this machine's files */
+char *__wrap_realpath(const char *path, char *resolved)
+{
+	char *found;
+
+	(void)path;
+	(void)resolved;
+	return asprintf(&found, "/proc/self/fd/%d", set_fd) < 0 ? NULL : found;
+}
+
+/* What the parser needs of the rest of the library */
+int ecbpf_fail(struct ecbpf *e, int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(e->error, sizeof(e->error), format, args);
+	va_end(args);
+	return err;
+}
+
+void cleanup_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+const char *ecbpf_action_name(__u32 action)
+{
+	return action == XDP_PASS ? "XDP_PASS" : action == XDP_DROP ? "XDP_DROP" : "XDP_ABORTED";
+}
+
+#define CHECK(what)                                               \
+	do {                                                      \
+		if (!(what)) {                                    \
+			fprintf(stderr, "not true: %s\n", #what); \
+			abort();                                  \
+		}                                                 \
+	} while (0)
+
+static void check_print(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)
+{
+	struct ecbpf_fw_ruleset *again;
+	char *text, *text_again;
+
+	CHECK(!ecbpf_fw_print(e, ruleset, &text));
+	CHECK(!ecbpf_fw_parse(e, "printed", text, strlen(text), &again));
+	CHECK(!ecbpf_fw_print(e, again, &text_again));
+	CHECK(!strcmp(text, text_again));
+	ecbpf_fw_ruleset_free(again);
+	free(text);
+	free(text_again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct ecbpf e;
+	struct ecbpf_fw_ruleset *ruleset = NULL;
+	const uint8_t *zero = memchr(data, 0, size);
+	size_t text_size = zero ? (size_t)(zero - data) : size;
+	char *text = malloc(text_size + 1); /* of its own, so that a byte beyond is noticed */
+
+	if (!e.detail)
+		e.detail = calloc(1, ECBPF_DETAIL_SIZE);
+	if (set_fd < 0)
+		set_fd = memfd_create("set", 0);
+	CHECK(e.detail && text && set_fd >= 0 && !ftruncate(set_fd, 0));
+	if (zero)
+		CHECK(pwrite(set_fd, zero + 1, size - text_size - 1, 0) >= 0);
+	memcpy(text, data, text_size);
+
+	e.error[0] = e.detail[0] = '\0';
+	if (!ecbpf_fw_parse(&e, "-", text, text_size, &ruleset))
+		check_print(&e, ruleset);
+	else
+		CHECK(!ruleset && e.error[0] && e.detail[0] && !strchr(e.error, '\n'));
+	text[text_size] = '\0';
+	if (ruleset && !ecbpf_fw_rule_insert(&e, ruleset, 0, text))
+		check_print(&e, ruleset);
+	ecbpf_fw_ruleset_free(ruleset);
+	free(text);
+	return 0;
+}

@@ -1,0 +1,356 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# The fast path without IPVS, a routing director in its place: what arrives is byte for byte what
+# the kernel sends; two-armed as well; commands; unloading under traffic loses nothing.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+fresh_bpffs "$@"
+here=$(cd "$(dirname "$0")" && pwd -P)
+ECBPF_BUILD=$(cd "${ECBPF_BUILD:-$here/../../build/test}" && pwd -P)
+PATH=$ECBPF_BUILD/root/sbin:$PATH
+require_cmd ip ecbpf-fastpath ecbpf-loader curl jq /usr/bin/python3
+tmp=$(mktemp -d)
+defer rm -rf "$tmp"
+flows=$here/../vm/flows.py
+name=fp$$
+vpop=("$here/../vpop/vpop" --name "$name")
+vip4=$("${vpop[@]}" vip4) vip6=$("${vpop[@]}" vip6)
+director=02:ec:bf:00:00:02
+
+on() { "${vpop[@]}" exec "$@"; }
+fastpath() { on director ecbpf-fastpath "$@"; }
+
+# equal NAME WANT GOT
+equal() { if [[ $2 == "$3" ]]; then pass "$1"; else fail "$1" "wanted '$2', got '$3'"; fi; }
+
+# expect NAME COMMAND...
+expect()
+{
+	local out
+
+	if out=$("${@:2}" 2>&1); then pass "$1"; else fail "$1" "${out:-exit status not 0}"; fi
+}
+
+# refused NAME STATUS REGEX COMMAND...
+refused()
+{
+	local out status=0
+
+	out=$("${@:4}" 2>&1) || status=$?
+	if ((status == $2)) && grep -qE -- "$3" <<<"$out"; then
+		pass "$1"
+	else
+		fail "$1" "status $status, not $2, or not '$3': $out"
+	fi
+}
+
+# value JQ: out of `status -j`
+value() { fastpath status -j | jq "$1"; }
+
+# traffic NAME SEED SOURCE [TAG]: each packet must arrive as the kernel would send it, from SOURCE
+traffic()
+{
+	local pid out
+
+	"${vpop[@]}" exec real1 /usr/bin/python3 "$flows" capture eth0 "$tmp/real1" >"$tmp/ready" &
+	pid=$!
+	until grep -qs ready "$tmp/ready"; do sleep 0.1; done
+	on router /usr/bin/python3 "$flows" send director "$tmp/sent" "$director" "$2" 10 40 tcp \
+		"$vip4" "$vip6" ${4+"$4"}
+	sleep 0.5
+	kill "$pid"
+	wait "$pid" || :
+	if out=$(/usr/bin/python3 "$flows" compare "$tmp/sent" "$3" - \
+		"real1=02:ec:bf:00:00:03=192.0.2.11=2001:db8:2::11=$tmp/real1"); then
+		pass "$1: $out"
+	else
+		fail "$1" "$(tr '\n' ';' <<<"$out")"
+	fi
+}
+
+defer "${vpop[@]}" down
+"${vpop[@]}" up --no-ipvs
+# one server: which one is not the question here, and a hash may change its mind
+on director ip route replace default table 80 via 192.0.2.11
+on director ip -6 route replace default table 80 via 2001:db8:2::11
+# XDP_TX to a veth arrives where the other end has an XDP program
+on router ecbpf-loader load --fused pass director
+
+# --- what arrives -------------------------------------------------------------------------------
+
+refused "status, not loaded" 1 "not loaded" fastpath status
+traffic "the kernel alone" 1 "$director"
+expect "load" fastpath load --in eth0 --fused --flows 10000
+refused "load, again" 1 "is there already" fastpath load --in eth0 --fused
+traffic "with the fast path" 2 "$director"
+tx=$(value .packets.XDP_TX) up=$(value .packets.XDP_PASS)
+if ((tx > 2 * up)); then
+	pass "two of three went by XDP ($tx, $up)"
+else
+	fail "two of three went by XDP" "$tx did, $up did not"
+fi
+equal "every flow had one lease" 20 "$(value .egress.granted)"
+
+# --- what is odd --------------------------------------------------------------------------------
+
+# cases NAME: what comes of odd packets in the middle of flows, into a directory of this name
+cases()
+{
+	local node pids=()
+
+	mkdir "$tmp/$1"
+	for node in real1=eth0 router=director; do
+		"${vpop[@]}" exec "${node%=*}" /usr/bin/python3 "$flows" capture "${node#*=}" \
+			"$tmp/$1/${node%=*}" >"$tmp/ready-${node%=*}" &
+		pids+=($!)
+	done
+	until grep -qs ready "$tmp/ready-real1" && grep -qs ready "$tmp/ready-router"; do
+		sleep 0.1
+	done
+	on router /usr/bin/python3 "$here/../vm/cases.py" send director "$director" tcp \
+		"$vip4" "$vip6"
+	sleep 0.5
+	kill "${pids[@]}"
+	wait "${pids[@]}" || : # by this signal
+	rm "$tmp"/ready-*
+}
+
+on director ip route replace default table 80 via 192.0.2.11 mtu 1400
+on director ip -6 route replace default table 80 via 2001:db8:2::11 mtu 1400
+on director sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
+on router ip neigh replace 198.51.100.77 lladdr 02:ec:bf:00:00:77 dev client
+on router ip -6 neigh replace 2001:db8:1::77 lladdr 02:ec:bf:00:00:77 dev client
+before=$(value .packets.XDP_TX)
+cases with
+expect "odd packets: the others went by XDP" test "$(value .packets.XDP_TX)" -gt $((before + 500))
+fastpath unload
+cases without
+if out=$(/usr/bin/python3 "$here/../vm/cases.py" compare "$tmp/without" "$tmp/with"); then
+	pass "odd packets: the same with the fast path and without: $out"
+else
+	fail "odd packets: the same with the fast path and without" "$(tr '\n' ';' <<<"$out")"
+fi
+on director ip route replace default table 80 via 192.0.2.11
+on director ip -6 route replace default table 80 via 2001:db8:2::11
+fastpath load --in eth0 --fused --flows 10000
+
+# --- commands -----------------------------------------------------------------------------------
+
+refused "set, out of range" 1 "lease: 99 is not from 100" fastpath set lease=99
+refused "set, sample above inactive" 1 "sample .* must be less than inactive" \
+	fastpath set sample=5000 inactive=5000
+refused "set, unknown" 2 "'x' is not one of" fastpath set x=1
+refused "set, no number" 2 "is not a number" fastpath set lease=1s
+expect "set" fastpath set lease=60000 sample=30000
+equal "settings" "60000 30000" "$(value '"\(.settings.lease) \(.settings.sample)"' | tr -d '"')"
+on client curl -s -o /dev/null "http://$vip4/bulk"
+client=$(fastpath flows -j --vip "$vip4" | jq -r 'max_by(.lease_ms) | "\(.client):\(.client_port)"')
+expect "explain says forwarded" grep -q "^a plain packet now: fastpath-lease" \
+	<(fastpath explain tcp "$client" "$vip4:80")
+expect "explain says unknown" grep -q "^a plain packet now: fastpath-unknown" \
+	<(fastpath explain tcp 192.0.2.99:1 "$vip4:80")
+refused "explain, no port" 2 "is not ADDRESS:PORT" fastpath explain tcp 192.0.2.99 "$vip4:80"
+expect "flush one" grep -q "^1 lease ended" <(fastpath flush --flow tcp "$client" "$vip4:80")
+expect "explain says unknown after it" grep -q "^a plain packet now: fastpath-unknown" \
+	<(fastpath explain tcp "$client" "$vip4:80")
+on client curl -s -o /dev/null "http://[$vip6]/bulk"
+equal "exclude: nothing yet" "" "$(fastpath exclude list)"
+expect "exclude" fastpath exclude add 198.51.100.0/24 2001:db8:1::2
+equal "exclude: listed" "198.51.100.0/24 2001:db8:1::2" \
+	"$(fastpath exclude list | sort | tr '\n' ' ' | sed 's/ $//')"
+refused "exclude, bits behind the prefix" 2 "is not an address or prefix" \
+	fastpath exclude add 198.51.100.1/24
+equal "excluded: leases ended" 0 "$(value .flows)"
+before=$(value .packets.XDP_TX)
+on client curl -s -o /dev/null "http://$vip4/bulk" -o /dev/null "http://[$vip6]/bulk"
+equal "excluded: goes by the kernel" "$before" "$(value .packets.XDP_TX)"
+expect "exclude, delete" fastpath exclude delete 198.51.100.0/24 2001:db8:1::2
+refused "exclude, delete again" 1 "is not excluded" fastpath exclude delete 2001:db8:1::2
+expect "monitor" fastpath set monitor=on
+on client curl -s -o /dev/null "http://$vip4/bulk"
+equal "monitor: nothing goes by XDP" "$before" "$(value .packets.XDP_TX)"
+expect "monitor: but would" test "$(value '.reasons["fastpath-monitor"]')" -gt 5
+expect "monitor off" fastpath set monitor=off
+expect "flush all" fastpath flush --all
+equal "flush all: none left" 0 "$(value .flows)"
+expect "check, without leases" fastpath check
+
+# --- load and unload under traffic --------------------------------------------------------------
+
+on client curl -s -o "$tmp/big" --limit-rate 300k "http://$vip4/bulk" &
+pid=$!
+for _ in 1 2 3 4; do
+	fastpath unload
+	fastpath load --in eth0 --fused --flows 10000
+	sleep 0.1
+	leases=$(value .flows)
+	on director ecbpf-loader replace --fused fastpath eth0 fused
+	(($(value .flows) >= leases)) || fail "leases survive a replacement" "there were $leases"
+done
+wait "$pid" || fail "download while it comes and goes" "curl: $?"
+equal "download while it comes and goes" 1048576 "$(stat -c %s "$tmp/big")"
+expect "unload" fastpath unload
+refused "unload, again" 1 "not loaded" fastpath unload
+equal "no filter is left" "" "$(on director tc filter show dev eth0 egress)"
+on client curl -s -o "$tmp/big" "http://$vip4/bulk"
+equal "the kernel alone again" 1048576 "$(stat -c %s "$tmp/big")"
+
+# --- killed ---------------------------------------------------------------------------------------
+
+# A verb that is killed leaves all of it or nothing, or check says so; then unload and load do
+killed=0 halves=0 wrong=''
+for ((i = 0; i < ${ECBPF_KILLS:-12}; i++)); do
+	verb=(load --in eth0 --fused --flows 1000)
+	if ((i % 2)); then
+		fastpath load --in eth0 --fused --flows 1000
+		verb=(unload)
+	fi
+	printf -v delay '0.%03d' $((RANDOM % 150))
+	timeout -s KILL "$delay" "${vpop[@]}" exec director ecbpf-fastpath "${verb[@]}" || :
+	state=$(fastpath status -j 2>/dev/null | jq '.on') || :
+	said=$(fastpath check 2>&1) || :
+	case $state in
+	true) [[ $said != *"off:"* && $said != *"gone"* ]] || wrong+="; on: $said" ;;
+	false) halves=$((halves + 1)); [[ $said == *"off:"* ]] || wrong+="; off: $said" ;;
+	*) killed=$((killed + 1)); [[ $said == *"not loaded"* ]] || wrong+="; not there: $said" ;;
+	esac
+	on client curl -s -m 10 -o /dev/null "http://$vip4/" || wrong+="; no connection: $said"
+	fastpath unload 2>/dev/null || : # there may be nothing
+	[[ ! $(on director tc filter show dev eth0 egress) ]] || wrong+="; TC program left"
+	! on director ip -d link show dev eth0 | grep -q prog/xdp || wrong+="; XDP program left"
+done
+equal "killed: $killed times nothing was there, $halves times a part; unload clears up" "" "$wrong"
+fastpath load --in eth0 --fused --flows 1000
+on director tc qdisc del dev eth0 clsact
+refused "check: no TC program" 1 "eth0: the TC program is gone" fastpath check
+fastpath unload
+
+# --- much, both ways ----------------------------------------------------------------------------
+
+on director ip rule add pref 11 to "$vip4" ipproto tcp dport 81 lookup 80
+on director ip -6 rule add pref 11 to "$vip6" ipproto tcp dport 81 lookup 80
+"${vpop[@]}" exec real1 "$here/../vpop/bulk" serve 81 &
+bulk=$!
+defer kill "$bulk"
+until on real1 ss -Hltn | grep -q ':81 '; do sleep 0.1; done
+fastpath load --in eth0 --fused --flows 1000
+for gro in on off; do
+	on director ethtool -K eth0 gro "$gro"
+	for verb in get put; do
+		for vip in "$vip4" "$vip6"; do
+			before=$(value '.packets.XDP_TX,.packets.XDP_PASS')
+			what="$verb ${ECBPF_MEGABYTES:-32} MB, GRO $gro, $vip"
+			expect "$what" on client "$here/../vpop/bulk" "$verb" "$vip" 81 \
+				"${ECBPF_MEGABYTES:-32}"
+			read -r tx up <<<"$(value '.packets.XDP_TX,.packets.XDP_PASS' | tr '\n' ' ')"
+			read -r tx0 up0 <<<"${before//$'\n'/ }"
+			tx=$((tx - tx0)) up=$((up - up0))
+			if ((tx > 3 * up)); then
+				pass "$what: $((100 * tx / (tx + up)))% of $((tx + up)) packets by XDP"
+			else
+				fail "$what" "$tx packets by XDP, $up were not"
+			fi
+		done
+	done
+done
+fastpath unload
+
+# --- the shield -----------------------------------------------------------------------------------
+
+failover=(/usr/bin/python3 "$here/../vm/failover.py")
+on real1 ip route add blackhole 198.18.0.0/15 # what belongs to nothing is not answered
+on real1 ip route add blackhole 198.51.100.77
+fastpath load --in eth0 --fused --flows 20000
+fastpath set limit=on target-pps=1000 spike=50 max=95 lease=60000 sample=30000
+for kind in syn ack; do
+	rm -f "$tmp"/ready*
+	"${vpop[@]}" exec real1 "${failover[@]}" capture eth0 "$tmp/real1" >"$tmp/ready-real1" &
+	capture=$!
+	until grep -qs ready "$tmp/ready-real1"; do sleep 0.1; done
+	"${vpop[@]}" exec router "${failover[@]}" send director "$director" "$vip4" 10000 100 300 \
+		>"$tmp/ready" &
+	sender=$!
+	until grep -qs ready "$tmp/ready"; do sleep 0.1; done
+	before=$(value '.reasons["fastpath-shield"]')
+	"${vpop[@]}" exec router "${failover[@]}" storm director "$director" "$vip4" 20000 8 "$kind" \
+		>"$tmp/storm" &
+	storm=$!
+	sleep 1
+	new=0
+	for ((i = 0; i < 20; i++)); do
+		on client curl -s -m 6 -o "$tmp/new-$i" "http://$vip4/" &
+		connections[i]=$!
+	done
+	for ((i = 0; i < 20; i++)); do
+		! wait "${connections[i]}" || new=$((new + 1))
+	done
+	wait "$storm"
+	kill "$sender"
+	wait "$sender" || : # it is through
+	sleep 0.5
+	kill "$capture"
+	wait "$capture" || : # by this signal
+	dropped=$(($(value '.reasons["fastpath-shield"]') - before)) sent=$(<"$tmp/storm")
+	expect "shield, $kind: $dropped of $sent dropped" test $((10 * dropped)) -gt $((7 * sent))
+	equal "shield, $kind: no known flow loses a packet" "$(tail -n 1 "$tmp/ready")" \
+		"$(wc -l <"$tmp/real1")"
+	expect "shield, $kind: $new of 20 new connections come to be" test "$new" -ge 18
+done
+fastpath unload
+
+# --- another server -----------------------------------------------------------------------------
+
+# Most packets go by XDP on one CPU, what goes up is handled on another
+# shellcheck disable=SC2016 # expanded inside
+on director unshare --mount sh -c 'mount -t sysfs sysfs /sys &&
+	printf "%x" $((1 << ($(nproc) - 1))) >/sys/class/net/eth0/queues/rx-0/rps_cpus'
+on real2 ip route add blackhole 198.51.100.77
+fastpath load --in eth0 --fused --flows 20000
+pids=()
+for node in real1 real2; do
+	"${vpop[@]}" exec "$node" "${failover[@]}" capture eth0 "$tmp/$node" >"$tmp/ready-$node" &
+	pids+=($!)
+done
+"${vpop[@]}" exec router "${failover[@]}" send director "$director" "$vip4" 10000 \
+	"${ECBPF_FLOWS:-3000}" 20000 >"$tmp/ready" &
+pids+=($!)
+until (($(grep -cs ready "$tmp/ready" "$tmp"/ready-* | grep -c ":1") == 3)); do sleep 0.1; done
+sleep 1
+granted=$(value .flows)
+on director ip route replace default table 80 via 192.0.2.12
+since=$("${failover[@]}" clock)
+sleep 2
+kill "${pids[@]}"
+wait "${pids[@]}" || : # by this signal
+read -r late last < <("${failover[@]}" late "$since" "$tmp/real1")
+echo "$granted flows with a lease of 1000 ms: $late packets to the old server, the last one" \
+	"sent $last ms after the change"
+expect "leases, seen on other CPUs than those who use them" test "$granted" -gt \
+	$((${ECBPF_FLOWS:-3000} / 2))
+expect "the old server gets nothing after a lease" test "${last%.*}" -le 1100
+equal "the new one gets all flows" "${ECBPF_FLOWS:-3000}" \
+	"$("${failover[@]}" flows $((since + 1100000000)) "$tmp/real2")"
+expect "unload" fastpath unload
+
+# --- two-armed: out by another port -------------------------------------------------------------
+
+ip -n "$name-router" link add back address 02:ec:bf:00:01:09 type veth peer name eth1 \
+	address 02:ec:bf:00:00:09 netns "$name-director"
+ip -n "$name-router" link set back master br0 up
+ip -n "$name-director" link set eth1 up
+ip -n "$name-director" address add 192.0.2.110/24 dev eth1
+ip -n "$name-director" -6 address add 2001:db8:2::110/64 dev eth1 nodad
+on director ip route replace default table 80 via 192.0.2.11 dev eth1
+on director ip -6 route replace default table 80 via 2001:db8:2::11 dev eth1
+on router ecbpf-loader load --fused pass back
+expect "two-armed: load" fastpath load --in eth0 --out eth1 --fused --flows 10000
+# a veth that has no XDP program of its own takes no redirected packets
+on director ecbpf-loader load --fused pass eth1
+traffic "two-armed" 3 02:ec:bf:00:00:09
+expect "two-armed: by redirect" test "$(value .packets.XDP_REDIRECT)" -gt 200
+equal "two-armed: none by TX" 0 "$(value .packets.XDP_TX)"
+expect "two-armed: unload" fastpath unload
+summary

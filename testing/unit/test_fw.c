@@ -1,0 +1,625 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The firewall's rules: what is good, and in which form it is printed; what is not, and where and
+ * in which words that is told; changes to a ruleset. That rules mean the same to two parsers is for
+ * test_fw_rules.py.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <linux/bpf.h>
+#include "internal.h"
+#include "fw-rules.h"
+
+static struct ecbpf *e;
+
+static int setup(void **state)
+{
+	(void)state;
+	return ecbpf_new(&e);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	ecbpf_free(e);
+	return 0;
+}
+
+static struct ecbpf_fw_ruleset *parse(const char *text)
+{
+	struct ecbpf_fw_ruleset *ruleset;
+
+	if (ecbpf_fw_parse(e, "rules", text, strlen(text), &ruleset))
+		fail_msg("'%s': %s", text, ecbpf_error(e));
+	return ruleset;
+}
+
+static char *print(const struct ecbpf_fw_ruleset *ruleset)
+{
+	char *text;
+
+	assert_int_equal(ecbpf_fw_print(e, ruleset, &text), 0);
+	return text;
+}
+
+/* Text, and how it is printed. What is printed is printed the same once more */
+static void printed(void **state)
+{
+	static const struct {
+		const char *text, *printed;
+	} cases[] = {
+		/* the old language */
+		{"ip from any to any tcp", "ip from any to any tcp drop\n"},
+		{"packet length any ip from any to any ttl any tcp sport any window any\n",
+		 "ip from any to any tcp drop\n"},
+		{"packet ip6 from any to any udp\n", "ip6 from any to any udp drop\n"},
+		{"packet length 60 ip from {99.179.48.253/32} to {152.195.8.8/32} ttl 119 tcp "
+		 "sport {50633} window 4160 flags {ack} mask {syn,fin,psh,ack}",
+		 "packet length 60 ip from 99.179.48.253 to 152.195.8.8 ttl 119 tcp sport 50633 "
+		 "window 4160 flags {ack} mask {ack, psh, syn, fin} drop\n"},
+		{"udp sport {53,37224,57000-58000} ip from any to any name \"a # b\" # c",
+		 "ip from any to any udp sport {53, 37224, 57000-58000} drop name \"a # b\"\n"},
+		{"ip from {8.8.8.8 / 16} to any icmp type 8\r\n\r\n",
+		 "ip from 8.8.0.0/16 to any icmp type 8 drop\n"},
+		{"ip from{1.2.3.4/32,1.2.3.4/32}to any tcp sport{1 - 5,3}",
+		 "ip from 1.2.3.4 to any tcp sport 1-5 drop\n"},
+		{"ip6 from {2001:DB8::1/128, 2001:db8::/33} to any icmp6 type 128",
+		 "ip6 from 2001:db8::/33 to any icmp6 type 128 drop\n"},
+		{"ip from any to any tcp sport {1} window 2 udp sport {3}",
+		 "ip from any to any tcp sport 1 window 2 udp sport 3 drop\n"},
+		{"ip from any to any tcp flags", "ip from any to any tcp drop\n"},
+		{"ip from any to any tcp flags {syn} name \"no name\"\n"
+		 "ip from any to any udp name \"no name\"",
+		 "ip from any to any tcp flags {syn} drop name \"no name\"\n"
+		 "ip from any to any udp drop name \"no name\"\n"},
+		{"test sha1 5EE7710e4f59c537e76c9d243658931828ce296d xdp_action XDP_ABORTED",
+		 "test sha1 5ee7710e4f59c537e76c9d243658931828ce296d xdp_action XDP_ABORTED\n"},
+		{"# nothing\n\n \t\n", ""},
+		{"", ""},
+		/* null flags, port 0 */
+		{"ip from any to any tcp flags {} mask {fin,syn,rst,psh,ack,urg,ece,cwr}",
+		 "ip from any to any tcp flags {} mask {cwr, ece, urg, ack, psh, rst, syn, fin} "
+		 "drop\n"},
+		{"ip from any to any tcp flags mask {syn}",
+		 "ip from any to any tcp flags {} mask {syn} drop\n"},
+		{"ip from any to any udp sport {0}", "ip from any to any udp sport 0 drop\n"},
+		/* what is added */
+		{"ip from 10.0.0.0/8 to !{1.1.1.1, 1.1.1.2} udp drop",
+		 "ip from 10.0.0.0/8 to !{1.1.1.1, 1.1.1.2} udp drop\n"},
+		{"drop ip from 0.0.0.0/0 to 0.0.0.0/0 udp", "ip from any to any udp drop\n"},
+		{"ip from any to any udp sport !{53, 123} dport !1-10 pass",
+		 "ip from any to any udp sport !{53, 123} dport !1-10 pass\n"},
+		{"ip from any to any udp sport {3-4, 1-2, 5}",
+		 "ip from any to any udp sport 1-5 drop\n"},
+		{"ip from any to any udp sport 0-65535",
+		 "ip from any to any udp sport 0-65535 drop\n"},
+		{"packet length {60, 64-128} ip from any to any ttl 1-5 vlan {5, 7} frag any "
+		 "options "
+		 "icmp type 3 code {0, 1} count",
+		 "packet length {60, 64-128} ip from any to any ttl 1-5 vlan {5, 7} frag any "
+		 "options icmp type 3 code 0-1 count\n"},
+		{"ip from any to any frag no proto 47",
+		 "ip from any to any frag no proto 47 drop\n"},
+		{"dry ip from any to any udp", "ip from any to any udp dry drop\n"},
+		{"dry pass ip from any to any udp", "ip from any to any udp dry pass\n"},
+		{"ip from any to any udp dry limit 10 pps",
+		 "ip from any to any udp dry limit 10/s\n"},
+		{"limit 2000/s burst 200 ip from any to any udp",
+		 "ip from any to any udp limit 2kpps\n"},
+		{"limit 2000kpps burst 7 per src ip from any to any udp",
+		 "ip from any to any udp limit 2Mpps burst 7 per src\n"},
+		{"ip6 from any to any udp limit 5 Mbit/s per src/56",
+		 "ip6 from any to any udp limit 5Mbit/s per src/56\n"},
+		{"ip6 from any to any udp limit 5 Mbit/s per src / 128",
+		 "ip6 from any to any udp limit 5Mbit/s per src\n"},
+		/* sets, before and behind their use */
+		{"ip from @b-1.x to ! @a udp\nset a { 1.2.3.4/24,\n\t1.2.3.4 # c\n\n 1.2.3.0/24 }\n"
+		 "set b-1.x ip { }",
+		 "set a {\n\t1.2.3.0/24\n\t1.2.3.4\n}\nset b-1.x ip {}\n"
+		 "ip from @b-1.x to !@a udp drop\n"},
+		{"set s ip6 {::1}", "set s {\n\t::1\n}\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct ecbpf_fw_ruleset *ruleset, *again;
+		char *text, *text_again;
+
+		ruleset = parse(cases[i].text);
+		text = print(ruleset);
+		if (strcmp(text, cases[i].printed))
+			fail_msg("'%s' is printed as '%s'", cases[i].text, text);
+		again = parse(text);
+		text_again = print(again);
+		assert_string_equal(text_again, text);
+		ecbpf_fw_ruleset_free(ruleset);
+		ecbpf_fw_ruleset_free(again);
+		free(text);
+		free(text_again);
+	}
+}
+
+#define OPTIONS                                                                            \
+	"an option of a rule: packet, vlan, ip, ip6, ttl, frag, options, tcp, udp, icmp, " \
+	"icmp6, proto, name, drop, pass, count, limit, dry"
+#define ADDRESS "is not an address, such as 192.0.2.1 or 2001:db8::1"
+
+/* Rules, and all that is told of them: line:column, message; up to {} */
+static const struct {
+	const char *text;
+	const char *told[4];
+} bad[] = {
+	/* what could never match */
+	{"packet length 65536 ip from any to any tcp",
+	 {"1:15: length: '65536' is not a number from 0 to 65535"}},
+	{"ip from any to any tcp sport {90-80}",
+	 {"1:31: sport: '90-80' ends before it begins; did you mean 80-90?"}},
+	{"ip from any to any ttl 300 tcp", {"1:24: ttl: '300' is not a number from 0 to 255"}},
+	{"ip from any to any icmp type 300", {"1:30: type: '300' is not a number from 0 to 255"}},
+	{"ip from any to any icmp code 256", {"1:30: code: '256' is not a number from 0 to 255"}},
+	{"ip from any to any vlan 4096 tcp", {"1:25: vlan: '4096' is not a number from 0 to 4095"}},
+	{"ip from any to any proto 256", {"1:26: proto: '256' is not a number from 0 to 255"}},
+	{"ip from any to any tcp window 65536",
+	 {"1:31: window: '65536' is not a number from 0 to 65535"}},
+	{"ip from any to any tcp sport 18446744073709551617",
+	 {"1:30: sport: '18446744073709551617' is not a number from 0 to 65535"}},
+	{"ip from 1.2.3.4/33 to any tcp",
+	 {"1:9: '1.2.3.4/33' has a prefix length that is not 0 to 32"}},
+	{"ip6 from ::/129 to any tcp", {"1:10: '::/129' has a prefix length that is not 0 to 128"}},
+	{"ip from {} to any tcp", {"1:9: an empty list takes nothing"}},
+	{"ip from any to any tcp sport {}", {"1:30: sport: an empty list takes nothing"}},
+	{"ip from !any to any tcp", {"1:9: '!any' takes nothing"}},
+	{"ip from !{0.0.0.0/0} to any tcp", {"1:9: '!' of all addresses takes nothing"}},
+	{"ip from any to any tcp sport !any", {"1:30: sport: '!any' takes nothing"}},
+	{"ip from any to any tcp sport !{0-7, 8-65535}",
+	 {"1:30: sport: '!' of all values takes nothing"}},
+	{"ip from any to any tcp flags {syn} mask {ack}",
+	 {"1:30: this takes nothing: a flag that must be set is not in the mask"}},
+	{"ip from any to any frag later tcp dport 80 udp sport 1",
+	 {"1:20: this takes nothing: a later fragment has no ports, window, flags, type or code"}},
+	/* what would surprise */
+	{"ip from any to any tcp flags {}",
+	 {"1:30: no flag is looked at, so this takes any; for packets without flags: flags {} mask "
+	  "{cwr, ece, urg, ack, psh, rst, syn, fin}"}},
+	{"ip from any to any tcp sport 80 proto 6",
+	 {"1:33: 'proto' takes 6, which is 'tcp' already; give one of them"}},
+	{"ip6 from any to any icmp6 proto any",
+	 {"1:27: 'proto' takes 58, which is 'icmp6' already; give one of them"}},
+	{"ip from 010.1.1.1 to any udp", {"1:9: '010.1.1.1' " ADDRESS}},
+	{"ip from 10.1 to any udp", {"1:9: '10.1' " ADDRESS}},
+	{"set s { }", {"1:5: an empty set needs its family: set s ip { }"}},
+	/* what is missing */
+	{"ip from any to any",
+	 {"1:1: a rule needs a protocol: tcp, udp, icmp (icmp6 with ip6), proto N"}},
+	{"  tcp", {"1:3: a rule needs ip or ip6: ip from any to any"}},
+	{"drop",
+	 {"1:1: a rule needs ip or ip6: ip from any to any",
+	  "1:1: a rule needs a protocol: tcp, udp, icmp (icmp6 with ip6), proto N"}},
+	{"ip", {"1:3: the line ends where from should be"}},
+	{"ip to any", {"1:4: 'to' is not from"}},
+	{"ip from any", {"1:12: the line ends where to should be"}},
+	{"ip from",
+	 {"1:8: the line ends where any, an address, a list in braces, or a set, @NAME, should "
+	  "be"}},
+	{"ip from @ to any tcp",
+	 {"1:11: 'to' is not the name of a set: letters, digits, '_', '-', '.'"}},
+	{"ip from {1.2.3.4 to any tcp", {"1:18: 'to' is not ',' or '}'"}},
+	{"ip from {1.2.3.4,", {"1:18: the line ends where an address should be"}},
+	{"ip from any to any udp sport",
+	 {"1:29: sport: the line ends where a number from 0 to 65535 should be"}},
+	{"ip from any to any udp sport {53", {"1:33: the line ends where ',' or '}' should be"}},
+	{"ip from any to any udp sport 5-",
+	 {"1:32: sport: the line ends where a number from 0 to 65535 should be"}},
+	{"ip from any to any udp name",
+	 {"1:28: the line ends where a name in double quotes should be"}},
+	{"ip from any to any udp name x", {"1:29: 'x' is not a name in double quotes"}},
+	{"ip from any to any udp name \"x", {"1:29: the quotation has no end in this line"}},
+	{"ip from any to any udp name \"\x1b[1m\"", {"1:30: byte 0x1b is not text"}},
+	/* what does not belong there */
+	{"allow ip from any to any udp", {"1:1: 'allow' is not " OPTIONS}},
+	{"ip from any to any udp {", {"1:24: '{' is not " OPTIONS}},
+	{"ip from any to any sport 5 udp", {"1:20: 'sport' belongs behind tcp or udp"}},
+	{"ip from any to any udp window 5", {"1:24: 'window' belongs behind tcp"}},
+	{"ip from any to any icmp flags {syn}", {"1:25: 'flags' belongs behind tcp"}},
+	{"ip from any to any tcp type 5", {"1:24: 'type' belongs behind icmp or icmp6"}},
+	{"length 5 ip from any to any tcp", {"1:1: 'length' belongs behind packet"}},
+	{"ip from any to any tcp tcp", {"1:24: 'tcp' stands here twice; once is allowed"}},
+	{"ip from any to any tcp sport 5 sport 6",
+	 {"1:32: 'sport' stands here twice; once is allowed"}},
+	{"ip from any to any ttl 5 ttl 6 tcp", {"1:26: 'ttl' stands here twice; once is allowed"}},
+	{"ip from any to any ip6 from any to any tcp",
+	 {"1:20: 'ip' and 'ip6' in one rule: a rule has one of them"}},
+	{"ip from any to any udp drop pass",
+	 {"1:29: 'drop' and 'pass' in one rule: a rule has one of them"}},
+	{"ip from any to any udp drop dry", {"1:29: 'dry' stands before the action: dry drop"}},
+	{"ip from any to any icmp6", {"1:20: 'icmp6' goes with ip6; with ip it is icmp"}},
+	{"ip6 from any to any icmp", {"1:21: 'icmp' goes with ip; with ip6 it is icmp6"}},
+	{"ip6 from 1.2.3.4 to any tcp", {"1:10: '1.2.3.4' is an address of ip in a rule of ip6"}},
+	{"ip from any to {1.1.1.1, ::1} tcp", {"1:26: '::1' is an address of ip6 in a rule of ip"}},
+	{"ip from {any} to any tcp", {"1:10: 'any' " ADDRESS}},
+	{"ip from {@x} to any tcp", {"1:10: '@x' is not possible in a list: a set stands alone"}},
+	{"ip from 1.1.1.1, 1.1.1.2 to any tcp",
+	 {"1:16: ',' is not possible here; a list stands in braces"}},
+	{"ip from any to any tcp sport 53, 54",
+	 {"1:32: ',' is not possible here; a list stands in braces: {1, 2}"}},
+	{"ip from any to any tcp sport http",
+	 {"1:30: sport: 'http' is not a number from 0 to 65535"}},
+	{"ip from any to any tcp sport 5x",
+	 {"1:30: sport: '5x' is not a number, nor two with - between"}},
+	{"ip from any to any tcp sport 0x50",
+	 {"1:30: sport: '0x50' is not a number, nor two with - between"}},
+	{"ip from any to any tcp sport -5", {"1:30: sport: '-5' is not a number from 0 to 65535"}},
+	{"ip from any to any tcp flags {foo}",
+	 {"1:31: 'foo' is not one of cwr, ece, urg, ack, psh, rst, syn, fin"}},
+	{"ip from any to any frag last udp", {"1:25: 'last' is not first, later, any or no"}},
+	/* limits */
+	{"ip from any to any udp limit",
+	 {"1:29: limit: the line ends where a number from 1 to "
+	  "1000000000 should be"}},
+	{"ip from any to any udp limit 0/s",
+	 {"1:30: limit: '0' is not a number from 1 to 1000000000"}},
+	{"ip from any to any udp limit 5",
+	 {"1:31: the line ends where a unit: /s or pps, kpps, Mpps (packets), Mbit/s should be"}},
+	{"ip from any to any udp limit 5 mpps",
+	 {"1:32: 'mpps' is not a unit: /s or pps, kpps, Mpps (packets), Mbit/s"}},
+	{"ip from any to any udp limit 1001Mpps",
+	 {"1:30: limit: '1001Mpps' is more than 1000 Mpps"}},
+	{"ip from any to any udp limit 5/s burst 0",
+	 {"1:40: burst: '0' is not a number from 1 to 4294967295"}},
+	{"ip from any to any udp limit 5/s per dst", {"1:38: 'dst' is not src or src/LEN"}},
+	{"limit 5/s per src/33 ip from any to any udp",
+	 {"1:19: per src: '33' is not a number from 1 to 32"}},
+	{"ip6 from any to any udp limit 5/s per src/0",
+	 {"1:43: per src: '0' is not a number from 1 to 128"}},
+	/* sets, assertions */
+	{"ip from @nope to any udp", {"1:10: there is no set 'nope'"}},
+	{"set a { ::1 }\nip from @a to any udp",
+	 {"2:10: the set 'a' holds addresses of ip6 in a rule of ip"}},
+	{"set a { 1.1.1.1, ::1, 2.2.2, }\n",
+	 {"1:18: '::1' is an address of ip6 in a set of ip", "1:23: '2.2.2' " ADDRESS}},
+	{"set a ip6 { 1.1.1.1 }", {"1:13: '1.1.1.1' is an address of ip in a set of ip6"}},
+	{"set a {\n1.1.1.1 1.1.1.2\n}",
+	 {"2:9: '1.1.1.2' is not ',' or '}'", "3:1: '}' is not " OPTIONS}},
+	{"set a {\n1.1.1.1\n", {"1:7: the '{' has no '}'"}},
+	{"set a {1.1.1.1}\nset a {1.1.1.1}", {"2:5: there is a set 'a' already"}},
+	{"set a {1.1.1.1} x", {"1:17: 'x' is not the end of the line"}},
+	{"set a", {"1:6: the line ends where ip, ip6, '{' or file should be"}},
+	{"set a file \"/nonexistent\"", {"1:12: /nonexistent: No such file or directory"}},
+	{"set a file \"/dev/zero\"", {"1:12: /dev/zero: not a regular file"}},
+	{"set a-name-of-more-than-thirty-one-bytes {}",
+	 {"1:5: 'a-name-of-more-than-thirty-one-bytes' is longer than the 31 bytes of a set's "
+	  "name"}},
+	{"test sha1 12 xdp_action XDP_DROP",
+	 {"1:11: '12' is not a SHA-1 sum, 40 hexadecimal digits"}},
+	{"test sha1 5ee7710e4f59c537e76c9d243658931828ce296d xdp_action XDP_TX",
+	 {"1:63: 'XDP_TX' is not XDP_PASS, XDP_DROP or XDP_ABORTED"}},
+	{"test sha1 5ee7710e4f59c537e76c9d243658931828ce296d xdp_action XDP_DROP 5",
+	 {"1:72: '5' is not the end of the line"}},
+	{"test 5", {"1:6: '5' is not sha1"}},
+	/* all of a file, and of a line what can be told apart */
+	{"foo\n\n# ok\nip from any to any ttl 256 tcp sport 65536\nip from any to any\n",
+	 {"1:1: 'foo' is not " OPTIONS, "4:24: ttl: '256' is not a number from 0 to 255",
+	  "4:38: sport: '65536' is not a number from 0 to 65535",
+	  "5:1: a rule needs a protocol: tcp, udp, icmp (icmp6 with ip6), proto N"}},
+};
+
+/* The messages of the detail, without the file's name; up to four */
+static size_t messages(char told[4][512])
+{
+	const char *pos = ecbpf_error_detail(e), *end;
+	size_t count = 0;
+
+	for (; *pos; pos = end + 1) {
+		end = strchrnul(pos, '\n');
+		if (!strncmp(pos, "rules:", 6) && count < 4)
+			snprintf(told[count++], 512, "%.*s", (int)(end - pos - 6), pos + 6);
+		if (!*end)
+			break;
+	}
+	return count;
+}
+
+static void refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct ecbpf_fw_ruleset *ruleset = NULL;
+		char told[4][512];
+		size_t count;
+
+		if (ecbpf_fw_parse(e, "rules", bad[i].text, strlen(bad[i].text), &ruleset) !=
+		    -EINVAL)
+			fail_msg("'%s' is taken", bad[i].text);
+		assert_null(ruleset);
+		count = messages(told);
+		for (size_t j = 0; j < 4; j++) {
+			const char *expected = bad[i].told[j];
+
+			if (j >= count && !expected)
+				continue;
+			if (j >= count || !expected || strcmp(told[j], expected))
+				fail_msg("'%s': told is '%s', expected '%s'", bad[i].text,
+					 j < count ? told[j] : "", expected ? expected : "");
+		}
+		assert_non_null(strstr(ecbpf_error(e), bad[i].told[0]));
+		assert_null(strchr(ecbpf_error(e), '\n'));
+	}
+}
+
+/* Everything about one error: line and caret below it, with tabs and letters of several bytes */
+static void shown(void **state)
+{
+	static const struct {
+		const char *text, *detail;
+	} cases[] = {
+		{"\tip from any to any udp sport 65536\r\n",
+		 "rules:1:31: sport: '65536' is not a number from 0 to 65535\n"
+		 "\tip from any to any udp sport 65536\n"
+		 "\t                             ^~~~~\n1 error\n"},
+		{"udp name \"\xc3\xa4\xc3\xb6\" sport !5y\x1b",
+		 "rules:1:24: sport: '5y' is not a number, nor two with - between\n"
+		 "udp name \"\xc3\xa4\xc3\xb6\" sport !5y?\n"
+		 "                     ^~\n"
+		 "rules:1:26: '?' is not " OPTIONS "\n"
+		 "udp name \"\xc3\xa4\xc3\xb6\" sport !5y?\n"
+		 "                       ^\n2 errors\n"},
+		{"ip from any to any",
+		 "rules:1:1: a rule needs a protocol: tcp, udp, icmp (icmp6 with ip6), proto N\n"
+		 "ip from any to any\n^~\n1 error\n"},
+	};
+	struct ecbpf_fw_ruleset *ruleset;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(
+			ecbpf_fw_parse(e, "rules", cases[i].text, strlen(cases[i].text), &ruleset),
+			-EINVAL);
+		assert_string_equal(ecbpf_error_detail(e), cases[i].detail);
+	}
+}
+
+/* Of a very long line, the part in question; of very many errors, as many as there is room for */
+static void shown_in_part(void **state)
+{
+	struct ecbpf_fw_ruleset *ruleset;
+	size_t size = 10000 * 4;
+	char *text = malloc(size);
+	const char *line;
+
+	(void)state;
+	memset(text, ' ', size);
+	text[5000] = 'x';
+	assert_int_equal(ecbpf_fw_parse(e, "rules", text, 9000, &ruleset), -EINVAL);
+	line = strchr(ecbpf_error_detail(e), '\n') + 1;
+	assert_int_equal(strcspn(line, "\n"), 120);
+	assert_int_equal(strchr(line, 'x') - line, 60);
+	assert_int_equal(strchr(line, '^') - strchr(line, '\n') - 1, 60);
+
+	for (size_t i = 0; i < size; i += 4)
+		memcpy(text + i, "foo\n", 4);
+	assert_int_equal(ecbpf_fw_parse(e, "rules", text, size, &ruleset), -EINVAL);
+	line = ecbpf_error_detail(e);
+	assert_string_equal(line + strlen(line) - strlen("\n10000 errors\n"), "\n10000 errors\n");
+	free(text);
+}
+
+/* What the compiler is given */
+static void modelled(void **state)
+{
+	struct ecbpf_fw_ruleset *ruleset =
+		parse("ip6 from 2001:db8::ffff/112 to !{2001:db8::/32, 2001:db8:1::/48} "
+		      "tcp flags {syn} mask {syn, ack} udp sport !53 frag any vlan 7 "
+		      "limit 8Mbit/s per src/64\n"
+		      "set x { 1.2.3.4 }\nip from any to @x proto !{6, 17}");
+	const struct fw_rule *rule = ruleset->rules;
+	const __u8 addr[16] = {0x20, 0x01, 0x0d, 0xb8};
+
+	(void)state;
+	assert_int_equal(ruleset->rules_count, 2);
+	assert_int_equal(rule->line, 1);
+	assert_int_equal(rule->family, 6);
+	assert_int_equal(rule->protos, FW_PROTO_TCP | FW_PROTO_UDP);
+	assert_int_equal(rule->action, FW_LIMIT);
+	assert_int_equal(rule->limit.rate, 1000000);
+	assert_int_equal(rule->limit.burst, 100000);
+	assert_true(rule->limit.is_bytes);
+	assert_int_equal(rule->limit.src_len, 64);
+	assert_int_equal(rule->src.kind, FW_ADDRS_LIST);
+	assert_int_equal(rule->src.prefixes[0].len, 112);
+	assert_memory_equal(rule->src.prefixes[0].addr, addr, 16);
+	assert_true(rule->dst.is_negated);
+	assert_int_equal(rule->dst.prefixes_count, 1); /* the other lies in it */
+	assert_int_equal(rule->dst.prefixes[0].len, 32);
+	assert_int_equal(rule->tcp.flags, 0x02);
+	assert_int_equal(rule->tcp.mask, 0x12);
+	assert_int_equal(rule->udp.sport.count, 2);
+	assert_int_equal(rule->udp.sport.ranges[0].last, 52);
+	assert_int_equal(rule->udp.sport.ranges[1].first, 54);
+	assert_int_equal(rule->udp.sport.ranges[1].last, 65535);
+	assert_true(fw_values_have(&rule->udp.sport, 0));
+	assert_false(fw_values_have(&rule->udp.sport, 53));
+	assert_true(fw_values_have(&rule->udp.dport, 53));
+	assert_int_equal(rule->frags, 1 << ECBPF_FRAG_FIRST | 1 << ECBPF_FRAG_LATER);
+	assert_int_equal(rule->vlan.ranges[0].first, 7);
+	rule++;
+	assert_int_equal(rule->line, 3);
+	assert_int_equal(rule->frags, FW_FRAGS_ALL);
+	assert_int_equal(rule->dst.kind, FW_ADDRS_SET);
+	assert_int_equal(rule->dst.set, 0);
+	assert_int_equal(rule->protos, FW_PROTO_NUMBER);
+	assert_int_equal(rule->proto.count, 3);
+	assert_false(fw_values_have(&rule->proto, 17));
+	ecbpf_fw_ruleset_free(ruleset);
+}
+
+static void prefixes(void **state)
+{
+	const __u8 in[4] = {10, 1, 127, 1}, out[4] = {10, 1, 128, 1};
+	struct fw_prefix prefix;
+	__u8 family;
+
+	(void)state;
+	assert_null(fw_parse_prefix("10.1.5.6/17 and more", 11, &prefix, &family));
+	assert_int_equal(family, 4);
+	assert_true(fw_prefix_has(&prefix, in));
+	assert_false(fw_prefix_has(&prefix, out));
+	assert_null(fw_parse_prefix("::ffff:1.2.3.4", 14, &prefix, &family));
+	assert_int_equal(family, 6);
+	assert_int_equal(prefix.len, 128);
+	assert_null(fw_parse_prefix("0.0.0.0/0", 9, &prefix, &family));
+	assert_true(fw_prefix_has(&prefix, in));
+	assert_non_null(fw_parse_prefix("", 0, &prefix, &family));
+	assert_non_null(fw_parse_prefix("1.2.3.4/", 8, &prefix, &family));
+	assert_non_null(fw_parse_prefix("1.2.3.4/x", 9, &prefix, &family));
+	assert_non_null(fw_parse_prefix("1.2.3.4/-1", 10, &prefix, &family));
+	assert_non_null(fw_parse_prefix("1.2.3.4/4294967297", 18, &prefix, &family));
+	assert_non_null(fw_parse_prefix("1.2.3.256", 9, &prefix, &family));
+	assert_non_null(fw_parse_prefix("1.2.3.4.5", 9, &prefix, &family));
+	assert_non_null(fw_parse_prefix("1.2.3.4 5", 9, &prefix, &family));
+	assert_non_null(fw_parse_prefix("1::2::3", 7, &prefix, &family));
+}
+
+/* Sets from files: relative to the rules, every error, printed as files */
+static void set_files(void **state)
+{
+	char dir[] = "/tmp/ecbpf-fw-XXXXXX", *text, *path, *rules;
+	struct ecbpf_fw_ruleset *ruleset;
+	struct ecbpf_fw_summary summary;
+	FILE *file;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_true(asprintf(&path, "%s/bad", dir) > 0 && asprintf(&rules, "%s/rules", dir) > 0);
+	file = fopen(path, "w");
+	fputs("# worst\n10.1.2.3/8\n\n 192.0.2.1 # why\r\n10.0.0.0/8", file);
+	fclose(file);
+	file = fopen(rules, "w");
+	fputs("set bad file \"bad\"\nip from @bad to any udp\n", file);
+	fclose(file);
+	assert_int_equal(ecbpf_fw_read(e, rules, &ruleset), 0);
+	ecbpf_fw_summary(ruleset, &summary);
+	assert_int_equal(summary.prefixes, 2);
+	text = print(ruleset);
+	assert_non_null(strstr(text, "set bad ip file \"/tmp/ecbpf-fw-"));
+	ecbpf_fw_ruleset_free(ruleset);
+	ruleset = parse(text); /* from anywhere */
+	ecbpf_fw_ruleset_free(ruleset);
+	free(text);
+
+	file = fopen(path, "w");
+	fputs("10.1.2.3/8\n::1\n1.1.1.1 1.1.1.2\nfoo\n", file);
+	fclose(file);
+	assert_int_equal(ecbpf_fw_read(e, rules, &ruleset), -EINVAL);
+	assert_string_equal(ecbpf_error_detail(e),
+			    "bad:2:1: '::1' is an address of ip6 in a set of ip\n::1\n^~~\n"
+			    "bad:3:9: '1.1.1.2' is not the end of the line: a line holds one "
+			    "address\n1.1.1.1 1.1.1.2\n        ^~~~~~~\n"
+			    "bad:4:1: 'foo' " ADDRESS "\nfoo\n^~~\n3 errors\n");
+	unlink(path);
+	unlink(rules);
+	assert_int_equal(rmdir(dir), 0);
+	free(path);
+	free(rules);
+	assert_int_equal(ecbpf_fw_read(e, "/nonexistent", &ruleset), -ENOENT);
+	assert_string_equal(ecbpf_error(e), "/nonexistent: No such file or directory");
+	assert_int_equal(ecbpf_fw_read(e, "/tmp", &ruleset), -EISDIR);
+}
+
+#define RULES "set s { 1.2.3.4 }\nip from any to any tcp name \"a\"\nip from any to any udp\n"
+
+static void edited(void **state)
+{
+	struct ecbpf_fw_ruleset *ruleset = parse(RULES);
+	size_t index = 77;
+	char *text;
+
+	(void)state;
+	assert_int_equal(ecbpf_fw_rule_insert(e, ruleset, 0, "ip from @s to any icmp # x\n"), 0);
+	assert_int_equal(ecbpf_fw_rule_insert(e, ruleset, 3, "ip from any to any proto 47 pass"),
+			 0);
+	assert_int_equal(ecbpf_fw_rule_find(e, ruleset, "a", &index), 0);
+	assert_int_equal(index, 1);
+	assert_int_equal(ecbpf_fw_rule_replace(e, ruleset, 1, "ip6 from any to any tcp"), 0);
+	assert_int_equal(ecbpf_fw_rule_find(e, ruleset, "3", &index), 0);
+	assert_int_equal(index, 2);
+	ecbpf_fw_rule_delete(ruleset, 2);
+	text = print(ruleset);
+	assert_string_equal(text, "set s {\n\t1.2.3.4\n}\nip from @s to any icmp drop\n"
+				  "ip6 from any to any tcp drop name \"a\"\n"
+				  "ip from any to any proto 47 pass\n");
+	free(text);
+	assert_string_equal(ecbpf_fw_rule_name(ruleset, 1), "a");
+	assert_null(ecbpf_fw_rule_name(ruleset, 0));
+
+	/* what is refused changes nothing */
+	assert_int_equal(ecbpf_fw_rule_insert(e, ruleset, 0, "ip from @t to any tcp"), -EINVAL);
+	assert_string_equal(ecbpf_error(e), "rule:1:10: there is no set 't'");
+	assert_int_equal(ecbpf_fw_rule_insert(e, ruleset, 0, ""), -EINVAL);
+	assert_int_equal(ecbpf_fw_rule_insert(e, ruleset, 0, "set x {1.1.1.1}"), -EINVAL);
+	assert_int_equal(ecbpf_fw_rule_insert(e, ruleset, 0,
+					      "ip from any to any tcp\nip from any to any tcp"),
+			 -EINVAL);
+	assert_string_equal(ecbpf_error(e),
+			    "rule:2:1: 'ip' is not part of a rule, which is one line");
+	assert_int_equal(ecbpf_fw_rule_replace(e, ruleset, 2, "foo"), -EINVAL);
+	assert_int_equal(ecbpf_fw_rule_insert(e, ruleset, 4, "ip from any to any tcp"), -EINVAL);
+	assert_int_equal(ecbpf_fw_rule_replace(e, ruleset, 3, "ip from any to any tcp"), -EINVAL);
+	assert_int_equal(ruleset->rules_count, 3);
+
+	index = 77;
+	assert_int_equal(ecbpf_fw_rule_find(e, ruleset, "4", &index), -ENOENT);
+	assert_string_equal(ecbpf_error(e), "no rule 4; there are 3");
+	assert_int_equal(ecbpf_fw_rule_find(e, ruleset, "b", &index), -ENOENT);
+	assert_int_equal(ecbpf_fw_rule_insert(e, ruleset, 0, "ip from any to any tcp name \"a\""),
+			 0);
+	assert_int_equal(ecbpf_fw_rule_find(e, ruleset, "a", &index), -EINVAL);
+	assert_string_equal(ecbpf_error(e),
+			    "2 rules have the name 'a', the first is 1, the last 3; "
+			    "give the number");
+	assert_int_equal(ecbpf_fw_rule_insert(e, ruleset, 0, "ip from any to any tcp name \"7\""),
+			 0);
+	assert_int_equal(ecbpf_fw_rule_find(e, ruleset, "\"7\"", &index), 0);
+	assert_int_equal(index, 0);
+	ecbpf_fw_ruleset_free(ruleset);
+	ecbpf_fw_ruleset_free(NULL);
+}
+
+static void too_many(void **state)
+{
+	static const char line[] = "ip from any to any tcp\n";
+	size_t len = strlen(line), count = FW_RULES_MAX + 2;
+	char *text = malloc(len * count);
+	struct ecbpf_fw_ruleset *ruleset;
+
+	(void)state;
+	for (size_t i = 0; i < count; i++)
+		memcpy(text + i * len, line, len);
+	assert_int_equal(ecbpf_fw_parse(e, "rules", text, len * FW_RULES_MAX, &ruleset), 0);
+	assert_int_equal(ruleset->rules_count, FW_RULES_MAX);
+	assert_int_equal(ecbpf_fw_rule_insert(e, ruleset, 0, line), -E2BIG);
+	ecbpf_fw_ruleset_free(ruleset);
+	assert_int_equal(ecbpf_fw_parse(e, "rules", text, len * count, &ruleset), -EINVAL);
+	assert_string_equal(ecbpf_error_detail(e), "rules:10241:1: more than 10240 rules\n"
+						   "ip from any to any tcp\n^~\n1 error\n");
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(printed),   cmocka_unit_test(refused),
+		cmocka_unit_test(shown),     cmocka_unit_test(shown_in_part),
+		cmocka_unit_test(modelled),  cmocka_unit_test(prefixes),
+		cmocka_unit_test(set_files), cmocka_unit_test(edited),
+		cmocka_unit_test(too_many),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

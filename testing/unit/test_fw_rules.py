@@ -1,0 +1,109 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Rules mean to ecbpf-fw what they mean to the model.
+
+    test_fw_rules.py [COUNT]    COUNT: random rulesets; default: 12
+
+The tool is $ECBPF_FW, by default that of the directory that make works in. What it prints of a
+ruleset (check --print) is held against the ruleset, on packets, by the model; so are the examples
+of the manual. That the model's packets are what they look like is left to Scapy.
+"""
+import os
+import random
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+# pylint: disable=wrong-import-position
+try:
+    from packets import ICMP, IP, TCP, UDP, IPv6
+except ImportError:
+    print("SKIP: no Scapy (Debian: python3-scapy)")
+    sys.exit(77)
+import fw_attacks
+import fw_model
+from scapy.layers.inet6 import IPv6ExtHdrFragment
+from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
+
+TOOL = os.environ.get("ECBPF_FW", "tools/ecbpf-fw")
+FIXED_SEED = 7
+
+
+def printed(text):
+    """What ecbpf-fw prints of rules; what it prints of that is the same"""
+    results = []
+    for rules in text, None:
+        done = subprocess.run([TOOL, "check", "-p", "-f", "-"], input=rules or results[0],
+                              capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ValueError(f"exit status {done.returncode}: {done.stderr[:1000]}")
+        results.append(done.stdout)
+    if results[0] != results[1]:
+        raise ValueError("printed rules are printed in another way")
+    return results[0]
+
+
+def wrong_rules(seed):
+    """What is wrong with a random ruleset, or None; rules that no packet has met are no test"""
+    text = fw_model.generate(seed, random.Random(seed).choice((1, 3, 20, 100, 300)))
+    ruleset = fw_model.parse(text)
+    again = fw_model.parse(printed(text))
+    if [rule.name for rule in again.rules] != [rule.name for rule in ruleset.rules]:
+        return "names or order of rules are not kept"
+    counted = 0
+    for frame in fw_model.packets(seed, ruleset, 100):
+        want, have = ruleset.verdict(frame), again.verdict(frame)
+        counted += len(want.counted)
+        if want != have:
+            return f"{have}, not {want}: {frame.hex()}"
+    # few rules may all be of an empty set
+    return None if counted or len(ruleset.rules) < 20 else "no packet was counted by any rule"
+
+
+def wrong_packet(frame):
+    """What Scapy sees in a frame, and the model does not; None if nothing"""
+    packet, layers = fw_model.Packet(frame), Ether(frame)
+    ip = layers.getlayer(IP) or layers.getlayer(IPv6)
+    if packet.malformed or not ip:
+        return None
+    want = {"length": len(frame), "ttl": ip.ttl if ip.version == 4 else ip.hlim}
+    if isinstance(layers.payload, (Dot1Q, Dot1AD)):
+        want["vlan"] = layers.payload.vlan
+    fragment = layers.getlayer(IPv6ExtHdrFragment)
+    offset = ip.frag if ip.version == 4 else fragment.offset if fragment else 0
+    upper = layers.getlayer(TCP) or layers.getlayer(UDP)
+    if upper and not offset:
+        want.update(sport=upper.sport, dport=upper.dport)
+    if TCP in layers and not offset:
+        want.update(window=layers[TCP].window, flags=int(layers[TCP].flags) & 0xff)
+    if ICMP in layers and not offset:
+        want.update(type=layers[ICMP].type, code=layers[ICMP].code)
+    if offset:
+        want.update(frag="later", sport=-1, flags=-1, type=-1)
+    have = {name: getattr(packet, name) for name in want}
+    return None if have == want else f"{have}, not {want}: {frame.hex()}"
+
+
+def main(count):
+    """See above"""
+    seeds = [FIXED_SEED, random.randrange(1 << 32)]
+    tests = {f"rules, seed {seed}+{i}": (wrong_rules, f"{seed}+{i}")
+             for seed in seeds for i in range(count // 2)}
+    ruleset = fw_model.parse(fw_model.generate(seeds[1], 50))
+    frames = fw_model.packets(seeds[1], ruleset, 200)
+    tests[f"packets, seed {seeds[1]}"] = (
+        lambda frames: next(filter(None, map(wrong_packet, frames)), None), frames)
+    failed = 0
+    for name, (test, argument) in tests.items():
+        try:
+            wrong = test(argument)
+        except ValueError as error:
+            wrong = str(error)
+        failed += wrong is not None
+        print(f"FAIL {name}: {wrong}" if wrong else f"PASS {name}")
+    print(f"{len(tests) - failed} passed, {failed} failed, 0 skipped")
+    return failed != 0 or fw_attacks.main([TOOL])
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if sys.argv[1:] else 12))

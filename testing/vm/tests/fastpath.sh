@@ -1,0 +1,125 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# timeout: 1800
+#
+# The fast path beside IPVS: what arrives at the real servers is byte for byte what IPVS alone
+# sends, at the server that IPVS says; with one port and two, with tags and without, chained and
+# fused. $ECBPF_LONG: IPVS alone before each of these, and 2000 flows of each kind; $ECBPF_FLOWS,
+# $ECBPF_PACKETS: how many of each kind, and packets of each.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../../lib.sh
+. "$(dirname "$0")/../../lib.sh"
+fresh_bpffs "$@"
+# shellcheck source-path=SCRIPTDIR source=../director.sh
+. "$(dirname "$0")/../director.sh"
+
+servers=("real1=02:ec:bf:00:00:03=${real4[0]}=${real6[0]}=$tmp/frames/real1"
+	"real2=02:ec:bf:00:00:04=${real4[1]}=${real6[1]}=$tmp/frames/real2")
+
+# traffic NAME SEED SOURCE [TAG]: numbered packets; each must arrive as IPVS alone would send it
+traffic()
+{
+	local out
+
+	capture_start "$tmp/frames" real1=eth0 real2=eth0
+	on router /usr/bin/python3 "$vm/flows.py" send director "$tmp/sent" "$director" "$2" \
+		"${ECBPF_FLOWS:-4}" "${ECBPF_PACKETS:-12}" tcp,udp "$vip4" "$vip6" ${4+"$4"}
+	capture_stop
+	on director cat /proc/net/ip_vs_conn >"$tmp/conns"
+	if out=$(/usr/bin/python3 "$vm/flows.py" compare "$tmp/sent" "$3" "$tmp/conns" \
+		"${servers[@]}"); then
+		pass "$1: $out"
+	else
+		fail "$1" "$(tr '\n' ';' <<<"$out")"
+	fi
+}
+
+# leave_by IFACE: to the real servers
+leave_by()
+{
+	printf 'route replace %s dev %s\n' "${real4[0]}" "$1" "${real4[1]}" "$1" |
+		on director ip -batch -
+	printf 'route replace %s dev %s\n' "${real6[0]}" "$1" "${real6[1]}" "$1" |
+		on director ip -6 -batch -
+}
+
+# run NAME SCHEDULER OUT SOURCE [TAG] -- LOAD-ARGUMENT...
+run()
+{
+	local name="$2, $1" scheduler=$2 out=$3 source=$4 tag=()
+
+	shift 4
+	[[ $1 == -- ]] || { tag=("$1"); shift; }
+	shift
+	leave_by "$out"
+	services "$scheduler"
+	if [[ ${ECBPF_LONG-} || ! $alone ]]; then
+		traffic "IPVS alone, $name" $((seed++)) "$source" "${tag[@]}"
+		services "$scheduler"
+		alone=1
+	fi
+	expect "load $*" fastpath load -i eth0 --flows 100000 "$@"
+	traffic "fast path, $name" $((seed++)) "$source" "${tag[@]}"
+	bypass "$name"
+	expect "IPVS agrees to all leases" fastpath check
+	expect "unload" fastpath unload
+}
+
+# a second port, and VLANs on both; addresses to ask for neighbours from
+back=02:ec:bf:00:00:09
+ip -n fastpath-router link add back address 02:ec:bf:00:01:09 type veth peer name eth1 \
+	address "$back" netns fastpath-director
+ip -n fastpath-router -batch - <<-END
+	link set back master br0 addrgenmode none up
+	link add link director name director.200 type vlan id 200
+	link add link back name back.200 type vlan id 200
+	link set director.200 master br0 addrgenmode none up
+	link set back.200 master br0 addrgenmode none up
+END
+ip -n fastpath-director -batch - <<-END
+	link set eth1 up
+	link add link eth0 name eth0.100 type vlan id 100
+	link add link eth0 name eth0.200 type vlan id 200
+	link add link eth1 name eth1.200 type vlan id 200
+	link set eth0.100 up
+	link set eth0.200 up
+	link set eth1.200 up
+	address add 192.0.2.110/32 dev eth1
+	address add 192.0.2.111/32 dev eth0.200
+	address add 192.0.2.112/32 dev eth1.200
+END
+on router ecbpf-loader load --fused pass back
+# a veth that has no XDP program of its own takes no redirected packets
+on director ecbpf-loader load --fused pass eth1
+
+seed=1 alone=''
+run "one port" rr eth0 "$director" --
+run "in with a tag, out by another port without" mh eth1 "$back" 100 -- -o eth1 --fused
+run "out by another port with a tag" wlc eth1.200 "$back" -- -o eth1
+run "another tag" sh eth0.200 "$director" 100 -- --fused
+if [[ ${ECBPF_LONG-} ]]; then
+	ECBPF_FLOWS=2000 ECBPF_PACKETS=6
+	run "many flows" rr eth0 "$director" --
+fi
+
+# --- connections that go on ---------------------------------------------------------------------
+
+leave_by eth0
+# one port only: each of them answers when the router asks who has the address
+ip -n fastpath-director -batch - <<-END
+	link delete eth1
+	link delete eth0.100
+	link delete eth0.200
+END
+on router ip neigh flush dev br0
+services rr
+fastpath load -i eth0 --flows 100000
+fastpath set lease=60000 sample=30000 # an emulated machine may take its time
+"${vpop[@]}" exec client curl -s -o "$tmp/big" --limit-rate 50k "http://$vip4/bulk" &
+pid=$!
+until (($(value packets XDP_TX) > 0)) || ! kill -0 "$pid" 2>/dev/null; do sleep 0.2; done
+expect "a download goes by XDP" test "$(value packets XDP_TX)" -gt 0
+expect "unload, in the middle of it" fastpath unload
+wait "$pid" || fail "a download beside the fast path" "curl: $?"
+equal "all of it" 1048576 "$(stat -c %s "$tmp/big")"
+summary
