@@ -12,25 +12,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <linux/bpf.h>
 #include "conf.h"
 #include "links.h"
-
-struct conf_report {
-	struct ecbpf_config_change *changes;
-	size_t count;
-};
 
 static int fail_memory(struct ecbpf *e)
 {
 	return ecbpf_fail(e, -ENOMEM, "out of memory");
 }
 
-static int report(struct ecbpf *e, struct conf_report *r, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static int report(struct ecbpf *e, struct conf_report *r, const char *format, ...)
+int conf_differs(struct ecbpf *e, struct conf_report *r, const char *format, ...)
 {
 	struct ecbpf_config_change *changes;
 	va_list args;
@@ -67,259 +58,6 @@ void conf_add(struct conf_text *text, const char *format, ...)
 	free(line);
 }
 
-/* Was a map of ours ever made? Asking must not make it */
-static int is_pinned(struct ecbpf *e, const char *map)
-{
-	char path[PATH_MAX];
-	struct stat st;
-	int err;
-
-	err = ecbpf_bpffs_open(e, false);
-	if (!err)
-		err = ecbpf_pin_path(e, path, sizeof(path), map);
-	return err ? err : !stat(path, &st);
-}
-
-/* --- [filter] ----------------------------------------------------------------------------- */
-
-static bool filter_is_wanted(const struct ecbpf_config *config)
-{
-	return config->has_filter;
-}
-
-/* Setting number @i of a filter: its key; NULL: no more */
-static const char *filter_value(const struct ecbpf_filter_config *config, size_t i, char *value,
-				size_t size)
-{
-	static const char *const keys[] = {"frags", "frags6", "ptb-max-pps", "ptb-per-source-pps"};
-	static const char *const frags[] = {"pass", "drop", "ptb"};
-	const __u32 values[] = {config->frags, config->frags6, config->ptb_max_pps,
-				config->ptb_per_source_pps};
-	const char *check;
-	__u32 bit;
-
-	if (i < ARRAY_SIZE(keys)) {
-		if (i < 2)
-			snprintf(value, size, "%s", values[i] < 3 ? frags[values[i]] : "?");
-		else
-			snprintf(value, size, "%u", values[i]);
-		return keys[i];
-	}
-	check = ecbpf_filter_check_name(i - ARRAY_SIZE(keys));
-	if (!check)
-		return NULL;
-	bit = 1U << (i - ARRAY_SIZE(keys));
-	snprintf(value, size, "%s",
-		 config->drop & bit    ? "drop"
-		 : config->count & bit ? "count"
-				       : "off");
-	return check;
-}
-
-static int filter_apply_settings(struct ecbpf *e, const struct ecbpf_filter_config *wanted,
-				 bool check, struct conf_report *r)
-{
-	_cleanup_free_ char(*settings)[64] = calloc(ECBPF_FILTER_CHECKS_MAX + 4, sizeof(*settings));
-	const char *list[ECBPF_FILTER_CHECKS_MAX + 4], *key;
-	struct ecbpf_filter_config running;
-	char old[32], new[32];
-	size_t count = 0;
-	int err;
-
-	if (!settings)
-		return fail_memory(e);
-	err = ecbpf_filter_config_get(e, &running);
-	for (size_t i = 0; !err && (key = filter_value(wanted, i, new, sizeof(new))); i++) {
-		filter_value(&running, i, old, sizeof(old));
-		if (!strcmp(old, new))
-			continue;
-		err = report(e, r, "filter: %s %s, was %s", key, new, old);
-		snprintf(settings[count], sizeof(*settings), "%s=%s", key, new);
-		list[count] = settings[count];
-		count++;
-	}
-	return err || check || !count ? err : ecbpf_filter_set(e, list, count);
-}
-
-static int vips_get(struct ecbpf *e, struct ecbpf_filter_vip **ret_vips, size_t *ret_count)
-{
-	int there = is_pinned(e, "filter_addrs");
-
-	if (there > 0)
-		return ecbpf_filter_vip_list(e, ret_vips, ret_count);
-	*ret_vips = NULL;
-	*ret_count = 0;
-	return there;
-}
-
-static bool has_vip(const struct ecbpf_filter_vip *vips, size_t count, const char *text)
-{
-	for (size_t i = 0; i < count; i++)
-		if (!strcmp(vips[i].text, text))
-			return true;
-	return false;
-}
-
-static int filter_apply_vips(struct ecbpf *e, const struct conf_words *wanted, bool check,
-			     struct conf_report *r)
-{
-	_cleanup_free_ struct ecbpf_filter_vip *running = NULL;
-	_cleanup_free_ const char **add = NULL, **delete = NULL;
-	size_t count = 0, adds = 0, deletes = 0;
-	int err;
-
-	err = vips_get(e, &running, &count);
-	if (err)
-		return err;
-	add = calloc(wanted->count + 1, sizeof(*add));
-	delete = calloc(count + 1, sizeof(*delete));
-	if (!add || !delete)
-		return fail_memory(e);
-	for (size_t i = 0; i < wanted->count && !err; i++) {
-		if (has_vip(running, count, wanted->items[i].text))
-			continue;
-		add[adds++] = wanted->items[i].text;
-		err = report(e, r, "filter: add vip %s", wanted->items[i].text);
-	}
-	for (size_t i = 0; i < count && !err; i++) {
-		bool is_kept = false;
-
-		for (size_t k = 0; k < wanted->count; k++)
-			is_kept |= !strcmp(running[i].text, wanted->items[k].text);
-		if (is_kept)
-			continue;
-		delete[deletes++] = running[i].text;
-		err = report(e, r, "filter: remove vip %s", running[i].text);
-	}
-	if (!err && !check && adds)
-		err = ecbpf_filter_vip_add(e, add, adds);
-	if (!err && !check && deletes)
-		err = ecbpf_filter_vip_delete(e, delete, deletes);
-	return err;
-}
-
-static int filter_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
-			struct conf_report *r)
-{
-	int err;
-
-	err = filter_apply_settings(e, &config->filter, check, r);
-	return err ? err : filter_apply_vips(e, &config->vips, check, r);
-}
-
-static int vip_compare(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-static int filter_export(struct ecbpf *e, struct conf_text *text)
-{
-	_cleanup_free_ struct ecbpf_filter_vip *vips = NULL;
-	struct ecbpf_filter_config config;
-	size_t count = 0;
-	char value[32];
-	const char *key;
-	int err;
-
-	err = is_pinned(e, "filter_settings");
-	if (err <= 0)
-		return err;
-	err = ecbpf_filter_config_get(e, &config);
-	if (!err)
-		err = vips_get(e, &vips, &count);
-	if (err)
-		return err;
-	conf_add(text, "\n[filter]\n");
-	for (size_t i = 0; (key = filter_value(&config, i, value, sizeof(value))); i++)
-		conf_add(text, "%s = %s\n", key, value);
-	if (count)
-		qsort(vips, count, sizeof(*vips), vip_compare);
-	for (size_t i = 0; i < count; i++)
-		conf_add(text, "vip = %s\n", vips[i].text);
-	return 0;
-}
-
-/* --- [sampler] ---------------------------------------------------------------------------- */
-
-static bool sampler_is_wanted(const struct ecbpf_config *config)
-{
-	return config->has_sampler;
-}
-
-/* Straight from the map: asking must make nothing. -ENOENT if it was never loaded */
-static int sampler_get(struct ecbpf *e, struct ecbpf_sampling *ret)
-{
-	_cleanup_close_ int fd = -1;
-	char path[PATH_MAX];
-	__u32 key = 0;
-	int err;
-
-	err = ecbpf_bpffs_open(e, false);
-	if (!err)
-		err = ecbpf_pin_path(e, path, sizeof(path), "sampling");
-	if (!err)
-		err = ecbpf_pinned_map_check(e, path, NULL);
-	if (err)
-		return err;
-	fd = bpf_obj_get(path);
-	if (fd < 0 || bpf_map_lookup_elem(fd, &key, ret))
-		return ecbpf_fail(e, -errno, "%s: %s", path, strerror(errno));
-	return 0;
-}
-
-static const char *const sampler_keys[] = {"rate", "rate-drops", "snaplen", "max-pps"};
-
-static void sampler_values(const struct ecbpf_sampling *s, __u32 *values)
-{
-	values[0] = s->rate[ECBPF_SAMPLE_PASSED];
-	values[1] = s->rate[ECBPF_SAMPLE_TERMINAL];
-	values[2] = s->snap_len;
-	values[3] = s->max_pps;
-}
-
-static int sampler_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
-			 struct conf_report *r)
-{
-	__u32 old[ARRAY_SIZE(sampler_keys)], new[ARRAY_SIZE(sampler_keys)];
-	struct ecbpf_sampling running = {};
-	size_t before = r->count;
-	int err;
-
-	err = sampler_get(e, &running);
-	if (err == -ENOENT)
-		err = 0;
-	if (err)
-		return err;
-	sampler_values(&running, old);
-	sampler_values(&config->sampling, new);
-	for (size_t i = 0; i < ARRAY_SIZE(sampler_keys) && !err; i++)
-		if (old[i] != new[i])
-			err = report(e, r, "sampler: %s %u, was %u", sampler_keys[i], new[i],
-				     old[i]);
-	return err || check || r->count == before ? err : ecbpf_sampler_set(e, &config->sampling);
-}
-
-static int sampler_export(struct ecbpf *e, struct conf_text *text)
-{
-	__u32 values[ARRAY_SIZE(sampler_keys)];
-	struct ecbpf_sampling running = {};
-	int err;
-
-	err = sampler_get(e, &running);
-	if (err)
-		return err == -ENOENT ? 0 : err;
-	sampler_values(&running, values);
-	conf_add(text, "\n[sampler]\n");
-	for (size_t i = 0; i < ARRAY_SIZE(sampler_keys); i++)
-		conf_add(text, "%s = %u\n", sampler_keys[i], values[i]);
-	return 0;
-}
-
-static const struct conf_settings all_settings[] = {
-	{filter_is_wanted, filter_apply, filter_export},
-	{sampler_is_wanted, sampler_apply, sampler_export},
-};
-
 /* --- chains: what is wanted --------------------------------------------------------------- */
 
 /* Which programs, and on which interfaces. Strings are the configuration's */
@@ -331,6 +69,8 @@ struct plan {
 	struct ecbpf_link *links;
 	size_t links_count;
 	struct ecbpf_chain_want *wants; /* one for each interface there is */
+	const char **ports;		/* where the fast path is to be, besides in the chains */
+	size_t ports_count;
 };
 
 static void plan_free(struct plan *plan)
@@ -342,6 +82,7 @@ static void plan_free(struct plan *plan)
 	free(plan->fused);
 	free(plan->links);
 	free(plan->wants);
+	free(plan->ports);
 }
 
 /* Constants of a unit, behind those that there are already */
@@ -456,6 +197,15 @@ static bool is_meant(const struct plan *plan, const char *word, const struct ecb
 	return master && link->master == master->ifindex;
 }
 
+static bool is_among(const struct plan *plan, const struct conf_words *words,
+		     const struct ecbpf_link *link)
+{
+	for (size_t i = 0; i < words->count; i++)
+		if (is_meant(plan, words->items[i].text, link))
+			return true;
+	return false;
+}
+
 /* What names an interface that is not there is wrong; a pattern may match none yet */
 static int interfaces_check(struct ecbpf *e, const struct plan *plan,
 			    const struct conf_words *words)
@@ -495,17 +245,33 @@ static int plan_wants(struct ecbpf *e, const struct ecbpf_config *config, struct
 		return fail_memory(e);
 	for (size_t i = 0; i < plan->links_count; i++) {
 		struct ecbpf_chain_want *want = &plan->wants[i];
-		bool is_wanted = false;
 
 		want->iface = plan->links[i].name;
 		want->mode = config->mode;
-		for (size_t k = 0; k < config->ingress.count; k++)
-			is_wanted |= is_meant(plan, config->ingress.items[k].text, &plan->links[i]);
-		if (!is_wanted)
+		if (!is_among(plan, &config->ingress, &plan->links[i]))
 			continue;
 		want->programs = plan->programs;
 		want->programs_count = plan->programs_count;
 	}
+	return 0;
+}
+
+/* Interfaces of either kind, if the fast path is among the stages and gets any packets */
+static int plan_ports(struct ecbpf *e, const struct ecbpf_config *config, struct plan *plan)
+{
+	bool is_wanted = false, has_packets = false;
+
+	plan->ports = calloc(plan->links_count + 1, sizeof(*plan->ports));
+	if (!plan->ports)
+		return fail_memory(e);
+	for (size_t i = 0; i < config->stages.count; i++)
+		is_wanted |= !strcmp(config->stages.items[i].text, "fastpath");
+	for (size_t i = 0; i < plan->links_count; i++)
+		has_packets |= plan->wants[i].programs_count;
+	for (size_t i = 0; i < plan->links_count && is_wanted && has_packets; i++)
+		if (plan->wants[i].programs_count ||
+		    is_among(plan, &config->egress, &plan->links[i]))
+			plan->ports[plan->ports_count++] = plan->links[i].name;
 	return 0;
 }
 
@@ -523,31 +289,66 @@ static int report_chain(struct ecbpf *e, const struct ecbpf_chain_change *change
 					ecbpf_action_name(action));
 	switch (change->kind) {
 	case ECBPF_CHANGE_ADD:
-		return report(e, r, "%s: add %s, priority %u", change->iface, change->name,
-			      change->prio);
+		return conf_differs(e, r, "%s: add %s, priority %u", change->iface, change->name,
+				    change->prio);
 	case ECBPF_CHANGE_REMOVE:
-		return report(e, r, "%s: remove %s", change->iface, change->name);
+		return conf_differs(e, r, "%s: remove %s", change->iface, change->name);
 	case ECBPF_CHANGE_REPLACE:
-		return report(e, r, "%s: replace %s: other code or constants, priority %u",
-			      change->iface, change->name, change->prio);
+		return conf_differs(e, r, "%s: replace %s: other code or constants, priority %u",
+				    change->iface, change->name, change->prio);
 	default:
-		return report(e, r, "%s: move %s: priority %u, actions%s", change->iface,
-			      change->name, change->prio, actions);
+		return conf_differs(e, r, "%s: move %s: priority %u, actions%s", change->iface,
+				    change->name, change->prio, actions);
 	}
 }
 
-static int chains_apply(struct ecbpf *e, const struct plan *plan, bool check, struct conf_report *r)
+static int chains_set(struct ecbpf *e, const struct plan *plan, bool check, struct conf_report *r)
 {
 	_cleanup_free_ struct ecbpf_chain_change *changes = NULL;
 	size_t count = 0;
 	int err;
 
-	if (!plan->wants)
-		return 0;
 	err = ecbpf_chain_set(e, plan->wants, plan->links_count, check, &changes, &count);
 	for (size_t i = 0; i < count && !err; i++)
 		err = report_chain(e, &changes[i], r);
 	return err;
+}
+
+/*
+ * The fast path's table is made before the stage is in a chain, and goes when it is in none. It
+ * forwards nothing that TC has not seen before.
+ */
+static int chains_check(struct ecbpf *e, const struct ecbpf_config *config, const struct plan *plan,
+			struct conf_report *r)
+{
+	int err;
+
+	if (!plan->wants)
+		return 0;
+	err = conf_fastpath_load(e, config, plan->ports, plan->ports_count, true, r, NULL);
+	if (!err)
+		err = chains_set(e, plan, true, r);
+	return err ? err : conf_fastpath_leave(e, plan->ports, plan->ports_count, true, r);
+}
+
+static int chains_apply(struct ecbpf *e, const struct ecbpf_config *config, const struct plan *plan,
+			struct conf_report *r)
+{
+	struct conf_fastpath_undo undo = {};
+	int err;
+
+	if (!plan->wants)
+		return 0;
+	err = conf_fastpath_load(e, config, plan->ports, plan->ports_count, false, r, &undo);
+	if (err)
+		return err;
+	err = chains_set(e, plan, false, r);
+	if (err) {
+		conf_fastpath_undo(e, &undo);
+		return err;
+	}
+	free(undo.names);
+	return conf_fastpath_leave(e, plan->ports, plan->ports_count, false, r);
 }
 
 static int settings_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
@@ -555,60 +356,75 @@ static int settings_apply(struct ecbpf *e, const struct ecbpf_config *config, bo
 {
 	int err = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(all_settings) && !err; i++)
-		if (all_settings[i].is_wanted(config))
-			err = all_settings[i].apply(e, config, check, r);
+	for (size_t i = 0; i < conf_settings_count && !err; i++)
+		if (conf_settings[i]->is_wanted(config))
+			err = conf_settings[i]->apply(e, config, check, r);
 	return err;
 }
 
-static int settings_export(struct ecbpf *e, struct conf_text *text)
+static int settings_export(struct ecbpf *e, const char *dir, struct conf_text *text)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(all_settings) && !err; i++)
-		err = all_settings[i].export(e, text);
+	for (size_t i = 0; i < conf_settings_count && !err; i++)
+		err = conf_settings[i]->export(e, dir, text);
 	return err ? err : text->is_lost ? fail_memory(e) : 0;
 }
 
-/* Back to settings as settings_export() said; e->error stays */
-static void settings_undo(struct ecbpf *e, const char *text)
+/* What runs now of all that @config changes, as a configuration */
+static int settings_get(struct ecbpf *e, const struct ecbpf_config *config,
+			struct ecbpf_config **ret_before)
 {
-	char error[sizeof(e->error)];
-	struct ecbpf_config *before;
-	struct conf_report r = {};
+	struct ecbpf_config *before = NULL;
+	struct conf_text text = {};
 	int err;
 
-	memcpy(error, e->error, sizeof(error));
-	err = conf_read_text(e, "the state before", text ?: "", &before);
-	if (!err) {
-		err = settings_apply(e, before, false, &r);
-		ecbpf_config_free(before);
-	}
-	free(r.changes);
+	err = settings_export(e, NULL, &text);
+	if (!err)
+		err = conf_read_text(e, "the state before", text.text ?: "", &before);
+	for (size_t i = 0; i < conf_settings_count && !err; i++)
+		if (conf_settings[i]->get && conf_settings[i]->is_wanted(config))
+			err = conf_settings[i]->get(e, before);
+	free(text.text);
 	if (err)
+		ecbpf_config_free(before);
+	else
+		*ret_before = before;
+	return err;
+}
+
+/* Back to settings as they were; e->error stays */
+static void settings_undo(struct ecbpf *e, const struct ecbpf_config *before)
+{
+	char error[sizeof(e->error)];
+	struct conf_report r = {};
+
+	memcpy(error, e->error, sizeof(error));
+	if (settings_apply(e, before, false, &r))
 		ecbpf_log(e, ECBPF_LOG_WARN, "could not go back to the settings before: %s",
 			  e->error);
+	free(r.changes);
 	memcpy(e->error, error, sizeof(error));
 }
 
 static int apply_all(struct ecbpf *e, const struct ecbpf_config *config, const struct plan *plan,
 		     struct conf_report *r)
 {
-	struct conf_text before = {};
+	struct ecbpf_config *before;
 	int err;
 
-	err = settings_export(e, &before);
-	if (!err) {
-		err = settings_apply(e, config, false, r);
-		for (size_t i = 0; i < config->stages.count && !err; i++)
-			if (!strcmp(config->stages.items[i].text, "filter"))
-				err = ecbpf_filter_refresh(e);
-		if (!err)
-			err = chains_apply(e, plan, false, r);
-		if (err)
-			settings_undo(e, before.text);
-	}
-	free(before.text);
+	err = settings_get(e, config, &before);
+	if (err)
+		return err;
+	err = settings_apply(e, config, false, r);
+	for (size_t i = 0; i < config->stages.count && !err; i++)
+		if (!strcmp(config->stages.items[i].text, "filter"))
+			err = ecbpf_filter_refresh(e);
+	if (!err)
+		err = chains_apply(e, config, plan, r);
+	if (err)
+		settings_undo(e, before);
+	ecbpf_config_free(before);
 	return err;
 }
 
@@ -621,8 +437,8 @@ static int clean(struct ecbpf *e, struct conf_report *r)
 	err = ecbpf_clean_stale(e, &removed);
 	if (err || !removed)
 		return err;
-	return report(e, r, "removed the pins of %zu dispatcher%s that nothing has attached",
-		      removed, removed == 1 ? "" : "s");
+	return conf_differs(e, r, "removed the pins of %zu dispatcher%s that nothing has attached",
+			    removed, removed == 1 ? "" : "s");
 }
 
 int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
@@ -637,12 +453,14 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 		err = plan_programs(e, config, &plan);
 		if (!err)
 			err = plan_wants(e, config, &plan);
+		if (!err)
+			err = plan_ports(e, config, &plan);
 	}
 	/* all that can be refused without being tried */
 	if (!err)
 		err = settings_apply(e, config, true, &r);
 	if (!err)
-		err = chains_apply(e, &plan, true, &r);
+		err = chains_check(e, config, &plan, &r);
 	if (!err && r.count && !check) {
 		r.count = 0;
 		err = apply_all(e, config, &plan, &r);
@@ -792,6 +610,21 @@ static int export_chain(struct ecbpf *e, const char *iface, const struct owned *
 	return err;
 }
 
+/* The fast path is there without a chain, which is for packets that leave */
+static int export_egress(struct ecbpf *e, struct conf_text *text)
+{
+	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
+	size_t count = 0;
+	int err;
+
+	err = ecbpf_fastpath_ports(e, &ports, &count);
+	for (size_t i = 0; i < count && !err; i++)
+		if (ports[i].is_out && !ports[i].is_in)
+			conf_add(text, "egress =%s%s\n", *ports[i].iface == ';' ? "" : " ",
+				 ports[i].iface);
+	return err;
+}
+
 static int export_chains(struct ecbpf *e, struct conf_text *text)
 {
 	_cleanup_free_ struct owned *members = calloc(DISPATCHER_MEMBERS, sizeof(*members));
@@ -831,14 +664,16 @@ static int export_chains(struct ecbpf *e, struct conf_text *text)
 	}
 	if (!first_iface)
 		conf_add(text, "ingress =\n");
-	else if (!err)
+	if (!err)
+		err = export_egress(e, text);
+	if (!err && first_iface)
 		conf_add(text, "%s", first.text ?: "");
 	text->is_lost |= first.is_lost;
 	free(first.text);
 	return err;
 }
 
-int ecbpf_config_export(struct ecbpf *e, char **ret_text)
+int ecbpf_config_export(struct ecbpf *e, const char *dir, char **ret_text)
 {
 	struct conf_text text = {};
 	int err;
@@ -848,7 +683,7 @@ int ecbpf_config_export(struct ecbpf *e, char **ret_text)
 	if (!err)
 		err = export_chains(e, &text);
 	if (!err)
-		err = settings_export(e, &text);
+		err = settings_export(e, dir, &text);
 	if (err)
 		free(text.text);
 	else

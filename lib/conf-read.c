@@ -101,7 +101,7 @@ static void suggest(const char *word, const char *const *words, char *ret, size_
 
 	for (const char *const *w = words; *w; w++) {
 		d = distance(word, *w, 2);
-		if (d < least) {
+		if (d < least && d < strlen(word)) {
 			least = d;
 			nearest = *w;
 		}
@@ -437,14 +437,95 @@ static int set_vip(struct parser *p, const char *value)
 	return err;
 }
 
+static int set_list(struct parser *p, const char *key, const char *value, struct conf_list *list)
+{
+	size_t before = *value ? list->files.count : 0;
+	int err;
+
+	list->is_said = true;
+	err = set_words(p, value, " \t", &list->files);
+	for (size_t i = before; i < list->files.count && !err; i++)
+		if (*list->files.items[i].text != '/')
+			err = conf_fail(p->e, &p->at, "%s: '%s' does not begin with /", key,
+					list->files.items[i].text);
+	return err;
+}
+
 static int set_filter(struct parser *p, const char *key, const char *value)
 {
 	int err;
 
 	if (!strcmp(key, "vip"))
 		return set_vip(p, value);
+	if (!strcmp(key, "drop"))
+		return set_list(p, key, value, &p->config->lists[ECBPF_FILTER_BLOCK]);
+	if (!strcmp(key, "allow"))
+		return set_list(p, key, value, &p->config->lists[ECBPF_FILTER_ALLOW]);
 	err = ecbpf_filter_setting(p->e, key, value, &p->config->filter);
 	return err ? conf_fail_at(p->e, err, &p->at) : 0;
+}
+
+static int set_fw(struct parser *p, const char *key, const char *value)
+{
+	struct conf_word *rules = &p->config->rules;
+
+	if (*value && *value != '/')
+		return conf_fail(p->e, &p->at, "%s: '%s' does not begin with /", key, value);
+	rules->line = p->at.line;
+	rules->file = p->at.file;
+	return set_text(p, value, &rules->text);
+}
+
+static int open_fastpath(struct parser *p, const char *name)
+{
+	(void)name;
+	p->config->fastpath.section = p->at;
+	return 0;
+}
+
+static int set_excludes(struct parser *p, const char *value, struct conf_words *excludes)
+{
+	struct conf_words raw = {};
+	int err;
+
+	if (!*value)
+		words_free(excludes);
+	err = set_words(p, value, " \t,", &raw);
+	for (size_t i = 0; i < raw.count && !err; i++) {
+		char text[ECBPF_PREFIX_TEXT];
+		struct ecbpf_prefix prefix;
+
+		if (ecbpf_prefix_parse(raw.items[i].text, &prefix)) {
+			err = conf_fail(p->e, &p->at,
+					"exclude: '%s' is neither an IPv4 nor an IPv6 address or "
+					"prefix",
+					raw.items[i].text);
+			break;
+		}
+		ecbpf_prefix_format(&prefix, text);
+		if (!words_have(excludes, text, strlen(text)))
+			err = words_add(p, excludes, text, strlen(text));
+	}
+	words_free(&raw);
+	return err;
+}
+
+static int set_fastpath(struct parser *p, const char *key, const char *value)
+{
+	struct conf_fastpath *f = &p->config->fastpath;
+	int err;
+
+	if (!strcmp(key, "exclude"))
+		return set_excludes(p, value, &f->excludes);
+	if (strcmp(key, "flows")) {
+		err = conf_fastpath_setting(p->e, key, value, &f->settings);
+		return err ? conf_fail_at(p->e, err, &p->at) : 0;
+	}
+	err = set_number(p, key, value, ECBPF_FLOWS_MAX, &f->flows);
+	return err || f->flows >= ECBPF_FLOWS_MIN
+		       ? err
+		       : conf_fail(p->e, &p->at, "flows: %u is not from %u to %u", f->flows,
+				   ECBPF_FLOWS_MIN, ECBPF_FLOWS_MAX);
 }
 
 static int open_sampler(struct parser *p, const char *name)
@@ -483,11 +564,17 @@ static const char *const filter_keys[] = {"frags",
 					  "ptb-max-pps",
 					  "ptb-per-source-pps",
 					  "vip",
+					  "drop",
+					  "allow",
 					  "checks",
 #define X(bit, NAME, key, is_dropped) key,
 					  ECBPF_FILTER_CHECKS(X)
 #undef X
 						  NULL};
+static const char *const fw_keys[] = {"rules", NULL};
+static const char *const fastpath_keys[] = {"flows",   "lease",	  "sample",    "inactive",
+					    "monitor", "limit",	  "spike",     "target-pps",
+					    "max",     "exclude", "reset-pps", NULL};
 static const char *const sampler_keys[] = {"rate", "rate-drops", "snaplen", "max-pps", NULL};
 
 static const struct section sections[] = {
@@ -496,6 +583,8 @@ static const struct section sections[] = {
 	{"stage", true, stage_keys, open_stage, set_stage},
 	{"program", true, program_keys, open_program, set_program},
 	{"filter", false, filter_keys, open_filter, set_filter},
+	{"fw", false, fw_keys, NULL, set_fw},
+	{"fastpath", false, fastpath_keys, open_fastpath, set_fastpath},
 	{"sampler", false, sampler_keys, open_sampler, set_sampler},
 };
 
@@ -701,7 +790,64 @@ static int stages_check(struct ecbpf *e, const struct ecbpf_config *config)
 	return 0;
 }
 
-static int config_check(struct ecbpf *e, const struct ecbpf_config *config)
+/* All files of a list */
+static int list_read(struct ecbpf *e, struct conf_list *list)
+{
+	for (size_t i = 0; i < list->files.count; i++) {
+		_cleanup_free_ struct ecbpf_filter_entry *more = NULL;
+		struct ecbpf_filter_entry *entries;
+		size_t count = 0;
+		int err;
+
+		err = ecbpf_filter_file_read(e, list->files.items[i].text, true, &more, &count);
+		if (err)
+			return err == -EINVAL ? err : conf_fail_at(e, err, &list->files.items[i]);
+		entries = reallocarray(list->entries, list->count + count + 1, sizeof(*entries));
+		if (!entries)
+			return fail_memory(e);
+		list->entries = entries;
+		if (count)
+			memcpy(entries + list->count, more, count * sizeof(*more));
+		list->count += count;
+	}
+	conf_list_sort(list);
+	return 0;
+}
+
+/* Files that the configuration names; errors in them say where, in the file */
+static int files_read(struct ecbpf *e, struct ecbpf_config *config)
+{
+	const char *rules = config->rules.text;
+	int err = 0;
+
+	for (size_t i = 0; i < ECBPF_FILTER_LISTS && !err; i++)
+		err = list_read(e, &config->lists[i]);
+	if (err || !rules)
+		return err;
+	if (!*rules)
+		return ecbpf_fw_parse(e, "", "", 0, &config->ruleset);
+	err = ecbpf_fw_read(e, rules, &config->ruleset);
+	return !err || err == -EINVAL ? err : conf_fail_at(e, err, &config->rules);
+}
+
+/* Times become what they will be read back as */
+static int fastpath_check(struct ecbpf *e, struct ecbpf_config *config)
+{
+	struct conf_fastpath *f = &config->fastpath;
+	bool is_there = false;
+	int err;
+
+	if (!f->section.file)
+		return 0;
+	for (size_t i = 0; i < config->stages.count; i++)
+		is_there |= !strcmp(config->stages.items[i].text, "fastpath");
+	if (config->ingress.count && config->has_stages && !is_there)
+		return conf_fail(e, &f->section, "[fastpath], but it is not among the stages");
+	err = ecbpf_fastpath_check(e, &f->settings);
+	return err ? conf_fail_at(e, err, &f->section) : 0;
+}
+
+static int config_check(struct ecbpf *e, struct ecbpf_config *config)
 {
 	bool has_programs = config->has_stages;
 	int err;
@@ -716,7 +862,8 @@ static int config_check(struct ecbpf *e, const struct ecbpf_config *config)
 		return conf_fail(e, &config->ingress.items[0],
 				 "ingress: interfaces, but neither stages nor programs for them: "
 				 "[chain] stages = filter,sampler");
-	return stages_check(e, config);
+	err = fastpath_check(e, config);
+	return err ? err : stages_check(e, config);
 }
 
 static struct ecbpf_config *config_new(struct ecbpf *e)
@@ -732,6 +879,7 @@ static struct ecbpf_config *config_new(struct ecbpf *e)
 		.ptb_per_source_pps = ECBPF_FILTER_PTB_PER_SOURCE_PPS,
 		.drop = ECBPF_FILTER_DROP_DEFAULT,
 	};
+	config->fastpath.settings = (struct ecbpf_fastpath_settings)ECBPF_FASTPATH_SETTINGS_INIT;
 	config->sampling = (struct ecbpf_sampling){
 		.rate = {ECBPF_SAMPLER_RATE, ECBPF_SAMPLER_RATE},
 		.snap_len = ECBPF_SAMPLER_SNAPLEN,
@@ -745,6 +893,8 @@ static int config_finish(struct ecbpf *e, int err, struct ecbpf_config *config,
 {
 	if (!err)
 		err = config_check(e, config);
+	if (!err)
+		err = files_read(e, config);
 	if (err)
 		ecbpf_config_free(config);
 	else
@@ -808,6 +958,13 @@ void ecbpf_config_free(struct ecbpf_config *config)
 	words_free(&config->egress);
 	words_free(&config->stages);
 	words_free(&config->vips);
+	for (size_t i = 0; i < ECBPF_FILTER_LISTS; i++) {
+		words_free(&config->lists[i].files);
+		free(config->lists[i].entries);
+	}
+	free(config->rules.text);
+	words_free(&config->fastpath.excludes);
+	ecbpf_fw_ruleset_free(config->ruleset);
 	for (size_t i = 0; i < config->files_count; i++)
 		free(config->files[i]);
 	free(config->files);

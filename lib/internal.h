@@ -221,6 +221,22 @@ int ecbpf_filter_setting(struct ecbpf *e, const char *key, const char *value,
 /* An address or prefix as ecbpf_filter_vip_list() writes it; -EINVAL */
 int ecbpf_filter_vip_format(struct ecbpf *e, const char *text, char *ret, size_t size);
 
+/* --- fastpath.c --------------------------------------------------------------------------- */
+
+struct ecbpf_fastpath_settings;
+struct ecbpf_fastpath_port;
+/* Are they allowed? They become what ecbpf_fastpath_get() gives back: times are whole jiffies */
+int ecbpf_fastpath_check(struct ecbpf *e, struct ecbpf_fastpath_settings *settings);
+/* Return: -ENOENT it is not loaded. @ret_is_on: packets are forwarded */
+int ecbpf_fastpath_state(struct ecbpf *e, bool *ret_is_on, __u32 *ret_groups);
+/* How many flows a table was made for */
+__u32 ecbpf_fastpath_capacity(__u32 groups);
+/* Where it is; for free() */
+int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports,
+			 size_t *ret_count);
+/* Take the TC program from an interface, and send nothing there any more */
+int ecbpf_fastpath_leave(struct ecbpf *e, const char *iface);
+
 /* --- counters.c --------------------------------------------------------------------------- */
 
 /* fd of the map that program @prog_fd calls @name, or -ENOENT */

@@ -46,10 +46,12 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 /**
  * ecbpf_config_export() - the running state as a configuration that ecbpf_config_apply() takes as
  *			   no change
+ * @dir: where rules and lists are written to, as fw.rules, drop.list and allow.list; NULL: they are
+ *	 left out, and so left alone by that configuration
  * @ret_text: for free()
  * Return: 0; -EINVAL interfaces have different chains, which a configuration cannot say.
  */
-int ecbpf_config_export(struct ecbpf *e, char **ret_text);
+int ecbpf_config_export(struct ecbpf *e, const char *dir, char **ret_text);
 
 #ifdef __cplusplus
 }

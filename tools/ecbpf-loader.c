@@ -970,17 +970,26 @@ static int run_apply(struct tool *tool, int argc, char **argv)
 	return apply(tool, argv[optind], is_check, is_diff);
 }
 
-static const struct tool_option export_options[] = {TOOL_COMMON_OPTIONS};
+static const struct tool_option export_options[] = {
+	{'d', "directory", "DIR",
+	 "write rules and lists to files there, too"},
+	TOOL_COMMON_OPTIONS,
+};
 
 static int run_export(struct tool *tool, int argc, char **argv)
 {
+	const char *dir = NULL;
 	char *text;
+	int id;
 
-	if (tool_getopt(tool, argc, argv) != -1)
-		return TOOL_USAGE;
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		if (id != 'd')
+			return TOOL_USAGE;
+		dir = optarg;
+	}
 	if (optind < argc)
 		return tool_usage("'%s': takes no operands", argv[optind]);
-	if (ecbpf_config_export(tool->ecbpf, &text))
+	if (ecbpf_config_export(tool->ecbpf, dir, &text))
 		return tool_fail_ecbpf(tool);
 	fputs(text, stdout);
 	free(text);

@@ -9,6 +9,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <ecbpf/libecbpf-fastpath.h>
+#include <ecbpf/libecbpf-filter.h>
+#include <ecbpf/libecbpf-fw.h>
 #include <ecbpf/libecbpf-sampler.h>
 #include "metrics.h"
 
@@ -18,9 +21,14 @@ struct metrics {
 	FILE *out;
 };
 
+static void head_type(const struct metrics *m, const char *name, const char *help, const char *type)
+{
+	fprintf(m->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
 static void head(const struct metrics *m, const char *name, const char *help)
 {
-	fprintf(m->out, "# HELP %s %s\n# TYPE %s counter\n", name, help, name);
+	head_type(m, name, help, "counter");
 }
 
 /* A label's value. Names of interfaces may have any byte, and the format takes UTF-8 */
@@ -192,12 +200,139 @@ static void print_sampler(const struct metrics *m, const struct ecbpf_sampler_st
 		(uint64_t)status->reader.queue_full);
 }
 
-static int print_all(struct tool *tool, struct metrics *m)
+/* --- lists, rules, flows ---------------------------------------------------------------------- */
+
+static int print_lists(struct tool *tool, const struct metrics *m)
 {
-	struct ecbpf_sampler_status status;
+	static const char name[] = "ecbpf_list_prefixes";
+	static const char *const lists[ECBPF_FILTER_LISTS] = {
+		[ECBPF_FILTER_ALLOW] = "allow",
+		[ECBPF_FILTER_BLOCK] = "drop",
+	};
+
+	head_type(m, name, "Prefixes on a list of the filter; what they drop is among the reasons.",
+		  "gauge");
+	for (__u32 list = 0; list < ECBPF_FILTER_LISTS; list++) {
+		struct ecbpf_filter_size size;
+
+		if (ecbpf_filter_list_size(tool->ecbpf, list, &size))
+			return tool_fail_ecbpf(tool);
+		SAMPLE(m, name, size.prefixes[0], "list", lists[list], "family", "4");
+		SAMPLE(m, name, size.prefixes[1], "list", lists[list], "family", "6");
+	}
+	return TOOL_OK;
+}
+
+/* A rule by its name, or as text; those alike add up */
+struct rule {
+	char *label;
+	struct ecbpf_fw_stat stat;
+};
+
+static int rule_compare(const void *a, const void *b)
+{
+	return strcmp(((const struct rule *)a)->label, ((const struct rule *)b)->label);
+}
+
+/* @ret_rules: each label once; they, and their labels, for free() */
+static size_t rules_sum(const struct ecbpf_fw_ruleset *ruleset, const struct ecbpf_fw_stat *stats,
+			size_t count, struct rule **ret_rules)
+{
+	struct rule *rules = tool_alloc(NULL, (count + 1) * sizeof(*rules));
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *name = ecbpf_fw_rule_name(ruleset, i);
+
+		rules[i].label = name ? strcpy(tool_alloc(NULL, strlen(name) + 1), name)
+				      : ecbpf_fw_rule_text(ruleset, i);
+		if (!rules[i].label)
+			exit(tool_fail("out of memory"));
+		rules[i].stat = stats[i];
+	}
+	qsort(rules, count, sizeof(*rules), rule_compare);
+	for (size_t i = 0; i < count; i++) {
+		if (!kept || rule_compare(&rules[kept - 1], &rules[i])) {
+			rules[kept++] = rules[i];
+			continue;
+		}
+		rules[kept - 1].stat.packets += rules[i].stat.packets;
+		rules[kept - 1].stat.bytes += rules[i].stat.bytes;
+		rules[kept - 1].stat.over += rules[i].stat.over;
+		free(rules[i].label);
+	}
+	*ret_rules = rules;
+	return kept;
+}
+
+static int print_rules(struct tool *tool, const struct metrics *m)
+{
+	static const char packets[] = "ecbpf_rule_packets_total";
+	static const char bytes[] = "ecbpf_rule_bytes_total";
+	static const char over[] = "ecbpf_rule_over_limit_packets_total";
+	struct ecbpf_fw_ruleset *ruleset;
+	struct ecbpf_fw_summary summary;
+	struct ecbpf_fw_stat *stats;
+	struct rule *rules;
+	size_t count;
 	int err;
 
-	err = ecbpf_sampler_status(tool->ecbpf, &status);
+	err = ecbpf_fw_stats(tool->ecbpf, &ruleset, &stats);
+	if (err)
+		return err == -ENOENT ? TOOL_OK : tool_fail_ecbpf(tool);
+	ecbpf_fw_summary(ruleset, &summary);
+	count = rules_sum(ruleset, stats, summary.rules, &rules);
+	head(m, packets,
+	     "Packets that a rule of the firewall took, by its name, or else its text.");
+	for (size_t i = 0; i < count; i++)
+		SAMPLE(m, packets, rules[i].stat.packets, "rule", rules[i].label);
+	head(m, bytes, "Bytes of whole frames that a rule of the firewall took.");
+	for (size_t i = 0; i < count; i++)
+		SAMPLE(m, bytes, rules[i].stat.bytes, "rule", rules[i].label);
+	head(m, over, "Packets above the limit of a rule of the firewall.");
+	for (size_t i = 0; i < count; i++)
+		SAMPLE(m, over, rules[i].stat.over, "rule", rules[i].label);
+	for (size_t i = 0; i < count; i++)
+		free(rules[i].label);
+	free(rules);
+	free(stats);
+	ecbpf_fw_ruleset_free(ruleset);
+	return TOOL_OK;
+}
+
+static int print_fastpath(struct tool *tool, const struct metrics *m)
+{
+	static const char flows[] = "ecbpf_flows", egress[] = "ecbpf_egress_packets_total";
+	struct ecbpf_fastpath_status *status;
+	int err;
+
+	err = ecbpf_fastpath_status(tool->ecbpf, &status);
+	if (err)
+		return err == -ENOENT ? TOOL_OK : tool_fail_ecbpf(tool);
+	head(m, egress, "Packets that the fast path saw leave, by what it made of them.");
+	for (__u32 i = 0; i < ECBPF_EGRESS_MAX; i++)
+		if (ecbpf_egress_name(i))
+			SAMPLE(m, egress, status->egress.packets[i], "result",
+			       ecbpf_egress_name(i));
+	head_type(m, flows, "Flows that the fast path knows, by state.", "gauge");
+	SAMPLE(m, flows, status->flows, "state", "lease");
+	SAMPLE(m, flows, status->idle, "state", "idle");
+	SAMPLE(m, flows, status->dead, "state", "dead");
+	head_type(m, "ecbpf_flows_capacity", "Flows that the fast path's table was made for.",
+		  "gauge");
+	fprintf(m->out, "ecbpf_flows_capacity %u\n", status->capacity);
+	head_type(m, "ecbpf_fastpath_on", "Whether the fast path forwards.", "gauge");
+	fprintf(m->out, "ecbpf_fastpath_on %d\n", status->is_on);
+	ecbpf_fastpath_status_free(status);
+	return TOOL_OK;
+}
+
+static int print_all(struct tool *tool, struct metrics *m)
+{
+	struct ecbpf_sampler_status sampler;
+	int err, status;
+
+	err = ecbpf_sampler_status(tool->ecbpf, &sampler);
 	if (err && err != -ENOENT)
 		return tool_fail_ecbpf(tool);
 	print_stages(m, "ecbpf_packets_total", "Packets by verdict of a stage.", PACKETS);
@@ -209,10 +344,15 @@ static int print_all(struct tool *tool, struct metrics *m)
 			false);
 	print_protocols(m, "ecbpf_protocol_bytes_total", "Bytes by protocol, of stage count.",
 			true);
+	status = print_lists(tool, m);
+	if (status == TOOL_OK)
+		status = print_rules(tool, m);
+	if (status == TOOL_OK)
+		status = print_fastpath(tool, m);
 	if (!err)
-		print_sampler(m, &status);
+		print_sampler(m, &sampler);
 	fprintf(m->out, "# EOF\n");
-	return TOOL_OK;
+	return status;
 }
 
 int metrics_print(struct tool *tool, const struct tool_list *ifaces, FILE *out)

@@ -97,20 +97,105 @@ is "other stages" "5 replace" "$(ecbpf-loader apply --diff "$conf" | awk '{ prin
 is "they run" '["count","sampler"]' \
 	"$(ecbpf-loader status -j eth0 | jq -c '[.[].members[].stages[].stage]')"
 
+# lists, rules and the fast path
+printf '192.0.2.0/24 scan\n2001:db8:1::/48 - 2090-01-01T00:00:00Z\n' >"$tmp/drop"
+printf '192.0.2.1\n' >"$tmp/allow"
+cat >"$tmp/rules" <<-'END'
+	set peers { 10.0.0.0/8 }
+	ip from any to any udp sport 53 drop name "dns"
+	ip from !@peers to any tcp dport 22 drop
+END
+ip link add out0 type veth peer name out1
+sed -i "s|^vip = .*|&\ndrop = $tmp/drop\nallow = $tmp/allow|
+	s/^ingress =;d/&\negress = out0/; s/^stages = .*/stages = fw,fastpath,count,sampler/" "$conf"
+cat >>"$conf" <<-END
+	[fw]
+	rules = $tmp/rules
+	[fastpath]
+	flows = 5000
+	lease = 501
+	exclude = 10.0.0.0/8 2001:db8::1
+END
+is "what there is to do, again" "5 replace
+6 add
+fw: add rule: ip from !@peers to any tcp dport 22 drop
+fw: add rule: ip from any to any udp sport 53 drop name \"dns\"
+fw: add set peers" \
+	"$(ecbpf-loader apply -c "$conf" | grep -v ^filter | sed '/^fw/!s/^[^ ]*: \([a-z]*\) .*/\1/' |
+		sort | uniq -c | sed 's/^ *1 fw/fw/; s/^ *//' | LC_ALL=C sort)"
+is "apply" 16 "$(ecbpf-loader apply --diff "$conf" 2>&1 | wc -l)"
+says "the second time, again" "nothing to do" "$conf"
+is "rules" "$(<"$tmp/rules")" "$(ecbpf-fw rule list | tr -d '\n' |
+	sed 's/\t/ /g; s/}/ }\n/; s/"dns"/&\n/')"
+is "a list" "192.0.2.0/24 scan - 2001:db8:1::/48 - 2090-01-01T00:00:00Z" \
+	"$(ecbpf-filter drop list | sed 's/ *#.*//' | xargs)"
+is "the fast path" "5 1 5000 500" "$(ecbpf-fastpath status -j | jq -r '[
+	([.interfaces[] | select(.in)] | length), ([.interfaces[] | select(.in | not)] | length),
+	.capacity, .settings.lease] | join(" ")')"
+is "addresses that it keeps out of" "10.0.0.0/8 2001:db8::1" "$(ecbpf-fastpath exclude list | xargs)"
+before=$(snapshot) first=$(ids)
+mkdir "$tmp/export.d"
+ecbpf-loader export -d "$tmp/export.d" >"$tmp/export"
+says "with files, what is exported is no change" "nothing to do" "$tmp/export"
+ecbpf-loader export >"$tmp/export2"
+says "nor without" "nothing to do" "$tmp/export2"
+is "and changes nothing" "$before $first" "$(snapshot) $(ids)"
+sed 's/^rules = .*/rules =/; s/^drop = .*/drop =/' "$tmp/export" >"$tmp/empty.conf"
+says "no file is no rule" "filter: drop: 0 added, 2 removed, 0 changed
+fw: remove rule: ip from !@peers to any tcp dport 22 drop
+fw: remove rule: ip from any to any udp sport 53 drop name \"dns\"
+fw: remove set peers" -c "$tmp/empty.conf"
+
+# one line each, of what they name
+sed -i 's/"dns"/"DNS"/' "$tmp/rules"
+says "a rule" 'fw: add rule: ip from any to any udp sport 53 drop name "DNS"
+fw: remove rule: ip from any to any udp sport 53 drop name "dns"' --diff "$conf"
+sed -i '1{s/8 }/8, 172.16.0.0\/12 }/;n}; 2h; 2d; 3G' "$tmp/rules"
+says "a set, and the order" "fw: another order of rules
+fw: set peers: 1 added, 0 removed" --diff "$conf"
+printf '198.51.100.0/24 scan\n192.0.2.0/24 spam\n' >"$tmp/drop"
+says "a list changed" "filter: drop: 1 added, 1 removed, 1 changed" --diff "$conf"
+sed -i 's/^lease = .*/lease = 400/; s/^exclude = .*/exclude = 10.0.0.0\/8/' "$conf"
+says "the fast path's settings" "fastpath: exclude 2001:db8::1 no more
+fastpath: lease 400, was 500" --diff "$conf"
+sed -i 's/^flows = .*/flows = 9000/' "$conf"
+says "its size" "ecbpf-loader: $conf:$(grep -n '^.fastpath' "$conf" | cut -d: -f1): flows: 9000, \
+and it is loaded for 5000: 'ecbpf-fastpath unload' first" "$conf"
+sed -i 's/^flows = .*/flows = 5000/; s/^egress = .*/egress = out1/' "$conf"
+says "where packets leave" "out0: remove the fast path's TC program
+out1: add the fast path's TC program" --diff "$conf"
+is "they touched no program" "$first" "$(ids)"
+is "rules in metrics" 1 "$(ecbpf-loader metrics | grep -c '^ecbpf_rule_packets_total{rule="DNS"} 0$')"
+is "the fast path in metrics" 1 "$(ecbpf-loader metrics | grep -c '^ecbpf_fastpath_on 1$')"
+
 # failures: nothing is as the file says
-ecbpf-loader export >"$tmp/export"
-sed 's/^fused = .*/fused = no/; s/^rate = .*/rate = 7/; s/^frags = .*/frags = pass/' "$conf" \
-	>"$tmp/chained.conf"
+rm -r "$tmp/export.d"
+mkdir "$tmp/export.d"
+ecbpf-loader export -d "$tmp/export.d" >"$tmp/export"
+sed 's/^fused = .*/fused = no/; s/^rate = .*/rate = 7/; s/^frags = .*/frags = pass/
+	s/^drop = .*/drop =/; s/^rules = .*/rules =/; s/^lease = .*/lease = 700/
+	s/^egress = .*/egress = out0 out1/' "$conf" >"$tmp/chained.conf"
 first=$(ids)
 if ecbpf-loader apply "$tmp/chained.conf" >"$tmp/out" 2>&1; then
 	skip "rolled back" "programs can be chained here: testing/vm/tests/config.sh"
 	ecbpf-loader apply "$conf" >"$tmp/out"
 else
-	ecbpf-loader export >"$tmp/export2"
+	mv "$tmp/export.d" "$tmp/before.d"
+	mkdir "$tmp/export.d"
+	ecbpf-loader export -d "$tmp/export.d" >"$tmp/export2"
 	is "rolled back" "" "$(diff "$tmp/export" "$tmp/export2")"
+	is "lists and rules, too" "" "$(diff -r "$tmp/before.d" "$tmp/export.d")"
 	is "no program was touched" "$first" "$(ids)"
 	is "one line says why" 1 "$(grep -c . "$tmp/out")"
 fi
+
+sed -i "s/^stages = .*/stages = count,sampler/; /^.fastpath/,\$d" "$conf"
+says "without the fast path" "$({
+	printf '%s: remove the fast path\x27s TC program\n' "${ifaces[@]:0:5}" out1
+	printf '%s: replace ecbpf_fused: other code or constants, priority 50\n' "${ifaces[@]:0:5}"
+	echo "remove the fast path's table of flows"
+} | sort)" --diff "$conf"
+is "nothing of it is left" "" "$(find /sys/fs/bpf -name 'fastpath*')"
 
 # metrics
 ecbpf-loader metrics >"$tmp/metrics"

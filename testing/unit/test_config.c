@@ -148,7 +148,7 @@ static void wrong(void **state)
 		{"[filter] x\n", "f:1: text behind ']'"},
 		{"[filter]\n [sampler]\n", "f:2: a section begins with its line, without blanks"},
 		{"[]\n", "f:1: no section ''; there are interfaces, chain, stage, program, "
-			 "filter, sampler"},
+			 "filter, fw, fastpath, sampler"},
 		{"\n[filters]\n", "f:2: no section 'filters'; did you mean 'filter'?"},
 		{"[filter x]\n", "f:1: [filter] takes no name, like 'x'"},
 		{"[stage]\n", "f:1: [stage] wants a name: [stage NAME]"},
@@ -197,6 +197,11 @@ static void wrong(void **state)
 		 "f:2: 'x' is neither an IPv4 nor an IPv6 address or prefix"},
 		{"[filter]\nvip = 10.0.0.0/33\n",
 		 "f:2: '10.0.0.0/33': the length of the prefix is not 0 to 32"},
+		{"[filter]\ndrop = x\n", "f:2: drop: 'x' does not begin with /"},
+		{"[filter]\nallow = /no/list\n", "f:2: /no/list: No such file or directory"},
+		{"[fw]\nrule = /x\n", "f:2: no key 'rule'; did you mean 'rules'?"},
+		{"[fw]\nrules = x\n", "f:2: rules: 'x' does not begin with /"},
+		{"[fw]\nrules = /no/rules\n", "f:2: /no/rules: "},
 		{"[sampler]\nrate = 4294967296\n",
 		 "f:2: rate: '4294967296' is not a number from 0 to 4294967295"},
 		{"[sampler]\nsnaplen = 16385\n",
@@ -238,6 +243,92 @@ static void long_lines(void **state)
 	}
 }
 
+static void write_file(const char *path, const char *text)
+{
+	FILE *out = fopen(path, "w");
+
+	assert_non_null(out);
+	fputs(text, out);
+	assert_int_equal(fclose(out), 0);
+}
+
+/* Lists: sorted, each prefix once; what is wrong with them stands with their own name */
+static void lists(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{"192.0.2.1 a b c\n", ":1: expiry 'b' is not until when, 2027-01-31T23:59:59Z: "},
+		{"\n192.0.2.1 a 2h\n", ":2: expiry '2h' is not until when"},
+		{"192.0.2.1 a - x\n", ":1: 'x': a line is PREFIX [TAG [EXPIRY]]"},
+		{"192.0.2.1/33\n", ":1: '192.0.2.1/33': the length of the prefix is not 0 to 32"},
+		{"# x\n::1 12345678901234567890123456789012\n",
+		 ":2: tag '12345678901234567890123456789012': longer than 31 characters"},
+	};
+	char path[] = "/tmp/test_config-XXXXXX", conf[128], text[64], want[256];
+	struct ecbpf_config *c;
+	const struct conf_list *list;
+
+	(void)state;
+	close(mkstemp(path));
+	snprintf(conf, sizeof(conf), "[filter]\ndrop = %s\nallow =\n", path);
+	write_file(path, "2001:db8::/32\n"
+			 "192.0.2.0/24 scan ; a comment\n"
+			 "// another\n"
+			 "192.0.2.0/24 scan\n"
+			 "10.0.0.0/8 - 2001-01-01T00:00:00Z\n"
+			 "10.0.0.0/9 x 2090-01-01T00:00:00Z # and one\n");
+	c = read_text(conf);
+	assert_true(c->lists[ECBPF_FILTER_ALLOW].is_said);
+	assert_int_equal(c->lists[ECBPF_FILTER_ALLOW].count, 0);
+	list = &c->lists[ECBPF_FILTER_BLOCK];
+	assert_int_equal(list->count, 3);
+	ecbpf_filter_entry_format(&list->entries[0], text, sizeof(text));
+	assert_string_equal(text, "10.0.0.0/9");
+	assert_int_equal(list->entries[0].expires, 3786912000);
+	assert_string_equal(list->entries[1].tag, "scan");
+	ecbpf_filter_entry_format(&list->entries[2], text, sizeof(text));
+	assert_string_equal(text, "2001:db8::/32");
+	ecbpf_config_free(c);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		write_file(path, cases[i].text);
+		if (!conf_read_text(e, "f", conf, &c))
+			fail_msg("'%s' was taken", cases[i].text);
+		snprintf(want, sizeof(want), "%s%s", path, cases[i].want);
+		if (strncmp(ecbpf_error(e), want, strlen(want)))
+			fail_msg("'%s': '%s', not '%s'", cases[i].text, ecbpf_error(e), want);
+	}
+	unlink(path);
+}
+
+static void rules(void **state)
+{
+	char path[] = "/tmp/test_config-XXXXXX", conf[128];
+	struct ecbpf_fw_summary sum;
+	struct ecbpf_config *c;
+
+	(void)state;
+	close(mkstemp(path));
+	snprintf(conf, sizeof(conf), "[fw]\nrules = %s\n", path);
+	write_file(path, "drop ip from any to any udp sport 53 name \"dns\"\n");
+	c = read_text(conf);
+	assert_non_null(c->ruleset);
+	ecbpf_fw_summary(c->ruleset, &sum);
+	assert_int_equal(sum.rules, 1);
+	ecbpf_config_free(c);
+	write_file(path, "drop ip from any\n");
+	assert_int_equal(conf_read_text(e, "f", conf, &c), -EINVAL);
+	assert_int_equal(strncmp(ecbpf_error(e), path, strlen(path)), 0);
+	c = read_text("[fw]\nrules = /x\nrules =\n");
+	ecbpf_fw_summary(c->ruleset, &sum);
+	assert_int_equal(sum.rules, 0);
+	ecbpf_config_free(c);
+	c = read_text("[fw]\n");
+	assert_null(c->ruleset);
+	ecbpf_config_free(c);
+	unlink(path);
+}
+
 static void files(void **state)
 {
 	struct ecbpf_config *config;
@@ -252,7 +343,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole),      cmocka_unit_test(little), cmocka_unit_test(wrong),
-		cmocka_unit_test(long_lines), cmocka_unit_test(files),
+		cmocka_unit_test(long_lines), cmocka_unit_test(files),	cmocka_unit_test(lists),
+		cmocka_unit_test(rules),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

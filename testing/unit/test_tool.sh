@@ -23,8 +23,8 @@ build()
 	cp "$top"/headers/ecbpf/*.h "$top"/lib/libecbpf*.h "$work/include/ecbpf/"
 	# shellcheck disable=SC2086 # flags are words
 	"${CC:-cc}" ${CFLAGS:--g -fsanitize=address,undefined} -D_GNU_SOURCE -I"$work/include" \
-		"$top"/tools/ecbpf-loader.c "$top"/tools/metrics.c "$top"/tools/common.c "$dir/fake_libecbpf.c" \
-		-ljson-c -o "$work/ecbpf-loader"
+		"$top"/tools/ecbpf-loader.c "$top"/tools/metrics.c "$top"/tools/common.c \
+		"$dir/fake_libecbpf.c" -ljson-c -o "$work/ecbpf-loader"
 }
 
 if [[ ${1:-} ]]; then
@@ -203,8 +203,33 @@ applies "call: config_read file=x
 call: config_apply check=1" "$lines" apply -c x
 FAKE_NOTHING=1 applies "call: config_read
 call: config_apply check=1" "nothing to do" apply --check
-applies "" "[interfaces]
+applies "call: config_export" "[interfaces]
 ingress =" export
+applies "call: config_export dir=/x" "[interfaces]
+ingress =" export -d /x
+
+# What is not of an interface: rules that are called alike add up
+run metrics lo
+equal metrics stdout "$(grep -E '^ecbpf_(rule|list|flows|egress|fastpath)' <<<"$out")" \
+	'ecbpf_list_prefixes{list="allow",family="4"} 0
+ecbpf_list_prefixes{list="allow",family="6"} 7
+ecbpf_list_prefixes{list="drop",family="4"} 1
+ecbpf_list_prefixes{list="drop",family="6"} 7
+ecbpf_rule_packets_total{rule="a\\b"} 8
+ecbpf_rule_packets_total{rule="dns"} 5
+ecbpf_rule_packets_total{rule="ip from any to any drop"} 2
+ecbpf_rule_bytes_total{rule="a\\b"} 800
+ecbpf_rule_bytes_total{rule="dns"} 500
+ecbpf_rule_bytes_total{rule="ip from any to any drop"} 200
+ecbpf_rule_over_limit_packets_total{rule="a\\b"} 3
+ecbpf_rule_over_limit_packets_total{rule="dns"} 2
+ecbpf_rule_over_limit_packets_total{rule="ip from any to any drop"} 1
+ecbpf_egress_packets_total{result="granted"} 5
+ecbpf_flows{state="lease"} 1
+ecbpf_flows{state="idle"} 2
+ecbpf_flows{state="dead"} 3
+ecbpf_flows_capacity 1000
+ecbpf_fastpath_on 1' && pass metrics || :
 
 plain='prio=-1 actions=0'
 calls "load [eth0] mode=0 { file=pass $plain }" load eth0 pass
