@@ -35,7 +35,8 @@
 #include "internal.h"
 #include "progs/dispatcher.skel.h"
 
-#define RETRIES 100 /* of a change that lost a race against somebody else's */
+#define FUSED_LIST (ECBPF_FUSED_SLOTS * 16) /* room for so many names of stages */
+#define RETRIES	   100 /* of a change that lost a race against somebody else's */
 
 struct dispatcher {
 	struct xdp_program *xdp; /* libxdp's; NULL if ours */
@@ -55,7 +56,7 @@ struct member {
 	bool has_frags;
 	bool is_owned;	  /* to be loaded for ecbpf_chain_set(), see struct loaded */
 	bool keeps_place; /* priority and actions stay, unless it is told others */
-	int old_fd;	  /* of the program whose maps it goes on with; -1: none */
+	struct heritage heritage;
 	int fd;
 	int link_fd;
 };
@@ -79,8 +80,10 @@ struct change {
 	enum ecbpf_mode mode;
 	size_t count; /* 0: nothing stays */
 	struct member members[DISPATCHER_MEMBERS];
-	bool is_same;	/* nothing is to be done */
-	bool is_direct; /* the only member goes without a dispatcher */
+	bool is_same;		    /* nothing is to be done */
+	bool is_direct;		    /* the only member goes without a dispatcher */
+	struct ecbpf_program fused; /* a member, for plan_stage_load() and plan_stage_unload() */
+	char stages[FUSED_LIST];
 	struct dispatcher dispatcher;
 	int fd; /* what will be attached, or -1 */
 	__u32 id;
@@ -613,7 +616,7 @@ static int member_load(struct ecbpf *e, struct member *m)
 	if (err)
 		return err;
 	m->fd = bpf_program__fd(m->program.prog);
-	return ecbpf_loaded_write(e, m->fd, m->spec, &m->program, m->is_owned);
+	return ecbpf_loaded_write(e, m->fd, m->spec, &m->heritage, &m->program, m->is_owned);
 }
 
 static int member_link(struct ecbpf *e, struct change *c, size_t slot)
@@ -712,7 +715,7 @@ static int change_open_programs(struct ecbpf *e, struct change *c)
 			continue;
 		m->fd = -1;
 		m->link_fd = -1;
-		err = ecbpf_program_open(e, m->spec, m->old_fd, frags, &m->program);
+		err = ecbpf_program_open(e, m->spec, &m->heritage, frags, &m->program);
 		if (err)
 			return err;
 		snprintf(m->name, sizeof(m->name), "%s", m->program.name);
@@ -1100,6 +1103,12 @@ static int fail_single(struct ecbpf *e, const struct change *c)
 			  c->iface, m->name, m->id, c->iface);
 }
 
+static int fail_mode(struct ecbpf *e, const struct change *c, enum ecbpf_mode mode)
+{
+	return ecbpf_fail(e, -EBUSY, "%s: its chain is in %s mode, not %s", c->iface,
+			  mode_name(c->live.mode), mode_name(mode));
+}
+
 static int fail_broken(struct ecbpf *e, const struct change *c)
 {
 	return ecbpf_fail(e, -EIO,
@@ -1126,8 +1135,7 @@ static int plan_load(struct ecbpf *e, struct change *c, void *data)
 	if (c->live.kind == ECBPF_CHAIN_BROKEN)
 		return fail_broken(e, c);
 	if (c->live.id && load->mode != ECBPF_MODE_UNSPEC && load->mode != c->live.mode)
-		return ecbpf_fail(e, -EBUSY, "%s: its chain is in %s mode, not %s", c->iface,
-				  mode_name(c->live.mode), mode_name(load->mode));
+		return fail_mode(e, c, load->mode);
 	c->mode = c->live.id ? c->live.mode : load->mode ? load->mode : ECBPF_MODE_NATIVE;
 	if (c->live.count + load->count > DISPATCHER_MEMBERS)
 		return ecbpf_fail(e, -E2BIG,
@@ -1136,8 +1144,10 @@ static int plan_load(struct ecbpf *e, struct change *c, void *data)
 	memcpy(c->members, c->live.members, sizeof(c->live.members));
 	c->count = c->live.count;
 	for (size_t i = 0; i < load->count; i++)
-		c->members[c->count++] = (struct member){
-			.spec = &load->programs[i], .old_fd = -1, .fd = -1, .link_fd = -1};
+		c->members[c->count++] = (struct member){.spec = &load->programs[i],
+							 .heritage = {.fd = -1},
+							 .fd = -1,
+							 .link_fd = -1};
 	return 0;
 }
 
@@ -1200,7 +1210,7 @@ struct replace {
 
 static int plan_replace(struct ecbpf *e, struct change *c, void *data)
 {
-	struct replace *r = data;
+	const struct replace *r = data;
 	struct member *found = NULL;
 
 	if (!c->live.id)
@@ -1225,7 +1235,7 @@ static int plan_replace(struct ecbpf *e, struct change *c, void *data)
 				  r->name);
 	if (c->live.kind == ECBPF_CHAIN_SINGLE && !r->program->fused)
 		return fail_single(e, c);
-	found->old_fd = found->fd; /* stays open with c->live */
+	found->heritage.fd = found->fd; /* stays open with c->live */
 	found->keeps_place = true;
 	found->spec = r->program;
 	found->fd = -1;
@@ -1238,6 +1248,190 @@ int ecbpf_chain_replace(struct ecbpf *e, const char *iface, const char *name,
 	struct replace r = {.name = name, .program = program};
 
 	return change_chains(e, &iface, 1, plan_replace, &r);
+}
+
+/* --- one stage ---------------------------------------------------------------------------- */
+
+struct stage {
+	__u32 stage;
+	bool is_fused;
+	struct load load;
+	struct ecbpf_program program;
+};
+
+static const char *stage_name(__u32 stage)
+{
+	switch (stage) {
+#define X(value, NAME, name, prio, text) \
+	case value:                      \
+		return #name;
+		ECBPF_STAGES(X)
+#undef X
+	}
+	return "";
+}
+
+static __u32 stage_prio(__u32 stage)
+{
+	switch (stage) {
+#define X(value, NAME, name, prio, text) \
+	case value:                      \
+		return prio;
+		ECBPF_STAGES(X)
+#undef X
+	}
+	return ECBPF_FUSED_PRIO;
+}
+
+/* The stages of a member, of which ecbpf_fused has several. Return: how many; 0: it is not ours */
+static size_t member_stages(const struct member *m, struct fused_layout *ret)
+{
+	size_t count = 0;
+
+	*ret = (struct fused_layout){};
+	if (!strcmp(m->name, "ecbpf_fused")) {
+		if (ecbpf_fused_layout(m->fd, ret))
+			return 0;
+		while (count < ECBPF_FUSED_SLOTS && ret->stages[count])
+			count++;
+		return count;
+	}
+#define X(value, NAME, stage, prio, text)      \
+	if (!strcmp(m->name, "ecbpf_" #stage)) \
+		ret->stages[count++] = value;
+	ECBPF_STAGES(X)
+#undef X
+	return count;
+}
+
+/* Member @m, an ecbpf_fused, is to go on with these stages: its counters and settings stay */
+static int member_go_on(struct ecbpf *e, struct change *c, struct member *m, const __u8 *stages,
+			size_t count)
+{
+	size_t len = 0;
+
+	if (c->fused.fused)
+		return ecbpf_fail(e, -EBUSY,
+				  "%s: more than one ecbpf_fused in its chain: see "
+				  "'ecbpf-loader replace'",
+				  c->iface);
+	for (size_t i = 0; i < count; i++)
+		len += snprintf(c->stages + len, sizeof(c->stages) - len, "%s%s", i ? "," : "",
+				stage_name(stages[i]));
+	c->fused = (struct ecbpf_program){.fused = c->stages, .prio = -1};
+	m->heritage = (struct heritage){.fd = m->fd, .has_constants = true};
+	m->keeps_place = true;
+	m->spec = &c->fused;
+	m->fd = -1;
+	return 0;
+}
+
+static int plan_stage_load(struct ecbpf *e, struct change *c, void *data)
+{
+	const struct stage *s = data;
+	struct fused_layout layout, found_layout;
+	struct member *found = NULL;
+	size_t found_count = 0, at = 0;
+	int err;
+
+	for (size_t i = 0; i < c->live.count; i++) {
+		struct member *m = &c->live.members[i];
+		size_t count = member_stages(m, &layout);
+
+		if (memchr(layout.stages, s->stage, count))
+			return ecbpf_fail(e, -EEXIST, "%s: stage %s is loaded already", c->iface,
+					  stage_name(s->stage));
+		if (found || !s->is_fused || strcmp(m->name, "ecbpf_fused"))
+			continue;
+		found = &c->members[i];
+		found_layout = layout;
+		found_count = count;
+	}
+	if (!found || !found_count)
+		return plan_load(e, c, (void *)&s->load);
+	if (c->live.kind == ECBPF_CHAIN_BROKEN)
+		return fail_broken(e, c);
+	if (s->load.mode != ECBPF_MODE_UNSPEC && s->load.mode != c->live.mode)
+		return fail_mode(e, c, s->load.mode);
+	if (found_count == ECBPF_FUSED_SLOTS)
+		return ecbpf_fail(e, -E2BIG, "%s: ecbpf_fused runs %d stages already", c->iface,
+				  ECBPF_FUSED_SLOTS);
+	while (at < found_count && stage_prio(found_layout.stages[at]) <= stage_prio(s->stage))
+		at++;
+	memmove(found_layout.stages + at + 1, found_layout.stages + at, found_count - at);
+	found_layout.stages[at] = s->stage;
+	c->mode = c->live.mode;
+	memcpy(c->members, c->live.members, sizeof(c->live.members));
+	c->count = c->live.count;
+	err = member_go_on(e, c, found, found_layout.stages, found_count + 1);
+	/* what has to run early does so before others of the chain, too */
+	if (c->live.kind == ECBPF_CHAIN_DISPATCHER && stage_prio(s->stage) < found->prio)
+		c->fused.prio = stage_prio(s->stage);
+	return err;
+}
+
+int ecbpf_chain_load_stage(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+			   __u32 stage, bool is_fused, enum ecbpf_mode mode)
+{
+	struct stage s = {.stage = stage, .is_fused = is_fused, .program = ECBPF_PROGRAM_INIT};
+
+	if (!ifaces_count || !*stage_name(stage))
+		return ecbpf_fail(e, -EINVAL, "nothing to load, or no interface");
+	if (is_fused) {
+		s.program.fused = stage_name(stage);
+		s.program.prio = stage_prio(stage);
+	} else {
+		s.program.file = stage_name(stage);
+		s.program.is_stage = true;
+	}
+	s.load = (struct load){.programs = &s.program, .count = 1, .mode = mode};
+	return change_chains(e, ifaces, ifaces_count, plan_stage_load, &s);
+}
+
+static int plan_stage_unload(struct ecbpf *e, struct change *c, void *data)
+{
+	const struct stage *s = data;
+	struct fused_layout layout;
+	bool is_found = false;
+	int err;
+
+	if (c->live.kind == ECBPF_CHAIN_BROKEN)
+		return fail_broken(e, c);
+	c->mode = c->live.mode;
+	for (size_t i = 0; i < c->live.count; i++) {
+		size_t count = member_stages(&c->live.members[i], &layout), left = 0;
+		struct member *m = &c->members[c->count];
+
+		*m = c->live.members[i];
+		if (!memchr(layout.stages, s->stage, count)) {
+			c->count++;
+			continue;
+		}
+		is_found = true;
+		for (size_t slot = 0; slot < count; slot++) {
+			if (layout.stages[slot] != s->stage)
+				layout.stages[left++] = layout.stages[slot];
+		}
+		if (!left)
+			continue;
+		c->count++;
+		err = member_go_on(e, c, m, layout.stages, left);
+		if (err)
+			return err;
+	}
+	return is_found ? 0
+			: ecbpf_fail(e, -ENOENT, "%s: stage %s is not loaded", c->iface,
+				     stage_name(s->stage));
+}
+
+int ecbpf_chain_unload_stage(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+			     __u32 stage)
+{
+	struct stage s = {.stage = stage};
+
+	if (!ifaces_count || !*stage_name(stage))
+		return ecbpf_fail(e, -EINVAL, "nothing to unload, or no interface");
+	return change_chains(e, ifaces, ifaces_count, plan_stage_unload, &s);
 }
 
 /* --- set -------------------------------------------------------------------------------- */
@@ -1280,7 +1474,7 @@ static int identify(struct ecbpf *e, struct set *set, const struct ecbpf_program
 		if (ret->spec == spec && ret->frags == frags)
 			return 0;
 	}
-	err = ecbpf_program_open(e, spec, -1, frags, &program);
+	err = ecbpf_program_open(e, spec, NULL, frags, &program);
 	if (err)
 		return err;
 	*ret = (struct identity){
@@ -1348,17 +1542,7 @@ static struct present *present_find(const struct live *live, struct present *pre
 	return NULL;
 }
 
-/* Maps of ecbpf_fused are by place in its list of stages */
-static bool may_keep_maps(const struct loaded *loaded, const struct ecbpf_program *spec)
-{
-	char line[256];
-
-	if (!spec->fused)
-		return true;
-	snprintf(line, sizeof(line), "fused=%s\n", spec->fused);
-	return strstr(loaded->spec, line);
-}
-
+/* @old_fd: of the program that it takes the place of; -1: none */
 static struct member member_wanted(const struct identity *wanted, int old_fd)
 {
 	struct member m = {
@@ -1366,7 +1550,7 @@ static struct member member_wanted(const struct identity *wanted, int old_fd)
 		.prio = wanted->prio,
 		.actions = wanted->actions,
 		.is_owned = true,
-		.old_fd = old_fd,
+		.heritage = {.fd = old_fd},
 		.fd = -1,
 		.link_fd = -1,
 	};
@@ -1385,7 +1569,7 @@ static int plan_present(struct ecbpf *e, struct set *set, struct change *c, size
 	if (p->is_owned && !wanted)
 		return set_note(e, set, c, ECBPF_CHANGE_REMOVE, &m);
 	if (wanted && (p->loaded.fingerprint != wanted->fingerprint || is_reloaded)) {
-		m = member_wanted(wanted, may_keep_maps(&p->loaded, wanted->spec) ? m.fd : -1);
+		m = member_wanted(wanted, m.fd);
 		c->members[c->count++] = m;
 		return set_note(e, set, c, ECBPF_CHANGE_REPLACE, &m);
 	}

@@ -494,23 +494,14 @@ static const char *spec_value(const struct loaded *loaded, const char *key, int 
 	return NULL;
 }
 
-/* Constants: lines of the spec that are none of its own keys */
 static void export_constants(const struct loaded *loaded, struct conf_text *text)
 {
-	static const char *const own[] = {
-		"fused=", "stage=", "file=", "section=", "prog-name=", "pin-path="};
-	const char *line = loaded->spec;
+	const char *line;
+	int len;
 
-	while (*line) {
-		size_t len = strcspn(line, "\n");
-		bool is_own = !len;
-
-		for (size_t i = 0; i < ARRAY_SIZE(own); i++)
-			is_own |= !strncmp(line, own[i], strlen(own[i]));
-		if (!is_own)
-			conf_add(text, "%.*s\n", (int)len, line);
-		line += len + (line[len] == '\n');
-	}
+	for (line = ecbpf_loaded_constant(loaded->spec, &len); line;
+	     line = ecbpf_loaded_constant(line + len, &len))
+		conf_add(text, "%.*s\n", len, line);
 }
 
 static void export_place(const struct owned *m, int prio, struct conf_text *text)

@@ -733,7 +733,7 @@ static int unit_try(struct ecbpf *e, const struct ecbpf_config *config,
 	spec.settings_count = !!setting;
 	if (unit->is_stage && !strcmp(unit->name, CONF_FUSED))
 		spec.fused = config->stages.count ? config->stages.items[0].text : stage_names[0];
-	err = ecbpf_program_open(e, &spec, -1, false, &program);
+	err = ecbpf_program_open(e, &spec, NULL, false, &program);
 	if (!err)
 		ecbpf_program_close(&program);
 	return err;

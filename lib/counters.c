@@ -111,13 +111,12 @@ static void count_sum(int prog_fd, struct ecbpf_member *member)
 	member->has_count = true;
 }
 
-/* ecbpf_fused says in its constants which stages it runs */
-static int fused_stages(int prog_fd, __u8 *stages)
+int ecbpf_constant_read(int prog_fd, const char *name, void *ret, __u32 size)
 {
 	_cleanup_free_ char *values = NULL;
 	_cleanup_close_ int fd = -1;
 	struct bpf_map_info map;
-	__u32 off, size, key = 0;
+	__u32 off, found, key = 0;
 	struct btf *btf;
 	int err;
 
@@ -127,7 +126,7 @@ static int fused_stages(int prog_fd, __u8 *stages)
 	btf = btf__load_from_kernel_by_id(map.btf_id);
 	if (!btf)
 		return -errno;
-	err = ecbpf_btf_var(btf, ".rodata", "fused_stages", &off, &size);
+	err = ecbpf_btf_var(btf, ".rodata", name, &off, &found);
 	btf__free(btf);
 	if (err)
 		return err;
@@ -136,10 +135,24 @@ static int fused_stages(int prog_fd, __u8 *stages)
 		return -ENOMEM;
 	if (bpf_map_lookup_elem(fd, &key, values))
 		return -errno;
-	if (size != ECBPF_FUSED_SLOTS || off + size > map.value_size)
+	if (found != size || off + size > map.value_size)
 		return -EPROTO;
-	memcpy(stages, values + off, size);
+	memcpy(ret, values + off, size);
 	return 0;
+}
+
+int ecbpf_fused_layout(int prog_fd, struct fused_layout *ret_layout)
+{
+	struct fused_layout layout;
+	int err;
+
+	err = ecbpf_constant_read(prog_fd, "fused_stages", layout.stages, sizeof(layout.stages));
+	if (!err)
+		err = ecbpf_constant_read(prog_fd, "fused_counters", layout.counters,
+					  sizeof(layout.counters));
+	if (!err)
+		*ret_layout = layout;
+	return err;
 }
 
 static __u8 stage_by_program(const char *name)
@@ -154,7 +167,7 @@ static __u8 stage_by_program(const char *name)
 
 int ecbpf_counters_read(struct ecbpf *e, int prog_fd, struct ecbpf_member *member)
 {
-	__u8 stages[ECBPF_FUSED_SLOTS] = {};
+	struct fused_layout layout = {};
 	_cleanup_close_ int fd = -1;
 	struct bpf_map_info map;
 	int err;
@@ -163,23 +176,23 @@ int ecbpf_counters_read(struct ecbpf *e, int prog_fd, struct ecbpf_member *membe
 	if (fd < 0)
 		return ecbpf_fail(e, fd, "%s: its map 'counters' is missing", member->name);
 	if (!strcmp(member->name, "ecbpf_fused")) {
-		err = fused_stages(prog_fd, stages);
+		err = ecbpf_fused_layout(prog_fd, &layout);
 		if (err)
 			return ecbpf_fail(e, err, "%s: cannot read its stages: %s", member->name,
 					  strerror(-err));
 	} else {
-		stages[0] = stage_by_program(member->name);
+		layout.stages[0] = stage_by_program(member->name);
 	}
 	for (__u32 slot = 0; slot < map.max_entries && slot < ECBPF_FUSED_SLOTS; slot++) {
-		if (slot && !stages[slot])
+		if (slot && !layout.stages[slot])
 			break;
-		member->stages[slot].stage = stages[slot];
-		err = counters_sum(fd, &map, slot, &member->stages[slot].counters);
+		member->stages[slot].stage = layout.stages[slot];
+		err = counters_sum(fd, &map, layout.counters[slot], &member->stages[slot].counters);
 		if (err)
 			return ecbpf_fail(e, err, "%s: cannot read its counters: %s", member->name,
 					  strerror(-err));
 		member->stages_count = slot + 1;
-		if (stages[slot] == ECBPF_STAGE_COUNT)
+		if (layout.stages[slot] == ECBPF_STAGE_COUNT)
 			count_sum(prog_fd, member);
 	}
 	return 0;
@@ -211,16 +224,24 @@ static int map_zero(int prog_fd, const char *name, int key)
 	return 0;
 }
 
+int ecbpf_counters_zero(int prog_fd, __u32 entry)
+{
+	return map_zero(prog_fd, "counters", entry);
+}
+
 static int member_clear(const struct ecbpf_member *member, __u32 stage)
 {
 	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(member->id);
+	struct fused_layout layout = {};
 	int err = 0;
 
 	if (fd < 0)
 		return 0; /* unloaded meanwhile */
+	if (!strcmp(member->name, "ecbpf_fused"))
+		err = ecbpf_fused_layout(fd, &layout);
 	for (size_t slot = 0; slot < member->stages_count && !err; slot++) {
 		if (!stage || member->stages[slot].stage == stage)
-			err = map_zero(fd, "counters", slot);
+			err = map_zero(fd, "counters", layout.counters[slot]);
 	}
 	if (!err && member->has_count && (!stage || stage == ECBPF_STAGE_COUNT))
 		err = map_zero(fd, "count_protocols", -1);

@@ -612,8 +612,11 @@ static int check_ifaces(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 		is_there = chain_stage(chain, NULL);
 		ecbpf_chain_free(chain);
 		if (is_there)
-			return ecbpf_fail(e, -EEXIST, "%s: the fast path is there already",
-					  load->in[i]);
+			return ecbpf_fail(
+				e, -EEXIST,
+				"%s: the fast path is there already; 'ecbpf-fastpath unload' "
+				"takes it away",
+				load->in[i]);
 	}
 	return 0;
 }
@@ -641,25 +644,10 @@ static int ports_add(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 
 static int xdp_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 {
-	struct ecbpf_program program = ECBPF_PROGRAM_INIT;
-
 	if (!load->in_count)
 		return 0;
-	if (load->is_fused)
-		program.fused = "fastpath";
-	else
-		program.file = "fastpath";
-	return ecbpf_chain_load(e, load->in, load->in_count, &program, 1, load->mode);
-}
-
-static void xdp_unload(struct ecbpf *e, const char *const *ifaces, size_t count, bool is_fused)
-{
-	struct ecbpf_selector selector = {.name = is_fused ? "fused" : "fastpath"};
-
-	for (size_t i = 0; i < count; i++) {
-		if (ecbpf_chain_unload(e, &ifaces[i], 1, &selector))
-			ecbpf_log(e, ECBPF_LOG_WARN, "%s", ecbpf_error(e));
-	}
+	return ecbpf_chain_load_stage(e, load->in, load->in_count, ECBPF_STAGE_FASTPATH,
+				      load->is_fused, load->mode);
 }
 
 /* The interfaces that the TC program was not on before are undone */
@@ -706,7 +694,8 @@ static int load_all(struct ecbpf *e, const struct ecbpf_fastpath_load *load, int
 	return 0;
 undo_xdp:
 	strcpy(error, e->error);
-	xdp_unload(e, load->in, load->in_count, load->is_fused);
+	if (ecbpf_chain_unload_stage(e, load->in, load->in_count, ECBPF_STAGE_FASTPATH))
+		ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
 	strcpy(e->error, error);
 undo_egress:
 	for (size_t i = 0; i < undo_count; i++)
@@ -850,8 +839,9 @@ int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports
 int ecbpf_fastpath_unload(struct ecbpf *e)
 {
 	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
+	_cleanup_free_ const char **ifaces = NULL;
 	CLEANUP(view_close) struct view settings = {};
-	size_t count = 0, pins = 0;
+	size_t count = 0, in_count = 0, pins = 0;
 	int err, lock;
 
 	ecbpf_capture(e);
@@ -863,17 +853,21 @@ int ecbpf_fastpath_unload(struct ecbpf *e)
 	err = ecbpf_fastpath_ports(e, &ports, &count);
 	if (err)
 		return err;
+	ifaces = calloc(count + 1, sizeof(*ifaces));
+	if (!ifaces)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < count; i++) {
-		struct ecbpf_selector selector = {.name = ports[i].is_fused ? "fused" : "fastpath"};
-		const char *iface = ports[i].iface;
-
-		if (ports[i].is_in) {
-			err = ecbpf_chain_unload(e, &iface, 1, &selector);
-			if (err)
-				return err;
-		}
+		if (ports[i].is_in)
+			ifaces[in_count++] = ports[i].iface;
+	}
+	if (in_count) {
+		err = ecbpf_chain_unload_stage(e, ifaces, in_count, ECBPF_STAGE_FASTPATH);
+		if (err)
+			return err;
+	}
+	for (size_t i = 0; i < count; i++) {
 		if (ports[i].is_out)
-			egress_detach(if_nametoindex(iface));
+			egress_detach(if_nametoindex(ports[i].iface));
 	}
 	lock = ecbpf_lock(e);
 	if (lock < 0)

@@ -564,14 +564,6 @@ int ecbpf_filter_vip_list(struct ecbpf *e, struct ecbpf_filter_vip **ret_vips, s
 
 /* --- interfaces ----------------------------------------------------------------------------- */
 
-static bool has_filter(const struct ecbpf_member *member)
-{
-	for (size_t i = 0; i < member->stages_count; i++)
-		if (member->stages[i].stage == ECBPF_STAGE_FILTER)
-			return true;
-	return false;
-}
-
 int ecbpf_filter_status_get(struct ecbpf *e, const char *iface, struct ecbpf_filter_status *ret)
 {
 	struct ecbpf_filter_status status = {};
@@ -610,7 +602,6 @@ int ecbpf_filter_status_clear(struct ecbpf *e, const char *iface)
 int ecbpf_filter_load(struct ecbpf *e, const char *const *ifaces, size_t count,
 		      enum ecbpf_mode mode, bool fused)
 {
-	struct ecbpf_program program = ECBPF_PROGRAM_INIT;
 	int err;
 
 	for (size_t i = 0; i < count; i++) {
@@ -626,68 +617,20 @@ int ecbpf_filter_load(struct ecbpf *e, const char *const *ifaces, size_t count,
 	err = ecbpf_filter_refresh(e);
 	if (err)
 		return err;
-	if (fused) {
-		program.fused = "filter";
-		program.prio = ECBPF_PRIO_FILTER;
-	} else {
-		program.file = "filter";
-		program.is_stage = true;
-	}
-	return ecbpf_chain_load(e, ifaces, count, &program, 1, mode);
-}
-
-/* Which name the filter goes by, chained or as the only stage of ecbpf_fused; NULL: neither */
-static int unload_name(struct ecbpf *e, const char *iface, const char **ret_name)
-{
-	struct ecbpf_chain *chain;
-	bool is_mixed = false;
-	int err;
-
-	err = ecbpf_chain_get(e, iface, &chain);
-	if (err)
-		return err;
-	*ret_name = NULL;
-	for (size_t i = 0; i < chain->members_count; i++) {
-		const struct ecbpf_member *member = &chain->members[i];
-
-		if (!has_filter(member))
-			continue;
-		is_mixed |= member->stages_count > 1;
-		*ret_name = strcmp(member->name, "ecbpf_fused") ? "ecbpf_filter" : "ecbpf_fused";
-	}
-	ecbpf_chain_free(chain);
-	if (is_mixed)
-		return ecbpf_fail(e, -ENOENT,
-				  "%s: the filter is one of several stages of ecbpf_fused: "
-				  "'ecbpf-loader replace --fused STAGE,... %s ecbpf_fused'",
-				  iface, iface);
-	return *ret_name ? 0 : ecbpf_fail(e, -ENOENT, "%s: the filter is not loaded", iface);
+	return ecbpf_chain_load_stage(e, ifaces, count, ECBPF_STAGE_FILTER, fused, mode);
 }
 
 int ecbpf_filter_unload(struct ecbpf *e, const char *const *ifaces, size_t count)
 {
-	_cleanup_free_ const char **names = calloc(count + 1, sizeof(*names));
-	_cleanup_free_ const char **group = calloc(count + 1, sizeof(*group));
-	static const char *const kinds[] = {"ecbpf_filter", "ecbpf_fused"};
-	int err;
-
-	if (!names || !group)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < count; i++) {
-		err = unload_name(e, ifaces[i], &names[i]);
-		if (err)
-			return err;
-	}
-	for (size_t kind = 0; kind < ARRAY_SIZE(kinds); kind++) {
-		struct ecbpf_selector selector = {.name = kinds[kind]};
-		size_t n = 0;
+		struct ecbpf_filter_status status;
+		int err;
 
-		for (size_t i = 0; i < count; i++)
-			if (names[i] && !strcmp(names[i], kinds[kind]))
-				group[n++] = ifaces[i];
-		err = n ? ecbpf_chain_unload(e, group, n, &selector) : 0;
+		err = ecbpf_filter_status_get(e, ifaces[i], &status);
 		if (err)
 			return err;
+		if (!status.is_loaded)
+			return ecbpf_fail(e, -ENOENT, "%s: the filter is not loaded", ifaces[i]);
 	}
-	return 0;
+	return ecbpf_chain_unload_stage(e, ifaces, count, ECBPF_STAGE_FILTER);
 }

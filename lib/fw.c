@@ -707,7 +707,7 @@ static int maps_make(struct ecbpf *e)
 	struct program program;
 	int err;
 
-	err = ecbpf_program_open(e, &spec, -1, false, &program);
+	err = ecbpf_program_open(e, &spec, NULL, false, &program);
 	if (err)
 		return err;
 	bpf_program__set_autoload(program.prog, false);
@@ -1429,49 +1429,32 @@ int ecbpf_fw_bytes(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, size
 /* --- interfaces ---------------------------------------------------------------------------------
  */
 
-/* The member of an interface's chain that runs the firewall. @ret_name: of its program */
-static int member_find(struct ecbpf *e, const char *iface, bool *ret_is_there, bool *ret_is_fused,
-		       bool *ret_is_alone)
+int ecbpf_fw_is_loaded(struct ecbpf *e, const char *iface, bool *ret_is_loaded)
 {
 	struct ecbpf_chain *chain;
 	int err;
 
-	*ret_is_there = false;
 	err = ecbpf_chain_get(e, iface, &chain);
 	if (err)
 		return err;
+	*ret_is_loaded = false;
 	for (size_t i = 0; i < chain->members_count; i++) {
 		const struct ecbpf_member *member = &chain->members[i];
 
-		for (size_t j = 0; j < member->stages_count; j++) {
-			if (member->stages[j].stage != ECBPF_STAGE_FW)
-				continue;
-			*ret_is_there = true;
-			*ret_is_fused = !strcmp(member->name, "ecbpf_fused");
-			*ret_is_alone = member->stages_count == 1;
-		}
+		for (size_t j = 0; j < member->stages_count; j++)
+			*ret_is_loaded |= member->stages[j].stage == ECBPF_STAGE_FW;
 	}
 	ecbpf_chain_free(chain);
 	return 0;
 }
 
-int ecbpf_fw_is_loaded(struct ecbpf *e, const char *iface, bool *ret_is_loaded)
-{
-	bool is_fused, is_alone;
-
-	return member_find(e, iface, ret_is_loaded, &is_fused, &is_alone);
-}
-
 int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
 		  const struct ecbpf_fw_ruleset *ruleset, bool fused, enum ecbpf_mode mode)
 {
-	struct ecbpf_program program = ECBPF_PROGRAM_INIT;
 	__u32 before, applied;
 	struct session s;
 	int err;
 
-	program.file = fused ? NULL : "fw";
-	program.fused = fused ? "fw" : NULL;
 	for (size_t i = 0; i < ifaces_count; i++) {
 		bool is_there;
 
@@ -1492,7 +1475,7 @@ int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_coun
 	session_close(&s);
 	if (err)
 		return err;
-	err = ecbpf_chain_load(e, ifaces, ifaces_count, &program, 1, mode);
+	err = ecbpf_chain_load_stage(e, ifaces, ifaces_count, ECBPF_STAGE_FW, fused, mode);
 	if (ruleset && err) {
 		char error[sizeof(e->error)];
 
@@ -1516,38 +1499,16 @@ int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_coun
 
 int ecbpf_fw_unload(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count)
 {
-	_cleanup_free_ const char **names = calloc(ifaces_count + 1, sizeof(*names));
-	int err;
+	for (size_t i = 0; i < ifaces_count; i++) {
+		bool is_there;
+		int err;
 
-	if (!names)
-		return fail_memory(e);
-	for (int fused = 0; fused < 2; fused++) {
-		const struct ecbpf_selector selector = {.name = fused ? "fused" : "fw"};
-		size_t count = 0;
-
-		for (size_t i = 0; i < ifaces_count; i++) {
-			bool is_there = false, is_fused = false, is_alone = false;
-
-			err = member_find(e, ifaces[i], &is_there, &is_fused, &is_alone);
-			if (err)
-				return err;
-			if (!is_there && !fused)
-				return ecbpf_fail(e, -ENOENT,
-						  "%s: the firewall is not loaded there",
-						  ifaces[i]);
-			if (is_there && !is_alone)
-				return ecbpf_fail(e, -EBUSY,
-						  "%s: the firewall runs in one program with other "
-						  "stages, which ecbpf-loader loaded",
-						  ifaces[i]);
-			if (is_there && is_fused == fused)
-				names[count++] = ifaces[i];
-		}
-		if (!count)
-			continue;
-		err = ecbpf_chain_unload(e, names, count, &selector);
+		err = ecbpf_fw_is_loaded(e, ifaces[i], &is_there);
 		if (err)
 			return err;
+		if (!is_there)
+			return ecbpf_fail(e, -ENOENT, "%s: the firewall is not loaded there",
+					  ifaces[i]);
 	}
-	return 0;
+	return ecbpf_chain_unload_stage(e, ifaces, ifaces_count, ECBPF_STAGE_FW);
 }

@@ -118,12 +118,18 @@ struct program {
 	__u64 fingerprint; /* equal: the same code, constants and settings */
 };
 
+/* What a program takes over from the one that it replaces: maps, where they fit, and counters */
+struct heritage {
+	int fd;		    /* of that one; -1: none */
+	bool has_constants; /* these as well */
+};
+
 /*
- * @keep_maps_of: fd of a program whose maps are to be used where they fit, or -1
+ * @heritage: or NULL
  * @frags: our programs are to take packets in fragments, if the kernel has them
  */
-int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec, int keep_maps_of,
-		       bool frags, struct program *ret_program);
+int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec,
+		       const struct heritage *heritage, bool frags, struct program *ret_program);
 void ecbpf_program_close(struct program *program);
 /* The maps of a stage without its program; those that are pinned are found or made. For close */
 int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret_obj);
@@ -153,7 +159,10 @@ struct loaded {
 };
 
 int ecbpf_loaded_write(struct ecbpf *e, int prog_fd, const struct ecbpf_program *spec,
-		       const struct program *program, bool is_owned);
+		       const struct heritage *heritage, const struct program *program,
+		       bool is_owned);
+/* The first constant in @spec, or in the rest of it; NULL: none. Ended by a newline or 0 */
+const char *ecbpf_loaded_constant(const char *spec, int *ret_len);
 /* -ENOENT: of a program that was not loaded by us, or by one of us who did not note it */
 int ecbpf_loaded_read(int prog_fd, struct loaded *ret_loaded);
 
@@ -241,6 +250,17 @@ int ecbpf_fastpath_leave(struct ecbpf *e, const char *iface);
 
 /* fd of the map that program @prog_fd calls @name, or -ENOENT */
 int ecbpf_prog_map(int prog_fd, const char *name, struct bpf_map_info *ret_info);
+/* What ecbpf_fused says in its constants: see progs/fused.bpf.c */
+struct fused_layout {
+	__u8 stages[ECBPF_FUSED_SLOTS];
+	__u8 counters[ECBPF_FUSED_SLOTS];
+};
+
+int ecbpf_fused_layout(int prog_fd, struct fused_layout *ret_layout);
+/* Of program @prog_fd: one entry of `counters` */
+int ecbpf_counters_zero(int prog_fd, __u32 entry);
+/* Copy constant @name of a loaded program, which has @size bytes */
+int ecbpf_constant_read(int prog_fd, const char *name, void *ret, __u32 size);
 /* Fill stages, counters and count of a member from the program behind @prog_fd */
 int ecbpf_counters_read(struct ecbpf *e, int prog_fd, struct ecbpf_member *member);
 /* As ecbpf_counters_clear(), of one stage; 0: of all */

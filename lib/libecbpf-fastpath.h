@@ -22,11 +22,11 @@ extern "C" {
  * @in: interfaces that clients' packets come in by: the XDP program goes there. None: it is put
  *	there, or is, by other means
  * @out: interfaces that they leave by; the TC program goes to these and those of @in. Physical
- *ones: of a VLAN or bond that below it, where the kernel has chosen port and tag
+ *	 ones: of a VLAN or bond that below it, where the kernel has chosen port and tag
  * @flows: how many the table is to hold, ECBPF_FLOWS_MIN to ECBPF_FLOWS_MAX; 0: as many as it does
  *	   now, else ECBPF_FLOWS_DEFAULT
  * @mode: of the XDP chains
- * @is_fused: the XDP program is ecbpf_fused with this stage alone, for kernels without freplace
+ * @is_fused: in ecbpf_fused, see ecbpf_chain_load_stage()
  * @monitor: begin with the setting `monitor` on
  */
 struct ecbpf_fastpath_load {

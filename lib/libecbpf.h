@@ -152,6 +152,26 @@ int ecbpf_chain_replace(struct ecbpf *e, const char *iface, const char *name,
 			const struct ecbpf_program *program);
 
 /**
+ * ecbpf_chain_load_stage() - add a stage to the chains of interfaces
+ * @stage: enum ecbpf_stage
+ * @is_fused: in ecbpf_fused. If the chain has that already it goes on with one stage more, at the
+ *	      place of its run priority, and with the counters and settings of the others
+ *
+ * All or nothing, as ecbpf_chain_load(). Return: likewise; -EEXIST an interface has this stage.
+ */
+int ecbpf_chain_load_stage(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+			   __u32 stage, bool is_fused, enum ecbpf_mode mode);
+
+/**
+ * ecbpf_chain_unload_stage() - take a stage out of the chains of interfaces
+ *
+ * Chained or in ecbpf_fused, which goes on with its other stages. All or nothing. Return: as
+ * ecbpf_chain_unload().
+ */
+int ecbpf_chain_unload_stage(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+			     __u32 stage);
+
+/**
  * struct ecbpf_chain_want - what is wanted in the chain of one interface
  * @mode: as in ecbpf_chain_load()
  * @programs: those that are to be there, in any order; none: ours go

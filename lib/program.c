@@ -211,20 +211,59 @@ static int setting_apply(struct ecbpf *e, const char *file, struct bpf_object *o
 	return 0;
 }
 
-static int fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list)
+/*
+ * Where the counters of each stage are: where those of the same stage were in the program that is
+ * replaced, else where none were, from zero on.
+ */
+static int fused_place_counters(struct ecbpf *e, const __u8 *stages, __u8 *counters, int old_fd)
+{
+	struct fused_layout old = {};
+	__u32 used = 0;
+
+	if (old_fd >= 0 && ecbpf_fused_layout(old_fd, &old))
+		old_fd = -1; /* something else */
+	for (__u32 i = 0; i < ECBPF_FUSED_SLOTS; i++) {
+		counters[i] = ECBPF_FUSED_SLOTS;
+		for (__u32 j = 0; j < ECBPF_FUSED_SLOTS && stages[i]; j++) {
+			if (old.stages[j] != stages[i] || used & 1U << old.counters[j])
+				continue;
+			counters[i] = old.counters[j];
+			used |= 1U << counters[i];
+			break;
+		}
+	}
+	for (__u32 j = 0; j < ECBPF_FUSED_SLOTS; j++) {
+		if (old.stages[j])
+			used |= 1U << old.counters[j]; /* packets still count there */
+	}
+	for (__u32 i = 0; i < ECBPF_FUSED_SLOTS; i++) {
+		if (counters[i] < ECBPF_FUSED_SLOTS)
+			continue;
+		counters[i] = __builtin_ctz(~used) & (ECBPF_FUSED_SLOTS - 1);
+		used |= 1U << counters[i];
+		if (old_fd >= 0 && stages[i] && ecbpf_counters_zero(old_fd, counters[i]))
+			return ecbpf_fail(e, -EIO, "ecbpf_fused: cannot clear its counters");
+	}
+	return 0;
+}
+
+static int fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list, int old_fd)
 {
 	_cleanup_free_ char *copy = strdup(list);
 	const struct btf_type *type;
 	char *word, *rest = copy;
 	size_t count = 0;
 	__u32 size;
-	__u8 *at;
+	__u8 *at, *counters;
 
 	if (!copy)
 		return ecbpf_fail(e, -ENOMEM, "out of memory");
 	at = constant_find(obj, "fused_stages", &size, &type);
 	if (!at || size != ECBPF_FUSED_SLOTS)
 		return ecbpf_fail(e, -EPROTO, "ecbpf_fused: has no fused_stages");
+	counters = constant_find(obj, "fused_counters", &size, &type);
+	if (!counters || size != ECBPF_FUSED_SLOTS)
+		return ecbpf_fail(e, -EPROTO, "ecbpf_fused: has no fused_counters");
 	while ((word = strsep(&rest, ","))) {
 		__u8 stage = ECBPF_STAGE_NONE;
 
@@ -249,6 +288,34 @@ static int fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list
 					  "fused: '%s' after 'sampler', which has to be last",
 					  word);
 		at[count++] = stage;
+	}
+	return fused_place_counters(e, at, counters, old_fd);
+}
+
+/* As the replaced program has them, but for those that are about how it is loaded */
+static int constants_inherit(struct ecbpf *e, struct bpf_object *obj, int old_fd)
+{
+	const struct btf *btf = bpf_object__btf(obj);
+	const struct btf_type *datasec = btf_datasec(btf, ".rodata"), *type;
+	const struct btf_var_secinfo *info;
+	int err;
+
+	if (!datasec)
+		return 0;
+	info = btf_var_secinfos(datasec);
+	for (int i = 0; i < btf_vlen(datasec); i++, info++) {
+		const char *name =
+			btf__name_by_offset(btf, btf__type_by_id(btf, info->type)->name_off);
+		__u32 size;
+		void *at;
+
+		if (!strncmp(name, "fused_", 6) || !strcmp(name, "xdp_frags"))
+			continue;
+		at = constant_find(obj, name, &size, &type);
+		err = at ? ecbpf_constant_read(old_fd, name, at, size) : 0;
+		if (err && err != -ENOENT)
+			return ecbpf_fail(e, err, "setting %s: cannot read the old one: %s", name,
+					  strerror(-err));
 	}
 	return 0;
 }
@@ -308,15 +375,60 @@ static int spec_write(const struct ecbpf_program *spec, struct loaded *loaded)
 	return err;
 }
 
+const char *ecbpf_loaded_constant(const char *line, int *ret_len)
+{
+	static const char *const own[] = {
+		"fused=", "stage=", "file=", "section=", "prog-name=", "pin-path="};
+
+	while (*line) {
+		size_t len = strcspn(line, "\n");
+		bool is_own = !len;
+
+		for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+			is_own |= !strncmp(line, own[i], strlen(own[i]));
+		if (!is_own) {
+			*ret_len = len;
+			return line;
+		}
+		line += len + (line[len] == '\n');
+	}
+	return NULL;
+}
+
+/* Constants of the program that it goes on with */
+static int spec_inherit(const struct heritage *heritage, struct loaded *loaded)
+{
+	_cleanup_free_ struct loaded *old = calloc(1, sizeof(*old));
+	const char *line;
+	int len, err = 0;
+
+	if (!old)
+		return -ENOMEM;
+	if (ecbpf_loaded_read(heritage->fd, old))
+		return 0;
+	for (line = ecbpf_loaded_constant(old->spec, &len); line && !err;
+	     line = ecbpf_loaded_constant(line + len, &len)) {
+		_cleanup_free_ char *constant = strndup(line, len);
+
+		err = constant ? spec_add(loaded->spec, "", constant) : -ENOMEM;
+	}
+	return err;
+}
+
 int ecbpf_loaded_write(struct ecbpf *e, int prog_fd, const struct ecbpf_program *spec,
-		       const struct program *program, bool is_owned)
+		       const struct heritage *heritage, const struct program *program,
+		       bool is_owned)
 {
 	struct loaded loaded = {.fingerprint = program->fingerprint, .is_owned = is_owned};
 	_cleanup_close_ int fd = -1;
 	__u32 key = 0;
+	int err;
 
-	if (spec_write(spec, &loaded))
-		return ecbpf_fail(e, -E2BIG, "%s: its settings are more than %d characters",
+	err = spec_write(spec, &loaded);
+	if (!err && heritage->fd >= 0 && heritage->has_constants)
+		err = spec_inherit(heritage, &loaded);
+	if (err)
+		return ecbpf_fail(e, err, "%s: its settings are more than %d characters",
 				  program->name, LOADED_SPEC_SIZE);
 	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, LOADED_MAP, sizeof(key), sizeof(loaded), 1, NULL);
 	if (fd < 0 || bpf_map_update_elem(fd, &key, &loaded, BPF_ANY) ||
@@ -496,7 +608,7 @@ static bool is_map_wanted(const char *map, const char *fused)
 	return false;
 }
 
-static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int keep_maps_of,
+static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int old_fd,
 			struct program *program)
 {
 	char path[PATH_MAX];
@@ -527,10 +639,10 @@ static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int k
 		}
 		if (bpf_map__pin_path(map) && !spec->pin_path)
 			bpf_map__set_pin_path(map, NULL);
-		if (bpf_map__pin_path(map) || keep_maps_of < 0)
+		if (bpf_map__pin_path(map) || old_fd < 0)
 			continue;
 		snprintf(name, sizeof(name), "%s", bpf_map__name(map)); /* as the kernel cuts it */
-		fd = ecbpf_prog_map(keep_maps_of, name, &old);
+		fd = ecbpf_prog_map(old_fd, name, &old);
 		if (fd < 0 || old.type != bpf_map__type(map) ||
 		    old.key_size != bpf_map__key_size(map) ||
 		    old.value_size != bpf_map__value_size(map) ||
@@ -565,14 +677,23 @@ static int run_config_read(struct ecbpf *e, const char *file, struct program *pr
 	return 0;
 }
 
-/* All that makes a program what it is, besides its place in a chain */
+/* All that makes a program what it is, besides its place in a chain and that of its counters */
 static void fingerprint_finish(const struct ecbpf_program *spec, struct program *program)
 {
+	__u8 counters[ECBPF_FUSED_SLOTS] = {}, *at = NULL;
 	__u64 *hash = &program->fingerprint;
+	const struct btf_type *type;
 	struct bpf_map *map;
 	const void *data;
+	__u32 at_size;
 	size_t size;
 
+	if (spec->fused)
+		at = constant_find(program->obj, "fused_counters", &at_size, &type);
+	if (at) {
+		memcpy(counters, at, sizeof(counters));
+		memset(at, 0, sizeof(counters));
+	}
 	hash_add(hash, program->name, strlen(program->name) + 1);
 	hash_add(hash, &program->has_frags, sizeof(program->has_frags));
 	if (spec->pin_path)
@@ -584,13 +705,16 @@ static void fingerprint_finish(const struct ecbpf_program *spec, struct program 
 		if (data)
 			hash_add(hash, data, size);
 	}
+	if (at)
+		memcpy(at, counters, sizeof(counters));
 }
 
-int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec, int keep_maps_of,
-		       bool frags, struct program *ret_program)
+int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec,
+		       const struct heritage *heritage, bool frags, struct program *ret_program)
 {
 	const char *file = spec->fused ? "ecbpf_fused" : spec->file;
 	struct program program = {.is_fused = spec->fused, .fingerprint = HASH_INIT};
+	int old_fd = heritage ? heritage->fd : -1;
 	struct bpf_program *prog;
 	const struct btf *btf;
 	__u32 schema;
@@ -628,9 +752,11 @@ int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec, int ke
 
 	bpf_object__for_each_program (prog, program.obj)
 		bpf_program__set_autoload(prog, prog == program.prog);
-	err = maps_prepare(e, spec, keep_maps_of, &program);
+	err = maps_prepare(e, spec, old_fd, &program);
 	if (!err && spec->fused)
-		err = fused_apply(e, program.obj, spec->fused);
+		err = fused_apply(e, program.obj, spec->fused, old_fd);
+	if (!err && old_fd >= 0 && heritage->has_constants)
+		err = constants_inherit(e, program.obj, old_fd);
 	for (size_t i = 0; !err && i < spec->settings_count; i++)
 		err = setting_apply(e, file, program.obj, spec->settings[i]);
 	if (err)

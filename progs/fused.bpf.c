@@ -2,7 +2,8 @@
 /*
  * All stages in one program: for kernels without freplace, and for speed. The loader puts the
  * stages to run, in order, into `fused_stages`; being constant when the verifier sees it, all
- * others fall out of the program. Each slot has counters of its own.
+ * others fall out of the program. Each slot has counters of its own, in the entry of `counters` that
+ * `fused_counters` says: a stage keeps its own when others come in before it.
  * Place: anywhere (default priority 50).
  */
 #include <ecbpf/stage.h>
@@ -18,6 +19,7 @@
 #include "sampler.bpf.c"
 
 const volatile __u8 fused_stages[ECBPF_FUSED_SLOTS] = {}; /* enum ecbpf_stage; 0 ends the list */
+const volatile __u8 fused_counters[ECBPF_FUSED_SLOTS] = {};
 
 struct {
 	__uint(priority, ECBPF_FUSED_PRIO);
@@ -47,7 +49,7 @@ static __always_inline bool run_slot(struct xdp_md *ctx, const struct ecbpf_reco
 		ECBPF_STAGES(X)
 #undef X
 	}
-	ecbpf_verdict_count(rec, slot, f->verdict);
+	ecbpf_verdict_count(rec, fused_counters[slot], f->verdict);
 	return (f->verdict & 0xff) == XDP_PASS;
 }
 

@@ -155,9 +155,7 @@ static int parse_iface_list(int argc, char **argv, struct tool_list *ifaces)
 static int load(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
-	struct ecbpf_program program = ECBPF_PROGRAM_INIT;
 	struct settings_options o = {};
-	struct ecbpf_selector selector;
 	int err;
 
 	err = parse_settings(tool, argc, argv, &o);
@@ -165,18 +163,13 @@ static int load(struct tool *tool, int argc, char **argv)
 		err = parse_iface_list(argc - optind, argv + optind, &ifaces);
 	if (err)
 		return err;
-	if (o.is_fused)
-		program.fused = "sampler";
-	else
-		program.file = "sampler";
-	if (ecbpf_chain_load(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count, &program,
-			     1, o.mode))
+	if (ecbpf_chain_load_stage(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
+				   ECBPF_STAGE_SAMPLER, o.is_fused, o.mode))
 		return tool_fail_ecbpf(tool);
 	err = apply_settings(tool, &o);
-	selector = (struct ecbpf_selector){.name = o.is_fused ? "ecbpf_fused" : "sampler"};
 	if (err) /* leave the system as it was */
-		ecbpf_chain_unload(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
-				   &selector);
+		ecbpf_chain_unload_stage(tool->ecbpf, (const char *const *)ifaces.items,
+					 ifaces.count, ECBPF_STAGE_SAMPLER);
 	return err;
 }
 
@@ -204,54 +197,18 @@ static int no_options(struct tool *tool, int argc, char **argv)
 	return tool_getopt(tool, argc, argv) == -1 ? 0 : TOOL_USAGE;
 }
 
-/* Is it in ecbpf_fused, with nothing else? Return: 0, TOOL_FAILED if there is no sampler at all */
-static int find_fused(struct tool *tool, const char *iface, bool *ret_is_fused)
-{
-	struct ecbpf_chain *chain;
-	bool is_found = false;
-
-	if (ecbpf_chain_get(tool->ecbpf, iface, &chain))
-		return tool_fail_ecbpf(tool);
-	for (size_t i = 0; i < chain->members_count; i++) {
-		const struct ecbpf_member *m = &chain->members[i];
-
-		if (m->stages_count != 1 || m->stages[0].stage != ECBPF_STAGE_SAMPLER)
-			continue;
-		is_found = true;
-		*ret_is_fused = !strcmp(m->name, "ecbpf_fused");
-	}
-	ecbpf_chain_free(chain);
-	return is_found ? 0
-			: tool_fail("%s: no sampler in its chain, or fused with other stages",
-				    iface);
-}
-
 static int unload(struct tool *tool, int argc, char **argv)
 {
-	static const struct ecbpf_selector selectors[] = {{.name = "sampler"},
-							  {.name = "ecbpf_fused"}};
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
-	struct tool_list groups[2] = {};
-	bool is_fused = false;
 	int err;
 
 	err = no_options(tool, argc, argv);
 	if (!err)
 		err = parse_iface_list(argc - optind, argv + optind, &ifaces);
-	for (size_t i = 0; i < ifaces.count && !err; i++) {
-		err = find_fused(tool, ifaces.items[i], &is_fused);
-		tool_list_add(&groups[is_fused], ifaces.items[i]);
-	}
-	for (int i = 0; i < 2 && !err; i++) {
-		if (groups[i].count &&
-		    ecbpf_chain_unload(tool->ecbpf, (const char *const *)groups[i].items,
-				       groups[i].count, &selectors[i]))
-			err = tool_fail_ecbpf(tool);
-	}
-	if (!err && ecbpf_sampler_off(tool->ecbpf))
+	if (!err && (ecbpf_chain_unload_stage(tool->ecbpf, (const char *const *)ifaces.items,
+					      ifaces.count, ECBPF_STAGE_SAMPLER) ||
+		     ecbpf_sampler_off(tool->ecbpf)))
 		err = tool_fail_ecbpf(tool);
-	tool_list_free(&groups[0]);
-	tool_list_free(&groups[1]);
 	return err;
 }
 

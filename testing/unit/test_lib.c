@@ -85,7 +85,7 @@ static void stages_open(void **state)
 
 		spec.file = cases[i].file;
 		spec.fused = cases[i].fused;
-		assert_int_equal(ecbpf_program_open(e, &spec, -1, false, &program), 0);
+		assert_int_equal(ecbpf_program_open(e, &spec, NULL, false, &program), 0);
 		assert_string_equal(program.name, cases[i].name);
 		assert_int_equal(program.prio, cases[i].prio);
 		assert_int_equal(program.actions, 1 << XDP_PASS);
@@ -105,7 +105,7 @@ static void place_is_taken_over(void **state)
 	spec.file = "pass";
 	spec.prio = 0;
 	spec.actions = 1 << XDP_DROP | 1 << XDP_PASS;
-	assert_int_equal(ecbpf_program_open(e, &spec, -1, false, &program), 0);
+	assert_int_equal(ecbpf_program_open(e, &spec, NULL, false, &program), 0);
 	assert_int_equal(program.prio, 0);
 	assert_int_equal(program.actions, spec.actions);
 	ecbpf_program_close(&program);
@@ -155,7 +155,7 @@ static void refused(void **state)
 		spec.name = cases[i].name;
 		spec.settings = &cases[i].setting;
 		spec.settings_count = !!cases[i].setting;
-		err = ecbpf_program_open(e, &spec, -1, false, &program);
+		err = ecbpf_program_open(e, &spec, NULL, false, &program);
 		if (err != cases[i].err || !strstr(ecbpf_error(e), cases[i].words))
 			fail_msg("case %zu: %d '%s'", i, err, ecbpf_error(e));
 		assert_null(strchr(ecbpf_error(e), '\n'));
@@ -176,7 +176,7 @@ static void setting_is_set(void **state)
 	spec.file = "printk";
 	spec.settings = &setting;
 	spec.settings_count = 1;
-	assert_int_equal(ecbpf_program_open(e, &spec, -1, false, &program), 0);
+	assert_int_equal(ecbpf_program_open(e, &spec, NULL, false, &program), 0);
 	assert_int_equal(
 		ecbpf_btf_var(bpf_object__btf(program.obj), ".rodata", "printk_every", &off, &size),
 		0);

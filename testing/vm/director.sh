@@ -8,7 +8,7 @@ require_module ip_vs ip_vs_rr ip_vs_wlc ip_vs_sh ip_vs_mh
 vm=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 ECBPF_BUILD=$(cd "${ECBPF_BUILD:-$vm/../../build/test}" && pwd -P)
 PATH=$ECBPF_BUILD/root/sbin:$PATH
-require_cmd ecbpf-fastpath ecbpf-loader ipvsadm curl /usr/bin/python3
+require_cmd ecbpf-fastpath ecbpf-loader ipvsadm curl jq /usr/bin/python3
 tmp=$(mktemp -d)
 defer rm -rf "$tmp"
 vpop=("$vm/../vpop/vpop" --name fastpath)

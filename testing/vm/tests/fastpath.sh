@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# timeout: 1800
+# timeout: 7200
 #
 # The fast path beside IPVS: what arrives at the real servers is byte for byte what IPVS alone
 # sends, at the server that IPVS says; with one port and two, with tags and without, chained and
-# fused. $ECBPF_LONG: IPVS alone before each of these, and 2000 flows of each kind; $ECBPF_FLOWS,
-# $ECBPF_PACKETS: how many of each kind, and packets of each.
+# fused, alone and between the filter, the firewall and the sampler in one ecbpf_fused.
+# $ECBPF_FLOWS, $ECBPF_PACKETS: how many of each kind, and packets of each. $ECBPF_LONG: every
+# scheduler with one port and two, with tags and without, each after IPVS alone, and then 100,000
+# flows ($ECBPF_MANY of each of the four kinds, 25,000).
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../lib.sh
 . "$(dirname "$0")/../../lib.sh"
@@ -58,11 +60,36 @@ run()
 		services "$scheduler"
 		alone=1
 	fi
-	expect "load $*" fastpath load -i eth0 --flows 100000 "$@"
+	if [[ $whole ]]; then
+		expect "filter" on director ecbpf-filter load --fused eth0
+		expect "fw" on director ecbpf-fw load --fused -f "$tmp/rules" eth0
+		expect "sampler" on director ecbpf-sampler load --fused eth0
+	fi
+	expect "load $*" fastpath load -i eth0 --flows "${ECBPF_TABLE:-100000}" "$@"
+	fastpath set lease=60000 sample=30000 # an emulated machine may take its time
 	traffic "fast path, $name" $((seed++)) "$source" "${tag[@]}"
 	bypass "$name"
 	expect "IPVS agrees to all leases" fastpath check
+	if [[ $whole ]]; then
+		equal "one program with all stages" "filter fw fastpath sampler" "$(stages)"
+		expect "the filter goes" on director ecbpf-filter unload eth0
+		traffic "without the filter, $name" $((seed++)) "$source" "${tag[@]}"
+		bypass "without the filter, $name"
+	fi
 	expect "unload" fastpath unload
+	if [[ $whole ]]; then
+		equal "the others stay" "fw sampler" "$(stages)"
+		traffic "without the fast path, $name" $((seed++)) "$source" "${tag[@]}"
+		expect "unload fw" on director ecbpf-fw unload eth0
+		expect "unload sampler" on director ecbpf-sampler unload eth0
+	fi
+}
+
+# stages: of ecbpf_fused on the director's port
+stages()
+{
+	on director ecbpf-loader status -j eth0 |
+		jq -r '.[0].members[] | select(.name == "ecbpf_fused").stages | map(.stage) | join(" ")'
 }
 
 # a second port, and VLANs on both; addresses to ask for neighbours from
@@ -92,14 +119,26 @@ on router ecbpf-loader load --fused pass back
 # a veth that has no XDP program of its own takes no redirected packets
 on director ecbpf-loader load --fused pass eth1
 
-seed=1 alone=''
+seed=1 alone='' whole=''
+echo 'ip from 203.0.113.0/24 to any drop' >"$tmp/rules"
 run "one port" rr eth0 "$director" --
+whole=1
 run "in with a tag, out by another port without" mh eth1 "$back" 100 -- -o eth1 --fused
+whole=''
 run "out by another port with a tag" wlc eth1.200 "$back" -- -o eth1
 run "another tag" sh eth0.200 "$director" 100 -- --fused
 if [[ ${ECBPF_LONG-} ]]; then
-	ECBPF_FLOWS=2000 ECBPF_PACKETS=6
-	run "many flows" rr eth0 "$director" --
+	for scheduler in rr wlc sh mh; do
+		for tag in "" 100; do
+			run "one port${tag:+, tag}" "$scheduler" "eth0${tag:+.200}" "$director" \
+				${tag:+"$tag"} -- --fused
+			run "two ports${tag:+, tag}" "$scheduler" "eth1${tag:+.200}" "$back" \
+				${tag:+"$tag"} -- -o eth1
+		done
+	done
+	export ECBPF_FLOWS=${ECBPF_MANY:-25000} ECBPF_PACKETS=2 ECBPF_TABLE=200000 ECBPF_LONG=''
+	alone=1 whole=1
+	run "many flows" mh eth0 "$director" -- --fused
 fi
 
 # --- connections that go on ---------------------------------------------------------------------
