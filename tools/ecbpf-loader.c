@@ -971,8 +971,7 @@ static int run_apply(struct tool *tool, int argc, char **argv)
 }
 
 static const struct tool_option export_options[] = {
-	{'d', "directory", "DIR",
-	 "write rules and lists to files there, too"},
+	{'d', "directory", "DIR", "write rules and lists to files there, too"},
 	TOOL_COMMON_OPTIONS,
 };
 
