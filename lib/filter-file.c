@@ -154,7 +154,7 @@ static int line_take(struct reader *r, char *line)
 		note_host_bits(r, prefix, &entry);
 	if (is_over)
 		return 0;
-	if (r->count == r->room) {
+	if (!r->entries || r->count == r->room) {
 		struct ecbpf_filter_entry *entries;
 
 		r->room = r->room ? r->room * 2 : 64;
