@@ -448,8 +448,22 @@ def fw_verdicts():
         yield name + "a rule that passes", made(IP(**IP4) / TCP(dport=1)), PASS, "sampler", "", 0
         yield name + "a rule that drops", made(IP(**IP4) / UDP(dport=9)), DROP, "fw", "fw-drop", 2
         yield name + "a rule of IPv6", made(IP6 / TCP(flags=0)), DROP, "fw", "fw-drop", 3
-    yield "a limit, below it", bytes(ETHER / IP(**IP4) / ICMP()), PASS, "sampler", "", 0
-    yield "a limit, above it", bytes(ETHER / IP(**IP4) / ICMP(seq=1)), DROP, "fw", "fw-limit", 4
+
+
+def check_limit(report, subscriber):
+    """Packets below and above a limit, at once: a second later there would be room again"""
+    pings = [bytes(ETHER / IP(**IP4) / ICMP(seq=seq)) for seq in range(3)]
+    want = [(ACTIONS[PASS], "sampler", "", 0)] + 2 * [(ACTIONS[DROP], "fw", "fw-limit", 4)]
+    send(pings)
+    found = subscriber.read(0.3)
+    told = sorted((told_by(sample) for sample in found), key=lambda verdict: verdict[3])
+    report.check(f"{MODE}: verdicts of fw: a limit",
+                 told != want and f"{told}, not {want}" or
+                 sorted(sample.packet for sample in found) != sorted(pings) and "not as they came")
+
+
+def told_by(sample):
+    return ACTIONS[sample.action], sample.program_name, sample.reason_name, sample.rule
 
 
 def check_verdicts(report, stage, verdicts):
@@ -462,12 +476,13 @@ def check_verdicts(report, stage, verdicts):
         for what, frame, action, program, reason, *rule in verdicts:
             send([frame])
             found = subscriber.read(0.3)
-            told = [(ACTIONS[sample.action], sample.program_name, sample.reason_name, sample.rule)
-                    for sample in found]
+            told = [told_by(sample) for sample in found]
             want = (ACTIONS[action], program, reason, *(rule or [0]))
             report.check(f"{MODE}: verdicts of {stage}: {what}",
                          told != [want] and f"{told}, not {want}" or
                          found[0].packet != frame and "not as it came")
+        if stage == "fw":
+            check_limit(report, subscriber)
     unload()
 
 
