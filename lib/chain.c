@@ -54,6 +54,9 @@ struct member {
 	__u32 prio;
 	__u32 actions;
 	bool has_frags;
+	bool is_owned;	  /* to be loaded for ecbpf_chain_set(), see struct loaded */
+	bool keeps_place; /* priority and actions stay, unless it is told others */
+	struct heritage heritage;
 	int fd;
 	int link_fd;
 };
@@ -77,9 +80,9 @@ struct change {
 	enum ecbpf_mode mode;
 	size_t count; /* 0: nothing stays */
 	struct member members[DISPATCHER_MEMBERS];
+	bool is_same;		    /* nothing is to be done */
 	bool is_direct;		    /* the only member goes without a dispatcher */
-	struct heritage heritage;   /* of the member that is replaced */
-	struct ecbpf_program fused; /* that member, for plan_stage_load() and plan_stage_unload() */
+	struct ecbpf_program fused; /* a member, for plan_stage_load() and plan_stage_unload() */
 	char stages[FUSED_LIST];
 	struct dispatcher dispatcher;
 	int fd; /* what will be attached, or -1 */
@@ -605,6 +608,17 @@ static int fail_context(struct ecbpf *e, const struct change *c)
 			  c->iface);
 }
 
+static int member_load(struct ecbpf *e, struct member *m)
+{
+	int err;
+
+	err = ecbpf_program_load(e, &m->program);
+	if (err)
+		return err;
+	m->fd = bpf_program__fd(m->program.prog);
+	return ecbpf_loaded_write(e, m->fd, m->spec, &m->heritage, &m->program, m->is_owned);
+}
+
 static int member_link(struct ecbpf *e, struct change *c, size_t slot)
 {
 	struct member *m = &c->members[slot];
@@ -628,10 +642,9 @@ static int member_link(struct ecbpf *e, struct change *c, size_t slot)
 		if (err)
 			return ecbpf_fail(e, err, "%s: dispatcher has no function %s", c->iface,
 					  function);
-		err = ecbpf_program_load(e, &m->program);
+		err = member_load(e, m);
 		if (err)
 			return err;
-		m->fd = bpf_program__fd(m->program.prog);
 	}
 	err = ecbpf_prog_info(c->fd, &info);
 	if (err)
@@ -681,12 +694,17 @@ static int change_pin(struct ecbpf *e, struct change *c)
 	return 0;
 }
 
+/* No driver needs fragments for packets up to this, and to reckon with them costs a call */
+static bool needs_frags(const char *iface)
+{
+	return ecbpf_iface_mtu(iface) > ETH_DATA_LEN;
+}
+
 /* Open the programs that are to be loaded. Again for each try: a loaded object is bound to its
  * target */
 static int change_open_programs(struct ecbpf *e, struct change *c)
 {
-	/* no driver needs fragments for these packets, and to reckon with them costs a call */
-	bool frags = ecbpf_iface_mtu(c->iface) > ETH_DATA_LEN;
+	bool frags = needs_frags(c->iface);
 	int err;
 
 	for (size_t i = 0; i < c->count; i++) {
@@ -697,15 +715,13 @@ static int change_open_programs(struct ecbpf *e, struct change *c)
 			continue;
 		m->fd = -1;
 		m->link_fd = -1;
-		err = ecbpf_program_open(e, m->spec, &c->heritage, frags, &m->program);
+		err = ecbpf_program_open(e, m->spec, &m->heritage, frags, &m->program);
 		if (err)
 			return err;
 		snprintf(m->name, sizeof(m->name), "%s", m->program.name);
 		m->has_frags = m->program.has_frags;
-		/* one that replaces another keeps the other's place, if it is not told one */
-		m->prio = c->heritage.fd >= 0 && m->spec->prio < 0 ? prio : m->program.prio;
-		m->actions =
-			c->heritage.fd >= 0 && !m->spec->actions ? actions : m->program.actions;
+		m->prio = m->keeps_place && m->spec->prio < 0 ? prio : m->program.prio;
+		m->actions = m->keeps_place && !m->spec->actions ? actions : m->program.actions;
 	}
 	return 0;
 }
@@ -713,11 +729,16 @@ static int change_open_programs(struct ecbpf *e, struct change *c)
 /* One that replaces another and is told no priority keeps its place, whatever its name */
 static bool may_move(const struct change *c)
 {
+	bool keeps_place = false;
+
 	for (size_t i = 0; i < c->count; i++) {
-		if (c->members[i].spec && c->members[i].spec->prio >= 0)
+		const struct member *m = &c->members[i];
+
+		if (m->spec && (m->spec->prio >= 0 || !m->keeps_place))
 			return true;
+		keeps_place |= m->spec != NULL;
 	}
-	return c->heritage.fd < 0;
+	return !keeps_place;
 }
 
 static int change_build_dispatcher(struct ecbpf *e, struct change *c, bool ours)
@@ -786,10 +807,9 @@ static int change_build_direct(struct ecbpf *e, struct change *c)
 	if (m->has_frags)
 		bpf_program__set_flags(m->program.prog,
 				       bpf_program__flags(m->program.prog) | BPF_F_XDP_HAS_FRAGS);
-	err = ecbpf_program_load(e, &m->program);
+	err = member_load(e, m);
 	if (err)
 		return err;
-	m->fd = bpf_program__fd(m->program.prog);
 	c->fd = m->fd;
 	err = ecbpf_prog_info(c->fd, &info);
 	if (err)
@@ -806,8 +826,8 @@ static int change_build(struct ecbpf *e, struct change *c)
 
 	if (!c->count)
 		return 0;
-	if (c->live.kind == ECBPF_CHAIN_SINGLE)
-		return change_build_direct(e, c); /* the caller has checked */
+	if (c->live.kind == ECBPF_CHAIN_SINGLE && c->count == 1 && c->members[0].spec->fused)
+		return change_build_direct(e, c);
 	err = change_build_dispatcher(e, c, false);
 	if (!err)
 		return 0;
@@ -1003,6 +1023,40 @@ static int commit(struct ecbpf *e, struct change *changes, size_t count)
 /* Fills in what the new chain of one interface is to be, from changes[i].live */
 typedef int (*plan_fn)(struct ecbpf *e, struct change *c, void *data);
 
+/*
+ * Read what is attached to each interface, and plan. @changes[@ret_count]: those with something to
+ * do, and on failure all that are to be closed
+ */
+static int changes_plan(struct ecbpf *e, const char *const *ifaces, size_t count, plan_fn plan,
+			void *data, struct change *changes, size_t *ret_count)
+{
+	size_t n = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < count && !err; i++) {
+		struct change *c = &changes[n];
+
+		*c = (struct change){.iface = ifaces[i], .fd = -1, .live.fd = -1};
+		c->ifindex = ecbpf_iface_index(e, ifaces[i]);
+		if (c->ifindex < 0)
+			err = c->ifindex;
+		for (size_t k = 0; k < n && !err; k++) {
+			if (changes[k].ifindex == c->ifindex)
+				err = ecbpf_fail(e, -EINVAL, "%s: named twice", c->iface);
+		}
+		if (!err)
+			err = live_read(e, c->ifindex, &c->live);
+		if (!err)
+			err = plan(e, c, data);
+		if (!err && c->is_same)
+			change_close(e, c);
+		else
+			n++;
+	}
+	*ret_count = n;
+	return err;
+}
+
 /* Read, plan, commit; from the start when somebody else was faster */
 static int change_chains(struct ecbpf *e, const char *const *ifaces, size_t count, plan_fn plan,
 			 void *data)
@@ -1024,28 +1078,9 @@ static int change_chains(struct ecbpf *e, const char *const *ifaces, size_t coun
 		changes = calloc(count, sizeof(*changes));
 		if (!changes)
 			return ecbpf_fail(e, -ENOMEM, "out of memory");
-		err = 0;
-		for (; n < count && !err; n++) {
-			struct change *c = &changes[n];
-
-			c->fd = -1;
-			c->live.fd = -1;
-			c->heritage.fd = -1;
-			c->iface = ifaces[n];
-			c->ifindex = ecbpf_iface_index(e, ifaces[n]);
-			if (c->ifindex < 0)
-				err = c->ifindex;
-			for (size_t i = 0; i < n && !err; i++) {
-				if (changes[i].ifindex == c->ifindex)
-					err = ecbpf_fail(e, -EINVAL, "%s: named twice", c->iface);
-			}
-			if (!err)
-				err = live_read(e, c->ifindex, &c->live);
-			if (!err)
-				err = plan(e, c, data);
-		}
-		if (!err)
-			err = commit(e, changes, count);
+		err = changes_plan(e, ifaces, count, plan, data, changes, &n);
+		if (!err && n)
+			err = commit(e, changes, n);
 		for (size_t i = 0; i < n; i++)
 			change_close(e, &changes[i]);
 		if (err != -EAGAIN)
@@ -1109,8 +1144,10 @@ static int plan_load(struct ecbpf *e, struct change *c, void *data)
 	memcpy(c->members, c->live.members, sizeof(c->live.members));
 	c->count = c->live.count;
 	for (size_t i = 0; i < load->count; i++)
-		c->members[c->count++] =
-			(struct member){.spec = &load->programs[i], .fd = -1, .link_fd = -1};
+		c->members[c->count++] = (struct member){.spec = &load->programs[i],
+							 .heritage = {.fd = -1},
+							 .fd = -1,
+							 .link_fd = -1};
 	return 0;
 }
 
@@ -1198,7 +1235,8 @@ static int plan_replace(struct ecbpf *e, struct change *c, void *data)
 				  r->name);
 	if (c->live.kind == ECBPF_CHAIN_SINGLE && !r->program->fused)
 		return fail_single(e, c);
-	c->heritage.fd = found->fd; /* stays open with c->live */
+	found->heritage.fd = found->fd; /* stays open with c->live */
+	found->keeps_place = true;
 	found->spec = r->program;
 	found->fd = -1;
 	return 0;
@@ -1272,7 +1310,7 @@ static int member_go_on(struct ecbpf *e, struct change *c, struct member *m, con
 {
 	size_t len = 0;
 
-	if (c->heritage.fd >= 0)
+	if (c->fused.fused)
 		return ecbpf_fail(e, -EBUSY,
 				  "%s: more than one ecbpf_fused in its chain: see "
 				  "'ecbpf-loader replace'",
@@ -1281,7 +1319,8 @@ static int member_go_on(struct ecbpf *e, struct change *c, struct member *m, con
 		len += snprintf(c->stages + len, sizeof(c->stages) - len, "%s%s", i ? "," : "",
 				stage_name(stages[i]));
 	c->fused = (struct ecbpf_program){.fused = c->stages, .prio = -1};
-	c->heritage = (struct heritage){.fd = m->fd, .has_constants = true};
+	m->heritage = (struct heritage){.fd = m->fd, .has_constants = true};
+	m->keeps_place = true;
 	m->spec = &c->fused;
 	m->fd = -1;
 	return 0;
@@ -1393,6 +1432,327 @@ int ecbpf_chain_unload_stage(struct ecbpf *e, const char *const *ifaces, size_t 
 	if (!ifaces_count || !*stage_name(stage))
 		return ecbpf_fail(e, -EINVAL, "nothing to unload, or no interface");
 	return change_chains(e, ifaces, ifaces_count, plan_stage_unload, &s);
+}
+
+/* --- set -------------------------------------------------------------------------------- */
+
+/* What a wanted program is, from its object file */
+struct identity {
+	const struct ecbpf_program *spec;
+	bool frags;
+	char name[64];
+	__u32 prio;
+	__u32 actions;
+	__u64 fingerprint;
+};
+
+struct set {
+	const struct ecbpf_chain_want *wants;
+	size_t count;
+	struct identity *identities; /* made once, not for each interface */
+	size_t identities_count;
+	struct ecbpf_chain_change *changes;
+	size_t changes_count;
+};
+
+/* A member that is there, and what becomes of it */
+struct present {
+	struct loaded loaded;
+	bool is_owned;
+	const struct identity *wanted;
+};
+
+static int identify(struct ecbpf *e, struct set *set, const struct ecbpf_program *spec, bool frags,
+		    struct identity *ret)
+{
+	struct identity *identities;
+	struct program program;
+	int err;
+
+	for (size_t i = 0; i < set->identities_count; i++) {
+		*ret = set->identities[i];
+		if (ret->spec == spec && ret->frags == frags)
+			return 0;
+	}
+	err = ecbpf_program_open(e, spec, NULL, frags, &program);
+	if (err)
+		return err;
+	*ret = (struct identity){
+		.spec = spec,
+		.frags = frags,
+		.prio = program.prio,
+		.actions = program.actions,
+		.fingerprint = program.fingerprint,
+	};
+	snprintf(ret->name, sizeof(ret->name), "%s", program.name);
+	ecbpf_program_close(&program);
+	identities = reallocarray(set->identities, set->identities_count + 1, sizeof(*identities));
+	if (!identities)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	set->identities = identities;
+	identities[set->identities_count++] = *ret;
+	return 0;
+}
+
+static int set_note(struct ecbpf *e, struct set *set, const struct change *c,
+		    enum ecbpf_change_kind kind, const struct member *m)
+{
+	struct ecbpf_chain_change *changes;
+
+	changes = reallocarray(set->changes, set->changes_count + 1, sizeof(*changes));
+	if (!changes)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	set->changes = changes;
+	changes += set->changes_count++;
+	*changes =
+		(struct ecbpf_chain_change){.kind = kind, .prio = m->prio, .actions = m->actions};
+	snprintf(changes->iface, sizeof(changes->iface), "%s", c->iface);
+	snprintf(changes->name, sizeof(changes->name), "%s", m->name);
+	return 0;
+}
+
+/* Is it one that ecbpf_chain_set() is to keep, change or remove? */
+static bool is_owned(int fd, const struct loaded *loaded)
+{
+	struct bpf_prog_info info = {};
+	struct btf *btf;
+	__u32 schema;
+
+	if (loaded->is_owned)
+		return true;
+	if (ecbpf_prog_info(fd, &info))
+		return false;
+	btf = prog_btf(&info);
+	schema = ecbpf_btf_schema(btf);
+	btf__free(btf);
+	return schema;
+}
+
+/* Which of those that are there a wanted one is: the same, or else one of its name; NULL: none */
+static struct present *present_find(const struct live *live, struct present *present,
+				    const struct identity *wanted, bool is_same)
+{
+	for (size_t i = 0; i < live->count; i++) {
+		struct present *p = &present[i];
+
+		if (p->is_owned && !p->wanted && !strcmp(live->members[i].name, wanted->name) &&
+		    (!is_same || p->loaded.fingerprint == wanted->fingerprint))
+			return p;
+	}
+	return NULL;
+}
+
+/* @old_fd: of the program that it takes the place of; -1: none */
+static struct member member_wanted(const struct identity *wanted, int old_fd)
+{
+	struct member m = {
+		.spec = wanted->spec,
+		.prio = wanted->prio,
+		.actions = wanted->actions,
+		.is_owned = true,
+		.heritage = {.fd = old_fd},
+		.fd = -1,
+		.link_fd = -1,
+	};
+
+	snprintf(m.name, sizeof(m.name), "%s", wanted->name);
+	return m;
+}
+
+/* One that is there: what becomes of it goes into the change */
+static int plan_present(struct ecbpf *e, struct set *set, struct change *c, size_t slot,
+			const struct present *p, bool is_reloaded)
+{
+	struct member m = c->live.members[slot];
+	const struct identity *wanted = p->wanted;
+
+	if (p->is_owned && !wanted)
+		return set_note(e, set, c, ECBPF_CHANGE_REMOVE, &m);
+	if (wanted && (p->loaded.fingerprint != wanted->fingerprint || is_reloaded)) {
+		m = member_wanted(wanted, m.fd);
+		c->members[c->count++] = m;
+		return set_note(e, set, c, ECBPF_CHANGE_REPLACE, &m);
+	}
+	if (!wanted || c->live.kind == ECBPF_CHAIN_SINGLE ||
+	    (m.prio == wanted->prio && m.actions == wanted->actions)) {
+		c->members[c->count++] = m;
+		return 0;
+	}
+	m.prio = wanted->prio;
+	m.actions = wanted->actions;
+	c->members[c->count++] = m;
+	return set_note(e, set, c, ECBPF_CHANGE_MOVE, &m);
+}
+
+/* Can the chain be one of ours at all? */
+static int set_check(struct ecbpf *e, const struct change *c, const struct ecbpf_chain_want *want,
+		     const struct present *present, size_t foreign)
+{
+	if (c->live.kind == ECBPF_CHAIN_BROKEN)
+		return fail_broken(e, c);
+	if (c->live.kind == ECBPF_CHAIN_SINGLE && !present[0].is_owned)
+		return fail_single(e, c);
+	if (c->live.id && want->programs_count && want->mode != ECBPF_MODE_UNSPEC &&
+	    want->mode != c->live.mode)
+		return ecbpf_fail(e, -EBUSY,
+				  "%s: its chain is in %s mode, not %s; 'ecbpf-loader unload --all "
+				  "%s' comes first",
+				  c->iface, mode_name(c->live.mode), mode_name(want->mode),
+				  c->iface);
+	if (foreign + want->programs_count > DISPATCHER_MEMBERS)
+		return ecbpf_fail(e, -E2BIG,
+				  "%s: %zu programs, and %zu of others: a chain has %d at most",
+				  c->iface, want->programs_count, foreign, DISPATCHER_MEMBERS);
+	return 0;
+}
+
+static int plan_wanted(struct ecbpf *e, struct set *set, struct change *c,
+		       const struct ecbpf_chain_want *want, struct present *present)
+{
+	struct identity wanted[DISPATCHER_MEMBERS];
+	bool is_there[DISPATCHER_MEMBERS] = {}, is_reloaded;
+	size_t before = set->changes_count;
+	int err = 0;
+
+	for (size_t i = 0; i < want->programs_count; i++) {
+		err = identify(e, set, &want->programs[i], needs_frags(c->iface), &wanted[i]);
+		if (err)
+			return err;
+	}
+	/* what is the same already comes first, that it is left alone */
+	for (int is_same = 1; is_same >= 0; is_same--) {
+		for (size_t i = 0; i < want->programs_count; i++) {
+			struct present *p;
+
+			p = is_there[i] ? NULL
+					: present_find(&c->live, present, &wanted[i], is_same);
+			if (!p)
+				continue;
+			p->wanted = &wanted[i];
+			is_there[i] = true;
+		}
+	}
+	/* one that is attached without a dispatcher cannot be linked into one */
+	is_reloaded = c->live.kind == ECBPF_CHAIN_SINGLE && want->programs_count > 1;
+	for (size_t slot = 0; slot < c->live.count && !err; slot++)
+		err = plan_present(e, set, c, slot, &present[slot], is_reloaded);
+	for (size_t i = 0; i < want->programs_count && !err; i++) {
+		if (is_there[i])
+			continue;
+		c->members[c->count] = member_wanted(&wanted[i], -1);
+		err = set_note(e, set, c, ECBPF_CHANGE_ADD, &c->members[c->count++]);
+	}
+	c->is_same = set->changes_count == before;
+	return err;
+}
+
+static int plan_set(struct ecbpf *e, struct change *c, void *data)
+{
+	_cleanup_free_ struct present *present = calloc(DISPATCHER_MEMBERS, sizeof(*present));
+	struct set *set = data;
+	const struct ecbpf_chain_want *want = set->wants;
+	size_t owned = 0;
+	int err;
+
+	if (!present)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	while (want->iface != c->iface)
+		want++;
+	if (want == set->wants)
+		set->changes_count = 0; /* from the start: somebody else was faster */
+	for (size_t i = 0; i < c->live.count; i++) {
+		ecbpf_loaded_read(c->live.members[i].fd, &present[i].loaded);
+		present[i].is_owned = is_owned(c->live.members[i].fd, &present[i].loaded);
+		owned += present[i].is_owned;
+	}
+	if (!owned && !want->programs_count) {
+		c->is_same = true;
+		return 0;
+	}
+	err = set_check(e, c, want, present, c->live.count - owned);
+	if (err)
+		return err;
+	c->mode = c->live.id ? c->live.mode : want->mode ? want->mode : ECBPF_MODE_NATIVE;
+	return plan_wanted(e, set, c, want, present);
+}
+
+/* The plan alone: nothing is locked, nothing made */
+static int set_plan(struct ecbpf *e, const char *const *ifaces, size_t count, struct set *set)
+{
+	_cleanup_free_ struct change *changes = calloc(count + 1, sizeof(*changes));
+	size_t n = 0;
+	int err;
+
+	if (!changes)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	ecbpf_capture(e);
+	err = ecbpf_bpffs_open(e, false);
+	if (!err)
+		err = changes_plan(e, ifaces, count, plan_set, set, changes, &n);
+	for (size_t i = 0; i < n; i++)
+		change_close(e, &changes[i]);
+	return err;
+}
+
+int ecbpf_chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_t count, bool check,
+		    struct ecbpf_chain_change **ret_changes, size_t *ret_count)
+{
+	_cleanup_free_ const char **ifaces = calloc(count + 1, sizeof(*ifaces));
+	struct set set = {.wants = wants, .count = count};
+	int err;
+
+	if (!ifaces)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++) {
+		ifaces[i] = wants[i].iface;
+		if (wants[i].programs_count > DISPATCHER_MEMBERS)
+			return ecbpf_fail(e, -E2BIG, "%s: %zu programs: a chain has %d at most",
+					  ifaces[i], wants[i].programs_count, DISPATCHER_MEMBERS);
+	}
+	err = set_plan(e, ifaces, count, &set);
+	if (!err && set.changes_count && !check)
+		err = change_chains(e, ifaces, count, plan_set, &set);
+	free(set.identities);
+	if (err) {
+		free(set.changes);
+		return err;
+	}
+	*ret_changes = set.changes;
+	*ret_count = set.changes_count;
+	return 0;
+}
+
+int ecbpf_chain_owned(struct ecbpf *e, const char *iface, struct owned *ret_members,
+		      size_t *ret_count, enum ecbpf_mode *ret_mode)
+{
+	struct live live = {.fd = -1};
+	size_t count = 0;
+	int err, ifindex;
+
+	ecbpf_capture(e);
+	ifindex = ecbpf_iface_index(e, iface);
+	if (ifindex < 0)
+		return ifindex;
+	ecbpf_bpffs_open(e, false);
+	err = live_read(e, ifindex, &live);
+	if (err)
+		return err;
+	for (size_t i = 0; i < live.count; i++) {
+		const struct member *m = &live.members[i];
+		struct owned *owned = &ret_members[count];
+
+		*owned = (struct owned){.prio = m->prio, .actions = m->actions};
+		ecbpf_loaded_read(m->fd, &owned->loaded);
+		if (!is_owned(m->fd, &owned->loaded))
+			continue;
+		owned->has_place = live.kind != ECBPF_CHAIN_SINGLE;
+		memcpy(owned->name, m->name, sizeof(owned->name));
+		count++;
+	}
+	*ret_mode = live.mode;
+	*ret_count = count;
+	live_close(&live);
+	return 0;
 }
 
 /* --- inspecting --------------------------------------------------------------------------- */
@@ -1577,6 +1937,28 @@ static int clean_maps(struct ecbpf *e, bool wait)
 		nanosleep(&(struct timespec){.tv_nsec = 50 * 1000000L}, NULL);
 	}
 	return ecbpf_unpin_maps(e);
+}
+
+int ecbpf_clean_stale(struct ecbpf *e, size_t *ret_removed)
+{
+	_cleanup_close_ int lock = -1, libxdp_lock = -1;
+	struct clean clean = {};
+	int err;
+
+	err = ecbpf_bpffs_open(e, true);
+	if (err)
+		return err;
+	lock = ecbpf_lock(e);
+	if (lock < 0)
+		return lock;
+	libxdp_lock = ecbpf_libxdp_lock(e);
+	if (libxdp_lock < 0)
+		return libxdp_lock;
+	err = ecbpf_for_each_dispatcher(e, clean_dispatcher, &clean);
+	if (!err)
+		err = ecbpf_for_each_pin(e, clean_mark, NULL);
+	*ret_removed = clean.removed;
+	return err;
 }
 
 int ecbpf_clean(struct ecbpf *e, const char *iface, size_t *ret_removed)

@@ -26,15 +26,6 @@
 
 #define CLEANUP(function) __attribute__((cleanup(function)))
 
-static const struct ecbpf_fastpath_settings settings_default = {
-	.lease_ms = 1000,
-	.sample_ms = 1000,
-	.inactive_ms = 60000,
-	.target_pps = 1000000,
-	.spike_percent = 50,
-	.max_percent = 95,
-};
-
 /* --- names -------------------------------------------------------------------------------- */
 
 const char *ecbpf_egress_name(__u32 counter)
@@ -264,6 +255,18 @@ static int settings_check(struct ecbpf *e, const struct ecbpf_fastpath_settings 
 	return 0;
 }
 
+int ecbpf_fastpath_check(struct ecbpf *e, struct ecbpf_fastpath_settings *settings)
+{
+	struct ecbpf_fastpath f = {.hz = jiffies_hz()};
+	int err = settings_check(e, settings);
+
+	if (err)
+		return err;
+	settings_write(&f, settings);
+	settings_read(&f, settings);
+	return 0;
+}
+
 /* An entry of IPVS must not run out while XDP forwards its packets */
 static int settings_check_ipvs(struct ecbpf *e, const struct ecbpf_fastpath_settings *s,
 			       struct ecbpf_fastpath_settings *ret_better)
@@ -422,7 +425,7 @@ int ecbpf_fastpath_refresh(struct ecbpf *e, size_t *ret_count)
 /* --- load --------------------------------------------------------------------------------- */
 
 /* How many flows a table was made for */
-static __u32 capacity(__u32 groups)
+__u32 ecbpf_fastpath_capacity(__u32 groups)
 {
 	return (__u64)groups * ECBPF_FLOW_WAYS * 8 / 15;
 }
@@ -462,7 +465,7 @@ static int maps_check(struct ecbpf *e, __u32 flows, __u32 *ret_groups)
 		return ecbpf_fail(e, -EBUSY,
 				  "the fast path is loaded, for %u flows: 'ecbpf-fastpath unload' "
 				  "first",
-				  capacity(info.max_entries));
+				  ecbpf_fastpath_capacity(info.max_entries));
 	*ret_groups = 0;
 	return 0;
 }
@@ -576,7 +579,7 @@ static void egress_detach(int ifindex)
 /* Secrets and defaults; the table stays off */
 static int settings_init(struct ecbpf *e, struct ecbpf_fastpath *f, bool monitor)
 {
-	struct ecbpf_fastpath_settings settings = settings_default;
+	struct ecbpf_fastpath_settings settings = ECBPF_FASTPATH_SETTINGS_INIT;
 
 	settings.monitor = monitor;
 	if (settings_check_ipvs(e, &settings, NULL))
@@ -609,8 +612,8 @@ static const struct ecbpf_member *chain_stage(const struct ecbpf_chain *chain,
 
 static int check_ifaces(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 {
-	if (!load->in_count)
-		return ecbpf_fail(e, -EINVAL, "no interface that packets come in by");
+	if (!load->in_count && !load->out_count)
+		return ecbpf_fail(e, -EINVAL, "no interface");
 	for (size_t i = 0; i < load->out_count; i++) {
 		int ifindex = ecbpf_iface_index(e, load->out[i]);
 
@@ -660,6 +663,8 @@ static int ports_add(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 
 static int xdp_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 {
+	if (!load->in_count)
+		return 0;
 	return ecbpf_chain_load_stage(e, load->in, load->in_count, ECBPF_STAGE_FASTPATH,
 				      load->is_fused, load->mode);
 }
@@ -732,7 +737,7 @@ undo_egress:
 int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 {
 	CLEANUP(view_close) struct view settings = {}, flows = {};
-	struct bpf_object *obj = NULL;
+	struct bpf_object *obj = NULL, *stage = NULL;
 	char error[sizeof(e->error)];
 	struct bpf_program *prog;
 	__u32 groups = 0;
@@ -754,9 +759,14 @@ int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 	err = maps_check(e, load->flows, &groups);
 	if (!err)
 		err = egress_open(e, groups, &obj);
-	cleanup_close(&lock); /* ecbpf_chain_load() takes it */
-	if (err)
+	if (!err)
+		err = ecbpf_stage_maps(e, "fastpath", &stage); /* which has some more */
+	/* ecbpf_chain_load() takes it */
+	cleanup_close(&lock);
+	if (err) {
+		bpf_object__close(obj);
 		return err;
+	}
 
 	prog = bpf_object__find_program_by_name(obj, "ecbpf_egress");
 	err = settings_open(e, &settings);
@@ -767,6 +777,7 @@ int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 	if (!err)
 		err = load_all(e, load, bpf_program__fd(prog), settings.at, flows.entries);
 	bpf_object__close(obj);
+	bpf_object__close(stage);
 	if (err && groups) { /* these maps were made here */
 		strcpy(error, e->error);
 		lock = ecbpf_lock(e);
@@ -779,8 +790,42 @@ int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 
 /* --- what there is ------------------------------------------------------------------------ */
 
+int ecbpf_fastpath_state(struct ecbpf *e, bool *ret_is_on, __u32 *ret_groups)
+{
+	CLEANUP(view_close) struct view settings = {};
+	struct bpf_map_info info = {};
+	_cleanup_close_ int fd = -1;
+	int err;
+
+	err = settings_open(e, &settings);
+	if (err)
+		return err;
+	fd = map_open(e, "fastpath_flows", &info);
+	if (fd < 0)
+		return fd;
+	*ret_is_on = ((const struct ecbpf_fastpath *)settings.at)->groups;
+	*ret_groups = info.max_entries;
+	return 0;
+}
+
+int ecbpf_fastpath_leave(struct ecbpf *e, const char *iface)
+{
+	_cleanup_close_ int fd = map_open(e, "fastpath_ports", NULL);
+	int ifindex = ecbpf_iface_index(e, iface);
+
+	if (fd < 0)
+		return fd;
+	if (ifindex < 0)
+		return ifindex;
+	egress_detach(ifindex);
+	if (bpf_map_delete_elem(fd, &ifindex) && errno != ENOENT)
+		return ecbpf_fail(e, -errno, "%s: cannot be a port no more: %s", iface,
+				  strerror(errno));
+	return 0;
+}
+
 /* The interfaces of this network namespace that the fast path is on; *@ret_ports: for free() */
-static int ports_find(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports, size_t *ret_count)
+int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports, size_t *ret_count)
 {
 	struct if_nameindex *ifaces = if_nameindex();
 	struct ecbpf_fastpath_port *ports = NULL;
@@ -839,7 +884,7 @@ int ecbpf_fastpath_repair(struct ecbpf *e, size_t *ret_count)
 	if (err < 0)
 		return err;
 	close(err);
-	err = ports_find(e, &ports, &ports_count);
+	err = ecbpf_fastpath_ports(e, &ports, &ports_count);
 	if (err)
 		return err;
 	lock = ecbpf_lock(e);
@@ -883,7 +928,7 @@ int ecbpf_fastpath_look(struct ecbpf *e, struct fastpath_look *ret_look)
 	look.is_unfit = err == -EINVAL;
 	if (look.is_unfit)
 		snprintf(look.text, sizeof(look.text), "%.255s", e->error);
-	err = ports_find(e, &look.ports, &look.ports_count);
+	err = ecbpf_fastpath_ports(e, &look.ports, &look.ports_count);
 	if (!err)
 		*ret_look = look;
 	return err;
@@ -903,7 +948,7 @@ int ecbpf_fastpath_unload(struct ecbpf *e)
 		err = groups_set(e, settings.at, 0);
 	if (err && err != -ENOENT)
 		return err;
-	err = ports_find(e, &ports, &count);
+	err = ecbpf_fastpath_ports(e, &ports, &count);
 	if (err)
 		return err;
 	ifaces = calloc(count + 1, sizeof(*ifaces));
@@ -1478,7 +1523,7 @@ static int status_fill(struct ecbpf *e, const struct table *table,
 	size_t prefixes_count = 0;
 	int err;
 
-	status->capacity = capacity(table->flows.entries);
+	status->capacity = ecbpf_fastpath_capacity(table->flows.entries);
 	status->bytes =
 		table->flows.size + (__u64)table->flows.entries * sizeof(struct ecbpf_flow_tags) +
 		ECBPF_PENDINGS * sizeof(struct ecbpf_pending) + ECBPF_SHIELD_SEEN * sizeof(__u32) +
@@ -1495,7 +1540,7 @@ static int status_fill(struct ecbpf *e, const struct table *table,
 	if (err)
 		return err;
 	status->excluded = prefixes_count;
-	return ports_find(e, &status->ports, &status->ports_count);
+	return ecbpf_fastpath_ports(e, &status->ports, &status->ports_count);
 }
 
 int ecbpf_fastpath_status(struct ecbpf *e, struct ecbpf_fastpath_status **ret_status)

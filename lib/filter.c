@@ -211,8 +211,8 @@ static int set_checks(struct ecbpf *e, const char *key, const char *value, __u32
 	return 0;
 }
 
-static int set_one(struct ecbpf *e, const char *key, const char *value,
-		   struct ecbpf_filter_config *config)
+int ecbpf_filter_setting(struct ecbpf *e, const char *key, const char *value,
+			 struct ecbpf_filter_config *config)
 {
 	__u32 all = 0;
 
@@ -252,7 +252,7 @@ static int set_all(struct ecbpf *e, const char *const *settings, size_t count,
 		if (!equals || equals == settings[i])
 			return ecbpf_fail(e, -EINVAL, "'%s' is not KEY=VALUE", settings[i]);
 		snprintf(key, sizeof(key), "%.*s", (int)(equals - settings[i]), settings[i]);
-		err = set_one(e, key, equals + 1, config);
+		err = ecbpf_filter_setting(e, key, equals + 1, config);
 		if (err)
 			return err;
 	}
@@ -354,6 +354,17 @@ static void prefix_format(const struct ecbpf_filter_addr *prefix, char *ret, siz
 		snprintf(ret, size, "%s", addr);
 	else
 		snprintf(ret, size, "%s/%u", addr, len);
+}
+
+int ecbpf_filter_vip_format(struct ecbpf *e, const char *text, char *ret, size_t size)
+{
+	struct ecbpf_filter_addr prefix;
+	int err;
+
+	err = prefix_parse(e, text, &prefix);
+	if (!err)
+		prefix_format(&prefix, ret, size);
+	return err;
 }
 
 /* All of filter_addrs. @ret: for free() */

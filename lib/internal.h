@@ -116,6 +116,7 @@ struct program {
 	bool has_frags;
 	bool is_ours;
 	bool is_fused;
+	__u64 fingerprint; /* equal: the same code, constants and settings */
 };
 
 /* What a program takes over from the one that it replaces: maps, where they fit, and counters */
@@ -140,6 +141,32 @@ int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret
 int ecbpf_pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *map);
 /* Load as what it is now (XDP or freplace); a refusal is explained with the verifier's log */
 int ecbpf_program_load(struct ecbpf *e, struct program *program);
+
+/**
+ * struct loaded - what a program was loaded as
+ * @fingerprint: of struct program
+ * @is_owned: by ecbpf_chain_set(), which may thus remove it again though it is none of our stages
+ * @spec: struct ecbpf_program but for its place, "KEY=VALUE" lines
+ *
+ * The entry of a map that is bound to the program: it is there exactly as long as that.
+ */
+#define LOADED_MAP	 "ecbpf_loaded"
+#define LOADED_SPEC_SIZE 4080
+struct loaded {
+	__u64 fingerprint;
+	__u32 is_owned;
+	__u32 reserved;
+	char spec[LOADED_SPEC_SIZE];
+};
+
+int ecbpf_loaded_write(struct ecbpf *e, int prog_fd, const struct ecbpf_program *spec,
+		       const struct heritage *heritage, const struct program *program,
+		       bool is_owned);
+/* The first constant in @spec, or in the rest of it; NULL: none. Ended by a newline or 0 */
+const char *ecbpf_loaded_constant(const char *spec, int *ret_len);
+/* -ENOENT: of a program that was not loaded by us, or by one of us who did not note it */
+int ecbpf_loaded_read(int prog_fd, struct loaded *ret_loaded);
+
 /* The schema that BTF says an object was built for; 0: none of ours */
 __u32 ecbpf_btf_schema(const struct btf *btf);
 /* `xdp_metadata` and the like: the number that a __uint(NAME, number) in BTF section @sec says */
@@ -174,17 +201,51 @@ int ecbpf_freplace_probe(struct ecbpf *e);
 int ecbpf_frags_probe(struct ecbpf *e);
 /* Does libxdp's dispatcher take programs that resize packets? -EINVAL: no, for the kernel's sake */
 int ecbpf_resize_probe(struct ecbpf *e);
-/* Wait until every packet that is being handled now has been */
-void ecbpf_wait_for_packets(struct ecbpf *e);
 /* A program that does nothing, loaded to find out what the kernel can do: its fd, or -errno */
 int ecbpf_probe_load(enum bpf_prog_type type, __u32 flags);
 /* Return when no packet is in a program any more that has seen what was changed before */
 void ecbpf_wait_for_packets(struct ecbpf *e);
+/* Members that are ecbpf_chain_set()'s, in order; has_place: prio and actions mean something */
+struct owned {
+	char name[64];
+	bool has_place;
+	__u32 prio;
+	__u32 actions;
+	struct loaded loaded;
+};
+/* @ret_members[DISPATCHER_MEMBERS] */
+int ecbpf_chain_owned(struct ecbpf *e, const char *iface, struct owned *ret_members,
+		      size_t *ret_count, enum ecbpf_mode *ret_mode);
+/* As ecbpf_clean(), of all interfaces; maps stay */
+int ecbpf_clean_stale(struct ecbpf *e, size_t *ret_removed);
 /* Is the dispatcher's configuration there? @ret_config is zeroed behind what there is */
 int ecbpf_dispatcher_config(int prog_fd, const struct bpf_prog_info *info,
 			    struct dispatcher_config *ret_config);
 
+/* --- filter.c ----------------------------------------------------------------------------- */
+
+struct ecbpf_filter_config;
+/* One setting, as ecbpf_filter_set() takes it, into @config */
+int ecbpf_filter_setting(struct ecbpf *e, const char *key, const char *value,
+			 struct ecbpf_filter_config *config);
+/* An address or prefix as ecbpf_filter_vip_list() writes it; -EINVAL */
+int ecbpf_filter_vip_format(struct ecbpf *e, const char *text, char *ret, size_t size);
+
 /* --- fastpath.c --------------------------------------------------------------------------- */
+
+struct ecbpf_fastpath_settings;
+struct ecbpf_fastpath_port;
+/* Are they allowed? They become what ecbpf_fastpath_get() gives back: times are whole jiffies */
+int ecbpf_fastpath_check(struct ecbpf *e, struct ecbpf_fastpath_settings *settings);
+/* Return: -ENOENT it is not loaded. @ret_is_on: packets are forwarded */
+int ecbpf_fastpath_state(struct ecbpf *e, bool *ret_is_on, __u32 *ret_groups);
+/* How many flows a table was made for */
+__u32 ecbpf_fastpath_capacity(__u32 groups);
+/* Where it is; for free() */
+int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports,
+			 size_t *ret_count);
+/* Take the TC program from an interface, and send nothing there any more */
+int ecbpf_fastpath_leave(struct ecbpf *e, const char *iface);
 
 /* What the doctor wants to know of the fast path. @ports: for free() */
 struct fastpath_look {

@@ -19,7 +19,8 @@ extern "C" {
 
 /**
  * struct ecbpf_fastpath_load - where the fast path is to be
- * @in: interfaces that clients' packets come in by: the XDP program goes there
+ * @in: interfaces that clients' packets come in by: the XDP program goes there. None: it is put
+ *	there, or is, by other means
  * @out: interfaces that they leave by; the TC program goes to these and those of @in. Physical
  *	 ones: of a VLAN or bond that below it, where the kernel has chosen port and tag
  * @flows: how many the table is to hold, ECBPF_FLOWS_MIN to ECBPF_FLOWS_MAX; 0: as many as it does
@@ -86,6 +87,12 @@ struct ecbpf_fastpath_settings {
 	bool monitor;
 	bool limit;
 };
+
+#define ECBPF_FASTPATH_SETTINGS_INIT                                                              \
+	{                                                                                         \
+		.lease_ms = 1000, .sample_ms = 1000, .inactive_ms = 60000, .target_pps = 1000000, \
+		.spike_percent = 50, .max_percent = 95,                                           \
+	}
 
 /* Return: 0; -ENOENT it is not loaded; set: -EINVAL not allowed, and nothing is changed */
 int ecbpf_fastpath_get(struct ecbpf *e, struct ecbpf_fastpath_settings *ret_settings);

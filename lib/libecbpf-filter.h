@@ -123,6 +123,26 @@ struct ecbpf_filter_changes {
 int ecbpf_filter_entry_parse(struct ecbpf *e, const char *text,
 			     struct ecbpf_filter_entry *ret_entry, bool *ret_host_bits);
 
+/* How times are written, for strftime(3): UTC */
+#define ECBPF_FILTER_TIME_FORMAT "%Y-%m-%dT%H:%M:%SZ"
+
+/* "90s", "10m", "2h", "7d", "4w" from now; or "2027-01-31T23:59:59Z". Return: 0, -EINVAL */
+int ecbpf_filter_expiry_parse(struct ecbpf *e, const char *text, __u64 *ret_expires);
+
+/* "-" and "": no tag. Return: 0; -EINVAL too long, or with characters that are not allowed */
+int ecbpf_filter_tag_set(struct ecbpf *e, struct ecbpf_filter_entry *entry, const char *tag);
+
+/**
+ * ecbpf_filter_file_read() - read prefixes, a line "PREFIX [TAG [EXPIRY]]" each
+ * @file: "-" is standard input. Comments begin with '#', ';' or "//"
+ * @is_repeated: the file is to mean the same each time that it is read: times from now are refused,
+ *		 and what has expired is left out
+ * @ret_entries: for free()
+ * Return: 0; -EINVAL, the text says "FILE:LINE: what"; -ENOENT and others.
+ */
+int ecbpf_filter_file_read(struct ecbpf *e, const char *file, bool is_repeated,
+			   struct ecbpf_filter_entry **ret_entries, size_t *ret_count);
+
 /* The prefix as text, an address without its length */
 void ecbpf_filter_entry_format(const struct ecbpf_filter_entry *entry, char *ret, size_t size);
 

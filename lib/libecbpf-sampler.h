@@ -17,6 +17,11 @@ extern "C" {
 
 /* --- settings and counters ---------------------------------------------------------------- */
 
+/* What the tools set where nothing else is said */
+#define ECBPF_SAMPLER_RATE    1000
+#define ECBPF_SAMPLER_SNAPLEN 128
+#define ECBPF_SAMPLER_MAX_PPS 100000
+
 /**
  * struct ecbpf_sampler_status - what there is to know
  * @settings: in force

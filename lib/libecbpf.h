@@ -171,6 +171,51 @@ int ecbpf_chain_load_stage(struct ecbpf *e, const char *const *ifaces, size_t if
 int ecbpf_chain_unload_stage(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
 			     __u32 stage);
 
+/**
+ * struct ecbpf_chain_want - what is wanted in the chain of one interface
+ * @mode: as in ecbpf_chain_load()
+ * @programs: those that are to be there, in any order; none: ours go
+ */
+struct ecbpf_chain_want {
+	const char *iface;
+	enum ecbpf_mode mode;
+	const struct ecbpf_program *programs;
+	size_t programs_count;
+};
+
+enum ecbpf_change_kind {
+	ECBPF_CHANGE_ADD,
+	ECBPF_CHANGE_REMOVE,
+	ECBPF_CHANGE_REPLACE, /* by other code, or other constants */
+	ECBPF_CHANGE_MOVE,    /* the same program, with another priority or other actions */
+};
+
+/* What became of one program; @prio and @actions are those afterwards, or of what was removed */
+struct ecbpf_chain_change {
+	enum ecbpf_change_kind kind;
+	char iface[16];
+	char name[64];
+	__u32 prio;
+	__u32 actions;
+};
+
+/**
+ * ecbpf_chain_set() - make our members of chains exactly these
+ * @wants: each interface once
+ * @check: only find out what there is to do
+ * @ret_changes: array of what was done, for free(); @ret_count 0: nothing, and nothing was touched
+ *
+ * Ours are all stages, and what this function has loaded; other members stay where they are. A
+ * program that is the same already, by code and constants, is left alone: it keeps its id and goes
+ * on counting, in another place of the chain if need be. One of the same name takes the place of
+ * the old one and goes on with its maps, as in ecbpf_chain_replace(). All interfaces or none, and
+ * each in one step, as ecbpf_chain_load().
+ *
+ * Return: 0; as ecbpf_chain_load().
+ */
+int ecbpf_chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_t count, bool check,
+		    struct ecbpf_chain_change **ret_changes, size_t *ret_count);
+
 /* One of the stages in a member of ours. Most have one; ecbpf_fused has one for each slot */
 struct ecbpf_member_stage {
 	__u32 stage;			/* enum ecbpf_stage */

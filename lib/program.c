@@ -158,6 +158,27 @@ static bool enum_has(const struct btf *btf, const struct btf_type *type, __u64 v
 	return false;
 }
 
+/* "count: has no setting 'x'; it has malformed_action, xdp_frags" */
+static int fail_setting(struct ecbpf *e, const char *file, struct bpf_object *obj, const char *name)
+{
+	const struct btf *btf = bpf_object__btf(obj);
+	const struct btf_type *datasec = btf_datasec(btf, ".rodata"), *type;
+	const struct btf_var_secinfo *info = datasec ? btf_var_secinfos(datasec) : NULL;
+	char names[512] = "";
+	size_t len = 0;
+
+	for (int i = 0; datasec && i < btf_vlen(datasec) && len < sizeof(names); i++, info++) {
+		const struct btf_type *var = btf__type_by_id(btf, info->type);
+
+		type = btf__type_by_id(btf, btf__resolve_type(btf, var->type));
+		if (btf_is_int(type) || btf_is_enum(type))
+			len += snprintf(names + len, sizeof(names) - len, "%s%s",
+					len ? ", " : "; it has ",
+					btf__name_by_offset(btf, var->name_off));
+	}
+	return ecbpf_fail(e, -EINVAL, "%s: has no setting '%s'%s", file, name, names);
+}
+
 static int setting_apply(struct ecbpf *e, const char *file, struct bpf_object *obj,
 			 const char *setting)
 {
@@ -174,7 +195,7 @@ static int setting_apply(struct ecbpf *e, const char *file, struct bpf_object *o
 	if (!name)
 		return ecbpf_fail(e, -ENOMEM, "out of memory");
 	if (!constant_find(obj, name, &size, &type) || (!btf_is_int(type) && !btf_is_enum(type)))
-		return ecbpf_fail(e, -EINVAL, "%s: has no setting '%s'", file, name);
+		return fail_setting(e, file, obj, name);
 	max = size >= 8 ? ~0ULL : (1ULL << size * 8) - 1;
 	if (btf_is_int(type) && btf_int_encoding(type) & BTF_INT_BOOL)
 		max = 1;
@@ -304,6 +325,143 @@ static int constants_inherit(struct ecbpf *e, struct bpf_object *obj, int old_fd
 	return 0;
 }
 
+/* --- what a program was loaded as --------------------------------------------------------- */
+
+#define HASH_INIT 0xcbf29ce484222325 /* FNV-1a, 64 bits */
+
+static void hash_add(__u64 *hash, const void *data, size_t size)
+{
+	for (const __u8 *p = data; size--; p++)
+		*hash = (*hash ^ *p) * 0x100000001b3;
+}
+
+static int hash_add_file(__u64 *hash, int fd)
+{
+	char buffer[4096];
+	ssize_t size;
+
+	if (lseek(fd, 0, SEEK_SET))
+		return -errno;
+	while ((size = read(fd, buffer, sizeof(buffer))) > 0)
+		hash_add(hash, buffer, size);
+	return size < 0 ? -errno : 0;
+}
+
+/* "KEY=VALUE" lines. Return: 0 or -E2BIG */
+static int spec_add(char *spec, const char *key, const char *value)
+{
+	size_t len = strlen(spec), room = LOADED_SPEC_SIZE - len;
+
+	if (value &&
+	    snprintf(spec + len, room, "%s%s%s\n", key, *key ? "=" : "", value) >= (int)room)
+		return -E2BIG;
+	return 0;
+}
+
+static int spec_write(const struct ecbpf_program *spec, struct loaded *loaded)
+{
+	_cleanup_free_ char *path = NULL;
+	int err;
+
+	/* a stage, or an object file: that will be looked for from elsewhere */
+	if (!spec->fused && !spec->is_stage)
+		path = realpath(spec->file, NULL);
+	err = spec_add(loaded->spec, "fused", spec->fused);
+	if (!err && !spec->fused)
+		err = spec_add(loaded->spec, path ? "file" : "stage", path ?: spec->file);
+	if (!err)
+		err = spec_add(loaded->spec, "section", spec->section);
+	if (!err)
+		err = spec_add(loaded->spec, "prog-name", spec->name);
+	if (!err)
+		err = spec_add(loaded->spec, "pin-path", spec->pin_path);
+	for (size_t i = 0; i < spec->settings_count && !err; i++)
+		err = spec_add(loaded->spec, "", spec->settings[i]);
+	return err;
+}
+
+const char *ecbpf_loaded_constant(const char *line, int *ret_len)
+{
+	static const char *const own[] = {
+		"fused=", "stage=", "file=", "section=", "prog-name=", "pin-path="};
+
+	while (*line) {
+		size_t len = strcspn(line, "\n");
+		bool is_own = !len;
+
+		for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+			is_own |= !strncmp(line, own[i], strlen(own[i]));
+		if (!is_own) {
+			*ret_len = len;
+			return line;
+		}
+		line += len + (line[len] == '\n');
+	}
+	return NULL;
+}
+
+/* Constants of the program that it goes on with */
+static int spec_inherit(const struct heritage *heritage, struct loaded *loaded)
+{
+	_cleanup_free_ struct loaded *old = calloc(1, sizeof(*old));
+	const char *line;
+	int len, err = 0;
+
+	if (!old)
+		return -ENOMEM;
+	if (ecbpf_loaded_read(heritage->fd, old))
+		return 0;
+	for (line = ecbpf_loaded_constant(old->spec, &len); line && !err;
+	     line = ecbpf_loaded_constant(line + len, &len)) {
+		_cleanup_free_ char *constant = strndup(line, len);
+
+		err = constant ? spec_add(loaded->spec, "", constant) : -ENOMEM;
+	}
+	return err;
+}
+
+int ecbpf_loaded_write(struct ecbpf *e, int prog_fd, const struct ecbpf_program *spec,
+		       const struct heritage *heritage, const struct program *program,
+		       bool is_owned)
+{
+	struct loaded loaded = {.fingerprint = program->fingerprint, .is_owned = is_owned};
+	_cleanup_close_ int fd = -1;
+	__u32 key = 0;
+	int err;
+
+	err = spec_write(spec, &loaded);
+	if (!err && heritage->fd >= 0 && heritage->has_constants)
+		err = spec_inherit(heritage, &loaded);
+	if (err)
+		return ecbpf_fail(e, err, "%s: its settings are more than %d characters",
+				  program->name, LOADED_SPEC_SIZE);
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, LOADED_MAP, sizeof(key), sizeof(loaded), 1, NULL);
+	if (fd < 0 || bpf_map_update_elem(fd, &key, &loaded, BPF_ANY) ||
+	    bpf_prog_bind_map(prog_fd, fd, NULL))
+		return ecbpf_fail(e, -errno, "%s: cannot note what it was loaded as: %s",
+				  program->name, strerror(errno));
+	return 0;
+}
+
+int ecbpf_loaded_read(int prog_fd, struct loaded *ret_loaded)
+{
+	struct bpf_map_info map = {};
+	_cleanup_close_ int fd = -1;
+	struct loaded loaded;
+	__u32 key = 0;
+
+	fd = ecbpf_prog_map(prog_fd, LOADED_MAP, &map);
+	if (fd < 0)
+		return fd;
+	if (map.value_size != sizeof(loaded))
+		return -EPROTO;
+	if (bpf_map_lookup_elem(fd, &key, &loaded))
+		return -errno;
+	loaded.spec[sizeof(loaded.spec) - 1] = '\0';
+	*ret_loaded = loaded;
+	return 0;
+}
+
 /* --- opening ------------------------------------------------------------------------------ */
 
 static const void *stage_object(const char *name, size_t *ret_size)
@@ -317,7 +475,7 @@ static const void *stage_object(const char *name, size_t *ret_size)
 }
 
 static int object_open(struct ecbpf *e, const struct ecbpf_program *spec, const char *file,
-		       struct bpf_object **ret_obj)
+		       struct bpf_object **ret_obj, __u64 *hash)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = spec->pin_path,
 		    .kernel_log_buf = e->detail, .kernel_log_size = ECBPF_DETAIL_SIZE);
@@ -335,6 +493,7 @@ static int object_open(struct ecbpf *e, const struct ecbpf_program *spec, const 
 	if (bytes) {
 		opts.object_name = spec->fused ? "fused" : file;
 		obj = bpf_object__open_mem(bytes, size, &opts);
+		hash_add(hash, bytes, size);
 	} else {
 		_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC);
 
@@ -345,6 +504,8 @@ static int object_open(struct ecbpf *e, const struct ecbpf_program *spec, const 
 		if (fstat(fd, &st) || !S_ISREG(st.st_mode) || read(fd, magic, 4) != 4 ||
 		    memcmp(magic, "\177ELF", 4))
 			return ecbpf_fail(e, -ENOEXEC, "%s: not an ELF object file", file);
+		if (hash_add_file(hash, fd))
+			return ecbpf_fail(e, -errno, "%s: %s", file, strerror(errno));
 		obj = bpf_object__open_file(file, &opts);
 	}
 	err = libbpf_get_error(obj);
@@ -521,11 +682,43 @@ static int run_config_read(struct ecbpf *e, const char *file, struct program *pr
 	return 0;
 }
 
+/* All that makes a program what it is, besides its place in a chain and that of its counters */
+static void fingerprint_finish(const struct ecbpf_program *spec, struct program *program)
+{
+	__u8 counters[ECBPF_FUSED_SLOTS] = {}, *at = NULL;
+	__u64 *hash = &program->fingerprint;
+	const struct btf_type *type;
+	struct bpf_map *map;
+	const void *data;
+	__u32 at_size;
+	size_t size;
+
+	if (spec->fused)
+		at = constant_find(program->obj, "fused_counters", &at_size, &type);
+	if (at) {
+		memcpy(counters, at, sizeof(counters));
+		memset(at, 0, sizeof(counters));
+	}
+	hash_add(hash, program->name, strlen(program->name) + 1);
+	hash_add(hash, &program->has_frags, sizeof(program->has_frags));
+	if (spec->pin_path)
+		hash_add(hash, spec->pin_path, strlen(spec->pin_path));
+	bpf_object__for_each_map (map, program->obj) {
+		if (!bpf_map__is_internal(map))
+			continue;
+		data = bpf_map__initial_value(map, &size);
+		if (data)
+			hash_add(hash, data, size);
+	}
+	if (at)
+		memcpy(at, counters, sizeof(counters));
+}
+
 int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec,
 		       const struct heritage *heritage, bool frags, struct program *ret_program)
 {
 	const char *file = spec->fused ? "ecbpf_fused" : spec->file;
-	struct program program = {.is_fused = spec->fused};
+	struct program program = {.is_fused = spec->fused, .fingerprint = HASH_INIT};
 	int old_fd = heritage ? heritage->fd : -1;
 	struct bpf_program *prog;
 	const struct btf *btf;
@@ -533,7 +726,7 @@ int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec,
 	int err;
 
 	e->detail[0] = '\0';
-	err = object_open(e, spec, file, &program.obj);
+	err = object_open(e, spec, file, &program.obj, &program.fingerprint);
 	if (err)
 		return err;
 	err = program_find(e, spec, file, program.obj, &program.prog);
@@ -578,6 +771,7 @@ int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec,
 		if (frags && program.is_ours && constant_set(program.obj, "xdp_frags", 1))
 			program.has_frags = true;
 	}
+	fingerprint_finish(spec, &program);
 	*ret_program = program;
 	return 0;
 out:

@@ -99,8 +99,11 @@ static void print_detail(const char *detail)
 
 int tool_fail_ecbpf(const struct tool *tool)
 {
-	tool_warn("%s", ecbpf_error(tool->ecbpf));
-	print_detail(ecbpf_error_detail(tool->ecbpf));
+	const char *error = ecbpf_error(tool->ecbpf), *detail = ecbpf_error_detail(tool->ecbpf);
+
+	if (strncmp(detail, error, strlen(error)) || !*error)
+		tool_warn("%s", error);
+	print_detail(detail);
 	return TOOL_FAILED;
 }
 

@@ -9,13 +9,16 @@
 #include <time.h>
 #include <json-c/json.h>
 #include <linux/bpf.h>
+#include <ecbpf/libecbpf-config.h>
 #include "common.h"
+#include "metrics.h"
 
 #define TOP_REASONS 5
 
 enum {
 	OPT_FUSED = TOOL_LONG_ONLY,
 	OPT_CLEAR,
+	OPT_DIFF,
 };
 
 /* --- load, replace -------------------------------------------------------------------------- */
@@ -918,6 +921,105 @@ static int run_stages(struct tool *tool, int argc, char **argv)
 	return TOOL_OK;
 }
 
+/* --- apply, export -------------------------------------------------------------------------- */
+
+static const struct tool_option apply_options[] = {
+	{'c', "check", NULL, "say what would change, and change nothing"},
+	{OPT_DIFF, "diff", NULL, "say each change that is made"},
+	TOOL_COMMON_OPTIONS,
+};
+
+static int apply(struct tool *tool, const char *file, bool is_check, bool is_diff)
+{
+	struct ecbpf_config_change *changes;
+	struct ecbpf_config *config;
+	size_t count;
+	int err;
+
+	if (ecbpf_config_read(tool->ecbpf, file, &config))
+		return tool_fail_ecbpf(tool);
+	err = ecbpf_config_apply(tool->ecbpf, config, is_check, &changes, &count);
+	ecbpf_config_free(config);
+	if (err)
+		return tool_fail_ecbpf(tool);
+	for (size_t i = 0; i < count && (is_check || is_diff); i++)
+		printf("%s\n", changes[i].text);
+	if (!count)
+		printf("nothing to do\n");
+	else if (!is_check && !is_diff)
+		printf("%zu change%s made\n", count, count == 1 ? "" : "s");
+	free(changes);
+	return TOOL_OK;
+}
+
+static int run_apply(struct tool *tool, int argc, char **argv)
+{
+	bool is_check = false, is_diff = false;
+	int id;
+
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		if (id == 'c')
+			is_check = true;
+		else if (id == OPT_DIFF)
+			is_diff = true;
+		else
+			return TOOL_USAGE;
+	}
+	if (argc - optind > 1)
+		return tool_usage("'%s': one file at a time", argv[optind + 1]);
+	return apply(tool, argv[optind], is_check, is_diff);
+}
+
+static const struct tool_option export_options[] = {
+	{'d', "directory", "DIR", "write rules and lists to files there, too"},
+	TOOL_COMMON_OPTIONS,
+};
+
+static int run_export(struct tool *tool, int argc, char **argv)
+{
+	const char *dir = NULL;
+	char *text;
+	int id;
+
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		if (id != 'd')
+			return TOOL_USAGE;
+		dir = optarg;
+	}
+	if (optind < argc)
+		return tool_usage("'%s': takes no operands", argv[optind]);
+	if (ecbpf_config_export(tool->ecbpf, dir, &text))
+		return tool_fail_ecbpf(tool);
+	fputs(text, stdout);
+	free(text);
+	return TOOL_OK;
+}
+
+/* --- metrics -------------------------------------------------------------------------------- */
+
+static const struct tool_option metrics_options[] = {
+	{'o', "output", "FILE", "write to FILE, that is replaced in one step"},
+	TOOL_COMMON_OPTIONS,
+};
+
+static int run_metrics(struct tool *tool, int argc, char **argv)
+{
+	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
+	const char *output = NULL;
+	int id;
+
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		if (id != 'o')
+			return TOOL_USAGE;
+		output = optarg;
+	}
+	if (parse_ifaces(argc, argv, &ifaces))
+		return TOOL_USAGE;
+	if (!ifaces.count && tool_ifaces_all(&ifaces))
+		return TOOL_FAILED;
+	return output ? metrics_write(tool, &ifaces, output) : metrics_print(tool, &ifaces, stdout);
+}
+
 /* --- the tool ------------------------------------------------------------------------------- */
 
 /* Those of xdp-loader first: its abbreviations go on to mean the same */
@@ -1023,6 +1125,39 @@ static const struct tool_verb verbs[] = {
 		.examples = "      ecbpf-loader stages\n",
 		.options = json_options,
 		.run = run_stages,
+	},
+	{
+		.name = "apply",
+		.args = "[FILE]",
+		.text = "bring chains and settings to what a file says",
+		.about = "FILE is one of ecbpf.conf(5), - is standard input; without it, the\n"
+			 "installed ecbpf.conf and what is in conf.d. Only what differs is\n"
+			 "touched; on failure all is as it was.\n",
+		.examples = "  What would change:\n"
+			    "      ecbpf-loader apply -c\n"
+			    "  And now do it:\n"
+			    "      ecbpf-loader apply --diff\n",
+		.options = apply_options,
+		.run = run_apply,
+	},
+	{
+		.name = "export",
+		.args = "",
+		.text = "print what runs as a file that apply takes",
+		.examples = "      ecbpf-loader export >ecbpf.conf\n",
+		.options = export_options,
+		.run = run_export,
+	},
+	{
+		.name = "metrics",
+		.args = "[IFACE]...",
+		.text = "print all counters for Prometheus",
+		.about = "The text that node_exporter reads from its textfile directory. Without\n"
+			 "an interface: all of them.\n",
+		.examples = "      ecbpf-loader metrics -o "
+			    "/var/lib/prometheus/node-exporter/ecbpf.prom\n",
+		.options = metrics_options,
+		.run = run_metrics,
 	},
 	{},
 };

@@ -8,10 +8,6 @@
 #include "bus.h"
 #include "sampler.h"
 
-#define DEFAULT_RATE	1000
-#define DEFAULT_SNAPLEN 128
-#define DEFAULT_MAX_PPS 100000
-
 enum {
 	OPT_RATE = TOOL_LONG_ONLY,
 	OPT_RATE_DROPS,
@@ -125,12 +121,12 @@ static int apply_settings(struct tool *tool, const struct settings_options *o)
 	if (ecbpf_sampler_status(tool->ecbpf, &status))
 		return tool_fail_ecbpf(tool);
 	if (is_off(s) && !s->snap_len) {
-		*s = (struct ecbpf_sampling){.snap_len = DEFAULT_SNAPLEN,
-					     .max_pps = DEFAULT_MAX_PPS};
+		*s = (struct ecbpf_sampling){.snap_len = ECBPF_SAMPLER_SNAPLEN,
+					     .max_pps = ECBPF_SAMPLER_MAX_PPS};
 	}
 	if (is_off(s) && !o->has_rate) {
-		s->rate[ECBPF_SAMPLE_PASSED] = DEFAULT_RATE;
-		s->rate[ECBPF_SAMPLE_TERMINAL] = DEFAULT_RATE;
+		s->rate[ECBPF_SAMPLE_PASSED] = ECBPF_SAMPLER_RATE;
+		s->rate[ECBPF_SAMPLE_TERMINAL] = ECBPF_SAMPLER_RATE;
 	}
 	if (o->has_rate) {
 		s->rate[ECBPF_SAMPLE_PASSED] = o->values.rate[ECBPF_SAMPLE_PASSED];

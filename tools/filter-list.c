@@ -18,10 +18,7 @@ enum {
 	OPT_REPLACE = TOOL_LONG_ONLY,
 };
 
-#define TOP_DEFAULT	 10
-#define EXPIRY_MAX	 (100ULL * 366 * 24 * 3600) /* from now on, seconds */
-#define PROGRESS_SECONDS 2
-#define TIME_FORMAT	 "%Y-%m-%dT%H:%M:%SZ"
+#define TOP_DEFAULT 10
 
 const struct tool_option filter_list_options[] = {
 	{'t', "tag", "TAG", "add: why it is there, up to 31 characters without blanks"},
@@ -47,8 +44,6 @@ struct options {
 struct entries {
 	struct ecbpf_filter_entry *items;
 	size_t count;
-	size_t room;
-	size_t host_bits; /* how many had some */
 };
 
 static void entries_free(struct entries *entries)
@@ -56,171 +51,38 @@ static void entries_free(struct entries *entries)
 	free(entries->items);
 }
 
-static struct ecbpf_filter_entry *entries_grow(struct entries *entries)
-{
-	if (entries->count == entries->room) {
-		entries->room = entries->room ? entries->room * 2 : 64;
-		entries->items =
-			tool_alloc(entries->items, entries->room * sizeof(*entries->items));
-	}
-	return &entries->items[entries->count++];
-}
-
 /* --- what users write ------------------------------------------------------------------------- */
-
-/* "90s", "2h", "2027-01-31T23:59:59Z". Return: seconds since 1970; 0: not understood */
-static __u64 parse_expiry(const char *text)
-{
-	static const struct {
-		char letter;
-		unsigned int seconds;
-	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
-	struct tm tm = {};
-	unsigned long long number;
-	char *end;
-
-	end = strptime(text, TIME_FORMAT, &tm);
-	if (end && !*end) {
-		time_t until = timegm(&tm);
-
-		return until > 0 && (__u64)until < (__u64)time(NULL) + EXPIRY_MAX ? until : 0;
-	}
-	if (text[0] < '0' || text[0] > '9')
-		return 0;
-	errno = 0;
-	number = strtoull(text, &end, 10);
-	if (errno || !number || number > EXPIRY_MAX || !*end || end[1])
-		return 0;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (units[i].letter == *end && number <= EXPIRY_MAX / units[i].seconds)
-			return time(NULL) + number * units[i].seconds;
-	return 0;
-}
-
-#define EXPIRY_ALLOWED "90s, 10m, 2h, 7d, 4w or 2027-01-31T23:59:59Z"
-
-static const char *tag_wrong(const char *tag)
-{
-	if (strlen(tag) > ECBPF_FILTER_TAG_MAX)
-		return "longer than 31 characters";
-	for (; *tag; tag++)
-		if (*tag <= ' ' || *tag > '~' || *tag == '#' || *tag == ';')
-			return "blanks, '#', ';' and what is not ASCII are not allowed";
-	return NULL;
-}
-
-static void set_tag(struct ecbpf_filter_entry *entry, const char *tag)
-{
-	snprintf(entry->tag, sizeof(entry->tag), "%s", strcmp(tag, "-") ? tag : "");
-}
-
-/* What was meant is said, as long as there are not too many */
-static void note_host_bits(struct entries *entries, const char *text,
-			   const struct ecbpf_filter_entry *entry)
-{
-	char prefix[64];
-
-	if (++entries->host_bits > 5)
-		return;
-	ecbpf_filter_entry_format(entry, prefix, sizeof(prefix));
-	tool_warn("note: '%s' is taken as %s", text, prefix);
-}
 
 /* Operands. Return: 0 or TOOL_USAGE */
 static int parse_operands(struct tool *tool, const struct options *options, char **operands,
 			  int count, struct entries *entries)
 {
-	__u64 expires = options->expires ? parse_expiry(options->expires) : 0;
+	struct ecbpf *e = tool->ecbpf;
+	__u64 expires = 0;
 
-	if (options->expires && !expires)
-		return tool_usage("--expires: '%s' is not " EXPIRY_ALLOWED, options->expires);
-	if (options->tag && tag_wrong(options->tag))
-		return tool_usage("--tag: '%s': %s", options->tag, tag_wrong(options->tag));
+	if (options->expires && ecbpf_filter_expiry_parse(e, options->expires, &expires))
+		return tool_usage("--expires: %s", ecbpf_error(e));
+	entries->items = tool_alloc(NULL, count * sizeof(*entries->items));
 	for (int i = 0; i < count; i++) {
 		struct ecbpf_filter_entry entry;
 		bool has_host_bits;
 
-		if (ecbpf_filter_entry_parse(tool->ecbpf, operands[i], &entry, &has_host_bits))
-			return tool_usage("%s", ecbpf_error(tool->ecbpf));
+		char prefix[64];
+
+		if (ecbpf_filter_entry_parse(e, operands[i], &entry, &has_host_bits))
+			return tool_usage("%s", ecbpf_error(e));
+		if (ecbpf_filter_tag_set(e, &entry, options->tag ?: ""))
+			return tool_usage("--tag: %s", ecbpf_error(e));
+		ecbpf_filter_entry_format(&entry, prefix, sizeof(prefix));
 		if (has_host_bits)
-			note_host_bits(entries, operands[i], &entry);
-		set_tag(&entry, options->tag ?: "");
+			tool_warn("note: '%s' is taken as %s", operands[i], prefix);
 		entry.expires = expires;
-		*entries_grow(entries) = entry;
+		entries->items[entries->count++] = entry;
 	}
 	return 0;
 }
 
 /* --- import ----------------------------------------------------------------------------------- */
-
-/* Blocklists have comments of several kinds. Return: 0 or TOOL_FAILED */
-static int parse_line(struct tool *tool, const char *file, size_t number, char *line,
-		      struct entries *entries)
-{
-	char *prefix, *tag, *expires, *rest, *save;
-	struct ecbpf_filter_entry entry;
-	bool has_host_bits;
-	const char *wrong;
-
-	line[strcspn(line, "#;\r\n")] = '\0';
-	if (!strncmp(line, "//", 2))
-		return 0;
-	prefix = strtok_r(line, " \t", &save);
-	if (!prefix)
-		return 0;
-	tag = strtok_r(NULL, " \t", &save);
-	expires = tag ? strtok_r(NULL, " \t", &save) : NULL;
-	rest = expires ? strtok_r(NULL, " \t", &save) : NULL;
-	if (ecbpf_filter_entry_parse(tool->ecbpf, prefix, &entry, &has_host_bits))
-		return tool_fail("%s:%zu: %s", file, number, ecbpf_error(tool->ecbpf));
-	wrong = tag ? tag_wrong(tag) : NULL;
-	if (wrong)
-		return tool_fail("%s:%zu: tag '%s': %s", file, number, tag, wrong);
-	if (expires && strcmp(expires, "-")) {
-		entry.expires = parse_expiry(expires);
-		if (!entry.expires)
-			return tool_fail("%s:%zu: expiry '%s' is not - or " EXPIRY_ALLOWED, file,
-					 number, expires);
-	}
-	if (rest)
-		return tool_fail("%s:%zu: '%s': a line is PREFIX [TAG [EXPIRY]]", file, number,
-				 rest);
-	if (has_host_bits)
-		note_host_bits(entries, prefix, &entry);
-	set_tag(&entry, tag ?: "");
-	*entries_grow(entries) = entry;
-	return 0;
-}
-
-static void progress(time_t start, const char *what, size_t count)
-{
-	if (isatty(STDERR_FILENO) && time(NULL) - start >= PROGRESS_SECONDS)
-		fprintf(stderr, "\r%s: %zu prefixes ", what, count);
-}
-
-static int read_file(struct tool *tool, const char *file, time_t start, struct entries *entries)
-{
-	bool is_stdin = !strcmp(file, "-");
-	FILE *in = is_stdin ? stdin : fopen(file, "re");
-	int status = TOOL_OK, err;
-	size_t room = 0, number = 0;
-	char *line = NULL;
-
-	if (!in)
-		return tool_fail("%s: %s", file, strerror(errno));
-	if (is_stdin)
-		file = "standard input";
-	while (status == TOOL_OK && getline(&line, &room, in) >= 0) {
-		status = parse_line(tool, file, ++number, line, entries);
-		if (number % 65536 == 0)
-			progress(start, "read", entries->count);
-	}
-	err = ferror(in) ? errno : 0;
-	free(line);
-	if (!is_stdin)
-		fclose(in);
-	return status == TOOL_OK && err ? tool_fail("%s: %s", file, strerror(err)) : status;
-}
 
 static int report(const struct ecbpf_filter_changes *changes, bool is_import)
 {
@@ -242,16 +104,13 @@ static int run_import(struct tool *tool, const struct options *options)
 {
 	struct entries entries TOOL_CLEANUP(entries_free) = {};
 	struct ecbpf_filter_changes changes;
-	time_t start = time(NULL);
 	int err;
 
 	if (!options->file)
 		return tool_usage("import what? -f FILE");
-	if (read_file(tool, options->file, start, &entries))
-		return TOOL_FAILED;
-	if (entries.host_bits > 5)
-		tool_warn("note: %zu more have bits behind their length", entries.host_bits - 5);
-	progress(start, "import", entries.count);
+	if (ecbpf_filter_file_read(tool->ecbpf, options->file, false, &entries.items,
+				   &entries.count))
+		return tool_fail_ecbpf(tool);
 	if (options->is_replace)
 		err = ecbpf_filter_list_replace(tool->ecbpf, options->list, entries.items,
 						entries.count, &changes);
@@ -274,7 +133,7 @@ static const char *time_str(__u64 when)
 
 	if (!when || !gmtime_r(&seconds, &tm))
 		return "-";
-	strftime(text, sizeof(text), TIME_FORMAT, &tm);
+	strftime(text, sizeof(text), ECBPF_FILTER_TIME_FORMAT, &tm);
 	return tool_str("%s", text);
 }
 

@@ -18,7 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/bpf.h>
-#include <ecbpf/libecbpf.h>
+#include <ecbpf/libecbpf-config.h>
+#include <ecbpf/libecbpf-fastpath.h>
+#include <ecbpf/libecbpf-filter.h>
+#include <ecbpf/libecbpf-fw.h>
+#include <ecbpf/libecbpf-sampler.h>
 
 static const char *const ifaces[] = {"lo", "eth0", "eth1", "a,b", "torn"};
 #define IFACES_COUNT (sizeof(ifaces) / sizeof(ifaces[0]))
@@ -425,4 +429,117 @@ int ecbpf_doctor(struct ecbpf *e, const char *const *names, size_t names_count,
 	memcpy(*ret_findings, &findings[skip], (4 - skip) * sizeof(findings[0]));
 	*ret_count = 4 - skip;
 	return 0;
+}
+
+/* --- configuration ------------------------------------------------------------------------ */
+
+int ecbpf_config_read(struct ecbpf *e, const char *file, struct ecbpf_config **ret_config)
+{
+	fprintf(stderr, "call: config_read");
+	print_str("file", file);
+	fprintf(stderr, "\n");
+	*ret_config = NULL;
+	return answer(e, "config_read");
+}
+
+void ecbpf_config_free(struct ecbpf_config *config)
+{
+	(void)config;
+}
+
+int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
+		       struct ecbpf_config_change **ret_changes, size_t *ret_count)
+{
+	(void)config;
+	fprintf(stderr, "call: config_apply check=%d\n", check);
+	if (answer(e, "config_apply"))
+		return -EINVAL;
+	*ret_changes = calloc(2, sizeof(**ret_changes));
+	*ret_count = getenv("FAKE_NOTHING") ? 0 : 2;
+	strcpy((*ret_changes)[0].text, "eth0: add ecbpf_count, priority 80");
+	strcpy((*ret_changes)[1].text, "filter: frags ptb, was pass");
+	return 0;
+}
+
+int ecbpf_config_export(struct ecbpf *e, const char *dir, char **ret_text)
+{
+	fprintf(stderr, "call: config_export");
+	print_str("dir", dir);
+	fprintf(stderr, "\n");
+	if (answer(e, "config_export"))
+		return -EINVAL;
+	*ret_text = strdup("[interfaces]\ningress =\n");
+	return 0;
+}
+
+int ecbpf_sampler_status(struct ecbpf *e, struct ecbpf_sampler_status *ret_status)
+{
+	(void)e;
+	*ret_status = (struct ecbpf_sampler_status){.kernel.put = 5, .reader.published = 4};
+	return 0;
+}
+
+int ecbpf_filter_list_size(struct ecbpf *e, __u32 list, struct ecbpf_filter_size *ret_size)
+{
+	(void)e;
+	*ret_size = (struct ecbpf_filter_size){.prefixes = {list, 7}};
+	return 0;
+}
+
+/* Four rules: two of one name, one without, one with characters that Prometheus has to escape */
+int ecbpf_fw_stats(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset,
+		   struct ecbpf_fw_stat **ret_stats)
+{
+	(void)e;
+	*ret_ruleset = NULL;
+	*ret_stats = calloc(4, sizeof(**ret_stats));
+	for (__u64 i = 0; i < 4; i++)
+		(*ret_stats)[i] = (struct ecbpf_fw_stat){1ULL << i, 100ULL << i, i};
+	return 0;
+}
+
+void ecbpf_fw_summary(const struct ecbpf_fw_ruleset *ruleset, struct ecbpf_fw_summary *ret)
+{
+	(void)ruleset;
+	*ret = (struct ecbpf_fw_summary){.rules = 4};
+}
+
+const char *ecbpf_fw_rule_name(const struct ecbpf_fw_ruleset *ruleset, size_t index)
+{
+	static const char *const names[] = {"dns", NULL, "dns", "a\\b"};
+
+	(void)ruleset;
+	return names[index];
+}
+
+char *ecbpf_fw_rule_text(const struct ecbpf_fw_ruleset *ruleset, size_t index)
+{
+	(void)ruleset;
+	(void)index;
+	return strdup("ip from any to any drop");
+}
+
+void ecbpf_fw_ruleset_free(struct ecbpf_fw_ruleset *ruleset)
+{
+	(void)ruleset;
+}
+
+int ecbpf_fastpath_status(struct ecbpf *e, struct ecbpf_fastpath_status **ret_status)
+{
+	(void)e;
+	*ret_status = calloc(1, sizeof(**ret_status));
+	**ret_status = (struct ecbpf_fastpath_status){
+		.is_on = true, .capacity = 1000, .flows = 1, .idle = 2, .dead = 3};
+	(*ret_status)->egress.packets[0] = 5;
+	return 0;
+}
+
+void ecbpf_fastpath_status_free(struct ecbpf_fastpath_status *status)
+{
+	free(status);
+}
+
+const char *ecbpf_egress_name(__u32 counter)
+{
+	return counter ? NULL : "granted";
 }

@@ -23,8 +23,8 @@ build()
 	cp "$top"/headers/ecbpf/*.h "$top"/lib/libecbpf*.h "$work/include/ecbpf/"
 	# shellcheck disable=SC2086 # flags are words
 	"${CC:-cc}" ${CFLAGS:--g -fsanitize=address,undefined} -D_GNU_SOURCE -I"$work/include" \
-		"$top"/tools/ecbpf-loader.c "$top"/tools/common.c "$dir/fake_libecbpf.c" \
-		-ljson-c -o "$work/ecbpf-loader"
+		"$top"/tools/ecbpf-loader.c "$top"/tools/metrics.c "$top"/tools/common.c \
+		"$dir/fake_libecbpf.c" -ljson-c -o "$work/ecbpf-loader"
 }
 
 if [[ ${1:-} ]]; then
@@ -90,7 +90,7 @@ prints()
 
 # --- help ---------------------------------------------------------------------------------------
 
-for verb in '' load unload status clean features replace doctor stages; do
+for verb in '' load unload status clean features replace doctor stages apply export metrics; do
 	for args in "$verb --help" "$verb -h" "help $verb"; do
 		# shellcheck disable=SC2086
 		run $args
@@ -105,7 +105,7 @@ for verb in '' load unload status clean features replace doctor stages; do
 done
 # What help lists, the man page has
 page=$(sed 's,[\\],,g' "$top/man/ecbpf-loader.8.in")
-for verb in load unload status clean features replace doctor stages; do
+for verb in load unload status clean features replace doctor stages apply export metrics; do
 	run "$verb" --help
 	missing=$(grep -o '^  .*--[a-z-]*' <<<"$out" | grep -o -e '--[a-z-]*' | while read -r option; do
 		grep -q -e "$option\>" <<<"$page" || echo "$option"
@@ -179,8 +179,57 @@ usage status "--clear prints nothing, so --json does not go with it" status -j -
 usage features "of which interface?" features
 usage features "one interface at a time" features eth0 eth1
 usage stages "'x': takes no operands" stages x
+usage apply "'y': one file at a time" apply x y
+usage export "'x': takes no operands" export x
 
 # --- what reaches the library -----------------------------------------------------------------
+
+# applies CALLS STDOUT ARG...
+applies()
+{
+	local want=$1 stdout=$2
+	shift 2
+	run "$@"
+	equal "$*" status "$status" 0 && equal "$*" calls "$err" "$want" &&
+		equal "$*" stdout "$out" "$stdout" && pass "$*" || :
+}
+lines="eth0: add ecbpf_count, priority 80
+filter: frags ptb, was pass"
+applies "call: config_read
+call: config_apply check=0" "2 changes made" apply
+applies "call: config_read file=-
+call: config_apply check=0" "$lines" apply --diff -
+applies "call: config_read file=x
+call: config_apply check=1" "$lines" apply -c x
+FAKE_NOTHING=1 applies "call: config_read
+call: config_apply check=1" "nothing to do" apply --check
+applies "call: config_export" "[interfaces]
+ingress =" export
+applies "call: config_export dir=/x" "[interfaces]
+ingress =" export -d /x
+
+# What is not of an interface: rules that are called alike add up
+run metrics lo
+equal metrics stdout "$(grep -E '^ecbpf_(rule|list|flows|egress|fastpath)' <<<"$out")" \
+	'ecbpf_list_prefixes{list="allow",family="4"} 0
+ecbpf_list_prefixes{list="allow",family="6"} 7
+ecbpf_list_prefixes{list="drop",family="4"} 1
+ecbpf_list_prefixes{list="drop",family="6"} 7
+ecbpf_rule_packets_total{rule="a\\b"} 8
+ecbpf_rule_packets_total{rule="dns"} 5
+ecbpf_rule_packets_total{rule="ip from any to any drop"} 2
+ecbpf_rule_bytes_total{rule="a\\b"} 800
+ecbpf_rule_bytes_total{rule="dns"} 500
+ecbpf_rule_bytes_total{rule="ip from any to any drop"} 200
+ecbpf_rule_over_limit_packets_total{rule="a\\b"} 3
+ecbpf_rule_over_limit_packets_total{rule="dns"} 2
+ecbpf_rule_over_limit_packets_total{rule="ip from any to any drop"} 1
+ecbpf_egress_packets_total{result="granted"} 5
+ecbpf_flows{state="lease"} 1
+ecbpf_flows{state="idle"} 2
+ecbpf_flows{state="dead"} 3
+ecbpf_flows_capacity 1000
+ecbpf_fastpath_on 1' && pass metrics || :
 
 plain='prio=-1 actions=0'
 calls "load [eth0] mode=0 { file=pass $plain }" load eth0 pass

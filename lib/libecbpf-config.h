@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * libecbpf: the running state of a network namespace to and from a file, see ecbpf.conf(5). What is
+ * said in libecbpf.h about errors and handles holds here.
+ */
+#ifndef LIBECBPF_CONFIG_H
+#define LIBECBPF_CONFIG_H
+
+#include <ecbpf/libecbpf.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ecbpf_config;
+
+/**
+ * ecbpf_config_read() - read and check a configuration
+ * @file: or "-" for standard input; NULL: the installed ecbpf.conf, then conf.d/ *.conf by name
+ * @ret_config: for ecbpf_config_free()
+ *
+ * Stages, programs and their constants are looked up; interfaces are not, they may come and go.
+ *
+ * Return: 0; -EINVAL, the text says "FILE:LINE: what"; -ENOENT and others: a file cannot be read.
+ */
+int ecbpf_config_read(struct ecbpf *e, const char *file, struct ecbpf_config **ret_config);
+void ecbpf_config_free(struct ecbpf_config *config); /* NULL is fine */
+
+/* One thing that differs, a line: "eth0: add ecbpf_count, priority 80" */
+struct ecbpf_config_change {
+	char text[256];
+};
+
+/**
+ * ecbpf_config_apply() - bring the running state to the configuration
+ * @check: only find out what there is to do
+ * @ret_changes: what was done, for free(); @ret_count 0: nothing, and nothing was touched
+ *
+ * Sections that the file does not have are left alone; in those that it has, what is not said has
+ * its default. Chains change as by ecbpf_chain_set(), on all interfaces or none. On failure all
+ * settings are as they were.
+ */
+int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
+		       struct ecbpf_config_change **ret_changes, size_t *ret_count);
+
+/**
+ * ecbpf_config_export() - the running state as a configuration that ecbpf_config_apply() takes as
+ *			   no change
+ * @dir: where rules and lists are written to, as fw.rules, drop.list and allow.list; NULL: they are
+ *	 left out, and so left alone by that configuration
+ * @ret_text: for free()
+ * Return: 0; -EINVAL interfaces have different chains, which a configuration cannot say.
+ */
+int ecbpf_config_export(struct ecbpf *e, const char *dir, char **ret_text);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LIBECBPF_CONFIG_H */

@@ -1,0 +1,197 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# timeout: 1500
+#
+# ecbpf-loader apply: nothing to do the second time; each change of one line, under traffic,
+# touches only what it names; a failure leaves all as it was; killed at random instants and run
+# again it converges. ECBPF_KILLS: how often it is killed (default: 12; 50 is the long version),
+# ECBPF_SEED repeats a run's instants.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../../lib.sh
+. "$(dirname "$0")/../../lib.sh"
+fresh_net "$@"
+# shellcheck source-path=SCRIPTDIR source=../chains.sh
+. "$(dirname "$0")/../chains.sh"
+ns_add peer
+pair_add veth0 veth1
+pair_add veth2 veth3
+pair_add jumbo0 jumbo1 9000
+drop=$(foreign foreign_drop)
+conf=$tmp/ecbpf.conf
+RANDOM=${ECBPF_SEED:=$RANDOM}
+echo "ECBPF_SEED=$ECBPF_SEED"
+
+cat >"$conf" <<-END
+	[interfaces]
+	ingress = veth0 veth2
+	[chain]
+	stages = filter,count,sampler
+	[stage count]
+	malformed_action = XDP_PASS
+	[program probe]
+	file = $(foreign foreign_pass)
+	prio = 60
+	[filter]
+	frags = pass
+	vip = 203.0.113.80
+	[sampler]
+	rate = 1000
+END
+
+# says NAME WANT ARG...: what apply prints, lines in order
+says()
+{
+	equal "$1" "$2" "$(loader apply "${@:3}" 2>&1 | sort)"
+}
+
+# members IFACE: "NAME=ID" each
+members() { rows "$1" | awk '{ print $2 "=" $3 }' | sort; }
+
+# changed BEFORE AFTER: names of members that are not in both, each once
+changed()
+{
+	comm -3 <(echo "$1") <(echo "$2") | sed 's/=.*//; s/\t//' | sort -u | paste -sd ' '
+}
+
+# change NAME SED WANT-CHANGED WANT-LINES: one line of the file, under traffic
+change()
+{
+	local before after status=0 out packets escaped
+
+	sed -i "$2" "$conf"
+	before=$(members veth0)
+	receiver_start veth0
+	sender_start veth1 192
+	out=$(loader apply --diff "$conf" 2>&1) || status=$?
+	sender_stop >"$tmp/packets"
+	read -r packets _ <"$tmp/packets"
+	escaped=$(receiver_stop)
+	after=$(members veth0)
+	equal "$1: succeeds, and says" "0 $4" "$status $(sort <<<"$out")"
+	equal "$1: touches" "$3" "$(changed "$before" "$after")"
+	equal "$1: none of $packets packets escapes" "0 0 0 0" "$escaped"
+	total=$((total + packets))
+}
+
+# --- what there is to do, done, and not done again ----------------------------------------------
+
+works "a program of somebody else" loader load -P 95 veth0 "$drop"
+first=$(members veth0)
+before=$(snapshot)
+works "check" loader apply -c "$conf"
+equal "check changes nothing" "$before" "$(snapshot)"
+works "apply" loader apply "$conf"
+equal "the chain" "ecbpf_filter foreign_pass ecbpf_count ecbpf_sampler foreign_drop" \
+	"$(names veth0)"
+equal "the other chain" "ecbpf_filter foreign_pass ecbpf_count ecbpf_sampler" "$(names veth2)"
+equal "the program of somebody else is the same" "$first" "$(members veth0 | grep foreign_drop)"
+before=$(snapshot)
+says "the second time" "nothing to do" "$conf"
+equal "it changed nothing" "$before" "$(snapshot)"
+loader export >"$tmp/export"
+says "what is exported is no change" "nothing to do" "$tmp/export"
+equal "nor does it change anything" "$before" "$(snapshot)"
+loader export >"$tmp/export2"
+works "it is exported again, to the letter" cmp "$tmp/export" "$tmp/export2"
+
+# --- one line at a time, under traffic ----------------------------------------------------------
+
+total=0
+change "a setting of the filter" 's/^frags = .*/frags = drop/' "" "filter: frags drop, was pass"
+change "an address" 's/^vip = .*/& 2001:db8::1/' "" "filter: add vip 2001:db8::1"
+change "a setting of the sampler" 's/^rate = .*/rate = 500/' "" \
+	"sampler: rate 500, was 1000
+sampler: rate-drops 500, was 1000"
+change "a constant" 's/^malformed_action = .*/malformed_action = XDP_DROP/' ecbpf_count \
+	"veth0: replace ecbpf_count: other code or constants, priority 80
+veth2: replace ecbpf_count: other code or constants, priority 80"
+change "a priority" 's/^prio = 60/prio = 70/' "" \
+	"veth0: move foreign_pass: priority 70, actions XDP_PASS
+veth2: move foreign_pass: priority 70, actions XDP_PASS"
+change "a priority that is another place" 's/^prio = 70/prio = 85/' "" \
+	"veth0: move foreign_pass: priority 85, actions XDP_PASS
+veth2: move foreign_pass: priority 85, actions XDP_PASS"
+equal "it is there now" "ecbpf_filter ecbpf_count foreign_pass ecbpf_sampler foreign_drop" \
+	"$(names veth0)"
+change "a stage less" 's/^stages = .*/stages = filter,count/' ecbpf_sampler \
+	"veth0: remove ecbpf_sampler
+veth2: remove ecbpf_sampler"
+change "a stage more" 's/^stages = .*/stages = filter,count,sampler/' ecbpf_sampler \
+	"veth0: add ecbpf_sampler, priority 90
+veth2: add ecbpf_sampler, priority 90"
+change "an interface less" 's/^ingress = .*/ingress = veth0/' "" \
+	"veth2: remove ecbpf_count
+veth2: remove ecbpf_filter
+veth2: remove ecbpf_sampler
+veth2: remove foreign_pass"
+equal "nothing is attached there" "" "$(attached veth2)"
+change "interfaces by a pattern" 's/^ingress = .*/ingress = veth*/' "" \
+	"veth2: add ecbpf_count, priority 80
+veth2: add ecbpf_filter, priority 10
+veth2: add ecbpf_sampler, priority 90
+veth2: add foreign_pass, priority 85"
+equal "count saw all since it was replaced, and before" "XDP_PASS=$total/$((total * 64))" \
+	"$(counted veth0 "$(ids veth0 ecbpf_count)")"
+equal "foreign_drop saw all" "$total $((total * 64)) 0" "$(seen "$(ids veth0 foreign_drop)")"
+says "at last" "nothing to do" "$conf"
+
+# --- failures -----------------------------------------------------------------------------------
+
+# The kernel refuses jumbo0: neither the settings nor the chains of others are touched
+loader export >"$tmp/export"
+sed 's/^ingress = .*/ingress = veth* jumbo0/; s/^frags = .*/frags = ptb/; s/^rate = .*/rate = 7/
+	s/^malformed_action = .*/malformed_action = XDP_PASS/; s/^vip = .*/vip = ::1/' \
+	"$conf" >"$tmp/jumbo.conf"
+refused "an interface that takes no such chain" 1 jumbo0 loader apply "$tmp/jumbo.conf"
+loader export >"$tmp/export2"
+works "settings are those before" diff "$tmp/export" "$tmp/export2"
+sed 's/^ingress = .*/ingress = nosuch0/' "$conf" >"$tmp/nosuch.conf"
+refused "no such interface" 1 "nosuch.conf:2: nosuch0: no such interface" \
+	loader apply "$tmp/nosuch.conf"
+sed 's/^frags = .*/frag = pass/' "$conf" >"$tmp/key.conf"
+refused "no such key" 1 "key.conf:11: no key 'frag'; did you mean 'frags'" \
+	loader apply "$tmp/key.conf"
+
+# --- killed -------------------------------------------------------------------------------------
+
+# The other file differs in all: settings, a constant, the stages, the place of a program
+sed 's/^frags = .*/frags = ptb/; s/^rate = .*/rate = 7/; s/^stages = .*/stages = filter,count/
+	s/^malformed_action = .*/malformed_action = XDP_PASS/; s/^prio = .*/prio = 30/' \
+	"$conf" >"$tmp/other.conf"
+start=${EPOCHREALTIME/./}
+works "the other file" loader apply "$tmp/other.conf"
+took=$((${EPOCHREALTIME/./} - start))
+loader export >"$tmp/want-1"
+works "and back" loader apply "$conf"
+loader export >"$tmp/want-0"
+files=("$conf" "$tmp/other.conf")
+kills=${ECBPF_KILLS:-12} failures=0 early=0
+id=$(ids veth0 foreign_drop)
+receiver_start veth0
+for ((i = 1; i <= kills; i++)); do
+	which=$((i % 2)) wrong='' status=0
+	delay=$((took * RANDOM / 29789))
+	printf -v delay '%d.%06d' $((delay / 1000000)) $((delay % 1000000))
+	{ timeout -s KILL "$delay" ecbpf-loader apply "${files[which]}" || status=$?; } \
+		>"$tmp/out" 2>&1
+	((!status)) || early=$((early + 1))
+	send veth1 20 >/dev/null
+	loader apply "${files[which]}" >"$tmp/out" 2>&1 || wrong+="; $(<"$tmp/out")"
+	loader export >"$tmp/got" 2>&1 || :
+	cmp -s "$tmp/got" "$tmp/want-$which" || wrong+="; $(diff "$tmp/got" "$tmp/want-$which")"
+	pins=(/sys/fs/bpf/xdp/dispatch-*)
+	((${#pins[@]} == 2)) || wrong+="; pins: ${pins[*]}"
+	[[ ! $wrong ]] || { fail "killed after $delay s" "$wrong"; failures=$((failures + 1)); }
+done
+equal "$kills times, $early of them killed in time: it converges" 0 "$failures"
+equal "no packet escaped" "0 0 0 0" "$(receiver_stop)"
+equal "the program of somebody else is the same" "$id" "$(ids veth0 foreign_drop)"
+says "at the end" "nothing to do" "${files[kills % 2]}"
+
+printf '[interfaces]\ningress =\n' >"$tmp/none.conf"
+works "none" loader apply "$tmp/none.conf"
+equal "the program of somebody else stays" "foreign_drop" "$(names veth0)"
+works "unload" loader unload -a veth0
+works "clean" loader clean
+equal "nothing is left" "" "$(snapshot | grep -v sampler_reader)"
+summary

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Counters as text for Prometheus, see ecbpf-loader(8) */
+#ifndef ECBPF_TOOLS_METRICS_H
+#define ECBPF_TOOLS_METRICS_H
+
+#include "common.h"
+
+/* Return: enum tool_exit */
+int metrics_print(struct tool *tool, const struct tool_list *ifaces, FILE *out);
+/* Into a file that is replaced in one step */
+int metrics_write(struct tool *tool, const struct tool_list *ifaces, const char *path);
+
+#endif /* ECBPF_TOOLS_METRICS_H */
