@@ -20,9 +20,11 @@ struct flow {
 	__u32 mask;	/* number of flows - 1 */
 	__u8 addr_off;	/* last 4 bytes of the source address */
 	__u8 ports_off; /* source and destination port; 0: the packet has none */
-	__u16 pad;
+	__u8 check_off; /* checksum of the IPv4 header; 0: it is left as it is */
+	__u8 pad;
 	__u32 scatter; /* odd: addresses are multiples of it; 0: they are 0, 1, 2... */
 	__u32 first;   /* of these numbers */
+	__u32 sum;     /* of that header without its source and checksum, as the machine adds it */
 };
 
 struct {
@@ -71,6 +73,15 @@ int many(struct xdp_md *ctx)
 	if ((void *)(addr + 1) > data_end || (void *)(ports + 1) > data_end)
 		return XDP_ABORTED;
 	*addr = f->scatter ? (f->first + id) * f->scatter : id;
+	if (f->check_off) {
+		__u16 *check = data + f->check_off;
+		__u32 sum = f->sum + (*addr & 0xffff) + (*addr >> 16);
+
+		if ((void *)(check + 1) > data_end)
+			return XDP_ABORTED;
+		sum = (sum & 0xffff) + (sum >> 16);
+		*check = ~(sum + (sum >> 16));
+	}
 	if (f->ports_off)
 		*ports = (id & 0xffff) | (__u32)bpf_htons(443) << 16;
 	state ^= state << 13;
