@@ -331,8 +331,10 @@ static int maps_open(struct lists *l)
 	if (err)
 		return err;
 	head = mmap(NULL, sizeof(*l->head), PROT_READ | PROT_WRITE, MAP_SHARED, l->lists_fd, 0);
-	if (head == MAP_FAILED)
-		return ecbpf_fail(l->e, -errno, "filter_lists: %s", strerror(errno));
+	if (head == MAP_FAILED) {
+		ecbpf_fail(l->e, -ENOMEM, "filter_lists: %s", strerror(errno));
+		return -ENOMEM;
+	}
 	l->head = head;
 	return 0;
 }

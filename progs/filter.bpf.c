@@ -232,7 +232,9 @@ static __always_inline __u32 filter_judge(struct xdp_md *ctx, const struct ecbpf
 	found &= drop | settings->count;
 	if (found) {
 		drop &= found;
-		reason = filter_reason(drop ? drop : found, rec->reason) & 0x7f;
+		reason = filter_reason(drop ? drop : found, rec->reason);
+		barrier_var(reason); /* see filter_stage() */
+		reason &= 0x7f;
 		if (drop)
 			return ECBPF_VERDICT(XDP_DROP, reason);
 	}
@@ -252,6 +254,7 @@ static __always_inline __u32 filter_stage(struct xdp_md *ctx, const struct ecbpf
 	if (filter_is_near(key, rec->version)) {
 		reason = rec->version == 6 ? filter_blocked6(ctx, rec->l3_off, rec->frame_len)
 					   : filter_blocked4(ctx, rec->l3_off, rec->frame_len);
+		barrier_var(reason); /* clang 19 knows what they return; the verifier does not */
 		reason &= 0x7f;
 		if (reason)
 			return ECBPF_VERDICT(XDP_DROP, reason);
