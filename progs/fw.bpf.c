@@ -985,6 +985,9 @@ static __always_inline __u32 fw_match_slots(__u32 active, void *map, const bool 
 		__u64 bits = ~0ULL, pending, sum, block, at;
 		__u32 rule;
 
+		/* or addresses of their parts are computed beforehand, and kept on the stack */
+		barrier_var(p);
+		barrier_var(t);
 		block = p->sum;
 		if (!FW_IS_BELOW(block, sums_count))
 			break;
