@@ -1259,18 +1259,6 @@ struct stage {
 	struct ecbpf_program program;
 };
 
-static const char *stage_name(__u32 stage)
-{
-	switch (stage) {
-#define X(value, NAME, name, prio, text) \
-	case value:                      \
-		return #name;
-		ECBPF_STAGES(X)
-#undef X
-	}
-	return "";
-}
-
 static __u32 stage_prio(__u32 stage)
 {
 	switch (stage) {
@@ -1317,7 +1305,7 @@ static int member_go_on(struct ecbpf *e, struct change *c, struct member *m, con
 				  c->iface);
 	for (size_t i = 0; i < count; i++)
 		len += snprintf(c->stages + len, sizeof(c->stages) - len, "%s%s", i ? "," : "",
-				stage_name(stages[i]));
+				ecbpf_stage_name(stages[i]) ?: "?");
 	c->fused = (struct ecbpf_program){.fused = c->stages, .prio = -1};
 	m->heritage = (struct heritage){.fd = m->fd, .has_constants = true};
 	m->keeps_place = true;
@@ -1340,7 +1328,7 @@ static int plan_stage_load(struct ecbpf *e, struct change *c, void *data)
 
 		if (memchr(layout.stages, s->stage, count))
 			return ecbpf_fail(e, -EEXIST, "%s: stage %s is loaded already", c->iface,
-					  stage_name(s->stage));
+					  ecbpf_stage_name(s->stage));
 		if (found || !s->is_fused || strcmp(m->name, "ecbpf_fused"))
 			continue;
 		found = &c->members[i];
@@ -1375,13 +1363,13 @@ int ecbpf_chain_load_stage(struct ecbpf *e, const char *const *ifaces, size_t if
 {
 	struct stage s = {.stage = stage, .is_fused = is_fused, .program = ECBPF_PROGRAM_INIT};
 
-	if (!ifaces_count || !*stage_name(stage))
+	if (!ifaces_count || !ecbpf_stage_name(stage))
 		return ecbpf_fail(e, -EINVAL, "nothing to load, or no interface");
 	if (is_fused) {
-		s.program.fused = stage_name(stage);
+		s.program.fused = ecbpf_stage_name(stage);
 		s.program.prio = stage_prio(stage);
 	} else {
-		s.program.file = stage_name(stage);
+		s.program.file = ecbpf_stage_name(stage);
 		s.program.is_stage = true;
 	}
 	s.load = (struct load){.programs = &s.program, .count = 1, .mode = mode};
@@ -1421,7 +1409,7 @@ static int plan_stage_unload(struct ecbpf *e, struct change *c, void *data)
 	}
 	return is_found ? 0
 			: ecbpf_fail(e, -ENOENT, "%s: stage %s is not loaded", c->iface,
-				     stage_name(s->stage));
+				     ecbpf_stage_name(s->stage));
 }
 
 int ecbpf_chain_unload_stage(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
@@ -1429,7 +1417,7 @@ int ecbpf_chain_unload_stage(struct ecbpf *e, const char *const *ifaces, size_t 
 {
 	struct stage s = {.stage = stage};
 
-	if (!ifaces_count || !*stage_name(stage))
+	if (!ifaces_count || !ecbpf_stage_name(stage))
 		return ecbpf_fail(e, -EINVAL, "nothing to unload, or no interface");
 	return change_chains(e, ifaces, ifaces_count, plan_stage_unload, &s);
 }
@@ -1939,35 +1927,13 @@ static int clean_maps(struct ecbpf *e, bool wait)
 	return ecbpf_unpin_maps(e);
 }
 
-int ecbpf_clean_stale(struct ecbpf *e, size_t *ret_removed)
+/* @iface: NULL: all; @with_maps: and maps that nobody uses */
+static int clean_all(struct ecbpf *e, const char *iface, bool with_maps, size_t *ret_removed)
 {
 	_cleanup_close_ int lock = -1, libxdp_lock = -1;
 	struct clean clean = {};
 	int err;
 
-	err = ecbpf_bpffs_open(e, true);
-	if (err)
-		return err;
-	lock = ecbpf_lock(e);
-	if (lock < 0)
-		return lock;
-	libxdp_lock = ecbpf_libxdp_lock(e);
-	if (libxdp_lock < 0)
-		return libxdp_lock;
-	err = ecbpf_for_each_dispatcher(e, clean_dispatcher, &clean);
-	if (!err)
-		err = ecbpf_for_each_pin(e, clean_mark, NULL);
-	*ret_removed = clean.removed;
-	return err;
-}
-
-int ecbpf_clean(struct ecbpf *e, const char *iface, size_t *ret_removed)
-{
-	_cleanup_close_ int lock = -1, libxdp_lock = -1;
-	struct clean clean = {};
-	int err;
-
-	ecbpf_capture(e);
 	if (iface) {
 		clean.ifindex = ecbpf_iface_index(e, iface);
 		if (clean.ifindex < 0)
@@ -1985,11 +1951,22 @@ int ecbpf_clean(struct ecbpf *e, const char *iface, size_t *ret_removed)
 	err = ecbpf_for_each_dispatcher(e, clean_dispatcher, &clean);
 	if (!err)
 		err = ecbpf_for_each_pin(e, clean_mark, NULL);
-	if (!err && !iface)
+	if (!err && with_maps)
 		err = clean_maps(e, !clean.left);
 	if (!err && ret_removed)
 		*ret_removed = clean.removed;
 	return err;
+}
+
+int ecbpf_clean_stale(struct ecbpf *e, size_t *ret_removed)
+{
+	return clean_all(e, NULL, false, ret_removed);
+}
+
+int ecbpf_clean(struct ecbpf *e, const char *iface, size_t *ret_removed)
+{
+	ecbpf_capture(e);
+	return clean_all(e, iface, !iface, ret_removed);
 }
 
 int ecbpf_features(struct ecbpf *e, const char *iface, __u64 *ret_features)
