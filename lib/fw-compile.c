@@ -965,9 +965,10 @@ static __u32 kind_l4(__u32 kind)
 	return protos[kind >> ECBPF_FW_KIND_IP6][kind & 255] | (is_later ? 0 : ECBPF_FW_L4_THERE);
 }
 
-static void small_make(struct build *b, const __u16 *counters)
+static void small_make(struct build *b)
 {
 	struct ecbpf_fw_small *small = b->small;
+	const struct ecbpf_fw_tables *t = b->tables;
 
 	for (__u32 kind = 0; kind < ECBPF_FW_KINDS; kind++)
 		small->kind[kind] = (struct ecbpf_fw_small_kind){
@@ -979,19 +980,25 @@ static void small_make(struct build *b, const __u16 *counters)
 	for (__u32 type = 0; type < ARRAY_SIZE(small->type); type++)
 		small->type[type] = small_row(b, ECBPF_FW_TYPE, type >> 8, type & 255);
 	for (size_t i = 0; i < b->count; i++) {
-		const struct fw_rule *rule = &b->ruleset->rules[i];
-		bool is_drop = rule->action == FW_DROP;
+		static const __u32 verdicts[] = {
+			[FW_DROP] = ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FW_DROP),
+			[FW_PASS] = ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE),
+			[FW_COUNT] = 0, /* never ends the search */
+			[FW_LIMIT] = ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FW_LIMIT),
+		};
+		__u32 verdict = verdicts[b->ruleset->rules[i].action];
 
-		small->ends[ECBPF_FW_SMALL_END(1ULL << b->position[i])] =
-			(struct ecbpf_fw_small_end){
-				.verdict = ECBPF_VERDICT_RULE(
-					is_drop ? XDP_DROP : XDP_PASS,
-					is_drop ? ECBPF_REASON_FW_DROP : ECBPF_REASON_NONE, i + 1),
-				.counter = counters[i],
-				.rule = b->tables->rules[b->position[i]],
+		small->by_bit[ECBPF_FW_SMALL_RULE(1ULL << b->position[i])] =
+			(struct ecbpf_fw_small_rule){
+				.verdict = verdict | ECBPF_VERDICT_RULE(0, 0, i + 1),
+				.rule = t->rules[b->position[i]],
+				.counter = t->counters[i],
+				.limit = t->limits[i],
 			};
 	}
-	small->ending = b->tables->uses_count ? 0 : b->tables->deciding[0];
+	small->slow = ~t->deciding[0];
+	for (size_t i = 0; i < 2 * t->uses_count; i++)
+		small->slow |= ~small->use_rows[i];
 }
 
 /* --- generations ---------------------------------------------------------------------------- */
@@ -1120,7 +1127,7 @@ int fw_compile(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const __
 		if (!err) {
 			rules_make(b, counters, limits);
 			if (b->small)
-				small_make(b, counters);
+				small_make(b);
 			*ret = b->generation;
 			b->generation.memory = NULL;
 		}

@@ -516,7 +516,7 @@ static __always_inline const struct ecbpf_fw_field *fw_fields(const struct ecbpf
 
 /* --- sets ----------------------------------------------------------------------------------- */
 
-/* Return: 1 if the address is in the set; @use: ecbpf_fw_tables.uses */
+/* Return: 1 if the packet's address is in the set, else 0; @use: ecbpf_fw_tables.uses */
 __noinline int fw_set_has(__u32 use)
 {
 	__u32 id = use & 0xffff;
@@ -525,7 +525,7 @@ __noinline int fw_set_has(__u32 use)
 	const __be32 *addr;
 	__u64 roots;
 
-	if (!head || !p)
+	if (!head || !p || !(use & ECBPF_FW_USE_IP6) != !p->is_ip6)
 		return 0;
 	roots = *(const volatile __u64 *)&head->roots;
 	addr = use & ECBPF_FW_USE_DST ? p->addr[1] : p->addr[0];
@@ -552,35 +552,23 @@ __noinline int fw_sets_find(__u32 active)
 		if (i >= t->uses_count)
 			break;
 		use = t->uses[i];
-		if (!(use & ECBPF_FW_USE_IP6) == !p->is_ip6 && fw_set_has(use))
+		if (fw_set_has(use))
 			p->found |= 1ULL << i;
 	}
 	return 0;
 }
 
-/* Return: the rules in word @block that do not mind in which sets the packet is */
+/* Return: the rules in word @block, of a larger ruleset, that do not mind in which sets it is */
 __noinline __u64 fw_sets_word(__u32 active, __u64 block)
 {
 	const struct ecbpf_fw_tables *t = fw_tables(active);
-	const struct ecbpf_fw_small *small = NULL;
-	const union ecbpf_fw_slot *slots = NULL;
+	const union ecbpf_fw_slot *slots;
 	struct fw_packet *p = fw_packet();
 	__u64 bits = ~0ULL, found;
 
 	if (!t || !p)
 		return 0;
 	found = p->found;
-	if ((active & ~ECBPF_FW_PLACE) == ECBPF_FW_SMALL) {
-		small = fw_small_get(active);
-		if (!small)
-			return 0;
-		for (__u32 i = 0; i < ECBPF_FW_USES_MAX; i++) {
-			if (i >= t->uses_count)
-				break;
-			bits &= small->use_rows[i * 2 + (found >> i & 1)];
-		}
-		return bits;
-	}
 	slots = (active & ~ECBPF_FW_PLACE) == ECBPF_FW_MEDIUM
 			? fw_medium_get(active)
 			: fw_large_get(active, ECBPF_FW_LARGE_SETS);
@@ -659,24 +647,23 @@ static __always_inline bool fw_is_over(const struct fw_packet *p, __u32 id)
 				     fw_tell ? 1 : bpf_jiffies64());
 }
 
-/* Do a rule, which may not end the search. Return: 1 if it does after all */
-__noinline int fw_do(__u32 active, __u32 rule)
+/*
+ * Do a rule, which may not end the search. Return: 1 if it does after all; @counter, @limit: its
+ * entries of fw_counters, fw_limits
+ */
+__noinline int fw_do(__u32 rule, __u32 counter, __u32 limit)
 {
-	const struct ecbpf_fw_tables *t = fw_tables(active);
-	__u64 index = rule >> ECBPF_FW_RULE_INDEX;
 	struct fw_packet *p = fw_packet();
 	bool is_over = false;
 
-	if (!t || !p)
+	if (!p)
 		return 0;
 	if ((rule & ECBPF_FW_RULE_ACTION) == ECBPF_FW_RULE_LIMIT) {
-		if (!FW_IS_BELOW(index, ECBPF_FW_RULES_MAX))
-			return 0;
-		is_over = fw_is_over(p, t->limits[index]);
+		is_over = fw_is_over(p, limit);
 		if (rule & ECBPF_FW_RULE_DRY && !is_over)
 			return 0;
 	}
-	fw_count(t, index, p->frame_len, is_over);
+	fw_count_at(counter, p->frame_len, is_over);
 	return is_over && !(rule & ECBPF_FW_RULE_DRY);
 }
 
@@ -695,6 +682,7 @@ __noinline __u32 fw_pending_word(__u32 active, __u64 word, __u32 decided)
 	bits = p->pending[word];
 	block = p->pending_block[word];
 	for (int i = 0; i < 64; i++) {
+		__u64 index;
 		__u32 rule;
 
 		if (!bits || !FW_IS_BELOW(block, ECBPF_FW_BLOCKS))
@@ -702,7 +690,10 @@ __noinline __u32 fw_pending_word(__u32 active, __u64 word, __u32 decided)
 		rule = fw_rule_at(t, block, bits);
 		if (rule >= decided)
 			break;
-		if (fw_do(active, rule))
+		index = rule >> ECBPF_FW_RULE_INDEX;
+		if (!FW_IS_BELOW(index, ECBPF_FW_RULES_MAX))
+			break;
+		if (fw_do(rule, t->counters[index], t->limits[index]))
 			return rule;
 		bits &= bits - 1;
 	}
@@ -837,33 +828,56 @@ static __always_inline __u64 fw_small_bits(const struct ecbpf_fw_small *small, _
 	       fw_small_row(small, fw_class(t, fields, ECBPF_FW_CODE, l4 >> FW_CODE & 0xffff));
 }
 
-/* Arguments as of fw_small_bits(). Return: ECBPF_VERDICT(), or FW_SLOW */
-__noinline __u32 fw_match_small(__u32 active, __u64 addrs, __u64 facts, __u64 l4, __u32 frame_len)
+/* The rule of the lowest of @bits, which are not 0 */
+static __always_inline const struct ecbpf_fw_small_rule *
+fw_small_rule(const struct ecbpf_fw_small *small, __u64 bits)
 {
-	const struct ecbpf_fw_small *small = fw_small_get(active);
-	const struct ecbpf_fw_small_end *end;
-	struct fw_packet *p;
-	__u64 bits, number;
+	__u64 number = ECBPF_FW_SMALL_RULE(bits & -bits);
 
-	if (!small)
-		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
-	bits = fw_small_bits(small, addrs, facts, l4, frame_len);
-	if (bits & ~small->ending) {
-		p = fw_packet();
-		if (p)
-			p->found = bits;
-		return FW_SLOW;
-	}
+	barrier_var(number);
+	return &small->by_bit[number & 63];
+}
+
+/* The rules of @bits, which all end the search, match. Return: ECBPF_VERDICT() */
+static __always_inline __u32 fw_small_end(const struct ecbpf_fw_small *small, __u64 bits,
+					  __u32 frame_len)
+{
+	const struct ecbpf_fw_small_rule *rule;
+
 	if (!bits) {
 		fw_decide(FW_UNDECIDED);
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
 	}
-	number = ECBPF_FW_SMALL_END(bits & -bits);
-	barrier_var(number);
-	end = &small->ends[number & 63];
-	fw_decide(end->rule);
-	fw_count_at(end->counter, frame_len, 0);
-	return end->verdict;
+	rule = fw_small_rule(small, bits);
+	fw_decide(rule->rule);
+	fw_count_at(rule->counter, frame_len, 0);
+	return rule->verdict;
+}
+
+/* Arguments as of fw_small_bits(). Return: ECBPF_VERDICT(), or FW_SLOW */
+__noinline __u32 fw_match_small(__u32 active, __u64 addrs, __u64 facts, __u64 l4, __u32 frame_len)
+{
+	const struct ecbpf_fw_small *small = fw_small_get(active);
+	struct fw_packet *p;
+	__u64 bits;
+
+	if (!small)
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+	bits = fw_small_bits(small, addrs, facts, l4, frame_len);
+	if (bits & small->slow) {
+		p = fw_packet();
+		if (!p)
+			return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+		p->found = bits;
+		p->frame_len = frame_len;
+		p->is_ip6 = facts >> ECBPF_FW_KIND_IP6 & 1;
+		if (!p->is_ip6) {
+			p->addr[0][0] = bpf_htonl(addrs >> 32);
+			p->addr[1][0] = bpf_htonl(addrs);
+		}
+		return FW_SLOW;
+	}
+	return fw_small_end(small, bits, frame_len);
 }
 
 static __always_inline __u32 fw_small_try(struct xdp_md *ctx, const struct ecbpf_record *rec,
@@ -880,9 +894,11 @@ static __always_inline __u32 fw_small_try(struct xdp_md *ctx, const struct ecbpf
 			bpf_ntohl(((const struct iphdr *)ip)->daddr);
 	} else {
 		const struct ipv6hdr *ip6 = ecbpf_header(ctx, rec->l3_off, sizeof(*ip6));
+		struct fw_packet *p = fw_packet();
 
-		if (!ip6)
+		if (!ip6 || !p)
 			return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+		__builtin_memcpy(p->addr, &ip6->saddr, sizeof(p->addr));
 		addrs = (__u64)fw_class6_of(active, 0, (const __be32 *)&ip6->saddr) << 32;
 		ip6 = ecbpf_header(ctx, rec->l3_off, sizeof(*ip6));
 		if (ip6)
@@ -893,30 +909,46 @@ static __always_inline __u32 fw_small_try(struct xdp_md *ctx, const struct ecbpf
 	return fw_match_small(active, addrs, facts, l4, rec->frame_len);
 }
 
-/* Where there are sets, and rules that do not end the search: what fw_match_small() left */
+/*
+ * What fw_match_small() left: rules that ask for a set, or do not end the search. Return:
+ * ECBPF_VERDICT()
+ */
 __noinline __u32 fw_match_small_slow(__u32 active)
 {
 	const struct ecbpf_fw_small *small = fw_small_get(active);
 	struct fw_packet *p = fw_packet();
-	const struct ecbpf_fw_tables *t;
-	__u32 rule = FW_UNDECIDED;
-	__u64 bits;
+	__u64 bits, pending;
+	__u32 end;
 
 	if (!small || !p)
-		return FW_UNDECIDED;
-	t = &small->tables;
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
 	bits = p->found;
-	if (t->uses_count) {
-		fw_sets_find(active);
-		bits &= fw_sets_word(active, 0);
+	for (__u32 i = 0; i < ECBPF_FW_USES_MAX; i++) {
+		__u64 has;
+
+		if (i >= small->tables.uses_count)
+			break;
+		has = fw_set_has(small->tables.uses[i]);
+		bits &= fw_row(small->use_rows, i * 2 + has, ECBPF_FW_USES_MAX * 2 - 1);
 	}
-	p->pending[0] = bits & ~t->deciding[0];
-	p->pending_block[0] = 0;
-	p->pending_count = !!p->pending[0];
-	bits &= t->deciding[0];
-	if (bits)
-		rule = fw_rule_at(t, 0, bits);
-	return p->pending_count ? rule : fw_end(t, rule, p->frame_len);
+	pending = bits & ~small->tables.deciding[0];
+	bits ^= pending;
+	end = bits ? fw_small_rule(small, bits)->rule : FW_UNDECIDED;
+	for (int i = 0; i < ECBPF_FW_SMALL_RULES; i++) {
+		const struct ecbpf_fw_small_rule *rule;
+
+		if (!pending)
+			break;
+		rule = fw_small_rule(small, pending);
+		if (rule->rule >= end)
+			break;
+		if (fw_do(rule->rule, rule->counter, rule->limit)) {
+			fw_decide(rule->rule);
+			return rule->verdict;
+		}
+		pending &= pending - 1;
+	}
+	return fw_small_end(small, bits, p->frame_len);
 }
 
 /* --- medium, large -------------------------------------------------------------------------- */
@@ -1052,16 +1084,11 @@ __noinline __u32 fw_match_large(__u32 active)
 
 static __always_inline __u32 fw_match(__u32 active)
 {
-	switch (active & ~ECBPF_FW_PLACE) {
-	case ECBPF_FW_SMALL:
-		return fw_match_small_slow(active);
-	case ECBPF_FW_MEDIUM:
+	if ((active & ~ECBPF_FW_PLACE) == ECBPF_FW_MEDIUM)
 		return fw_match_medium(active);
-	default:
-		/* here, not from there: with ecbpf_fused, frames are 512 bytes at most */
-		fw_sets_find(active);
-		return fw_match_large(active);
-	}
+	/* here, not from there: with ecbpf_fused, frames are 512 bytes at most */
+	fw_sets_find(active);
+	return fw_match_large(active);
 }
 
 static __always_inline __u32 fw_verdict(__u32 rule)
@@ -1095,8 +1122,7 @@ static __always_inline __u32 fw_stage(struct xdp_md *ctx, const struct ecbpf_rec
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
 	if ((live & ~ECBPF_FW_PLACE) == ECBPF_FW_SMALL) {
 		verdict = fw_small_try(ctx, rec, live);
-		if (verdict != FW_SLOW)
-			return verdict;
+		return verdict == FW_SLOW ? fw_match_small_slow(live) : verdict;
 	}
 	p = fw_packet_set(ctx, rec);
 	if (!p)

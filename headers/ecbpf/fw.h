@@ -198,22 +198,22 @@ struct ecbpf_fw_small_kind {
 	__u64 l4;
 };
 
-/* What the program does of a rule that ends the search: all in one place */
-struct ecbpf_fw_small_end {
-	__u32 verdict; /* ECBPF_VERDICT_RULE() */
-	__u32 counter; /* in `fw_counters` */
+/* What the program does of a rule: all in one place */
+struct ecbpf_fw_small_rule {
+	__u32 verdict; /* ECBPF_VERDICT_RULE(), if it ends the search */
 	__u32 rule;    /* ecbpf_fw_tables.rules */
-	__u32 reserved;
+	__u32 counter; /* in `fw_counters` */
+	__u32 limit;   /* in `fw_limits` */
 };
 
-/* Which of @ends belongs to a position, whose bit alone is set: a de Bruijn sequence numbers it */
-#define ECBPF_FW_SMALL_END(bit) ((bit)*0x022fdd63cc95386dULL >> 58)
+/* Which of @by_bit belongs to a position, given its bit: a de Bruijn sequence numbers it */
+#define ECBPF_FW_SMALL_RULE(bit) ((bit)*0x022fdd63cc95386dULL >> 58)
 
 /**
  * struct ecbpf_fw_small - a generation of one word
- * @ending: bits of rules that end the search; 0 if sets are used, which the short way knows nothing
- *	    of: packets that may match other rules take the long one
- * @ends: by ECBPF_FW_SMALL_END()
+ * @slow: bits of rules that do not end the search, or ask for sets: packets that match such a one
+ *	  take a longer way
+ * @by_bit: the rules by ECBPF_FW_SMALL_RULE()
  * @kind: row by kind, of fields that have few values by value: a lookup less than with classes
  * @type: by enum ecbpf_fw_l4, value
  * @rows: by class
@@ -222,8 +222,8 @@ struct ecbpf_fw_small_end {
  */
 struct ecbpf_fw_small {
 	struct ecbpf_fw_tables tables;
-	__u64 ending;
-	struct ecbpf_fw_small_end ends[ECBPF_FW_SMALL_RULES];
+	__u64 slow;
+	struct ecbpf_fw_small_rule by_bit[ECBPF_FW_SMALL_RULES];
 	struct ecbpf_fw_small_kind kind[ECBPF_FW_KINDS];
 	__u64 vlan[2 * ECBPF_FW_VLAN_NONE];
 	__u64 ttl[512];
