@@ -120,6 +120,20 @@ void ecbpf_fw_summary(const struct ecbpf_fw_ruleset *ruleset, struct ecbpf_fw_su
 		ret->prefixes += ruleset->sets[i].prefixes_count;
 }
 
+void ecbpf_fw_set_at(const struct ecbpf_fw_ruleset *ruleset, size_t index, struct ecbpf_fw_set *ret)
+{
+	const struct fw_set *set = &ruleset->sets[index];
+
+	*ret = (struct ecbpf_fw_set){
+		.name = set->name, .family = set->family, .prefixes = set->prefixes_count};
+	for (size_t i = 0; i < ruleset->rules_count; i++) {
+		const struct fw_rule *rule = &ruleset->rules[i];
+
+		ret->rules += (rule->src.kind == FW_ADDRS_SET && rule->src.set == index) ||
+			      (rule->dst.kind == FW_ADDRS_SET && rule->dst.set == index);
+	}
+}
+
 size_t ecbpf_fw_assertions(const struct ecbpf_fw_ruleset *ruleset,
 			   const struct ecbpf_fw_assertion **ret_assertions)
 {

@@ -55,6 +55,18 @@ struct ecbpf_fw_summary {
 
 void ecbpf_fw_summary(const struct ecbpf_fw_ruleset *ruleset, struct ecbpf_fw_summary *ret);
 
+/* A set of a ruleset; @rules: how many look addresses up in it */
+struct ecbpf_fw_set {
+	const char *name; /* belongs to the ruleset */
+	__u8 family;	  /* 4 or 6 */
+	size_t prefixes;
+	size_t rules;
+};
+
+/* @index: below ecbpf_fw_summary.sets */
+void ecbpf_fw_set_at(const struct ecbpf_fw_ruleset *ruleset, size_t index,
+		     struct ecbpf_fw_set *ret);
+
 /* --- rules of a ruleset ----------------------------------------------------------------------- */
 
 /**

@@ -493,6 +493,13 @@ const char *tool_str(const char *fmt, ...)
 	return buffer;
 }
 
+const char *tool_many(size_t count, const char *what)
+{
+	const char *ending = what[strlen(what) - 1] == 'x' ? "es" : "s";
+
+	return tool_str("%zu %s%s", count, what, count == 1 ? "" : ending);
+}
+
 void tool_table_row(struct tool_table *table, ...)
 {
 	va_list args;

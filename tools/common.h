@@ -155,6 +155,9 @@ void tool_table_free(struct tool_table *table);
 /* For cells: printf() into memory that the next eight calls leave alone */
 const char *tool_str(const char *fmt, ...) TOOL_PRINTF(1, 2);
 
+/* "1 rule", "2 rules"; memory as of tool_str(). Words with -es: those that end with x */
+const char *tool_many(size_t count, const char *what);
+
 /* Add to an object; a NULL @value is null */
 void tool_json_str(struct json_object *json, const char *key, const char *value);
 void tool_json_num(struct json_object *json, const char *key, __u64 value);

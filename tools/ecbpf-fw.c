@@ -86,8 +86,9 @@ static int print_summary(const struct tool *tool, const struct ecbpf_fw_ruleset 
 		tool_json_print(json);
 		return TOOL_OK;
 	}
-	printf("%s: %zu rules, %zu sets with %zu prefixes, %zu assertions; %zu KiB of tables\n",
-	       file, summary.rules, summary.sets, summary.prefixes, summary.assertions,
+	printf("%s: %s, %s with %s, %s; %zu KiB of tables\n", file,
+	       tool_many(summary.rules, "rule"), tool_many(summary.sets, "set"),
+	       tool_many(summary.prefixes, "prefix"), tool_many(summary.assertions, "assertion"),
 	       bytes / 1024);
 	return TOOL_OK;
 }
@@ -524,7 +525,8 @@ static const struct tool_verb verbs[] = {
 		.text = "change the live sets of addresses; no rule is touched",
 		.about = "Adding what is there, or deleting what is not, is fine. One call is all "
 			 "or\n"
-			 "nothing. 'list' prints what 'replace -f' reads.\n",
+			 "nothing. 'list NAME' prints what 'replace -f' reads; 'list' shows which "
+			 "sets there are.\n",
 		.examples = "      ecbpf-fw set create bad\n"
 			    "      ecbpf-fw rule add 'ip from @bad to any tcp udp icmp'\n"
 			    "      ecbpf-fw set add bad 192.0.2.1 198.51.100.0/24\n"

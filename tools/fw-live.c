@@ -214,6 +214,28 @@ static int read_prefixes(const char *name, struct tool_list *ret_list)
 	return status;
 }
 
+/* All sets */
+static int list_sets(const struct tool *tool)
+{
+	struct ecbpf_fw_ruleset *ruleset TOOL_CLEANUP(free_ruleset) = NULL;
+	struct tool_table table TOOL_CLEANUP(tool_table_free) = {.columns = 4, .align = "llrr"};
+	struct ecbpf_fw_summary summary;
+
+	if (ecbpf_fw_get(tool->ecbpf, &ruleset))
+		return tool_fail_ecbpf(tool);
+	ecbpf_fw_summary(ruleset, &summary);
+	tool_table_row(&table, "set", "family", "prefixes", "rules");
+	for (size_t i = 0; i < summary.sets; i++) {
+		struct ecbpf_fw_set set;
+
+		ecbpf_fw_set_at(ruleset, i, &set);
+		tool_table_row(&table, set.name, set.family == 4 ? "ip" : "ip6",
+			       tool_str("%zu", set.prefixes), tool_str("%zu", set.rules));
+	}
+	tool_table_print(&table, "");
+	return TOOL_OK;
+}
+
 /* A set's part of the ruleset's text, one prefix a line */
 static int list_set(const struct tool *tool, const char *name)
 {
@@ -252,6 +274,8 @@ int fw_run_set(struct tool *tool, int argc, char **argv)
 	}
 	argc -= optind;
 	argv += optind;
+	if (argc == 1 && !strcmp(argv[0], "list"))
+		return list_sets(tool);
 	if (argc < 2)
 		return tool_usage("create, destroy, add, delete, list, flush or replace; and which "
 				  "set?");
@@ -468,8 +492,9 @@ int fw_run_status(struct tool *tool, int argc, char **argv)
 		return tool_fail_ecbpf(tool);
 	ecbpf_fw_summary(ruleset, &summary);
 	if (!is_json) {
-		printf("%zu rules, %zu KiB of tables; %zu sets with %zu prefixes\n", summary.rules,
-		       bytes / 1024, summary.sets, summary.prefixes);
+		printf("%s, %zu KiB of tables; %s with %s\n", tool_many(summary.rules, "rule"),
+		       bytes / 1024, tool_many(summary.sets, "set"),
+		       tool_many(summary.prefixes, "prefix"));
 		printf("loaded on:");
 		for (size_t i = 0; i < ifaces.count; i++)
 			printf(" %s", ifaces.items[i]);
