@@ -9,6 +9,8 @@ vm=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 ECBPF_BUILD=$(cd "${ECBPF_BUILD:-$vm/../../build/test}" && pwd -P)
 PATH=$ECBPF_BUILD/root/sbin:$PATH
 require_cmd ecbpf-fastpath ecbpf-loader ipvsadm curl jq /usr/bin/python3
+flows=$ECBPF_BUILD/testing/vm/flows
+[[ -x $flows ]] || skip_all "no $flows; run testing/vm/helpers"
 tmp=$(mktemp -d)
 defer rm -rf "$tmp"
 vpop=("$vm/../vpop/vpop" --name fastpath)
@@ -81,8 +83,8 @@ capture_start()
 	mkdir -p "$1"
 	rm -f "$1"/*
 	for node in "${@:2}"; do
-		"${vpop[@]}" exec "${node%=*}" /usr/bin/python3 "$vm/flows.py" capture "${node#*=}" \
-			"$1/${node%=*}" >"$tmp/ready-${node%=*}" &
+		"${vpop[@]}" exec "${node%=*}" "$flows" capture "${node#*=}" "$1/${node%=*}" \
+			>"$tmp/ready-${node%=*}" &
 		captures+=($!)
 	done
 	for node in "${@:2}"; do
@@ -92,9 +94,13 @@ capture_start()
 
 capture_stop()
 {
+	local pid
+
 	sleep 0.5
 	kill "${captures[@]}"
-	wait "${captures[@]}" || : # by this signal
+	for pid in "${captures[@]}"; do
+		wait "$pid" || fail "capture" "incomplete, status $?"
+	done
 }
 
 defer "${vpop[@]}" down

@@ -38,7 +38,11 @@
  *
  * How many flows' packets that were sent after this time have arrived here.
  *
- *	flows storm IFACE DEST VIP4 RATE SECONDS syn|ack
+ *	flows clock
+ *
+ * CLOCK_MONOTONIC, in nanoseconds.
+ *
+ *	flows storm IFACE DEST VIP4 PORT RATE SECONDS syn|ack
  *
  * SYNs or ACKs of connections that nobody has begun, from 198.18.0.0/15; prints how many.
  *
@@ -247,10 +251,11 @@ static void set_l4_checksum(const struct endpoints *e, uint8_t proto, uint8_t *l
 	      proto == IPPROTO_UDP && !value ? 0xffff : value);
 }
 
-static void put_tcp(struct bytes *b, uint16_t port, uint32_t seq, uint8_t flags, uint16_t window)
+static void put_tcp(struct bytes *b, uint16_t source, uint16_t dest, uint32_t seq, uint8_t flags,
+		    uint16_t window)
 {
-	put16(b, port);
-	put16(b, 80);
+	put16(b, source);
+	put16(b, dest);
 	put32(b, seq);
 	put32(b, 1);
 	put16(b, 0x5000 | flags);
@@ -393,7 +398,7 @@ static void put_packet(struct bytes *b, struct stream *s, unsigned int i, unsign
 		put16(b, head + size);
 		put16(b, 0);
 	} else {
-		put_tcp(b, s->port, s->seq, flags, 1 + (r >> 32) % 65535);
+		put_tcp(b, s->port, 80, s->seq, flags, 1 + (r >> 32) % 65535);
 		s->seq += size + (flags == TCP_SYN);
 	}
 	while (size) {
@@ -806,7 +811,7 @@ static void put_live(struct bytes *b, const struct endpoints *e, uint16_t port, 
 {
 	put16(b, ETHERTYPE_IP);
 	put_ip(b, e, IPPROTO_TCP, 20 + size, 64, 0, port);
-	put_tcp(b, port, 1000, flags, 500);
+	put_tcp(b, port, 80, 1000, flags, 500);
 	memset(b->data + b->len, 0, size);
 	b->len += size;
 	/* TCP checksums are not looked at on the way */
@@ -884,11 +889,12 @@ static int run_stamps(const char *verb, const char *since_text, const char *path
 
 static int run_storm(char **args)
 {
-	struct pace pace = {.rate = strtoull(args[3], NULL, 0), .start = now_ns()};
-	uint64_t end = pace.start + strtoull(args[4], NULL, 0) * SECOND;
-	uint8_t flags = strcmp(args[5], "syn") ? TCP_ACK : TCP_SYN;
+	struct pace pace = {.rate = strtoull(args[4], NULL, 0), .start = now_ns()};
+	uint64_t end = pace.start + strtoull(args[5], NULL, 0) * SECOND;
+	uint8_t flags = strcmp(args[6], "syn") ? TCP_ACK : TCP_SYN;
 	int fd = open_packets(args[0], 0);
 	struct bytes b = {.len = 0};
+	uint16_t port = atoi(args[3]);
 	struct endpoints ends;
 
 	endpoints_set(&ends, 4, args[2]);
@@ -902,7 +908,7 @@ static int run_storm(char **args)
 		b.len = 12;
 		put16(&b, ETHERTYPE_IP);
 		put_ip(&b, &ends, IPPROTO_TCP, 20, 64, 0, 0);
-		put_tcp(&b, r >> 20, r >> 32, flags, 500);
+		put_tcp(&b, r >> 20, port, r >> 32, flags, 500);
 		set_l4_checksum(&ends, IPPROTO_TCP, b.data + 34, 20);
 		send_packet(fd, &b);
 		pace_wait(&pace);
@@ -1005,7 +1011,9 @@ int main(int argc, char **argv)
 		return receive(args[0], take_stamp, args[1]);
 	if ((!strcmp(verb, "late") || !strcmp(verb, "seen")) && argc == 2)
 		return run_stamps(verb, args[0], args[1]);
-	if (!strcmp(verb, "storm") && argc == 6)
+	if (!strcmp(verb, "clock") && !argc)
+		return printf("%" PRIu64 "\n", now_ns()) < 0;
+	if (!strcmp(verb, "storm") && argc == 7)
 		return run_storm(args);
 	if (!strcmp(verb, "accept") && argc == 1)
 		return run_accept(args[0]);

@@ -24,12 +24,11 @@ traffic()
 	local out
 
 	capture_start "$tmp/frames" real1=eth0 real2=eth0
-	on router /usr/bin/python3 "$vm/flows.py" send director "$tmp/sent" "$director" "$2" \
-		"${ECBPF_FLOWS:-4}" "${ECBPF_PACKETS:-8}" tcp,udp "$vip4" "$vip6" ${4+"$4"}
+	on router "$flows" send director "$tmp/sent" "$director" "$2" "${ECBPF_FLOWS:-4}" \
+		"${ECBPF_PACKETS:-8}" tcp,udp "$vip4" "$vip6" real1,real2 ${4+"$4"}
 	capture_stop
 	on director cat /proc/net/ip_vs_conn >"$tmp/conns"
-	if out=$(/usr/bin/python3 "$vm/flows.py" compare "$tmp/sent" "$3" "$tmp/conns" \
-		"${servers[@]}"); then
+	if out=$("$flows" compare "$tmp/sent" "$3" "$tmp/conns" "${servers[@]}"); then
 		pass "$1: $out"
 	else
 		fail "$1" "$(tr '\n' ';' <<<"$out")"
