@@ -5,8 +5,8 @@
  *
  *	flows send IFACE SENT DEST SEED FLOWS PACKETS PROTOS VIP4 VIP6 WAY [TAG]
  *
- * Packets of FLOWS connections of each of the PROTOS (tcp,udp) and each version, in turn, to the
- * Ethernet address DEST, with a VLAN tag; what was sent is written to the file SENT. Never more
+ * Packets of FLOWS connections of each of the PROTOS (tcp,udp) and each version, side by side, to
+ * the Ethernet address DEST, with a VLAN tag; what was sent is written to the file SENT. Never more
  * than some are on their way, by the packets that have left by the interfaces WAY (one,two), so
  * that no queue overflows. $ECBPF_LONGEST: bytes of payload (1400).
  *
@@ -73,7 +73,8 @@
 #include <unistd.h>
 
 #define FRAME_MAX   9100
-#define WINDOW	    48 /* a veth's ring is short, and so is the queue of a CPU */
+#define WINDOW	    48	 /* a veth's ring is short, and so is the queue of a CPU */
+#define SLICE	    1000 /* flows at a time: the next packet is to come before its lease is over */
 #define STUCK_NS    (3 * SECOND)
 #define SECOND	    UINT64_C(1000000000)
 #define TCP_FIN	    0x01
@@ -424,18 +425,41 @@ static void write_hex(FILE *file, const uint8_t *data, size_t len)
 	fwrite(text, 1, at - text, file);
 }
 
+struct sender {
+	int fd;
+	FILE *file;
+	struct window window;
+	struct bytes frame;
+	size_t eth_len; /* of its Ethernet header, without the type */
+	unsigned int count;
+	size_t longest;
+};
+
+/* Packet @i of each of these, and wait until all have left */
+static void send_round(struct sender *s, struct stream *streams, unsigned int count, unsigned int i)
+{
+	struct bytes *b = &s->frame;
+
+	for (unsigned int j = 0; j < count; j++) {
+		b->len = s->eth_len;
+		put16(b, streams[j].ends->version == 4 ? ETHERTYPE_IP : ETHERTYPE_IPV6);
+		put_packet(b, &streams[j], i, s->count, s->longest);
+		write_hex(s->file, b->data + s->eth_len + 2, b->len - s->eth_len - 2);
+		send_packet(s->fd, b);
+		if (++s->window.sent % (WINDOW / 4) == 0)
+			window_wait(&s->window, WINDOW * 3 / 4);
+	}
+	window_wait(&s->window, 0);
+	sleep_ns(SECOND / 20); /* as a client waits for the server */
+}
+
 static int run_send(char **args)
 {
-	const char *path = args[1], *protos = args[6], *tag = args[10];
-	unsigned int flows = atoi(args[4]), count = atoi(args[5]), total = 0;
-	const char *longest = getenv("ECBPF_LONGEST");
-	struct window window = {.names = args[9]};
-	struct bytes b = {.len = 0};
+	const char *protos = args[6], *longest = getenv("ECBPF_LONGEST"), *tag = args[10];
+	unsigned int flows = atoi(args[4]), total = 0;
+	static struct sender s;
 	struct endpoints ends[2];
 	struct stream *streams;
-	size_t eth_len;
-	FILE *file;
-	int fd;
 
 	random_state = strtoull(args[3], NULL, 0);
 	endpoints_set(&ends[0], 4, args[7]);
@@ -454,30 +478,24 @@ static int run_send(char **args)
 				.seq = random_next(),
 			};
 	}
-	fd = open_packets(args[0], 0);
-	file = open_file(path, "w");
-	put_eth(&b, fd, args[2]);
+	s.fd = open_packets(args[0], 0);
+	s.file = open_file(args[1], "w");
+	s.count = atoi(args[5]);
+	s.longest = longest ? atoi(longest) : 1400;
+	put_eth(&s.frame, s.fd, args[2]);
 	if (tag) {
-		put16(&b, ETHERTYPE_VLAN);
-		put16(&b, atoi(tag));
+		put16(&s.frame, ETHERTYPE_VLAN);
+		put16(&s.frame, atoi(tag));
 	}
-	eth_len = b.len;
-	window.offset = packets_left(window.names);
-	for (unsigned int i = 0; i < count + 3; i++) {
-		for (unsigned int j = 0; j < total; j++) {
-			b.len = eth_len;
-			put16(&b, streams[j].ends->version == 4 ? ETHERTYPE_IP : ETHERTYPE_IPV6);
-			put_packet(&b, &streams[j], i, count, longest ? atoi(longest) : 1400);
-			write_hex(file, b.data + eth_len + 2, b.len - eth_len - 2);
-			send_packet(fd, &b);
-			window.sent++;
-			if (window.sent % (WINDOW / 4) == 0)
-				window_wait(&window, WINDOW * 3 / 4);
-		}
-		window_wait(&window, 0);
-		sleep_ns(SECOND / 20); /* as a client waits for the server */
-	}
-	close_file(file, path);
+	s.eth_len = s.frame.len;
+	s.window.names = args[9];
+	s.window.offset = packets_left(args[9]);
+	for (unsigned int first = 0; first < total; first += SLICE)
+		for (unsigned int i = 0; i < s.count + 3; i++)
+			send_round(&s, streams + first,
+				   total - first < SLICE ? total - first : SLICE, i);
+	free(streams);
+	close_file(s.file, args[1]);
 	return 0;
 }
 

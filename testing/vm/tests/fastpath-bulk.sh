@@ -4,7 +4,8 @@
 #
 # Downloads and uploads by HTTP through IPVS with the fast path, GRO on and off: each byte is right,
 # nobody resets, most packets go by XDP, IPVS keeps the connection as established, and after a pause
-# longer than a lease the flow finds its way anew. $ECBPF_MEGABYTES: each way (4; with $ECBPF_LONG=1
+# longer than a lease the flow finds its way anew. And connections live through the fast path coming,
+# being replaced, and going. $ECBPF_MEGABYTES: each way (4; with $ECBPF_LONG=1
 # 1024; the script's timeout is for 4).
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../lib.sh
@@ -94,6 +95,22 @@ round()
 	expect "unload" fastpath unload
 }
 
+# goes_on get|put VIP: in one connection, until there is the file "over"; print how many megabytes
+goes_on()
+{
+	local answer count=0
+
+	coproc client { exec "${vpop[@]}" exec client "$vm/../vpop/bulk" client "$2" 81; }
+	read -r answer <&"${client[0]}"
+	until [[ -e $tmp/over ]]; do
+		echo "$1 1" >&"${client[1]}"
+		read -r answer <&"${client[0]}"
+		[[ $answer == right ]] || exit 1
+		count=$((count + 1))
+	done
+	echo "$count"
+}
+
 printf '%s\n' "-A -t $vip4:81 -s rr" "-a -t $vip4:81 -r "{"${real4[0]}","${real4[1]}"}":81 -g" \
 	"-A -t [$vip6]:81 -s rr" "-a -t [$vip6]:81 -r "{"[${real6[0]}]","[${real6[1]}]"}":81 -g" |
 	on director ipvsadm -R
@@ -110,5 +127,35 @@ done
 reset=$(resets)
 round on
 round off --fused
+
+pids=()
+for verb in get put; do
+	for vip in "$vip4" "$vip6"; do
+		goes_on "$verb" "$vip" >"$tmp/went-${#pids[@]}" &
+		pids+=($!)
+	done
+done
+for mode in "" --fused; do
+	expect "under traffic: load $mode" fastpath load -i eth0 --flows 10000 ${mode:+"$mode"}
+	sleep 1
+	if [[ $mode ]]; then
+		expect "under traffic: replace $mode" \
+			on director ecbpf-loader replace --fused fastpath eth0 fused
+	else
+		expect "under traffic: replace" on director ecbpf-loader replace eth0 fastpath fastpath
+	fi
+	sleep 1
+	expect "under traffic: packets by XDP $mode" test "$(value packets XDP_TX)" -gt 0
+	expect "under traffic: unload $mode" fastpath unload
+	sleep 1
+done
+touch "$tmp/over"
+for i in "${!pids[@]}"; do
+	if wait "${pids[i]}"; then
+		pass "under traffic: a connection goes on, $(<"$tmp/went-$i") MB"
+	else
+		fail "under traffic: a connection goes on" "status $?"
+	fi
+done
 equal "nobody resets a connection" "$reset" "$(resets)"
 summary

@@ -141,6 +141,7 @@ fi
 if [[ ${ECBPF_LONG-} =~ ^(1|many)$ ]]; then
 	export ECBPF_FLOWS=${ECBPF_MANY:-25000} ECBPF_PACKETS=2 ECBPF_LONGEST=100
 	ECBPF_TABLE=200000
+	on director ipvsadm --set 3600 3600 3600 # none ends before the last one is there
 	ECBPF_LONG='' whole=once
 	run "many flows" mh eth0 "$director" -- --fused
 fi
