@@ -58,16 +58,17 @@ for kind in syn ack; do
 	read -r begun succeeded < <(on client "$flows" connect "$vip4" 82 $((seconds - 4)) 10)
 	wait "$storm"
 	dropped=$(($(value reasons fastpath-shield) - dropped)) sent=$(<"$tmp/storm")
-	fastpath status
 	kill "$sender"
 	wait "$sender"
 	sleep 0.5
 	kill "${pids[@]}"
 	wait "${pids[@]}"
-	expect "$kind: $((sent / seconds)) packets a second, $dropped of $sent dropped" \
-		test $((2 * dropped)) -gt "$sent"
-	equal "$kind: no live flow loses a packet" "$((50 + $(tail -n 1 "$tmp/ready")))" \
-		"$(cat "$tmp"/real[12] | wc -l)"
+	# a busy machine may be slower than it was when it was asked
+	expect "$kind: $((10 * sent / seconds / sustained))/10 of that" \
+		test $((2 * sent)) -ge $((times * sustained * seconds))
+	expect "$kind: $dropped of $sent dropped" test $((2 * dropped)) -gt "$sent"
+	equal "$kind: no live flow loses a packet" "$(tail -n 1 "$tmp/ready")" \
+		"$(sort -k 2 -n -u "$tmp"/real[12] | wc -l)"
 	expect "$kind: $succeeded of $begun new connections come to be" \
 		test $((10 * succeeded)) -ge $((9 * begun))
 done

@@ -3,7 +3,9 @@
 # timeout: 600
 #
 # Real servers are removed, drained and replaced under live flows: nothing goes where IPVS would
-# not send it for longer than a lease. $ECBPF_FLOWS, $ECBPF_RATE: how many, and packets a second.
+# not send it for longer than a lease. $ECBPF_FLOWS, $ECBPF_RATE, $ECBPF_LEASE: how many, packets a
+# second, and ms: each flow must have some packets in a lease, or it has none (for 10000 flows in an
+# emulated machine: 10000, 2000 and 20000; then give it more time).
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../lib.sh
 . "$(dirname "$0")/../../lib.sh"
@@ -11,7 +13,7 @@ fresh_bpffs "$@"
 # shellcheck source-path=SCRIPTDIR source=../director.sh
 . "$(dirname "$0")/../director.sh"
 
-count=${ECBPF_FLOWS:-40} rate=${ECBPF_RATE:-200} lease=2000
+count=${ECBPF_FLOWS:-40} rate=${ECBPF_RATE:-200} lease=${ECBPF_LEASE:-2000}
 # an emulated machine's CPUs take turns, 100 ms each: its jiffies are late by as much
 slack=$((10 + 100))
 senders=()
@@ -78,9 +80,12 @@ seen() { "$flows" seen $((since + $2 * 1000000)) "$tmp/$1"; }
 on director sysctl -qw net.ipv4.vs.sloppy_tcp=1 # or IPVS takes no flow without its SYN
 services rr
 fastpath load -i eth0 --flows 100000
-fastpath set lease=$lease sample=$((lease / 2))
+fastpath set lease="$lease" sample=$((lease / 2))
 flows_start 10000
+sleep $((2 * count / rate + 1)) # each of them has sent some
 bypass "$count flows"
+leases=$(fastpath status -j | jq .flows)
+expect "$leases of $count flows have a lease" test $((10 * leases)) -ge $((9 * count))
 
 watch on director ipvsadm -d -t "$vip4:80" -r "${real4[0]}"
 gone "a server removed" real1 $((lease + slack))
@@ -103,7 +108,7 @@ equal "its flows go there" "$count" "$(seen real2 $((lease + slack)))"
 on director ip neigh replace "${real4[0]}" lladdr 02:ec:bf:00:00:03 dev eth0
 fastpath set lease=60000 sample=30000 inactive=60000
 fastpath flush --all
-sleep 3 # for new ones
+sleep $((2 * count / rate + 3)) # for new ones
 # shellcheck disable=SC2016 # expanded inside
 watch bash -ec "$(declare -p vpop vip4 real4)"'
 	director=("${vpop[@]}" exec director)
