@@ -143,7 +143,7 @@ if [[ ${ECBPF_LONG-} =~ ^(1|many)$ ]]; then
 	ECBPF_TABLE=200000
 	on director ipvsadm --set 3600 3600 3600 # none ends before the last one is there
 	ECBPF_LONG='' whole=once
-	run "many flows" mh eth0 "$director" -- --fused
+	run "many flows" rr eth0 "$director" -- --fused
 fi
 
 # --- connections that go on ---------------------------------------------------------------------
