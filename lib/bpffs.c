@@ -104,7 +104,28 @@ static int lock_dir(struct ecbpf *e, const char *name)
 
 int ecbpf_lock(struct ecbpf *e)
 {
-	return lock_dir(e, "ecbpf");
+	int fd;
+
+	if (!e->held)
+		return lock_dir(e, "ecbpf");
+	fd = fcntl(e->held - 1, F_DUPFD_CLOEXEC, 0); /* of one lock: it ends with the last of them */
+	return fd < 0 ? ecbpf_fail(e, -errno, "cannot lock: %s", strerror(errno)) : fd;
+}
+
+int ecbpf_lock_hold(struct ecbpf *e)
+{
+	int fd = ecbpf_lock(e);
+
+	if (fd < 0)
+		return fd;
+	e->held = fd + 1;
+	return 0;
+}
+
+void ecbpf_lock_release(struct ecbpf *e)
+{
+	close(e->held - 1);
+	e->held = 0;
 }
 
 int ecbpf_libxdp_lock(struct ecbpf *e)

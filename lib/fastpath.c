@@ -734,41 +734,14 @@ undo_egress:
 	return err;
 }
 
-int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
+/* The settings there are, or new ones, which are off; and then all the rest */
+static int load_settings(struct ecbpf *e, const struct ecbpf_fastpath_load *load,
+			 struct bpf_object *egress)
 {
 	CLEANUP(view_close) struct view settings = {}, flows = {};
-	struct bpf_object *obj = NULL, *stage = NULL;
-	char error[sizeof(e->error)];
-	struct bpf_program *prog;
-	__u32 groups = 0;
-	int err, lock;
+	struct bpf_program *prog = bpf_object__find_program_by_name(egress, "ecbpf_egress");
+	int err;
 
-	ecbpf_capture(e);
-	if (load->flows && (load->flows < ECBPF_FLOWS_MIN || load->flows > ECBPF_FLOWS_MAX))
-		return ecbpf_fail(e, -EINVAL, "flows: %u is not from %u to %u", load->flows,
-				  ECBPF_FLOWS_MIN, ECBPF_FLOWS_MAX);
-	err = check_ifaces(e, load);
-	if (!err)
-		err = ecbpf_bpffs_open(e, true);
-	if (err)
-		return err;
-
-	lock = ecbpf_lock(e);
-	if (lock < 0)
-		return lock;
-	err = maps_check(e, load->flows, &groups);
-	if (!err)
-		err = egress_open(e, groups, &obj);
-	if (!err)
-		err = ecbpf_stage_maps(e, "fastpath", &stage); /* which has some more */
-	/* ecbpf_chain_load() takes it */
-	cleanup_close(&lock);
-	if (err) {
-		bpf_object__close(obj);
-		return err;
-	}
-
-	prog = bpf_object__find_program_by_name(obj, "ecbpf_egress");
 	err = settings_open(e, &settings);
 	if (!err)
 		err = view_open(e, "fastpath_flows", sizeof(struct ecbpf_flow_group), &flows);
@@ -776,15 +749,51 @@ int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 		err = settings_init(e, settings.at, load->monitor);
 	if (!err)
 		err = load_all(e, load, bpf_program__fd(prog), settings.at, flows.entries);
-	bpf_object__close(obj);
+	return err;
+}
+
+static int load_locked(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
+{
+	struct bpf_object *egress = NULL, *stage = NULL;
+	char error[sizeof(e->error)];
+	__u32 groups = 0;
+	int err;
+
+	err = check_ifaces(e, load);
+	if (!err)
+		err = maps_check(e, load->flows, &groups);
+	if (err)
+		return err;
+	err = egress_open(e, groups, &egress);
+	if (!err)
+		err = ecbpf_stage_maps(e, "fastpath", &stage); /* which has some more */
+	if (!err)
+		err = load_settings(e, load, egress);
+	bpf_object__close(egress);
 	bpf_object__close(stage);
 	if (err && groups) { /* these maps were made here */
 		strcpy(error, e->error);
-		lock = ecbpf_lock(e);
 		ecbpf_for_each_pin(e, unpin_ours, NULL);
-		cleanup_close(&lock);
 		strcpy(e->error, error);
 	}
+	return err;
+}
+
+int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
+{
+	int err;
+
+	ecbpf_capture(e);
+	if (load->flows && (load->flows < ECBPF_FLOWS_MIN || load->flows > ECBPF_FLOWS_MAX))
+		return ecbpf_fail(e, -EINVAL, "flows: %u is not from %u to %u", load->flows,
+				  ECBPF_FLOWS_MIN, ECBPF_FLOWS_MAX);
+	err = ecbpf_bpffs_open(e, true);
+	if (!err)
+		err = ecbpf_lock_hold(e);
+	if (err)
+		return err;
+	err = load_locked(e, load);
+	ecbpf_lock_release(e);
 	return err;
 }
 
@@ -934,15 +943,14 @@ int ecbpf_fastpath_look(struct ecbpf *e, struct fastpath_look *ret_look)
 	return err;
 }
 
-int ecbpf_fastpath_unload(struct ecbpf *e)
+static int unload_locked(struct ecbpf *e)
 {
 	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
 	_cleanup_free_ const char **ifaces = NULL;
 	CLEANUP(view_close) struct view settings = {};
 	size_t count = 0, in_count = 0, pins = 0;
-	int err, lock;
+	int err;
 
-	ecbpf_capture(e);
 	err = settings_open(e, &settings);
 	if (!err)
 		err = groups_set(e, settings.at, 0);
@@ -967,13 +975,24 @@ int ecbpf_fastpath_unload(struct ecbpf *e)
 		if (ports[i].is_out)
 			egress_detach(if_nametoindex(ports[i].iface));
 	}
-	lock = ecbpf_lock(e);
-	if (lock < 0)
-		return lock;
 	err = ecbpf_for_each_pin(e, unpin_ours, &pins);
-	close(lock);
 	if (!err && !count && !pins)
 		return ecbpf_fail(e, -ENOENT, "the fast path is not loaded");
+	return err;
+}
+
+int ecbpf_fastpath_unload(struct ecbpf *e)
+{
+	int err;
+
+	ecbpf_capture(e);
+	err = ecbpf_bpffs_open(e, true);
+	if (!err)
+		err = ecbpf_lock_hold(e);
+	if (err)
+		return err;
+	err = unload_locked(e);
+	ecbpf_lock_release(e);
 	return err;
 }
 

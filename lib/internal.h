@@ -44,6 +44,7 @@ struct ecbpf {
 	char bpffs[PATH_MAX - 256];
 	int freplace; /* cached result of ecbpf_freplace_probe(); 1: not asked yet */
 	int frags;    /* likewise, ecbpf_frags_probe() */
+	int held;     /* by ecbpf_lock_hold(): the lock, and 1; 0: none */
 };
 
 /*
@@ -79,6 +80,9 @@ void cleanup_close(int *fd);
 int ecbpf_bpffs_open(struct ecbpf *e, bool make);
 /* Exclusive locks, for close(): one for a whole change of ours, libxdp's around pins only */
 int ecbpf_lock(struct ecbpf *e);
+/* Likewise, around functions that take it themselves, until it is released */
+int ecbpf_lock_hold(struct ecbpf *e);
+void ecbpf_lock_release(struct ecbpf *e);
 int ecbpf_libxdp_lock(struct ecbpf *e);
 /* BPFFS/ecbpf/NAME, BPFFS/xdp/dispatch-IFINDEX-ID[/progN-(prog|link)] */
 int ecbpf_pin_path(struct ecbpf *e, char *path, size_t size, const char *name);

@@ -373,7 +373,7 @@ static const char off_text[] = "off: a load or unload has not come to its end; u
 static void status_print(const struct ecbpf_fastpath_status *status,
 			 const struct ecbpf_fastpath_settings *settings)
 {
-	struct tool_table table = {.columns = 3, .align = "lrr"};
+	struct tool_table table = {.columns = 2, .align = "lr"};
 	struct ecbpf_counters sum;
 
 	counters_sum(status, &sum);
@@ -396,15 +396,14 @@ static void status_print(const struct ecbpf_fastpath_status *status,
 	printf("\n");
 	tool_table_row(
 		&table, "forwarded",
-		tool_str("%" PRIu64, (uint64_t)(sum.packets[XDP_TX] + sum.packets[XDP_REDIRECT])),
-		"");
+		tool_str("%" PRIu64, (uint64_t)(sum.packets[XDP_TX] + sum.packets[XDP_REDIRECT])));
 	for (__u32 reason = ECBPF_REASON_FP_LEASE; reason < ECBPF_REASON_MAX; reason++)
 		if (sum.reasons[reason] && reason != ECBPF_REASON_FP_LEASE)
 			tool_table_row(&table, ecbpf_reason_name(reason),
-				       tool_str("%" PRIu64, (uint64_t)sum.reasons[reason]), "");
+				       tool_str("%" PRIu64, (uint64_t)sum.reasons[reason]));
 	for (__u32 i = 0; ecbpf_egress_name(i); i++)
 		tool_table_row(&table, tool_str("egress %s", ecbpf_egress_name(i)),
-			       tool_str("%" PRIu64, (uint64_t)status->egress.packets[i]), "");
+			       tool_str("%" PRIu64, (uint64_t)status->egress.packets[i]));
 	tool_table_print(&table, "  ");
 	tool_table_free(&table);
 }

@@ -14,7 +14,8 @@ PATH=$ECBPF_BUILD/root/sbin:$PATH
 require_cmd ip ecbpf-fastpath ecbpf-loader curl gcc jq /usr/bin/python3
 tmp=$(mktemp -d)
 defer rm -rf "$tmp"
-flows=$here/../vm/flows.py
+flows=$tmp/flows
+gcc -O2 -o "$flows" "$here/../vm/flows.c"
 name=fp$$
 vpop=("$here/../vpop/vpop" --name "$name")
 vip4=$("${vpop[@]}" vip4) vip6=$("${vpop[@]}" vip6)
@@ -55,15 +56,15 @@ traffic()
 {
 	local pid out
 
-	"${vpop[@]}" exec real1 /usr/bin/python3 "$flows" capture eth0 "$tmp/real1" >"$tmp/ready" &
+	"${vpop[@]}" exec real1 "$flows" capture eth0 "$tmp/real1" >"$tmp/ready" &
 	pid=$!
 	until grep -qs ready "$tmp/ready"; do sleep 0.1; done
-	on router /usr/bin/python3 "$flows" send director "$tmp/sent" "$director" "$2" 10 40 tcp \
-		"$vip4" "$vip6" ${4+"$4"}
+	on router "$flows" send director "$tmp/sent" "$director" "$2" 10 40 tcp "$vip4" "$vip6" \
+		real1 ${4+"$4"}
 	sleep 0.5
 	kill "$pid"
-	wait "$pid" || :
-	if out=$(/usr/bin/python3 "$flows" compare "$tmp/sent" "$3" - \
+	wait "$pid" || fail "$1" "the capture is not whole"
+	if out=$("$flows" compare "$tmp/sent" "$3" - \
 		"real1=02:ec:bf:00:00:03=192.0.2.11=2001:db8:2::11=$tmp/real1"); then
 		pass "$1: $out"
 	else
@@ -103,8 +104,8 @@ cases()
 
 	mkdir "$tmp/$1"
 	for node in real1=eth0 router=director; do
-		"${vpop[@]}" exec "${node%=*}" /usr/bin/python3 "$flows" capture "${node#*=}" \
-			"$tmp/$1/${node%=*}" >"$tmp/ready-${node%=*}" &
+		"${vpop[@]}" exec "${node%=*}" "$flows" capture "${node#*=}" "$tmp/$1/${node%=*}" \
+			>"$tmp/ready-${node%=*}" &
 		pids+=($!)
 	done
 	until grep -qs ready "$tmp/ready-real1" && grep -qs ready "$tmp/ready-router"; do
@@ -114,7 +115,7 @@ cases()
 		"$vip4" "$vip6"
 	sleep 0.5
 	kill "${pids[@]}"
-	wait "${pids[@]}" || : # by this signal
+	wait "${pids[@]}"
 	rm "$tmp"/ready-*
 }
 
@@ -145,6 +146,7 @@ refused "set, sample above inactive" 1 "sample .* must be less than inactive" \
 refused "set, unknown" 2 "'x' is not one of" fastpath set x=1
 refused "set, no number" 2 "is not a number" fastpath set lease=1s
 expect "set" fastpath set lease=60000 sample=30000
+equal "status: no blanks behind" "" "$(fastpath status | grep '[[:blank:]]$')"
 equal "settings" "60000 30000" "$(value '"\(.settings.lease) \(.settings.sample)"' | tr -d '"')"
 on client curl -s -o /dev/null "http://$vip4/bulk"
 client=$(fastpath flows -j --vip "$vip4" | jq -r 'max_by(.lease_ms) | "\(.client):\(.client_port)"')
@@ -197,6 +199,39 @@ refused "unload, again" 1 "not loaded" fastpath unload
 equal "no filter is left" "" "$(on director tc filter show dev eth0 egress)"
 on client curl -s -o "$tmp/big" "http://$vip4/bulk"
 equal "the kernel alone again" 1048576 "$(stat -c %s "$tmp/big")"
+
+# --- at once ------------------------------------------------------------------------------------
+
+# whoever comes first or last: it is there, whole, or it is not there
+wrong=''
+for ((i = 0; i < ${ECBPF_TIMES:-10}; i++)); do
+	pids=()
+	for verb in "load --in eth0 --fused --flows 1000" unload \
+		"load --in eth0 --fused --flows 1000"; do
+		read -ra words <<<"$verb"
+		fastpath "${words[@]}" >"$tmp/said-${#pids[@]}" 2>&1 &
+		pids+=($!)
+	done
+	wait "${pids[@]}" || : # not all of them can
+	[[ ! $(grep -hEv 'is there already|is not loaded' "$tmp"/said-*) ]] ||
+		wrong+="; $(cat "$tmp"/said-*)"
+	case $(fastpath status -j 2>/dev/null | jq .on) in
+	true)
+		fastpath check >"$tmp/said" 2>&1 || wrong+="; $(<"$tmp/said")"
+		(($(on director tc filter show dev eth0 egress | grep -c ecbpf_egress) == 1)) ||
+			wrong+="; no TC program"
+		;;
+	'')
+		[[ ! $(on director tc filter show dev eth0 egress) ]] ||
+			wrong+="; TC program without the rest"
+		! on director ip -d link show dev eth0 | grep -q prog/xdp ||
+			wrong+="; XDP program without the rest"
+		;;
+	*) wrong+="; off, and there" ;;
+	esac
+done
+fastpath unload 2>/dev/null || : # there may be nothing
+equal "load, unload, load at once, $i times: whole, or not there" "" "$wrong"
 
 # --- killed ---------------------------------------------------------------------------------------
 
@@ -394,22 +429,21 @@ fastpath unload
 
 # --- the shield -----------------------------------------------------------------------------------
 
-failover=(/usr/bin/python3 "$here/../vm/failover.py")
 on real1 ip route add blackhole 198.18.0.0/15 # what belongs to nothing is not answered
 on real1 ip route add blackhole 198.51.100.77
 fastpath load --in eth0 --fused --flows 20000
 fastpath set limit=on target-pps=1000 spike=50 max=95 lease=60000 sample=30000
 for kind in syn ack; do
 	rm -f "$tmp"/ready*
-	"${vpop[@]}" exec real1 "${failover[@]}" capture eth0 "$tmp/real1" >"$tmp/ready-real1" &
+	"${vpop[@]}" exec real1 "$flows" stamps eth0 "$tmp/real1" >"$tmp/ready-real1" &
 	capture=$!
 	until grep -qs ready "$tmp/ready-real1"; do sleep 0.1; done
-	"${vpop[@]}" exec router "${failover[@]}" send director "$director" "$vip4" 10000 100 300 \
+	"${vpop[@]}" exec router "$flows" live director "$director" "$vip4" 10000 100 300 \
 		>"$tmp/ready" &
 	sender=$!
 	until grep -qs ready "$tmp/ready"; do sleep 0.1; done
 	before=$(value '.reasons["fastpath-shield"]')
-	"${vpop[@]}" exec router "${failover[@]}" storm director "$director" "$vip4" 20000 8 "$kind" \
+	"${vpop[@]}" exec router "$flows" storm director "$director" "$vip4" 80 20000 8 "$kind" \
 		>"$tmp/storm" &
 	storm=$!
 	sleep 1
@@ -423,10 +457,10 @@ for kind in syn ack; do
 	done
 	wait "$storm"
 	kill "$sender"
-	wait "$sender" || : # it is through
+	wait "$sender"
 	sleep 0.5
 	kill "$capture"
-	wait "$capture" || : # by this signal
+	wait "$capture"
 	dropped=$(($(value '.reasons["fastpath-shield"]') - before)) sent=$(<"$tmp/storm")
 	expect "shield, $kind: $dropped of $sent dropped" test $((10 * dropped)) -gt $((7 * sent))
 	equal "shield, $kind: no known flow loses a packet" "$(tail -n 1 "$tmp/ready")" \
@@ -445,28 +479,28 @@ on real2 ip route add blackhole 198.51.100.77
 fastpath load --in eth0 --fused --flows 20000
 pids=()
 for node in real1 real2; do
-	"${vpop[@]}" exec "$node" "${failover[@]}" capture eth0 "$tmp/$node" >"$tmp/ready-$node" &
+	"${vpop[@]}" exec "$node" "$flows" stamps eth0 "$tmp/$node" >"$tmp/ready-$node" &
 	pids+=($!)
 done
-"${vpop[@]}" exec router "${failover[@]}" send director "$director" "$vip4" 10000 \
+"${vpop[@]}" exec router "$flows" live director "$director" "$vip4" 10000 \
 	"${ECBPF_FLOWS:-3000}" 20000 >"$tmp/ready" &
 pids+=($!)
 until (($(grep -cs ready "$tmp/ready" "$tmp"/ready-* | grep -c ":1") == 3)); do sleep 0.1; done
 sleep 1
 granted=$(value .flows)
 on director ip route replace default table 80 via 192.0.2.12
-since=$("${failover[@]}" clock)
+since=$("$flows" clock)
 sleep 2
 kill "${pids[@]}"
-wait "${pids[@]}" || : # by this signal
-read -r late last < <("${failover[@]}" late "$since" "$tmp/real1")
+wait "${pids[@]}"
+read -r late last < <("$flows" late "$since" "$tmp/real1")
 echo "$granted flows with a lease of 1000 ms: $late packets to the old server, the last one" \
 	"sent $last ms after the change"
 expect "leases, seen on other CPUs than those who use them" test "$granted" -gt \
 	$((${ECBPF_FLOWS:-3000} / 2))
 expect "the old server gets nothing after a lease" test "${last%.*}" -le 1100
 equal "the new one gets all flows" "${ECBPF_FLOWS:-3000}" \
-	"$("${failover[@]}" flows $((since + 1100000000)) "$tmp/real2")"
+	"$("$flows" seen $((since + 1100000000)) "$tmp/real2")"
 expect "unload" fastpath unload
 
 # --- two-armed: out by another port -------------------------------------------------------------

@@ -6,10 +6,11 @@
         a flow for each case, version and protocol (tcp,udp), side by side: some data, then what the
         case is about, then data again; each run sends the same
     cases.py compare DIR1 DIR2
-        in both (with a capture of flows.py for each node) the same packets have arrived, as often,
+        in both (with a capture of flows.c for each node) the same packets have arrived, as often,
         at the same nodes, whatever they are: what was sent, and what the director says to it
 """
 import collections
+import errno
 import ipaddress
 import os
 import random
@@ -18,12 +19,49 @@ import struct
 import sys
 import time
 
-from flows import ACK, FIN, RST, SYN, TCP, UDP, checksum, ip4, ip6, put, transport
-
-ICMP, ICMP6 = 1, 58
+TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
+FIN, SYN, RST, ACK = 1, 2, 4, 16
 GAP_S = 0.04  # between two packets of a flow: a lease has time to come
 STORM = 10    # flows
 BURST = 16    # packets, between which nobody waits
+
+
+def checksum(data):
+    if len(data) % 2:
+        data += b"\0"
+    # the sum of all words, with end-around carry, is the remainder by 0xffff, which stands for 0
+    total = int.from_bytes(data, "big")
+    return 0xffff - (total % 0xffff or (total and 0xffff))
+
+
+def ip4(source, dest, proto, payload, ttl, tos, ident):
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, tos, 20 + len(payload), ident, 0x4000, ttl, proto, 0,
+                       source, dest)
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
+
+
+def ip6(source, dest, proto, payload, ttl, tos, ident):
+    return struct.pack("!IHBB16s16s", 6 << 28 | tos << 20 | ident, len(payload), proto, ttl, source,
+                       dest) + payload
+
+
+def transport(proto, source, dest, header, payload):
+    data = header + payload
+    pseudo = source + dest + struct.pack("!II", len(data), proto)
+    value = checksum(pseudo + data)
+    at = 16 if proto == TCP else 6
+    return data[:at] + struct.pack("!H", value or (0xffff if proto == UDP else 0)) + data[at + 2:]
+
+
+def put(sock, frame):
+    """Send, as soon as there is room"""
+    while True:
+        try:
+            return sock.send(frame)
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            time.sleep(0.001)
 
 
 class Flow:

@@ -9,6 +9,8 @@ vm=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 ECBPF_BUILD=$(cd "${ECBPF_BUILD:-$vm/../../build/test}" && pwd -P)
 PATH=$ECBPF_BUILD/root/sbin:$PATH
 require_cmd ecbpf-fastpath ecbpf-loader ipvsadm curl jq /usr/bin/python3
+flows=$ECBPF_BUILD/testing/vm/flows
+[[ -x $flows ]] || skip_all "no $flows; run testing/vm/helpers"
 tmp=$(mktemp -d)
 defer rm -rf "$tmp"
 vpop=("$vm/../vpop/vpop" --name fastpath)
@@ -81,8 +83,8 @@ capture_start()
 	mkdir -p "$1"
 	rm -f "$1"/*
 	for node in "${@:2}"; do
-		"${vpop[@]}" exec "${node%=*}" /usr/bin/python3 "$vm/flows.py" capture "${node#*=}" \
-			"$1/${node%=*}" >"$tmp/ready-${node%=*}" &
+		"${vpop[@]}" exec "${node%=*}" "$flows" capture "${node#*=}" "$1/${node%=*}" \
+			>"$tmp/ready-${node%=*}" &
 		captures+=($!)
 	done
 	for node in "${@:2}"; do
@@ -92,9 +94,13 @@ capture_start()
 
 capture_stop()
 {
+	local pid
+
 	sleep 0.5
 	kill "${captures[@]}"
-	wait "${captures[@]}" || : # by this signal
+	for pid in "${captures[@]}"; do
+		wait "$pid" || fail "capture" "incomplete, status $?"
+	done
 }
 
 defer "${vpop[@]}" down
@@ -111,6 +117,11 @@ for node in director real1 real2; do
 	on "$node" sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
 done
 on director sysctl -qw net.ipv4.vs.expire_nodest_conn=1
+# real servers that say nothing for a while are not forgotten: what is for them alone goes to no other
+for node in real1 real2; do
+	bridge -n fastpath-router fdb replace "02:ec:bf:00:00:0$((${node#real} + 2))" \
+		dev "$node" master static
+done
 # a client that nobody is: what it is sent gets lost
 on router ip neigh replace 198.51.100.77 lladdr 02:ec:bf:00:00:77 dev client
 on router ip -6 neigh replace 2001:db8:1::77 lladdr 02:ec:bf:00:00:77 dev client

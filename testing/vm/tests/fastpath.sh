@@ -24,12 +24,11 @@ traffic()
 	local out
 
 	capture_start "$tmp/frames" real1=eth0 real2=eth0
-	on router /usr/bin/python3 "$vm/flows.py" send director "$tmp/sent" "$director" "$2" \
-		"${ECBPF_FLOWS:-4}" "${ECBPF_PACKETS:-8}" tcp,udp "$vip4" "$vip6" ${4+"$4"}
+	on router "$flows" send director "$tmp/sent" "$director" "$2" "${ECBPF_FLOWS:-4}" \
+		"${ECBPF_PACKETS:-8}" tcp,udp "$vip4" "$vip6" real1,real2 ${4+"$4"}
 	capture_stop
 	on director cat /proc/net/ip_vs_conn >"$tmp/conns"
-	if out=$(/usr/bin/python3 "$vm/flows.py" compare "$tmp/sent" "$3" "$tmp/conns" \
-		"${servers[@]}"); then
+	if out=$("$flows" compare "$tmp/sent" "$3" "$tmp/conns" "${servers[@]}"); then
 		pass "$1: $out"
 	else
 		fail "$1" "$(tr '\n' ';' <<<"$out")"
@@ -142,8 +141,9 @@ fi
 if [[ ${ECBPF_LONG-} =~ ^(1|many)$ ]]; then
 	export ECBPF_FLOWS=${ECBPF_MANY:-25000} ECBPF_PACKETS=2 ECBPF_LONGEST=100
 	ECBPF_TABLE=200000
+	on director ipvsadm --set 3600 3600 3600 # none ends before the last one is there
 	ECBPF_LONG='' whole=once
-	run "many flows" mh eth0 "$director" -- --fused
+	run "many flows" rr eth0 "$director" -- --fused
 fi
 
 # --- connections that go on ---------------------------------------------------------------------
