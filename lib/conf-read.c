@@ -294,6 +294,13 @@ static int set_chain(struct parser *p, const char *key, const char *value)
 {
 	struct ecbpf_config *config = p->config;
 
+	if (!strcmp(key, "on-stop")) {
+		config->is_left = !strcmp(value, "leave");
+		return config->is_left || !strcmp(value, "detach")
+			       ? 0
+			       : conf_fail(p->e, &p->at, "on-stop: '%s' is not detach or leave",
+					   value);
+	}
 	if (!strcmp(key, "stages"))
 		return set_stages(p, value);
 	if (!strcmp(key, "fused")) {
@@ -556,7 +563,7 @@ static int set_sampler(struct parser *p, const char *key, const char *value)
 }
 
 static const char *const interfaces_keys[] = {"ingress", "egress", NULL};
-static const char *const chain_keys[] = {"stages", "fused", "mode", NULL};
+static const char *const chain_keys[] = {"stages", "fused", "mode", "on-stop", NULL};
 static const char *const stage_keys[] = {"prio", "actions", NULL};
 static const char *const program_keys[] = {"file", "section", "prog-name", "prio", "actions", NULL};
 static const char *const filter_keys[] = {"frags",

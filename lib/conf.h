@@ -59,6 +59,7 @@ struct ecbpf_config {
 	struct conf_words stages;
 	bool has_stages;
 	bool is_fused;
+	bool is_left; /* when all is stopped */
 	enum ecbpf_mode mode;
 	struct conf_unit *units;
 	size_t units_count;

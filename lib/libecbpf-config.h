@@ -44,6 +44,13 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 		       struct ecbpf_config_change **ret_changes, size_t *ret_count);
 
 /**
+ * ecbpf_config_stop() - as for a configuration without interfaces, unless this one says
+ *			 "on-stop = leave": then nothing is touched
+ */
+int ecbpf_config_stop(struct ecbpf *e, const struct ecbpf_config *config,
+		      struct ecbpf_config_change **ret_changes, size_t *ret_count);
+
+/**
  * ecbpf_config_export() - the running state as a configuration that ecbpf_config_apply() takes as
  *			   no change
  * @dir: where rules and lists are written to, as fw.rules, drop.list and allow.list; NULL: they are

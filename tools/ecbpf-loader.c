@@ -19,6 +19,7 @@ enum {
 	OPT_FUSED = TOOL_LONG_ONLY,
 	OPT_CLEAR,
 	OPT_DIFF,
+	OPT_STOP,
 };
 
 /* --- load, replace -------------------------------------------------------------------------- */
@@ -926,10 +927,11 @@ static int run_stages(struct tool *tool, int argc, char **argv)
 static const struct tool_option apply_options[] = {
 	{'c', "check", NULL, "say what would change, and change nothing"},
 	{OPT_DIFF, "diff", NULL, "say each change that is made"},
+	{OPT_STOP, "stop", NULL, "take away what it says, unless on-stop is leave"},
 	TOOL_COMMON_OPTIONS,
 };
 
-static int apply(struct tool *tool, const char *file, bool is_check, bool is_diff)
+static int apply(struct tool *tool, const char *file, bool is_check, bool is_diff, bool is_stop)
 {
 	struct ecbpf_config_change *changes;
 	struct ecbpf_config *config;
@@ -938,7 +940,8 @@ static int apply(struct tool *tool, const char *file, bool is_check, bool is_dif
 
 	if (ecbpf_config_read(tool->ecbpf, file, &config))
 		return tool_fail_ecbpf(tool);
-	err = ecbpf_config_apply(tool->ecbpf, config, is_check, &changes, &count);
+	err = is_stop ? ecbpf_config_stop(tool->ecbpf, config, &changes, &count)
+		      : ecbpf_config_apply(tool->ecbpf, config, is_check, &changes, &count);
 	ecbpf_config_free(config);
 	if (err)
 		return tool_fail_ecbpf(tool);
@@ -954,7 +957,7 @@ static int apply(struct tool *tool, const char *file, bool is_check, bool is_dif
 
 static int run_apply(struct tool *tool, int argc, char **argv)
 {
-	bool is_check = false, is_diff = false;
+	bool is_check = false, is_diff = false, is_stop = false;
 	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
@@ -962,12 +965,16 @@ static int run_apply(struct tool *tool, int argc, char **argv)
 			is_check = true;
 		else if (id == OPT_DIFF)
 			is_diff = true;
+		else if (id == OPT_STOP)
+			is_stop = true;
 		else
 			return TOOL_USAGE;
 	}
+	if (is_check && is_stop)
+		return tool_usage("--check and --stop: one of them");
 	if (argc - optind > 1)
 		return tool_usage("'%s': one file at a time", argv[optind + 1]);
-	return apply(tool, argv[optind], is_check, is_diff);
+	return apply(tool, argv[optind], is_check, is_diff, is_stop);
 }
 
 static const struct tool_option export_options[] = {

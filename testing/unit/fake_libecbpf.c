@@ -461,6 +461,16 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 	return 0;
 }
 
+int ecbpf_config_stop(struct ecbpf *e, const struct ecbpf_config *config,
+		      struct ecbpf_config_change **ret_changes, size_t *ret_count)
+{
+	(void)config;
+	fprintf(stderr, "call: config_stop\n");
+	*ret_changes = NULL;
+	*ret_count = 0;
+	return answer(e, "config_stop");
+}
+
 int ecbpf_config_export(struct ecbpf *e, const char *dir, char **ret_text)
 {
 	fprintf(stderr, "call: config_export");

@@ -180,6 +180,7 @@ usage features "of which interface?" features
 usage features "one interface at a time" features eth0 eth1
 usage stages "'x': takes no operands" stages x
 usage apply "'y': one file at a time" apply x y
+usage apply "--check and --stop: one of them" apply -c --stop
 usage export "'x': takes no operands" export x
 
 # --- what reaches the library -----------------------------------------------------------------
@@ -203,6 +204,8 @@ applies "call: config_read file=x
 call: config_apply check=1" "$lines" apply -c x
 FAKE_NOTHING=1 applies "call: config_read
 call: config_apply check=1" "nothing to do" apply --check
+applies "call: config_read file=x
+call: config_stop" "nothing to do" apply --stop x
 applies "call: config_export" "[interfaces]
 ingress =" export
 applies "call: config_export dir=/x" "[interfaces]
