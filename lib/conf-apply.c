@@ -503,6 +503,52 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 	return 0;
 }
 
+static int vlans_add(struct ecbpf *e, const struct ecbpf_link *link, const struct conf_words *ids,
+		     struct ecbpf_config_vlan **vlans, size_t *count)
+{
+	struct ecbpf_config_vlan *more;
+
+	more = reallocarray(*vlans, *count + ids->count + 1, sizeof(*more));
+	if (!more)
+		return fail_memory(e);
+	*vlans = more;
+	for (size_t i = 0; i < ids->count; i++) {
+		struct ecbpf_config_vlan *vlan = &more[(*count)++];
+
+		snprintf(vlan->iface, sizeof(vlan->iface), "%s", link->name);
+		vlan->id = strtoul(ids->items[i].text, NULL, 10);
+	}
+	return 0;
+}
+
+int ecbpf_config_vlans(struct ecbpf *e, const struct ecbpf_config *config,
+		       struct ecbpf_config_vlan **ret_vlans, size_t *ret_count)
+{
+	struct ecbpf_config_vlan *vlans = NULL;
+	struct plan plan = {};
+	size_t count = 0;
+	int err;
+
+	ecbpf_capture(e);
+	err = ecbpf_links_read(e, &plan.links, &plan.links_count);
+	for (size_t i = 0; i < plan.links_count && !err; i++) {
+		const struct ecbpf_link *link = &plan.links[i];
+
+		if (is_among(&plan, &config->ingress, link))
+			err = vlans_add(e, link, &config->ingress_vlans, &vlans, &count);
+		if (!err && is_among(&plan, &config->egress, link))
+			err = vlans_add(e, link, &config->egress_vlans, &vlans, &count);
+	}
+	plan_free(&plan);
+	if (err) {
+		free(vlans);
+		return err;
+	}
+	*ret_vlans = vlans;
+	*ret_count = count;
+	return 0;
+}
+
 int ecbpf_config_stop(struct ecbpf *e, const struct ecbpf_config *config,
 		      struct ecbpf_config_change **ret_changes, size_t *ret_count)
 {
