@@ -221,7 +221,8 @@ cat >"$work/bin/lldpcli" <<-'END'
 		{"a,b": {"port": {"id": {"value": "1"}}, "vlan": [
 			{"vlan-id": "10", "pvid": true, "value": "x"}, {"vlan-id": "20", "pvid": false}]}},
 		{"a,b": {"vlan": {"vlan-id": "30", "pvid": true}}}]}}' ;;
-	eth1) echo '{"lldp": {"interface": {"eth1": {"vlan": {"vlan-id": "'"${VLAN-10}"'"}}}}}' ;;
+	eth1) [[ ${VLAN-} != none ]] || { echo '{"lldp": {}}'; exit; }
+		echo '{"lldp": {"interface": {"eth1": {"vlan": {"vlan-id": "'"${VLAN-10}"'"}}}}}' ;;
 	esac
 END
 chmod 755 "$work/bin/lldpcli"
@@ -231,8 +232,8 @@ call: config_apply check=1" "$lines" apply -c x
 PATH=$work/bin:$PATH VLAN=11 fails "call: config_read file=x
 ecbpf-loader: eth1: the switch announces VLAN 11, and it should be on VLAN 10; --no-lldp applies \
 without asking" apply x
-PATH=$work/bin:$PATH VLAN= fails "call: config_read file=x
-ecbpf-loader: eth1: the switch announces VLAN 0, and it should be on VLAN 10; --no-lldp applies \
+PATH=$work/bin:$PATH VLAN=none fails "call: config_read file=x
+ecbpf-loader: eth1: the switch announces no VLAN, and it should be on VLAN 10; --no-lldp applies \
 without asking" apply x
 PATH=/nonexistent fails "call: config_read file=x
 ecbpf-loader: a,b: lldpcli says nothing about its VLANs; does lldpd run?; --no-lldp applies \
