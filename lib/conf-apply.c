@@ -407,12 +407,36 @@ static void settings_undo(struct ecbpf *e, const struct ecbpf_config *before)
 	memcpy(e->error, error, sizeof(error));
 }
 
+static int pin_is_there(struct ecbpf *e, const char *path, bool is_symlink, void *data)
+{
+	(void)e;
+	(void)path;
+	(void)is_symlink;
+	*(bool *)data = true;
+	return 0;
+}
+
+/* The first of all has failed: its maps go again, unless somebody uses them by now */
+static void maps_undo(struct ecbpf *e)
+{
+	char error[sizeof(e->error)];
+
+	memcpy(error, e->error, sizeof(error));
+	if (ecbpf_clean(e, NULL, NULL))
+		ecbpf_log(e, ECBPF_LOG_WARN, "could not remove what was made: %s", e->error);
+	memcpy(e->error, error, sizeof(error));
+}
+
 static int apply_all(struct ecbpf *e, const struct ecbpf_config *config, const struct plan *plan,
 		     struct conf_report *r)
 {
 	struct ecbpf_config *before;
+	bool has_pins = false;
 	int err;
 
+	err = ecbpf_for_each_pin(e, pin_is_there, &has_pins);
+	if (err)
+		return err;
 	err = settings_get(e, config, &before);
 	if (err)
 		return err;
@@ -424,6 +448,8 @@ static int apply_all(struct ecbpf *e, const struct ecbpf_config *config, const s
 		err = chains_apply(e, config, plan, r);
 	if (err)
 		settings_undo(e, before);
+	if (err && !has_pins)
+		maps_undo(e);
 	ecbpf_config_free(before);
 	return err;
 }
@@ -475,6 +501,70 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 	*ret_changes = r.changes;
 	*ret_count = r.count;
 	return 0;
+}
+
+static int vlans_add(struct ecbpf *e, const struct ecbpf_link *link, const struct conf_words *ids,
+		     struct ecbpf_config_vlan **vlans, size_t *count)
+{
+	struct ecbpf_config_vlan *more;
+
+	more = reallocarray(*vlans, *count + ids->count + 1, sizeof(*more));
+	if (!more)
+		return fail_memory(e);
+	*vlans = more;
+	for (size_t i = 0; i < ids->count; i++) {
+		struct ecbpf_config_vlan *vlan = &more[(*count)++];
+
+		snprintf(vlan->iface, sizeof(vlan->iface), "%s", link->name);
+		vlan->id = strtoul(ids->items[i].text, NULL, 10);
+	}
+	return 0;
+}
+
+int ecbpf_config_vlans(struct ecbpf *e, const struct ecbpf_config *config,
+		       struct ecbpf_config_vlan **ret_vlans, size_t *ret_count)
+{
+	struct ecbpf_config_vlan *vlans = NULL;
+	struct plan plan = {};
+	size_t count = 0;
+	int err;
+
+	ecbpf_capture(e);
+	err = ecbpf_links_read(e, &plan.links, &plan.links_count);
+	for (size_t i = 0; i < plan.links_count && !err; i++) {
+		const struct ecbpf_link *link = &plan.links[i];
+
+		if (is_among(&plan, &config->ingress, link))
+			err = vlans_add(e, link, &config->ingress_vlans, &vlans, &count);
+		if (!err && is_among(&plan, &config->egress, link))
+			err = vlans_add(e, link, &config->egress_vlans, &vlans, &count);
+	}
+	plan_free(&plan);
+	if (err) {
+		free(vlans);
+		return err;
+	}
+	*ret_vlans = vlans;
+	*ret_count = count;
+	return 0;
+}
+
+int ecbpf_config_stop(struct ecbpf *e, const struct ecbpf_config *config,
+		      struct ecbpf_config_change **ret_changes, size_t *ret_count)
+{
+	struct ecbpf_config *none;
+	int err;
+
+	*ret_changes = NULL;
+	*ret_count = 0;
+	if (config->is_left)
+		return 0;
+	err = conf_read_text(e, "no interfaces", "[interfaces]\ningress =\n", &none);
+	if (err)
+		return err;
+	err = ecbpf_config_apply(e, none, false, ret_changes, ret_count);
+	ecbpf_config_free(none);
+	return err;
 }
 
 /* --- export ------------------------------------------------------------------------------- */

@@ -249,8 +249,29 @@ static int open_interfaces(struct parser *p, const char *name)
 	return 0;
 }
 
+static int set_vlans(struct parser *p, const char *key, const char *value, struct conf_words *vlans)
+{
+	size_t before = *value ? vlans->count : 0;
+	int err;
+
+	err = set_words(p, value, " \t,", vlans);
+	for (size_t i = before; i < vlans->count && !err; i++) {
+		char *end;
+		unsigned long id = strtoul(vlans->items[i].text, &end, 10);
+
+		if (*end || id < 1 || id > 4094)
+			err = conf_fail(p->e, &p->at, "%s: '%s' is not a number from 1 to 4094",
+					key, vlans->items[i].text);
+	}
+	return err;
+}
+
 static int set_interfaces(struct parser *p, const char *key, const char *value)
 {
+	if (!strcmp(key, "ingress-vlan"))
+		return set_vlans(p, key, value, &p->config->ingress_vlans);
+	if (!strcmp(key, "egress-vlan"))
+		return set_vlans(p, key, value, &p->config->egress_vlans);
 	return set_words(p, value, " \t", key[0] == 'i' ? &p->config->ingress : &p->config->egress);
 }
 
@@ -294,6 +315,13 @@ static int set_chain(struct parser *p, const char *key, const char *value)
 {
 	struct ecbpf_config *config = p->config;
 
+	if (!strcmp(key, "on-stop")) {
+		config->is_left = !strcmp(value, "leave");
+		return config->is_left || !strcmp(value, "detach")
+			       ? 0
+			       : conf_fail(p->e, &p->at, "on-stop: '%s' is not detach or leave",
+					   value);
+	}
 	if (!strcmp(key, "stages"))
 		return set_stages(p, value);
 	if (!strcmp(key, "fused")) {
@@ -555,8 +583,9 @@ static int set_sampler(struct parser *p, const char *key, const char *value)
 	return err;
 }
 
-static const char *const interfaces_keys[] = {"ingress", "egress", NULL};
-static const char *const chain_keys[] = {"stages", "fused", "mode", NULL};
+static const char *const interfaces_keys[] = {"ingress", "egress", "ingress-vlan", "egress-vlan",
+					      NULL};
+static const char *const chain_keys[] = {"stages", "fused", "mode", "on-stop", NULL};
 static const char *const stage_keys[] = {"prio", "actions", NULL};
 static const char *const program_keys[] = {"file", "section", "prog-name", "prio", "actions", NULL};
 static const char *const filter_keys[] = {"frags",
@@ -956,6 +985,8 @@ void ecbpf_config_free(struct ecbpf_config *config)
 	free(config->units);
 	words_free(&config->ingress);
 	words_free(&config->egress);
+	words_free(&config->ingress_vlans);
+	words_free(&config->egress_vlans);
 	words_free(&config->stages);
 	words_free(&config->vips);
 	for (size_t i = 0; i < ECBPF_FILTER_LISTS; i++) {

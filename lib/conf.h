@@ -56,9 +56,12 @@ struct ecbpf_config {
 	bool has_interfaces;
 	struct conf_words ingress;
 	struct conf_words egress;
+	struct conf_words ingress_vlans; /* numbers */
+	struct conf_words egress_vlans;
 	struct conf_words stages;
 	bool has_stages;
 	bool is_fused;
+	bool is_left; /* when all is stopped */
 	enum ecbpf_mode mode;
 	struct conf_unit *units;
 	size_t units_count;

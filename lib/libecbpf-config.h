@@ -26,6 +26,21 @@ struct ecbpf_config;
 int ecbpf_config_read(struct ecbpf *e, const char *file, struct ecbpf_config **ret_config);
 void ecbpf_config_free(struct ecbpf_config *config); /* NULL is fine */
 
+/* A VLAN that an interface is to be on; of one interface, they follow each other */
+struct ecbpf_config_vlan {
+	char iface[16];
+	unsigned int id;
+};
+
+/**
+ * ecbpf_config_vlans() - what "ingress-vlan" and "egress-vlan" say of the interfaces there are
+ * @ret_vlans: for free()
+ *
+ * Whether it is so is for the caller to find out: ecbpf_config_apply() does not ask.
+ */
+int ecbpf_config_vlans(struct ecbpf *e, const struct ecbpf_config *config,
+		       struct ecbpf_config_vlan **ret_vlans, size_t *ret_count);
+
 /* One thing that differs, a line: "eth0: add ecbpf_count, priority 80" */
 struct ecbpf_config_change {
 	char text[256];
@@ -42,6 +57,13 @@ struct ecbpf_config_change {
  */
 int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 		       struct ecbpf_config_change **ret_changes, size_t *ret_count);
+
+/**
+ * ecbpf_config_stop() - as for a configuration without interfaces, unless this one says
+ *			 "on-stop = leave": then nothing is touched
+ */
+int ecbpf_config_stop(struct ecbpf *e, const struct ecbpf_config *config,
+		      struct ecbpf_config_change **ret_changes, size_t *ret_count);
 
 /**
  * ecbpf_config_export() - the running state as a configuration that ecbpf_config_apply() takes as

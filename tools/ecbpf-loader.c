@@ -11,6 +11,7 @@
 #include <linux/bpf.h>
 #include <ecbpf/libecbpf-config.h>
 #include "common.h"
+#include "lldp.h"
 #include "metrics.h"
 
 #define TOP_REASONS 5
@@ -19,6 +20,8 @@ enum {
 	OPT_FUSED = TOOL_LONG_ONLY,
 	OPT_CLEAR,
 	OPT_DIFF,
+	OPT_NO_LLDP,
+	OPT_STOP,
 };
 
 /* --- load, replace -------------------------------------------------------------------------- */
@@ -926,10 +929,33 @@ static int run_stages(struct tool *tool, int argc, char **argv)
 static const struct tool_option apply_options[] = {
 	{'c', "check", NULL, "say what would change, and change nothing"},
 	{OPT_DIFF, "diff", NULL, "say each change that is made"},
+	{OPT_NO_LLDP, "no-lldp", NULL, "do not ask lldpcli about ingress-vlan and egress-vlan"},
+	{OPT_STOP, "stop", NULL, "take away what it says, unless on-stop is leave"},
 	TOOL_COMMON_OPTIONS,
 };
 
-static int apply(struct tool *tool, const char *file, bool is_check, bool is_diff)
+struct apply {
+	bool is_check;
+	bool is_diff;
+	bool is_stop;
+	bool without_lldp;
+};
+
+/* Before anything is touched */
+static int check_vlans(struct tool *tool, const struct ecbpf_config *config)
+{
+	struct ecbpf_config_vlan *vlans;
+	size_t count;
+	int status;
+
+	if (ecbpf_config_vlans(tool->ecbpf, config, &vlans, &count))
+		return tool_fail_ecbpf(tool);
+	status = lldp_check(vlans, count);
+	free(vlans);
+	return status;
+}
+
+static int apply(struct tool *tool, const char *file, const struct apply *a)
 {
 	struct ecbpf_config_change *changes;
 	struct ecbpf_config *config;
@@ -938,15 +964,20 @@ static int apply(struct tool *tool, const char *file, bool is_check, bool is_dif
 
 	if (ecbpf_config_read(tool->ecbpf, file, &config))
 		return tool_fail_ecbpf(tool);
-	err = ecbpf_config_apply(tool->ecbpf, config, is_check, &changes, &count);
+	if (!a->is_stop && !a->without_lldp && check_vlans(tool, config)) {
+		ecbpf_config_free(config);
+		return TOOL_FAILED;
+	}
+	err = a->is_stop ? ecbpf_config_stop(tool->ecbpf, config, &changes, &count)
+			 : ecbpf_config_apply(tool->ecbpf, config, a->is_check, &changes, &count);
 	ecbpf_config_free(config);
 	if (err)
 		return tool_fail_ecbpf(tool);
-	for (size_t i = 0; i < count && (is_check || is_diff); i++)
+	for (size_t i = 0; i < count && (a->is_check || a->is_diff); i++)
 		printf("%s\n", changes[i].text);
 	if (!count)
 		printf("nothing to do\n");
-	else if (!is_check && !is_diff)
+	else if (!a->is_check && !a->is_diff)
 		printf("%zu change%s made\n", count, count == 1 ? "" : "s");
 	free(changes);
 	return TOOL_OK;
@@ -954,20 +985,26 @@ static int apply(struct tool *tool, const char *file, bool is_check, bool is_dif
 
 static int run_apply(struct tool *tool, int argc, char **argv)
 {
-	bool is_check = false, is_diff = false;
+	struct apply a = {};
 	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
 		if (id == 'c')
-			is_check = true;
+			a.is_check = true;
 		else if (id == OPT_DIFF)
-			is_diff = true;
+			a.is_diff = true;
+		else if (id == OPT_NO_LLDP)
+			a.without_lldp = true;
+		else if (id == OPT_STOP)
+			a.is_stop = true;
 		else
 			return TOOL_USAGE;
 	}
+	if (a.is_check && a.is_stop)
+		return tool_usage("--check and --stop: one of them");
 	if (argc - optind > 1)
 		return tool_usage("'%s': one file at a time", argv[optind + 1]);
-	return apply(tool, argv[optind], is_check, is_diff);
+	return apply(tool, argv[optind], &a);
 }
 
 static const struct tool_option export_options[] = {

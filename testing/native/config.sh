@@ -211,10 +211,41 @@ is "what status says" "$(ecbpf-loader status -j eth0 |
 	jq '.[].members[].stages[] | select(.stage == "count") | .actions.XDP_PASS.packets')" \
 	"$(ecbpf-loader metrics eth0 | sed -n \
 		's/^ecbpf_packets_total{.*stage="count",action="XDP_PASS"} //p')"
-if [[ $(command -v promtool) ]]; then
-	is "promtool" "" "$(promtool check metrics <"$tmp/metrics" 2>&1)"
+# A second opinion: Prometheus. It reads them from a file behind an HTTP server, and is asked for
+# the sum of all
+if prometheus=$("$top/testing/prometheus" 2>"$tmp/out"); then
+	is "promtool" "" "$("$prometheus/promtool" check metrics <"$tmp/metrics" 2>&1)"
+	mkdir "$tmp/www"
+	peer=$(ip -o link show eth0 | sed 's/.*eth0@\([^:]*\):.*/\1/')
+	ip link set "$peer" up
+	"$top/testing/fw_send.py" "$peer" 50 >/dev/null
+	sleep 1
+	ip link set "$peer" down
+	ecbpf-loader metrics -o "$tmp/www/metrics.txt"
+	printf '%s\n' 'scrape_configs:' '- job_name: ecbpf' '  scrape_interval: 1s' \
+		'  metrics_path: /metrics.txt' '  static_configs:' \
+		'  - targets: ["127.0.0.1:9199"]' >"$tmp/prometheus.yml"
+	/usr/bin/python3 -m http.server -b 127.0.0.1 -d "$tmp/www" 9199 >"$tmp/http.log" 2>&1 &
+	defer kill $!
+	"$prometheus/prometheus" --config.file="$tmp/prometheus.yml" \
+		--storage.tsdb.path="$tmp/tsdb" --web.listen-address=127.0.0.1:9090 \
+		>"$tmp/prometheus.log" 2>&1 &
+	defer kill $!
+	query='sum({__name__=~"ecbpf_.*"})'
+	for ((i = 0; i < 60; i++)); do
+		read_back=$(curl -sfG --data-urlencode "query=$query" \
+			http://127.0.0.1:9090/api/v1/query | jq -r '.data.result[0].value[1] // ""' || :)
+		[[ ! $read_back ]] || break
+		sleep 0.5
+	done
+	is "what Prometheus has read" "$(grep -v '^#' "$tmp/www/metrics.txt" |
+		awk '{ sum += $NF } END { print sum }')" "$read_back"
+	query='count({__name__=~"ecbpf_.*"})'
+	is "each of them" "$(grep -vc '^#' "$tmp/www/metrics.txt")" \
+		"$(curl -sfG --data-urlencode "query=$query" http://127.0.0.1:9090/api/v1/query |
+			jq -r '.data.result[0].value[1]')"
 else
-	skip "promtool" "it is not installed (Debian: prometheus)"
+	skip "Prometheus" "$(tail -n 1 "$tmp/out")"
 fi
 
 printf '[interfaces]\ningress =\n' >"$tmp/none.conf"

@@ -461,6 +461,31 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 	return 0;
 }
 
+int ecbpf_config_vlans(struct ecbpf *e, const struct ecbpf_config *config,
+		       struct ecbpf_config_vlan **ret_vlans, size_t *ret_count)
+{
+	(void)config;
+	*ret_count = 0;
+	*ret_vlans = calloc(3, sizeof(**ret_vlans));
+	if (getenv("FAKE_VLANS")) {
+		(*ret_vlans)[0] = (struct ecbpf_config_vlan){"a,b", 10};
+		(*ret_vlans)[1] = (struct ecbpf_config_vlan){"a,b", 20};
+		(*ret_vlans)[2] = (struct ecbpf_config_vlan){"eth1", 10};
+		*ret_count = 3;
+	}
+	return answer(e, "config_vlans");
+}
+
+int ecbpf_config_stop(struct ecbpf *e, const struct ecbpf_config *config,
+		      struct ecbpf_config_change **ret_changes, size_t *ret_count)
+{
+	(void)config;
+	fprintf(stderr, "call: config_stop\n");
+	*ret_changes = NULL;
+	*ret_count = 0;
+	return answer(e, "config_stop");
+}
+
 int ecbpf_config_export(struct ecbpf *e, const char *dir, char **ret_text)
 {
 	fprintf(stderr, "call: config_export");

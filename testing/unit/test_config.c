@@ -168,7 +168,10 @@ static void wrong(void **state)
 		{"[chain]\nstages = sampler,filter\n",
 		 "f:2: stages: 'sampler' (priority 90) before 'filter' (priority 10): give them in "
 		 "order, or another prio in [stage filter]"},
+		{"[interfaces]\ningress-vlan = 1 4095\n",
+		 "f:2: ingress-vlan: '4095' is not a number from 1 to 4094"},
 		{"[chain]\nfused = true\n", "f:2: fused: 'true' is not yes or no"},
+		{"[chain]\non-stop = stay\n", "f:2: on-stop: 'stay' is not detach or leave"},
 		{"[chain]\nmode = hw\n", "f:2: mode: 'hw' is not native, skb or unspecified"},
 		{"[stage pass]\nprio = -1\n", "f:2: prio: '-1' is not a number from 0 to "
 					      "2147483647"},

@@ -23,7 +23,7 @@ build()
 	cp "$top"/headers/ecbpf/*.h "$top"/lib/libecbpf*.h "$work/include/ecbpf/"
 	# shellcheck disable=SC2086 # flags are words
 	"${CC:-cc}" ${CFLAGS:--g -fsanitize=address,undefined} -D_GNU_SOURCE -I"$work/include" \
-		"$top"/tools/ecbpf-loader.c "$top"/tools/metrics.c "$top"/tools/common.c \
+		"$top"/tools/ecbpf-loader.c "$top"/tools/lldp.c "$top"/tools/metrics.c "$top"/tools/common.c \
 		"$dir/fake_libecbpf.c" -ljson-c -o "$work/ecbpf-loader"
 }
 
@@ -180,6 +180,7 @@ usage features "of which interface?" features
 usage features "one interface at a time" features eth0 eth1
 usage stages "'x': takes no operands" stages x
 usage apply "'y': one file at a time" apply x y
+usage apply "--check and --stop: one of them" apply -c --stop
 usage export "'x': takes no operands" export x
 
 # --- what reaches the library -----------------------------------------------------------------
@@ -203,10 +204,43 @@ applies "call: config_read file=x
 call: config_apply check=1" "$lines" apply -c x
 FAKE_NOTHING=1 applies "call: config_read
 call: config_apply check=1" "nothing to do" apply --check
+applies "call: config_read file=x
+call: config_stop" "nothing to do" apply --stop x
 applies "call: config_export" "[interfaces]
 ingress =" export
 applies "call: config_export dir=/x" "[interfaces]
 ingress =" export -d /x
+
+# lldpcli, as it is when there is one neighbour with one VLAN, and two with several
+mkdir "$work/bin"
+cat >"$work/bin/lldpcli" <<-'END'
+	#!/bin/bash
+	[[ $* == "-f json show neighbors ports "* ]] || exit 1
+	case ${*: -1} in
+	a,b) echo '{"lldp": {"interface": [
+		{"a,b": {"port": {"id": {"value": "1"}}, "vlan": [
+			{"vlan-id": "10", "pvid": true, "value": "x"}, {"vlan-id": "20", "pvid": false}]}},
+		{"a,b": {"vlan": {"vlan-id": "30", "pvid": true}}}]}}' ;;
+	eth1) [[ ${VLAN-} != none ]] || { echo '{"lldp": {}}'; exit; }
+		echo '{"lldp": {"interface": {"eth1": {"vlan": {"vlan-id": "'"${VLAN-10}"'"}}}}}' ;;
+	esac
+END
+chmod 755 "$work/bin/lldpcli"
+export FAKE_VLANS=1
+PATH=$work/bin:$PATH applies "call: config_read file=x
+call: config_apply check=1" "$lines" apply -c x
+PATH=$work/bin:$PATH VLAN=11 fails "call: config_read file=x
+ecbpf-loader: eth1: the switch announces VLAN 11, and it should be on VLAN 10; --no-lldp applies \
+without asking" apply x
+PATH=$work/bin:$PATH VLAN=none fails "call: config_read file=x
+ecbpf-loader: eth1: the switch announces no VLAN, and it should be on VLAN 10; --no-lldp applies \
+without asking" apply x
+PATH=/nonexistent fails "call: config_read file=x
+ecbpf-loader: a,b: lldpcli says nothing about its VLANs; does lldpd run?; --no-lldp applies \
+without asking" apply x
+applies "call: config_read file=x
+call: config_apply check=1" "$lines" apply -c --no-lldp x
+unset FAKE_VLANS
 
 # What is not of an interface: rules that are called alike add up
 run metrics lo

@@ -1,0 +1,102 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# The tests that hold man pages, --help, completion, the example of ecbpf.conf, headers and README
+# to each other fail when one side alone changes: each change here is made in a copy, and the test
+# has to name it. TOOLS: where the tools are (default: tools of the build that this runs in).
+set -euo pipefail
+dir=$(cd "$(dirname "$0")" && pwd)
+top=$dir/../..
+# shellcheck source=testing/lib.sh
+. "$dir/../lib.sh"
+TOOLS=$(cd "${TOOLS:-$PWD/tools}" && pwd -P)
+work=$(mktemp -d)
+chmod 755 "$work" # the tests run commands as somebody else
+defer rm -rf "$work"
+
+mkdir -p "$work/lib" "$work/testing/unit" "$work/tools"
+cp -r "$top/man" "$top/packaging" "$top/headers" "$top/README.md" "$work/"
+cp "$top"/lib/libecbpf*.h "$top/lib/libecbpf.map" "$work/lib/"
+cp "$top/testing/lib.sh" "$work/testing/"
+cp "$dir"/test_parity.py "$dir"/test_man.sh "$dir"/test_completion.sh "$work/testing/unit/"
+# Another --help: the tool, with what it says changed
+for tool in fastpath filter fw loader pcap sampler; do
+	cat >"$work/tools/ecbpf-$tool" <<-END
+		#!/bin/bash
+		[[ ! -e $work/tools/sed ]] || [[ \$* != *"\$(<$work/tools/args)"* ]] ||
+			{ $TOOLS/ecbpf-$tool "\$@" 2>&1 | sed -E "\$(<$work/tools/sed)" |
+			tee >(cat >&2); exit; }
+		exec $TOOLS/ecbpf-$tool "\$@"
+	END
+	chmod 755 "$work/tools/ecbpf-$tool"
+done
+
+# notices NAME TEST WANT: the test fails and says WANT
+notices()
+{
+	local out status=0
+
+	# shellcheck disable=SC2086 # with arguments
+	out=$(cd "$work" && TOOLS=$work/tools timeout 300 testing/unit/$2 2>&1) || status=$?
+	if ((!status)); then
+		fail "$1" "$2 does not notice"
+	elif ! grep -qE "^FAIL.*$3" <<<"$out"; then
+		fail "$1" "$2 does not say $3: $(grep ^FAIL <<<"$out")"
+	else
+		pass "$1"
+	fi
+}
+
+# file FILE SED TEST WANT: with FILE changed
+file()
+{
+	sed -E "$2" "$top/$1" >"$work/$1"
+	if cmp -s "$top/$1" "$work/$1"; then
+		fail "$1: $2" "changes nothing"
+	else
+		notices "$1: $2" "$3" "$4"
+	fi
+	cp "$top/$1" "$work/$1"
+}
+
+# says ARGS SED TEST WANT: with other output of tools that get ARGS
+says()
+{
+	echo "$1" >"$work/tools/args"
+	echo "$2" >"$work/tools/sed"
+	notices "$1: $2" "$3" "$4"
+	rm "$work/tools/sed"
+}
+
+# verbs and options
+file man/ecbpf-fw.8.in 's/\\-\\-clear/\\-\\-cleer/' 'test_parity.py tools' 'the man page has --cleer'
+file man/ecbpf-pcap.1.in 's/\\-\\-lines/\\-\\-line/' 'test_parity.py tools' '--lines is not in the man'
+file man/ecbpf-filter.8.in '/^\\fBecbpf\\-filter refresh/d' 'test_parity.py tools' 'verb refresh'
+file man/ecbpf-loader.8.in 's/^\.BR \\-P ", "/.BR \\-Q ", "/' \
+	'test_parity.py tools' 'has -Q for --prio'
+says 'export --help' 's/--directory/--dir/' 'test_parity.py tools' 'the man page has --directory'
+says '--help' 's/^  metrics /  metric  /' 'test_parity.py tools' 'has a verb metrics'
+# completion
+file packaging/completion.bash 's/ecbpf-pcap //' test_completion.sh 'ecbpf-pcap'
+file packaging/completion.bash 's/~ \/\^--\//~ \/^--[a-o]\//' test_completion.sh 'loader load: options'
+file packaging/completion.bash 's/Verbs/Verb/' test_completion.sh 'loader: verbs'
+# the configuration
+file packaging/ecbpf.conf 's/^#frags6 =/#frag6 =/' 'test_parity.py conf' 'frag6'
+file packaging/ecbpf.conf '/^#lease/d' 'test_parity.py conf' 'lease is not in the example'
+file packaging/ecbpf.conf 's/^#sample = .*/#sample = often/' 'test_parity.py conf' 'often'
+file man/ecbpf.conf.5.in 's/snaplen/snap/' 'test_parity.py conf' 'snaplen is not in the man'
+file man/ecbpf.conf.5.in 's/^\.SS \[sampler\]/.SS [sampling]/' 'test_parity.py conf' 'sampling'
+says 'apply -c -' 's/, rate-drops//' 'test_parity.py conf' 'rate-drops'
+# the library
+file man/libecbpf.3.in 's/const char \*" iface/char *" iface/' 'test_parity.py library' 'char'
+file lib/libecbpf.map '/ecbpf_config_stop/d' 'test_parity.py library' 'ecbpf_config_stop'
+file lib/libecbpf-config.h 's/ecbpf_config_export\(struct/ecbpf_config_exprt(struct/' \
+	'test_parity.py library' 'export'
+file man/libecbpf.3.in 's/ecbpf_chain_get\(e, argv/ecbpf_chain_fetch(e, argv/' test_man.sh 'libecbpf'
+file headers/ecbpf/stage.bpf.h 's/ECBPF_STAGE_PROGRAM/ECBPF_STAGE_PROG/' test_man.sh 'ecbpf-progs'
+# examples
+file README.md 's/status eth0 /status -q eth0 /' 'test_parity.py examples' 'README.*status -q'
+file man/ecbpf-filter.8.in 's/\\-\\-replace \\-f/\\-\\-replaces \\-f/' 'test_parity.py examples' \
+	'filter.8.in.*replaces'
+says 'load --help' 's/load -P 20 /load -P top /' 'test_parity.py examples' 'loader --help.*-P top'
+summary

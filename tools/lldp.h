@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef ECBPF_LLDP_H
+#define ECBPF_LLDP_H
+
+#include <stddef.h>
+#include <ecbpf/libecbpf-config.h>
+
+/* Does the switch announce each of them, by interface? Return: TOOL_OK, or failed and said why */
+int lldp_check(const struct ecbpf_config_vlan *wanted, size_t count);
+
+#endif /* ECBPF_LLDP_H */
