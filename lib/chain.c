@@ -1958,6 +1958,13 @@ static int clean_all(struct ecbpf *e, const char *iface, bool with_maps, size_t 
 	return err;
 }
 
+int ecbpf_clean_unused(struct ecbpf *e)
+{
+	_cleanup_close_ int lock = ecbpf_lock(e);
+
+	return lock < 0 ? lock : clean_maps(e, true);
+}
+
 int ecbpf_clean_stale(struct ecbpf *e, size_t *ret_removed)
 {
 	return clean_all(e, NULL, false, ret_removed);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <linux/bpf.h>
 #include "conf.h"
 #include "links.h"
@@ -409,20 +410,21 @@ static void settings_undo(struct ecbpf *e, const struct ecbpf_config *before)
 
 static int pin_is_there(struct ecbpf *e, const char *path, bool is_symlink, void *data)
 {
+	struct stat st;
+
 	(void)e;
-	(void)path;
-	(void)is_symlink;
-	*(bool *)data = true;
+	if (!is_symlink && !stat(path, &st) && !S_ISDIR(st.st_mode))
+		*(bool *)data = true;
 	return 0;
 }
 
-/* The first of all has failed: its maps go again, unless somebody uses them by now */
+/* There was none before: those that were only tried go again, unless somebody uses them by now */
 static void maps_undo(struct ecbpf *e)
 {
 	char error[sizeof(e->error)];
 
 	memcpy(error, e->error, sizeof(error));
-	if (ecbpf_clean(e, NULL, NULL))
+	if (ecbpf_clean_unused(e))
 		ecbpf_log(e, ECBPF_LOG_WARN, "could not remove what was made: %s", e->error);
 	memcpy(e->error, error, sizeof(error));
 }
@@ -431,12 +433,8 @@ static int apply_all(struct ecbpf *e, const struct ecbpf_config *config, const s
 		     struct conf_report *r)
 {
 	struct ecbpf_config *before;
-	bool has_pins = false;
 	int err;
 
-	err = ecbpf_for_each_pin(e, pin_is_there, &has_pins);
-	if (err)
-		return err;
 	err = settings_get(e, config, &before);
 	if (err)
 		return err;
@@ -448,8 +446,6 @@ static int apply_all(struct ecbpf *e, const struct ecbpf_config *config, const s
 		err = chains_apply(e, config, plan, r);
 	if (err)
 		settings_undo(e, before);
-	if (err && !has_pins)
-		maps_undo(e);
 	ecbpf_config_free(before);
 	return err;
 }
@@ -472,9 +468,15 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 {
 	struct conf_report r = {};
 	struct plan plan = {};
-	int err = 0;
+	bool has_pins = false;
+	int err;
 
 	ecbpf_capture(e);
+	err = ecbpf_bpffs_open(e, false);
+	if (!err)
+		err = ecbpf_for_each_pin(e, pin_is_there, &has_pins);
+	if (err)
+		return err;
 	if (config->has_interfaces) {
 		err = plan_programs(e, config, &plan);
 		if (!err)
@@ -493,6 +495,8 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 	}
 	if (!err && config->has_interfaces && !check)
 		err = clean(e, &r);
+	if ((err || check) && !has_pins)
+		maps_undo(e);
 	plan_free(&plan);
 	if (err) {
 		free(r.changes);

@@ -222,6 +222,8 @@ int ecbpf_chain_owned(struct ecbpf *e, const char *iface, struct owned *ret_memb
 		      size_t *ret_count, enum ecbpf_mode *ret_mode);
 /* As ecbpf_clean(), of all interfaces; maps stay */
 int ecbpf_clean_stale(struct ecbpf *e, size_t *ret_removed);
+/* Our maps, unless a program uses one of them */
+int ecbpf_clean_unused(struct ecbpf *e);
 /* Is the dispatcher's configuration there? @ret_config is zeroed behind what there is */
 int ecbpf_dispatcher_config(int prog_fd, const struct bpf_prog_info *info,
 			    struct dispatcher_config *ret_config);

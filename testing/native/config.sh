@@ -62,7 +62,7 @@ END
 
 before=$(snapshot)
 is "what there is to do" 13 "$(ecbpf-loader apply -c "$conf" | wc -l)"
-is "check attaches nothing" "$(grep -v '^/' <<<"$before")" "$(snapshot | grep -v '^/')"
+is "check attaches nothing, nor leaves a map" "$before" "$(snapshot | grep -vxE "/sys/fs/bpf/(ecbpf|xdp)")"
 is "apply" "13 changes made" "$(ecbpf-loader apply "$conf" 2>&1)"
 first=$(ids)
 is "on each interface" 6 "$(wc -w <<<"$first")"
@@ -247,6 +247,36 @@ if prometheus=$("$top/testing/prometheus" 2>"$tmp/out"); then
 else
 	skip "Prometheus" "$(tail -n 1 "$tmp/out")"
 fi
+
+# the shipped file shows defaults, and on-stop is what --stop asks for
+head='[interfaces]\ningress = eth0\n[chain]\nstages = filter,fastpath,sampler\nfused = yes\n'
+printf '%b' "$head" '[filter]\n[fastpath]\nflows = 5000\n[sampler]\n' >"$tmp/heads.conf"
+ecbpf-loader apply "$tmp/heads.conf" >"$tmp/out"
+{
+	printf '%b' "$head"
+	sed -n '/^#\[filter\]/,$p' "$top/packaging/ecbpf.conf" |
+		sed -nE 's/^#?(\[|[a-z0-9-]+ = )/\1/p' |
+		grep -vE '^(vip|drop|allow|rules|exclude) = ' | sed 's/^flows = .*/flows = 5000/'
+} >"$tmp/shown.conf"
+is "there are values in it" 36 "$(grep -c ' = ' "$tmp/shown.conf")"
+says "what is shown is the default" "nothing to do" "$tmp/shown.conf"
+printf '[chain]\non-stop = leave\n' >"$tmp/leave.conf"
+first=$(ids)
+is "stop, and leave" "nothing to do" "$(ecbpf-loader apply --stop "$tmp/leave.conf")"
+is "it is left" "$first" "$(ids)"
+is "stop" "2 changes made" "$(ecbpf-loader apply --stop "$tmp/heads.conf" | sed 's/^3/2/')"
+is "it is gone" "" "$(ids)"
+
+# a first apply that fails leaves nothing
+ecbpf-loader clean >"$tmp/out"
+is "nothing is pinned" "" "$(find /sys/fs/bpf -mindepth 2 ! -type d)"
+sed 's/fused = yes/&\nmode = native/; s/= eth0/= eth0 lo/' "$tmp/heads.conf" >"$tmp/lo.conf"
+if ecbpf-loader apply "$tmp/lo.conf" >"$tmp/out" 2>&1; then
+	fail "native mode on lo" "it succeeded"
+else
+	is "and it still is not" "" "$(find /sys/fs/bpf -mindepth 2 ! -type d)"
+fi
+ecbpf-loader apply "$conf" >"$tmp/out"
 
 printf '[interfaces]\ningress =\n' >"$tmp/none.conf"
 is "none" "5 changes made" "$(ecbpf-loader apply "$tmp/none.conf")"

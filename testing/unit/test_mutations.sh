@@ -9,6 +9,7 @@ dir=$(cd "$(dirname "$0")" && pwd)
 top=$dir/../..
 # shellcheck source=testing/lib.sh
 . "$dir/../lib.sh"
+[[ ! ${SANITIZE_CFLAGS-} ]] || skip_all "the tools are no others for sanitizers"
 TOOLS=$(cd "${TOOLS:-$PWD/tools}" && pwd -P)
 work=$(mktemp -d)
 chmod 755 "$work" # the tests run commands as somebody else
