@@ -1002,7 +1002,11 @@ static int run_connect(char **args)
 			char byte;
 
 			if (p->fd >= 0 && (p->revents || now - begun_at[i] > CONNECT_NS)) {
-				succeeded += p->revents && recv(p->fd, &byte, 1, 0) == 1;
+				errno = p->revents ? ECONNABORTED : ETIMEDOUT;
+				if (p->revents && recv(p->fd, &byte, 1, 0) == 1)
+					succeeded++;
+				else
+					fprintf(stderr, "flows: connection: %s\n", strerror(errno));
 				close(p->fd);
 				p->fd = -1;
 				open--;
