@@ -4,8 +4,8 @@
 #
 # Downloads and uploads by HTTP through IPVS with the fast path, GRO on and off: each byte is right,
 # nobody resets, most packets go by XDP, IPVS keeps the connection as established, and after a pause
-# longer than a lease the flow finds its way anew. And connections live through the fast path coming,
-# being replaced, and going. $ECBPF_MEGABYTES: each way (4; with $ECBPF_LONG=1
+# longer than a lease the flow finds its way anew. And connections live through the fast path
+# coming, being replaced, and going. $ECBPF_MEGABYTES: each way (4; with $ECBPF_LONG=1
 # 1024; the script's timeout is for 4).
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../lib.sh
