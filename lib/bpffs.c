@@ -108,7 +108,8 @@ int ecbpf_lock(struct ecbpf *e)
 
 	if (!e->held)
 		return lock_dir(e, "ecbpf");
-	fd = fcntl(e->held - 1, F_DUPFD_CLOEXEC, 0); /* of one lock: it ends with the last of them */
+	/* all of them are one lock, which ends with the last */
+	fd = fcntl(e->held - 1, F_DUPFD_CLOEXEC, 0);
 	return fd < 0 ? ecbpf_fail(e, -errno, "cannot lock: %s", strerror(errno)) : fd;
 }
 

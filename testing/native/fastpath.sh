@@ -213,7 +213,7 @@ for ((i = 0; i < ${ECBPF_TIMES:-10}; i++)); do
 		pids+=($!)
 	done
 	wait "${pids[@]}" || : # not all of them can
-	[[ ! $(grep -hEv 'is there already|is not loaded' "$tmp"/said-*) ]] ||
+	! grep -qhEv 'is there already|is not loaded' "$tmp"/said-* ||
 		wrong+="; $(cat "$tmp"/said-*)"
 	case $(fastpath status -j 2>/dev/null | jq .on) in
 	true)

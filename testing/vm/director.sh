@@ -117,7 +117,7 @@ for node in director real1 real2; do
 	on "$node" sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
 done
 on director sysctl -qw net.ipv4.vs.expire_nodest_conn=1
-# real servers that say nothing for a while are not forgotten: what is for them alone goes to no other
+# real servers that say nothing for a while are not forgotten, and what is for them not flooded
 for node in real1 real2; do
 	bridge -n fastpath-router fdb replace "02:ec:bf:00:00:0$((${node#real} + 2))" \
 		dev "$node" master static

@@ -731,8 +731,9 @@ static void server_read(struct comparison *c, char *arg)
 	const char *name = strsep(&arg, "="), *mac = strsep(&arg, "=");
 	const char *addr4 = strsep(&arg, "="), *addr6 = strsep(&arg, "=");
 	uint64_t here[2], misdirected = 0;
-	uint8_t eth[12], addr[16];
+	uint8_t eth[12], addr[16] = {};
 	static struct bytes b;
+	size_t len;
 	FILE *file;
 
 	if (!arg) {
@@ -741,14 +742,17 @@ static void server_read(struct comparison *c, char *arg)
 	}
 	parse_mac(mac, eth);
 	parse_mac(c->source, eth + 6);
-	here[0] = hash_add(0, addr, parse_address(addr4, addr));
-	here[1] = hash_add(0, addr, parse_address(addr6, addr));
+	len = parse_address(addr4, addr);
+	here[0] = hash_add(0, addr, len);
+	len = parse_address(addr6, addr);
+	here[1] = hash_add(0, addr, len);
 	file = open_file(arg, "r");
 	while (read_hex(file, &b)) {
 		const uint8_t *packet = b.data + ETH_HLEN;
-		size_t len = b.len - ETH_HLEN;
-		struct entry *flow = table_at(&c->flows, flow_of(packet, len)), *entry;
+		struct entry *flow, *entry;
 
+		len = b.len - ETH_HLEN;
+		flow = table_at(&c->flows, flow_of(packet, len));
 		if (!flow->due)
 			continue;
 		entry = table_add(&c->packets, hash_add(0, packet, len));
@@ -1002,7 +1006,11 @@ static int run_connect(char **args)
 			char byte;
 
 			if (p->fd >= 0 && (p->revents || now - begun_at[i] > CONNECT_NS)) {
-				succeeded += p->revents && recv(p->fd, &byte, 1, 0) == 1;
+				errno = p->revents ? ECONNABORTED : ETIMEDOUT;
+				if (p->revents && recv(p->fd, &byte, 1, 0) == 1)
+					succeeded++;
+				else
+					fprintf(stderr, "flows: connection: %s\n", strerror(errno));
 				close(p->fd);
 				p->fd = -1;
 				open--;
