@@ -16,16 +16,21 @@ ns_add peer
 pair_add veth0 veth1
 pair_add veth2 veth3
 pair_add jumbo0 jumbo1 9000
+ip link add out0 type veth peer name out1
 drop=$(foreign foreign_drop)
 conf=$tmp/ecbpf.conf
 RANDOM=${ECBPF_SEED:=$RANDOM}
 echo "ECBPF_SEED=$ECBPF_SEED"
 
+printf '198.51.100.0/24 scan\n2001:db8:1::/48\n' >"$tmp/drop"
+printf '198.51.100.7\n' >"$tmp/allow"
+printf 'set peers { 10.9.0.0/16 }\nip from @peers to any tcp dport 22 drop name "ssh"\n' >"$tmp/rules"
 cat >"$conf" <<-END
 	[interfaces]
 	ingress = veth0 veth2
+	egress = out0
 	[chain]
-	stages = filter,count,sampler
+	stages = filter,fw,fastpath,count,sampler
 	[stage count]
 	malformed_action = XDP_PASS
 	[program probe]
@@ -34,6 +39,14 @@ cat >"$conf" <<-END
 	[filter]
 	frags = pass
 	vip = 203.0.113.80
+	drop = $tmp/drop
+	allow = $tmp/allow
+	[fw]
+	rules = $tmp/rules
+	[fastpath]
+	flows = 2000
+	lease = 501
+	exclude = 10.0.0.0/8
 	[sampler]
 	rate = 1000
 END
@@ -47,19 +60,43 @@ says()
 # members IFACE: "NAME=ID" each
 members() { rows "$1" | awk '{ print $2 "=" $3 }' | sort; }
 
+# maps: IDs of those that are pinned
+maps()
+{
+	local map
+
+	for map in /sys/fs/bpf/ecbpf/*; do
+		[[ ! -f $map ]] || bpftool map show pinned "$map" | sed "s|:.*| ${map##*/}|;q"
+	done
+}
+
+# state: all of it as a configuration, with lists and rules
+state()
+{
+	mkdir -p "$tmp/state"
+	rm -f "$tmp"/state/*
+	loader export -d "$tmp/state"
+	cat "$tmp"/state/*
+}
+
 # changed BEFORE AFTER: names of members that are not in both, each once
 changed()
 {
 	comm -3 <(echo "$1") <(echo "$2") | sed 's/=.*//; s/\t//' | sort -u | paste -sd ' '
 }
 
-# change NAME SED WANT-CHANGED WANT-LINES: one line of the file, under traffic
+# change NAME SED WANT-CHANGED WANT-LINES [WANT-MAPS]: one line of the file, under traffic; of
+# another, if SED begins with its name
 change()
 {
-	local before after status=0 out packets escaped
+	local before after status=0 out packets escaped maps_before file=$conf
 
-	sed -i "$2" "$conf"
+	case $2 in
+	drop:* | rules:*) file=$tmp/${2%%:*} ;;
+	esac
+	sed -i "${2#@(drop|rules):}" "$file"
 	before=$(members veth0)
+	maps_before=$(maps)
 	receiver_start veth0
 	sender_start veth1 192
 	out=$(loader apply --diff "$conf" 2>&1) || status=$?
@@ -69,21 +106,25 @@ change()
 	after=$(members veth0)
 	equal "$1: succeeds, and says" "0 $4" "$status $(sort <<<"$out")"
 	equal "$1: touches" "$3" "$(changed "$before" "$after")"
+	equal "$1: and no map" "${5-$maps_before}" "$(maps)"
 	equal "$1: none of $packets packets escapes" "0 0 0 0" "$escaped"
 	total=$((total + packets))
 }
 
 # --- what there is to do, done, and not done again ----------------------------------------------
 
+sed 's/^ingress = .*/& jumbo0/' "$conf" >"$tmp/jumbo.conf"
+refused "the first of all, and an interface that takes no such chain" 1 jumbo0 \
+	loader apply "$tmp/jumbo.conf"
 works "a program of somebody else" loader load -P 95 veth0 "$drop"
 first=$(members veth0)
 before=$(snapshot)
 works "check" loader apply -c "$conf"
 equal "check changes nothing" "$before" "$(snapshot)"
 works "apply" loader apply "$conf"
-equal "the chain" "ecbpf_filter foreign_pass ecbpf_count ecbpf_sampler foreign_drop" \
-	"$(names veth0)"
-equal "the other chain" "ecbpf_filter foreign_pass ecbpf_count ecbpf_sampler" "$(names veth2)"
+stages="ecbpf_filter ecbpf_fw ecbpf_fastpath foreign_pass ecbpf_count ecbpf_sampler"
+equal "the chain" "$stages foreign_drop" "$(names veth0)"
+equal "the other chain" "$stages" "$(names veth2)"
 equal "the program of somebody else is the same" "$first" "$(members veth0 | grep foreign_drop)"
 before=$(snapshot)
 says "the second time" "nothing to do" "$conf"
@@ -93,12 +134,27 @@ says "what is exported is no change" "nothing to do" "$tmp/export"
 equal "nor does it change anything" "$before" "$(snapshot)"
 loader export >"$tmp/export2"
 works "it is exported again, to the letter" cmp "$tmp/export" "$tmp/export2"
+mkdir "$tmp/export.d"
+loader export -d "$tmp/export.d" >"$tmp/export2"
+says "nor with its lists and rules" "nothing to do" "$tmp/export2"
 
 # --- one line at a time, under traffic ----------------------------------------------------------
 
 total=0
 change "a setting of the filter" 's/^frags = .*/frags = drop/' "" "filter: frags drop, was pass"
 change "an address" 's/^vip = .*/& 2001:db8::1/' "" "filter: add vip 2001:db8::1"
+change "a source on the list" 'drop:s/scan/spam/; 1a 203.0.113.0/24' "" \
+	"filter: drop: 1 added, 0 removed, 1 changed"
+change "a rule" 'rules:s/dport 22/dport 23/' "" "\
+fw: add rule: ip from @peers to any tcp dport 23 drop name \"ssh\"
+fw: remove rule: ip from @peers to any tcp dport 22 drop name \"ssh\""
+change "a set of addresses" 'rules:s/16 }/16, 10.8.0.0\/16 }/' "" "fw: set peers: 1 added, 0 removed"
+change "a setting of the fast path" 's/^lease = .*/lease = 400/' "" "fastpath: lease 400, was 500"
+change "an address it keeps out of" 's/^exclude = .*/exclude =/' "" \
+	"fastpath: exclude 10.0.0.0/8 no more"
+change "where packets leave" 's/^egress = .*/egress = out1/' "" "\
+out0: remove the fast path's TC program
+out1: add the fast path's TC program"
 change "a setting of the sampler" 's/^rate = .*/rate = 500/' "" \
 	"sampler: rate 500, was 1000
 sampler: rate-drops 500, was 1000"
@@ -111,25 +167,31 @@ veth2: move foreign_pass: priority 70, actions XDP_PASS"
 change "a priority that is another place" 's/^prio = 70/prio = 85/' "" \
 	"veth0: move foreign_pass: priority 85, actions XDP_PASS
 veth2: move foreign_pass: priority 85, actions XDP_PASS"
-equal "it is there now" "ecbpf_filter ecbpf_count foreign_pass ecbpf_sampler foreign_drop" \
-	"$(names veth0)"
-change "a stage less" 's/^stages = .*/stages = filter,count/' ecbpf_sampler \
+equal "it is there now" "ecbpf_filter ecbpf_fw ecbpf_fastpath ecbpf_count foreign_pass \
+ecbpf_sampler foreign_drop" "$(names veth0)"
+change "a stage less" 's/^stages = .*/stages = filter,fw,fastpath,count/' ecbpf_sampler \
 	"veth0: remove ecbpf_sampler
 veth2: remove ecbpf_sampler"
-change "a stage more" 's/^stages = .*/stages = filter,count,sampler/' ecbpf_sampler \
+change "a stage more" 's/^stages = .*/stages = filter,fw,fastpath,count,sampler/' ecbpf_sampler \
 	"veth0: add ecbpf_sampler, priority 90
 veth2: add ecbpf_sampler, priority 90"
 change "an interface less" 's/^ingress = .*/ingress = veth0/' "" \
 	"veth2: remove ecbpf_count
+veth2: remove ecbpf_fastpath
 veth2: remove ecbpf_filter
+veth2: remove ecbpf_fw
 veth2: remove ecbpf_sampler
-veth2: remove foreign_pass"
+veth2: remove foreign_pass
+veth2: remove the fast path's TC program"
 equal "nothing is attached there" "" "$(attached veth2)"
 change "interfaces by a pattern" 's/^ingress = .*/ingress = veth*/' "" \
 	"veth2: add ecbpf_count, priority 80
+veth2: add ecbpf_fastpath, priority 50
 veth2: add ecbpf_filter, priority 10
+veth2: add ecbpf_fw, priority 20
 veth2: add ecbpf_sampler, priority 90
-veth2: add foreign_pass, priority 85"
+veth2: add foreign_pass, priority 85
+veth2: add the fast path's TC program"
 equal "count saw all since it was replaced, and before" "XDP_PASS=$total/$((total * 64))" \
 	"$(counted veth0 "$(ids veth0 ecbpf_count)")"
 equal "foreign_drop saw all" "$total $((total * 64)) 0" "$(seen "$(ids veth0 foreign_drop)")"
@@ -149,21 +211,27 @@ sed 's/^ingress = .*/ingress = nosuch0/' "$conf" >"$tmp/nosuch.conf"
 refused "no such interface" 1 "nosuch.conf:2: nosuch0: no such interface" \
 	loader apply "$tmp/nosuch.conf"
 sed 's/^frags = .*/frag = pass/' "$conf" >"$tmp/key.conf"
-refused "no such key" 1 "key.conf:11: no key 'frag'; did you mean 'frags'" \
+refused "no such key" 1 "key.conf:12: no key 'frag'; did you mean 'frags'" \
 	loader apply "$tmp/key.conf"
 
 # --- killed -------------------------------------------------------------------------------------
 
-# The other file differs in all: settings, a constant, the stages, the place of a program
-sed 's/^frags = .*/frags = ptb/; s/^rate = .*/rate = 7/; s/^stages = .*/stages = filter,count/
-	s/^malformed_action = .*/malformed_action = XDP_PASS/; s/^prio = .*/prio = 30/' \
+# The other file differs in all: settings, lists, rules, a constant, the stages, where packets
+# leave, the place of a program
+printf '203.0.113.99\n' >"$tmp/drop2"
+printf 'ip from 10.1.0.0/16 to any udp drop name "udp"\n' >"$tmp/rules2"
+sed "s/^frags = .*/frags = ptb/; s/^rate = .*/rate = 7/
+	s/^stages = .*/stages = filter,fw,fastpath,count/; s|^drop = .*|drop = $tmp/drop2|
+	s|^rules = .*|rules = $tmp/rules2|; s|^allow = .*|allow =|; s/^lease = .*/lease = 700/
+	s/^exclude = .*/exclude = 192.0.2.1/; s/^egress = .*/egress = out0/
+	s/^malformed_action = .*/malformed_action = XDP_PASS/; s/^prio = .*/prio = 30/" \
 	"$conf" >"$tmp/other.conf"
 start=${EPOCHREALTIME/./}
 works "the other file" loader apply "$tmp/other.conf"
 took=$((${EPOCHREALTIME/./} - start))
-loader export >"$tmp/want-1"
+state >"$tmp/want-1"
 works "and back" loader apply "$conf"
-loader export >"$tmp/want-0"
+state >"$tmp/want-0"
 files=("$conf" "$tmp/other.conf")
 kills=${ECBPF_KILLS:-12} failures=0 early=0
 id=$(ids veth0 foreign_drop)
@@ -177,7 +245,7 @@ for ((i = 1; i <= kills; i++)); do
 	((!status)) || early=$((early + 1))
 	send veth1 20 >/dev/null
 	loader apply "${files[which]}" >"$tmp/out" 2>&1 || wrong+="; $(<"$tmp/out")"
-	loader export >"$tmp/got" 2>&1 || :
+	state >"$tmp/got" 2>&1 || :
 	cmp -s "$tmp/got" "$tmp/want-$which" || wrong+="; $(diff "$tmp/got" "$tmp/want-$which")"
 	pins=(/sys/fs/bpf/xdp/dispatch-*)
 	((${#pins[@]} == 2)) || wrong+="; pins: ${pins[*]}"
