@@ -89,12 +89,12 @@ changed()
 # another, if SED begins with its name
 change()
 {
-	local before after status=0 out packets escaped maps_before file=$conf
+	local before after status=0 out packets escaped maps_before file=$conf edit=$2
 
-	case $2 in
-	drop:* | rules:*) file=$tmp/${2%%:*} ;;
+	case $edit in
+	drop:* | rules:*) file=$tmp/${edit%%:*} edit=${edit#*:} ;;
 	esac
-	sed -i "${2#@(drop|rules):}" "$file"
+	sed -i "$edit" "$file"
 	before=$(members veth0)
 	maps_before=$(maps)
 	receiver_start veth0
