@@ -80,7 +80,7 @@ void cleanup_close(int *fd);
 int ecbpf_bpffs_open(struct ecbpf *e, bool make);
 /* Exclusive locks, for close(): one for a whole change of ours, libxdp's around pins only */
 int ecbpf_lock(struct ecbpf *e);
-/* Likewise, around functions that take it themselves, until it is released */
+/* Likewise, around functions that take it themselves, until it is released. Return: 0, errors */
 int ecbpf_lock_hold(struct ecbpf *e);
 void ecbpf_lock_release(struct ecbpf *e);
 int ecbpf_libxdp_lock(struct ecbpf *e);

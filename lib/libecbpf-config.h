@@ -37,6 +37,7 @@ struct ecbpf_config_vlan {
  * @ret_vlans: for free()
  *
  * Whether it is so is for the caller to find out: ecbpf_config_apply() does not ask.
+ * Return: 0; -ENOMEM; others of netlink.
  */
 int ecbpf_config_vlans(struct ecbpf *e, const struct ecbpf_config *config,
 		       struct ecbpf_config_vlan **ret_vlans, size_t *ret_count);
@@ -60,7 +61,8 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 
 /**
  * ecbpf_config_stop() - as for a configuration without interfaces, unless this one says
- *			 "on-stop = leave": then nothing is touched
+ *			 "on-stop = leave": then nothing is touched, and there is no change
+ * @ret_changes, @ret_count, Return: as of ecbpf_config_apply()
  */
 int ecbpf_config_stop(struct ecbpf *e, const struct ecbpf_config *config,
 		      struct ecbpf_config_change **ret_changes, size_t *ret_count);

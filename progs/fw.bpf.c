@@ -124,7 +124,7 @@ struct fw_packet {
 	__u32 sum;  /* that is looked at */
 	__u32 pending_count;
 	__u64 sums[ECBPF_FW_SUMS];
-	__u64 found;			/* of fw_match_small() the rules, then of fw_sets_find() */
+	__u64 found; /* of small rulesets the rules, by fw_match_small(); else fw_sets_find() */
 	__u64 pending[ECBPF_FW_BLOCKS]; /* words of rules that match and do not end the search */
 	__u16 pending_block[ECBPF_FW_BLOCKS]; /* which ones */
 };
