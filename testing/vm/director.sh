@@ -125,3 +125,25 @@ done
 # a client that nobody is: what it is sent gets lost
 on router ip neigh replace 198.51.100.77 lladdr 02:ec:bf:00:00:77 dev client
 on router ip -6 neigh replace 2001:db8:1::77 lladdr 02:ec:bf:00:00:77 dev client
+
+# stamps_start: what "flows live" sends, as it comes to the real servers, goes to $tmp/real1, real2
+stamps_start()
+{
+	local node
+
+	stamps=()
+	for node in real1 real2; do
+		rm -f "$tmp/ready-$node"
+		"${vpop[@]}" exec "$node" "$flows" stamps eth0 "$tmp/$node" >"$tmp/ready-$node" &
+		stamps+=($!)
+	done
+	for node in real1 real2; do
+		until grep -qs ready "$tmp/ready-$node"; do sleep 0.1; done
+	done
+}
+
+stamps_stop()
+{
+	kill "${stamps[@]}"
+	wait "${stamps[@]}"
+}

@@ -34,15 +34,7 @@ sustained=$((succeeded / 5))
 echo "$sustained connections a second through IPVS"
 fastpath set limit=on target-pps=$sustained spike=50 max=95 lease=60000 sample=30000
 for kind in syn ack; do
-	pids=()
-	for node in real1 real2; do
-		rm -f "$tmp/ready-$node"
-		"${vpop[@]}" exec "$node" "$flows" stamps eth0 "$tmp/$node" >"$tmp/ready-$node" &
-		pids+=($!)
-	done
-	for node in real1 real2; do
-		until grep -qs ready "$tmp/ready-$node"; do sleep 0.1; done
-	done
+	stamps_start
 	rm -f "$tmp/ready"
 	"${vpop[@]}" exec router "$flows" live director "$director" "$vip4" 10000 50 100 \
 		>"$tmp/ready" &
@@ -60,8 +52,7 @@ for kind in syn ack; do
 	kill "$sender"
 	wait "$sender"
 	sleep 0.5
-	kill "${pids[@]}"
-	wait "${pids[@]}"
+	stamps_stop
 	# a busy machine may be slower now than when it was measured: how many times is only told
 	times=$((10 * sent / seconds / sustained))
 	expect "$kind: $dropped dropped of $sent, $((times / 10)).$((times % 10)) times as many" \

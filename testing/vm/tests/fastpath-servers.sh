@@ -44,21 +44,11 @@ flows_stop()
 # watch COMMAND...: what arrives for some seconds, before and after it; since: when it was done
 watch()
 {
-	local node pids=()
-
-	for node in real1 real2; do
-		rm -f "$tmp/ready-$node"
-		"${vpop[@]}" exec "$node" "$flows" stamps eth0 "$tmp/$node" >"$tmp/ready-$node" &
-		pids+=($!)
-	done
-	for node in real1 real2; do
-		until grep -qs ready "$tmp/ready-$node"; do sleep 0.1; done
-	done
+	stamps_start
 	"$@"
 	clock_read
 	sleep $((2 * lease / 1000 + 2))
-	kill "${pids[@]}"
-	wait "${pids[@]}"
+	stamps_stop
 }
 
 # gone NAME NODE LIMIT: no packet to it that was sent more than LIMIT ms after the change
