@@ -1962,6 +1962,8 @@ int ecbpf_clean_unused(struct ecbpf *e)
 {
 	_cleanup_close_ int lock = ecbpf_lock(e);
 
+	if (lock == -ENOENT) /* no directory, no maps */
+		return 0;
 	return lock < 0 ? lock : clean_maps(e, true);
 }
 

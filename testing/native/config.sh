@@ -62,6 +62,8 @@ cat >"$conf" <<-'END'
 	rate-drops = 10
 END
 
+printf '[interfaces]\ningress = eth0\n[chain]\nstages = count\nfused = yes\n' >"$tmp/first.conf"
+says "where nothing ever ran" "eth0: add ecbpf_fused, priority 50" -c "$tmp/first.conf"
 before=$(snapshot)
 is "what there is to do" 13 "$(ecbpf-loader apply -c "$conf" | wc -l)"
 is "check attaches nothing, nor leaves a map" "$before" "$(snapshot | grep -vxE "/sys/fs/bpf/(ecbpf|xdp)")"
