@@ -273,8 +273,10 @@ static int open_packets(const char *iface, int protocol)
 		.sll_protocol = htons(protocol),
 		.sll_ifindex = if_nametoindex(iface),
 	};
-	int fd = socket(AF_PACKET, SOCK_RAW, 0);
+	int fd = socket(AF_PACKET, SOCK_RAW, 0), room = 512 << 20;
 
+	/* before anything comes in: this may be the moment in which another process has its turn */
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	if (fd < 0 || !addr.sll_ifindex || bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
 		die(iface);
 	return fd;
@@ -506,13 +508,12 @@ static int receive(const char *iface, void (*take)(FILE *, const uint8_t *, size
 		   const char *path)
 {
 	struct timeval timeout = {.tv_usec = 100000}; /* to look whether it is over */
-	int fd = open_packets(iface, ETH_P_ALL), room = 512 << 20;
+	int fd = open_packets(iface, ETH_P_ALL);
 	FILE *file = open_file(path, "w");
 	struct tpacket_stats stats;
 	socklen_t size = sizeof(stats);
 	uint8_t frame[FRAME_MAX];
 
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 	printf("ready\n");
 	fflush(stdout);
