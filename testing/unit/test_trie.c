@@ -600,7 +600,8 @@ static void killed(void **state)
 		pid = fork();
 		if (!pid) {
 			/* until it is killed: each end of this is where it may be caught */
-			write(fds[1], "", 1);
+			if (write(fds[1], "", 1) != 1)
+				_exit(1);
 			for (;;) {
 				ecbpf_trie_change(trie, pending, pending_count);
 				if (round % 2) /* and back */
