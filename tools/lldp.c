@@ -25,10 +25,10 @@ struct lldp_vlans {
 	size_t count;
 };
 
-/* All that it prints, for free(); NULL: it failed */
-static char *lldpcli(const char *iface)
+/* All that it prints, for free(); NULL: it failed. VLANs are among the details only */
+static char *lldpcli(char *iface)
 {
-	char *argv[] = {"lldpcli", "-f", "json", "show", "neighbors", "ports", (char *)iface, NULL};
+	char *argv[] = {"lldpcli", "-fjson", "show", "neighbors", "ports", iface, "details", NULL};
 	posix_spawn_file_actions_t actions;
 	char *text = NULL;
 	size_t len = 0;
@@ -125,7 +125,7 @@ int lldp_check(const struct ecbpf_config_vlan *wanted, size_t count)
 			int err;
 
 			iface = wanted[i].iface;
-			text = lldpcli(iface);
+			text = lldpcli((char *)iface);
 			err = text ? vlans_parse(text, &vlans) : -ENOENT;
 			free(text);
 			if (err)

@@ -218,8 +218,9 @@ ingress =" export -d /x
 mkdir "$work/bin"
 cat >"$work/bin/lldpcli" <<-'END'
 	#!/bin/bash
-	[[ $* == "-f json show neighbors ports "* ]] || exit 1
-	case ${*: -1} in
+	[[ $* == "-fjson show neighbors ports "* ]] || exit 1
+	[[ $* == *" details" ]] || { echo '{"lldp": {}}'; exit; } # VLANs are details
+	case ${*: -2:1} in
 	a,b) echo '{"lldp": {"interface": [
 		{"a,b": {"port": {"id": {"value": "1"}}, "vlan": [
 			{"vlan-id": "10", "pvid": true, "value": "x"}, {"vlan-id": "20", "pvid": false}]}},

@@ -39,7 +39,7 @@
 #define FRAME_MAX   9014
 #define NUMBERS_MAX (1U << 24)
 #define BATCH_MAX   64
-#define STUCK_S	    5
+#define STUCK_S	    30
 
 struct frame {
 	struct ethhdr eth;
