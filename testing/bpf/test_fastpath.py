@@ -20,7 +20,7 @@ from testrun import ACTION_MAX, DROP, PASS, TX, TestRun, main
 
 REASONS = {"lease": 72, "unknown": 73, "expired": 74, "sample": 75, "syn": 76, "fin": 77,
            "rst": 78, "length": 79, "ttl": 80, "checksum": 81, "special": 82, "port": 83,
-           "monitor": 84, "shield": 85, "reset": 86, "dead": 87}
+           "monitor": 84, "shield": 85, "reset": 86, "dead": 87, "host": 88}
 MALFORMED = {"ip-length-long": 8}
 EGRESS = ("granted renewed moved revoked dead evicted excluded mismatch local hops_full tags "
           "udp").split()
@@ -222,6 +222,22 @@ def test_up(report):
                        (PASS, reason, bytes(packet)))
             after = tcp(version=version, seq=5)
             expect(report, f"IPv{version}: the lease is still there", f.xdp(after),
+                   (TX, "lease", forwarded(after)))
+
+
+def test_host(report):
+    """What is not sent to this host's Ethernet address, which an interface in promiscuous mode may
+    get, is not forwarded: the kernel would not, and what comes back would go round until TTL 1"""
+    for version in (4, 6):
+        with FastPath() as f:
+            f.learn(tcp(version=version))
+            for name, dest in (("sent on already", REAL1), ("to a group", "01:00:5e:00:00:01"),
+                               ("to all", "ff:ff:ff:ff:ff:ff")):
+                packet = tcp(version=version, seq=2, ether=Ether(src=ETHER.src, dst=dest))
+                expect(report, f"IPv{version}: {name}", f.xdp(packet),
+                       (PASS, "host", bytes(packet)))
+            after = tcp(version=version, seq=3)
+            expect(report, f"IPv{version}: to this host", f.xdp(after),
                    (TX, "lease", forwarded(after)))
 
 
@@ -590,6 +606,6 @@ def len_cpus(f):
 
 
 if __name__ == "__main__":
-    main([test_forward, test_checksum, test_up, test_length, test_flags, test_egress, test_time,
-          test_vlan, test_settings, test_udp, test_table, test_reset, test_sampling,
+    main([test_forward, test_checksum, test_up, test_host, test_length, test_flags, test_egress,
+          test_time, test_vlan, test_settings, test_udp, test_table, test_reset, test_sampling,
           test_shield, test_ramp])
