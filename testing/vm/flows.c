@@ -19,11 +19,11 @@
  * Each packet sent has arrived once, at the server that CONNECTIONS (/proc/net/ip_vs_conn) says
  * (-: nobody says), from the Ethernet address SOURCE, with one less TTL and all else as it was.
  *
- *	flows live IFACE DEST VIP4 FIRST FLOWS RATE
+ *	flows live IFACE DEST VIP4 FIRST FLOWS RATE [TURN]
  *
  * Begin FLOWS connections, of ports from FIRST on, and print "ready"; then send packets of them in
  * turn, RATE a second, each with its number and the time it is sent at, until SIGTERM; print how
- * many.
+ * many. TURN of them (all) take turns for ten packets each, then the next ones.
  *
  *	flows stamps IFACE FILE
  *
@@ -75,6 +75,7 @@
 #define FRAME_MAX   9100
 #define WINDOW	    48	 /* a veth's ring is short, and so is the queue of a CPU */
 #define SLICE	    1000 /* flows at a time: the next packet is to come before its lease is over */
+#define TURN_ROUNDS 10
 #define STUCK_NS    (3 * SECOND)
 #define SECOND	    UINT64_C(1000000000)
 #define TCP_FIN	    0x01
@@ -840,9 +841,16 @@ static void put_live(struct bytes *b, const struct endpoints *e, uint16_t port, 
 	/* TCP checksums are not looked at on the way */
 }
 
+/* Whose turn it is */
+static unsigned int live_flow(unsigned int number, unsigned int turn)
+{
+	return number / (TURN_ROUNDS * turn) * turn + number % turn;
+}
+
 static int run_live(char **args)
 {
 	unsigned int first = atoi(args[3]), flows = atoi(args[4]), number = 0;
+	unsigned int turn = atoi(args[6] ? args[6] : args[4]);
 	static const uint8_t begin[] = {TCP_SYN, TCP_ACK, TCP_ACK};
 	struct pace pace = {.rate = strtoull(args[5], NULL, 0)};
 	int fd = open_packets(args[0], 0);
@@ -865,7 +873,8 @@ static int run_live(char **args)
 		struct stamp stamp = {.magic = htonl(STAMP_MAGIC), .number = number};
 
 		b.len = 12;
-		put_live(&b, &ends, first + number % flows, TCP_ACK, sizeof(stamp));
+		put_live(&b, &ends, first + live_flow(number, turn) % flows, TCP_ACK,
+			 sizeof(stamp));
 		stamp.time = now_ns();
 		memcpy(b.data + STAMP_AT, &stamp, sizeof(stamp));
 		send_packet(fd, &b);
@@ -1047,8 +1056,8 @@ int main(int argc, char **argv)
 		return receive(args[0], take_ip, args[1]);
 	if (!strcmp(verb, "compare") && argc > 3)
 		return run_compare(argc, args);
-	if (!strcmp(verb, "live") && argc == 6)
-		return run_live(args);
+	if (!strcmp(verb, "live") && (argc == 6 || argc == 7))
+		return run_live(args); /* args[6]: NULL, if there is none */
 	if (!strcmp(verb, "stamps") && argc == 2)
 		return receive(args[0], take_stamp, args[1]);
 	if ((!strcmp(verb, "late") || !strcmp(verb, "seen")) && argc == 2)
