@@ -110,8 +110,9 @@ static __always_inline __u32 fastpath_check_flags(const struct ecbpf_record *rec
 	if (rec->proto != IPPROTO_TCP || !(rec->tcp_flags & (TCP_SYN | TCP_RST | TCP_FIN)))
 		return ECBPF_REASON_NONE;
 	if (rec->tcp_flags & (TCP_SYN | TCP_RST)) {
-		/* IPVS may begin anew with it: what it decided before is void */
+		/* IPVS may begin anew with it: what it decided before is void, and so is a FIN */
 		flow->lease = 0;
+		flow->flags = 0;
 		return rec->tcp_flags & TCP_SYN ? ECBPF_REASON_FP_SYN : ECBPF_REASON_FP_RST;
 	}
 	flow->flags |= ECBPF_FLOW_FIN;

@@ -377,8 +377,14 @@ def test_time(report):
         f.set(sample=FOREVER, sample_fin=hz() // 10)
         f.xdp(tcp("FA", seq=8, sport=99))
         time.sleep(0.1 + 2 * tick)
-        expect(report, "after a FIN, by its own interval", f.xdp(tcp(seq=9, sport=99)),
-               (PASS, "sample"))
+        packet = tcp(seq=9, sport=99)
+        expect(report, "after a FIN, by its own interval", f.xdp(packet), (PASS, "sample"))
+        f.tc(forwarded(packet))
+        f.xdp(tcp("S", seq=10, sport=99))
+        f.learn(tcp(seq=11, sport=99))
+        time.sleep(0.1 + 2 * tick)
+        expect(report, "a new connection of these ports is not at its end",
+               f.xdp(tcp(seq=12, sport=99)), (TX, "lease"))
 
 
 def test_vlan(report):
