@@ -63,9 +63,13 @@ def wrong_rules(seed):
 def wrong_packet(frame):
     """What Scapy sees in a frame, and the model does not; None if nothing"""
     packet, layers = fw_model.Packet(frame), Ether(frame)
-    ip = layers.getlayer(IP) or layers.getlayer(IPv6)
+    ip = next((layer for layer in map(layers.getlayer, range(1, 4))
+               if isinstance(layer, (IP, IPv6))), None)
     if packet.malformed or not ip:
         return None
+    inner = ip.payload.getlayer(IP) or ip.payload.getlayer(IPv6)
+    if inner:  # Scapy looks into tunnels
+        inner.underlayer.remove_payload()
     want = {"length": len(frame), "ttl": ip.ttl if ip.version == 4 else ip.hlim}
     if isinstance(layers.payload, (Dot1Q, Dot1AD)):
         want["vlan"] = layers.payload.vlan
