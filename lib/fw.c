@@ -6,7 +6,7 @@
  * the same places, what user space wants to know of them: the rules as text, and which counters,
  * limits and sets are theirs. A change
  *
- *	1. waits until no packet is on its way through what was live before
+ *	1. waits until no packet is on its way through what was live before, if that is there still
  *	2. writes the other place; rules that stay keep their counters and limits, others get some
  *	   that nobody uses
  *	3. makes it live by one store
@@ -126,22 +126,31 @@ static int generation_write(struct ecbpf *e, struct maps *maps, __u32 place,
 	return 0;
 }
 
-/* What is in a place; its maps go with the last packet that uses them */
-static void place_clear_one(int map, __u32 place)
+static bool place_has(int map, __u32 place)
 {
 	__u32 id;
 
-	/* the kernel waits for packets, even if there was nothing */
-	if (map >= 0 && !bpf_map_lookup_elem(map, &place, &id))
-		bpf_map_delete_elem(map, &place);
+	return map >= 0 && !bpf_map_lookup_elem(map, &place, &id);
 }
 
-static void place_clear(struct maps *maps, __u32 place)
+/*
+ * What is in a place that is not live, when no packet uses it any more. What only user space looks
+ * at goes first: with each that is deleted the kernel waits for packets, some 10 ms (see
+ * ecbpf_wait_for_packets()). Where nothing is, somebody has waited.
+ */
+static void place_clear(struct ecbpf *e, const struct maps *maps, __u32 place)
 {
-	place_clear_one(maps->small, place);
-	place_clear_one(maps->medium, place);
-	place_clear_one(maps->large, place);
-	place_clear_one(maps->text, place);
+	const int generations[] = {maps->small, maps->medium, maps->large};
+	bool is_waited = place_has(maps->text, place) && !bpf_map_delete_elem(maps->text, &place);
+
+	for (size_t i = 0; i < ARRAY_SIZE(generations); i++) {
+		if (!place_has(generations[i], place))
+			continue;
+		if (!is_waited)
+			ecbpf_wait_for_packets(e);
+		is_waited = true;
+		bpf_map_delete_elem(generations[i], &place);
+	}
 }
 
 /* --- counters, limits ----------------------------------------------------------------------- */
@@ -543,7 +552,7 @@ int ecbpf_fw_trial_set(struct ecbpf *e, struct ecbpf_fw_trial *trial,
 
 	ecbpf_capture(e);
 	active_set(&maps, ECBPF_FW_NONE);
-	place_clear(&maps, 0);
+	place_clear(e, &maps, 0);
 	err = state_alloc(e, &new);
 	if (!err)
 		err = state_assign(e, &maps, &old, &new);
@@ -937,14 +946,11 @@ static int session_open(struct ecbpf *e, bool make, struct session *ret)
 }
 
 /* Nothing but what is live is left, when no packet uses anything else any more */
-static void session_clean(struct ecbpf *e, struct session *s)
+static void session_clean(struct ecbpf *e, const struct session *s)
 {
-	ecbpf_wait_for_packets(e);
-	if (!s->active) {
-		place_clear(&s->maps, 0);
-		place_clear(&s->maps, 1);
-	} else {
-		place_clear(&s->maps, !(s->active & ECBPF_FW_PLACE));
+	for (__u32 place = 0; place < 2; place++) {
+		if (!s->active || place != (s->active & ECBPF_FW_PLACE))
+			place_clear(e, &s->maps, place);
 	}
 }
 

@@ -10,12 +10,12 @@
 #include <linux/in.h>
 #include <linux/ip_vs.h>
 #include <linux/neighbour.h>
-#include <linux/rtnetlink.h>
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
 #include "internal.h"
 #include "ipvs.h"
+#include "rtnetlink.h"
 
 #define CONNS_PATH "/proc/net/ip_vs_conn"
 
@@ -271,56 +271,40 @@ const struct ipvs_conn *ecbpf_ipvs_find(const struct ipvs_conn *conns, size_t co
 struct neighbours {
 	struct ipvs_neighbour *items;
 	size_t count;
-	bool is_out_of_memory;
 };
 
-static int neighbour_add(struct nl_msg *msg, void *data)
+static int neighbour_add(const struct nlmsghdr *message, void *data)
 {
-	const struct ndmsg *nd = nlmsg_data(nlmsg_hdr(msg));
+	const struct ndmsg *nd = NLMSG_DATA(message);
 	struct neighbours *neighbours = data;
 	struct nlattr *attrs[NDA_MAX + 1];
 	struct ipvs_neighbour *more;
 
-	if (nlmsg_parse(nlmsg_hdr(msg), sizeof(*nd), attrs, NDA_MAX, NULL) || !attrs[NDA_DST] ||
+	if (nlmsg_parse((void *)message, sizeof(*nd), attrs, NDA_MAX, NULL) || !attrs[NDA_DST] ||
 	    !attrs[NDA_LLADDR] || nla_len(attrs[NDA_LLADDR]) != 6 ||
 	    nla_len(attrs[NDA_DST]) != (nd->ndm_family == AF_INET6 ? 16 : 4))
-		return NL_SKIP;
+		return 0;
 	more = realloc(neighbours->items, (neighbours->count + 1) * sizeof(*more));
-	if (!more) {
-		neighbours->is_out_of_memory = true;
-		return NL_STOP;
-	}
+	if (!more)
+		return -ENOMEM;
 	neighbours->items = more;
 	more += neighbours->count++;
 	addr_map(more->addr, nla_data(attrs[NDA_DST]), nd->ndm_family == AF_INET6);
 	memcpy(more->mac, nla_data(attrs[NDA_LLADDR]), sizeof(more->mac));
-	return NL_OK;
+	return 0;
 }
 
 int ecbpf_ipvs_neighbours(struct ecbpf *e, struct ipvs_neighbour **ret_neighbours,
 			  size_t *ret_count)
 {
-	struct nl_sock *sock = nl_socket_alloc();
 	struct neighbours neighbours = {};
-	struct ndmsg nd = {};
+	const struct ndmsg any = {};
 	int err;
 
-	if (!sock)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
-	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, neighbour_add, &neighbours);
-	err = nl_connect(sock, NETLINK_ROUTE);
-	if (!err)
-		err = nl_send_simple(sock, RTM_GETNEIGH, NLM_F_DUMP, &nd, sizeof(nd));
-	if (err >= 0)
-		err = nl_recvmsgs_default(sock);
-	nl_socket_free(sock);
-	if (err < 0)
-		err = ecbpf_fail(e, -EIO, "neighbours: netlink: %s", nl_geterror(err));
-	else if (neighbours.is_out_of_memory)
-		err = ecbpf_fail(e, -ENOMEM, "out of memory");
-	if (err < 0) {
+	err = ecbpf_rtnetlink_dump(RTM_GETNEIGH, &any, sizeof(any), neighbour_add, &neighbours);
+	if (err) {
 		free(neighbours.items);
-		return err;
+		return ecbpf_fail(e, err, "cannot read the neighbour table: %s", strerror(-err));
 	}
 	*ret_neighbours = neighbours.items;
 	*ret_count = neighbours.count;

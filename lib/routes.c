@@ -7,14 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
-#include <linux/rtnetlink.h>
 #include "internal.h"
 #include "routes.h"
-
-#ifndef SOL_NETLINK
-#define SOL_NETLINK 270
-#endif
+#include "rtnetlink.h"
 
 struct routes {
 	struct ecbpf_route *items;
@@ -37,7 +32,7 @@ static int routes_add(struct routes *routes, const struct ecbpf_route *route)
 	return 0;
 }
 
-static int routes_parse(const struct nlmsghdr *message, struct routes *routes)
+static int routes_parse(const struct nlmsghdr *message, void *data)
 {
 	const struct rtmsg *rtm = NLMSG_DATA(message);
 	const struct rtattr *attr = RTM_RTA(rtm);
@@ -60,72 +55,23 @@ static int routes_parse(const struct nlmsghdr *message, struct routes *routes)
 		if (attr->rta_type == RTA_DST && RTA_PAYLOAD(attr) == size)
 			memcpy(route.prefix.addr + 16 - size, RTA_DATA(attr), size);
 	}
-	return routes_add(routes, &route);
-}
-
-/* Return: 1 if there is more, 0 at the end, or -errno */
-static int routes_receive(int fd, struct routes *routes)
-{
-	char buffer[32768] __attribute__((aligned(NLMSG_ALIGNTO)));
-	const struct nlmsghdr *message = (void *)buffer;
-	ssize_t size = recv(fd, buffer, sizeof(buffer), 0);
-	int err;
-
-	if (size < 0)
-		return errno == EINTR ? 1 : -errno;
-	for (unsigned int len = size; NLMSG_OK(message, len); message = NLMSG_NEXT(message, len)) {
-		if (message->nlmsg_type == NLMSG_DONE)
-			return 0;
-		if (message->nlmsg_type == NLMSG_ERROR)
-			return ((const struct nlmsgerr *)NLMSG_DATA(message))->error ?: -EPROTO;
-		err = routes_parse(message, routes);
-		if (err)
-			return err;
-	}
-	return 1;
-}
-
-static int routes_dump(int fd, int family, int type, struct routes *routes)
-{
-	struct {
-		struct nlmsghdr head;
-		struct rtmsg rtm;
-	} request = {
-		.head.nlmsg_len = sizeof(request),
-		.head.nlmsg_type = RTM_GETROUTE,
-		.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-		.rtm.rtm_family = family,
-		.rtm.rtm_type = type,
-	};
-	int more;
-
-	if (send(fd, &request, sizeof(request), 0) < 0)
-		return -errno;
-	while ((more = routes_receive(fd, routes)) > 0)
-		;
-	return more;
+	return routes_add(data, &route);
 }
 
 int ecbpf_routes_read(struct ecbpf *e, struct ecbpf_route **ret_routes, size_t *ret_count)
 {
-	static const struct {
-		int family;
-		int type;
-	} wanted[] = {
-		{AF_INET, RTN_LOCAL},
-		{AF_INET, RTN_BROADCAST},
-		{AF_INET6, RTN_LOCAL},
-		{AF_INET6, RTN_ANYCAST},
+	static const struct rtmsg wanted[] = {
+		{.rtm_family = AF_INET, .rtm_type = RTN_LOCAL},
+		{.rtm_family = AF_INET, .rtm_type = RTN_BROADCAST},
+		{.rtm_family = AF_INET6, .rtm_type = RTN_LOCAL},
+		{.rtm_family = AF_INET6, .rtm_type = RTN_ANYCAST},
 	};
-	_cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	struct routes routes = {};
-	int err = fd < 0 ? -errno : 0, on = 1;
+	int err = 0;
 
-	/* so that the kernel sends no others: there may be a million */
-	if (!err && setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on)))
-		err = -errno;
 	for (size_t i = 0; i < ARRAY_SIZE(wanted) && !err; i++)
-		err = routes_dump(fd, wanted[i].family, wanted[i].type, &routes);
+		err = ecbpf_rtnetlink_dump(RTM_GETROUTE, &wanted[i], sizeof(wanted[i]),
+					   routes_parse, &routes);
 	if (err) {
 		free(routes.items);
 		return ecbpf_fail(e, err, "cannot read the addresses of this host: %s",

@@ -110,8 +110,9 @@ static __always_inline __u32 fastpath_check_flags(const struct ecbpf_record *rec
 	if (rec->proto != IPPROTO_TCP || !(rec->tcp_flags & (TCP_SYN | TCP_RST | TCP_FIN)))
 		return ECBPF_REASON_NONE;
 	if (rec->tcp_flags & (TCP_SYN | TCP_RST)) {
-		/* IPVS may begin anew with it: what it decided before is void */
+		/* IPVS may begin anew with it: what it decided before is void, and so is a FIN */
 		flow->lease = 0;
+		flow->flags = 0;
 		return rec->tcp_flags & TCP_SYN ? ECBPF_REASON_FP_SYN : ECBPF_REASON_FP_RST;
 	}
 	flow->flags |= ECBPF_FLOW_FIN;
@@ -152,6 +153,21 @@ static __always_inline __u32 fastpath_decide(const struct ecbpf_fastpath *settin
 	return ECBPF_REASON_FP_LEASE;
 }
 
+/*
+ * What an interface in promiscuous mode gets besides, the kernel does not forward. Of that, frames
+ * to a group, and those that have been sent to @hop already and that a switch, which does not know
+ * where it is, brings back: they would go round until their TTL is 1.
+ */
+static __always_inline bool fastpath_is_to_host(struct xdp_md *ctx, const struct ecbpf_hop *hop)
+{
+	const void *eth = ecbpf_header(ctx, 0, sizeof(struct ecbpf_eth_hdr));
+	const __u32 *dest = (const void *)hop->dest;
+
+	return eth && !(*(const __u8 *)eth & 1) &&
+	       (*(const __u32 *)eth != *dest ||
+		*(const __u16 *)(eth + 4) != *(const __u16 *)(dest + 1));
+}
+
 /* Return: the verdict on a packet that is to leave by a hop */
 static __always_inline __u32 fastpath_forward(struct xdp_md *ctx, const struct ecbpf_record *rec,
 					      const struct ecbpf_fastpath *settings,
@@ -162,6 +178,8 @@ static __always_inline __u32 fastpath_forward(struct xdp_md *ctx, const struct e
 
 	if (!entry || !entry->hop.ifindex)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_UNKNOWN);
+	if (!fastpath_is_to_host(ctx, &entry->hop))
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_HOST);
 	if (settings->flags & ECBPF_FASTPATH_MONITOR)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_MONITOR);
 	if (entry->hop.ifindex != ctx->ingress_ifindex) {

@@ -22,6 +22,7 @@ enum {
 	OPT_DIFF,
 	OPT_NO_LLDP,
 	OPT_STOP,
+	OPT_STATSD,
 };
 
 /* --- load, replace -------------------------------------------------------------------------- */
@@ -1036,24 +1037,36 @@ static int run_export(struct tool *tool, int argc, char **argv)
 
 static const struct tool_option metrics_options[] = {
 	{'o', "output", "FILE", "write to FILE, that is replaced in one step"},
+	{OPT_STATSD, "statsd", "HOST:PORT", "send them there, as gauges"},
 	TOOL_COMMON_OPTIONS,
 };
 
 static int run_metrics(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
-	const char *output = NULL;
+	const char *output = NULL, *statsd = NULL;
 	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		if (id != 'o')
+		switch (id) {
+		case 'o':
+			output = optarg;
+			break;
+		case OPT_STATSD:
+			statsd = optarg;
+			break;
+		default:
 			return TOOL_USAGE;
-		output = optarg;
+		}
 	}
+	if (output && statsd)
+		return tool_usage("either --output or --statsd");
 	if (parse_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
 	if (!ifaces.count && tool_ifaces_all(&ifaces))
 		return TOOL_FAILED;
+	if (statsd)
+		return metrics_send(tool, &ifaces, statsd);
 	return output ? metrics_write(tool, &ifaces, output) : metrics_print(tool, &ifaces, stdout);
 }
 
@@ -1188,11 +1201,12 @@ static const struct tool_verb verbs[] = {
 	{
 		.name = "metrics",
 		.args = "[IFACE]...",
-		.text = "print all counters for Prometheus",
+		.text = "print all counters for Prometheus, or send them to statsd",
 		.about = "The text that node_exporter reads from its textfile directory. Without\n"
 			 "an interface: all of them.\n",
 		.examples = "      ecbpf-loader metrics -o "
-			    "/var/lib/prometheus/node-exporter/ecbpf.prom\n",
+			    "/var/lib/prometheus/node-exporter/ecbpf.prom\n"
+			    "      ecbpf-loader metrics --statsd localhost:8125\n",
 		.options = metrics_options,
 		.run = run_metrics,
 	},

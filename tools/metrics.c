@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Counters as text for Prometheus: its exposition format 0.0.4, as node_exporter's textfile
- * directory takes no other. All samples of a name stand together, and each set of labels once.
+ * Counters, for statsd, and as text for Prometheus: its exposition format 0.0.4, as node_exporter's
+ * textfile directory takes no other. All samples of a name stand together, and each set of labels
+ * once.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <ecbpf/libecbpf-fastpath.h>
@@ -14,6 +18,7 @@
 #include <ecbpf/libecbpf-fw.h>
 #include <ecbpf/libecbpf-sampler.h>
 #include "metrics.h"
+#include "statsd.h"
 
 struct metrics {
 	struct ecbpf_chain **chains;
@@ -404,5 +409,93 @@ int metrics_write(struct tool *tool, const struct tool_list *ifaces, const char 
 		unlink(work);
 out:
 	free(work);
+	return status;
+}
+
+/* --- statsd ----------------------------------------------------------------------------------- */
+
+#define GAUGE_NAME_MAX 250 /* Graphite makes names of files of it */
+#define GAUGE_MAX      (GAUGE_NAME_MAX + sizeof(":18446744073709551615|g\n"))
+
+/*
+ * Of a sample, NAME{KEY="WORD"[,...]} VALUE, into @gauge: NAME.WORD[...]:VALUE|g. What has a
+ * meaning to statsd or Graphite becomes an underscore. Return: its length
+ */
+static size_t gauge_make(const char *line, char gauge[GAUGE_MAX])
+{
+	const char *value = strrchr(line, ' ') + 1;
+	size_t len = strcspn(line, "{ ");
+	bool is_word = false;
+
+	memcpy(gauge, line, len);
+	for (const char *at = line + len; at < value && len < GAUGE_NAME_MAX; at++) {
+		if (*at == '"') {
+			is_word = !is_word;
+			if (is_word)
+				gauge[len++] = '.';
+		} else if (is_word) {
+			at += *at == '\\'; /* the next one is escaped */
+			gauge[len++] = isalnum((unsigned char)*at) || *at == '-' ? *at : '_';
+		}
+	}
+	return len + sprintf(gauge + len, ":%s|g\n", value);
+}
+
+/* Return: 0; -errno */
+static int datagram_send(int fd, const char *datagram, size_t len)
+{
+	while (len && send(fd, datagram, len, MSG_NOSIGNAL) < 0) {
+		if (errno != EAGAIN ||
+		    poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, 1000) < 1)
+			return -errno;
+	}
+	return 0;
+}
+
+/* As many in a datagram as it takes */
+static int gauges_send(int fd, char *text)
+{
+	char datagram[STATSD_MAX], gauge[GAUGE_MAX], *rest = NULL;
+	size_t filled = 0, len;
+	int err = 0;
+
+	for (char *line = strtok_r(text, "\n", &rest); line && !err;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		if (*line == '#')
+			continue;
+		len = gauge_make(line, gauge);
+		if (filled + len > sizeof(datagram)) {
+			err = datagram_send(fd, datagram, filled);
+			filled = 0;
+		}
+		memcpy(datagram + filled, gauge, len);
+		filled += len;
+	}
+	if (!err)
+		err = datagram_send(fd, datagram, filled);
+	/* where nobody listens, and that is known by now */
+	if (!err && recv(fd, gauge, sizeof(gauge), MSG_DONTWAIT) < 0 && errno != EAGAIN)
+		err = -errno;
+	return err;
+}
+
+int metrics_send(struct tool *tool, const struct tool_list *ifaces, const char *where)
+{
+	int fd, err, status = statsd_open(where, &fd);
+	char *text = NULL;
+	size_t size;
+	FILE *out;
+
+	if (status != TOOL_OK)
+		return status;
+	out = open_memstream(&text, &size);
+	status = out ? metrics_print(tool, ifaces, out) : TOOL_OK;
+	if (!out || fclose(out))
+		status = tool_fail("out of memory");
+	err = status == TOOL_OK ? gauges_send(fd, text) : 0;
+	if (err)
+		status = tool_fail("--statsd: '%s': %s", where, strerror(-err));
+	free(text);
+	close(fd);
 	return status;
 }

@@ -6,10 +6,10 @@
  * and what vanishes (interfaces, chains, maps) is looked for again every second. Counters are in a
  * pinned map (struct ecbpf_sampler_stats), so that they outlive it.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <net/if.h>
-#include <netdb.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +23,7 @@
 #include <ecbpf/libecbpf-sampler.h>
 #include "bus.h"
 #include "sampler.h"
+#include "statsd.h"
 #include "tools/packet_sample.pb-c.h"
 
 #define POLL_MS	     20 /* how old a sample may get here */
@@ -269,39 +270,6 @@ static void notify(const char *text)
 	sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&addr,
 	       offsetof(struct sockaddr_un, sun_path) + strlen(path));
 	close(fd);
-}
-
-/* "HOST:PORT", "[HOST]:PORT". Return: a connected socket; -1: none, or what is wrong is told */
-static int statsd_open(const char *where, int *ret_fd)
-{
-	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM}, *found;
-	const char *colon = where ? strrchr(where, ':') : NULL;
-	char host[256];
-	int err, fd;
-
-	*ret_fd = -1;
-	if (!where)
-		return 0;
-	if (!colon || colon == where || !colon[1] || colon - where >= (long)sizeof(host))
-		return tool_usage("--statsd: '%s' is not HOST:PORT", where);
-	snprintf(host, sizeof(host), "%.*s", (int)(colon - where), where);
-	if (*host == '[' && host[strlen(host) - 1] == ']') {
-		host[strlen(host) - 1] = '\0';
-		memmove(host, host + 1, strlen(host));
-	}
-	err = getaddrinfo(host, colon + 1, &hints, &found);
-	if (err)
-		return tool_fail("--statsd: '%s': %s", where, gai_strerror(err));
-	fd = socket(found->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	err = fd < 0 || connect(fd, found->ai_addr, found->ai_addrlen) ? errno : 0;
-	freeaddrinfo(found);
-	if (!err) {
-		*ret_fd = fd;
-		return 0;
-	}
-	if (fd >= 0)
-		close(fd);
-	return tool_fail("--statsd: '%s': %s", where, strerror(err));
 }
 
 /* What came since the last time; if it cannot be sent, it goes with the next */

@@ -78,7 +78,8 @@
 	X(84, FP_MONITOR, "fastpath-monitor", "sent up: would be forwarded, but for monitor")   \
 	X(85, FP_SHIELD, "fastpath-shield", "dropped: an unknown flow, and too many packets")   \
 	X(86, FP_RESET, "fastpath-reset", "answered by a TCP RST: its flow is dead")            \
-	X(87, FP_DEAD, "fastpath-dead", "sent up: its flow is dead, no RST left for it")
+	X(87, FP_DEAD, "fastpath-dead", "sent up: its flow is dead, no RST left for it")        \
+	X(88, FP_HOST, "fastpath-host", "sent up: not to this host's Ethernet address")
 
 enum ecbpf_reason {
 #define X(value, NAME, name, text) ECBPF_REASON_##NAME = value,

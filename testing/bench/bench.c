@@ -408,7 +408,7 @@ static void order_live(char **field)
 			die("live frames: %s", strerror(errno));
 	} while (now() < end);
 	end = now();
-	printf("live %s %.3f\n", field[1], (received(field[7]) - before) / (end - start) / 1e6);
+	printf("live %s %.6f\n", field[1], (received(field[7]) - before) / (end - start) / 1e6);
 	bpf_xdp_detach(lo, XDP_FLAGS_SKB_MODE, NULL);
 	if (prog)
 		bpf_xdp_detach(peer, XDP_FLAGS_DRV_MODE, NULL);

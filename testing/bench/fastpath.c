@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * fastpath OBJECTS [FLOWS]: what the fast path costs a packet that it forwards, in ns over an empty
- * program, with that many flows in the table (default 524288, a power of two) out of one for
+ * fastpath OBJECTS [FLOWS [ID]]: what the fast path costs a packet that it forwards, in ns over an
+ * empty program, with that many flows in the table (default 524288, a power of two) out of one for
  * 1,000,000: of one hot flow, and of all of them drawn at random. Minimum and median of many short
  * runs, for which all programs take turns. One of them does nothing but touch a cache line for each
- * flow, in a map of that size: this is what the machine's memory takes, and nobody can save.
+ * flow, in a map of that size: this is what the machine's memory takes, and nobody can save. ID is
+ * a program that has the fast path at its end, with maps pinned where the tools have theirs: see
+ * chain.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -94,10 +96,14 @@ static void flow_add(const struct ecbpf_fastpath *f, struct ecbpf_flow_group *gr
 	(*lost)++;
 }
 
+/* Of @obj, or NULL: of what is pinned */
 static int map_fd(struct bpf_object *obj, const char *name)
 {
-	int fd = bpf_object__find_map_fd_by_name(obj, name);
+	char path[64];
+	int fd;
 
+	snprintf(path, sizeof(path), "/sys/fs/bpf/ecbpf/%s", name);
+	fd = obj ? bpf_object__find_map_fd_by_name(obj, name) : bpf_obj_get(path);
 	if (fd < 0)
 		die(name);
 	return fd;
@@ -114,9 +120,10 @@ static void table_fill(struct bpf_object *obj, __u32 groups, __u32 flows)
 		.sample = ~0U,
 		.sample_fin = ~0U,
 	};
-	struct ecbpf_hop_entry hop = {.hop.ifindex = if_nametoindex("lo")};
+	struct ecbpf_hop_entry hop = {.hop = {.dest = {2}, .ifindex = if_nametoindex("lo")}};
 	size_t size = (size_t)groups * sizeof(struct ecbpf_flow_group);
 	__u64 *tags = calloc(groups, sizeof(*tags)), lost = 0;
+	int tags_fd = map_fd(obj, "fastpath_tags");
 	struct ecbpf_flow_group *at;
 	__u32 key = 0, one = 1;
 
@@ -128,7 +135,7 @@ static void table_fill(struct bpf_object *obj, __u32 groups, __u32 flows)
 	for (__u32 group = 0; group < groups; group++) {
 		struct ecbpf_flow_tags value = {.tags = tags[group]};
 
-		if (bpf_map_update_elem(map_fd(obj, "fastpath_tags"), &group, &value, BPF_ANY))
+		if (bpf_map_update_elem(tags_fd, &group, &value, BPF_ANY))
 			die("fastpath_tags");
 	}
 	if (bpf_map_update_elem(map_fd(obj, "fastpath_hops"), &one, &hop, BPF_ANY) ||
@@ -214,14 +221,15 @@ int main(int argc, char **argv)
 {
 	__u32 flows = argc > 2 ? atoi(argv[2]) : 1 << 19, groups;
 	static const char *const names[] = {"one hot flow", "random flow"};
-	static const char *const what[] = {"", "fast path", "one cache line touched"};
-	static double ns[2][3][RUNS];
+	static const char *const what[] = {"", "fast path", "one cache line touched",
+					   "whole chain"};
+	static double ns[2][4][RUNS];
+	int fd, progs[4], count = argc > 3 ? 4 : 3;
 	struct bpf_object *obj;
-	int fd, progs[3];
 
 	if (argc < 2)
 		return 2;
-	if (unshare(CLONE_NEWNET))
+	if (count < 4 && unshare(CLONE_NEWNET))
 		die("network namespace");
 	libbpf_set_print(NULL);
 	frame_make();
@@ -231,19 +239,25 @@ int main(int argc, char **argv)
 	progs[2] = bpf_program__fd(bpf_object__find_program_by_name(obj, "touch"));
 	table_fill(load(argv[1], "fastpath.bpf.o", "ecbpf_fastpath", groups, &progs[1]), groups,
 		   flows);
+	if (count == 4) {
+		progs[3] = bpf_prog_get_fd_by_id(atoi(argv[3]));
+		if (progs[3] < 0)
+			die("chain");
+		table_fill(NULL, groups, flows);
+	}
 	if (bpf_xdp_attach(if_nametoindex("lo"), fd, XDP_FLAGS_SKB_MODE, NULL))
 		die("lo");
 	for (int run = 0; run < RUNS; run++) {
 		for (int kind = 0; kind < 2; kind++) {
-			for (int prog = 0; prog < 3; prog++)
+			for (int prog = 0; prog < count; prog++)
 				ns[kind][prog][run] =
 					measure(obj, fd, progs[prog], kind ? flows - 1 : 0, 4000);
 		}
 	}
 	for (int kind = 0; kind < 2; kind++) {
-		for (int prog = 0; prog < 3; prog++)
+		for (int prog = 0; prog < count; prog++)
 			qsort(ns[kind][prog], RUNS, sizeof(double), compare);
-		for (int prog = 1; prog < 3; prog++)
+		for (int prog = 1; prog < count; prog++)
 			printf("%s, %s: %.1f ns minimum, %.1f ns median over an empty program\n",
 			       names[kind], what[prog], ns[kind][prog][0] - ns[kind][0][0],
 			       ns[kind][prog][RUNS / 2] - ns[kind][0][RUNS / 2]);

@@ -41,7 +41,8 @@ int flows(struct xdp_md *ctx)
 		return XDP_ABORTED;
 	random = s->random;
 	id = random & s->mask;
-	word[2] = 0; /* time to live, protocol and checksum: as in the frame, below */
+	*(__u32 *)data = 0; /* the hop's address is another one */
+	word[2] = 0;	    /* time to live, protocol and checksum: as in the frame, below */
 	*(__u8 *)(data + 22) = 64;
 	*(__u8 *)(data + 23) = 6;
 	*(__u16 *)(data + 24) = *(__u16 *)(data + 38); /* kept in the sequence number */

@@ -20,7 +20,7 @@ from testrun import ACTION_MAX, DROP, PASS, TX, TestRun, main
 
 REASONS = {"lease": 72, "unknown": 73, "expired": 74, "sample": 75, "syn": 76, "fin": 77,
            "rst": 78, "length": 79, "ttl": 80, "checksum": 81, "special": 82, "port": 83,
-           "monitor": 84, "shield": 85, "reset": 86, "dead": 87}
+           "monitor": 84, "shield": 85, "reset": 86, "dead": 87, "host": 88}
 MALFORMED = {"ip-length-long": 8}
 EGRESS = ("granted renewed moved revoked dead evicted excluded mismatch local hops_full tags "
           "udp").split()
@@ -225,6 +225,22 @@ def test_up(report):
                    (TX, "lease", forwarded(after)))
 
 
+def test_host(report):
+    """What is not sent to this host's Ethernet address, which an interface in promiscuous mode may
+    get, is not forwarded: the kernel would not, and what comes back would go round until TTL 1"""
+    for version in (4, 6):
+        with FastPath() as f:
+            f.learn(tcp(version=version))
+            for name, dest in (("sent on already", REAL1), ("to a group", "01:00:5e:00:00:01"),
+                               ("to all", "ff:ff:ff:ff:ff:ff")):
+                packet = tcp(version=version, seq=2, ether=Ether(src=ETHER.src, dst=dest))
+                expect(report, f"IPv{version}: {name}", f.xdp(packet),
+                       (PASS, "host", bytes(packet)))
+            after = tcp(version=version, seq=3)
+            expect(report, f"IPv{version}: to this host", f.xdp(after),
+                   (TX, "lease", forwarded(after)))
+
+
 def with_ttl(packet, ttl):
     if IP in packet:
         packet[IP].ttl = ttl
@@ -361,8 +377,14 @@ def test_time(report):
         f.set(sample=FOREVER, sample_fin=hz() // 10)
         f.xdp(tcp("FA", seq=8, sport=99))
         time.sleep(0.1 + 2 * tick)
-        expect(report, "after a FIN, by its own interval", f.xdp(tcp(seq=9, sport=99)),
-               (PASS, "sample"))
+        packet = tcp(seq=9, sport=99)
+        expect(report, "after a FIN, by its own interval", f.xdp(packet), (PASS, "sample"))
+        f.tc(forwarded(packet))
+        f.xdp(tcp("S", seq=10, sport=99))
+        f.learn(tcp(seq=11, sport=99))
+        time.sleep(0.1 + 2 * tick)
+        expect(report, "a new connection of these ports is not at its end",
+               f.xdp(tcp(seq=12, sport=99)), (TX, "lease"))
 
 
 def test_vlan(report):
@@ -590,6 +612,6 @@ def len_cpus(f):
 
 
 if __name__ == "__main__":
-    main([test_forward, test_checksum, test_up, test_length, test_flags, test_egress, test_time,
-          test_vlan, test_settings, test_udp, test_table, test_reset, test_sampling,
+    main([test_forward, test_checksum, test_up, test_host, test_length, test_flags, test_egress,
+          test_time, test_vlan, test_settings, test_udp, test_table, test_reset, test_sampling,
           test_shield, test_ramp])

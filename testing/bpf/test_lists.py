@@ -384,31 +384,44 @@ def test_counters(report):
         report.check("lists: counters", why)
 
 
-def test_expiry(report):
-    """Exact to a second, without any tool; then what it lay in holds"""
+def wrong_expiry(seconds):
+    """What is wrong with entries that expire in that time; None: the machine is not that fast"""
     fresh()
-    tool("drop", "add", "192.0.2.0/24", "-e", "3s")
+    tool("drop", "add", "192.0.2.0/24", "-e", f"{seconds}s")
     begun = time.time()
     tool("drop", "add", "10.0.0.0/8", "-e", "1h")
-    tool("drop", "add", "10.1.0.0/16", "-e", "3s", "-t", "inner")
-    tool("drop", "add", "10.1.1.0/24", "-e", "2s")
-    tool("drop", "add", "2001:db8:1::/48", "-e", "3s")
+    tool("drop", "add", "10.1.0.0/16", "-e", f"{seconds}s", "-t", "inner")
+    tool("drop", "add", "10.1.1.0/24", "-e", f"{seconds - 1}s")
+    tool("drop", "add", "2001:db8:1::/48", "-e", f"{seconds}s")
     ended = time.time()
-    why, last = [], {}
+    why, sources, gone = [], ("192.0.2.9", "2001:db8:1::9"), set()
     with Filter("alone") as programs:
-        while time.time() < ended + 4:
-            for source in ("192.0.2.9", "2001:db8:1::9"):
+        if time.time() > begun + seconds - 2:
+            return None
+        while time.time() < ended + seconds + 1:
+            for source in sources:
                 before = time.time()
-                if is_dropped(programs, source):
-                    last[source] = before
+                dropped, after = is_dropped(programs, source), time.time()
+                if dropped and (source in gone or before > ended + seconds + .1) or \
+                        not dropped and after < begun + seconds - 1.1:
+                    why.append(f"{source}: {'dropped' if dropped else 'passed'} "
+                               f"{before - begun:.2f} s after")
+                if not dropped:
+                    gone.add(source)
             why += check(programs, ["10.1.1.1", "10.1.2.1"], [])
             time.sleep(.02)
-    for source, when in last.items():
-        if not begun + 1.9 <= when <= ended + 3.1:
-            why.append(f"{source} was dropped until {when - begun:.2f} s after")
-    if len(last) != 2 or set(listed()) != {"10.0.0.0/8"}:
-        why.append(f"{last}, listed {set(listed())}")
-    report.check("lists: expiry", why)
+    if gone != set(sources) or set(listed()) != {"10.0.0.0/8"}:
+        why.append(f"{gone} expired, listed {set(listed())}")
+    return why
+
+
+def test_expiry(report):
+    """Exact to a second, without any tool; then what it lay in holds"""
+    for seconds in 4, 8, 16, 32:
+        why = wrong_expiry(seconds)
+        if why is not None:
+            break
+    report.check("lists: expiry", ["too slow a machine"] if why is None else why[:10])
 
 
 def test_files(report):

@@ -252,6 +252,47 @@ else
 	skip "Prometheus" "$(tail -n 1 "$tmp/out")"
 fi
 
+# statsd: what is sent says what the text says, as one reads it who knows the rule of the manual
+ecbpf-loader metrics >"$tmp/metrics"
+/usr/bin/python3 - "$tmp/metrics" 2>"$tmp/out" <<-'END' || :
+	import re, socket, subprocess, sys
+
+	want = {}
+	for line in open(sys.argv[1]):
+	    match = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\d+)\n", line)
+	    if match:
+	        words = [re.sub(r"\\(.)", r"\1", word)
+	                 for word in re.findall(r'="((?:[^"\\]|\\.)*)"', match[2] or "")]
+	        name = ".".join([match[1]] + [re.sub("[^A-Za-z0-9-]", "_", word) for word in words])
+	        want[name[:250]] = match[3]
+	have = {}
+	with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as server:
+	    server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+	    server.bind(("::1", 0))
+	    server.settimeout(0.2)
+	    subprocess.run(["ecbpf-loader", "metrics", "--statsd", f"[::1]:{server.getsockname()[1]}"],
+	                   check=True)
+	    try:
+	        while True:
+	            datagram = server.recv(65536)
+	            assert len(datagram) <= 1432, len(datagram)
+	            for line in datagram.decode().splitlines():
+	                name, value = re.fullmatch(r"([\w.-]+):(\d+)\|g", line).groups()
+	                assert name not in have, name
+	                have[name] = value
+	    except TimeoutError:
+	        pass
+	wrong = {name: (want.get(name), have.get(name)) for name in want.keys() | have.keys()
+	         if want.get(name) != have.get(name)}
+	assert len(want) > 100, want
+	assert not wrong, wrong
+	END
+is "gauges for statsd" "" "$(tail -n 1 "$tmp/out")"
+is "nobody listens" "1 ecbpf-loader: --statsd: '127.0.0.1:9': Connection refused" \
+	"$(ecbpf-loader metrics --statsd 127.0.0.1:9 2>"$tmp/out" || echo "$? $(head -n 1 "$tmp/out")")"
+is "no port" "2 ecbpf-loader: --statsd: 'localhost' is not HOST:PORT" \
+	"$(ecbpf-loader metrics --statsd localhost 2>"$tmp/out" || echo "$? $(head -n 1 "$tmp/out")")"
+
 # the shipped file shows defaults, and on-stop is what --stop asks for
 head='[interfaces]\ningress = eth0\n[chain]\nstages = filter,fastpath,sampler\nfused = yes\n'
 printf '%b' "$head" '[filter]\n[fastpath]\nflows = 5000\n[sampler]\n' >"$tmp/heads.conf"

@@ -8,6 +8,7 @@ the list of what is exported. Commands in README, man pages and --help are run b
 nothing: whatever they fail of, it is not how they are written.
 
     test_parity.py [PART]...
+    test_parity.py --list       print the commands of man pages and README, each behind its page
 
 PART: tools, conf, library, examples (default: all of them). TOOLS: where the tools are (default:
 tools of the build that this runs in).
@@ -225,8 +226,8 @@ def page_examples(text):
     return lines
 
 
-def examples():
-    """(where, command) of all of them"""
+def page_lines():
+    """(where, line) of man pages and README"""
     for path in sorted(glob.glob(os.path.join(TOP, "man/*.in"))):
         name = os.path.basename(path)
         for line in page_examples(page("man/" + name)):
@@ -234,6 +235,11 @@ def examples():
     for line in read("README.md").splitlines():
         if line.startswith("    "):
             yield "README.md", line
+
+
+def examples():
+    """(where, line) of all of them"""
+    yield from page_lines()
     for name in NAMES:
         text = help_of(name)
         for part in [text] + [help_of(name, verb) for verb in verbs_of(text)]:
@@ -294,6 +300,11 @@ def check_tools():
 
 def main():
     """All checks, or some"""
+    if sys.argv[1:] == ["--list"]:
+        for where, line in page_lines():
+            if any(commands(line)):
+                print(where.removesuffix(".in"), re.sub(r"^\s*([#$] )?(sudo )?", "", line), sep="\t")
+        return 0
     parts = {"tools": check_tools, "conf": check_conf, "library": check_library,
              "examples": check_examples}
     for part in sys.argv[1:] or parts:

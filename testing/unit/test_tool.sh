@@ -23,7 +23,8 @@ build()
 	cp "$top"/headers/ecbpf/*.h "$top"/lib/libecbpf*.h "$work/include/ecbpf/"
 	# shellcheck disable=SC2086 # flags are words
 	"${CC:-cc}" ${CFLAGS:--g -fsanitize=address,undefined} -D_GNU_SOURCE -I"$work/include" \
-		"$top"/tools/ecbpf-loader.c "$top"/tools/lldp.c "$top"/tools/metrics.c "$top"/tools/common.c \
+		"$top"/tools/ecbpf-loader.c "$top"/tools/lldp.c "$top"/tools/metrics.c \
+		"$top"/tools/statsd.c "$top"/tools/common.c \
 		"$dir/fake_libecbpf.c" -ljson-c -o "$work/ecbpf-loader"
 }
 
@@ -182,6 +183,8 @@ usage stages "'x': takes no operands" stages x
 usage apply "'y': one file at a time" apply x y
 usage apply "--check and --stop: one of them" apply -c --stop
 usage export "'x': takes no operands" export x
+usage metrics "either --output or --statsd" metrics -o x --statsd localhost:1
+usage metrics "--statsd: 'localhost' is not HOST:PORT" metrics --statsd localhost lo
 
 # --- what reaches the library -----------------------------------------------------------------
 

@@ -19,11 +19,11 @@
  * Each packet sent has arrived once, at the server that CONNECTIONS (/proc/net/ip_vs_conn) says
  * (-: nobody says), from the Ethernet address SOURCE, with one less TTL and all else as it was.
  *
- *	flows live IFACE DEST VIP4 FIRST FLOWS RATE
+ *	flows live IFACE DEST VIP4 FIRST FLOWS RATE [TURN]
  *
  * Begin FLOWS connections, of ports from FIRST on, and print "ready"; then send packets of them in
  * turn, RATE a second, each with its number and the time it is sent at, until SIGTERM; print how
- * many.
+ * many. TURN of them (all) take turns for ten packets each, then the next ones.
  *
  *	flows stamps IFACE FILE
  *
@@ -75,6 +75,7 @@
 #define FRAME_MAX   9100
 #define WINDOW	    48	 /* a veth's ring is short, and so is the queue of a CPU */
 #define SLICE	    1000 /* flows at a time: the next packet is to come before its lease is over */
+#define TURN_ROUNDS 10
 #define STUCK_NS    (3 * SECOND)
 #define SECOND	    UINT64_C(1000000000)
 #define TCP_FIN	    0x01
@@ -273,8 +274,10 @@ static int open_packets(const char *iface, int protocol)
 		.sll_protocol = htons(protocol),
 		.sll_ifindex = if_nametoindex(iface),
 	};
-	int fd = socket(AF_PACKET, SOCK_RAW, 0);
+	int fd = socket(AF_PACKET, SOCK_RAW, 0), room = 512 << 20;
 
+	/* before anything comes in: this may be the moment in which another process has its turn */
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	if (fd < 0 || !addr.sll_ifindex || bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
 		die(iface);
 	return fd;
@@ -506,13 +509,12 @@ static int receive(const char *iface, void (*take)(FILE *, const uint8_t *, size
 		   const char *path)
 {
 	struct timeval timeout = {.tv_usec = 100000}; /* to look whether it is over */
-	int fd = open_packets(iface, ETH_P_ALL), room = 512 << 20;
+	int fd = open_packets(iface, ETH_P_ALL);
 	FILE *file = open_file(path, "w");
 	struct tpacket_stats stats;
 	socklen_t size = sizeof(stats);
 	uint8_t frame[FRAME_MAX];
 
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 	printf("ready\n");
 	fflush(stdout);
@@ -839,9 +841,16 @@ static void put_live(struct bytes *b, const struct endpoints *e, uint16_t port, 
 	/* TCP checksums are not looked at on the way */
 }
 
+/* Whose turn it is */
+static unsigned int live_flow(unsigned int number, unsigned int turn)
+{
+	return number / (TURN_ROUNDS * turn) * turn + number % turn;
+}
+
 static int run_live(char **args)
 {
 	unsigned int first = atoi(args[3]), flows = atoi(args[4]), number = 0;
+	unsigned int turn = atoi(args[6] ? args[6] : args[4]);
 	static const uint8_t begin[] = {TCP_SYN, TCP_ACK, TCP_ACK};
 	struct pace pace = {.rate = strtoull(args[5], NULL, 0)};
 	int fd = open_packets(args[0], 0);
@@ -864,7 +873,8 @@ static int run_live(char **args)
 		struct stamp stamp = {.magic = htonl(STAMP_MAGIC), .number = number};
 
 		b.len = 12;
-		put_live(&b, &ends, first + number % flows, TCP_ACK, sizeof(stamp));
+		put_live(&b, &ends, first + live_flow(number, turn) % flows, TCP_ACK,
+			 sizeof(stamp));
 		stamp.time = now_ns();
 		memcpy(b.data + STAMP_AT, &stamp, sizeof(stamp));
 		send_packet(fd, &b);
@@ -1046,8 +1056,8 @@ int main(int argc, char **argv)
 		return receive(args[0], take_ip, args[1]);
 	if (!strcmp(verb, "compare") && argc > 3)
 		return run_compare(argc, args);
-	if (!strcmp(verb, "live") && argc == 6)
-		return run_live(args);
+	if (!strcmp(verb, "live") && (argc == 6 || argc == 7))
+		return run_live(args); /* args[6]: NULL, if there is none */
 	if (!strcmp(verb, "stamps") && argc == 2)
 		return receive(args[0], take_stamp, args[1]);
 	if ((!strcmp(verb, "late") || !strcmp(verb, "seen")) && argc == 2)
