@@ -508,11 +508,16 @@ expect "unload" fastpath unload
 ip -n "$name-router" link add back address 02:ec:bf:00:01:09 type veth peer name eth1 \
 	address 02:ec:bf:00:00:09 netns "$name-director"
 ip -n "$name-router" link set back master br0 up
+# or it asks for no neighbour for a second or two
+on director sysctl -qw net.ipv6.conf.eth1.dad_transmits=0
 ip -n "$name-director" link set eth1 up
 ip -n "$name-director" address add 192.0.2.110/24 dev eth1
 ip -n "$name-director" -6 address add 2001:db8:2::110/64 dev eth1 nodad
 on director ip route replace default table 80 via 192.0.2.11 dev eth1
 on director ip -6 route replace default table 80 via 2001:db8:2::11 dev eth1
+for address in 192.0.2.11 2001:db8:2::11; do
+	expect "two-armed: $address" on director ping -q -c 1 -w 10 -I eth1 "$address"
+done
 on router ecbpf-loader load --fused pass back
 expect "two-armed: load" fastpath load --in eth0 --out eth1 --fused --flows 10000
 # a veth that has no XDP program of its own takes no redirected packets

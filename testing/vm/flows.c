@@ -504,16 +504,21 @@ static int run_send(char **args)
 
 /* --- capture ------------------------------------------------------------------------------ */
 
-/* All that comes in by @iface, until SIGTERM, to @take; Return: 1 if some got lost here */
+/*
+ * All that comes in by @iface to @take, until SIGTERM, and then until nothing has come for 100 ms,
+ * as what was sent may wait for a CPU still; after a second, until nothing is there. Return: 1 if
+ * some got lost here
+ */
 static int receive(const char *iface, void (*take)(FILE *, const uint8_t *, size_t),
 		   const char *path)
 {
-	struct timeval timeout = {.tv_usec = 100000}; /* to look whether it is over */
+	struct timeval timeout = {.tv_usec = 100000};
 	int fd = open_packets(iface, ETH_P_ALL);
 	FILE *file = open_file(path, "w");
 	struct tpacket_stats stats;
 	socklen_t size = sizeof(stats);
 	uint8_t frame[FRAME_MAX];
+	uint64_t since = 0;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 	printf("ready\n");
@@ -521,11 +526,14 @@ static int receive(const char *iface, void (*take)(FILE *, const uint8_t *, size
 	for (;;) {
 		struct sockaddr_ll from;
 		socklen_t from_size = sizeof(from);
-		ssize_t len = recvfrom(fd, frame, sizeof(frame), is_over ? MSG_DONTWAIT : 0,
-				       (struct sockaddr *)&from, &from_size);
+		uint64_t over = is_over ? now_ns() : 0;
+		int flags = over && since && over > since + SECOND ? MSG_DONTWAIT : 0;
+		ssize_t len = recvfrom(fd, frame, sizeof(frame), flags, (struct sockaddr *)&from,
+				       &from_size);
 
-		if (len < 0 && errno == EAGAIN && is_over)
+		if (len < 0 && errno == EAGAIN && over)
 			break;
+		since = since ? since : over;
 		if (len < 0 && errno != EAGAIN && errno != EINTR)
 			die("receive");
 		if (len > ETH_HLEN && from.sll_pkttype != PACKET_OUTGOING)
@@ -711,12 +719,14 @@ static void sent_read(struct comparison *c, const char *path)
 {
 	FILE *file = open_file(path, "r");
 	static struct bytes b;
+	struct entry *entry;
 
 	while (read_hex(file, &b)) {
 		table_add(&c->flows, flow_of(b.data, b.len))->due = 1;
 		forwarded(b.data);
-		table_add(&c->packets, hash_add(0, b.data, b.len))->due++;
-		c->total++;
+		entry = table_add(&c->packets, hash_add(0, b.data, b.len));
+		entry->due++;
+		entry->value = ++c->total; /* its number */
 	}
 	fclose(file);
 }
@@ -772,7 +782,7 @@ static void server_read(struct comparison *c, char *arg)
 static int run_compare(int count, char **args)
 {
 	struct comparison c = {.source = args[1], .has_servers = strcmp(args[2], "-")};
-	uint64_t lost = 0, many = 0, flows = 0;
+	uint64_t lost = 0, first = 0, last = 0, many = 0, flows = 0;
 
 	table_add(&c.packets, 0);
 	table_add(&c.flows, 0);
@@ -784,10 +794,13 @@ static int run_compare(int count, char **args)
 	for (size_t i = 0; i < c.packets.room; i++) {
 		const struct entry *e = &c.packets.entries[i];
 
-		if (e->due > e->arrived)
+		if (e->due > e->arrived) {
 			lost += e->due - e->arrived;
-		else
+			first = first && first < e->value ? first : e->value;
+			last = last > e->value ? last : e->value;
+		} else {
 			many += e->arrived - e->due;
+		}
 	}
 	for (size_t i = 0; i < c.flows.room; i++)
 		flows += c.flows.entries[i].due;
@@ -796,7 +809,8 @@ static int run_compare(int count, char **args)
 	if (c.changed)
 		printf("%" PRIu64 " not what IPVS would have sent\n", c.changed);
 	if (lost)
-		printf("%" PRIu64 " lost\n", lost);
+		printf("%" PRIu64 " lost, among those sent as number %" PRIu64 " to %" PRIu64 "\n",
+		       lost, first, last);
 	if (many)
 		printf("%" PRIu64 " too many\n", many);
 	printf("%" PRIu64 " packets of %" PRIu64 " flows\n", c.total, flows);
