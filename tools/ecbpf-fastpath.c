@@ -900,7 +900,8 @@ static void stats_json(const struct stats *old, const struct stats *now, __u64 s
 			       json_object_new_double(stats_ratio(forwarded, up)));
 	tool_json_num(json, "flows", now->flows);
 	part = json_object_new_object();
-	for (__u32 reason = ECBPF_REASON_FP_LEASE; reason <= ECBPF_REASON_FP_HOST; reason++)
+	/* behind the last one of the stage no number has a name */
+	for (__u32 reason = ECBPF_REASON_FP_LEASE; ecbpf_reason_name(reason); reason++)
 		tool_json_num(part, ecbpf_reason_name(reason),
 			      now->xdp.reasons[reason] - old->xdp.reasons[reason]);
 	json_object_object_add(json, "reasons", part);

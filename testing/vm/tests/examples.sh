@@ -11,7 +11,8 @@ fresh_net "$@"
 # shellcheck source-path=SCRIPTDIR source=../chains.sh
 . "$(dirname "$0")/../chains.sh"
 require_cmd clang jq tcpdump
-modprobe ip_vs
+require_kernel 6.1 # which chains all of them
+require_module ip_vs
 ns_add peer
 pair_add eth0 peer0
 pair_add eth1 peer1
