@@ -1687,19 +1687,23 @@ int ecbpf_chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_
 {
 	_cleanup_free_ const char **ifaces = calloc(count + 1, sizeof(*ifaces));
 	struct set set = {.wants = wants, .count = count};
+	size_t n = 0;
 	int err;
 
 	if (!ifaces)
 		return ecbpf_fail(e, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < count; i++) {
-		ifaces[i] = wants[i].iface;
 		if (wants[i].programs_count > DISPATCHER_MEMBERS)
 			return ecbpf_fail(e, -E2BIG, "%s: %zu programs: a chain has %d at most",
-					  ifaces[i], wants[i].programs_count, DISPATCHER_MEMBERS);
+					  wants[i].iface, wants[i].programs_count,
+					  DISPATCHER_MEMBERS);
+		/* one that is to have nothing, and is gone meanwhile, has nothing */
+		if (wants[i].programs_count || if_nametoindex(wants[i].iface))
+			ifaces[n++] = wants[i].iface;
 	}
-	err = set_plan(e, ifaces, count, &set);
+	err = set_plan(e, ifaces, n, &set);
 	if (!err && set.changes_count && !check)
-		err = change_chains(e, ifaces, count, plan_set, &set);
+		err = change_chains(e, ifaces, n, plan_set, &set);
 	free(set.identities);
 	if (err) {
 		free(set.changes);

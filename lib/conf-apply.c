@@ -17,6 +17,9 @@
 #include "conf.h"
 #include "links.h"
 
+/* With the key and the name of a file, a line that inih takes as it is built by Debian */
+#define DIR_LEN_MAX 150
+
 static int fail_memory(struct ecbpf *e)
 {
 	return ecbpf_fail(e, -ENOMEM, "out of memory");
@@ -363,12 +366,15 @@ static int settings_apply(struct ecbpf *e, const struct ecbpf_config *config, bo
 	return err;
 }
 
-static int settings_export(struct ecbpf *e, const char *dir, struct conf_text *text)
+/* @config: only what it says any of; or NULL */
+static int settings_export(struct ecbpf *e, const struct ecbpf_config *config, const char *dir,
+			   struct conf_text *text)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < conf_settings_count && !err; i++)
-		err = conf_settings[i]->export(e, dir, text);
+		if (!config || conf_settings[i]->is_wanted(config))
+			err = conf_settings[i]->export(e, dir, text);
 	return err ? err : text->is_lost ? fail_memory(e) : 0;
 }
 
@@ -380,7 +386,7 @@ static int settings_get(struct ecbpf *e, const struct ecbpf_config *config,
 	struct conf_text text = {};
 	int err;
 
-	err = settings_export(e, NULL, &text);
+	err = settings_export(e, config, NULL, &text);
 	if (!err)
 		err = conf_read_text(e, "the state before", text.text ?: "", &before);
 	for (size_t i = 0; i < conf_settings_count && !err; i++)
@@ -493,6 +499,8 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 		r.count = 0;
 		err = apply_all(e, config, &plan, &r);
 	}
+	if (!err && !check)
+		err = ecbpf_config_refresh(e);
 	if (!err && config->has_interfaces && !check)
 		err = clean(e, &r);
 	if ((err || check) && !has_pins)
@@ -553,16 +561,18 @@ int ecbpf_config_vlans(struct ecbpf *e, const struct ecbpf_config *config,
 	return 0;
 }
 
-int ecbpf_config_stop(struct ecbpf *e, const struct ecbpf_config *config,
-		      struct ecbpf_config_change **ret_changes, size_t *ret_count)
+int ecbpf_config_stop(struct ecbpf *e, const char *file, struct ecbpf_config_change **ret_changes,
+		      size_t *ret_count)
 {
 	struct ecbpf_config *none;
+	bool is_left;
 	int err;
 
 	*ret_changes = NULL;
 	*ret_count = 0;
-	if (config->is_left)
-		return 0;
+	err = conf_read_stop(e, file, &is_left);
+	if (err || is_left)
+		return err;
 	err = conf_read_text(e, "no interfaces", "[interfaces]\ningress =\n", &none);
 	if (err)
 		return err;
@@ -761,14 +771,25 @@ static int export_chains(struct ecbpf *e, struct conf_text *text)
 int ecbpf_config_export(struct ecbpf *e, const char *dir, char **ret_text)
 {
 	struct conf_text text = {};
+	char path[PATH_MAX];
 	int err;
 
 	ecbpf_capture(e);
+	if (dir) {
+		if (!realpath(dir, path))
+			return ecbpf_fail(e, -errno, "%s: %s", dir, strerror(errno));
+		if (strpbrk(path, " \t\n;\"") || strlen(path) > DIR_LEN_MAX)
+			return ecbpf_fail(e, -EINVAL,
+					  "%s: a configuration cannot name files there: no "
+					  "blanks, no ; or \", %d characters at most",
+					  path, DIR_LEN_MAX);
+		dir = path;
+	}
 	err = ecbpf_bpffs_open(e, false);
 	if (!err)
 		err = export_chains(e, &text);
 	if (!err)
-		err = settings_export(e, dir, &text);
+		err = settings_export(e, NULL, dir, &text);
 	if (err)
 		free(text.text);
 	else

@@ -207,12 +207,14 @@ static bool has_name(const char *const *names, size_t count, const char *name)
 	return false;
 }
 
-static bool has_egress(const struct ecbpf_fastpath_port *ports, size_t count, const char *name)
+/* NULL: the fast path is not there, or half of it: who was killed may leave that */
+static const struct ecbpf_fastpath_port *port_find(const struct ecbpf_fastpath_port *ports,
+						   size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++)
-		if (ports[i].is_out && !strcmp(ports[i].iface, name))
-			return true;
-	return false;
+		if (ports[i].is_out && ports[i].is_port && !strcmp(ports[i].iface, name))
+			return &ports[i];
+	return NULL;
 }
 
 /* What it is on now. Not loaded: nothing, and off */
@@ -238,7 +240,7 @@ int conf_fastpath_load(struct ecbpf *e, const struct ecbpf_config *config, const
 	struct conf_fastpath_undo undo = {};
 	struct conf_report unsaid = {};
 	struct ecbpf_fastpath_load load;
-	size_t count = 0;
+	size_t count = 0, all;
 	bool is_on;
 	int err;
 
@@ -250,16 +252,26 @@ int conf_fastpath_load(struct ecbpf *e, const struct ecbpf_config *config, const
 	if (!undo.names)
 		return fail_memory(e);
 	for (size_t i = 0; i < names_count && !err; i++) {
-		if (is_on && has_egress(ports, count, names[i]))
+		if (is_on && port_find(ports, count, names[i]))
 			continue;
 		undo.names[undo.count++] = names[i];
 		err = conf_differs(e, r, "%s: add the fast path's TC program", names[i]);
 	}
+	all = undo.count;
+	for (size_t i = 0; i < names_count && is_on && !err; i++) {
+		const struct ecbpf_fastpath_port *port = port_find(ports, count, names[i]);
+
+		if (!port || port->is_current)
+			continue;
+		undo.names[all++] = names[i]; /* behind those that are undone */
+		err = conf_differs(e, r, "%s: replace the fast path's TC program: other code",
+				   names[i]);
+	}
 	load = (struct ecbpf_fastpath_load){.out = undo.names,
-					    .out_count = undo.count,
+					    .out_count = all,
 					    .flows = is_on ? 0 : f->flows,
 					    .monitor = f->settings.monitor};
-	if (!err && !check && undo.count)
+	if (!err && !check && all)
 		err = ecbpf_fastpath_load(e, &load);
 	if (err || check) {
 		free(undo.names);
@@ -303,11 +315,14 @@ int conf_fastpath_leave(struct ecbpf *e, const char *const *names, size_t names_
 
 	err = state_get(e, &ports, &count, &is_on);
 	for (size_t i = 0; i < count && !err; i++) {
-		if (!ports[i].is_out || has_name(names, names_count, ports[i].iface))
+		if (!(ports[i].is_out || ports[i].is_port) ||
+		    has_name(names, names_count, ports[i].iface))
 			continue;
 		err = conf_differs(e, r, "%s: remove the fast path's TC program", ports[i].iface);
 		if (!err && !check && names_count)
 			err = ecbpf_fastpath_leave(e, ports[i].iface);
+		if (err == -ENODEV || err == -ENOENT) /* with the interface, it is gone */
+			err = 0;
 	}
 	if (err || names_count || ecbpf_fastpath_state(e, &is_on, &groups))
 		return err;

@@ -803,7 +803,8 @@ static int stages_check(struct ecbpf *e, const struct ecbpf_config *config)
 {
 	const struct conf_words *stages = &config->stages;
 
-	for (size_t i = 1; i < stages->count; i++) {
+	/* fused, only the list says it */
+	for (size_t i = 1; i < stages->count && !config->is_fused; i++) {
 		const struct conf_word *a = &stages->items[i - 1], *b = &stages->items[i];
 		int before = stage_place(config, a->text), after = stage_place(config, b->text);
 
@@ -951,22 +952,43 @@ int conf_read_text(struct ecbpf *e, const char *name, const char *text,
 	return config_finish(e, err, config, ret_config);
 }
 
-int ecbpf_config_read(struct ecbpf *e, const char *file, struct ecbpf_config **ret_config)
+/* NULL: those that are installed */
+static int files_parse(struct ecbpf *e, const char *file, struct ecbpf_config *config)
 {
-	struct ecbpf_config *config = config_new(e);
 	glob_t more = {};
 	int err;
 
-	if (!config)
-		return -ENOMEM;
-	ecbpf_capture(e);
 	err = file_read(e, file ?: ECBPF_CONFIG_DIR "/ecbpf.conf", config);
 	if (!err && !file && !glob(ECBPF_CONFIG_DIR "/conf.d/*.conf", 0, NULL, &more)) {
 		for (size_t i = 0; i < more.gl_pathc && !err; i++)
 			err = file_read(e, more.gl_pathv[i], config);
 		globfree(&more);
 	}
-	return config_finish(e, err, config, ret_config);
+	return err;
+}
+
+int ecbpf_config_read(struct ecbpf *e, const char *file, struct ecbpf_config **ret_config)
+{
+	struct ecbpf_config *config = config_new(e);
+
+	if (!config)
+		return -ENOMEM;
+	ecbpf_capture(e);
+	return config_finish(e, files_parse(e, file, config), config, ret_config);
+}
+
+int conf_read_stop(struct ecbpf *e, const char *file, bool *ret_is_left)
+{
+	struct ecbpf_config *config = config_new(e);
+	int err;
+
+	if (!config)
+		return -ENOMEM;
+	ecbpf_capture(e);
+	err = files_parse(e, file, config);
+	*ret_is_left = config->is_left;
+	ecbpf_config_free(config);
+	return err;
 }
 
 void ecbpf_config_free(struct ecbpf_config *config)

@@ -32,6 +32,19 @@ static int is_pinned(struct ecbpf *e, const char *map)
 	return err ? err : !stat(path, &st);
 }
 
+int ecbpf_config_refresh(struct ecbpf *e)
+{
+	int err;
+
+	ecbpf_capture(e);
+	err = is_pinned(e, "filter_addrs");
+	if (err > 0)
+		err = ecbpf_filter_refresh(e);
+	if (!err)
+		err = is_pinned(e, "fastpath_udp");
+	return err > 0 ? ecbpf_fastpath_refresh(e, NULL) : err;
+}
+
 /* --- [filter] ----------------------------------------------------------------------------- */
 
 static bool filter_is_wanted(const struct ecbpf_config *config)

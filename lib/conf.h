@@ -103,6 +103,9 @@ void conf_add(struct conf_text *text, const char *format, ...)
 int conf_read_text(struct ecbpf *e, const char *name, const char *text,
 		   struct ecbpf_config **ret_config);
 
+/* on-stop alone, of a file as ecbpf_config_read() takes it; what it names is not looked at */
+int conf_read_stop(struct ecbpf *e, const char *file, bool *ret_is_left);
+
 /* What differs, a line each */
 struct conf_report {
 	struct ecbpf_config_change *changes;

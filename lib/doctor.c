@@ -589,12 +589,22 @@ static void check_fastpath_ports(struct doctor *d, const struct fastpath_look *l
 	for (size_t i = 0; i < look->ports_count; i++) {
 		const struct ecbpf_fastpath_port *port = &look->ports[i];
 
-		if (port->is_out || !(port->is_in || port->is_port))
+		if (port->is_out && port->is_port && port->is_current)
 			continue;
-		f = add(d, ECBPF_ERROR, port->iface, "fastpath-egress",
-			"the fast path's program at TC egress is gone");
-		why(f, "it sees nothing of what the kernel sends there: no leases for packets that "
-		       "leave by it, and a reset does not end one");
+		if (!port->is_out) {
+			f = add(d, ECBPF_ERROR, port->iface, "fastpath-egress",
+				"the fast path's program at TC egress is gone");
+			why(f, "it sees nothing of what the kernel sends there: no leases for "
+			       "packets that leave by it, and a reset does not end one");
+		} else if (!port->is_port) {
+			f = add(d, ECBPF_WARNING, port->iface, "fastpath-port",
+				"the fast path forwards nothing to it: a load was killed");
+			why(f, "packets that are to leave by it go up to IPVS");
+		} else {
+			f = add(d, ECBPF_WARNING, port->iface, "fastpath-version",
+				"the fast path's program at TC egress is one of another version");
+			why(f, "what it learns is right; what was mended since is not in it");
+		}
 		fix(f, "ecbpf-fastpath refresh");
 	}
 }

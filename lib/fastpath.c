@@ -477,6 +477,8 @@ static int egress_open(struct ecbpf *e, __u32 groups, struct bpf_object **ret_ob
 		    .kernel_log_buf = e->detail, .kernel_log_size = ECBPF_DETAIL_SIZE);
 	struct bpf_object *obj;
 	char path[PATH_MAX];
+	struct loaded loaded = {};
+	struct bpf_program *prog;
 	struct bpf_map *map;
 	const void *bytes;
 	size_t size;
@@ -507,6 +509,11 @@ static int egress_open(struct ecbpf *e, __u32 groups, struct bpf_object **ret_ob
 			   err == -EPERM ? " (must be root)" : "");
 		goto out;
 	}
+	prog = bpf_object__find_program_by_name(obj, "ecbpf_egress");
+	loaded.fingerprint = ecbpf_fingerprint(bytes, size);
+	err = ecbpf_loaded_bind(e, bpf_program__fd(prog), "fastpath_egress", &loaded);
+	if (err)
+		goto out;
 	*ret_obj = obj;
 	return 0;
 out:
@@ -526,16 +533,27 @@ static int egress_query(int ifindex, __u32 *ret_id)
 	return err;
 }
 
-static bool egress_is_there(int ifindex)
+/* @ret_is_current: it is the one of this library, and not of another version; or NULL */
+static bool egress_is_there(int ifindex, bool *ret_is_current)
 {
 	struct bpf_prog_info info = {};
 	_cleanup_close_ int fd = -1;
+	struct loaded loaded;
+	const void *bytes;
+	size_t size;
 	__u32 id = 0;
 
 	if (egress_query(ifindex, &id))
 		return false;
 	fd = bpf_prog_get_fd_by_id(id);
-	return fd >= 0 && !ecbpf_prog_info(fd, &info) && !strcmp(info.name, "ecbpf_egress");
+	if (fd < 0 || ecbpf_prog_info(fd, &info) || strcmp(info.name, "ecbpf_egress"))
+		return false;
+	if (!ret_is_current)
+		return true;
+	bytes = fastpath_egress_bpf__elf_bytes(&size);
+	*ret_is_current = !ecbpf_loaded_read(fd, &loaded) &&
+			  loaded.fingerprint == ecbpf_fingerprint(bytes, size);
+	return true;
 }
 
 static int egress_attach(struct ecbpf *e, const char *iface, int prog_fd)
@@ -550,7 +568,7 @@ static int egress_attach(struct ecbpf *e, const char *iface, int prog_fd)
 	if (ifindex < 0)
 		return ifindex;
 	if (!egress_query(ifindex, &id)) {
-		if (!egress_is_there(ifindex))
+		if (!egress_is_there(ifindex, NULL))
 			return ecbpf_fail(e, -EBUSY,
 					  "%s: another program is TC egress filter %u, handle %u",
 					  iface, EGRESS_PRIORITY, EGRESS_HANDLE);
@@ -572,7 +590,7 @@ static void egress_detach(int ifindex)
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = EGRESS_HANDLE, .priority = EGRESS_PRIORITY);
 
-	if (egress_is_there(ifindex))
+	if (egress_is_there(ifindex, NULL))
 		bpf_tc_detach(&hook, &opts);
 }
 
@@ -680,7 +698,7 @@ static int egress_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load, 
 
 		if (ifindex < 0)
 			return ifindex;
-		if (!egress_is_there(ifindex))
+		if (!egress_is_there(ifindex, NULL))
 			ret_undo[(*ret_undo_count)++] = ifindex;
 		err = egress_attach(e, iface, prog_fd);
 		if (err)
@@ -845,13 +863,14 @@ int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports
 		return ecbpf_fail(e, -errno, "list of interfaces: %s", strerror(errno));
 	fd = map_open(e, "fastpath_ports", NULL);
 	for (struct if_nameindex *i = ifaces; i->if_index; i++) {
-		struct ecbpf_fastpath_port port = {.is_out = egress_is_there(i->if_index)};
+		struct ecbpf_fastpath_port port = {};
 		const struct ecbpf_counters *counters = NULL;
 		const struct ecbpf_member *member = NULL;
 		struct ecbpf_fastpath_port *more;
 		struct ecbpf_chain *chain;
 		__u32 out;
 
+		port.is_out = egress_is_there(i->if_index, &port.is_current);
 		port.is_port = fd >= 0 && !bpf_map_lookup_elem(fd, &i->if_index, &out);
 		if (!ecbpf_chain_get(e, i->if_name, &chain)) {
 			member = chain_stage(chain, &counters);
@@ -900,11 +919,17 @@ int ecbpf_fastpath_repair(struct ecbpf *e, size_t *ret_count)
 	if (lock < 0)
 		return lock;
 	err = egress_open(e, 0, &obj);
+	prog = err ? NULL : bpf_object__find_program_by_name(obj, "ecbpf_egress");
 	for (size_t i = 0; i < ports_count && !err; i++) {
-		if (ports[i].is_out || !(ports[i].is_in || ports[i].is_port))
+		const char *iface = ports[i].iface;
+		struct ecbpf_fastpath_load load = {.out = &iface, .out_count = 1};
+
+		if (ports[i].is_out && ports[i].is_current && ports[i].is_port)
 			continue;
-		prog = bpf_object__find_program_by_name(obj, "ecbpf_egress");
-		err = egress_attach(e, ports[i].iface, bpf_program__fd(prog));
+		if (!ports[i].is_out || !ports[i].is_current)
+			err = egress_attach(e, iface, bpf_program__fd(prog));
+		if (!err)
+			err = ports_add(e, &load);
 		count += !err;
 	}
 	bpf_object__close(obj);

@@ -163,6 +163,10 @@ struct loaded {
 	char spec[LOADED_SPEC_SIZE];
 };
 
+/* Of a program that nothing but its object file says what it is */
+__u64 ecbpf_fingerprint(const void *object, size_t size);
+/* @name: for errors */
+int ecbpf_loaded_bind(struct ecbpf *e, int prog_fd, const char *name, const struct loaded *loaded);
 int ecbpf_loaded_write(struct ecbpf *e, int prog_fd, const struct ecbpf_program *spec,
 		       const struct heritage *heritage, const struct program *program,
 		       bool is_owned);

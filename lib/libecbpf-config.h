@@ -62,16 +62,27 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 /**
  * ecbpf_config_stop() - as for a configuration without interfaces, unless this one says
  *			 "on-stop = leave": then nothing is touched, and there is no change
+ * @file: as of ecbpf_config_read(). Rules, lists and programs that it names are not looked at: what
+ *	  is wrong there keeps nobody from stopping
  * @ret_changes, @ret_count, Return: as of ecbpf_config_apply()
  */
-int ecbpf_config_stop(struct ecbpf *e, const struct ecbpf_config *config,
-		      struct ecbpf_config_change **ret_changes, size_t *ret_count);
+int ecbpf_config_stop(struct ecbpf *e, const char *file, struct ecbpf_config_change **ret_changes,
+		      size_t *ret_count);
+
+/**
+ * ecbpf_config_refresh() - read again what depends on this host and is in no configuration
+ *
+ * Its addresses for the filter, IPVS's UDP services for the fast path; what is not loaded is left
+ * alone. ecbpf_config_apply() does this, too.
+ */
+int ecbpf_config_refresh(struct ecbpf *e);
 
 /**
  * ecbpf_config_export() - the running state as a configuration that ecbpf_config_apply() takes as
  *			   no change
  * @dir: where rules and lists are written to, as fw.rules, drop.list and allow.list; NULL: they are
- *	 left out, and so left alone by that configuration
+ *	 left out, and so left alone by that configuration. It has to be there; the configuration
+ *	 has its absolute path
  * @ret_text: for free()
  * Return: 0; -EINVAL interfaces have different chains, which a configuration cannot say.
  */

@@ -109,8 +109,8 @@ int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *se
 int ecbpf_fastpath_refresh(struct ecbpf *e, size_t *ret_count);
 
 /**
- * ecbpf_fastpath_repair() - attach the TC program where somebody has taken it away
- *
+ * ecbpf_fastpath_repair() - attach the TC program where somebody has taken it away, or where it is
+ *			     one of another version, and finish what was killed
  * @ret_count: to how many interfaces; or NULL. Return: 0; -ENOENT it is not loaded
  */
 int ecbpf_fastpath_repair(struct ecbpf *e, size_t *ret_count);
@@ -237,10 +237,11 @@ int ecbpf_fastpath_flush(struct ecbpf *e, const struct ecbpf_fastpath_filter *fi
 
 struct ecbpf_fastpath_port {
 	char iface[16];
-	bool is_in;    /* the XDP program is there, alone or in ecbpf_fused */
-	bool is_out;   /* the TC program is there */
-	bool is_port;  /* packets may leave by it: the TC program has to be there */
-	bool is_fused; /* in ecbpf_fused */
+	bool is_in;	 /* the XDP program is there, alone or in ecbpf_fused */
+	bool is_out;	 /* the TC program is there */
+	bool is_current; /* and it is the one of this library's version */
+	bool is_port;	 /* packets may leave by it: the TC program has to be there */
+	bool is_fused;	 /* in ecbpf_fused */
 	struct ecbpf_counters counters; /* of the XDP program */
 };
 

@@ -335,6 +335,14 @@ static void hash_add(__u64 *hash, const void *data, size_t size)
 		*hash = (*hash ^ *p) * 0x100000001b3;
 }
 
+__u64 ecbpf_fingerprint(const void *object, size_t size)
+{
+	__u64 hash = HASH_INIT;
+
+	hash_add(&hash, object, size);
+	return hash;
+}
+
 static int hash_add_file(__u64 *hash, int fd)
 {
 	char buffer[4096];
@@ -420,13 +428,24 @@ static int spec_inherit(const struct heritage *heritage, struct loaded *loaded)
 	return err;
 }
 
+int ecbpf_loaded_bind(struct ecbpf *e, int prog_fd, const char *name, const struct loaded *loaded)
+{
+	_cleanup_close_ int fd = -1;
+	__u32 key = 0;
+
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, LOADED_MAP, sizeof(key), sizeof(*loaded), 1, NULL);
+	if (fd < 0 || bpf_map_update_elem(fd, &key, loaded, BPF_ANY) ||
+	    bpf_prog_bind_map(prog_fd, fd, NULL))
+		return ecbpf_fail(e, -errno, "%s: cannot note what it was loaded as: %s", name,
+				  strerror(errno));
+	return 0;
+}
+
 int ecbpf_loaded_write(struct ecbpf *e, int prog_fd, const struct ecbpf_program *spec,
 		       const struct heritage *heritage, const struct program *program,
 		       bool is_owned)
 {
 	struct loaded loaded = {.fingerprint = program->fingerprint, .is_owned = is_owned};
-	_cleanup_close_ int fd = -1;
-	__u32 key = 0;
 	int err;
 
 	err = spec_write(spec, &loaded);
@@ -435,12 +454,7 @@ int ecbpf_loaded_write(struct ecbpf *e, int prog_fd, const struct ecbpf_program 
 	if (err)
 		return ecbpf_fail(e, err, "%s: its settings are more than %d characters",
 				  program->name, LOADED_SPEC_SIZE);
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, LOADED_MAP, sizeof(key), sizeof(loaded), 1, NULL);
-	if (fd < 0 || bpf_map_update_elem(fd, &key, &loaded, BPF_ANY) ||
-	    bpf_prog_bind_map(prog_fd, fd, NULL))
-		return ecbpf_fail(e, -errno, "%s: cannot note what it was loaded as: %s",
-				  program->name, strerror(errno));
-	return 0;
+	return ecbpf_loaded_bind(e, prog_fd, program->name, &loaded);
 }
 
 int ecbpf_loaded_read(int prog_fd, struct loaded *ret_loaded)

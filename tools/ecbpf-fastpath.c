@@ -804,6 +804,10 @@ static size_t check_status(const struct ecbpf_fastpath_status *status)
 			printf("%s: the TC program is gone: no leases for what leaves there\n",
 			       port->iface);
 			wrong++;
+		} else if (!port->is_port) {
+			printf("%s: nothing is forwarded to it: 'ecbpf-fastpath refresh'\n",
+			       port->iface);
+			wrong++;
 		}
 	}
 	if (!in) {
@@ -848,7 +852,7 @@ static int run_refresh(struct tool *tool, int argc, char **argv)
 		return tool_fail_ecbpf(tool);
 	printf("%zu services whose UDP flows get leases\n", count);
 	if (repaired)
-		printf("the TC program was gone from %zu interface%s: there again\n", repaired,
+		printf("%zu interface%s: the TC program is there again\n", repaired,
 		       repaired > 1 ? "s" : "");
 	return TOOL_OK;
 }

@@ -959,17 +959,17 @@ static int check_vlans(struct tool *tool, const struct ecbpf_config *config)
 static int apply(struct tool *tool, const char *file, const struct apply *a)
 {
 	struct ecbpf_config_change *changes;
-	struct ecbpf_config *config;
+	struct ecbpf_config *config = NULL;
 	size_t count;
 	int err;
 
-	if (ecbpf_config_read(tool->ecbpf, file, &config))
+	if (!a->is_stop && ecbpf_config_read(tool->ecbpf, file, &config))
 		return tool_fail_ecbpf(tool);
 	if (!a->is_stop && !a->without_lldp && check_vlans(tool, config)) {
 		ecbpf_config_free(config);
 		return TOOL_FAILED;
 	}
-	err = a->is_stop ? ecbpf_config_stop(tool->ecbpf, config, &changes, &count)
+	err = a->is_stop ? ecbpf_config_stop(tool->ecbpf, file, &changes, &count)
 			 : ecbpf_config_apply(tool->ecbpf, config, a->is_check, &changes, &count);
 	ecbpf_config_free(config);
 	if (err)
@@ -1031,6 +1031,19 @@ static int run_export(struct tool *tool, int argc, char **argv)
 	fputs(text, stdout);
 	free(text);
 	return TOOL_OK;
+}
+
+/* --- refresh -------------------------------------------------------------------------------- */
+
+static const struct tool_option refresh_options[] = {TOOL_COMMON_OPTIONS};
+
+static int run_refresh(struct tool *tool, int argc, char **argv)
+{
+	if (tool_getopt(tool, argc, argv) != -1)
+		return TOOL_USAGE;
+	if (optind < argc)
+		return tool_usage("'%s': takes no operands", argv[optind]);
+	return ecbpf_config_refresh(tool->ecbpf) ? tool_fail_ecbpf(tool) : TOOL_OK;
 }
 
 /* --- metrics -------------------------------------------------------------------------------- */
@@ -1194,9 +1207,21 @@ static const struct tool_verb verbs[] = {
 		.name = "export",
 		.args = "",
 		.text = "print what runs as a file that apply takes",
-		.examples = "      ecbpf-loader export >ecbpf.conf\n",
+		.examples = "      ecbpf-loader export -d /etc/ecbpf >ecbpf.conf\n",
 		.options = export_options,
 		.run = run_export,
+	},
+	{
+		.name = "refresh",
+		.args = "",
+		.text = "read this host's addresses and IPVS's UDP services again",
+		.about = "The filter lets fragments to this host's addresses pass; the fast path\n"
+			 "takes UDP services of IPVS. Both as they are now. What is not loaded is\n"
+			 "left alone. apply does this, and so does ecbpf.service every 10 "
+			 "seconds.\n",
+		.examples = "      ecbpf-loader refresh\n",
+		.options = refresh_options,
+		.run = run_refresh,
 	},
 	{
 		.name = "metrics",

@@ -309,8 +309,69 @@ printf '[chain]\non-stop = leave\n' >"$tmp/leave.conf"
 first=$(ids)
 is "stop, and leave" "nothing to do" "$(ecbpf-loader apply --stop "$tmp/leave.conf")"
 is "it is left" "$first" "$(ids)"
-is "stop" "2 changes made" "$(ecbpf-loader apply --stop "$tmp/heads.conf" | sed 's/^3/2/')"
+# the host's addresses and IPVS's services are no part of it, and known all the same
+addresses()
+{
+	bpftool map dump pinned "/sys/fs/bpf/ecbpf/filter_addrs" -j | jq length
+}
+before=$(addresses)
+ip address add 198.51.100.99/32 dev eth0
+says "an address more is no change" "nothing to do" "$tmp/shown.conf"
+is "and is known" $((before + 1)) "$(addresses)"
+ip address delete 198.51.100.99/32 dev eth0
+is "refresh" "" "$(ecbpf-loader refresh 2>&1)"
+is "and known no more" "$before" "$(addresses)"
+
+# a TC program of another version: its note says another fingerprint
+tc_id()
+{
+	tc -j filter show dev eth0 egress | jq '[.. | .prog? // empty | .id][0]'
+}
+id=$(tc_id)
+map=$(bpftool prog show id "$id" -j | jq -r '.map_ids[]' | while read -r map; do
+	[[ $(bpftool map show id "$map" -j | jq -r .name) != ecbpf_loaded ]] || echo "$map"
+done)
+bpftool map lookup id "$map" key 0 0 0 0 -j | jq -r '.value | .[0] = "0x00" | .[1] = "0x00" | .[]' |
+	xargs bpftool map update id "$map" key 0 0 0 0 value
+says "another version's TC program is seen" "eth0: replace the fast path's TC program: other code" \
+	-c "$tmp/shown.conf"
+is "by the doctor, too" 1 "$(ecbpf-loader doctor -v 2>&1 | grep -c 'of another version')"
+is "and replaced" "1 change made" "$(ecbpf-loader apply "$tmp/shown.conf")"
+is "by another" 1 $(($(tc_id) != id))
+says "once" "nothing to do" "$tmp/shown.conf"
+
+# killed while it added a port: its TC program is there, and no entry in the devmap
+bpftool map delete pinned "/sys/fs/bpf/ecbpf/fastpath_ports" key "$(cat /sys/class/net/eth0/ifindex)" 0 0 0
+says "half a port is seen" "eth0: add the fast path's TC program" -c "$tmp/shown.conf"
+is "by the doctor, too" 1 "$(ecbpf-loader doctor -v 2>&1 | grep -c 'forwards nothing to it')"
+is "and mended" "1 change made" "$(ecbpf-loader apply "$tmp/shown.conf")"
+says "once more" "nothing to do" "$tmp/shown.conf"
+
+# export: where it is started from says nothing to who reads it later
+mkdir "$tmp/here" "$tmp/not here"
+printf '203.0.113.0/24\n' | ecbpf-filter drop import -f - >"$tmp/out" 2>&1
+(cd "$tmp/here" && ecbpf-loader export -d . >here.conf)
+says "what is exported to a relative path is no change" "nothing to do" "$tmp/here/here.conf"
+is "a directory with a blank" "1 ecbpf-loader: $tmp/not here: a configuration cannot name files \
+there: no blanks, no ; or \", 150 characters at most" \
+	"$(ecbpf-loader export -d "$tmp/not here" 2>"$tmp/out" || echo "$? $(head -n 1 "$tmp/out")")"
+
+# who wants out is not asked for rules that can be read
+{
+	cat "$tmp/heads.conf"
+	printf '[fw]\nrules = %s/nosuch\n' "$tmp"
+} >"$tmp/broken.conf"
+is "apply is refused" 1 "$(ecbpf-loader apply "$tmp/broken.conf" >"$tmp/out" 2>&1 || echo $?)"
+is "stop is not" "2 changes made" "$(ecbpf-loader apply --stop "$tmp/broken.conf" | sed 's/^3/2/')"
 is "it is gone" "" "$(ids)"
+
+# in one program, the list alone is the order
+printf '%b' '[interfaces]\ningress = eth0\n[chain]\nstages = count,fw\nfused = yes\n' >"$tmp/order.conf"
+is "another order than that of priorities" 0 \
+	"$(ecbpf-loader apply "$tmp/order.conf" >"$tmp/out" 2>&1 && echo 0)"
+ecbpf-loader export >"$tmp/order.export"
+says "and its export" "nothing to do" "$tmp/order.export"
+ecbpf-loader apply --stop "$tmp/order.conf" >"$tmp/out"
 
 # a first apply that fails leaves nothing
 ecbpf-loader clean >"$tmp/out"

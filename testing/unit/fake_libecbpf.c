@@ -476,11 +476,18 @@ int ecbpf_config_vlans(struct ecbpf *e, const struct ecbpf_config *config,
 	return answer(e, "config_vlans");
 }
 
-int ecbpf_config_stop(struct ecbpf *e, const struct ecbpf_config *config,
-		      struct ecbpf_config_change **ret_changes, size_t *ret_count)
+int ecbpf_config_refresh(struct ecbpf *e)
 {
-	(void)config;
-	fprintf(stderr, "call: config_stop\n");
+	fprintf(stderr, "call: config_refresh\n");
+	return answer(e, "config_refresh");
+}
+
+int ecbpf_config_stop(struct ecbpf *e, const char *file, struct ecbpf_config_change **ret_changes,
+		      size_t *ret_count)
+{
+	fprintf(stderr, "call: config_stop");
+	print_str("file", file);
+	fprintf(stderr, "\n");
 	*ret_changes = NULL;
 	*ret_count = 0;
 	return answer(e, "config_stop");

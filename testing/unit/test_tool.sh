@@ -91,7 +91,7 @@ prints()
 
 # --- help ---------------------------------------------------------------------------------------
 
-for verb in '' load unload status clean features replace doctor stages apply export metrics; do
+for verb in '' load unload status clean features replace doctor stages apply export refresh metrics; do
 	for args in "$verb --help" "$verb -h" "help $verb"; do
 		# shellcheck disable=SC2086
 		run $args
@@ -106,7 +106,7 @@ for verb in '' load unload status clean features replace doctor stages apply exp
 done
 # What help lists, the man page has
 page=$(sed 's,[\\],,g' "$top/man/ecbpf-loader.8.in")
-for verb in load unload status clean features replace doctor stages apply export metrics; do
+for verb in load unload status clean features replace doctor stages apply export refresh metrics; do
 	run "$verb" --help
 	missing=$(grep -o '^  .*--[a-z-]*' <<<"$out" | grep -o -e '--[a-z-]*' | while read -r option; do
 		grep -q -e "$option\>" <<<"$page" || echo "$option"
@@ -183,6 +183,7 @@ usage stages "'x': takes no operands" stages x
 usage apply "'y': one file at a time" apply x y
 usage apply "--check and --stop: one of them" apply -c --stop
 usage export "'x': takes no operands" export x
+usage refresh "'x': takes no operands" refresh x
 usage metrics "either --output or --statsd" metrics -o x --statsd localhost:1
 usage metrics "--statsd: 'localhost' is not HOST:PORT" metrics --statsd localhost lo
 
@@ -207,8 +208,9 @@ applies "call: config_read file=x
 call: config_apply check=1" "$lines" apply -c x
 FAKE_NOTHING=1 applies "call: config_read
 call: config_apply check=1" "nothing to do" apply --check
-applies "call: config_read file=x
-call: config_stop" "nothing to do" apply --stop x
+applies "call: config_stop file=x" "nothing to do" apply --stop x
+applies "call: config_stop" "nothing to do" apply --stop
+applies "call: config_refresh" "" refresh
 applies "call: config_export" "[interfaces]
 ingress =" export
 applies "call: config_export dir=/x" "[interfaces]

@@ -262,4 +262,79 @@ equal "the program of somebody else stays" "foreign_drop" "$(names veth0)"
 works "unload" loader unload -a veth0
 works "clean" loader clean
 equal "nothing is left" "" "$(snapshot | grep -v sampler_reader)"
+
+# --- each line of the example that is shipped, under traffic ------------------------------------
+
+example=$tmp/example.conf
+awk '/^#?\[/ { is_program = /program/ } !is_program' \
+	"$(dirname "$0")/../../../packaging/ecbpf.conf" |
+	sed -nE 's/^#?(\[[a-z ]+\]$|[a-z0-9_-]+ =( |$))/\1/p' |
+	sed "s/^ingress =.*/ingress = veth2/; s/^egress =.*/egress = out0/; /-vlan = /d
+		s/^stages = .*/stages = filter,fw,fastpath,count,sampler/; s/^flows = .*/flows = 2000/
+		s|^rules = .*|rules = $tmp/rules|; s|^drop = /.*|drop = $tmp/drop|
+		s|^allow = .*|allow = $tmp/allow|" >"$example"
+works "the example, each line of it" loader apply "$example"
+says "again" "nothing to do" "$example"
+before=$(members veth2)
+maps_before=$(maps)
+receiver_start veth2
+sender_start veth3 192
+changes=0 wrong=''
+while IFS=: read -r number line; do
+	key=${line%% = *} value=${line#* = }
+	case $key=$value in
+	ingress=* | egress=* | stages=* | fused=* | mode=* | on-stop=* | malformed_action=* | flows=* | \
+		vip=* | drop=/* | allow=/* | rules=/* | exclude=*) continue ;; # see above and below
+	monitor=off | limit=off) other=on ;;
+	*=off | *=pass) other=drop ;;
+	*=drop) other=count ;;
+	*=0) other=8 ;;
+	*) other=$((value / 2)) ;;
+	esac
+	sed -i "${number}s/.*/$key = $other/" "$example"
+	out=$(loader apply --diff "$example" 2>&1) || :
+	[[ $out =~ ^[a-z]+": $key $other, was $value"$ ]] || wrong+="$key = $other: $out; "
+	changes=$((changes + 1))
+done < <(grep -n ' = ' "$example")
+sent=$(sender_stop)
+equal "$changes settings: each says itself alone" "" "$wrong"
+equal "they are all" 1 $((changes >= 30))
+equal "no program was touched" "$before" "$(members veth2)"
+equal "and no map" "$maps_before" "$(maps)"
+equal "no packet was lost" "${sent%% *} 0 0 0" "$(receiver_stop)"
+
+# line NAME SED WANT: of its change, under traffic
+line()
+{
+	sed -i "$2" "$example"
+	receiver_start veth2
+	sender_start veth3 192
+	equal "$1" "$3" "$(loader apply --diff "$example" 2>&1 | sort)"
+	sent=$(sender_stop)
+	equal "$1: no packet is lost" "${sent%% *} 0 0 0" "$(receiver_stop)"
+}
+line "on-stop" 's/^on-stop = .*/on-stop = leave/' "nothing to do"
+line "mode, that it is already" 's/^mode = .*/mode = native/' "nothing to do"
+line "fused" 's/^fused = .*/fused = yes/; /^malformed_action/d' "\
+veth2: add ecbpf_fused, priority 50
+veth2: remove ecbpf_count
+veth2: remove ecbpf_fastpath
+veth2: remove ecbpf_filter
+veth2: remove ecbpf_fw
+veth2: remove ecbpf_sampler"
+line "and not fused" 's/^fused = .*/fused = no/' "\
+veth2: add ecbpf_count, priority 80
+veth2: add ecbpf_fastpath, priority 50
+veth2: add ecbpf_filter, priority 10
+veth2: add ecbpf_fw, priority 20
+veth2: add ecbpf_sampler, priority 90
+veth2: remove ecbpf_fused"
+before=$(snapshot)
+sed 's/^mode = .*/mode = skb/' "$example" >"$tmp/skb.conf"
+refused "another mode" 1 "veth2" loader apply "$tmp/skb.conf"
+equal "and nothing is touched" "$before" "$(snapshot)"
+sed -i 's/^on-stop = .*/on-stop = detach/' "$example"
+works "stop" loader apply --stop "$example"
+works "clean" loader clean
+equal "nothing is left" "" "$(snapshot | grep -v sampler_reader)"
 summary
