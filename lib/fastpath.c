@@ -136,16 +136,20 @@ static __u32 jiffies_hz(void)
 	return (1000000000 + tick.tv_nsec / 2) / tick.tv_nsec;
 }
 
+/*
+ * Up to whole jiffies, and down to milliseconds: what is read back is never less than what was
+ * given, and gives the same jiffies again.
+ */
 static __u32 jiffies_from_ms(__u32 ms, __u32 hz)
 {
-	__u32 jiffies = (__u64)ms * hz / 1000;
+	__u32 jiffies = ((__u64)ms * hz + 999) / 1000;
 
 	return jiffies ? jiffies : 1;
 }
 
 static __u32 ms_from_jiffies(__u64 jiffies, __u32 hz)
 {
-	return (jiffies * 1000 + hz - 1) / hz;
+	return jiffies * 1000 / hz;
 }
 
 /* The low 32 bits, as the kernel reads them */
@@ -227,8 +231,11 @@ static void settings_write(struct ecbpf_fastpath *v, const struct ecbpf_fastpath
 		(s->monitor ? ECBPF_FASTPATH_MONITOR : 0) | (s->limit ? ECBPF_FASTPATH_LIMIT : 0);
 }
 
-static int settings_check(struct ecbpf *e, const struct ecbpf_fastpath_settings *s)
+/* They become what settings_read() gives back: times are whole jiffies */
+static int settings_check(struct ecbpf *e, struct ecbpf_fastpath_settings *s, __u32 hz)
 {
+	struct ecbpf_fastpath f = {.hz = hz};
+
 	const struct {
 		const char *name;
 		__u32 value, min, max;
@@ -247,6 +254,8 @@ static int settings_check(struct ecbpf *e, const struct ecbpf_fastpath_settings 
 			return ecbpf_fail(e, -EINVAL, "%s: %u is not from %u to %u", ranges[i].name,
 					  ranges[i].value, ranges[i].min, ranges[i].max);
 	}
+	settings_write(&f, s);
+	settings_read(&f, s);
 	if (s->sample_ms >= s->inactive_ms)
 		return ecbpf_fail(e, -EINVAL,
 				  "sample (%u ms) must be less than inactive (%u ms): a flow "
@@ -257,14 +266,12 @@ static int settings_check(struct ecbpf *e, const struct ecbpf_fastpath_settings 
 
 int ecbpf_fastpath_check(struct ecbpf *e, struct ecbpf_fastpath_settings *settings)
 {
-	struct ecbpf_fastpath f = {.hz = jiffies_hz()};
-	int err = settings_check(e, settings);
+	struct ecbpf_fastpath_settings checked = *settings;
+	int err = settings_check(e, &checked, jiffies_hz());
 
-	if (err)
-		return err;
-	settings_write(&f, settings);
-	settings_read(&f, settings);
-	return 0;
+	if (!err)
+		*settings = checked;
+	return err;
 }
 
 /* An entry of IPVS must not run out while XDP forwards its packets */
@@ -309,6 +316,25 @@ static int settings_check_ipvs(struct ecbpf *e, const struct ecbpf_fastpath_sett
 	return 0;
 }
 
+/*
+ * Of what is to be instead of @live. What stays is not held against IPVS's timeouts: whoever has
+ * lowered them since does not keep others from being set.
+ */
+static int settings_check_change(struct ecbpf *e, const struct ecbpf_fastpath *live,
+				 struct ecbpf_fastpath_settings *s)
+{
+	struct ecbpf_fastpath_settings before;
+	int err;
+
+	err = settings_check(e, s, live->hz);
+	if (err)
+		return err;
+	settings_read(live, &before);
+	if (s->sample_ms == before.sample_ms && s->inactive_ms == before.inactive_ms)
+		return 0;
+	return settings_check_ipvs(e, s, NULL);
+}
+
 int ecbpf_fastpath_get(struct ecbpf *e, struct ecbpf_fastpath_settings *ret_settings)
 {
 	CLEANUP(view_close) struct view view = {};
@@ -324,6 +350,7 @@ int ecbpf_fastpath_get(struct ecbpf *e, struct ecbpf_fastpath_settings *ret_sett
 
 int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *settings)
 {
+	struct ecbpf_fastpath_settings wanted = *settings;
 	CLEANUP(view_close) struct view view = {};
 	_cleanup_close_ int lock = -1, fd = -1;
 	struct ecbpf_fastpath changed;
@@ -334,9 +361,7 @@ int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *se
 	err = settings_open(e, &view);
 	if (err)
 		return err;
-	err = settings_check(e, settings);
-	if (!err)
-		err = settings_check_ipvs(e, settings, NULL);
+	err = settings_check_change(e, view.at, &wanted);
 	if (err)
 		return err;
 	lock = ecbpf_lock(e);
@@ -347,7 +372,7 @@ int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *se
 		return fd;
 	/* by the kernel, in one system call: who is killed in the middle leaves no half of them */
 	changed = *(const struct ecbpf_fastpath *)view.at;
-	settings_write(&changed, settings);
+	settings_write(&changed, &wanted);
 	if (bpf_map_update_elem(fd, &key, &changed, BPF_EXIST))
 		return ecbpf_fail(e, -errno, "map fastpath: %s", strerror(errno));
 	return ecbpf_fastpath_refresh(e, NULL);
@@ -579,11 +604,18 @@ static void egress_detach(int ifindex)
 /* Secrets and defaults; the table stays off */
 static int settings_init(struct ecbpf *e, struct ecbpf_fastpath *f, bool monitor)
 {
-	struct ecbpf_fastpath_settings settings = ECBPF_FASTPATH_SETTINGS_INIT;
+	struct ecbpf_fastpath_settings settings = ECBPF_FASTPATH_SETTINGS_INIT, better;
+	int err;
 
 	settings.monitor = monitor;
-	if (settings_check_ipvs(e, &settings, NULL))
-		return -EINVAL;
+	err = settings_check_ipvs(e, &settings, &better);
+	if (err == -EINVAL) {
+		settings = better;
+		ecbpf_log(e, ECBPF_LOG_WARN, "%s: begins with inactive=%u sample=%u", e->error,
+			  settings.inactive_ms, settings.sample_ms);
+	} else if (err) {
+		return err;
+	}
 	if (getrandom(&f->seed, sizeof(f->seed), 0) != sizeof(f->seed) ||
 	    getrandom(&f->mult, sizeof(f->mult), 0) != sizeof(f->mult))
 		return ecbpf_fail(e, -errno, "cannot get random numbers: %s", strerror(errno));
