@@ -152,23 +152,36 @@ static __u32 ms_from_jiffies(__u64 jiffies, __u32 hz)
 	return jiffies * 1000 / hz;
 }
 
-/* The low 32 bits, as the kernel reads them */
-static int jiffies_now(struct ecbpf *e, __u32 *ret_now)
+/* As leases say it. By way of the context: what a program returns has 32 bits */
+static int jiffies_now(struct ecbpf *e, __u64 *ret_now)
 {
 	const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_6, .src_reg = BPF_REG_1},
 		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_jiffies64},
+		{.code = BPF_STX | BPF_MEM | BPF_DW,
+		 .dst_reg = BPF_REG_6,
+		 .src_reg = BPF_REG_0,
+		 .off = offsetof(struct __sk_buff, cb)},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
 		{.code = BPF_JMP | BPF_EXIT},
 	};
+	union {
+		struct __sk_buff skb;
+		char room[1024]; /* this kernel's may be longer */
+	} context = {};
 	char frame[64] = "";
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame));
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
+		    .ctx_out = &context, .ctx_size_out = sizeof(context));
 	_cleanup_close_ int fd = -1;
+	__u64 now;
 
 	fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "ecbpf_now", "GPL", insns, ARRAY_SIZE(insns),
 			   NULL);
 	if (fd < 0 || bpf_prog_test_run_opts(fd, &opts))
 		return ecbpf_fail(e, -errno, "cannot ask the kernel for its time: %s%s",
 				  strerror(errno), errno == EPERM ? " (must be root)" : "");
-	*ret_now = opts.retval;
+	memcpy(&now, context.skb.cb, sizeof(now));
+	*ret_now = ECBPF_LEASE_NOW(now);
 	return 0;
 }
 
@@ -1199,9 +1212,11 @@ static void addr_copy(__u8 *to, const struct ecbpf_flow_key *key, bool is_dest)
 }
 
 static void flow_decode(const struct ecbpf_flow *flow, const struct ecbpf_fastpath *settings,
-			__u32 now, struct ecbpf_fastpath_flow *ret)
+			__u64 now, struct ecbpf_fastpath_flow *ret)
 {
-	__s64 left = (__s32)((__u32)ECBPF_LEASE_END(flow->lease) - now);
+	__s64 left = (__s64)ECBPF_LEASE_END(flow->lease) - (__s64)now;
+	/* 32 bits; below 0 if XDP has set it since `now` was read */
+	__s64 up = (__s32)((__u32)now - flow->up);
 
 	*ret = (struct ecbpf_fastpath_flow){
 		.client_port = ntohs(flow->key.ports & 0xffff),
@@ -1210,7 +1225,7 @@ static void flow_decode(const struct ecbpf_flow *flow, const struct ecbpf_fastpa
 		.is_dead = ECBPF_LEASE_HOP(flow->lease) == ECBPF_HOP_DEAD,
 		.is_ending = flow->flags & ECBPF_FLOW_FIN,
 		.lease_ms = left * 1000 / settings->hz,
-		.up_ms = (__s64)(now - flow->up) * 1000 / settings->hz,
+		.up_ms = (up > 0 ? up : 0) * 1000 / settings->hz,
 		.packets = flow->packets,
 	};
 	addr_copy(ret->client, &flow->key, false);
@@ -1241,7 +1256,7 @@ struct table {
 	struct view settings;
 	struct view flows;
 	struct ecbpf_hop_entry *hops;
-	__u32 now;
+	__u64 now;
 };
 
 static void table_close(struct table *table)
@@ -1473,7 +1488,7 @@ static int flush_one(void *data, struct ecbpf_flow *slot, const struct ecbpf_fas
 	size_t *count = data;
 
 	*(volatile __u64 *)&slot->lease = 0;
-	*count += flow->lease_ms >= 0;
+	*count += flow->lease_ms > 0;
 	return 0;
 }
 
@@ -1492,7 +1507,7 @@ static size_t flush_all(const struct table *table)
 		if (!lease || flows[i].key.generation == generation)
 			continue;
 		*(volatile __u64 *)&flows[i].lease = 0;
-		count += (__s32)((__u32)ECBPF_LEASE_END(lease) - table->now) >= 0;
+		count += ECBPF_LEASE_END(lease) > table->now;
 	}
 	return count;
 }

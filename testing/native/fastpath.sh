@@ -150,6 +150,8 @@ equal "status: no blanks behind" "" "$(fastpath status | grep '[[:blank:]]$')"
 equal "settings" "60000 30000" "$(value '"\(.settings.lease) \(.settings.sample)"' | tr -d '"')"
 on client curl -s -o /dev/null "http://$vip4/bulk"
 client=$(fastpath flows -j --vip "$vip4" | jq -r 'max_by(.lease_ms) | "\(.client):\(.client_port)"')
+equal "flows: no lease is longer than leases are" true \
+	"$(fastpath flows -j | jq 'map(.lease_ms) | max > 0 and max <= 60000')"
 expect "explain says forwarded" grep -q "^a plain packet now: fastpath-lease" \
 	<(fastpath explain tcp "$client" "$vip4:80")
 expect "explain says unknown" grep -q "^a plain packet now: fastpath-unknown" \

@@ -177,13 +177,54 @@ static void settings_that_begin(void **state)
 	}
 }
 
+/* --- flows -------------------------------------------------------------------------------- */
+
+/* A lease that ended long ago is not alive again after 2^31 jiffies: the kernel has 40 bits */
+static void lease_is_over(void **state)
+{
+	static const __u64 ages[] = {0, 1, 1ULL << 31, (1ULL << 31) + 5, 1ULL << 32, 5ULL << 32};
+	const struct ecbpf_fastpath settings = {.hz = 1000};
+	const __u64 now = (9ULL << 32) + 7;
+	struct ecbpf_fastpath_flow flow;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ages); i++) {
+		struct ecbpf_flow slot = {.lease = ECBPF_LEASE(now - ages[i], 1)};
+
+		flow_decode(&slot, &settings, now, &flow);
+		assert_int_equal(flow.lease_ms, -(long long)ages[i]);
+		slot.lease = ECBPF_LEASE(now + ages[i], 1);
+		flow_decode(&slot, &settings, now, &flow);
+		assert_int_equal(flow.lease_ms, ages[i]);
+	}
+}
+
+/* Sampled a moment after `now` was read */
+static void up_is_not_negative(void **state)
+{
+	static const struct {
+		__u64 now;
+		__u32 up;
+		long long ms;
+	} moments[] = {{1000, 1004, 0}, {1000, 1000, 0}, {1000, 990, 40}, {2, -3U, 20}};
+	const struct ecbpf_fastpath settings = {.hz = 250};
+	struct ecbpf_fastpath_flow flow;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(moments); i++) {
+		struct ecbpf_flow slot = {.up = moments[i].up};
+
+		flow_decode(&slot, &settings, moments[i].now, &flow);
+		assert_int_equal(flow.up_ms, moments[i].ms);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(settings_come_back),
-		cmocka_unit_test(settings_get_is_settable),
-		cmocka_unit_test(settings_that_stay),
-		cmocka_unit_test(settings_that_begin),
+		cmocka_unit_test(settings_come_back), cmocka_unit_test(settings_get_is_settable),
+		cmocka_unit_test(settings_that_stay), cmocka_unit_test(settings_that_begin),
+		cmocka_unit_test(lease_is_over),      cmocka_unit_test(up_is_not_negative),
 	};
 
 	return cmocka_run_group_tests_name("fastpath", tests, setup, teardown);
