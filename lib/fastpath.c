@@ -24,6 +24,9 @@
 
 #define LEASE_MS_MIN 100
 
+/* So many times as often flows are sampled once their client has sent a FIN */
+#define SAMPLE_FIN 8
+
 #define CLEANUP(function) __attribute__((cleanup(function)))
 
 /* --- names -------------------------------------------------------------------------------- */
@@ -223,7 +226,7 @@ static void settings_write(struct ecbpf_fastpath *v, const struct ecbpf_fastpath
 
 	v->lease = jiffies_from_ms(s->lease_ms, v->hz);
 	v->sample = jiffies_from_ms(s->sample_ms, v->hz);
-	v->sample_fin = jiffies_from_ms(s->sample_ms / 8, v->hz);
+	v->sample_fin = jiffies_from_ms(s->sample_ms / SAMPLE_FIN, v->hz);
 	v->inactive = jiffies_from_ms(s->inactive_ms, v->hz);
 	v->window = window;
 	v->target = (__u64)s->target_pps * window / v->hz;
@@ -1251,78 +1254,6 @@ static bool flow_matches(const struct ecbpf_fastpath_flow *flow,
 			 !memcmp(want->service, flow->service, sizeof(want->service)));
 }
 
-/* All that is needed to walk the table */
-struct table {
-	struct view settings;
-	struct view flows;
-	struct ecbpf_hop_entry *hops;
-	__u64 now;
-};
-
-static void table_close(struct table *table)
-{
-	view_close(&table->settings);
-	view_close(&table->flows);
-	free(table->hops);
-}
-
-static int table_open(struct ecbpf *e, struct table *ret_table)
-{
-	_cleanup_close_ int fd = -1;
-	int err;
-
-	err = settings_open(e, &ret_table->settings);
-	if (!err)
-		err = view_open(e, "fastpath_flows", sizeof(struct ecbpf_flow_group),
-				&ret_table->flows);
-	if (!err)
-		err = jiffies_now(e, &ret_table->now);
-	if (err)
-		return err;
-	fd = map_open(e, "fastpath_hops", NULL);
-	if (fd < 0)
-		return fd;
-	ret_table->hops = calloc(ECBPF_HOPS, sizeof(*ret_table->hops));
-	if (!ret_table->hops)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
-	for (__u32 i = 1; i < ECBPF_HOPS; i++) {
-		if (bpf_map_lookup_elem(fd, &i, &ret_table->hops[i]))
-			return ecbpf_fail(e, -errno, "map fastpath_hops: %s", strerror(errno));
-		if (!ret_table->hops[i].hop.ifindex)
-			break; /* they are given out in order */
-	}
-	return 0;
-}
-
-typedef int (*slot_fn)(void *data, struct ecbpf_flow *slot, const struct ecbpf_fastpath_flow *flow);
-
-static int table_walk(const struct table *table, const struct ecbpf_fastpath_filter *filter,
-		      slot_fn fn, void *data)
-{
-	const struct ecbpf_fastpath *settings = table->settings.at;
-	struct ecbpf_flow *slots = table->flows.at, copy;
-	size_t count = (size_t)table->flows.entries * ECBPF_FLOW_WAYS;
-	struct ecbpf_fastpath_flow flow;
-	int err;
-
-	for (size_t i = 0; i < count; i++) {
-		__u32 hop;
-
-		if (!slots[i].lease || !flow_read(&slots[i], settings, &copy))
-			continue;
-		flow_decode(&copy, settings, table->now, &flow);
-		hop = ECBPF_LEASE_HOP(copy.lease);
-		if (hop < ECBPF_HOPS)
-			flow.hop = table->hops[hop].hop;
-		if (!flow_matches(&flow, filter))
-			continue;
-		err = fn(data, &slots[i], &flow);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
 /* What IPVS and the neighbour table say */
 struct ipvs {
 	struct ipvs_conn *conns;
@@ -1393,6 +1324,83 @@ static void ipvs_join(const struct ipvs *ipvs, struct ecbpf_fastpath_flow *flow)
 		flow->agreement = ECBPF_OTHER_SERVER;
 }
 
+/* All that is needed to walk the table */
+struct table {
+	struct view settings;
+	struct view flows;
+	struct ecbpf_hop_entry *hops;
+	__u64 now;
+};
+
+static void table_close(struct table *table)
+{
+	view_close(&table->settings);
+	view_close(&table->flows);
+	free(table->hops);
+}
+
+/* What is read, not seen as it is: right before the walk */
+static int table_read(struct ecbpf *e, struct table *table)
+{
+	_cleanup_close_ int fd = map_open(e, "fastpath_hops", NULL);
+
+	if (fd < 0)
+		return fd;
+	table->hops = calloc(ECBPF_HOPS, sizeof(*table->hops));
+	if (!table->hops)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	for (__u32 i = 1; i < ECBPF_HOPS; i++) {
+		if (bpf_map_lookup_elem(fd, &i, &table->hops[i]))
+			return ecbpf_fail(e, -errno, "map fastpath_hops: %s", strerror(errno));
+		if (!table->hops[i].hop.ifindex)
+			break; /* they are given out in order */
+	}
+	return jiffies_now(e, &table->now);
+}
+
+/* @ret_ipvs: read with it, which may take seconds; or NULL */
+static int table_open(struct ecbpf *e, struct ipvs *ret_ipvs, struct table *ret_table)
+{
+	int err;
+
+	err = settings_open(e, &ret_table->settings);
+	if (!err)
+		err = view_open(e, "fastpath_flows", sizeof(struct ecbpf_flow_group),
+				&ret_table->flows);
+	if (!err && ret_ipvs)
+		err = ipvs_open(e, ret_ipvs);
+	return err ? err : table_read(e, ret_table);
+}
+
+typedef int (*slot_fn)(void *data, struct ecbpf_flow *slot, const struct ecbpf_fastpath_flow *flow);
+
+static int table_walk(const struct table *table, const struct ecbpf_fastpath_filter *filter,
+		      slot_fn fn, void *data)
+{
+	const struct ecbpf_fastpath *settings = table->settings.at;
+	struct ecbpf_flow *slots = table->flows.at, copy;
+	size_t count = (size_t)table->flows.entries * ECBPF_FLOW_WAYS;
+	struct ecbpf_fastpath_flow flow;
+	int err;
+
+	for (size_t i = 0; i < count; i++) {
+		__u32 hop;
+
+		if (!slots[i].lease || !flow_read(&slots[i], settings, &copy))
+			continue;
+		flow_decode(&copy, settings, table->now, &flow);
+		hop = ECBPF_LEASE_HOP(copy.lease);
+		if (hop < ECBPF_HOPS)
+			flow.hop = table->hops[hop].hop;
+		if (!flow_matches(&flow, filter))
+			continue;
+		err = fn(data, &slots[i], &flow);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 struct flows_call {
 	ecbpf_fastpath_flow_fn fn;
 	void *data;
@@ -1418,10 +1426,17 @@ int ecbpf_fastpath_flows(struct ecbpf *e, const struct ecbpf_fastpath_filter *fi
 	int err;
 
 	ecbpf_capture(e);
-	err = table_open(e, &table);
-	if (!err)
-		err = ipvs_open(e, &ipvs);
+	err = table_open(e, &ipvs, &table);
 	return err ? err : table_walk(&table, filter, flows_call, &call);
+}
+
+/* Until the next one goes up */
+static long long explain_sample_ms(const struct ecbpf_fastpath_settings *settings,
+				   const struct ecbpf_fastpath_flow *flow)
+{
+	return (long long)(flow->is_ending ? settings->sample_ms / SAMPLE_FIN
+					   : settings->sample_ms) -
+	       flow->up_ms;
 }
 
 static int explain_found(void *data, const struct ecbpf_fastpath_flow *flow)
@@ -1477,7 +1492,7 @@ int ecbpf_fastpath_explain(struct ecbpf *e, const struct ecbpf_fastpath_flow *fl
 	for (size_t i = 0; i < count; i++)
 		explanation.is_excluded |= prefix_has(&prefixes[i], flow->client) ||
 					   prefix_has(&prefixes[i], flow->service);
-	explanation.sample_ms = (long long)settings.sample_ms - explanation.flow.up_ms;
+	explanation.sample_ms = explain_sample_ms(&settings, &explanation.flow);
 	explanation.reason = explain_reason(&explanation, &settings);
 	*ret_explanation = explanation;
 	return 0;
@@ -1521,7 +1536,7 @@ int ecbpf_fastpath_flush(struct ecbpf *e, const struct ecbpf_fastpath_filter *fi
 	int err;
 
 	ecbpf_capture(e);
-	err = table_open(e, &table);
+	err = table_open(e, NULL, &table);
 	if (err)
 		return err;
 	lock = ecbpf_lock(e); /* not while the settings are written, which say the generation */
@@ -1616,7 +1631,7 @@ int ecbpf_fastpath_status(struct ecbpf *e, struct ecbpf_fastpath_status **ret_st
 	int err;
 
 	ecbpf_capture(e);
-	err = table_open(e, &table);
+	err = table_open(e, NULL, &table);
 	if (err)
 		return err;
 	status = calloc(1, sizeof(*status));

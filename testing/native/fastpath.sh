@@ -181,6 +181,48 @@ expect "monitor off" fastpath set monitor=off
 expect "flush all" fastpath flush --all
 equal "flush all: none left" 0 "$(value .flows)"
 expect "check, without leases" fastpath check
+# IPVS's connections as they are when others come meanwhile: what disagrees in each reading
+gcc -shared -fPIC -O2 -I"$ECBPF_BUILD/root/include" -o "$tmp/readings.so" \
+	-xc - <<-'END'
+	#include <stdlib.h>
+	#include <string.h>
+	#include <ecbpf/libecbpf-fastpath.h>
+
+	/* $READINGS: "ab,bB": port of the client, 'a' is 97; a capital: to another server */
+	int ecbpf_fastpath_flows(struct ecbpf *e, const struct ecbpf_fastpath_filter *filter,
+				 ecbpf_fastpath_flow_fn fn, void *data)
+	{
+		static const char *at;
+		const char *readings = getenv("READINGS");
+
+		for (at = at ? at + 1 : readings; *at && *at != ','; at++) {
+			struct ecbpf_fastpath_flow flow = {
+				.client_port = *at | 32,
+				.proto = 6,
+				.lease_ms = 500,
+				.hop = {.dest = {2, *at}, .ifindex = 1},
+				.agreement = ECBPF_NO_ENTRY,
+			};
+
+			fn(data, &flow);
+		}
+		return 0;
+	}
+END
+# readings NAME READINGS STATUS CLIENTS LEASES: clients' ports, a blank behind each
+readings()
+{
+	local out status=0
+
+	out=$(on director env LD_PRELOAD="$tmp/readings.so" READINGS="$2" ecbpf-fastpath check) ||
+		status=$?
+	equal "$1" "$3 $4$5" "$status $(sed -n 's/^tcp \[::\]:\([0-9]*\) .* not know it$/\1/p' \
+		<<<"$out" | tr '\n' ' ')$(sed -n 's/ leases, .*//p' <<<"$out")"
+}
+readings "check: wrong once is not wrong" ab, 0 "" 0
+readings "check: nor something else each time" ab,cd 0 "" 2
+readings "check: nor with another lease" abc,ABC 0 "" 3
+readings "check: wrong twice is" dcab,xbyAd 1 "98 100 " 5
 
 # --- load and unload under traffic --------------------------------------------------------------
 

@@ -219,12 +219,30 @@ static void up_is_not_negative(void **state)
 	}
 }
 
+/* As XDP does it: sample_fin after a FIN */
+static void explain_sample(void **state)
+{
+	const struct ecbpf_fastpath_settings settings = {.sample_ms = 1000};
+	struct ecbpf_fastpath_explanation x = {.is_known = true, .flow = {.lease_ms = 10}};
+
+	(void)state;
+	x.flow.up_ms = 200;
+	x.sample_ms = explain_sample_ms(&settings, &x.flow);
+	assert_int_equal(x.sample_ms, 800);
+	assert_int_equal(explain_reason(&x, &settings), ECBPF_REASON_FP_LEASE);
+	x.flow.is_ending = true;
+	x.sample_ms = explain_sample_ms(&settings, &x.flow);
+	assert_int_equal(x.sample_ms, -75);
+	assert_int_equal(explain_reason(&x, &settings), ECBPF_REASON_FP_SAMPLE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(settings_come_back), cmocka_unit_test(settings_get_is_settable),
 		cmocka_unit_test(settings_that_stay), cmocka_unit_test(settings_that_begin),
 		cmocka_unit_test(lease_is_over),      cmocka_unit_test(up_is_not_negative),
+		cmocka_unit_test(explain_sample),
 	};
 
 	return cmocka_run_group_tests_name("fastpath", tests, setup, teardown);
