@@ -18,9 +18,12 @@
 #include "libecbpf-fastpath.h"
 #include "progs/fastpath_egress.skel.h"
 
-/* By these, at TC, everybody's egress filters are told apart: ours, and where it runs */
+/*
+ * By these, at TC, everybody's egress filters are told apart. Ours is the last: what another one
+ * drops or changes has not been learned before. One that ends the classification costs leases.
+ */
 #define EGRESS_HANDLE	1
-#define EGRESS_PRIORITY 0xecb
+#define EGRESS_PRIORITY 0xffff
 
 #define LEASE_MS_MIN 100
 

@@ -145,7 +145,9 @@ refused "set, sample above inactive" 1 "sample .* must be less than inactive" \
 	fastpath set sample=5000 inactive=5000
 refused "set, unknown" 2 "'x' is not one of" fastpath set x=1
 refused "set, no number" 2 "is not a number" fastpath set lease=1s
-expect "set" fastpath set lease=60000 sample=30000
+expect "set, the shortest, and something else after it" \
+	on director sh -c 'ecbpf-fastpath set sample=10 inactive=100 && ecbpf-fastpath set max=95'
+expect "set" fastpath set lease=60000 sample=30000 inactive=60000
 equal "status: no blanks behind" "" "$(fastpath status | grep '[[:blank:]]$')"
 equal "settings" "60000 30000" "$(value '"\(.settings.lease) \(.settings.sample)"' | tr -d '"')"
 on client curl -s -o /dev/null "http://$vip4/bulk"
@@ -223,6 +225,45 @@ readings "check: wrong once is not wrong" ab, 0 "" 0
 readings "check: nor something else each time" ab,cd 0 "" 2
 readings "check: nor with another lease" abc,ABC 0 "" 3
 readings "check: wrong twice is" dcab,xbyAd 1 "98 100 " 5
+
+# --- filters of others ----------------------------------------------------------------------------
+
+# live NAME: packets of 50 flows, from 198.51.100.77, for a while
+live()
+{
+	local pid
+
+	rm -f "$tmp/ready"
+	"${vpop[@]}" exec router "$flows" live director "$director" "$vip4" 10000 50 500 \
+		>"$tmp/ready" &
+	pid=$!
+	until grep -qs ready "$tmp/ready"; do sleep 0.1; done
+	sleep 1
+	kill "$pid"
+	wait "$pid"
+}
+
+on real1 ip route add blackhole 198.51.100.77 # what belongs to nothing is not answered
+fastpath set lease=60000 sample=30000
+before=$(value .egress.granted)
+live
+equal "the kernel sends: a lease for each flow" 50 $(($(value .egress.granted) - before))
+fastpath flush --all >/dev/null
+# Where tc puts it that is told no preference. As bytecode, for kernels without tc's actions: IPv4
+# (half word 12) from 198.51.100.77 (word 26) is TC_ACT_SHOT, all the rest TC_ACT_UNSPEC
+code="6,40 0 0 12,21 0 3 2048,32 0 0 26,21 0 1 $((0xc633644d)),6 0 0 2,6 0 0 $((0xffffffff))"
+expect "a filter that drops" on director \
+	tc filter add dev eth0 egress protocol all bpf direct-action bytecode "$code"
+before=$(value .egress.granted)
+live
+equal "what a filter of others drops gets no lease" 0 $(($(value .egress.granted) - before))
+pref=$(on director tc -j filter show dev eth0 egress | jq '[.[] | select(.options.bytecode) |
+	.pref] | first')
+on director tc filter del dev eth0 egress pref "$pref"
+live
+equal "without it they have them again" 50 $(($(value .egress.granted) - before))
+fastpath flush --all >/dev/null
+on real1 ip route del blackhole 198.51.100.77
 
 # --- load and unload under traffic --------------------------------------------------------------
 
