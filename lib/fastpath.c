@@ -8,11 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/ethtool.h>
 #include <linux/in.h>
+#include <linux/sockios.h>
 #include "internal.h"
 #include "ipvs.h"
 #include "libecbpf-fastpath.h"
@@ -740,6 +744,60 @@ static int egress_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load, 
 	return 0;
 }
 
+/* NETDEV_XDP_ACT_NDO_XMIT; not in the headers of Linux 6.1 */
+#define FEATURE_NDO_XMIT (1 << 2)
+
+/* Does the card take VLAN tags off what comes in? */
+static bool iface_takes_tags(const char *iface)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS};
+	struct ifreq request = {.ifr_data = (void *)&value};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
+	return fd >= 0 && !ioctl(fd, SIOCETHTOOL, &request) && value.data & ETH_FLAG_RXVLAN;
+}
+
+/* Its driver has XDP, and nothing set up to send what other interfaces redirect there */
+static bool iface_cannot_xmit(struct ecbpf *e, const char *iface)
+{
+	__u64 features = 0;
+
+	return !ecbpf_features(e, iface, &features) && features && !(features & FEATURE_NDO_XMIT);
+}
+
+/* What the kernel allows, and loses packets by */
+static void load_warn(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
+{
+	bool is_native = false;
+
+	for (size_t i = 0; i < load->in_count; i++) {
+		enum ecbpf_mode mode = ECBPF_MODE_UNSPEC;
+		__u32 id;
+
+		if (ecbpf_attached(e, ecbpf_iface_index(e, load->in[i]), &id, &mode))
+			continue;
+		is_native |= mode == ECBPF_MODE_NATIVE;
+		if (mode == ECBPF_MODE_SKB && iface_takes_tags(load->in[i]))
+			ecbpf_log(e, ECBPF_LOG_WARN,
+				  "%s: in skb mode XDP does not see VLAN tags that the card takes "
+				  "off, and packets leave with them: 'ethtool -K %s rxvlan off'",
+				  load->in[i], load->in[i]);
+	}
+	if (!is_native || load->in_count + load->out_count < 2)
+		return;
+	for (size_t i = 0; i < load->in_count + load->out_count; i++) {
+		const char *iface =
+			i < load->in_count ? load->in[i] : load->out[i - load->in_count];
+
+		if (iface_cannot_xmit(e, iface))
+			ecbpf_log(e, ECBPF_LOG_WARN,
+				  "%s: drops what other interfaces redirect there, as it is set up "
+				  "now: 'ecbpf-loader load pass %s', of a veth at its other end",
+				  iface, iface);
+	}
+}
+
 /* Turn it on, or off with 0. Who writes all settings does not do so meanwhile */
 static int groups_set(struct ecbpf *e, struct ecbpf_fastpath *settings, __u32 groups)
 {
@@ -772,8 +830,10 @@ static int load_all(struct ecbpf *e, const struct ecbpf_fastpath_load *load, int
 	if (err)
 		goto undo_xdp;
 	err = groups_set(e, settings, groups);
-	if (!err)
+	if (!err) {
+		load_warn(e, load);
 		return 0;
+	}
 undo_xdp:
 	strcpy(error, e->error);
 	if (ecbpf_chain_unload_stage(e, load->in, load->in_count, ECBPF_STAGE_FASTPATH))
