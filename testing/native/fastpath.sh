@@ -56,6 +56,7 @@ traffic()
 {
 	local pid out
 
+	rm -f "$tmp/ready" # or an older one is taken for this one's
 	"${vpop[@]}" exec real1 "$flows" capture eth0 "$tmp/real1" >"$tmp/ready" &
 	pid=$!
 	until grep -qs ready "$tmp/ready"; do sleep 0.1; done
@@ -284,6 +285,22 @@ refused "unload, again" 1 "not loaded" fastpath unload
 equal "no filter is left" "" "$(on director tc filter show dev eth0 egress)"
 on client curl -s -o "$tmp/big" "http://$vip4/bulk"
 equal "the kernel alone again" 1048576 "$(stat -c %s "$tmp/big")"
+
+# --- VLAN tags, which only native mode sees -------------------------------------------------------
+
+# warned NAME WANT ARG...: the interfaces that load speaks of
+warned()
+{
+	equal "$1" "$2" "$(fastpath load --in eth0 --fused --flows 1000 "${@:3}" 2>&1 |
+		sed -n "s/.* \(eth0\): in skb mode .* 'ethtool -K eth0 rxvlan off'/\1/p")"
+	fastpath unload
+}
+
+warned "native mode, tags taken off: no warning" "" --mode native
+warned "skb mode, tags taken off: a warning" eth0 --mode skb
+on director ethtool -K eth0 rxvlan off
+warned "skb mode, tags stay: no warning" "" --mode skb
+on director ethtool -K eth0 rxvlan on
 
 # --- at once ------------------------------------------------------------------------------------
 
@@ -563,6 +580,7 @@ on director unshare --mount sh -c 'mount -t sysfs sysfs /sys &&
 on real2 ip route add blackhole 198.51.100.77
 fastpath load --in eth0 --fused --flows 20000
 pids=()
+rm -f "$tmp"/ready*
 for node in real1 real2; do
 	"${vpop[@]}" exec "$node" "$flows" stamps eth0 "$tmp/$node" >"$tmp/ready-$node" &
 	pids+=($!)
@@ -604,9 +622,9 @@ for address in 192.0.2.11 2001:db8:2::11; do
 	expect "two-armed: $address" on director ping -q -c 1 -w 10 -I eth1 "$address"
 done
 on router ecbpf-loader load --fused pass back
-expect "two-armed: load" fastpath load --in eth0 --out eth1 --fused --flows 10000
 # a veth that has no XDP program of its own takes no redirected packets
 on director ecbpf-loader load --fused pass eth1
+expect "two-armed: load" fastpath load --in eth0 --out eth1 --fused --flows 10000
 traffic "two-armed" 3 02:ec:bf:00:00:09
 expect "two-armed: by redirect" test "$(value .packets.XDP_REDIRECT)" -gt 200
 equal "two-armed: none by TX" 0 "$(value .packets.XDP_TX)"
