@@ -8,21 +8,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/ethtool.h>
 #include <linux/in.h>
+#include <linux/sockios.h>
 #include "internal.h"
 #include "ipvs.h"
 #include "libecbpf-fastpath.h"
 #include "progs/fastpath_egress.skel.h"
 
-/* By these, at TC, everybody's egress filters are told apart: ours, and where it runs */
+/*
+ * By these, at TC, everybody's egress filters are told apart. Ours is the last: what another one
+ * drops or changes has not been learned before. One that ends the classification costs leases.
+ */
 #define EGRESS_HANDLE	1
-#define EGRESS_PRIORITY 0xecb
+#define EGRESS_PRIORITY 0xffff
 
 #define LEASE_MS_MIN 100
+
+/* So many times as often flows are sampled once their client has sent a FIN */
+#define SAMPLE_FIN 8
 
 #define CLEANUP(function) __attribute__((cleanup(function)))
 
@@ -136,35 +146,52 @@ static __u32 jiffies_hz(void)
 	return (1000000000 + tick.tv_nsec / 2) / tick.tv_nsec;
 }
 
+/*
+ * Up to whole jiffies, and down to milliseconds: what is read back is never less than what was
+ * given, and gives the same jiffies again.
+ */
 static __u32 jiffies_from_ms(__u32 ms, __u32 hz)
 {
-	__u32 jiffies = (__u64)ms * hz / 1000;
+	__u32 jiffies = ((__u64)ms * hz + 999) / 1000;
 
 	return jiffies ? jiffies : 1;
 }
 
 static __u32 ms_from_jiffies(__u64 jiffies, __u32 hz)
 {
-	return (jiffies * 1000 + hz - 1) / hz;
+	return jiffies * 1000 / hz;
 }
 
-/* The low 32 bits, as the kernel reads them */
-static int jiffies_now(struct ecbpf *e, __u32 *ret_now)
+/* As leases say it. By way of the context: what a program returns has 32 bits */
+static int jiffies_now(struct ecbpf *e, __u64 *ret_now)
 {
 	const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_6, .src_reg = BPF_REG_1},
 		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_jiffies64},
+		{.code = BPF_STX | BPF_MEM | BPF_DW,
+		 .dst_reg = BPF_REG_6,
+		 .src_reg = BPF_REG_0,
+		 .off = offsetof(struct __sk_buff, cb)},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
 		{.code = BPF_JMP | BPF_EXIT},
 	};
+	union {
+		struct __sk_buff skb;
+		char room[1024]; /* this kernel's may be longer */
+	} context = {};
 	char frame[64] = "";
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame));
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
+		    .ctx_out = &context, .ctx_size_out = sizeof(context));
 	_cleanup_close_ int fd = -1;
+	__u64 now;
 
 	fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "ecbpf_now", "GPL", insns, ARRAY_SIZE(insns),
 			   NULL);
 	if (fd < 0 || bpf_prog_test_run_opts(fd, &opts))
 		return ecbpf_fail(e, -errno, "cannot ask the kernel for its time: %s%s",
 				  strerror(errno), errno == EPERM ? " (must be root)" : "");
-	*ret_now = opts.retval;
+	memcpy(&now, context.skb.cb, sizeof(now));
+	*ret_now = ECBPF_LEASE_NOW(now);
 	return 0;
 }
 
@@ -206,7 +233,7 @@ static void settings_write(struct ecbpf_fastpath *v, const struct ecbpf_fastpath
 
 	v->lease = jiffies_from_ms(s->lease_ms, v->hz);
 	v->sample = jiffies_from_ms(s->sample_ms, v->hz);
-	v->sample_fin = jiffies_from_ms(s->sample_ms / 8, v->hz);
+	v->sample_fin = jiffies_from_ms(s->sample_ms / SAMPLE_FIN, v->hz);
 	v->inactive = jiffies_from_ms(s->inactive_ms, v->hz);
 	v->window = window;
 	v->target = (__u64)s->target_pps * window / v->hz;
@@ -227,8 +254,11 @@ static void settings_write(struct ecbpf_fastpath *v, const struct ecbpf_fastpath
 		(s->monitor ? ECBPF_FASTPATH_MONITOR : 0) | (s->limit ? ECBPF_FASTPATH_LIMIT : 0);
 }
 
-static int settings_check(struct ecbpf *e, const struct ecbpf_fastpath_settings *s)
+/* They become what settings_read() gives back: times are whole jiffies */
+static int settings_check(struct ecbpf *e, struct ecbpf_fastpath_settings *s, __u32 hz)
 {
+	struct ecbpf_fastpath f = {.hz = hz};
+
 	const struct {
 		const char *name;
 		__u32 value, min, max;
@@ -247,6 +277,8 @@ static int settings_check(struct ecbpf *e, const struct ecbpf_fastpath_settings 
 			return ecbpf_fail(e, -EINVAL, "%s: %u is not from %u to %u", ranges[i].name,
 					  ranges[i].value, ranges[i].min, ranges[i].max);
 	}
+	settings_write(&f, s);
+	settings_read(&f, s);
 	if (s->sample_ms >= s->inactive_ms)
 		return ecbpf_fail(e, -EINVAL,
 				  "sample (%u ms) must be less than inactive (%u ms): a flow "
@@ -257,14 +289,12 @@ static int settings_check(struct ecbpf *e, const struct ecbpf_fastpath_settings 
 
 int ecbpf_fastpath_check(struct ecbpf *e, struct ecbpf_fastpath_settings *settings)
 {
-	struct ecbpf_fastpath f = {.hz = jiffies_hz()};
-	int err = settings_check(e, settings);
+	struct ecbpf_fastpath_settings checked = *settings;
+	int err = settings_check(e, &checked, jiffies_hz());
 
-	if (err)
-		return err;
-	settings_write(&f, settings);
-	settings_read(&f, settings);
-	return 0;
+	if (!err)
+		*settings = checked;
+	return err;
 }
 
 /* An entry of IPVS must not run out while XDP forwards its packets */
@@ -309,6 +339,25 @@ static int settings_check_ipvs(struct ecbpf *e, const struct ecbpf_fastpath_sett
 	return 0;
 }
 
+/*
+ * Of what is to be instead of @live. What stays is not held against IPVS's timeouts: whoever has
+ * lowered them since does not keep others from being set.
+ */
+static int settings_check_change(struct ecbpf *e, const struct ecbpf_fastpath *live,
+				 struct ecbpf_fastpath_settings *s)
+{
+	struct ecbpf_fastpath_settings before;
+	int err;
+
+	err = settings_check(e, s, live->hz);
+	if (err)
+		return err;
+	settings_read(live, &before);
+	if (s->sample_ms == before.sample_ms && s->inactive_ms == before.inactive_ms)
+		return 0;
+	return settings_check_ipvs(e, s, NULL);
+}
+
 int ecbpf_fastpath_get(struct ecbpf *e, struct ecbpf_fastpath_settings *ret_settings)
 {
 	CLEANUP(view_close) struct view view = {};
@@ -324,6 +373,7 @@ int ecbpf_fastpath_get(struct ecbpf *e, struct ecbpf_fastpath_settings *ret_sett
 
 int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *settings)
 {
+	struct ecbpf_fastpath_settings wanted = *settings;
 	CLEANUP(view_close) struct view view = {};
 	_cleanup_close_ int lock = -1, fd = -1;
 	struct ecbpf_fastpath changed;
@@ -334,9 +384,7 @@ int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *se
 	err = settings_open(e, &view);
 	if (err)
 		return err;
-	err = settings_check(e, settings);
-	if (!err)
-		err = settings_check_ipvs(e, settings, NULL);
+	err = settings_check_change(e, view.at, &wanted);
 	if (err)
 		return err;
 	lock = ecbpf_lock(e);
@@ -347,7 +395,7 @@ int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *se
 		return fd;
 	/* by the kernel, in one system call: who is killed in the middle leaves no half of them */
 	changed = *(const struct ecbpf_fastpath *)view.at;
-	settings_write(&changed, settings);
+	settings_write(&changed, &wanted);
 	if (bpf_map_update_elem(fd, &key, &changed, BPF_EXIST))
 		return ecbpf_fail(e, -errno, "map fastpath: %s", strerror(errno));
 	return ecbpf_fastpath_refresh(e, NULL);
@@ -597,11 +645,18 @@ static void egress_detach(int ifindex)
 /* Secrets and defaults; the table stays off */
 static int settings_init(struct ecbpf *e, struct ecbpf_fastpath *f, bool monitor)
 {
-	struct ecbpf_fastpath_settings settings = ECBPF_FASTPATH_SETTINGS_INIT;
+	struct ecbpf_fastpath_settings settings = ECBPF_FASTPATH_SETTINGS_INIT, better;
+	int err;
 
 	settings.monitor = monitor;
-	if (settings_check_ipvs(e, &settings, NULL))
-		return -EINVAL;
+	err = settings_check_ipvs(e, &settings, &better);
+	if (err == -EINVAL) {
+		settings = better;
+		ecbpf_log(e, ECBPF_LOG_WARN, "%s: begins with inactive=%u sample=%u", e->error,
+			  settings.inactive_ms, settings.sample_ms);
+	} else if (err) {
+		return err;
+	}
 	if (getrandom(&f->seed, sizeof(f->seed), 0) != sizeof(f->seed) ||
 	    getrandom(&f->mult, sizeof(f->mult), 0) != sizeof(f->mult))
 		return ecbpf_fail(e, -errno, "cannot get random numbers: %s", strerror(errno));
@@ -707,6 +762,60 @@ static int egress_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load, 
 	return 0;
 }
 
+/* NETDEV_XDP_ACT_NDO_XMIT; not in the headers of Linux 6.1 */
+#define FEATURE_NDO_XMIT (1 << 2)
+
+/* Does the card take VLAN tags off what comes in? */
+static bool iface_takes_tags(const char *iface)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS};
+	struct ifreq request = {.ifr_data = (void *)&value};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
+	return fd >= 0 && !ioctl(fd, SIOCETHTOOL, &request) && value.data & ETH_FLAG_RXVLAN;
+}
+
+/* Its driver has XDP, and nothing set up to send what other interfaces redirect there */
+static bool iface_cannot_xmit(struct ecbpf *e, const char *iface)
+{
+	__u64 features = 0;
+
+	return !ecbpf_features(e, iface, &features) && features && !(features & FEATURE_NDO_XMIT);
+}
+
+/* What the kernel allows, and loses packets by */
+static void load_warn(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
+{
+	bool is_native = false;
+
+	for (size_t i = 0; i < load->in_count; i++) {
+		enum ecbpf_mode mode = ECBPF_MODE_UNSPEC;
+		__u32 id;
+
+		if (ecbpf_attached(e, ecbpf_iface_index(e, load->in[i]), &id, &mode))
+			continue;
+		is_native |= mode == ECBPF_MODE_NATIVE;
+		if (mode == ECBPF_MODE_SKB && iface_takes_tags(load->in[i]))
+			ecbpf_log(e, ECBPF_LOG_WARN,
+				  "%s: in skb mode XDP does not see VLAN tags that the card takes "
+				  "off, and packets leave with them: 'ethtool -K %s rxvlan off'",
+				  load->in[i], load->in[i]);
+	}
+	if (!is_native || load->in_count + load->out_count < 2)
+		return;
+	for (size_t i = 0; i < load->in_count + load->out_count; i++) {
+		const char *iface =
+			i < load->in_count ? load->in[i] : load->out[i - load->in_count];
+
+		if (iface_cannot_xmit(e, iface))
+			ecbpf_log(e, ECBPF_LOG_WARN,
+				  "%s: drops what other interfaces redirect there, as it is set up "
+				  "now: 'ecbpf-loader load pass %s', of a veth at its other end",
+				  iface, iface);
+	}
+}
+
 /* Turn it on, or off with 0. Who writes all settings does not do so meanwhile */
 static int groups_set(struct ecbpf *e, struct ecbpf_fastpath *settings, __u32 groups)
 {
@@ -739,8 +848,10 @@ static int load_all(struct ecbpf *e, const struct ecbpf_fastpath_load *load, int
 	if (err)
 		goto undo_xdp;
 	err = groups_set(e, settings, groups);
-	if (!err)
+	if (!err) {
+		load_warn(e, load);
 		return 0;
+	}
 undo_xdp:
 	strcpy(error, e->error);
 	if (ecbpf_chain_unload_stage(e, load->in, load->in_count, ECBPF_STAGE_FASTPATH))
@@ -1192,9 +1303,11 @@ static void addr_copy(__u8 *to, const struct ecbpf_flow_key *key, bool is_dest)
 }
 
 static void flow_decode(const struct ecbpf_flow *flow, const struct ecbpf_fastpath *settings,
-			__u32 now, struct ecbpf_fastpath_flow *ret)
+			__u64 now, struct ecbpf_fastpath_flow *ret)
 {
-	__s64 left = (__s32)((__u32)ECBPF_LEASE_END(flow->lease) - now);
+	__s64 left = (__s64)ECBPF_LEASE_END(flow->lease) - (__s64)now;
+	/* 32 bits; below 0 if XDP has set it since `now` was read */
+	__s64 up = (__s32)((__u32)now - flow->up);
 
 	*ret = (struct ecbpf_fastpath_flow){
 		.client_port = ntohs(flow->key.ports & 0xffff),
@@ -1203,7 +1316,7 @@ static void flow_decode(const struct ecbpf_flow *flow, const struct ecbpf_fastpa
 		.is_dead = ECBPF_LEASE_HOP(flow->lease) == ECBPF_HOP_DEAD,
 		.is_ending = flow->flags & ECBPF_FLOW_FIN,
 		.lease_ms = left * 1000 / settings->hz,
-		.up_ms = (__s64)(now - flow->up) * 1000 / settings->hz,
+		.up_ms = (up > 0 ? up : 0) * 1000 / settings->hz,
 		.packets = flow->packets,
 	};
 	addr_copy(ret->client, &flow->key, false);
@@ -1227,78 +1340,6 @@ static bool flow_matches(const struct ecbpf_fastpath_flow *flow,
 			 want->service_port == flow->service_port &&
 			 !memcmp(want->client, flow->client, sizeof(want->client)) &&
 			 !memcmp(want->service, flow->service, sizeof(want->service)));
-}
-
-/* All that is needed to walk the table */
-struct table {
-	struct view settings;
-	struct view flows;
-	struct ecbpf_hop_entry *hops;
-	__u32 now;
-};
-
-static void table_close(struct table *table)
-{
-	view_close(&table->settings);
-	view_close(&table->flows);
-	free(table->hops);
-}
-
-static int table_open(struct ecbpf *e, struct table *ret_table)
-{
-	_cleanup_close_ int fd = -1;
-	int err;
-
-	err = settings_open(e, &ret_table->settings);
-	if (!err)
-		err = view_open(e, "fastpath_flows", sizeof(struct ecbpf_flow_group),
-				&ret_table->flows);
-	if (!err)
-		err = jiffies_now(e, &ret_table->now);
-	if (err)
-		return err;
-	fd = map_open(e, "fastpath_hops", NULL);
-	if (fd < 0)
-		return fd;
-	ret_table->hops = calloc(ECBPF_HOPS, sizeof(*ret_table->hops));
-	if (!ret_table->hops)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
-	for (__u32 i = 1; i < ECBPF_HOPS; i++) {
-		if (bpf_map_lookup_elem(fd, &i, &ret_table->hops[i]))
-			return ecbpf_fail(e, -errno, "map fastpath_hops: %s", strerror(errno));
-		if (!ret_table->hops[i].hop.ifindex)
-			break; /* they are given out in order */
-	}
-	return 0;
-}
-
-typedef int (*slot_fn)(void *data, struct ecbpf_flow *slot, const struct ecbpf_fastpath_flow *flow);
-
-static int table_walk(const struct table *table, const struct ecbpf_fastpath_filter *filter,
-		      slot_fn fn, void *data)
-{
-	const struct ecbpf_fastpath *settings = table->settings.at;
-	struct ecbpf_flow *slots = table->flows.at, copy;
-	size_t count = (size_t)table->flows.entries * ECBPF_FLOW_WAYS;
-	struct ecbpf_fastpath_flow flow;
-	int err;
-
-	for (size_t i = 0; i < count; i++) {
-		__u32 hop;
-
-		if (!slots[i].lease || !flow_read(&slots[i], settings, &copy))
-			continue;
-		flow_decode(&copy, settings, table->now, &flow);
-		hop = ECBPF_LEASE_HOP(copy.lease);
-		if (hop < ECBPF_HOPS)
-			flow.hop = table->hops[hop].hop;
-		if (!flow_matches(&flow, filter))
-			continue;
-		err = fn(data, &slots[i], &flow);
-		if (err)
-			return err;
-	}
-	return 0;
 }
 
 /* What IPVS and the neighbour table say */
@@ -1371,6 +1412,83 @@ static void ipvs_join(const struct ipvs *ipvs, struct ecbpf_fastpath_flow *flow)
 		flow->agreement = ECBPF_OTHER_SERVER;
 }
 
+/* All that is needed to walk the table */
+struct table {
+	struct view settings;
+	struct view flows;
+	struct ecbpf_hop_entry *hops;
+	__u64 now;
+};
+
+static void table_close(struct table *table)
+{
+	view_close(&table->settings);
+	view_close(&table->flows);
+	free(table->hops);
+}
+
+/* What is read, not seen as it is: right before the walk */
+static int table_read(struct ecbpf *e, struct table *table)
+{
+	_cleanup_close_ int fd = map_open(e, "fastpath_hops", NULL);
+
+	if (fd < 0)
+		return fd;
+	table->hops = calloc(ECBPF_HOPS, sizeof(*table->hops));
+	if (!table->hops)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	for (__u32 i = 1; i < ECBPF_HOPS; i++) {
+		if (bpf_map_lookup_elem(fd, &i, &table->hops[i]))
+			return ecbpf_fail(e, -errno, "map fastpath_hops: %s", strerror(errno));
+		if (!table->hops[i].hop.ifindex)
+			break; /* they are given out in order */
+	}
+	return jiffies_now(e, &table->now);
+}
+
+/* @ret_ipvs: read with it, which may take seconds; or NULL */
+static int table_open(struct ecbpf *e, struct ipvs *ret_ipvs, struct table *ret_table)
+{
+	int err;
+
+	err = settings_open(e, &ret_table->settings);
+	if (!err)
+		err = view_open(e, "fastpath_flows", sizeof(struct ecbpf_flow_group),
+				&ret_table->flows);
+	if (!err && ret_ipvs)
+		err = ipvs_open(e, ret_ipvs);
+	return err ? err : table_read(e, ret_table);
+}
+
+typedef int (*slot_fn)(void *data, struct ecbpf_flow *slot, const struct ecbpf_fastpath_flow *flow);
+
+static int table_walk(const struct table *table, const struct ecbpf_fastpath_filter *filter,
+		      slot_fn fn, void *data)
+{
+	const struct ecbpf_fastpath *settings = table->settings.at;
+	struct ecbpf_flow *slots = table->flows.at, copy;
+	size_t count = (size_t)table->flows.entries * ECBPF_FLOW_WAYS;
+	struct ecbpf_fastpath_flow flow;
+	int err;
+
+	for (size_t i = 0; i < count; i++) {
+		__u32 hop;
+
+		if (!slots[i].lease || !flow_read(&slots[i], settings, &copy))
+			continue;
+		flow_decode(&copy, settings, table->now, &flow);
+		hop = ECBPF_LEASE_HOP(copy.lease);
+		if (hop < ECBPF_HOPS)
+			flow.hop = table->hops[hop].hop;
+		if (!flow_matches(&flow, filter))
+			continue;
+		err = fn(data, &slots[i], &flow);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 struct flows_call {
 	ecbpf_fastpath_flow_fn fn;
 	void *data;
@@ -1396,10 +1514,17 @@ int ecbpf_fastpath_flows(struct ecbpf *e, const struct ecbpf_fastpath_filter *fi
 	int err;
 
 	ecbpf_capture(e);
-	err = table_open(e, &table);
-	if (!err)
-		err = ipvs_open(e, &ipvs);
+	err = table_open(e, &ipvs, &table);
 	return err ? err : table_walk(&table, filter, flows_call, &call);
+}
+
+/* Until the next one goes up */
+static long long explain_sample_ms(const struct ecbpf_fastpath_settings *settings,
+				   const struct ecbpf_fastpath_flow *flow)
+{
+	return (long long)(flow->is_ending ? settings->sample_ms / SAMPLE_FIN
+					   : settings->sample_ms) -
+	       flow->up_ms;
 }
 
 static int explain_found(void *data, const struct ecbpf_fastpath_flow *flow)
@@ -1455,7 +1580,7 @@ int ecbpf_fastpath_explain(struct ecbpf *e, const struct ecbpf_fastpath_flow *fl
 	for (size_t i = 0; i < count; i++)
 		explanation.is_excluded |= prefix_has(&prefixes[i], flow->client) ||
 					   prefix_has(&prefixes[i], flow->service);
-	explanation.sample_ms = (long long)settings.sample_ms - explanation.flow.up_ms;
+	explanation.sample_ms = explain_sample_ms(&settings, &explanation.flow);
 	explanation.reason = explain_reason(&explanation, &settings);
 	*ret_explanation = explanation;
 	return 0;
@@ -1466,7 +1591,7 @@ static int flush_one(void *data, struct ecbpf_flow *slot, const struct ecbpf_fas
 	size_t *count = data;
 
 	*(volatile __u64 *)&slot->lease = 0;
-	*count += flow->lease_ms >= 0;
+	*count += flow->lease_ms > 0;
 	return 0;
 }
 
@@ -1485,7 +1610,7 @@ static size_t flush_all(const struct table *table)
 		if (!lease || flows[i].key.generation == generation)
 			continue;
 		*(volatile __u64 *)&flows[i].lease = 0;
-		count += (__s32)((__u32)ECBPF_LEASE_END(lease) - table->now) >= 0;
+		count += ECBPF_LEASE_END(lease) > table->now;
 	}
 	return count;
 }
@@ -1499,7 +1624,7 @@ int ecbpf_fastpath_flush(struct ecbpf *e, const struct ecbpf_fastpath_filter *fi
 	int err;
 
 	ecbpf_capture(e);
-	err = table_open(e, &table);
+	err = table_open(e, NULL, &table);
 	if (err)
 		return err;
 	lock = ecbpf_lock(e); /* not while the settings are written, which say the generation */
@@ -1594,7 +1719,7 @@ int ecbpf_fastpath_status(struct ecbpf *e, struct ecbpf_fastpath_status **ret_st
 	int err;
 
 	ecbpf_capture(e);
-	err = table_open(e, &table);
+	err = table_open(e, NULL, &table);
 	if (err)
 		return err;
 	status = calloc(1, sizeof(*status));

@@ -761,11 +761,19 @@ static int run_explain(struct tool *tool, int argc, char **argv)
 	return TOOL_OK;
 }
 
+/* One reading of the leases, and of IPVS's connections, which comes before it */
 struct check {
 	size_t leases;
-	size_t wrong;
+	struct ecbpf_fastpath_flow *wrong;
+	size_t wrong_count;
+	size_t wrong_room;
 	bool is_ipvs_missing;
 };
+
+static void check_free(struct check *check)
+{
+	free(check->wrong);
+}
 
 static int check_add(void *data, const struct ecbpf_fastpath_flow *flow)
 {
@@ -774,17 +782,55 @@ static int check_add(void *data, const struct ecbpf_fastpath_flow *flow)
 	check->leases += flow->lease_ms > 0 && !flow->is_dead;
 	if (flow->agreement == ECBPF_NO_IPVS)
 		check->is_ipvs_missing = true;
-	if (flow->agreement == ECBPF_NO_ENTRY)
-		printf("%s %s to %s: lease to %s, and IPVS does not know it\n",
-		       proto_text(flow->proto), endpoint_text(flow->client, flow->client_port),
-		       endpoint_text(flow->service, flow->service_port), hop_text(&flow->hop));
-	if (flow->agreement == ECBPF_OTHER_SERVER)
-		printf("%s %s to %s: lease to %s, and IPVS has it at %s\n", proto_text(flow->proto),
-		       endpoint_text(flow->client, flow->client_port),
-		       endpoint_text(flow->service, flow->service_port), hop_text(&flow->hop),
-		       ipvs_text(flow));
-	check->wrong += flow->agreement == ECBPF_NO_ENTRY || flow->agreement == ECBPF_OTHER_SERVER;
+	if (flow->agreement != ECBPF_NO_ENTRY && flow->agreement != ECBPF_OTHER_SERVER)
+		return 0;
+	if (check->wrong_count == check->wrong_room) {
+		check->wrong_room = 2 * check->wrong_room + 64;
+		check->wrong = tool_alloc(check->wrong, check->wrong_room * sizeof(*check->wrong));
+	}
+	check->wrong[check->wrong_count++] = *flow;
 	return 0;
+}
+
+/* By addresses, ports, protocol and where its packets go */
+static int check_compare(const void *a, const void *b)
+{
+	const struct ecbpf_fastpath_flow *x = a, *y = b;
+	int diff = memcmp(x, y, offsetof(struct ecbpf_fastpath_flow, is_dead));
+
+	return diff ? diff : memcmp(&x->hop, &y->hop, sizeof(x->hop));
+}
+
+/*
+ * Read once more, and forget what was not wrong before as well: IPVS's connections are read bit by
+ * bit, and one that was made behind that is there by now.
+ */
+static int check_again(struct tool *tool, struct check *check)
+{
+	struct check before TOOL_CLEANUP(check_free) = *check;
+	size_t count = 0;
+
+	*check = (struct check){};
+	if (ecbpf_fastpath_flows(tool->ecbpf, NULL, check_add, check) < 0)
+		return tool_fail_ecbpf(tool);
+	qsort(before.wrong, before.wrong_count, sizeof(*before.wrong), check_compare);
+	for (size_t i = 0; i < check->wrong_count; i++) {
+		if (bsearch(&check->wrong[i], before.wrong, before.wrong_count,
+			    sizeof(*before.wrong), check_compare))
+			check->wrong[count++] = check->wrong[i];
+	}
+	check->wrong_count = count;
+	return TOOL_OK;
+}
+
+static void check_print(const struct ecbpf_fastpath_flow *flow)
+{
+	printf("%s %s to %s: ", proto_text(flow->proto),
+	       endpoint_text(flow->client, flow->client_port),
+	       endpoint_text(flow->service, flow->service_port));
+	printf("lease to %s, and IPVS %s%s\n", hop_text(&flow->hop),
+	       flow->agreement == ECBPF_NO_ENTRY ? "does not know it" : "has it at ",
+	       flow->agreement == ECBPF_NO_ENTRY ? "" : ipvs_text(flow));
 }
 
 /* Is all of it there? Return: how much is not */
@@ -819,8 +865,8 @@ static size_t check_status(const struct ecbpf_fastpath_status *status)
 
 static int run_check(struct tool *tool, int argc, char **argv)
 {
+	struct check check TOOL_CLEANUP(check_free) = {};
 	struct ecbpf_fastpath_status *status;
-	struct check check = {};
 	size_t wrong;
 
 	if (parse_none(tool, argc, argv))
@@ -835,8 +881,13 @@ static int run_check(struct tool *tool, int argc, char **argv)
 		return tool_fail_ecbpf(tool);
 	if (check.is_ipvs_missing)
 		return tool_fail("IPVS is not loaded: nothing to check leases against");
-	printf("%zu leases, %zu of which IPVS does not agree to\n", check.leases, check.wrong);
-	return wrong || check.wrong ? TOOL_FAILED : TOOL_OK;
+	if (check.wrong_count && check_again(tool, &check))
+		return TOOL_FAILED;
+	for (size_t i = 0; i < check.wrong_count; i++)
+		check_print(&check.wrong[i]);
+	printf("%zu leases, %zu of which IPVS does not agree to\n", check.leases,
+	       check.wrong_count);
+	return wrong || check.wrong_count ? TOOL_FAILED : TOOL_OK;
 }
 
 static int run_refresh(struct tool *tool, int argc, char **argv)
@@ -978,6 +1029,7 @@ static const struct tool_verb verbs[] = {
 		.options = load_options,
 		.examples =
 			"  ecbpf-fastpath load -i eth0              in and out by one port\n"
+			"  ecbpf-loader load pass eth1              takes redirected packets then\n"
 			"  ecbpf-fastpath load -i eth0 -o eth1      in by one, out by the other\n",
 		.run = run_load,
 	},

@@ -56,6 +56,7 @@ traffic()
 {
 	local pid out
 
+	rm -f "$tmp/ready" # or an older one is taken for this one's
 	"${vpop[@]}" exec real1 "$flows" capture eth0 "$tmp/real1" >"$tmp/ready" &
 	pid=$!
 	until grep -qs ready "$tmp/ready"; do sleep 0.1; done
@@ -145,11 +146,15 @@ refused "set, sample above inactive" 1 "sample .* must be less than inactive" \
 	fastpath set sample=5000 inactive=5000
 refused "set, unknown" 2 "'x' is not one of" fastpath set x=1
 refused "set, no number" 2 "is not a number" fastpath set lease=1s
-expect "set" fastpath set lease=60000 sample=30000
+expect "set, the shortest, and something else after it" \
+	on director sh -c 'ecbpf-fastpath set sample=10 inactive=100 && ecbpf-fastpath set max=95'
+expect "set" fastpath set lease=60000 sample=30000 inactive=60000
 equal "status: no blanks behind" "" "$(fastpath status | grep '[[:blank:]]$')"
 equal "settings" "60000 30000" "$(value '"\(.settings.lease) \(.settings.sample)"' | tr -d '"')"
 on client curl -s -o /dev/null "http://$vip4/bulk"
 client=$(fastpath flows -j --vip "$vip4" | jq -r 'max_by(.lease_ms) | "\(.client):\(.client_port)"')
+equal "flows: no lease is longer than leases are" true \
+	"$(fastpath flows -j | jq 'map(.lease_ms) | max > 0 and max <= 60000')"
 expect "explain says forwarded" grep -q "^a plain packet now: fastpath-lease" \
 	<(fastpath explain tcp "$client" "$vip4:80")
 expect "explain says unknown" grep -q "^a plain packet now: fastpath-unknown" \
@@ -179,6 +184,87 @@ expect "monitor off" fastpath set monitor=off
 expect "flush all" fastpath flush --all
 equal "flush all: none left" 0 "$(value .flows)"
 expect "check, without leases" fastpath check
+# IPVS's connections as they are when others come meanwhile: what disagrees in each reading
+gcc -shared -fPIC -O2 -I"$ECBPF_BUILD/root/include" -o "$tmp/readings.so" \
+	-xc - <<-'END'
+	#include <stdlib.h>
+	#include <string.h>
+	#include <ecbpf/libecbpf-fastpath.h>
+
+	/* $READINGS: "ab,bB": port of the client, 'a' is 97; a capital: to another server */
+	int ecbpf_fastpath_flows(struct ecbpf *e, const struct ecbpf_fastpath_filter *filter,
+				 ecbpf_fastpath_flow_fn fn, void *data)
+	{
+		static const char *at;
+		const char *readings = getenv("READINGS");
+
+		for (at = at ? at + 1 : readings; *at && *at != ','; at++) {
+			struct ecbpf_fastpath_flow flow = {
+				.client_port = *at | 32,
+				.proto = 6,
+				.lease_ms = 500,
+				.hop = {.dest = {2, *at}, .ifindex = 1},
+				.agreement = ECBPF_NO_ENTRY,
+			};
+
+			fn(data, &flow);
+		}
+		return 0;
+	}
+END
+# readings NAME READINGS STATUS CLIENTS LEASES: clients' ports, a blank behind each
+readings()
+{
+	local out status=0
+
+	out=$(on director env LD_PRELOAD="$tmp/readings.so" READINGS="$2" ecbpf-fastpath check) ||
+		status=$?
+	equal "$1" "$3 $4$5" "$status $(sed -n 's/^tcp \[::\]:\([0-9]*\) .* not know it$/\1/p' \
+		<<<"$out" | tr '\n' ' ')$(sed -n 's/ leases, .*//p' <<<"$out")"
+}
+readings "check: wrong once is not wrong" ab, 0 "" 0
+readings "check: nor something else each time" ab,cd 0 "" 2
+readings "check: nor with another lease" abc,ABC 0 "" 3
+readings "check: wrong twice is" dcab,xbyAd 1 "98 100 " 5
+
+# --- filters of others ----------------------------------------------------------------------------
+
+# live NAME: packets of 50 flows, from 198.51.100.77, for a while
+live()
+{
+	local pid
+
+	rm -f "$tmp/ready"
+	"${vpop[@]}" exec router "$flows" live director "$director" "$vip4" 10000 50 500 \
+		>"$tmp/ready" &
+	pid=$!
+	until grep -qs ready "$tmp/ready"; do sleep 0.1; done
+	sleep 1
+	kill "$pid"
+	wait "$pid"
+}
+
+on real1 ip route add blackhole 198.51.100.77 # what belongs to nothing is not answered
+fastpath set lease=60000 sample=30000
+before=$(value .egress.granted)
+live
+equal "the kernel sends: a lease for each flow" 50 $(($(value .egress.granted) - before))
+fastpath flush --all >/dev/null
+# Where tc puts it that is told no preference. As bytecode, for kernels without tc's actions: IPv4
+# (half word 12) from 198.51.100.77 (word 26) is TC_ACT_SHOT, all the rest TC_ACT_UNSPEC
+code="6,40 0 0 12,21 0 3 2048,32 0 0 26,21 0 1 $((0xc633644d)),6 0 0 2,6 0 0 $((0xffffffff))"
+expect "a filter that drops" on director \
+	tc filter add dev eth0 egress protocol all bpf direct-action bytecode "$code"
+before=$(value .egress.granted)
+live
+equal "what a filter of others drops gets no lease" 0 $(($(value .egress.granted) - before))
+pref=$(on director tc -j filter show dev eth0 egress | jq '[.[] | select(.options.bytecode) |
+	.pref] | first')
+on director tc filter del dev eth0 egress pref "$pref"
+live
+equal "without it they have them again" 50 $(($(value .egress.granted) - before))
+fastpath flush --all >/dev/null
+on real1 ip route del blackhole 198.51.100.77
 
 # --- load and unload under traffic --------------------------------------------------------------
 
@@ -199,6 +285,22 @@ refused "unload, again" 1 "not loaded" fastpath unload
 equal "no filter is left" "" "$(on director tc filter show dev eth0 egress)"
 on client curl -s -o "$tmp/big" "http://$vip4/bulk"
 equal "the kernel alone again" 1048576 "$(stat -c %s "$tmp/big")"
+
+# --- VLAN tags, which only native mode sees -------------------------------------------------------
+
+# warned NAME WANT ARG...: the interfaces that load speaks of
+warned()
+{
+	equal "$1" "$2" "$(fastpath load --in eth0 --fused --flows 1000 "${@:3}" 2>&1 |
+		sed -n "s/.* \(eth0\): in skb mode .* 'ethtool -K eth0 rxvlan off'/\1/p")"
+	fastpath unload
+}
+
+warned "native mode, tags taken off: no warning" "" --mode native
+warned "skb mode, tags taken off: a warning" eth0 --mode skb
+on director ethtool -K eth0 rxvlan off
+warned "skb mode, tags stay: no warning" "" --mode skb
+on director ethtool -K eth0 rxvlan on
 
 # --- at once ------------------------------------------------------------------------------------
 
@@ -478,6 +580,7 @@ on director unshare --mount sh -c 'mount -t sysfs sysfs /sys &&
 on real2 ip route add blackhole 198.51.100.77
 fastpath load --in eth0 --fused --flows 20000
 pids=()
+rm -f "$tmp"/ready*
 for node in real1 real2; do
 	"${vpop[@]}" exec "$node" "$flows" stamps eth0 "$tmp/$node" >"$tmp/ready-$node" &
 	pids+=($!)
@@ -519,9 +622,9 @@ for address in 192.0.2.11 2001:db8:2::11; do
 	expect "two-armed: $address" on director ping -q -c 1 -w 10 -I eth1 "$address"
 done
 on router ecbpf-loader load --fused pass back
-expect "two-armed: load" fastpath load --in eth0 --out eth1 --fused --flows 10000
 # a veth that has no XDP program of its own takes no redirected packets
 on director ecbpf-loader load --fused pass eth1
+expect "two-armed: load" fastpath load --in eth0 --out eth1 --fused --flows 10000
 traffic "two-armed" 3 02:ec:bf:00:00:09
 expect "two-armed: by redirect" test "$(value .packets.XDP_REDIRECT)" -gt 200
 equal "two-armed: none by TX" 0 "$(value .packets.XDP_TX)"
