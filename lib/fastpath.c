@@ -811,7 +811,7 @@ static void load_warn(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 		if (iface_cannot_xmit(e, iface))
 			ecbpf_log(e, ECBPF_LOG_WARN,
 				  "%s: drops what other interfaces redirect there, as it is set up "
-				  "now: 'ecbpf-loader load pass %s', of a veth at its other end",
+				  "now: 'ecbpf-loader load %s pass', of a veth at its other end",
 				  iface, iface);
 	}
 }

@@ -1029,7 +1029,7 @@ static const struct tool_verb verbs[] = {
 		.options = load_options,
 		.examples =
 			"  ecbpf-fastpath load -i eth0              in and out by one port\n"
-			"  ecbpf-loader load pass eth1              takes redirected packets then\n"
+			"  ecbpf-loader load eth1 pass              takes redirected packets then\n"
 			"  ecbpf-fastpath load -i eth0 -o eth1      in by one, out by the other\n",
 		.run = run_load,
 	},
