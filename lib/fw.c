@@ -407,19 +407,34 @@ static int limits_assign(struct ecbpf *e, const struct maps *maps, const struct 
 
 /* --- sets ------------------------------------------------------------------------------------ */
 
+/* Of all entries of fw_sets, mapped. NULL: told */
+static struct ecbpf_trie_head *heads_open(struct ecbpf *e, const struct maps *maps)
+{
+	struct ecbpf_trie_head *heads = mmap(NULL, ECBPF_FW_SETS * sizeof(*heads),
+					     PROT_READ | PROT_WRITE, MAP_SHARED, maps->sets, 0);
+
+	if (heads != MAP_FAILED)
+		return heads;
+	fail_map(e, "fw_sets", -errno);
+	return NULL;
+}
+
+static void heads_close(struct ecbpf_trie_head *heads)
+{
+	munmap(heads, ECBPF_FW_SETS * sizeof(*heads));
+}
+
 static int set_open(struct ecbpf *e, const struct maps *maps, __u16 entry,
 		    struct ecbpf_trie_head **ret_heads, struct ecbpf_trie **ret_trie)
 {
-	size_t bytes = ECBPF_FW_SETS * sizeof(struct ecbpf_trie_head);
-	struct ecbpf_trie_head *heads;
+	struct ecbpf_trie_head *heads = heads_open(e, maps);
 	int err;
 
-	heads = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, maps->sets, 0);
-	if (heads == MAP_FAILED)
-		return fail_map(e, "fw_sets", -errno);
+	if (!heads)
+		return -ENOMEM;
 	err = ecbpf_trie_open(e, maps->pool, &heads[entry], entry, ret_trie);
 	if (err)
-		munmap(heads, bytes);
+		heads_close(heads);
 	else
 		*ret_heads = heads;
 	return err;
@@ -428,7 +443,30 @@ static int set_open(struct ecbpf *e, const struct maps *maps, __u16 entry,
 static void set_close(struct ecbpf_trie_head *heads, struct ecbpf_trie *trie)
 {
 	ecbpf_trie_close(trie);
-	munmap(heads, ECBPF_FW_SETS * sizeof(*heads));
+	heads_close(heads);
+}
+
+/* Is there anything, be it what somebody left who was killed? */
+static bool set_is_made(const struct ecbpf_trie_head *head)
+{
+	return head->roots || head->dirty;
+}
+
+/* Those that are not the ruleset's, when no packet looks them up any more */
+static void sets_free(struct ecbpf *e, const struct maps *maps, const struct state *state)
+{
+	struct ecbpf_trie_head *heads = heads_open(e, maps);
+	bool used[ECBPF_FW_SETS] = {};
+
+	if (!heads)
+		return;
+	for (size_t i = 0; i < state->ruleset->sets_count; i++)
+		used[state->sets[i]] = true;
+	for (__u32 i = 0; i < ECBPF_FW_SETS; i++) {
+		if (!used[i] && set_is_made(&heads[i]))
+			ecbpf_trie_delete(e, maps->pool, &heads[i], i);
+	}
+	heads_close(heads);
 }
 
 static struct ecbpf_trie_op trie_op(const struct fw_prefix *prefix, __u8 family, __u32 value)
@@ -455,11 +493,19 @@ static int set_build(struct ecbpf *e, const struct maps *maps, __u16 entry,
 		return fail_memory(e);
 	for (size_t i = 0; i < set->prefixes_count; i++)
 		ops[i] = trie_op(&set->prefixes[i], set->family, 1);
-	err = set_open(e, maps, entry, &heads, &trie);
-	if (err)
-		return err;
-	err = ecbpf_trie_build(trie, ops, set->prefixes_count);
-	set_close(heads, trie);
+	heads = heads_open(e, maps);
+	if (!heads)
+		return -ENOMEM;
+	if (!set_is_made(&heads[entry])) {
+		err = ecbpf_trie_new(e, maps->pool, &heads[entry], entry, ops, set->prefixes_count);
+	} else {
+		/* a trial's, of the rules before; or rules are live that nobody knows any more */
+		err = ecbpf_trie_open(e, maps->pool, &heads[entry], entry, &trie);
+		if (!err)
+			err = ecbpf_trie_build(trie, ops, set->prefixes_count);
+		ecbpf_trie_close(trie);
+	}
+	heads_close(heads);
 	return err;
 }
 
@@ -952,6 +998,7 @@ static void session_clean(struct ecbpf *e, const struct session *s)
 		if (!s->active || place != (s->active & ECBPF_FW_PLACE))
 			place_clear(e, &s->maps, place);
 	}
+	sets_free(e, &s->maps, &s->old);
 }
 
 /*
@@ -974,6 +1021,11 @@ static int session_apply(struct ecbpf *e, struct session *s, struct state *new)
 	if (!err)
 		err = text_write(e, &s->maps, place, new);
 	if (err) {
+		char error[sizeof(e->error)];
+
+		memcpy(error, e->error, sizeof(error));
+		session_clean(e, s);
+		memcpy(e->error, error, sizeof(error));
 		state_free(new);
 	} else {
 		s->active = generation.size | place;

@@ -40,6 +40,49 @@ done
 wait
 check "both CPUs at full rate: every verdict" "$repeat $repeat 0" "$(counted packets)"
 
+# --- sets that nobody looks up any more -----------------------------------------------------------
+
+# what sets take of their pool
+chunks() { bpftool -j map dump pinned /sys/fs/bpf/ecbpf/fw_set_pool | jq length; }
+
+printf '%s\n' 'set one { 192.0.2.1 }' 'set two ip6 { 2001:db8::/32 }' 'ip from @one to any udp' \
+	'ip6 from any to @two udp' >"$work/sets"
+# more source prefixes than fit: what fails is behind the sets
+python3 - >"$work/unfit" <<-'END'
+	import random
+	random.seed(1)
+	print("set three { 192.0.2.1 }\nip from @three to any udp")
+	for _ in range(10200):
+	    prefixes = (random.choices(range(1, 224), k=4) + [random.choice((16, 20, 24, 28, 32))]
+	                for _ in range(8))
+	    print("ip from {", ", ".join("%d.%d.%d.%d/%d" % (*prefix,) for prefix in prefixes),
+	          "} to any udp")
+END
+fw apply -f "$work/sets"
+once=$(chunks)
+for _ in 1 2 3; do
+	fw apply -f "$work/sets"
+done
+check "sets: applied again and again take no more" "$once" "$(chunks)"
+bad "sets: rules that do not fit" 1 "source prefixes than fit" fw apply -f "$work/unfit"
+check "sets: and leave nothing" "$once" "$(chunks)"
+good "sets: one more" fw set create more
+good "sets: is destroyed" fw set destroy more
+check "sets: and freed" "$once" "$(chunks)"
+for ((i = 0; i < count; i++)); do
+	ecbpf-fw apply -f "$work/sets" &
+	pid=$!
+	sleep "0.0$((RANDOM % 8))$((RANDOM % 10))"
+	kill -KILL "$pid" 2>/dev/null || : # it was faster
+	wait "$pid" 2>/dev/null || :
+done
+good "sets: after $count that were killed" fw apply -f "$work/sets"
+check "sets: nothing is left of them" "$once" "$(chunks)"
+good "sets: and what is in them" fw set list two
+check "sets: is there" 2001:db8::/32 "$(fw set list two)"
+fw apply -f "$work/a"
+check "sets: none is left" 0 "$(chunks)"
+
 # --- the examples of the manual -----------------------------------------------------------------
 
 fw unload
