@@ -1287,9 +1287,21 @@ static int set_rebuild(struct ecbpf *e, struct ecbpf_trie *trie, const struct ec
 		i += order <= 0;
 		j += order >= 0;
 	}
-	if (kept > FW_SET_PREFIXES_MAX)
-		return ecbpf_fail(e, -E2BIG, "a set has %d prefixes at most", FW_SET_PREFIXES_MAX);
 	return ecbpf_trie_build(trie, all, kept);
+}
+
+/* What a set has when @ops were added is no more than rules can have */
+static int set_room(struct ecbpf *e, const struct fw_set *set, struct ecbpf_trie *trie,
+		    const struct ecbpf_trie_op *ops, size_t count)
+{
+	size_t total = trie ? ecbpf_trie_count(trie, set->family) : 0;
+
+	for (size_t i = 0; i < count; i++)
+		total += !trie || (ops[i].value && !ecbpf_trie_find(trie, &ops[i]));
+	if (total > FW_SET_PREFIXES_MAX)
+		return ecbpf_fail(e, -E2BIG, "set '%s' would have %zu prefixes, %d is the most",
+				  set->name, total, FW_SET_PREFIXES_MAX);
+	return 0;
 }
 
 int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_change change,
@@ -1313,9 +1325,11 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 		err = set_open(e, &s.maps, s.old.sets[index], &heads, &trie);
 	if (!err) {
 		count = ops_unique(ops, count);
-		if (change == ECBPF_FW_SET_REPLACE && count > FW_SET_PREFIXES_MAX)
-			err = ecbpf_fail(e, -E2BIG, "a set has %d prefixes at most",
-					 FW_SET_PREFIXES_MAX);
+		if (change != ECBPF_FW_SET_DELETE)
+			err = set_room(e, &s.old.ruleset->sets[index],
+				       change == ECBPF_FW_SET_REPLACE ? NULL : trie, ops, count);
+		if (err)
+			; /* nothing is changed */
 		else if (change == ECBPF_FW_SET_REPLACE)
 			err = ecbpf_trie_build(trie, ops, count);
 		else if (count > ECBPF_TRIE_JOURNAL)

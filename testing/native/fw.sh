@@ -83,6 +83,20 @@ check "sets: is there" 2001:db8::/32 "$(fw set list two)"
 fw apply -f "$work/a"
 check "sets: none is left" 0 "$(chunks)"
 
+python3 - >"$work/prefixes" <<-'END'
+	for i in range(1 << 20):
+	    print(f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}")
+END
+fw set create full
+fw set replace full -f "$work/prefixes"
+full="set 'full' would have 1048577 prefixes, 1048576 is the most"
+bad "sets: one more than a set has" 1 "$full" fw set add full 192.0.2.1
+sed -i '1s/.*/192.0.2.1/; 300,$d' "$work/prefixes"
+bad "sets: likewise of many" 1 "$full" fw set add full -f "$work/prefixes"
+good "sets: those that are there are fine" fw set add full 10.0.0.0 10.15.255.255
+check "sets: and it is as it was" 1048576 "$(fw set list full | wc -l)"
+fw set destroy full
+
 # --- the examples of the manual -----------------------------------------------------------------
 
 fw unload
