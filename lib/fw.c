@@ -902,6 +902,13 @@ static int text_parse(struct ecbpf *e, const char *at, const char *end, struct s
 	return 0;
 }
 
+static int fail_text(struct ecbpf *e, int err)
+{
+	return ecbpf_fail(e, err,
+			  "the text of the live rules (fw_text): %s; 'ecbpf-fw apply' repairs it",
+			  err == -EPROTO ? "not as it was written" : strerror(-err));
+}
+
 /* The state that is live: of no rules, if none is. Sets are without what is in them */
 static int state_read(struct ecbpf *e, const struct maps *maps, __u32 active, struct state *ret)
 {
@@ -922,13 +929,13 @@ static int state_read(struct ecbpf *e, const struct maps *maps, __u32 active, st
 	}
 	if (bpf_map_lookup_elem(maps->text, &place, &id) || (fd = bpf_map_get_fd_by_id(id)) < 0 ||
 	    bpf_obj_get_info_by_fd(fd, &info, &len)) {
-		err = fail_map(e, "fw_text", -errno);
+		err = fail_text(e, -errno);
 		goto out;
 	}
 	size = (size_t)info.max_entries * info.value_size;
 	bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
 	if (bytes == MAP_FAILED) {
-		err = fail_map(e, "fw_text", -errno);
+		err = fail_text(e, -errno);
 		goto out;
 	}
 	err = ((const struct text_head *)bytes)->magic == TEXT_MAGIC
@@ -936,7 +943,7 @@ static int state_read(struct ecbpf *e, const struct maps *maps, __u32 active, st
 		      : -EPROTO;
 	munmap((void *)bytes, size);
 	if (err == -EPROTO)
-		ecbpf_fail(e, err, "the firewall's map fw_text: not as it was written");
+		fail_text(e, err);
 out:
 	if (err)
 		state_free(&state);
@@ -945,13 +952,22 @@ out:
 	return err;
 }
 
-/* Everything to change the live state: the lock, the maps, what is live */
+/*
+ * Everything to change the live state: the lock, the maps, what is live. @is_lost: what is live is
+ * not known, @old is of no rules
+ */
 struct session {
 	int lock;
 	struct maps maps;
 	__u32 active;
 	struct state old;
+	bool is_lost;
 };
+
+/* How session_open() goes on without the maps: makes them; and without text: takes that it is lost
+ */
+#define SESSION_MAKE   1
+#define SESSION_REPAIR 2
 
 static void session_close(struct session *s)
 {
@@ -960,8 +976,8 @@ static void session_close(struct session *s)
 	cleanup_close(&s->lock);
 }
 
-/* @make: the maps, if they are not there */
-static int session_open(struct ecbpf *e, bool make, struct session *ret)
+/* @how: SESSION_MAKE and SESSION_REPAIR, or 0 */
+static int session_open(struct ecbpf *e, int how, struct session *ret)
 {
 	struct session s = {.lock = -1};
 	int err;
@@ -973,7 +989,7 @@ static int session_open(struct ecbpf *e, bool make, struct session *ret)
 	s.lock = ecbpf_lock(e);
 	if (s.lock < 0)
 		return s.lock;
-	if (make)
+	if (how & SESSION_MAKE)
 		err = maps_make(e);
 	if (!err)
 		err = maps_open(e, &s.maps);
@@ -984,6 +1000,10 @@ static int session_open(struct ecbpf *e, bool make, struct session *ret)
 	err = active_get(e, &s.maps, &s.active);
 	if (!err)
 		err = state_read(e, &s.maps, s.active, &s.old);
+	if (err && err != -ENOMEM && how & SESSION_REPAIR) {
+		s.is_lost = true;
+		err = state_read(e, &s.maps, ECBPF_FW_NONE, &s.old);
+	}
 	if (err)
 		session_close(&s);
 	else
@@ -998,7 +1018,8 @@ static void session_clean(struct ecbpf *e, const struct session *s)
 		if (!s->active || place != (s->active & ECBPF_FW_PLACE))
 			place_clear(e, &s->maps, place);
 	}
-	sets_free(e, &s->maps, &s->old);
+	if (!s->is_lost)
+		sets_free(e, &s->maps, &s->old);
 }
 
 /*
@@ -1032,6 +1053,7 @@ static int session_apply(struct ecbpf *e, struct session *s, struct state *new)
 		active_set(&s->maps, s->active);
 		state_free(&s->old);
 		s->old = *new;
+		s->is_lost = false;
 	}
 	fw_generation_free(&generation);
 	return err;
@@ -1095,7 +1117,7 @@ int ecbpf_fw_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)
 	struct session s;
 	int err;
 
-	err = session_open(e, false, &s);
+	err = session_open(e, SESSION_REPAIR, &s);
 	if (err)
 		return err;
 	err = apply_ruleset(e, &s, ruleset);
@@ -1135,7 +1157,7 @@ int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 	struct session s;
 	int err;
 
-	err = session_open(e, false, &s);
+	err = session_open(e, 0, &s);
 	if (err)
 		return err;
 	err = ruleset_copy(e, s.old.ruleset, &ruleset);
@@ -1192,7 +1214,7 @@ int ecbpf_fw_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
 	struct session s;
 	int err;
 
-	err = session_open(e, false, &s);
+	err = session_open(e, 0, &s);
 	if (err)
 		return err;
 	for (size_t i = 0; !err && i < s.old.ruleset->sets_count; i++)
@@ -1314,7 +1336,7 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 	size_t index;
 	int err;
 
-	err = session_open(e, false, &s);
+	err = session_open(e, 0, &s);
 	if (err)
 		return err;
 	err = set_find(e, &s, name, &index);
@@ -1357,7 +1379,7 @@ int ecbpf_fw_set_create(struct ecbpf *e, const char *name, __u8 family)
 				  FW_SET_NAME_MAX);
 	if (family != 4 && family != 6)
 		return ecbpf_fail(e, -EINVAL, "a set is of family 4 or 6");
-	err = session_open(e, false, &s);
+	err = session_open(e, 0, &s);
 	if (err)
 		return err;
 	if (fw_set_find(s.old.ruleset, name, strlen(name)))
@@ -1390,7 +1412,7 @@ int ecbpf_fw_set_delete(struct ecbpf *e, const char *name)
 	size_t index;
 	int err;
 
-	err = session_open(e, false, &s);
+	err = session_open(e, 0, &s);
 	if (err)
 		return err;
 	err = set_find(e, &s, name, &index);
@@ -1426,7 +1448,7 @@ int ecbpf_fw_set_print(struct ecbpf *e, const char *name, FILE *out)
 	size_t index;
 	int err;
 
-	err = session_open(e, false, &s);
+	err = session_open(e, 0, &s);
 	if (err)
 		return err;
 	err = set_find(e, &s, name, &index);
@@ -1457,7 +1479,7 @@ int ecbpf_fw_stats(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset,
 	struct session s;
 	int err;
 
-	err = session_open(e, false, &s);
+	err = session_open(e, 0, &s);
 	if (err)
 		return err;
 	stats = calloc(s.old.ruleset->rules_count + 1, sizeof(*stats));
@@ -1480,7 +1502,7 @@ int ecbpf_fw_stats_clear(struct ecbpf *e)
 	struct session s;
 	int err;
 
-	err = session_open(e, false, &s);
+	err = session_open(e, 0, &s);
 	if (err)
 		return err;
 	for (size_t i = 0; !err && i < s.old.ruleset->rules_count; i++)
@@ -1528,11 +1550,25 @@ int ecbpf_fw_is_loaded(struct ecbpf *e, const char *iface, bool *ret_is_loaded)
 	return 0;
 }
 
-int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
-		  const struct ecbpf_fw_ruleset *ruleset, bool fused, enum ecbpf_mode mode)
+/* What is not live any more goes; an error that was told stays */
+static void load_clean(struct ecbpf *e)
 {
-	__u32 before, applied;
+	char error[sizeof(e->error)];
 	struct session s;
+
+	memcpy(error, e->error, sizeof(error));
+	if (!session_open(e, SESSION_REPAIR, &s)) {
+		session_clean(e, &s);
+		session_close(&s);
+	}
+	memcpy(e->error, error, sizeof(error));
+}
+
+static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+		       const struct ecbpf_fw_ruleset *ruleset, bool fused, enum ecbpf_mode mode)
+{
+	struct session s;
+	__u32 before;
 	int err;
 
 	for (size_t i = 0; i < ifaces_count; i++) {
@@ -1545,35 +1581,36 @@ int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_coun
 			return ecbpf_fail(e, -EEXIST, "%s: the firewall is loaded there already",
 					  ifaces[i]);
 	}
-	err = session_open(e, true, &s);
+	err = session_open(e, SESSION_MAKE | (ruleset ? SESSION_REPAIR : 0), &s);
 	if (err)
 		return err;
 	before = s.active;
 	if (ruleset)
 		err = apply_ruleset(e, &s, ruleset);
-	applied = s.active;
+	if (!err)
+		err = ecbpf_chain_load_stage(e, ifaces, ifaces_count, ECBPF_STAGE_FW, fused, mode);
+	/* back to what was live, which is still there: nobody else has had the lock */
+	if (err && s.active != before)
+		active_set(&s.maps, before);
 	session_close(&s);
+	if (ruleset)
+		load_clean(e);
+	return err;
+}
+
+int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+		  const struct ecbpf_fw_ruleset *ruleset, bool fused, enum ecbpf_mode mode)
+{
+	int err;
+
+	ecbpf_capture(e);
+	err = ecbpf_bpffs_open(e, true);
+	if (!err)
+		err = ecbpf_lock_hold(e);
 	if (err)
 		return err;
-	err = ecbpf_chain_load_stage(e, ifaces, ifaces_count, ECBPF_STAGE_FW, fused, mode);
-	if (ruleset && err) {
-		char error[sizeof(e->error)];
-
-		/* back to what was live, which is still there, if nobody was faster */
-		memcpy(error, e->error, sizeof(error));
-		if (!session_open(e, false, &s)) {
-			if (s.active == applied) {
-				active_set(&s.maps, before);
-				s.active = before;
-				session_clean(e, &s);
-			}
-			session_close(&s);
-		}
-		memcpy(e->error, error, sizeof(error));
-	} else if (ruleset && !session_open(e, false, &s)) {
-		session_clean(e, &s);
-		session_close(&s);
-	}
+	err = load_locked(e, ifaces, ifaces_count, ruleset, fused, mode);
+	ecbpf_lock_release(e);
 	return err;
 }
 

@@ -97,9 +97,38 @@ good "sets: those that are there are fine" fw set add full 10.0.0.0 10.15.255.25
 check "sets: and it is as it was" 1048576 "$(fw set list full | wc -l)"
 fw set destroy full
 
-# --- the examples of the manual -----------------------------------------------------------------
+# --- a load that fails, and whoever is in between -------------------------------------------------
 
 fw unload
+fw apply -f "$work/b"
+b=$(fw rule list) lost=''
+fw apply -f "$work/sets"
+for i in 1 2 3 4 5; do
+	fw load --fused -m native -f "$work/a" fw0 lo 2>/dev/null && lost+="$i: loaded; " &
+	sleep "0.$((RANDOM % 3))$((RANDOM % 10))"
+	fw apply -f "$work/b"
+	wait
+	[[ $(fw rule list 2>&1) == "$b" ]] || lost+="$i: $(fw rule list 2>&1); "
+	fw apply -f "$work/sets"
+done
+check "load fails: what was applied meanwhile stays" "" "$lost"
+bad "load fails: this one" 1 "lo: cannot attach" fw load --fused -m native -f "$work/a" fw0 lo
+check "load fails: the rules are those from before" 2 "$(fw status -j | jq .rules)"
+check "load fails: so are the sets" "$once 2001:db8::/32" "$(chunks) $(fw set list two)"
+
+# --- text that is lost ----------------------------------------------------------------------------
+
+for place in 0 1; do
+	bpftool map delete pinned /sys/fs/bpf/ecbpf/fw_text key "$place" 0 0 0 2>/dev/null || :
+done
+bad "text lost: it is told" 1 "'ecbpf-fw apply' repairs it" fw rule list
+good "text lost: apply repairs it" fw apply -f "$work/b"
+check "text lost: with its rules" "$b" "$(fw rule list)"
+check "text lost: and without old sets" 0 "$(chunks)"
+good "text lost: and goes on" fw apply -f "$work/a"
+
+# --- the examples of the manual -----------------------------------------------------------------
+
 fw apply -f /dev/null
 cp "$work/a" "$work/rules"
 cd "$work"
