@@ -104,10 +104,10 @@ fw apply -f "$work/b"
 b=$(fw rule list) lost=''
 fw apply -f "$work/sets"
 for i in 1 2 3 4 5; do
-	fw load --fused -m native -f "$work/a" fw0 lo 2>/dev/null && lost+="$i: loaded; " &
+	fw load --fused -m native -f "$work/a" fw0 lo 2>/dev/null &
 	sleep "0.$((RANDOM % 3))$((RANDOM % 10))"
 	fw apply -f "$work/b"
-	wait
+	! wait $! || lost+="$i: loaded; "
 	[[ $(fw rule list 2>&1) == "$b" ]] || lost+="$i: $(fw rule list 2>&1); "
 	fw apply -f "$work/sets"
 done
@@ -126,6 +126,49 @@ good "text lost: apply repairs it" fw apply -f "$work/b"
 check "text lost: with its rules" "$b" "$(fw rule list)"
 check "text lost: and without old sets" 0 "$(chunks)"
 good "text lost: and goes on" fw apply -f "$work/a"
+
+# --- malformed packets ----------------------------------------------------------------------------
+
+# by Scapy: what is well-formed, UDP behind eight destination options headers, and is not: behind
+# nine; payload length 0 before a hop-by-hop header; a piece of a TCP header; three VLAN tags
+/usr/bin/python3 - "$here" "$work" <<-'END'
+	import sys
+	sys.path.insert(0, sys.argv[1])
+	from packets import (DESTINATION, ETHER, HOP_BY_HOP, IP, IP6, UDP_QUERY, Dot1Q, IPv6, Raw)
+	from functools import reduce
+	behind = lambda count: reduce(lambda packet, _: DESTINATION / packet, range(count), UDP_QUERY)
+	for name, packet in {
+	        "fw-drop": IP6 / behind(8),
+	        "ip6-ext-limit": IP6 / behind(9),
+	        "ip6-jumbogram": IPv6(src="2001:db8::1", plen=0) / HOP_BY_HOP / UDP_QUERY,
+	        "tcp-truncated": IP(src="192.0.2.1", proto=6, flags="MF") / Raw(bytes(8)),
+	        "vlan-tags": Dot1Q() / Dot1Q() / Dot1Q() / IP6 / UDP_QUERY}.items():
+	    with open(f"{sys.argv[2]}/{name}", "wb") as file:
+	        file.write(bytes(ETHER / packet))
+END
+# fates: of each of these packets, and how often its reason was counted. 1 is drop, 2 is pass
+fates()
+{
+	local id reason
+
+	id=$(ecbpf-loader status -j fw0 | jq '.[0].members[0].id')
+	for reason in fw-drop ip6-ext-limit ip6-jumbogram tcp-truncated vlan-tags; do
+		bpftool -j prog run id "$id" data_in "$work/$reason" | jq -j .retval
+		ecbpf-loader status -j fw0 |
+			jq -j --arg reason "$reason" '.[0].members[0].stages[0].reasons[$reason].packets'
+		echo -n ' '
+	done
+}
+echo 'ip6 from any to any proto any drop' >"$work/rules"
+echo 'ip from any to any proto any drop' >>"$work/rules"
+fw apply -f "$work/rules"
+fw load --fused fw0
+check "malformed: passes whatever the rules say" "11 21 21 21 21 " "$(fates)"
+fw unload
+good "malformed: load with another verdict" ecbpf-loader load --fused fw \
+	-S malformed_action=XDP_DROP fw0
+check "malformed: is dropped" "11 11 11 11 11 " "$(fates)"
+fw unload
 
 # --- the examples of the manual -----------------------------------------------------------------
 
