@@ -113,7 +113,8 @@ size_t ecbpf_trie_bytes(const struct ecbpf_trie *trie);
  * @ops: deleting one that is not there is fine
  * @count: ECBPF_TRIE_JOURNAL at most; for more, ecbpf_trie_build()
  *
- * In the time that it takes to find their places. All or nothing: on failure, nothing.
+ * In the time that it takes to find their places. All or nothing: on failure, nothing. Who is
+ * killed leaves a part, and the rest to ecbpf_trie_open().
  */
 int ecbpf_trie_change(struct ecbpf_trie *trie, const struct ecbpf_trie_op *ops, size_t count);
 
