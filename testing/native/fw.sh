@@ -80,6 +80,12 @@ good "sets: after $count that were killed" fw apply -f "$work/sets"
 check "sets: nothing is left of them" "$once" "$(chunks)"
 good "sets: and what is in them" fw set list two
 check "sets: is there" 2001:db8::/32 "$(fw set list two)"
+for ((i = 0; i < 33; i++)); do
+	echo "set s$i { 192.0.2.$i }"
+	((i == 32)) || echo "ip from @s$i to @s$i udp"
+done >"$work/uses"
+good "sets: as many as rules may look up" fw apply -f "$work/uses"
+bad "sets: one more" 1 "more different sets in rules (64" fw rule add 'ip from @s32 to any udp'
 fw apply -f "$work/a"
 check "sets: none is left" 0 "$(chunks)"
 
@@ -136,7 +142,8 @@ good "text lost: and goes on" fw apply -f "$work/a"
 	sys.path.insert(0, sys.argv[1])
 	from packets import (DESTINATION, ETHER, HOP_BY_HOP, IP, IP6, UDP_QUERY, Dot1Q, IPv6, Raw)
 	from functools import reduce
-	behind = lambda count: reduce(lambda packet, _: DESTINATION / packet, range(count), UDP_QUERY)
+	def behind(count):
+	    return reduce(lambda packet, _: DESTINATION / packet, range(count), UDP_QUERY)
 	for name, packet in {
 	        "fw-drop": IP6 / behind(8),
 	        "ip6-ext-limit": IP6 / behind(9),
