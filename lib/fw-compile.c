@@ -1096,7 +1096,8 @@ static int build_all(struct build *b, const __u16 *sets)
 		err = page_make(b, &pages[i]);
 	if (err)
 		return err;
-	b->what = "sets used in rules";
+	_Static_assert(ECBPF_FW_USES_MAX == 64, "as it says");
+	b->what = "sets in rules (64, source and destination apart)";
 	return uses_make(b, sets);
 }
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <ecbpf/fw.h>
 #include "internal.h"
 #include "fw-rules.h"
 
@@ -1461,6 +1462,9 @@ static bool take_assertion(struct parser *p, struct ecbpf_fw_assertion *assertio
 /* Find the sets that rules name. @rule: the one to complete, for a rule alone */
 static void resolve(struct parser *p, const struct ecbpf_fw_ruleset *sets, struct fw_rule *rule)
 {
+	bool used[FW_SETS_MAX][2] = {};
+	size_t uses = 0;
+
 	for (size_t i = 0; i < p->references_count; i++) {
 		const struct reference *r = &p->references[i];
 		struct fw_set *set = fw_set_find(sets, r->place.pos, r->place.end - r->place.pos);
@@ -1475,6 +1479,14 @@ static void resolve(struct parser *p, const struct ecbpf_fw_ruleset *sets, struc
 				 quote_place(&r->place), family_name(set->family),
 				 family_name(r->family));
 		*(r->is_dst ? &its_rule->dst.set : &its_rule->src.set) = set - sets->sets;
+		if (used[set - sets->sets][r->is_dst])
+			continue;
+		used[set - sets->sets][r->is_dst] = true;
+		if (uses++ == ECBPF_FW_USES_MAX)
+			error_at(p, &r->place,
+				 "more than %d sets are looked up; one as source and as "
+				 "destination counts twice",
+				 ECBPF_FW_USES_MAX);
 	}
 }
 

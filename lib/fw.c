@@ -407,19 +407,34 @@ static int limits_assign(struct ecbpf *e, const struct maps *maps, const struct 
 
 /* --- sets ------------------------------------------------------------------------------------ */
 
+/* Of all entries of fw_sets, mapped. NULL: told */
+static struct ecbpf_trie_head *heads_open(struct ecbpf *e, const struct maps *maps)
+{
+	struct ecbpf_trie_head *heads = mmap(NULL, ECBPF_FW_SETS * sizeof(*heads),
+					     PROT_READ | PROT_WRITE, MAP_SHARED, maps->sets, 0);
+
+	if (heads != MAP_FAILED)
+		return heads;
+	fail_map(e, "fw_sets", -errno);
+	return NULL;
+}
+
+static void heads_close(struct ecbpf_trie_head *heads)
+{
+	munmap(heads, ECBPF_FW_SETS * sizeof(*heads));
+}
+
 static int set_open(struct ecbpf *e, const struct maps *maps, __u16 entry,
 		    struct ecbpf_trie_head **ret_heads, struct ecbpf_trie **ret_trie)
 {
-	size_t bytes = ECBPF_FW_SETS * sizeof(struct ecbpf_trie_head);
-	struct ecbpf_trie_head *heads;
+	struct ecbpf_trie_head *heads = heads_open(e, maps);
 	int err;
 
-	heads = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, maps->sets, 0);
-	if (heads == MAP_FAILED)
-		return fail_map(e, "fw_sets", -errno);
+	if (!heads)
+		return -ENOMEM;
 	err = ecbpf_trie_open(e, maps->pool, &heads[entry], entry, ret_trie);
 	if (err)
-		munmap(heads, bytes);
+		heads_close(heads);
 	else
 		*ret_heads = heads;
 	return err;
@@ -428,7 +443,30 @@ static int set_open(struct ecbpf *e, const struct maps *maps, __u16 entry,
 static void set_close(struct ecbpf_trie_head *heads, struct ecbpf_trie *trie)
 {
 	ecbpf_trie_close(trie);
-	munmap(heads, ECBPF_FW_SETS * sizeof(*heads));
+	heads_close(heads);
+}
+
+/* Is there anything, be it what somebody left who was killed? */
+static bool set_is_made(const struct ecbpf_trie_head *head)
+{
+	return head->roots || head->dirty;
+}
+
+/* Those that are not the ruleset's, when no packet looks them up any more */
+static void sets_free(struct ecbpf *e, const struct maps *maps, const struct state *state)
+{
+	struct ecbpf_trie_head *heads = heads_open(e, maps);
+	bool used[ECBPF_FW_SETS] = {};
+
+	if (!heads)
+		return;
+	for (size_t i = 0; i < state->ruleset->sets_count; i++)
+		used[state->sets[i]] = true;
+	for (__u32 i = 0; i < ECBPF_FW_SETS; i++) {
+		if (!used[i] && set_is_made(&heads[i]))
+			ecbpf_trie_delete(e, maps->pool, &heads[i], i);
+	}
+	heads_close(heads);
 }
 
 static struct ecbpf_trie_op trie_op(const struct fw_prefix *prefix, __u8 family, __u32 value)
@@ -455,11 +493,19 @@ static int set_build(struct ecbpf *e, const struct maps *maps, __u16 entry,
 		return fail_memory(e);
 	for (size_t i = 0; i < set->prefixes_count; i++)
 		ops[i] = trie_op(&set->prefixes[i], set->family, 1);
-	err = set_open(e, maps, entry, &heads, &trie);
-	if (err)
-		return err;
-	err = ecbpf_trie_build(trie, ops, set->prefixes_count);
-	set_close(heads, trie);
+	heads = heads_open(e, maps);
+	if (!heads)
+		return -ENOMEM;
+	if (!set_is_made(&heads[entry])) {
+		err = ecbpf_trie_new(e, maps->pool, &heads[entry], entry, ops, set->prefixes_count);
+	} else {
+		/* a trial's, of the rules before; or rules are live that nobody knows any more */
+		err = ecbpf_trie_open(e, maps->pool, &heads[entry], entry, &trie);
+		if (!err)
+			err = ecbpf_trie_build(trie, ops, set->prefixes_count);
+		ecbpf_trie_close(trie);
+	}
+	heads_close(heads);
 	return err;
 }
 
@@ -856,6 +902,13 @@ static int text_parse(struct ecbpf *e, const char *at, const char *end, struct s
 	return 0;
 }
 
+static int fail_text(struct ecbpf *e, int err)
+{
+	return ecbpf_fail(e, err,
+			  "the text of the live rules (fw_text): %s; 'ecbpf-fw apply' repairs it",
+			  err == -EPROTO ? "not as it was written" : strerror(-err));
+}
+
 /* The state that is live: of no rules, if none is. Sets are without what is in them */
 static int state_read(struct ecbpf *e, const struct maps *maps, __u32 active, struct state *ret)
 {
@@ -876,13 +929,13 @@ static int state_read(struct ecbpf *e, const struct maps *maps, __u32 active, st
 	}
 	if (bpf_map_lookup_elem(maps->text, &place, &id) || (fd = bpf_map_get_fd_by_id(id)) < 0 ||
 	    bpf_obj_get_info_by_fd(fd, &info, &len)) {
-		err = fail_map(e, "fw_text", -errno);
+		err = fail_text(e, -errno);
 		goto out;
 	}
 	size = (size_t)info.max_entries * info.value_size;
 	bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
 	if (bytes == MAP_FAILED) {
-		err = fail_map(e, "fw_text", -errno);
+		err = fail_text(e, -errno);
 		goto out;
 	}
 	err = ((const struct text_head *)bytes)->magic == TEXT_MAGIC
@@ -890,7 +943,7 @@ static int state_read(struct ecbpf *e, const struct maps *maps, __u32 active, st
 		      : -EPROTO;
 	munmap((void *)bytes, size);
 	if (err == -EPROTO)
-		ecbpf_fail(e, err, "the firewall's map fw_text: not as it was written");
+		fail_text(e, err);
 out:
 	if (err)
 		state_free(&state);
@@ -899,13 +952,22 @@ out:
 	return err;
 }
 
-/* Everything to change the live state: the lock, the maps, what is live */
+/*
+ * Everything to change the live state: the lock, the maps, what is live. @is_lost: what is live is
+ * not known, @old is of no rules
+ */
 struct session {
 	int lock;
 	struct maps maps;
 	__u32 active;
 	struct state old;
+	bool is_lost;
 };
+
+/* How session_open() goes on without the maps: makes them; and without text: takes that it is lost
+ */
+#define SESSION_MAKE   1
+#define SESSION_REPAIR 2
 
 static void session_close(struct session *s)
 {
@@ -914,8 +976,8 @@ static void session_close(struct session *s)
 	cleanup_close(&s->lock);
 }
 
-/* @make: the maps, if they are not there */
-static int session_open(struct ecbpf *e, bool make, struct session *ret)
+/* @how: SESSION_MAKE and SESSION_REPAIR, or 0 */
+static int session_open(struct ecbpf *e, int how, struct session *ret)
 {
 	struct session s = {.lock = -1};
 	int err;
@@ -927,7 +989,7 @@ static int session_open(struct ecbpf *e, bool make, struct session *ret)
 	s.lock = ecbpf_lock(e);
 	if (s.lock < 0)
 		return s.lock;
-	if (make)
+	if (how & SESSION_MAKE)
 		err = maps_make(e);
 	if (!err)
 		err = maps_open(e, &s.maps);
@@ -938,6 +1000,10 @@ static int session_open(struct ecbpf *e, bool make, struct session *ret)
 	err = active_get(e, &s.maps, &s.active);
 	if (!err)
 		err = state_read(e, &s.maps, s.active, &s.old);
+	if (err && err != -ENOMEM && how & SESSION_REPAIR) {
+		s.is_lost = true;
+		err = state_read(e, &s.maps, ECBPF_FW_NONE, &s.old);
+	}
 	if (err)
 		session_close(&s);
 	else
@@ -952,6 +1018,8 @@ static void session_clean(struct ecbpf *e, const struct session *s)
 		if (!s->active || place != (s->active & ECBPF_FW_PLACE))
 			place_clear(e, &s->maps, place);
 	}
+	if (!s->is_lost)
+		sets_free(e, &s->maps, &s->old);
 }
 
 /*
@@ -974,12 +1042,18 @@ static int session_apply(struct ecbpf *e, struct session *s, struct state *new)
 	if (!err)
 		err = text_write(e, &s->maps, place, new);
 	if (err) {
+		char error[sizeof(e->error)];
+
+		memcpy(error, e->error, sizeof(error));
+		session_clean(e, s);
+		memcpy(e->error, error, sizeof(error));
 		state_free(new);
 	} else {
 		s->active = generation.size | place;
 		active_set(&s->maps, s->active);
 		state_free(&s->old);
 		s->old = *new;
+		s->is_lost = false;
 	}
 	fw_generation_free(&generation);
 	return err;
@@ -1043,7 +1117,7 @@ int ecbpf_fw_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)
 	struct session s;
 	int err;
 
-	err = session_open(e, false, &s);
+	err = session_open(e, SESSION_REPAIR, &s);
 	if (err)
 		return err;
 	err = apply_ruleset(e, &s, ruleset);
@@ -1083,7 +1157,7 @@ int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 	struct session s;
 	int err;
 
-	err = session_open(e, false, &s);
+	err = session_open(e, 0, &s);
 	if (err)
 		return err;
 	err = ruleset_copy(e, s.old.ruleset, &ruleset);
@@ -1140,7 +1214,7 @@ int ecbpf_fw_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
 	struct session s;
 	int err;
 
-	err = session_open(e, false, &s);
+	err = session_open(e, 0, &s);
 	if (err)
 		return err;
 	for (size_t i = 0; !err && i < s.old.ruleset->sets_count; i++)
@@ -1235,9 +1309,21 @@ static int set_rebuild(struct ecbpf *e, struct ecbpf_trie *trie, const struct ec
 		i += order <= 0;
 		j += order >= 0;
 	}
-	if (kept > FW_SET_PREFIXES_MAX)
-		return ecbpf_fail(e, -E2BIG, "a set has %d prefixes at most", FW_SET_PREFIXES_MAX);
 	return ecbpf_trie_build(trie, all, kept);
+}
+
+/* What a set has when @ops were added is no more than rules can have */
+static int set_room(struct ecbpf *e, const struct fw_set *set, struct ecbpf_trie *trie,
+		    const struct ecbpf_trie_op *ops, size_t count)
+{
+	size_t total = trie ? ecbpf_trie_count(trie, set->family) : 0;
+
+	for (size_t i = 0; i < count; i++)
+		total += !trie || (ops[i].value && !ecbpf_trie_find(trie, &ops[i]));
+	if (total > FW_SET_PREFIXES_MAX)
+		return ecbpf_fail(e, -E2BIG, "set '%s' would have %zu prefixes, %d is the most",
+				  set->name, total, FW_SET_PREFIXES_MAX);
+	return 0;
 }
 
 int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_change change,
@@ -1250,7 +1336,7 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 	size_t index;
 	int err;
 
-	err = session_open(e, false, &s);
+	err = session_open(e, 0, &s);
 	if (err)
 		return err;
 	err = set_find(e, &s, name, &index);
@@ -1261,9 +1347,11 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 		err = set_open(e, &s.maps, s.old.sets[index], &heads, &trie);
 	if (!err) {
 		count = ops_unique(ops, count);
-		if (change == ECBPF_FW_SET_REPLACE && count > FW_SET_PREFIXES_MAX)
-			err = ecbpf_fail(e, -E2BIG, "a set has %d prefixes at most",
-					 FW_SET_PREFIXES_MAX);
+		if (change != ECBPF_FW_SET_DELETE)
+			err = set_room(e, &s.old.ruleset->sets[index],
+				       change == ECBPF_FW_SET_REPLACE ? NULL : trie, ops, count);
+		if (err)
+			; /* nothing is changed */
 		else if (change == ECBPF_FW_SET_REPLACE)
 			err = ecbpf_trie_build(trie, ops, count);
 		else if (count > ECBPF_TRIE_JOURNAL)
@@ -1291,7 +1379,7 @@ int ecbpf_fw_set_create(struct ecbpf *e, const char *name, __u8 family)
 				  FW_SET_NAME_MAX);
 	if (family != 4 && family != 6)
 		return ecbpf_fail(e, -EINVAL, "a set is of family 4 or 6");
-	err = session_open(e, false, &s);
+	err = session_open(e, 0, &s);
 	if (err)
 		return err;
 	if (fw_set_find(s.old.ruleset, name, strlen(name)))
@@ -1324,7 +1412,7 @@ int ecbpf_fw_set_delete(struct ecbpf *e, const char *name)
 	size_t index;
 	int err;
 
-	err = session_open(e, false, &s);
+	err = session_open(e, 0, &s);
 	if (err)
 		return err;
 	err = set_find(e, &s, name, &index);
@@ -1360,7 +1448,7 @@ int ecbpf_fw_set_print(struct ecbpf *e, const char *name, FILE *out)
 	size_t index;
 	int err;
 
-	err = session_open(e, false, &s);
+	err = session_open(e, 0, &s);
 	if (err)
 		return err;
 	err = set_find(e, &s, name, &index);
@@ -1391,7 +1479,7 @@ int ecbpf_fw_stats(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset,
 	struct session s;
 	int err;
 
-	err = session_open(e, false, &s);
+	err = session_open(e, 0, &s);
 	if (err)
 		return err;
 	stats = calloc(s.old.ruleset->rules_count + 1, sizeof(*stats));
@@ -1414,7 +1502,7 @@ int ecbpf_fw_stats_clear(struct ecbpf *e)
 	struct session s;
 	int err;
 
-	err = session_open(e, false, &s);
+	err = session_open(e, 0, &s);
 	if (err)
 		return err;
 	for (size_t i = 0; !err && i < s.old.ruleset->rules_count; i++)
@@ -1462,11 +1550,25 @@ int ecbpf_fw_is_loaded(struct ecbpf *e, const char *iface, bool *ret_is_loaded)
 	return 0;
 }
 
-int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
-		  const struct ecbpf_fw_ruleset *ruleset, bool fused, enum ecbpf_mode mode)
+/* What is not live any more goes; an error that was told stays */
+static void load_clean(struct ecbpf *e)
 {
-	__u32 before, applied;
+	char error[sizeof(e->error)];
 	struct session s;
+
+	memcpy(error, e->error, sizeof(error));
+	if (!session_open(e, SESSION_REPAIR, &s)) {
+		session_clean(e, &s);
+		session_close(&s);
+	}
+	memcpy(e->error, error, sizeof(error));
+}
+
+static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+		       const struct ecbpf_fw_ruleset *ruleset, bool fused, enum ecbpf_mode mode)
+{
+	struct session s;
+	__u32 before;
 	int err;
 
 	for (size_t i = 0; i < ifaces_count; i++) {
@@ -1479,35 +1581,36 @@ int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_coun
 			return ecbpf_fail(e, -EEXIST, "%s: the firewall is loaded there already",
 					  ifaces[i]);
 	}
-	err = session_open(e, true, &s);
+	err = session_open(e, SESSION_MAKE | (ruleset ? SESSION_REPAIR : 0), &s);
 	if (err)
 		return err;
 	before = s.active;
 	if (ruleset)
 		err = apply_ruleset(e, &s, ruleset);
-	applied = s.active;
+	if (!err)
+		err = ecbpf_chain_load_stage(e, ifaces, ifaces_count, ECBPF_STAGE_FW, fused, mode);
+	/* back to what was live, which is still there: nobody else has had the lock */
+	if (err && s.active != before)
+		active_set(&s.maps, before);
 	session_close(&s);
+	if (ruleset)
+		load_clean(e);
+	return err;
+}
+
+int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+		  const struct ecbpf_fw_ruleset *ruleset, bool fused, enum ecbpf_mode mode)
+{
+	int err;
+
+	ecbpf_capture(e);
+	err = ecbpf_bpffs_open(e, true);
+	if (!err)
+		err = ecbpf_lock_hold(e);
 	if (err)
 		return err;
-	err = ecbpf_chain_load_stage(e, ifaces, ifaces_count, ECBPF_STAGE_FW, fused, mode);
-	if (ruleset && err) {
-		char error[sizeof(e->error)];
-
-		/* back to what was live, which is still there, if nobody was faster */
-		memcpy(error, e->error, sizeof(error));
-		if (!session_open(e, false, &s)) {
-			if (s.active == applied) {
-				active_set(&s.maps, before);
-				s.active = before;
-				session_clean(e, &s);
-			}
-			session_close(&s);
-		}
-		memcpy(e->error, error, sizeof(error));
-	} else if (ruleset && !session_open(e, false, &s)) {
-		session_clean(e, &s);
-		session_close(&s);
-	}
+	err = load_locked(e, ifaces, ifaces_count, ruleset, fused, mode);
+	ecbpf_lock_release(e);
 	return err;
 }
 

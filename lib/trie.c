@@ -1261,20 +1261,31 @@ static int generation_open(struct ecbpf_trie *t)
 	return err;
 }
 
-int ecbpf_trie_open_memory(struct ecbpf *e, const struct ecbpf_trie_memory *memory, void *data,
-			   struct ecbpf_trie_head *head, struct ecbpf_trie **ret_trie)
+/* A handle without a generation. NULL: @data was closed */
+static struct ecbpf_trie *handle_new(struct ecbpf *e, const struct ecbpf_trie_memory *memory,
+				     void *data, struct ecbpf_trie_head *head)
 {
 	struct ecbpf_trie *t = calloc(1, sizeof(*t));
-	int err;
 
 	if (!t) {
 		memory->close(data);
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return NULL;
 	}
 	t->e = e;
 	t->memory = memory;
 	t->data = data;
 	t->head = head;
+	return t;
+}
+
+int ecbpf_trie_open_memory(struct ecbpf *e, const struct ecbpf_trie_memory *memory, void *data,
+			   struct ecbpf_trie_head *head, struct ecbpf_trie **ret_trie)
+{
+	struct ecbpf_trie *t = handle_new(e, memory, data, head);
+	int err;
+
+	if (!t)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
 	err = generation_open(t);
 	if (err) {
 		ecbpf_trie_close(t);
@@ -1464,4 +1475,38 @@ int ecbpf_trie_open(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, 
 	if (!pool)
 		return ecbpf_fail(e, -ENOMEM, "out of memory");
 	return ecbpf_trie_open_memory(e, &ecbpf_trie_pool_memory, pool, head, ret_trie);
+}
+
+int ecbpf_trie_new(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, __u32 id,
+		   struct ecbpf_trie_op *entries, size_t count)
+{
+	void *pool = ecbpf_trie_pool_open(e, pool_fd, id);
+	struct ecbpf_trie *t;
+	int err;
+
+	t = pool ? handle_new(e, &ecbpf_trie_pool_memory, pool, head) : NULL;
+	if (!t)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	err = ecbpf_trie_build(t, entries, count);
+	ecbpf_trie_close(t);
+	return err;
+}
+
+int ecbpf_trie_delete(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, __u32 id)
+{
+	void *pool = ecbpf_trie_pool_open(e, pool_fd, id);
+
+	if (!pool)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	/* the chunks by their names, not by what is written in them: it need not be whole */
+	__atomic_store_n(&head->dirty, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&head->roots, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&head->journal_count, 0, __ATOMIC_RELEASE);
+	for (__u32 chunk = 0; chunk < ECBPF_TRIE_CHUNKS; chunk++) {
+		if (pool_is_used(pool, chunk) && pool_is_own(pool, chunk))
+			pool_drop(pool, &chunk, 1);
+	}
+	__atomic_store_n(&head->dirty, 0, __ATOMIC_RELEASE);
+	pool_close(pool);
+	return 0;
 }

@@ -73,6 +73,22 @@ int ecbpf_trie_open_memory(struct ecbpf *e, const struct ecbpf_trie_memory *memo
 			   struct ecbpf_trie_head *head, struct ecbpf_trie **ret_trie);
 void ecbpf_trie_close(struct ecbpf_trie *trie); /* NULL is fine */
 
+/**
+ * ecbpf_trie_new() - a table with these contents at once, where there is none
+ *
+ * As ecbpf_trie_open() and ecbpf_trie_build(), but with one wait for packets, not with four.
+ */
+int ecbpf_trie_new(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, __u32 id,
+		   struct ecbpf_trie_op *entries, size_t count);
+
+/**
+ * ecbpf_trie_delete() - free all that a table takes, or what is left of it
+ *
+ * No packet looks it up any more. If the caller is killed, the head's @dirty says that there is
+ * something left.
+ */
+int ecbpf_trie_delete(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, __u32 id);
+
 /* The value of exactly this prefix; 0 if it is not in the table */
 __u32 ecbpf_trie_find(struct ecbpf_trie *trie, const struct ecbpf_trie_op *prefix);
 
@@ -97,7 +113,8 @@ size_t ecbpf_trie_bytes(const struct ecbpf_trie *trie);
  * @ops: deleting one that is not there is fine
  * @count: ECBPF_TRIE_JOURNAL at most; for more, ecbpf_trie_build()
  *
- * In the time that it takes to find their places. All or nothing: on failure, nothing.
+ * In the time that it takes to find their places. All or nothing: on failure, nothing. Who is
+ * killed leaves a part, and the rest to ecbpf_trie_open().
  */
 int ecbpf_trie_change(struct ecbpf_trie *trie, const struct ecbpf_trie_op *ops, size_t count);
 

@@ -87,6 +87,40 @@ equal "no file" "$status $err" "1 ecbpf-fw: /nonexistent: No such file or direct
 run -f "$rules"
 equal "no packets" "$status ${err%%$'\n'*}" "2 ecbpf-fw: which packets? -r PCAP"
 
+# Budgets for each source: time stands still, and so all counts are exact. Of each length of prefix
+# two sources that differ behind it, which share a budget of 5, and a third that differs in its last
+# bit. Sources that share a budget by their hashes (one time in 8192) do not do so three times
+/usr/bin/python3 - "$work" <<-'END'
+	import ipaddress, sys
+	from scapy.all import Ether, IP, IPv6, UDP, wrpcap
+	work, packets, lines, wanted = sys.argv[1], [], [], []
+	for family, ip, bits, lengths in (("ip", IP, 32, (1, 8, 24, 25, 31, 32)),
+	                                  ("ip6", IPv6, 128, (1, 48, 64, 65, 96, 127, 128))):
+	    base = int(ipaddress.ip_address("192.0.2.1" if bits == 32 else "2001:db8::1:2:3:1"))
+	    to = "198.51.100.1" if bits == 32 else "2001:db8::2"
+	    for length in lengths:
+	        port = 1000 * (bits == 128) + length
+	        per = "" if length == bits else f"/{length}"
+	        lines.append(f"{family} from any to any udp dport {port} limit 1/s burst 5 per src{per}")
+	        behind = base ^ (1 << bits - length - 1) if length < bits else base
+	        for source, count, passing in ((base, 3, 3), (behind, 4, 2),
+	                                       (base ^ 1 << bits - length, 6, 5), (base, 1, 0)):
+	            source = str(ipaddress.IPv4Address(source) if bits == 32 else
+	                         ipaddress.IPv6Address(source))
+	            packets += [Ether() / ip(src=source, dst=to) / UDP(dport=port)] * count
+	            verdicts = ["XDP_PASS"] * passing + ["XDP_DROP"] * (count - passing)
+	            wanted += [f"{family}/{length} {source} {verdict}" for verdict in verdicts]
+	wrpcap(f"{work}/sources.pcap", packets)
+	open(f"{work}/sources", "w").write("\n".join(lines) + "\n")
+	open(f"{work}/wanted", "w").write("\n".join(wanted) + "\n")
+END
+for _ in 1 2 3; do
+	ecbpf-fw test -j -f "$work/sources" -r "$work/sources.pcap" | jq -r '.packets[].action' |
+		paste -d ' ' <(cut -d ' ' -f 1,2 "$work/wanted") - >"$work/got"
+	cmp -s "$work/wanted" "$work/got" && break
+done
+equal "budgets for each source, exactly" "$(diff "$work/wanted" "$work/got" | head -n 5)" ""
+
 while read -r result name; do
 	case $result in
 	PASS) pass "$name" ;;

@@ -611,6 +611,28 @@ static void too_many(void **state)
 	free(text);
 }
 
+/* Sets that are looked up: pairs of a set and where. One more is told where it is */
+static void too_many_uses(void **state)
+{
+	struct ecbpf_fw_ruleset *ruleset;
+	char text[16384];
+	size_t len = 0;
+
+	(void)state;
+	for (int i = 0; i < 33; i++)
+		len += snprintf(text + len, sizeof(text) - len, "set s%d {10.0.0.%d}\n", i, i);
+	for (int i = 0; i < 32; i++)
+		len += snprintf(text + len, sizeof(text) - len,
+				"ip from @s%d to @s%d tcp\nip from @s%d to any udp\n", i, i, i);
+	assert_int_equal(ecbpf_fw_parse(e, "rules", text, len, &ruleset), 0);
+	ecbpf_fw_ruleset_free(ruleset);
+	len += snprintf(text + len, sizeof(text) - len, "ip from @s32 to @s32 tcp\n");
+	assert_int_equal(ecbpf_fw_parse(e, "rules", text, len, &ruleset), -EINVAL);
+	assert_string_equal(ecbpf_error(e),
+			    "rules:98:10: more than 64 sets are looked up; one as source and as "
+			    "destination counts twice");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -618,7 +640,7 @@ int main(void)
 		cmocka_unit_test(shown),     cmocka_unit_test(shown_in_part),
 		cmocka_unit_test(modelled),  cmocka_unit_test(prefixes),
 		cmocka_unit_test(set_files), cmocka_unit_test(edited),
-		cmocka_unit_test(too_many),
+		cmocka_unit_test(too_many),  cmocka_unit_test(too_many_uses),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
