@@ -592,7 +592,9 @@ int ecbpf_fw_trial_set(struct ecbpf *e, struct ecbpf_fw_trial *trial,
 		.text = bpf_map__fd(bpf->maps.fw_text),
 	};
 	struct ecbpf_fw_ruleset none = {};
-	struct state old = {.ruleset = &none}, new = {.ruleset = (void *)ruleset};
+	__u16 no_entry = 0;
+	struct state old = {.ruleset = &none, .counters = &no_entry};
+	struct state new = {.ruleset = (void *)ruleset};
 	struct fw_generation generation = {};
 	int err;
 
@@ -1318,7 +1320,7 @@ static int set_room(struct ecbpf *e, const struct fw_set *set, struct ecbpf_trie
 {
 	size_t total = trie ? ecbpf_trie_count(trie, set->family) : 0;
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; ops && i < count; i++)
 		total += !trie || (ops[i].value && !ecbpf_trie_find(trie, &ops[i]));
 	if (total > FW_SET_PREFIXES_MAX)
 		return ecbpf_fail(e, -E2BIG, "set '%s' would have %zu prefixes, %d is the most",
@@ -1350,13 +1352,11 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 		if (change != ECBPF_FW_SET_DELETE)
 			err = set_room(e, &s.old.ruleset->sets[index],
 				       change == ECBPF_FW_SET_REPLACE ? NULL : trie, ops, count);
-		if (err)
-			; /* nothing is changed */
-		else if (change == ECBPF_FW_SET_REPLACE)
+		if (!err && change == ECBPF_FW_SET_REPLACE)
 			err = ecbpf_trie_build(trie, ops, count);
-		else if (count > ECBPF_TRIE_JOURNAL)
+		else if (!err && count > ECBPF_TRIE_JOURNAL)
 			err = set_rebuild(e, trie, ops, count);
-		else
+		else if (!err)
 			err = ecbpf_trie_change(trie, ops, count);
 		set_close(heads, trie);
 	}

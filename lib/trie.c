@@ -320,9 +320,9 @@ static int chunks_make(struct ecbpf_trie *t, __u32 count)
 	}
 	if (!err && !t->is_building)
 		err = t->memory->publish(t->data, ids, count);
-	if (err) {
+	if (err || !gen) { /* and no count is 0 */
 		chunks_drop(t, ids, made);
-		return err;
+		return err ? err : -EINVAL;
 	}
 	t->gen = gen;
 	for (__u32 i = 0; i < count; i++)

@@ -91,7 +91,8 @@ prints()
 
 # --- help ---------------------------------------------------------------------------------------
 
-for verb in '' load unload status clean features replace doctor stages apply export refresh metrics; do
+verbs=(load unload status clean features replace doctor stages apply export refresh metrics)
+for verb in '' "${verbs[@]}"; do
 	for args in "$verb --help" "$verb -h" "help $verb"; do
 		# shellcheck disable=SC2086
 		run $args
@@ -106,7 +107,7 @@ for verb in '' load unload status clean features replace doctor stages apply exp
 done
 # What help lists, the man page has
 page=$(sed 's,[\\],,g' "$top/man/ecbpf-loader.8.in")
-for verb in load unload status clean features replace doctor stages apply export refresh metrics; do
+for verb in "${verbs[@]}"; do
 	run "$verb" --help
 	missing=$(grep -o '^  .*--[a-z-]*' <<<"$out" | grep -o -e '--[a-z-]*' | while read -r option; do
 		grep -q -e "$option\>" <<<"$page" || echo "$option"

@@ -270,7 +270,8 @@ awk '/^#?\[/ { is_program = /program/ } !is_program' \
 	"$(dirname "$0")/../../../packaging/ecbpf.conf" |
 	sed -nE 's/^#?(\[[a-z ]+\]$|[a-z0-9_-]+ =( |$))/\1/p' |
 	sed "s/^ingress =.*/ingress = veth2/; s/^egress =.*/egress = out0/; /-vlan = /d
-		s/^stages = .*/stages = filter,fw,fastpath,count,sampler/; s/^flows = .*/flows = 2000/
+		s/^stages = .*/stages = filter,fw,fastpath,count,sampler/
+		s/^flows = .*/flows = 2000/
 		s|^rules = .*|rules = $tmp/rules|; s|^drop = /.*|drop = $tmp/drop|
 		s|^allow = .*|allow = $tmp/allow|" >"$example"
 works "the example, each line of it" loader apply "$example"
@@ -283,8 +284,9 @@ changes=0 wrong=''
 while IFS=: read -r number line; do
 	key=${line%% = *} value=${line#* = }
 	case $key=$value in
-	ingress=* | egress=* | stages=* | fused=* | mode=* | on-stop=* | malformed_action=* | flows=* | \
-		vip=* | drop=/* | allow=/* | rules=/* | exclude=*) continue ;; # see above and below
+	# see above and below
+	ingress=* | egress=* | stages=* | fused=* | mode=* | on-stop=*) continue ;;
+	malformed_action=* | flows=* | vip=* | exclude=* | *=/*) continue ;;
 	monitor=off | limit=off) other=on ;;
 	*=off | *=pass) other=drop ;;
 	*=drop) other=count ;;
