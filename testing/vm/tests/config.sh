@@ -149,7 +149,9 @@ change "a rule" 'rules:s/dport 22/dport 23/' "" "\
 fw: add rule: ip from @peers to any tcp dport 23 drop name \"ssh\"
 fw: remove rule: ip from @peers to any tcp dport 22 drop name \"ssh\""
 change "a set of addresses" 'rules:s/16 }/16, 10.8.0.0\/16 }/' "" "fw: set peers: 1 added, 0 removed"
-change "a setting of the fast path" 's/^lease = .*/lease = 400/' "" "fastpath: lease 400, was 500"
+lease=$(ecbpf-fastpath status -j | jq .settings.lease) # 501 ms in whole jiffies
+change "a setting of the fast path" 's/^lease = .*/lease = 400/' "" \
+	"fastpath: lease 400, was $lease"
 change "an address it keeps out of" 's/^exclude = .*/exclude =/' "" \
 	"fastpath: exclude 10.0.0.0/8 no more"
 change "where packets leave" 's/^egress = .*/egress = out1/' "" "\
