@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# timeout: 1500
+# timeout: 2400
 #
 # ecbpf-loader apply: nothing to do the second time; each change of one line, under traffic,
 # touches only what it names; a failure leaves all as it was; killed at random instants and run
