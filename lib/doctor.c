@@ -603,7 +603,7 @@ static void check_fastpath_ports(struct doctor *d, const struct fastpath_look *l
 		} else {
 			f = add(d, ECBPF_WARNING, port->iface, "fastpath-version",
 				"the fast path's program at TC egress is one of another version");
-			why(f, "what it learns is right; what was mended since is not in it");
+			why(f, "what was mended in it since is not there");
 		}
 		fix(f, "ecbpf-fastpath refresh");
 	}

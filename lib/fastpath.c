@@ -258,7 +258,6 @@ static void settings_write(struct ecbpf_fastpath *v, const struct ecbpf_fastpath
 static int settings_check(struct ecbpf *e, struct ecbpf_fastpath_settings *s, __u32 hz)
 {
 	struct ecbpf_fastpath f = {.hz = hz};
-
 	const struct {
 		const char *name;
 		__u32 value, min, max;

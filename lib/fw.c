@@ -966,8 +966,7 @@ struct session {
 	bool is_lost;
 };
 
-/* How session_open() goes on without the maps: makes them; and without text: takes that it is lost
- */
+/* For session_open(): make maps that are not there; let a text that is not there be lost */
 #define SESSION_MAKE   1
 #define SESSION_REPAIR 2
 

@@ -253,7 +253,7 @@ struct ecbpf_fastpath_port {
  * @flows: that have a lease now
  * @idle: that had one not longer than `inactive_ms` ago
  * @dead: that the kernel has reset
- * @hops: next hops that were seen
+ * @hops: next hops that leases were given to
  * @egress: counters of the TC program
  */
 struct ecbpf_fastpath_status {

@@ -131,6 +131,7 @@ static __always_inline __u32 fastpath_decide(const struct ecbpf_fastpath *settin
 	__u64 lease = *(volatile __u64 *)&flow->lease;
 	__u32 reason;
 
+	barrier(); /* the key that is read below is one of after that */
 	reason = fastpath_check_flags(rec, flow);
 	if (reason)
 		return reason;

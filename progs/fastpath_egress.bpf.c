@@ -154,24 +154,20 @@ static __always_inline __u32 hop_new(const struct ecbpf_hop *hop)
 	return known ? *known : 0;
 }
 
-/* Return: the number of the hop that the packet leaves by, or 0 */
-static __always_inline __u32 hop_of(struct __sk_buff *skb, const void *eth)
+/* The hop that the packet leaves by. Return: it is one that XDP can send to */
+static __always_inline bool hop_read(struct __sk_buff *skb, const void *eth, struct ecbpf_hop *hop)
 {
-	struct ecbpf_hop hop = {};
-	__u32 *known;
-
-	__builtin_memcpy(hop.dest, eth, 12); /* and hop.source */
-	hop.ifindex = skb->ifindex;
+	__builtin_memcpy(hop->dest, eth, 12); /* and hop->source */
+	hop->ifindex = skb->ifindex;
 	if (skb->vlan_present) {
 		if (skb->vlan_proto != bpf_htons(ETH_P_8021Q)) {
 			egress_count(ECBPF_EGRESS_TAGS);
-			return 0;
+			return false;
 		}
-		hop.flags = ECBPF_HOP_TAGGED;
-		hop.vlan_tci = skb->vlan_tci;
+		hop->flags = ECBPF_HOP_TAGGED;
+		hop->vlan_tci = skb->vlan_tci;
 	}
-	known = bpf_map_lookup_elem(&fastpath_hop_ids, &hop);
-	return known ? *known : hop_new(&hop);
+	return true;
 }
 
 /* --- is it what came in? ------------------------------------------------------------------ */
@@ -347,18 +343,20 @@ static __always_inline bool egress_learn(struct __sk_buff *skb, const struct ecb
 					 const struct ecbpf_fastpath *settings,
 					 const struct egress *e)
 {
-	__u32 hop;
+	struct ecbpf_hop hop = {};
+	__u32 *known, index;
 
 	if (!skb->ingress_ifindex) {
 		egress_count(ECBPF_EGRESS_LOCAL);
 		return true;
 	}
-	hop = hop_of(skb, eth);
-	if (!hop)
+	if (!hop_read(skb, eth, &hop))
 		return true;
+	known = bpf_map_lookup_elem(&fastpath_hop_ids, &hop);
+	index = known ? *known : 0;
 	if (!egress_came_in(rec, l3, l4, e)) {
 		egress_count(ECBPF_EGRESS_MISMATCH);
-		return egress_has_moved(settings, e, hop);
+		return egress_has_moved(settings, e, index);
 	}
 	if (fastpath_is_excluded(&e->key, false) || fastpath_is_excluded(&e->key, true)) {
 		egress_count(ECBPF_EGRESS_EXCLUDED);
@@ -368,7 +366,12 @@ static __always_inline bool egress_learn(struct __sk_buff *skb, const struct ecb
 		egress_count(ECBPF_EGRESS_UDP);
 		return true;
 	}
-	egress_grant(settings, e, hop);
+	/* last, since nothing gives one back: for others' packets none is taken */
+	if (!index)
+		index = hop_new(&hop);
+	if (!index)
+		return true;
+	egress_grant(settings, e, index);
 	return false;
 }
 

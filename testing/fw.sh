@@ -158,19 +158,27 @@ fw_swaps()
 	check "$how: $count swaps: none escaped" 0 "$(verdicts XDP_PASS)"
 }
 
+# fw_apply_killed FILE: at some instant
+fw_apply_killed()
+{
+	local pid
+
+	ecbpf-fw apply -f "$1" &
+	pid=$!
+	sleep "0.0$((RANDOM % 8))$((RANDOM % 10))"
+	kill -KILL "$pid" 2>/dev/null || : # it was faster
+	wait "$pid" 2>/dev/null || :
+}
+
 # fw_kill HOW COUNT: of the loaded firewall, `apply` is killed
 fw_kill()
 {
-	local how=$1 count=$2 a b now i lost='' pid
+	local how=$1 count=$2 a b now i lost=''
 
 	fw apply -f "$work/a" && a=$(fw rule list)
 	fw apply -f "$work/b" && b=$(fw rule list)
 	for ((i = 0; i < count; i++)); do
-		ecbpf-fw apply -f "$work/$( ((i % 2)) && echo a || echo b)" &
-		pid=$!
-		sleep "0.0$((RANDOM % 8))$((RANDOM % 10))"
-		kill -KILL "$pid" 2>/dev/null || : # it was faster
-		wait "$pid" 2>/dev/null || :
+		fw_apply_killed "$work/$( ((i % 2)) && echo a || echo b)"
 		now=$(fw rule list)
 		[[ $now == "$a" || $now == "$b" ]] || lost+="$i: $now; "
 	done

@@ -155,3 +155,16 @@ ns_add()
 }
 
 ns() { nsenter --net="/run/netns/$1" -- "${@:2}"; }
+
+# start FILE COMMAND...: in the background, with its output in FILE, and wait until it has said
+# "ready" there; its id is in $started
+start()
+{
+	rm -f "$1" # what an older one has said
+	"${@:2}" >"$1" &
+	started=$!
+	until grep -qs ready "$1"; do
+		kill -0 "$started" || return 1
+		sleep 0.1
+	done
+}

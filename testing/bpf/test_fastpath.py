@@ -329,9 +329,12 @@ def test_egress(report):
             expect(report, f"{name}: it goes up", f.xdp(tcp(seq=3)), (PASS, "unknown"))
     with FastPath() as f:
         equal(report, "never came in: no lease", f.tc(forwarded(tcp())), "mismatch")
+        equal(report, "never came in: no next hop", f.read("fastpath_hops", 1)[:20], bytes(20))
         packet = tcp()
         f.xdp(packet)
         equal(report, "sent: a lease", f.tc(forwarded(packet)), "granted")
+        equal(report, "sent: a next hop", f.read("fastpath_hops", 1)[:6],
+              bytes.fromhex(REAL1.replace(":", "")))
         equal(report, "sent twice: the second counts for nothing", f.tc(forwarded(packet)),
               "mismatch")
         # a packet that XDP does not wait for leaves to elsewhere: the lease is over
@@ -438,6 +441,7 @@ def test_udp(report):
         packet = ETHER / IP(src="192.0.2.1", dst="203.0.113.80", ttl=64) / \
             UDP(sport=5000, dport=53) / Raw(bytes(20))
         equal(report, "UDP: no lease", f.learn(packet), "udp")
+        equal(report, "UDP: no next hop", f.read("fastpath_hops", 1)[:20], bytes(20))
         expect(report, "UDP: goes up", f.xdp(packet), (PASS, "unknown"))
 
 

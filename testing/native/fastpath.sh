@@ -56,10 +56,8 @@ traffic()
 {
 	local pid out
 
-	rm -f "$tmp/ready" # or an older one is taken for this one's
-	"${vpop[@]}" exec real1 "$flows" capture eth0 "$tmp/real1" >"$tmp/ready" &
-	pid=$!
-	until grep -qs ready "$tmp/ready"; do sleep 0.1; done
+	start "$tmp/ready" "${vpop[@]}" exec real1 "$flows" capture eth0 "$tmp/real1"
+	pid=$started
 	on router "$flows" send director "$tmp/sent" "$director" "$2" 10 40 tcp "$vip4" "$vip6" \
 		real1 ${4+"$4"}
 	sleep 0.5
@@ -105,19 +103,15 @@ cases()
 
 	mkdir "$tmp/$1"
 	for node in real1=eth0 router=director; do
-		"${vpop[@]}" exec "${node%=*}" "$flows" capture "${node#*=}" "$tmp/$1/${node%=*}" \
-			>"$tmp/ready-${node%=*}" &
-		pids+=($!)
-	done
-	until grep -qs ready "$tmp/ready-real1" && grep -qs ready "$tmp/ready-router"; do
-		sleep 0.1
+		start "$tmp/ready" "${vpop[@]}" exec "${node%=*}" "$flows" capture "${node#*=}" \
+			"$tmp/$1/${node%=*}"
+		pids+=("$started")
 	done
 	on router /usr/bin/python3 "$here/../vm/cases.py" send director "$director" tcp \
 		"$vip4" "$vip6"
 	sleep 0.5
 	kill "${pids[@]}"
 	wait "${pids[@]}"
-	rm "$tmp"/ready-*
 }
 
 on director ip route replace default table 80 via 192.0.2.11 mtu 1400
@@ -229,19 +223,20 @@ readings "check: wrong twice is" dcab,xbyAd 1 "98 100 " 5
 
 # --- filters of others ----------------------------------------------------------------------------
 
-# live NAME: packets of 50 flows, from 198.51.100.77, for a while
+# live_start COUNT RATE: COUNT flows from 198.51.100.77, RATE packets a second in all
+live_start()
+{
+	start "$tmp/sent" "${vpop[@]}" exec router "$flows" live director "$director" "$vip4" \
+		10000 "$1" "$2"
+}
+
+# live: 50 flows, for a while
 live()
 {
-	local pid
-
-	rm -f "$tmp/ready"
-	"${vpop[@]}" exec router "$flows" live director "$director" "$vip4" 10000 50 500 \
-		>"$tmp/ready" &
-	pid=$!
-	until grep -qs ready "$tmp/ready"; do sleep 0.1; done
+	live_start 50 500
 	sleep 1
-	kill "$pid"
-	wait "$pid"
+	kill "$started"
+	wait "$started"
 }
 
 on real1 ip route add blackhole 198.51.100.77 # what belongs to nothing is not answered
@@ -536,14 +531,10 @@ on real1 ip route add blackhole 198.51.100.77
 fastpath load --in eth0 --fused --flows 20000
 fastpath set limit=on target-pps=1000 spike=50 max=95 lease=60000 sample=30000
 for kind in syn ack; do
-	rm -f "$tmp"/ready*
-	"${vpop[@]}" exec real1 "$flows" stamps eth0 "$tmp/real1" >"$tmp/ready-real1" &
-	capture=$!
-	until grep -qs ready "$tmp/ready-real1"; do sleep 0.1; done
-	"${vpop[@]}" exec router "$flows" live director "$director" "$vip4" 10000 100 300 \
-		>"$tmp/ready" &
-	sender=$!
-	until grep -qs ready "$tmp/ready"; do sleep 0.1; done
+	start "$tmp/ready" "${vpop[@]}" exec real1 "$flows" stamps eth0 "$tmp/real1"
+	capture=$started
+	live_start 100 300
+	sender=$started
 	before=$(value '.reasons["fastpath-shield"]')
 	"${vpop[@]}" exec router "$flows" storm director "$director" "$vip4" 80 20000 8 "$kind" \
 		>"$tmp/storm" &
@@ -565,7 +556,7 @@ for kind in syn ack; do
 	wait "$capture"
 	dropped=$(($(value '.reasons["fastpath-shield"]') - before)) sent=$(<"$tmp/storm")
 	expect "shield, $kind: $dropped of $sent dropped" test $((10 * dropped)) -gt $((7 * sent))
-	equal "shield, $kind: no known flow loses a packet" "$(tail -n 1 "$tmp/ready")" \
+	equal "shield, $kind: no known flow loses a packet" "$(tail -n 1 "$tmp/sent")" \
 		"$(wc -l <"$tmp/real1")"
 	expect "shield, $kind: $new of 20 new connections come to be" test "$new" -ge 18
 done
@@ -580,15 +571,12 @@ on director unshare --mount sh -c 'mount -t sysfs sysfs /sys &&
 on real2 ip route add blackhole 198.51.100.77
 fastpath load --in eth0 --fused --flows 20000
 pids=()
-rm -f "$tmp"/ready*
 for node in real1 real2; do
-	"${vpop[@]}" exec "$node" "$flows" stamps eth0 "$tmp/$node" >"$tmp/ready-$node" &
-	pids+=($!)
+	start "$tmp/ready" "${vpop[@]}" exec "$node" "$flows" stamps eth0 "$tmp/$node"
+	pids+=("$started")
 done
-"${vpop[@]}" exec router "$flows" live director "$director" "$vip4" 10000 \
-	"${ECBPF_FLOWS:-3000}" 20000 >"$tmp/ready" &
-pids+=($!)
-until (($(grep -cs ready "$tmp/ready" "$tmp"/ready-* | grep -c ":1") == 3)); do sleep 0.1; done
+live_start "${ECBPF_FLOWS:-3000}" 20000
+pids+=("$started")
 sleep 1
 granted=$(value .flows)
 on director ip route replace default table 80 via 192.0.2.12

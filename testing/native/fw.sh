@@ -27,7 +27,7 @@ printf '%s\n' 'ip from 192.0.2.0/25 to any udp drop' 'ip from 192.0.2.128/25 to 
 fw apply -f "$work/c"
 id=$(ecbpf-loader status -j fw0 | jq '.[0].members[0].id')
 for cpu in 0 1; do
-	python3 - "$cpu" >"$work/frame$cpu" <<-'END'
+	/usr/bin/python3 - "$cpu" >"$work/frame$cpu" <<-'END'
 		import sys
 		sys.stdout.buffer.write(bytes.fromhex(
 		    "02000000000102000000000208004500001c00014000401100"
@@ -48,7 +48,7 @@ chunks() { bpftool -j map dump pinned /sys/fs/bpf/ecbpf/fw_set_pool | jq length;
 printf '%s\n' 'set one { 192.0.2.1 }' 'set two ip6 { 2001:db8::/32 }' 'ip from @one to any udp' \
 	'ip6 from any to @two udp' >"$work/sets"
 # more source prefixes than fit: what fails is behind the sets
-python3 - >"$work/unfit" <<-'END'
+/usr/bin/python3 - >"$work/unfit" <<-'END'
 	import random
 	random.seed(1)
 	print("set three { 192.0.2.1 }\nip from @three to any udp")
@@ -70,11 +70,7 @@ good "sets: one more" fw set create more
 good "sets: is destroyed" fw set destroy more
 check "sets: and freed" "$once" "$(chunks)"
 for ((i = 0; i < count; i++)); do
-	ecbpf-fw apply -f "$work/sets" &
-	pid=$!
-	sleep "0.0$((RANDOM % 8))$((RANDOM % 10))"
-	kill -KILL "$pid" 2>/dev/null || : # it was faster
-	wait "$pid" 2>/dev/null || :
+	fw_apply_killed "$work/sets"
 done
 good "sets: after $count that were killed" fw apply -f "$work/sets"
 check "sets: nothing is left of them" "$once" "$(chunks)"
@@ -89,7 +85,7 @@ bad "sets: one more" 1 "more different sets in rules (64" fw rule add 'ip from @
 fw apply -f "$work/a"
 check "sets: none is left" 0 "$(chunks)"
 
-python3 - >"$work/prefixes" <<-'END'
+/usr/bin/python3 - >"$work/prefixes" <<-'END'
 	for i in range(1 << 20):
 	    print(f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}")
 END

@@ -83,12 +83,9 @@ capture_start()
 	mkdir -p "$1"
 	rm -f "$1"/*
 	for node in "${@:2}"; do
-		"${vpop[@]}" exec "${node%=*}" "$flows" capture "${node#*=}" "$1/${node%=*}" \
-			>"$tmp/ready-${node%=*}" &
-		captures+=($!)
-	done
-	for node in "${@:2}"; do
-		until grep -qs ready "$tmp/ready-${node%=*}"; do sleep 0.1; done
+		start "$tmp/ready" "${vpop[@]}" exec "${node%=*}" "$flows" capture "${node#*=}" \
+			"$1/${node%=*}"
+		captures+=("$started")
 	done
 }
 
@@ -133,12 +130,8 @@ stamps_start()
 
 	stamps=()
 	for node in real1 real2; do
-		rm -f "$tmp/ready-$node"
-		"${vpop[@]}" exec "$node" "$flows" stamps eth0 "$tmp/$node" >"$tmp/ready-$node" &
-		stamps+=($!)
-	done
-	for node in real1 real2; do
-		until grep -qs ready "$tmp/ready-$node"; do sleep 0.1; done
+		start "$tmp/ready" "${vpop[@]}" exec "$node" "$flows" stamps eth0 "$tmp/$node"
+		stamps+=("$started")
 	done
 }
 

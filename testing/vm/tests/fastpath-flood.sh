@@ -35,11 +35,9 @@ echo "$sustained connections a second through IPVS"
 fastpath set limit=on target-pps=$sustained spike=50 max=95 lease=60000 sample=30000
 for kind in syn ack; do
 	stamps_start
-	rm -f "$tmp/ready"
-	"${vpop[@]}" exec router "$flows" live director "$director" "$vip4" 10000 50 100 \
-		>"$tmp/ready" &
-	sender=$!
-	until grep -qs ready "$tmp/ready"; do sleep 0.1; done
+	start "$tmp/sent" "${vpop[@]}" exec router "$flows" live director "$director" "$vip4" \
+		10000 50 100
+	sender=$started
 	sleep 1
 	dropped=$(value reasons fastpath-shield)
 	"${vpop[@]}" exec router "$flows" storm director "$director" "$vip4" 82 \
@@ -57,7 +55,7 @@ for kind in syn ack; do
 	times=$((10 * sent / seconds / sustained))
 	expect "$kind: $dropped dropped of $sent, $((times / 10)).$((times % 10)) times as many" \
 		test $((2 * dropped)) -gt "$sent"
-	equal "$kind: no live flow loses a packet" "$(tail -n 1 "$tmp/ready")" \
+	equal "$kind: no live flow loses a packet" "$(tail -n 1 "$tmp/sent")" \
 		"$(sort -k 2 -n -u "$tmp"/real[12] | wc -l)"
 	expect "$kind: $succeeded of $begun new connections come to be" \
 		test $((10 * succeeded)) -ge $((9 * begun))

@@ -32,10 +32,9 @@ clock_read()
 # flows_start FIRST-PORT: and wait until they are on their way
 flows_start()
 {
-	"${vpop[@]}" exec router "$flows" live director "$director" "$vip4" "$1" "$count" "$rate" \
-		"$turn" >"$tmp/ready-$1" &
-	senders+=($!)
-	until grep -qs ready "$tmp/ready-$1"; do sleep 0.1; done
+	start "$tmp/sent-$1" "${vpop[@]}" exec router "$flows" live director "$director" "$vip4" \
+		"$1" "$count" "$rate" "$turn"
+	senders+=("$started")
 }
 
 flows_stop()
