@@ -131,7 +131,7 @@ static __always_inline __u32 fastpath_decide(const struct ecbpf_fastpath *settin
 	__u64 lease = *(volatile __u64 *)&flow->lease;
 	__u32 reason;
 
-	barrier(); /* the key that is read below is one of after that */
+	barrier(); /* or the compiler takes the key that was found for the one below */
 	reason = fastpath_check_flags(rec, flow);
 	if (reason)
 		return reason;

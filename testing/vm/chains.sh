@@ -165,13 +165,9 @@ sender_stop()
 # came through to the stack
 receiver_start()
 {
-	: >"$tmp/received"
-	"$traffic" receive "$1" >"$tmp/received" &
-	receiver=$!
-	until grep -q ready "$tmp/received"; do
-		kill -0 "$receiver"
-		sleep 0.05
-	done
+	start "$tmp/received" "$traffic" receive "$1"
+	# shellcheck disable=SC2154 # of start()
+	receiver=$started
 }
 
 receiver_stop()

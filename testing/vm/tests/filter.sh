@@ -59,11 +59,8 @@ ethtool -K d0 tx off >/dev/null
 ns router ip link set rb xdpdrv object "$(foreign foreign_pass)" section xdp
 
 for vip in "$vip4" "$vip6"; do
-	"$fragmenting" server "$vip" 7000 >"$tmp/server$vip" &
-	defer kill $!
-done
-for vip in "$vip4" "$vip6"; do
-	until grep -q ready "$tmp/server$vip"; do sleep 0.1; done
+	start "$tmp/server" "$fragmenting" server "$vip" 7000
+	defer kill "$started"
 done
 
 # IPv6 routers do not fragment, but say that the packet is too big: here they would be who says it
