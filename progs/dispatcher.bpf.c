@@ -6,8 +6,9 @@
  * Since Linux 6.12 the verifier refuses a freplace program that calls bpf_xdp_adjust_head(),
  * _tail() or _meta() unless the function it replaces does so too, and the dispatcher of libxdp
  * before 1.5.5 does not. This one is used in its place where such a program is to be chained, and
- * only there (lib/chain.c). It is written from the protocol: the names of the program and of the
- * slot functions, the layout of the configuration, and the BTF that tells the version are libxdp's.
+ * only there (lib/chain/chain.c). It is written from the protocol: the names of the program and of
+ * the slot functions, the layout of the configuration, and the BTF that tells the version are
+ * libxdp's.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -92,7 +93,8 @@ int xdp_pass(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
-/* lib/chain.c finds out with this one whether libxdp's dispatcher takes what resizes packets */
+/* lib/chain/chain.c finds out with this one whether libxdp's dispatcher takes what resizes packets
+ */
 SEC("xdp")
 int xdp_resize(struct xdp_md *ctx)
 {
@@ -103,5 +105,5 @@ int xdp_resize(struct xdp_md *ctx)
 char _license[] SEC("license") = "Dual BSD/GPL";
 
 __uint(dispatcher_version, 2) SEC("xdp_metadata");
-/* by which lib/chain.c and `doctor` know this dispatcher from libxdp's */
+/* by which lib/chain/chain.c and `doctor` know this dispatcher from libxdp's */
 __uint(ecbpf_dispatcher, 1) SEC("xdp_metadata");

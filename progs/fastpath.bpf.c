@@ -6,10 +6,10 @@
  * Place: behind what drops (default priority 50), before what looks at what is left.
  */
 #include <ecbpf/stage.bpf.h>
-#include <ecbpf/fastpath.bpf.h>
-#include <ecbpf/fastpath_reset.bpf.h>
-#include <ecbpf/fastpath_rewrite.bpf.h>
-#include <ecbpf/fastpath_shield.bpf.h>
+#include "fastpath.bpf.h"
+#include "fastpath_reset.bpf.h"
+#include "fastpath_rewrite.bpf.h"
+#include "fastpath_shield.bpf.h"
 
 /* Ports that packets may be redirected to, by interface index: any that there is */
 struct {

@@ -9,7 +9,7 @@
  */
 #define ECBPF_PARSE_SKB
 #include <linux/pkt_cls.h>
-#include <ecbpf/fastpath.bpf.h>
+#include "fastpath.bpf.h"
 #include <ecbpf/stage.h>
 
 struct {

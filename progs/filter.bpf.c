@@ -7,8 +7,8 @@
  */
 #include <ecbpf/stage.bpf.h>
 #include <ecbpf/filter.h>
-#include "filter-list.bpf.h"
-#include "filter-ptb.bpf.h"
+#include "filter_list.bpf.h"
+#include "filter_ptb.bpf.h"
 
 /* Checks that depend on malformed headers; nothing else of these packets is looked at */
 static __always_inline __u32 filter_malformed(const struct ecbpf_record *rec)

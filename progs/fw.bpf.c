@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Stage fw: a firewall. Rules become tables in user space (lib/fw-compile.c, laid out in fw.h); a
+ * Stage fw: a firewall. Rules become tables in user space (lib/fw/compile.c, laid out in fw.h); a
  * packet's fields are looked up in them, whatever the number of rules. Malformed packets are not
  * judged here, and what is not IP passes.
  * Place: early, behind the filter (default priority 20).
@@ -87,7 +87,7 @@ struct {
 
 ECBPF_TRIE_POOL(fw_set_pool);
 
-/* For user space only: the text of the generations, see lib/fw.c */
+/* For user space only: the text of the generations, see lib/fw/fw.c */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, 2);

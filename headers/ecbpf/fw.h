@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Firewall: what the program (fw.bpf.c) and its compiler (lib/fw-compile.c) both know.
+ * Firewall: what the program (fw.bpf.c) and its compiler (lib/fw/compile.c) both know.
  *
  * A ruleset becomes a generation: one map with tables that answer, for a packet, which rules accept
  * it. Each field of the packet is a dimension. A table maps the field's value to a class, all

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Longest-prefix match: what a table of prefixes looks like in its maps. trie.bpf.h looks up,
- * lib/trie.c writes.
+ * lib/bpf/trie.c writes.
  *
  * A table has two tries, IPv4 and IPv6, in a pool: an array of maps, each of them one chunk of
  * 64-bit words. A place in the pool is the number of a word; a block of words may run over the
@@ -75,7 +75,7 @@ struct ecbpf_trie_chunk {
 
 #define ECBPF_TRIE_JOURNAL 256 /* prefixes that one step can change beside a new generation */
 
-/* A change that was decided; see lib/trie.c */
+/* A change that was decided; see lib/bpf/trie.c */
 struct ecbpf_trie_op {
 	__u64 hi;
 	__u64 lo;

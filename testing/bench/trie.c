@@ -9,7 +9,7 @@
 #include <net/if.h>
 #include <time.h>
 #include <linux/if_link.h>
-#include "../trie_host.h"
+#include "../lib/trie_host.h"
 #include "trie.h"
 
 #define BURST	4

@@ -12,7 +12,7 @@ import struct
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "oracle"))
 # pylint: disable=wrong-import-position
 from packets import (ETHER, HOP_BY_HOP, ICMP, IP, TCP, UDP, Dot1Q, Ether, IPOption_Router_Alert,
                      IPv6, Raw, fragment)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "oracle"))
 # pylint: disable=wrong-import-position
 from packets import (ARP, DESTINATION, ETHER, GRE, HOP_BY_HOP, ICMP, IP, IP6, ROUTING, TCP, UDP,
                      Dot1AD, Dot1Q, Ether, ICMPv6EchoRequest, IPOption_Router_Alert, IPv6, Raw,

@@ -25,7 +25,7 @@ import threading
 import time
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-sys.path.insert(0, os.path.join(TOP, "testing"))
+sys.path.insert(0, os.path.join(TOP, "testing", "oracle"))
 # pylint: disable=wrong-import-position
 from packets import ETHER, IP, TCP, UDP, Dot1AD, Dot1Q, IPv6, Raw, from_source
 from test_filter import PROGRAMS, Filter

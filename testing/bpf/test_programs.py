@@ -13,7 +13,7 @@ import struct
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "oracle"))
 # pylint: disable=wrong-import-position
 from packets import (ARP, DESTINATION, ETHER, HOP_BY_HOP, ICMP, IP, IP4, IP6, PAYLOAD, ROUTING, TCP,
                      TCP_SYN, UDP, UDP_QUERY, Dot1AD, Dot1Q, Ether, GRE, ICMPv6EchoRequest,

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "oracle"))
 # pylint: disable=wrong-import-position
 from packets import (ARP, DESTINATION, ETHER, HOP_BY_HOP, ICMP, IP, IP4, IP6, PAYLOAD, ROUTING,
                      TCP_SYN, UDP_QUERY, Dot1AD, Dot1Q, ICMPv6EchoRequest, IPOption_Router_Alert,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * trierun OBJECT: a table of prefixes, written by lib/trie.c and looked up by trie.bpf.c; does what
- * it is asked to on stdin and answers on stdout; see test_trie.py for the other end.
+ * trierun OBJECT: a table of prefixes, written by lib/bpf/trie.c and looked up by trie.bpf.c; does
+ * what it is asked to on stdin and answers on stdout; see test_trie.py for the other end.
  *
  * A request is struct request and its payload, an answer its length and its payload, in host byte
  * order.
@@ -10,7 +10,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <time.h>
-#include "../trie_host.h"
+#include "../lib/trie_host.h"
 #include "trie.h"
 
 struct request {

@@ -13,7 +13,7 @@ import random
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "oracle"))
 import fw_model  # pylint: disable=wrong-import-position
 
 NO_RULE = ctypes.c_size_t(-1).value

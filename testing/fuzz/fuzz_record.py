@@ -26,7 +26,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "..", "bpf")]
+sys.path[:0] = [os.path.join(HERE, "..", "oracle"), os.path.join(HERE, "..", "bpf")]
 # pylint: disable=wrong-import-position
 from packets import fix_length, stacks
 from reference import REASONS, RECORD_SIZE, Record, parse

@@ -12,8 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <linux/bpf.h>
-#include "internal.h"
-#include "fw-rules.h"
+#include "core/internal.h"
+#include "fw/rules.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 char *__wrap_realpath(const char *path, char *resolved);

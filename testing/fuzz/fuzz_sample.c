@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "capture.h"
-#include "common.h"
+#include "tools/pcap/capture.h"
+#include "tools/common/common.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,8 +5,8 @@
 # every option is tried. TOOLS: where they are (default: tools of the build that this runs in).
 set -euo pipefail
 dir=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source=testing/lib.sh
-. "$dir/../lib.sh"
+# shellcheck source=testing/lib/lib.sh
+. "$dir/../lib/lib.sh"
 tools=${TOOLS:-$PWD/tools}
 # shellcheck source=packaging/completion.bash
 . "$dir/../../packaging/completion.bash"

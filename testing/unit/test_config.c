@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * ecbpf.conf(5): what is read out of it, and every way that it can be wrong. Needs no privilege;
- * what is brought about is tested in testing/native/config.sh and testing/vm/tests/config.sh.
+ * what is brought about is tested in testing/netns/config.sh and testing/vm/tests/config.sh.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include <linux/bpf.h>
-#include "conf.h"
+#include "config/conf.h"
 
 static struct ecbpf *e;
 

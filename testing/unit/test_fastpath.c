@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The fast path's settings and what its table says, with an IPVS of our own: needs neither
- * privilege nor kernel. What is loaded for real is tested in testing/native and testing/vm/tests.
+ * privilege nor kernel. What is loaded for real is tested in testing/netns and testing/vm/tests.
  */
-#include "fastpath.c"
+#include "fastpath/fastpath.c"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

@@ -14,8 +14,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include <linux/bpf.h>
-#include "internal.h"
-#include "fw-rules.h"
+#include "core/internal.h"
+#include "fw/rules.h"
 
 static struct ecbpf *e;
 

@@ -13,7 +13,7 @@ import random
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "oracle"))
 # pylint: disable=wrong-import-position
 try:
     from packets import ICMP, IP, TCP, UDP, IPv6

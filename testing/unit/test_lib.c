@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include <linux/bpf.h>
-#include "internal.h"
+#include "core/internal.h"
 
 static struct ecbpf *e;
 

@@ -5,8 +5,8 @@
 set -euo pipefail
 dir=$(cd "$(dirname "$0")" && pwd)
 top=$dir/../..
-# shellcheck source=testing/lib.sh
-. "$dir/../lib.sh"
+# shellcheck source=testing/lib/lib.sh
+. "$dir/../lib/lib.sh"
 
 work=$(mktemp -d)
 defer rm -rf "$work"
@@ -45,7 +45,7 @@ example()
 }
 
 mkdir -p "$work/include/ecbpf"
-cp "$top"/headers/ecbpf/*.h "$top"/lib/libecbpf*.h "$work/include/ecbpf/"
+cp "$top"/headers/ecbpf/*.h "$work/include/ecbpf/"
 
 example "$top/man/libecbpf.3.in" c >"$work/example.c"
 check "example of libecbpf(3)" "${CC:-cc}" -Wall -Wextra -Werror -I"$work/include" \

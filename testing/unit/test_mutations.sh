@@ -7,18 +7,18 @@
 set -euo pipefail
 dir=$(cd "$(dirname "$0")" && pwd)
 top=$dir/../..
-# shellcheck source=testing/lib.sh
-. "$dir/../lib.sh"
+# shellcheck source=testing/lib/lib.sh
+. "$dir/../lib/lib.sh"
 [[ ! ${SANITIZE_CFLAGS-} ]] || skip_all "the tools are no others for sanitizers"
 TOOLS=$(cd "${TOOLS:-$PWD/tools}" && pwd -P)
 work=$(mktemp -d)
 chmod 755 "$work" # the tests run commands as somebody else
 defer rm -rf "$work"
 
-mkdir -p "$work/lib" "$work/testing/unit" "$work/tools"
+mkdir -p "$work/lib" "$work/testing/lib" "$work/testing/unit" "$work/tools"
 cp -r "$top/man" "$top/packaging" "$top/headers" "$top/README.md" "$work/"
-cp "$top"/lib/libecbpf*.h "$top/lib/libecbpf.map" "$work/lib/"
-cp "$top/testing/lib.sh" "$work/testing/"
+cp "$top/lib/libecbpf.map" "$work/lib/"
+cp "$top/testing/lib/lib.sh" "$work/testing/lib/"
 cp "$dir"/test_parity.py "$dir"/test_man.sh "$dir"/test_completion.sh "$work/testing/unit/"
 # Another --help: the tool, with what it says changed
 for tool in fastpath filter fw loader pcap sampler; do
@@ -91,7 +91,7 @@ says 'apply -c -' 's/, rate-drops//' 'test_parity.py conf' 'rate-drops'
 # the library
 file man/libecbpf.3.in 's/const char \*" iface/char *" iface/' 'test_parity.py library' 'char'
 file lib/libecbpf.map '/ecbpf_config_stop/d' 'test_parity.py library' 'ecbpf_config_stop'
-file lib/libecbpf-config.h 's/ecbpf_config_export\(struct/ecbpf_config_exprt(struct/' \
+file headers/ecbpf/libecbpf-config.h 's/ecbpf_config_export\(struct/ecbpf_config_exprt(struct/' \
 	'test_parity.py library' 'export'
 file man/libecbpf.3.in 's/ecbpf_chain_get\(e, argv/ecbpf_chain_fetch(e, argv/' test_man.sh 'libecbpf'
 file headers/ecbpf/stage.bpf.h 's/ECBPF_STAGE_PROGRAM/ECBPF_STAGE_PROG/' test_man.sh 'ecbpf-progs'

@@ -197,7 +197,7 @@ def plain(text):
 def check_library():
     """Man page, headers and exports"""
     headers = ""
-    for path in sorted(glob.glob(os.path.join(TOP, "lib/libecbpf*.h"))):
+    for path in sorted(glob.glob(os.path.join(TOP, "headers/ecbpf/libecbpf*.h"))):
         headers += re.sub(r"/\*.*?\*/|__attribute__\(\(.*?\)\)", "", read(path), flags=re.S)
     headers = plain(headers)
     exported = set(re.findall(r"^\t(ecbpf_\w+);", read("lib/libecbpf.map"), re.M))

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # The command lines of ecbpf-sampler and ecbpf-pcap: help, usage errors, keys, the settings file, as
-# they are built in the current directory. What they do is for testing/sampler.py.
+# they are built in the current directory. What they do is for testing/lib/sampler.py.
 #
 # shellcheck disable=SC2015 # pass does not fail
 set -euo pipefail
 dir=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source=testing/lib.sh
-. "$dir/../lib.sh"
+# shellcheck source=testing/lib/lib.sh
+. "$dir/../lib/lib.sh"
 tools=$PWD/tools
 [[ -x $tools/ecbpf-pcap ]] || skip_all "not built in $PWD"
 work=$(mktemp -d)

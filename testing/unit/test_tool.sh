@@ -10,8 +10,8 @@
 set -euo pipefail
 dir=$(cd "$(dirname "$0")" && pwd)
 top=$dir/../..
-# shellcheck source=testing/lib.sh
-. "$dir/../lib.sh"
+# shellcheck source=testing/lib/lib.sh
+. "$dir/../lib/lib.sh"
 
 work=$(mktemp -d)
 defer rm -rf "$work"
@@ -20,11 +20,11 @@ export TZ=UTC
 build()
 {
 	mkdir -p "$work/include/ecbpf"
-	cp "$top"/headers/ecbpf/*.h "$top"/lib/libecbpf*.h "$work/include/ecbpf/"
+	cp "$top"/headers/ecbpf/*.h "$work/include/ecbpf/"
 	# shellcheck disable=SC2086 # flags are words
-	"${CC:-cc}" ${CFLAGS:--g -fsanitize=address,undefined} -D_GNU_SOURCE -I"$work/include" \
-		"$top"/tools/ecbpf-loader.c "$top"/tools/lldp.c "$top"/tools/metrics.c \
-		"$top"/tools/statsd.c "$top"/tools/common.c \
+	"${CC:-cc}" ${CFLAGS:--g -fsanitize=address,undefined} -D_GNU_SOURCE -I"$work/include" -I"$top" \
+		"$top"/tools/loader/ecbpf-loader.c "$top"/tools/loader/lldp.c "$top"/tools/loader/metrics.c \
+		"$top"/tools/common/statsd.c "$top"/tools/common/common.c \
 		"$dir/fake_libecbpf.c" -ljson-c -o "$work/ecbpf-loader"
 }
 

@@ -17,8 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "internal.h"
-#include "trie.h"
+#include "core/internal.h"
+#include "bpf/trie.h"
 
 #define CHUNKS	    64
 #define MODEL_MAX   4096

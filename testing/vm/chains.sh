@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# For the tests of chains, after testing/lib.sh: interfaces, traffic, and what others than
+# For the tests of chains, after testing/lib/lib.sh: interfaces, traffic, and what others than
 # ecbpf say about a chain: the kernel (ip), xdp-loader and bpftool.
 
 vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)

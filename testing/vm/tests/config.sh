@@ -7,8 +7,8 @@
 # again it converges. ECBPF_KILLS: how often it is killed (default: 12; 50 is the long version),
 # ECBPF_SEED repeats a run's instants.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib.sh
-. "$(dirname "$0")/../../lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
+. "$(dirname "$0")/../../lib/lib.sh"
 fresh_net "$@"
 # shellcheck source-path=SCRIPTDIR source=../chains.sh
 . "$(dirname "$0")/../chains.sh"

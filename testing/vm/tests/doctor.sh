@@ -6,12 +6,12 @@
 # command that the doctor gives.
 # shellcheck disable=SC2317 # the faults are called by name
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib.sh
-. "$(dirname "$0")/../../lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
+. "$(dirname "$0")/../../lib/lib.sh"
 fresh_bpffs "$@"
 require_cmd ip jq clang gcc bpftool xdp-loader nsenter setpriv
-# shellcheck source-path=SCRIPTDIR source=../../doctor.sh
-. "$(dirname "$0")/../../doctor.sh"
+# shellcheck source-path=SCRIPTDIR source=../../lib/doctor.sh
+. "$(dirname "$0")/../../lib/doctor.sh"
 
 # kernel_is MAJOR.MINOR: this one, or a newer one
 kernel_is() { [[ $(printf '%s\n' "$1" "$(uname -r)" | sort -V | head -n 1) == "$1" ]]; }

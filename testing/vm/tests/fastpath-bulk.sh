@@ -8,8 +8,8 @@
 # $ECBPF_LONG=traffic: and connections live through the fast path coming, being replaced, and going;
 # 1: that, and 1024 MB each way, for which this script's timeout is too short.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib.sh
-. "$(dirname "$0")/../../lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
+. "$(dirname "$0")/../../lib/lib.sh"
 fresh_bpffs "$@"
 # shellcheck source-path=SCRIPTDIR source=../director.sh
 . "$(dirname "$0")/../director.sh"

@@ -6,8 +6,8 @@
 # as IPVS can begin connections here, which is measured first: no live flow loses a packet, and new
 # connections come to be. $ECBPF_SECONDS: how long each flood lasts (10).
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib.sh
-. "$(dirname "$0")/../../lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
+. "$(dirname "$0")/../../lib/lib.sh"
 fresh_bpffs "$@"
 # shellcheck source-path=SCRIPTDIR source=../director.sh
 . "$(dirname "$0")/../director.sh"

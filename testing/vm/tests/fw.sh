@@ -4,11 +4,11 @@
 #
 # The firewall chained, alone and behind another program, fused, in native and in skb mode.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib.sh
-. "$(dirname "$0")/../../lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
+. "$(dirname "$0")/../../lib/lib.sh"
 fresh_net "$@"
-# shellcheck source-path=SCRIPTDIR source=../../fw.sh
-. "$(dirname "$0")/../../fw.sh"
+# shellcheck source-path=SCRIPTDIR source=../../lib/fw.sh
+. "$(dirname "$0")/../../lib/fw.sh"
 
 fw_begin
 fw_basics "alone, native"

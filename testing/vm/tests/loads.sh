@@ -7,8 +7,8 @@
 # the interface, and of the others some; those which do not are refused with the reason.
 # $ECBPF_LONG: hook and fragments apart too, and not only both or none.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib.sh
-. "$(dirname "$0")/../../lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
+. "$(dirname "$0")/../../lib/lib.sh"
 fresh_net "$@"
 top=$(cd "$(dirname "$0")/../../.." && pwd -P)
 loader=${ECBPF_BUILD:-$top/build}/tools/ecbpf-loader

@@ -4,8 +4,8 @@
 #
 # The virtual POP with IPVS: the VIPs answer, both real servers serve, IPVS counts.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib.sh
-. "$(dirname "$0")/../../lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
+. "$(dirname "$0")/../../lib/lib.sh"
 
 fresh_bpffs "$@"
 require_module ip_vs ip_vs_rr

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * libecbpf: stage filter. Its settings and lists are one for a network namespace, whichever
+ * interfaces it is loaded on, and are there before it is loaded and after; conventions are those of
+ * libecbpf.h. Changes hold for all packets from the return of the call on.
+ */
+#ifndef LIBECBPF_FILTER_H
+#define LIBECBPF_FILTER_H
+
+#include <ecbpf/filter.h>
+#include <ecbpf/libecbpf.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- settings ------------------------------------------------------------------------------- */
+
+/**
+ * struct ecbpf_filter_config - settings in force
+ * @frags: enum ecbpf_filter_frags, for IPv4 fragments that are not for this host
+ * @frags6: likewise, IPv6
+ * @ptb_max_pps: answers to first fragments in any second, 1 to 10^9
+ * @ptb_per_source_pps: likewise, to one IPv4 address or IPv6 /64
+ * @drop: hygiene checks that drop, bits of enum ecbpf_filter_check
+ * @count: those that count only; none of @drop
+ */
+struct ecbpf_filter_config {
+	__u32 frags;
+	__u32 frags6;
+	__u32 ptb_max_pps;
+	__u32 ptb_per_source_pps;
+	__u32 drop;
+	__u32 count;
+};
+
+/* The defaults, if nothing was ever set */
+int ecbpf_filter_config_get(struct ecbpf *e, struct ecbpf_filter_config *ret_config);
+
+/**
+ * ecbpf_filter_set() - change settings, all of them in one step
+ * @settings: "KEY=VALUE" each: frags and frags6 (pass, drop, ptb), ptb-max-pps and
+ *	      ptb-per-source-pps (1 to 1000000000), each hygiene check (off, count, drop), or all
+ *	      of them ("checks"). A later one wins
+ * Return: 0; -EINVAL unknown key or value, nothing is changed.
+ */
+int ecbpf_filter_set(struct ecbpf *e, const char *const *settings, size_t count);
+
+/* "ip-options"; NULL if there is no check of this number */
+const char *ecbpf_filter_check_name(__u32 number);
+
+/* --- addresses ------------------------------------------------------------------------------ */
+
+/**
+ * ecbpf_filter_refresh() - read which addresses are this host's
+ *
+ * Fragments to them pass. They are the kernel's local routes, and thus follow addresses and
+ * prefixes on any interface, at the time of the call; loading, ecbpf_filter_set() and changes of
+ * VIPs read them, too.
+ */
+int ecbpf_filter_refresh(struct ecbpf *e);
+
+/* A prefix as text, "203.0.113.80", "2001:db8::/64" */
+struct ecbpf_filter_vip {
+	char text[64];
+};
+
+/**
+ * ecbpf_filter_vip_add() - treat fragments to these addresses of this host as if they were not
+ * @vips: addresses or prefixes; bits of the host part are ignored
+ * Return: 0; -EINVAL not a prefix, -E2BIG too many; nothing is changed then.
+ */
+int ecbpf_filter_vip_add(struct ecbpf *e, const char *const *vips, size_t count);
+
+/* Return: 0; -EINVAL not a prefix, -ENOENT one that is not listed; nothing is changed then */
+int ecbpf_filter_vip_delete(struct ecbpf *e, const char *const *vips, size_t count);
+int ecbpf_filter_vip_flush(struct ecbpf *e);
+
+/* @ret_vips: array in no particular order, for free() */
+int ecbpf_filter_vip_list(struct ecbpf *e, struct ecbpf_filter_vip **ret_vips, size_t *ret_count);
+
+/* --- lists of sources ----------------------------------------------------------------------- */
+
+/**
+ * struct ecbpf_filter_entry - a prefix on a list
+ * @addr: network order; IPv4 in the first 4 bytes; no bits set behind @len
+ * @family: 4 or 6
+ * @len: of the prefix, 0 to 32 or 128
+ * @tag: printable ASCII without blanks and '#', up to ECBPF_FILTER_TAG_MAX; may be empty
+ * @expires: seconds since 1970, from when on it does not match; 0: never. It is kept in the
+ *	     monotonic clock: setting the other one does not move it
+ * @loaded: when it was added, likewise. Not read by calls
+ * @packets: that it was the longest match of, and that it decided on: of the allow list, those that
+ *	     the block list would have dropped. Not read by calls
+ * @bytes: likewise, whole frames
+ */
+struct ecbpf_filter_entry {
+	__u8 addr[16];
+	__u8 family;
+	__u8 len;
+	char tag[ECBPF_FILTER_TAG_MAX + 1];
+	__u64 expires;
+	__u64 loaded;
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* What came of a change. @covered: of @added, those within another prefix of the list */
+struct ecbpf_filter_changes {
+	__u64 added;
+	__u64 updated; /* had another tag or expiry; counters are kept */
+	__u64 same;    /* were there already, or are twice in the call */
+	__u64 covered;
+	__u64 deleted;
+};
+
+/**
+ * ecbpf_filter_entry_parse() - "192.0.2.0/24", "2001:db8::1"
+ * @ret_entry: address and length; all else is zeroed
+ * @ret_host_bits: bits behind the length were set, which are ignored
+ * Return: 0; -EINVAL neither an address nor a prefix.
+ */
+int ecbpf_filter_entry_parse(struct ecbpf *e, const char *text,
+			     struct ecbpf_filter_entry *ret_entry, bool *ret_host_bits);
+
+/* How times are written, for strftime(3): UTC */
+#define ECBPF_FILTER_TIME_FORMAT "%Y-%m-%dT%H:%M:%SZ"
+
+/* "90s", "10m", "2h", "7d", "4w" from now; or "2027-01-31T23:59:59Z". Return: 0, -EINVAL */
+int ecbpf_filter_expiry_parse(struct ecbpf *e, const char *text, __u64 *ret_expires);
+
+/* "-" and "": no tag. Return: 0; -EINVAL too long, or with characters that are not allowed */
+int ecbpf_filter_tag_set(struct ecbpf *e, struct ecbpf_filter_entry *entry, const char *tag);
+
+/**
+ * ecbpf_filter_file_read() - read prefixes, a line "PREFIX [TAG [EXPIRY]]" each
+ * @file: "-" is standard input. Comments begin with '#', ';' or "//"
+ * @is_repeated: the file is to mean the same each time that it is read: times from now are refused,
+ *		 and what has expired is left out
+ * @ret_entries: for free()
+ * Return: 0; -EINVAL, the text says "FILE:LINE: what"; -ENOENT and others.
+ */
+int ecbpf_filter_file_read(struct ecbpf *e, const char *file, bool is_repeated,
+			   struct ecbpf_filter_entry **ret_entries, size_t *ret_count);
+
+/* The prefix as text, an address without its length */
+void ecbpf_filter_entry_format(const struct ecbpf_filter_entry *entry, char *ret, size_t size);
+
+/**
+ * ecbpf_filter_list_add() - put prefixes on a list, all of them or none
+ * @list: enum ecbpf_filter_list
+ * @ret_changes: may be NULL
+ * Return: 0; -EINVAL a wrong entry, -ENOSPC the list is full, -ENOMEM.
+ *
+ * More than some hundred are built beside what is there and published in one step.
+ */
+int ecbpf_filter_list_add(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
+			  size_t count, struct ecbpf_filter_changes *ret_changes);
+
+/* Likewise, so that the list is these and no others; counters of those that stay are kept */
+int ecbpf_filter_list_replace(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
+			      size_t count, struct ecbpf_filter_changes *ret_changes);
+
+/* Return: 0; -ENOENT one is not on the list: nothing is changed then */
+int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
+			     size_t count);
+
+/* @ret_entries: without what has expired; IPv4 first, by address; for free() */
+int ecbpf_filter_list_get(struct ecbpf *e, __u32 list, struct ecbpf_filter_entry **ret_entries,
+			  size_t *ret_count);
+
+/**
+ * struct ecbpf_filter_size - what a list takes
+ * @prefixes: IPv4, IPv6; what has expired since the last change is among them
+ * @bytes: of the list's maps; of counters and tags, a share by prefixes
+ */
+struct ecbpf_filter_size {
+	__u64 prefixes[2];
+	__u64 bytes;
+};
+
+/* Makes no list that was not there */
+int ecbpf_filter_list_size(struct ecbpf *e, __u32 list, struct ecbpf_filter_size *ret_size);
+
+/* --- interfaces ----------------------------------------------------------------------------- */
+
+/**
+ * ecbpf_filter_load() - load stage filter on interfaces, see ecbpf_chain_load()
+ * @fused: as the only stage of ecbpf_fused
+ * Return: as ecbpf_chain_load(); -EEXIST if it is loaded on one of them already.
+ */
+int ecbpf_filter_load(struct ecbpf *e, const char *const *ifaces, size_t count,
+		      enum ecbpf_mode mode, bool fused);
+
+/* Likewise, out of the chains. -ENOENT where it is not, or not the only stage of ecbpf_fused */
+int ecbpf_filter_unload(struct ecbpf *e, const char *const *ifaces, size_t count);
+
+/**
+ * struct ecbpf_filter_status - the filter on one interface
+ * @counters: of all its members, summed
+ */
+struct ecbpf_filter_status {
+	bool is_loaded;
+	bool is_fused;
+	enum ecbpf_mode mode;
+	struct ecbpf_counters counters;
+};
+
+int ecbpf_filter_status_get(struct ecbpf *e, const char *iface, struct ecbpf_filter_status *ret);
+
+/* Set the counters of the filter on this interface to zero, and no others */
+int ecbpf_filter_status_clear(struct ecbpf *e, const char *iface);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LIBECBPF_FILTER_H */

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A configuration and the fast path. Its XDP program is a stage of the chain like others; here is
+ * what it needs besides: its table, the TC program on all its interfaces, settings, and addresses
+ * that it is to keep out of.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include "config/conf.h"
+
+static int fail_memory(struct ecbpf *e)
+{
+	return ecbpf_fail(e, -ENOMEM, "out of memory");
+}
+
+/* --- settings ----------------------------------------------------------------------------- */
+
+static const struct setting {
+	const char *key;
+	size_t off;
+	bool is_switch;
+} settings[] = {
+#define SETTING(key, field, is_switch)                                           \
+	{                                                                        \
+		key, offsetof(struct ecbpf_fastpath_settings, field), is_switch, \
+	}
+	SETTING("lease", lease_ms, false),	 SETTING("sample", sample_ms, false),
+	SETTING("inactive", inactive_ms, false), SETTING("monitor", monitor, true),
+	SETTING("limit", limit, true),		 SETTING("target-pps", target_pps, false),
+	SETTING("spike", spike_percent, false),	 SETTING("max", max_percent, false),
+	SETTING("reset-pps", reset_pps, false),
+};
+
+static void setting_format(const struct ecbpf_fastpath_settings *s, const struct setting *setting,
+			   char *ret, size_t size)
+{
+	const char *field = (const char *)s + setting->off;
+
+	if (setting->is_switch)
+		snprintf(ret, size, "%s", *(const bool *)field ? "on" : "off");
+	else
+		snprintf(ret, size, "%u", *(const __u32 *)field);
+}
+
+int conf_fastpath_setting(struct ecbpf *e, const char *key, const char *value,
+			  struct ecbpf_fastpath_settings *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+		char *field = (char *)s + settings[i].off, *end;
+		unsigned long long number;
+
+		if (strcmp(key, settings[i].key))
+			continue;
+		if (settings[i].is_switch) {
+			*(bool *)field = !strcmp(value, "on");
+			return *(bool *)field || !strcmp(value, "off")
+				       ? 0
+				       : ecbpf_fail(e, -EINVAL, "%s: '%s' is not on or off", key,
+						    value);
+		}
+		errno = 0;
+		number = strtoull(value, &end, 10);
+		if (*value < '0' || *value > '9' || *end || errno || number > ~0U)
+			return ecbpf_fail(e, -EINVAL, "%s: '%s' is not a number", key, value);
+		*(__u32 *)field = number;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static bool is_wanted(const struct ecbpf_config *config)
+{
+	return config->fastpath.section.file;
+}
+
+/* --- addresses that are excluded ---------------------------------------------------------- */
+
+static bool has_prefix(const struct ecbpf_prefix *prefixes, size_t count, const char *text)
+{
+	char other[ECBPF_PREFIX_TEXT];
+
+	for (size_t i = 0; i < count; i++) {
+		ecbpf_prefix_format(&prefixes[i], other);
+		if (!strcmp(text, other))
+			return true;
+	}
+	return false;
+}
+
+static int excludes_apply(struct ecbpf *e, const struct conf_words *wanted, bool check,
+			  struct conf_report *r)
+{
+	_cleanup_free_ struct ecbpf_prefix *live = NULL;
+	size_t count = 0;
+	int err;
+
+	err = ecbpf_fastpath_exclude_list(e, &live, &count);
+	for (size_t i = 0; i < wanted->count && !err; i++) {
+		const char *text = wanted->items[i].text;
+		struct ecbpf_prefix prefix;
+
+		if (has_prefix(live, count, text))
+			continue;
+		err = conf_differs(e, r, "fastpath: exclude %s", text);
+		if (err || check)
+			continue;
+		ecbpf_prefix_parse(text, &prefix);
+		err = ecbpf_fastpath_exclude_add(e, &prefix);
+	}
+	for (size_t i = 0; i < count && !err; i++) {
+		char text[ECBPF_PREFIX_TEXT];
+		bool is_kept = false;
+
+		ecbpf_prefix_format(&live[i], text);
+		for (size_t k = 0; k < wanted->count; k++)
+			is_kept |= !strcmp(wanted->items[k].text, text);
+		if (is_kept)
+			continue;
+		err = conf_differs(e, r, "fastpath: exclude %s no more", text);
+		if (!err && !check)
+			err = ecbpf_fastpath_exclude_delete(e, &live[i]);
+	}
+	return err;
+}
+
+/* --- as a section of settings ------------------------------------------------------------- */
+
+/* If it is loaded: else they are set once it is, see conf_fastpath_load() */
+static int apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
+		 struct conf_report *r)
+{
+	const struct conf_fastpath *f = &config->fastpath;
+	struct ecbpf_fastpath_settings live;
+	size_t before = r->count;
+	__u32 groups, flows;
+	bool is_on;
+	int err;
+
+	err = ecbpf_fastpath_state(e, &is_on, &groups);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	flows = ecbpf_fastpath_capacity(groups);
+	if (f->flows && ECBPF_FLOW_GROUPS(f->flows) != groups && is_on)
+		return conf_fail(e, &f->section,
+				 "flows: %u, and it is loaded for %u: 'ecbpf-fastpath unload' "
+				 "first",
+				 f->flows, flows);
+	err = ecbpf_fastpath_get(e, &live);
+	for (size_t i = 0; i < ARRAY_SIZE(settings) && !err; i++) {
+		char old[16], new[16];
+
+		setting_format(&live, &settings[i], old, sizeof(old));
+		setting_format(&f->settings, &settings[i], new, sizeof(new));
+		if (strcmp(old, new))
+			err = conf_differs(e, r, "fastpath: %s %s, was %s", settings[i].key, new,
+					   old);
+	}
+	if (!err && !check && r->count > before)
+		err = ecbpf_fastpath_set(e, &f->settings);
+	return err ? err : excludes_apply(e, &f->excludes, check, r);
+}
+
+static int export(struct ecbpf *e, const char *dir, struct conf_text *text)
+{
+	_cleanup_free_ struct ecbpf_prefix *excludes = NULL;
+	struct ecbpf_fastpath_settings live;
+	size_t count = 0;
+	__u32 groups;
+	bool is_on;
+	int err;
+
+	(void)dir;
+	err = ecbpf_fastpath_state(e, &is_on, &groups);
+	if (!err)
+		err = ecbpf_fastpath_get(e, &live);
+	if (!err)
+		err = ecbpf_fastpath_exclude_list(e, &excludes, &count);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	conf_add(text, "\n[fastpath]\nflows = %u\n", ecbpf_fastpath_capacity(groups));
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+		char value[16];
+
+		setting_format(&live, &settings[i], value, sizeof(value));
+		conf_add(text, "%s = %s\n", settings[i].key, value);
+	}
+	for (size_t i = 0; i < count; i++) {
+		char prefix[ECBPF_PREFIX_TEXT];
+
+		ecbpf_prefix_format(&excludes[i], prefix);
+		conf_add(text, "exclude = %s\n", prefix);
+	}
+	return 0;
+}
+
+const struct conf_settings conf_fastpath_settings = {is_wanted, apply, export, NULL};
+
+/* --- interfaces --------------------------------------------------------------------------- */
+
+static bool has_name(const char *const *names, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(names[i], name))
+			return true;
+	return false;
+}
+
+/* NULL: the fast path is not there, or half of it: who was killed may leave that */
+static const struct ecbpf_fastpath_port *port_find(const struct ecbpf_fastpath_port *ports,
+						   size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (ports[i].is_out && ports[i].is_port && !strcmp(ports[i].iface, name))
+			return &ports[i];
+	return NULL;
+}
+
+/* What it is on now. Not loaded: nothing, and off */
+static int state_get(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports, size_t *ret_count,
+		     bool *ret_is_on)
+{
+	__u32 groups;
+	int err;
+
+	*ret_is_on = false;
+	err = ecbpf_fastpath_state(e, ret_is_on, &groups);
+	if (err && err != -ENOENT)
+		return err;
+	return ecbpf_fastpath_ports(e, ret_ports, ret_count);
+}
+
+int conf_fastpath_load(struct ecbpf *e, const struct ecbpf_config *config, const char *const *names,
+		       size_t names_count, bool check, struct conf_report *r,
+		       struct conf_fastpath_undo *ret_undo)
+{
+	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
+	const struct conf_fastpath *f = &config->fastpath;
+	struct conf_fastpath_undo undo = {};
+	struct conf_report unsaid = {};
+	struct ecbpf_fastpath_load load;
+	size_t count = 0, all;
+	bool is_on;
+	int err;
+
+	err = state_get(e, &ports, &count, &is_on);
+	if (err)
+		return err;
+	undo.is_loaded = !is_on && names_count;
+	undo.names = calloc(names_count + 1, sizeof(*undo.names));
+	if (!undo.names)
+		return fail_memory(e);
+	for (size_t i = 0; i < names_count && !err; i++) {
+		if (is_on && port_find(ports, count, names[i]))
+			continue;
+		undo.names[undo.count++] = names[i];
+		err = conf_differs(e, r, "%s: add the fast path's TC program", names[i]);
+	}
+	all = undo.count;
+	for (size_t i = 0; i < names_count && is_on && !err; i++) {
+		const struct ecbpf_fastpath_port *port = port_find(ports, count, names[i]);
+
+		if (!port || port->is_current)
+			continue;
+		undo.names[all++] = names[i]; /* behind those that are undone */
+		err = conf_differs(e, r, "%s: replace the fast path's TC program: other code",
+				   names[i]);
+	}
+	load = (struct ecbpf_fastpath_load){.out = undo.names,
+					    .out_count = all,
+					    .flows = is_on ? 0 : f->flows,
+					    .monitor = f->settings.monitor};
+	if (!err && !check && all)
+		err = ecbpf_fastpath_load(e, &load);
+	if (err || check) {
+		free(undo.names);
+		return err;
+	}
+	if (undo.is_loaded && is_wanted(config))
+		err = apply(e, config, false, &unsaid);
+	free(unsaid.changes);
+	if (err)
+		conf_fastpath_undo(e, &undo);
+	else
+		*ret_undo = undo;
+	return err;
+}
+
+void conf_fastpath_undo(struct ecbpf *e, struct conf_fastpath_undo *undo)
+{
+	char error[sizeof(e->error)];
+	int err = 0;
+
+	memcpy(error, e->error, sizeof(error));
+	if (undo->is_loaded)
+		err = ecbpf_fastpath_unload(e);
+	for (size_t i = 0; !undo->is_loaded && i < undo->count && !err; i++)
+		err = ecbpf_fastpath_leave(e, undo->names[i]);
+	if (err)
+		ecbpf_log(e, ECBPF_LOG_WARN, "could not take the fast path away again: %s",
+			  e->error);
+	memcpy(e->error, error, sizeof(error));
+	free(undo->names);
+}
+
+int conf_fastpath_leave(struct ecbpf *e, const char *const *names, size_t names_count, bool check,
+			struct conf_report *r)
+{
+	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
+	size_t count = 0;
+	__u32 groups;
+	bool is_on;
+	int err;
+
+	err = state_get(e, &ports, &count, &is_on);
+	for (size_t i = 0; i < count && !err; i++) {
+		if (!(ports[i].is_out || ports[i].is_port) ||
+		    has_name(names, names_count, ports[i].iface))
+			continue;
+		err = conf_differs(e, r, "%s: remove the fast path's TC program", ports[i].iface);
+		if (!err && !check && names_count)
+			err = ecbpf_fastpath_leave(e, ports[i].iface);
+		if (err == -ENODEV || err == -ENOENT) /* with the interface, it is gone */
+			err = 0;
+	}
+	if (err || names_count || ecbpf_fastpath_state(e, &is_on, &groups))
+		return err;
+	err = conf_differs(e, r, "remove the fast path's table of flows");
+	return err || check ? err : ecbpf_fastpath_unload(e);
+}

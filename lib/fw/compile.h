@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Rules to tables, see <ecbpf/fw.h>. No kernel in here.
+ */
+#ifndef ECBPF_FW_COMPILE_H
+#define ECBPF_FW_COMPILE_H
+
+#include <ecbpf/fw.h>
+#include "fw/rules.h"
+
+/**
+ * struct fw_generation - what fw_compile() makes
+ * @size: decides the map
+ * @memory: the map's entries, one after another
+ * @entry_bytes: of each
+ * @entries: how many
+ */
+struct fw_generation {
+	enum ecbpf_fw_size size;
+	void *memory;
+	size_t entry_bytes;
+	size_t entries;
+};
+
+/**
+ * fw_compile() - rules to tables
+ * @counters: entry in `fw_counters`, for each rule
+ * @limits: entry in `fw_limits`, for each rule; read for those with a limit
+ * @sets: entry in `fw_sets`, for each set
+ * @ret: for fw_generation_free()
+ * Return: 0; -E2BIG: more than there is room for, ecbpf_error() tells of what; -ENOMEM.
+ */
+int fw_compile(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const __u16 *counters,
+	       const __u16 *limits, const __u16 *sets, struct fw_generation *ret);
+void fw_generation_free(struct fw_generation *generation);
+
+#endif /* ECBPF_FW_COMPILE_H */

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Stage fastpath: the shield, which drops part of the unknown flows when more comes in than the
+ * kernel can take. Off, it costs nothing.
+ */
+#ifndef ECBPF_FASTPATH_SHIELD_BPF_H
+#define ECBPF_FASTPATH_SHIELD_BPF_H
+
+#include "fastpath.bpf.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ecbpf_shield);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} fastpath_shield SEC(".maps");
+
+/* Packets of this CPU that are not in struct ecbpf_shield yet */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} fastpath_shield_cpu SEC(".maps");
+
+/* What was dropped or let in lately, by hash: SHIELD_*() below */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ECBPF_SHIELD_SEEN);
+	__type(key, __u32);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} fastpath_shield_seen SEC(".maps");
+
+/* So many packets a CPU counts for itself before it tells the others: a power of two */
+#define SHIELD_BATCH 32
+
+/* An entry of fastpath_shield_seen: jiffy (low 16 bits), 15 bits of the hash, let in or not */
+#define SHIELD_TAG(hash)      ((__u32)((hash) >> 8) << 17)
+#define SHIELD_TAG_MASK	      0xfffe0000
+#define SHIELD_ADMITTED	      0x10000
+#define SHIELD_AGE(seen, now) ((__u16)((now) - (seen)))
+
+/* From nothing at the target to the most at the ceiling, in a straight line */
+static __always_inline __u32 shield_ramp(const struct ecbpf_fastpath *settings, __u64 rate)
+{
+	__u64 target = settings->target, ceiling = settings->ceiling;
+
+	if (rate <= target)
+		return 0;
+	if (rate >= ceiling)
+		return settings->drop_max;
+	return (rate - target) * settings->drop_max / (ceiling - target);
+}
+
+/* One packet, of whatever kind. The CPU at which a window is over computes what is dropped next */
+static __noinline int fastpath_shield_count(const struct ecbpf_fastpath *settings)
+{
+	struct ecbpf_shield *shield;
+	__u64 now, elapsed, rate;
+	__u32 key = 0, *local;
+
+	local = bpf_map_lookup_elem(&fastpath_shield_cpu, &key);
+	if (!local || ++*local & (SHIELD_BATCH - 1))
+		return 0;
+	shield = bpf_map_lookup_elem(&fastpath_shield, &key);
+	if (!shield)
+		return 0;
+	__sync_fetch_and_add(&shield->count, SHIELD_BATCH);
+	now = bpf_jiffies64();
+	if (now - *(volatile __u64 *)&shield->since < settings->window)
+		return 0;
+	bpf_spin_lock(&shield->lock);
+	elapsed = now - shield->since;
+	if (elapsed >= settings->window && elapsed) {
+		rate = shield->count * settings->window / elapsed;
+		shield->count = 0;
+		shield->since = now;
+		shield->rate = (shield->rate + rate) / 2;
+		shield->drop = shield_ramp(settings, shield->rate);
+	}
+	bpf_spin_unlock(&shield->lock);
+	return 0;
+}
+
+/* What is to be known of a packet of an unknown flow: where its IP header is, and what it is */
+#define SHIELD_L3_OFF 0xffff
+#define SHIELD_IP4    (1U << 16)
+#define SHIELD_SYN    (1U << 17)
+
+/* Who comes again after a second or so is no flood: TCP sends a lost SYN again */
+static __always_inline bool shield_admits(const struct ecbpf_fastpath *settings, __u64 hash,
+					  __u64 now, bool is_syn, bool is_lucky)
+{
+	__u32 index = hash >> 44 & (ECBPF_SHIELD_SEEN - 1), tag = SHIELD_TAG(hash), old;
+	__u32 *seen = bpf_map_lookup_elem(&fastpath_shield_seen, &index);
+	bool is_known;
+
+	if (!seen)
+		return is_lucky;
+	old = *seen;
+	is_known = old && (old & SHIELD_TAG_MASK) == tag && SHIELD_AGE(old, now) < 8 * settings->hz;
+	if (is_known && old & SHIELD_ADMITTED)
+		return true;
+	if (!is_syn)
+		return is_lucky;
+	if (is_lucky || (is_known && SHIELD_AGE(old, now) > settings->hz / 2)) {
+		*seen = tag | SHIELD_ADMITTED | (__u16)now;
+		return true;
+	}
+	if (!is_known)
+		*seen = tag | (__u16)now;
+	return false;
+}
+
+static __always_inline bool shield_is_excluded(struct xdp_md *ctx, __u32 info)
+{
+	struct ecbpf_flow_key key = {.version = info & SHIELD_IP4 ? 4 : 6};
+	const void *l3;
+
+	if (info & SHIELD_IP4) {
+		l3 = ecbpf_header(ctx, info & SHIELD_L3_OFF, sizeof(struct iphdr));
+		if (l3)
+			key.addrs[0] = *(const __u64 *)(l3 + 12);
+	} else {
+		l3 = ecbpf_header(ctx, info & SHIELD_L3_OFF, sizeof(struct ipv6hdr));
+		if (l3)
+			__builtin_memcpy(key.addrs, l3 + 8, sizeof(key.addrs));
+	}
+	return fastpath_is_excluded(&key, true) || fastpath_is_excluded(&key, false);
+}
+
+/*
+ * A packet of an unknown flow. Called, and with few arguments: all that would have to be in memory
+ * for it would be so for all packets. Return: too many come in, and it is one of those to drop
+ */
+static __noinline int fastpath_shield_drops(struct xdp_md *ctx,
+					    const struct ecbpf_fastpath *settings, __u64 hash,
+					    __u64 now, __u32 info)
+{
+	struct ecbpf_shield *shield;
+	__u32 zero = 0, drop;
+	bool is_lucky;
+
+	shield = bpf_map_lookup_elem(&fastpath_shield, &zero);
+	if (!shield)
+		return false;
+	drop = *(volatile __u32 *)&shield->drop;
+	/* the flood may have ended, and nobody has counted since */
+	if (!drop ||
+	    now - ECBPF_LEASE_NOW(*(volatile __u64 *)&shield->since) > 2 * settings->window)
+		return false;
+	is_lucky = (bpf_get_prandom_u32() & 0xffff) >= drop;
+	if (shield_admits(settings, hash, now, info & SHIELD_SYN, is_lucky))
+		return false;
+	return !shield_is_excluded(ctx, info);
+}
+
+#endif /* ECBPF_FASTPATH_SHIELD_BPF_H */

@@ -1,0 +1,393 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# ecbpf-loader apply, export and metrics where nothing can be chained: fused. The chained half is
+# testing/vm/tests/config.sh.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
+. "$(dirname "$0")/../lib/lib.sh"
+top=$(cd "$(dirname "$0")/../.." && pwd -P)
+# into the cache, as long as there is a network; what is wrong is said below
+[[ ${ECBPF_FRESH-} ]] || "$top/testing/lib/prometheus" >/dev/null 2>&1 || :
+fresh_net "$@"
+PATH=${ECBPF_BUILD:-$top/build/test}/root/sbin:$PATH
+require_cmd ecbpf-loader jq ip
+tmp=$(mktemp -d)
+defer rm -rf "$tmp"
+conf=$tmp/ecbpf.conf
+
+# is NAME WANT GOT
+is()
+{
+	if [[ $2 == "$3" ]]; then
+		pass "$1"
+	else
+		fail "$1" "wanted '$2', got '$3'"
+	fi
+}
+
+# says NAME WANT ARG...: what apply prints, lines in order
+says() { is "$1" "$2" "$(ecbpf-loader apply "${@:3}" 2>&1 | sort)"; }
+
+# snapshot: what is attached and pinned, as the kernel says
+snapshot()
+{
+	ip -o link | grep -o '^[0-9]*: [^:]*\|prog/xdp id [0-9]*'
+	find /sys/fs/bpf | sort
+}
+
+# ids: of the programs, in order of interfaces' names
+ids() { ecbpf-loader status -j | jq -r 'sort_by(.interface)[].members[] | .id' | paste -sd ' '; }
+
+# names of any shape: a comma, a pattern's characters, a comment's, quotes
+ifaces=(eth0 'a,b' 'x*y' '#c' ';d' '"e"')
+for iface in "${ifaces[@]}"; do
+	ip link add "$iface" type veth peer name "p-${#iface}-$((RANDOM % 10000))"
+	ip link set "$iface" up
+done
+cat >"$conf" <<-'END'
+	[interfaces]
+	ingress = eth0 a,b x*y #c
+	ingress =;d "e"
+	[chain]
+	stages = filter,count,sampler
+	fused = yes
+	[stage count]
+	malformed_action = XDP_DROP
+	[filter]
+	frags = ptb
+	vip = 203.0.113.80 2001:db8:80::/64
+	[sampler]
+	rate = 100
+	rate-drops = 10
+END
+
+printf '[interfaces]\ningress = eth0\n[chain]\nstages = count\nfused = yes\n' >"$tmp/first.conf"
+says "where nothing ever ran" "eth0: add ecbpf_fused, priority 50" -c "$tmp/first.conf"
+before=$(snapshot)
+is "what there is to do" 13 "$(ecbpf-loader apply -c "$conf" | wc -l)"
+is "check attaches nothing, nor leaves a map" "$before" "$(snapshot | grep -vxE "/sys/fs/bpf/(ecbpf|xdp)")"
+is "apply" "13 changes made" "$(ecbpf-loader apply "$conf" 2>&1)"
+first=$(ids)
+is "on each interface" 6 "$(wc -w <<<"$first")"
+before=$(snapshot)
+says "the second time" "nothing to do" "$conf"
+is "it changed nothing" "$before $first" "$(snapshot) $(ids)"
+ecbpf-loader export >"$tmp/export"
+says "what is exported is no change" "nothing to do" "$tmp/export"
+says "from standard input" "nothing to do" - <"$tmp/export"
+is "nor does that change anything" "$before $first" "$(snapshot) $(ids)"
+is "the constant is exported" 1 "$(grep -c '^malformed_action=1$' "$tmp/export")"
+
+# one line each
+sed -i 's/^rate = .*/rate = 50/' "$conf"
+says "a setting" "sampler: rate 50, was 100" --diff "$conf"
+sed -i 's/^vip = .*/vip = 203.0.113.81/' "$conf"
+says "addresses" "filter: add vip 203.0.113.81
+filter: remove vip 2001:db8:80::/64
+filter: remove vip 203.0.113.80" --diff "$conf"
+is "they touched no program" "$first" "$(ids)"
+sed -i 's/^ingress =;d.*/ingress =;d/' "$conf"
+says "an interface less" '"e": remove ecbpf_fused' --diff "$conf"
+is "nothing is attached there" "" "$(ip -o link show '"e"' | grep -o 'prog/xdp')"
+is "the others are untouched" 5 "$(comm -12 <(tr ' ' '\n' <<<"$first" | sort) \
+	<(ids | tr ' ' '\n' | sort) | wc -l)"
+sed -i 's/^malformed_action = .*/malformed_action = XDP_PASS/' "$conf"
+is "a constant" "5 replace" "$(ecbpf-loader apply --diff "$conf" | awk '{ print $2 }' |
+	sort | uniq -c | xargs)"
+sed -i 's/^stages = .*/stages = count,sampler/' "$conf"
+is "other stages" "5 replace" "$(ecbpf-loader apply --diff "$conf" | awk '{ print $2 }' |
+	sort | uniq -c | xargs)"
+is "they run" '["count","sampler"]' \
+	"$(ecbpf-loader status -j eth0 | jq -c '[.[].members[].stages[].stage]')"
+
+# lists, rules and the fast path
+printf '192.0.2.0/24 scan\n2001:db8:1::/48 - 2090-01-01T00:00:00Z\n' >"$tmp/drop"
+printf '192.0.2.1\n' >"$tmp/allow"
+cat >"$tmp/rules" <<-'END'
+	set peers { 10.0.0.0/8 }
+	ip from any to any udp sport 53 drop name "dns"
+	ip from !@peers to any tcp dport 22 drop
+END
+ip link add out0 type veth peer name out1
+sed -i "s|^vip = .*|&\ndrop = $tmp/drop\nallow = $tmp/allow|
+	s/^ingress =;d/&\negress = out0/; s/^stages = .*/stages = fw,fastpath,count,sampler/" "$conf"
+cat >>"$conf" <<-END
+	[fw]
+	rules = $tmp/rules
+	[fastpath]
+	flows = 5000
+	lease = 501
+	exclude = 10.0.0.0/8 2001:db8::1
+END
+is "what there is to do, again" "5 replace
+6 add
+fw: add rule: ip from !@peers to any tcp dport 22 drop
+fw: add rule: ip from any to any udp sport 53 drop name \"dns\"
+fw: add set peers" \
+	"$(ecbpf-loader apply -c "$conf" | grep -v ^filter | sed '/^fw/!s/^[^ ]*: \([a-z]*\) .*/\1/' |
+		sort | uniq -c | sed 's/^ *1 fw/fw/; s/^ *//' | LC_ALL=C sort)"
+is "apply" 16 "$(ecbpf-loader apply --diff "$conf" 2>&1 | wc -l)"
+says "the second time, again" "nothing to do" "$conf"
+is "rules" "$(<"$tmp/rules")" "$(ecbpf-fw rule list | tr -d '\n' |
+	sed 's/\t/ /g; s/}/ }\n/; s/"dns"/&\n/')"
+is "a list" "192.0.2.0/24 scan - 2001:db8:1::/48 - 2090-01-01T00:00:00Z" \
+	"$(ecbpf-filter drop list | sed 's/ *#.*//' | xargs)"
+is "the fast path" "5 1 5000" "$(ecbpf-fastpath status -j | jq -r '[
+	([.interfaces[] | select(.in)] | length), ([.interfaces[] | select(.in | not)] | length),
+	.capacity] | join(" ")')"
+# 501 ms are no whole jiffies
+lease=$(ecbpf-fastpath status -j | jq .settings.lease)
+is "its lease, not less than it is to be" 1 $((lease >= 501 && lease <= 510))
+is "addresses that it keeps out of" "10.0.0.0/8 2001:db8::1" "$(ecbpf-fastpath exclude list | xargs)"
+before=$(snapshot) first=$(ids)
+mkdir "$tmp/export.d"
+ecbpf-loader export -d "$tmp/export.d" >"$tmp/export"
+says "with files, what is exported is no change" "nothing to do" "$tmp/export"
+ecbpf-loader export >"$tmp/export2"
+says "nor without" "nothing to do" "$tmp/export2"
+is "and changes nothing" "$before $first" "$(snapshot) $(ids)"
+sed 's/^rules = .*/rules =/; s/^drop = .*/drop =/' "$tmp/export" >"$tmp/empty.conf"
+says "no file is no rule" "filter: drop: 0 added, 2 removed, 0 changed
+fw: remove rule: ip from !@peers to any tcp dport 22 drop
+fw: remove rule: ip from any to any udp sport 53 drop name \"dns\"
+fw: remove set peers" -c "$tmp/empty.conf"
+
+# one line each, of what they name
+sed -i 's/"dns"/"DNS"/' "$tmp/rules"
+says "a rule" 'fw: add rule: ip from any to any udp sport 53 drop name "DNS"
+fw: remove rule: ip from any to any udp sport 53 drop name "dns"' --diff "$conf"
+sed -i '1{s/8 }/8, 172.16.0.0\/12 }/;n}; 2h; 2d; 3G' "$tmp/rules"
+says "a set, and the order" "fw: another order of rules
+fw: set peers: 1 added, 0 removed" --diff "$conf"
+printf '198.51.100.0/24 scan\n192.0.2.0/24 spam\n' >"$tmp/drop"
+says "a list changed" "filter: drop: 1 added, 1 removed, 1 changed" --diff "$conf"
+sed -i 's/^lease = .*/lease = 400/; s/^exclude = .*/exclude = 10.0.0.0\/8/' "$conf"
+says "the fast path's settings" "fastpath: exclude 2001:db8::1 no more
+fastpath: lease 400, was $lease" --diff "$conf"
+sed -i 's/^flows = .*/flows = 9000/' "$conf"
+says "its size" "ecbpf-loader: $conf:$(grep -n '^.fastpath' "$conf" | cut -d: -f1): flows: 9000, \
+and it is loaded for 5000: 'ecbpf-fastpath unload' first" "$conf"
+sed -i 's/^flows = .*/flows = 5000/; s/^egress = .*/egress = out1/' "$conf"
+says "where packets leave" "out0: remove the fast path's TC program
+out1: add the fast path's TC program" --diff "$conf"
+is "they touched no program" "$first" "$(ids)"
+is "rules in metrics" 1 "$(ecbpf-loader metrics | grep -c '^ecbpf_rule_packets_total{rule="DNS"} 0$')"
+is "the fast path in metrics" 1 "$(ecbpf-loader metrics | grep -c '^ecbpf_fastpath_on 1$')"
+
+# failures: nothing is as the file says
+rm -r "$tmp/export.d"
+mkdir "$tmp/export.d"
+ecbpf-loader export -d "$tmp/export.d" >"$tmp/export"
+sed 's/^fused = .*/fused = no/; s/^rate = .*/rate = 7/; s/^frags = .*/frags = pass/
+	s/^drop = .*/drop =/; s/^rules = .*/rules =/; s/^lease = .*/lease = 700/
+	s/^egress = .*/egress = out0 out1/' "$conf" >"$tmp/chained.conf"
+first=$(ids)
+if ecbpf-loader apply "$tmp/chained.conf" >"$tmp/out" 2>&1; then
+	skip "rolled back" "programs can be chained here: testing/vm/tests/config.sh"
+	ecbpf-loader apply "$conf" >"$tmp/out"
+else
+	mv "$tmp/export.d" "$tmp/before.d"
+	mkdir "$tmp/export.d"
+	ecbpf-loader export -d "$tmp/export.d" >"$tmp/export2"
+	is "rolled back" "" "$(diff "$tmp/export" "$tmp/export2")"
+	is "lists and rules, too" "" "$(diff -r "$tmp/before.d" "$tmp/export.d")"
+	is "no program was touched" "$first" "$(ids)"
+	is "one line says why" 1 "$(grep -c . "$tmp/out")"
+fi
+
+sed -i "s/^stages = .*/stages = count,sampler/; /^.fastpath/,\$d" "$conf"
+says "without the fast path" "$({
+	printf '%s: remove the fast path\x27s TC program\n' "${ifaces[@]:0:5}" out1
+	printf '%s: replace ecbpf_fused: other code or constants, priority 50\n' "${ifaces[@]:0:5}"
+	echo "remove the fast path's table of flows"
+} | sort)" --diff "$conf"
+is "nothing of it is left" "" "$(find /sys/fs/bpf -name 'fastpath*')"
+
+# metrics
+ecbpf-loader metrics >"$tmp/metrics"
+is "each sample once" "" "$(grep -v '^#' "$tmp/metrics" | sed 's/ [0-9]*$//' | sort | uniq -d)"
+is "each interface" 5 "$(grep -c '^ecbpf_packets_total{.*stage="count",action="XDP_DROP"' \
+	"$tmp/metrics")"
+is "a name of any shape" 1 "$(grep -c 'total{interface=";d".*stage="count",action="XDP_TX"' \
+	"$tmp/metrics" | awk '{ print $1 / 2 }')"
+ecbpf-loader metrics -o "$tmp/ecbpf.prom" eth0
+is "in a file" "644 $(grep -c 'interface="eth0"' "$tmp/metrics")" \
+	"$(stat -c %a "$tmp/ecbpf.prom") $(grep -c 'interface="eth0"' "$tmp/ecbpf.prom")"
+is "what status says" "$(ecbpf-loader status -j eth0 |
+	jq '.[].members[].stages[] | select(.stage == "count") | .actions.XDP_PASS.packets')" \
+	"$(ecbpf-loader metrics eth0 | sed -n \
+		's/^ecbpf_packets_total{.*stage="count",action="XDP_PASS"} //p')"
+# A second opinion: Prometheus. It reads them from a file behind an HTTP server, and is asked for
+# the sum of all
+if prometheus=$("$top/testing/lib/prometheus" 2>"$tmp/out"); then
+	is "promtool" "" "$("$prometheus/promtool" check metrics <"$tmp/metrics" 2>&1)"
+	mkdir "$tmp/www"
+	peer=$(ip -o link show eth0 | sed 's/.*eth0@\([^:]*\):.*/\1/')
+	ip link set "$peer" up
+	"$top/testing/lib/fw_send.py" "$peer" 50 >/dev/null
+	sleep 1
+	ip link set "$peer" down
+	ecbpf-loader metrics -o "$tmp/www/metrics.txt"
+	printf '%s\n' 'scrape_configs:' '- job_name: ecbpf' '  scrape_interval: 1s' \
+		'  metrics_path: /metrics.txt' '  static_configs:' \
+		'  - targets: ["127.0.0.1:9199"]' >"$tmp/prometheus.yml"
+	/usr/bin/python3 -m http.server -b 127.0.0.1 -d "$tmp/www" 9199 >"$tmp/http.log" 2>&1 &
+	defer kill $!
+	"$prometheus/prometheus" --config.file="$tmp/prometheus.yml" \
+		--storage.tsdb.path="$tmp/tsdb" --web.listen-address=127.0.0.1:9090 \
+		>"$tmp/prometheus.log" 2>&1 &
+	defer kill $!
+	query='sum({__name__=~"ecbpf_.*"})'
+	for ((i = 0; i < 60; i++)); do
+		read_back=$(curl -sfG --data-urlencode "query=$query" \
+			http://127.0.0.1:9090/api/v1/query | jq -r '.data.result[0].value[1] // ""' || :)
+		[[ ! $read_back ]] || break
+		sleep 0.5
+	done
+	is "what Prometheus has read" "$(grep -v '^#' "$tmp/www/metrics.txt" |
+		awk '{ sum += $NF } END { print sum }')" "$read_back"
+	query='count({__name__=~"ecbpf_.*"})'
+	is "each of them" "$(grep -vc '^#' "$tmp/www/metrics.txt")" \
+		"$(curl -sfG --data-urlencode "query=$query" http://127.0.0.1:9090/api/v1/query |
+			jq -r '.data.result[0].value[1]')"
+else
+	skip "Prometheus" "$(tail -n 1 "$tmp/out")"
+fi
+
+# statsd: what is sent says what the text says, as one reads it who knows the rule of the manual
+ecbpf-loader metrics >"$tmp/metrics"
+/usr/bin/python3 - "$tmp/metrics" 2>"$tmp/out" <<-'END' || :
+	import re, socket, subprocess, sys
+
+	want = {}
+	for line in open(sys.argv[1]):
+	    match = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\d+)\n", line)
+	    if match:
+	        words = [re.sub(r"\\(.)", r"\1", word)
+	                 for word in re.findall(r'="((?:[^"\\]|\\.)*)"', match[2] or "")]
+	        name = ".".join([match[1]] + [re.sub("[^A-Za-z0-9-]", "_", word) for word in words])
+	        want[name[:250]] = match[3]
+	have = {}
+	with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as server:
+	    server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+	    server.bind(("::1", 0))
+	    server.settimeout(0.2)
+	    subprocess.run(["ecbpf-loader", "metrics", "--statsd", f"[::1]:{server.getsockname()[1]}"],
+	                   check=True)
+	    try:
+	        while True:
+	            datagram = server.recv(65536)
+	            assert len(datagram) <= 1432, len(datagram)
+	            for line in datagram.decode().splitlines():
+	                name, value = re.fullmatch(r"([\w.-]+):(\d+)\|g", line).groups()
+	                assert name not in have, name
+	                have[name] = value
+	    except TimeoutError:
+	        pass
+	wrong = {name: (want.get(name), have.get(name)) for name in want.keys() | have.keys()
+	         if want.get(name) != have.get(name)}
+	assert len(want) > 100, want
+	assert not wrong, wrong
+	END
+is "gauges for statsd" "" "$(tail -n 1 "$tmp/out")"
+is "nobody listens" "1 ecbpf-loader: --statsd: '127.0.0.1:9': Connection refused" \
+	"$(ecbpf-loader metrics --statsd 127.0.0.1:9 2>"$tmp/out" || echo "$? $(head -n 1 "$tmp/out")")"
+is "no port" "2 ecbpf-loader: --statsd: 'localhost' is not HOST:PORT" \
+	"$(ecbpf-loader metrics --statsd localhost 2>"$tmp/out" || echo "$? $(head -n 1 "$tmp/out")")"
+
+# the shipped file shows defaults, and on-stop is what --stop asks for
+head='[interfaces]\ningress = eth0\n[chain]\nstages = filter,fastpath,sampler\nfused = yes\n'
+printf '%b' "$head" '[filter]\n[fastpath]\nflows = 5000\n[sampler]\n' >"$tmp/heads.conf"
+ecbpf-loader apply "$tmp/heads.conf" >"$tmp/out"
+{
+	printf '%b' "$head"
+	sed -n '/^#\[filter\]/,$p' "$top/packaging/ecbpf.conf" |
+		sed -nE 's/^#?(\[|[a-z0-9-]+ = )/\1/p' |
+		grep -vE '^(vip|drop|allow|rules|exclude) = ' | sed 's/^flows = .*/flows = 5000/'
+} >"$tmp/shown.conf"
+is "there are values in it" 36 "$(grep -c ' = ' "$tmp/shown.conf")"
+says "what is shown is the default" "nothing to do" "$tmp/shown.conf"
+printf '[chain]\non-stop = leave\n' >"$tmp/leave.conf"
+first=$(ids)
+is "stop, and leave" "nothing to do" "$(ecbpf-loader apply --stop "$tmp/leave.conf")"
+is "it is left" "$first" "$(ids)"
+# the host's addresses and IPVS's services are no part of it, and known all the same
+addresses()
+{
+	bpftool map dump pinned "/sys/fs/bpf/ecbpf/filter_addrs" -j | jq length
+}
+before=$(addresses)
+ip address add 198.51.100.99/32 dev eth0
+says "an address more is no change" "nothing to do" "$tmp/shown.conf"
+is "and is known" $((before + 1)) "$(addresses)"
+ip address delete 198.51.100.99/32 dev eth0
+is "refresh" "" "$(ecbpf-loader refresh 2>&1)"
+is "and known no more" "$before" "$(addresses)"
+
+# a TC program of another version: its note says another fingerprint
+tc_id()
+{
+	tc -j filter show dev eth0 egress | jq '[.. | .prog? // empty | .id][0]'
+}
+id=$(tc_id)
+map=$(bpftool prog show id "$id" -j | jq -r '.map_ids[]' | while read -r map; do
+	[[ $(bpftool map show id "$map" -j | jq -r .name) != ecbpf_loaded ]] || echo "$map"
+done)
+bpftool map lookup id "$map" key 0 0 0 0 -j | jq -r '.value | .[0] = "0x00" | .[1] = "0x00" | .[]' |
+	xargs bpftool map update id "$map" key 0 0 0 0 value
+says "another version's TC program is seen" "eth0: replace the fast path's TC program: other code" \
+	-c "$tmp/shown.conf"
+is "by the doctor, too" 1 "$(ecbpf-loader doctor -v 2>&1 | grep -c 'of another version')"
+is "and replaced" "1 change made" "$(ecbpf-loader apply "$tmp/shown.conf")"
+is "by another" 1 $(($(tc_id) != id))
+says "once" "nothing to do" "$tmp/shown.conf"
+
+# killed while it added a port: its TC program is there, and no entry in the devmap
+bpftool map delete pinned "/sys/fs/bpf/ecbpf/fastpath_ports" key "$(cat /sys/class/net/eth0/ifindex)" 0 0 0
+says "half a port is seen" "eth0: add the fast path's TC program" -c "$tmp/shown.conf"
+is "by the doctor, too" 1 "$(ecbpf-loader doctor -v 2>&1 | grep -c 'forwards nothing to it')"
+is "and mended" "1 change made" "$(ecbpf-loader apply "$tmp/shown.conf")"
+says "once more" "nothing to do" "$tmp/shown.conf"
+
+# export: where it is started from says nothing to who reads it later
+mkdir "$tmp/here" "$tmp/not here"
+printf '203.0.113.0/24\n' | ecbpf-filter drop import -f - >"$tmp/out" 2>&1
+(cd "$tmp/here" && ecbpf-loader export -d . >here.conf)
+says "what is exported to a relative path is no change" "nothing to do" "$tmp/here/here.conf"
+is "a directory with a blank" "1 ecbpf-loader: $tmp/not here: a configuration cannot name files \
+there: no blanks, no ; or \", 150 characters at most" \
+	"$(ecbpf-loader export -d "$tmp/not here" 2>"$tmp/out" || echo "$? $(head -n 1 "$tmp/out")")"
+
+# who wants out is not asked for rules that can be read
+{
+	cat "$tmp/heads.conf"
+	printf '[fw]\nrules = %s/nosuch\n' "$tmp"
+} >"$tmp/broken.conf"
+is "apply is refused" 1 "$(ecbpf-loader apply "$tmp/broken.conf" >"$tmp/out" 2>&1 || echo $?)"
+is "stop is not" "2 changes made" "$(ecbpf-loader apply --stop "$tmp/broken.conf" | sed 's/^3/2/')"
+is "it is gone" "" "$(ids)"
+
+# in one program, the list alone is the order
+printf '%b' '[interfaces]\ningress = eth0\n[chain]\nstages = count,fw\nfused = yes\n' >"$tmp/order.conf"
+is "another order than that of priorities" 0 \
+	"$(ecbpf-loader apply "$tmp/order.conf" >"$tmp/out" 2>&1 && echo 0)"
+ecbpf-loader export >"$tmp/order.export"
+says "and its export" "nothing to do" "$tmp/order.export"
+ecbpf-loader apply --stop "$tmp/order.conf" >"$tmp/out"
+
+# a first apply that fails leaves nothing
+ecbpf-loader clean >"$tmp/out"
+is "nothing is pinned" "" "$(find /sys/fs/bpf -mindepth 2 ! -type d)"
+sed 's/fused = yes/&\nmode = native/; s/= eth0/= eth0 lo/' "$tmp/heads.conf" >"$tmp/lo.conf"
+if ecbpf-loader apply "$tmp/lo.conf" >"$tmp/out" 2>&1; then
+	fail "native mode on lo" "it succeeded"
+else
+	is "and it still is not" "" "$(find /sys/fs/bpf -mindepth 2 ! -type d)"
+fi
+ecbpf-loader apply "$conf" >"$tmp/out"
+
+printf '[interfaces]\ningress =\n' >"$tmp/none.conf"
+is "none" "5 changes made" "$(ecbpf-loader apply "$tmp/none.conf")"
+is "nothing is attached" "" "$(ip -o link | grep -o 'prog/xdp')"
+summary

@@ -1,0 +1,188 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# fw.sh [COUNT]: the firewall on an interface: rules, sets, counters; COUNT (default: 20) swaps
+# below traffic, as many killed changes; both CPUs at full rate. In virtual machines, where programs
+# can be chained, see testing/vm/tests/fw.sh.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
+. "$(dirname "$0")/../lib/lib.sh"
+fresh_net "$@"
+# shellcheck source-path=SCRIPTDIR source=../lib/fw.sh
+. "$(dirname "$0")/../lib/fw.sh"
+require_cmd bpftool taskset
+
+count=${1-20}
+fw_begin
+fw_basics native --fused
+fw_swaps native "$count" --fused
+fw_kill native "$count"
+fw_two native
+
+# --- both CPUs at full rate: packets of one rule on each ------------------------------------------
+
+repeat=${ECBPF_FW_REPEAT-1000000}
+printf '%s\n' 'ip from 192.0.2.0/25 to any udp drop' 'ip from 192.0.2.128/25 to any udp drop' \
+	'ip from any to any udp pass' >"$work/c"
+fw apply -f "$work/c"
+id=$(ecbpf-loader status -j fw0 | jq '.[0].members[0].id')
+for cpu in 0 1; do
+	/usr/bin/python3 - "$cpu" >"$work/frame$cpu" <<-'END'
+		import sys
+		sys.stdout.buffer.write(bytes.fromhex(
+		    "02000000000102000000000208004500001c00014000401100"
+		    "00c00002" + ("01" if sys.argv[1] == "0" else "81") +
+		    "c633640104d2003500080000") + bytes(18))
+	END
+	taskset -c "$cpu" bpftool prog run id "$id" data_in "$work/frame$cpu" repeat "$repeat" \
+		>"$work/run$cpu" &
+done
+wait
+check "both CPUs at full rate: every verdict" "$repeat $repeat 0" "$(counted packets)"
+
+# --- sets that nobody looks up any more -----------------------------------------------------------
+
+# what sets take of their pool
+chunks() { bpftool -j map dump pinned /sys/fs/bpf/ecbpf/fw_set_pool | jq length; }
+
+printf '%s\n' 'set one { 192.0.2.1 }' 'set two ip6 { 2001:db8::/32 }' 'ip from @one to any udp' \
+	'ip6 from any to @two udp' >"$work/sets"
+# more source prefixes than fit: what fails is behind the sets
+/usr/bin/python3 - >"$work/unfit" <<-'END'
+	import random
+	random.seed(1)
+	print("set three { 192.0.2.1 }\nip from @three to any udp")
+	for _ in range(10200):
+	    prefixes = (random.choices(range(1, 224), k=4) + [random.choice((16, 20, 24, 28, 32))]
+	                for _ in range(8))
+	    print("ip from {", ", ".join("%d.%d.%d.%d/%d" % (*prefix,) for prefix in prefixes),
+	          "} to any udp")
+END
+fw_apply_timed "$work/sets"
+once=$(chunks)
+for _ in 1 2 3; do
+	fw apply -f "$work/sets"
+done
+check "sets: applied again and again take no more" "$once" "$(chunks)"
+bad "sets: rules that do not fit" 1 "source prefixes than fit" fw apply -f "$work/unfit"
+check "sets: and leave nothing" "$once" "$(chunks)"
+good "sets: one more" fw set create more
+good "sets: is destroyed" fw set destroy more
+check "sets: and freed" "$once" "$(chunks)"
+killed=0
+for ((i = 0; killed < count && i < 3 * count; i++)); do
+	! fw_apply_killed "$work/sets" || killed=$((killed + 1))
+done
+check "sets: $count are killed" "$count" "$killed"
+good "sets: and one that is not" fw apply -f "$work/sets"
+check "sets: nothing is left of them" "$once" "$(chunks)"
+good "sets: and what is in them" fw set list two
+check "sets: is there" 2001:db8::/32 "$(fw set list two)"
+for ((i = 0; i < 33; i++)); do
+	echo "set s$i { 192.0.2.$i }"
+	((i == 32)) || echo "ip from @s$i to @s$i udp"
+done >"$work/uses"
+good "sets: as many as rules may look up" fw apply -f "$work/uses"
+bad "sets: one more" 1 "more different sets in rules (64" fw rule add 'ip from @s32 to any udp'
+fw apply -f "$work/a"
+check "sets: none is left" 0 "$(chunks)"
+
+/usr/bin/python3 - >"$work/prefixes" <<-'END'
+	for i in range(1 << 20):
+	    print(f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}")
+END
+fw set create full
+fw set replace full -f "$work/prefixes"
+full="set 'full' would have 1048577 prefixes, 1048576 is the most"
+bad "sets: one more than a set has" 1 "$full" fw set add full 192.0.2.1
+sed -i '1s/.*/192.0.2.1/; 300,$d' "$work/prefixes"
+bad "sets: likewise of many" 1 "$full" fw set add full -f "$work/prefixes"
+good "sets: those that are there are fine" fw set add full 10.0.0.0 10.15.255.255
+check "sets: and it is as it was" 1048576 "$(fw set list full | wc -l)"
+fw set destroy full
+
+# --- a load that fails, and whoever is in between -------------------------------------------------
+
+fw unload
+fw apply -f "$work/b"
+b=$(fw rule list) lost=''
+fw apply -f "$work/sets"
+for i in 1 2 3 4 5; do
+	fw load --fused -m native -f "$work/a" fw0 lo 2>/dev/null &
+	sleep "0.$((RANDOM % 3))$((RANDOM % 10))"
+	fw apply -f "$work/b"
+	! wait $! || lost+="$i: loaded; "
+	[[ $(fw rule list 2>&1) == "$b" ]] || lost+="$i: $(fw rule list 2>&1); "
+	fw apply -f "$work/sets"
+done
+check "load fails: what was applied meanwhile stays" "" "$lost"
+bad "load fails: this one" 1 "lo: cannot attach" fw load --fused -m native -f "$work/a" fw0 lo
+check "load fails: the rules are those from before" 2 "$(fw status -j | jq .rules)"
+check "load fails: so are the sets" "$once 2001:db8::/32" "$(chunks) $(fw set list two)"
+
+# --- text that is lost ----------------------------------------------------------------------------
+
+for place in 0 1; do
+	bpftool map delete pinned /sys/fs/bpf/ecbpf/fw_text key "$place" 0 0 0 2>/dev/null || :
+done
+bad "text lost: it is told" 1 "'ecbpf-fw apply' repairs it" fw rule list
+good "text lost: apply repairs it" fw apply -f "$work/b"
+check "text lost: with its rules" "$b" "$(fw rule list)"
+check "text lost: and without old sets" 0 "$(chunks)"
+good "text lost: and goes on" fw apply -f "$work/a"
+
+# --- malformed packets ----------------------------------------------------------------------------
+
+# by Scapy: what is well-formed, UDP behind eight destination options headers, and is not: behind
+# nine; payload length 0 before a hop-by-hop header; a piece of a TCP header; three VLAN tags
+/usr/bin/python3 - "$here/../oracle" "$work" <<-'END'
+	import sys
+	sys.path.insert(0, sys.argv[1])
+	from packets import (DESTINATION, ETHER, HOP_BY_HOP, IP, IP6, UDP_QUERY, Dot1Q, IPv6, Raw)
+	from functools import reduce
+	def behind(count):
+	    return reduce(lambda packet, _: DESTINATION / packet, range(count), UDP_QUERY)
+	for name, packet in {
+	        "fw-drop": IP6 / behind(8),
+	        "ip6-ext-limit": IP6 / behind(9),
+	        "ip6-jumbogram": IPv6(src="2001:db8::1", plen=0) / HOP_BY_HOP / UDP_QUERY,
+	        "tcp-truncated": IP(src="192.0.2.1", proto=6, flags="MF") / Raw(bytes(8)),
+	        "vlan-tags": Dot1Q() / Dot1Q() / Dot1Q() / IP6 / UDP_QUERY}.items():
+	    with open(f"{sys.argv[2]}/{name}", "wb") as file:
+	        file.write(bytes(ETHER / packet))
+END
+# fates: of each of these packets, and how often its reason was counted. 1 is drop, 2 is pass
+fates()
+{
+	local id reason
+
+	id=$(ecbpf-loader status -j fw0 | jq '.[0].members[0].id')
+	for reason in fw-drop ip6-ext-limit ip6-jumbogram tcp-truncated vlan-tags; do
+		bpftool -j prog run id "$id" data_in "$work/$reason" | jq -j .retval
+		ecbpf-loader status -j fw0 |
+			jq -j --arg reason "$reason" '.[0].members[0].stages[0].reasons[$reason].packets'
+		echo -n ' '
+	done
+}
+echo 'ip6 from any to any proto any drop' >"$work/rules"
+echo 'ip from any to any proto any drop' >>"$work/rules"
+fw apply -f "$work/rules"
+fw load --fused fw0
+check "malformed: passes whatever the rules say" "11 21 21 21 21 " "$(fates)"
+fw unload
+good "malformed: load with another verdict" ecbpf-loader load --fused fw \
+	-S malformed_action=XDP_DROP fw0
+check "malformed: is dropped" "11 11 11 11 11 " "$(fates)"
+fw unload
+
+# --- the examples of the manual -----------------------------------------------------------------
+
+fw apply -f /dev/null
+cp "$work/a" "$work/rules"
+cd "$work"
+while read -r example; do
+	example=${example/eth0/fw0}
+	good "example: $example" bash -c "${example/load/load --fused}"
+done < <(sed -n '/^\.EX/,/^\.EE/s/^ecbpf-fw /&/p' "$here/../man/ecbpf-fw.8.in")
+fw unload
+summary

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The bus that samples go over, see bus.h */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zmq.h>
+#include "tools/common/bus.h"
+
+#define ZAP_ENDPOINT "inproc://zeromq.zap.01"
+#define ZAP_FRAMES   7 /* version, id, domain, address, identity, mechanism, key */
+#define HEARTBEAT_MS 10000
+
+/* --- keys ----------------------------------------------------------------------------------- */
+
+static bool is_key(const char *key)
+{
+	unsigned char raw[32];
+
+	return strlen(key) == BUS_KEY_SIZE - 1 && zmq_z85_decode(raw, key);
+}
+
+static FILE *key_file(const char *path, bool is_secret)
+{
+	FILE *file = fopen(path, "re");
+	struct stat st;
+
+	if (!file) {
+		tool_warn("%s: %s", path, strerror(errno));
+		return NULL;
+	}
+	if (is_secret && (fstat(fileno(file), &st) || st.st_mode & 077)) {
+		tool_warn("%s: mode %04o, but a secret key is for its owner alone: chmod 600", path,
+			  st.st_mode & 07777);
+		fclose(file);
+		return NULL;
+	}
+	return file;
+}
+
+/* One key a line; empty lines and those that begin with # are left out */
+static int keys_read(const char *path, bool is_secret, struct tool_list *keys)
+{
+	FILE *file = key_file(path, is_secret);
+	int err = 0, number = 0;
+	char line[128];
+
+	if (!file)
+		return TOOL_FAILED;
+	while (!err && fgets(line, sizeof(line), file)) {
+		number++;
+		line[strcspn(line, "\r\n")] = '\0';
+		if (!*line || *line == '#')
+			continue;
+		if (is_key(line))
+			tool_list_add(keys, line);
+		else
+			err = tool_fail("%s:%d: not a CURVE key of 40 characters (Z85)", path,
+					number);
+	}
+	fclose(file);
+	if (!err && !keys->count)
+		err = tool_fail("%s: no key in it", path);
+	return err;
+}
+
+static int key_read(const char *path, bool is_secret, char *ret_key)
+{
+	struct tool_list keys TOOL_CLEANUP(tool_list_free) = {};
+	int err = keys_read(path, is_secret, &keys);
+
+	if (err)
+		return err;
+	if (keys.count != 1)
+		return tool_fail("%s: more than one key in it", path);
+	memcpy(ret_key, keys.items[0], BUS_KEY_SIZE);
+	return 0;
+}
+
+static int key_write(const char *path, const char *key, mode_t mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+
+	if (!file)
+		return tool_fail("%s: %s", path, strerror(errno));
+	fprintf(file, "%s\n", key);
+	if (fclose(file))
+		return tool_fail("%s: %s", path, strerror(errno));
+	return 0;
+}
+
+int bus_make_keys(const char *path)
+{
+	char public[BUS_KEY_SIZE], secret[BUS_KEY_SIZE];
+	int err;
+
+	if (zmq_curve_keypair(public, secret))
+		return tool_fail("cannot make keys: %s", zmq_strerror(errno));
+	err = key_write(path, secret, 0600);
+	return err ? err : key_write(tool_str("%s.pub", path), public, 0644);
+}
+
+/* --- who may connect ------------------------------------------------------------------------ */
+
+static bool is_allowed(const struct bus *bus, zmq_msg_t *key)
+{
+	char text[BUS_KEY_SIZE];
+
+	if (zmq_msg_size(key) != 32 || !zmq_z85_encode(text, zmq_msg_data(key), 32))
+		return false;
+	for (size_t i = 0; i < bus->allowed.count; i++)
+		if (!strcmp(bus->allowed.items[i], text))
+			return true;
+	return false;
+}
+
+static void zap_answer(const struct bus *bus, zmq_msg_t *frames)
+{
+	bool is_good = is_allowed(bus, &frames[ZAP_FRAMES - 1]);
+	const char *answer[] = {is_good ? "200" : "400", is_good ? "" : "no such key", "", ""};
+
+	zmq_send(bus->zap, "1.0", 3, ZMQ_SNDMORE);
+	zmq_send(bus->zap, zmq_msg_data(&frames[1]), zmq_msg_size(&frames[1]), ZMQ_SNDMORE);
+	for (size_t i = 0; i < 4; i++)
+		zmq_send(bus->zap, answer[i], strlen(answer[i]), i < 3 ? ZMQ_SNDMORE : 0);
+}
+
+void bus_let_in(struct bus *bus)
+{
+	zmq_msg_t frames[ZAP_FRAMES];
+	int count;
+
+	while (bus->zap) {
+		for (count = 0; count < ZAP_FRAMES; count++) {
+			zmq_msg_init(&frames[count]);
+			if (zmq_msg_recv(&frames[count], bus->zap, ZMQ_DONTWAIT) < 0)
+				break;
+		}
+		if (count == ZAP_FRAMES)
+			zap_answer(bus, frames);
+		for (int i = 0; i < count; i++)
+			zmq_msg_close(&frames[i]);
+		if (count < ZAP_FRAMES) /* it comes from libzmq itself, whole or not at all */
+			return;
+	}
+}
+
+static int zap_open(struct bus *bus, const char *path)
+{
+	int err = keys_read(path, false, &bus->allowed);
+
+	if (err)
+		return err;
+	bus->zap = zmq_socket(bus->zmq, ZMQ_REP);
+	if (!bus->zap || zmq_bind(bus->zap, ZAP_ENDPOINT))
+		return tool_fail("cannot check keys: %s", zmq_strerror(errno));
+	return 0;
+}
+
+/* --- sockets -------------------------------------------------------------------------------- */
+
+static bool is_local(const char *endpoint)
+{
+	const char *host = endpoint + strlen("tcp://");
+
+	if (strncmp(endpoint, "tcp://", strlen("tcp://")))
+		return !strncmp(endpoint, "ipc://", strlen("ipc://"));
+	return !strncmp(host, "127.", 4) || !strncmp(host, "localhost:", 10) ||
+	       !strncmp(host, "[::1]:", 6);
+}
+
+static int set_int(void *socket, int option, int value)
+{
+	return zmq_setsockopt(socket, option, &value, sizeof(value));
+}
+
+static int set_key(void *socket, int option, const char *key)
+{
+	return zmq_setsockopt(socket, option, key, BUS_KEY_SIZE);
+}
+
+static int check_endpoints(const struct tool_list *list, const struct bus_options *o, bool has_key)
+{
+	for (size_t i = 0; i < list->count && !has_key && !o->insecure; i++) {
+		if (!is_local(list->items[i]))
+			return tool_usage("%s leaves this host: needs %s, or --insecure",
+					  list->items[i],
+					  list == &o->bind ? "--key" : "--server-key");
+	}
+	return 0;
+}
+
+static int bind_all(struct bus *bus, const struct bus_options *o, const char *secret)
+{
+	bool failed = false;
+
+	if (*secret)
+		failed = set_int(bus->socket, ZMQ_CURVE_SERVER, 1) ||
+			 set_key(bus->socket, ZMQ_CURVE_SECRETKEY, secret);
+	if (failed)
+		return tool_fail("--key: %s", zmq_strerror(errno));
+	for (size_t i = 0; i < o->bind.count; i++) {
+		if (zmq_bind(bus->socket, o->bind.items[i]))
+			return tool_fail("cannot bind to '%s': %s", o->bind.items[i],
+					 zmq_strerror(errno));
+	}
+	return 0;
+}
+
+static int connect_all(struct bus *bus, const struct bus_options *o, const char *secret,
+		       const char *server)
+{
+	char public[BUS_KEY_SIZE], own[BUS_KEY_SIZE];
+	bool failed;
+
+	memcpy(own, secret, sizeof(own));
+	if (*server) {
+		failed = *own ? zmq_curve_public(public, own) : zmq_curve_keypair(public, own);
+		failed = failed || set_int(bus->socket, ZMQ_CURVE_SERVER, 0) ||
+			 set_key(bus->socket, ZMQ_CURVE_SERVERKEY, server) ||
+			 set_key(bus->socket, ZMQ_CURVE_PUBLICKEY, public) ||
+			 set_key(bus->socket, ZMQ_CURVE_SECRETKEY, own);
+		if (failed)
+			return tool_fail("--server-key: %s", zmq_strerror(errno));
+	}
+	for (size_t i = 0; i < o->connect.count; i++) {
+		if (zmq_connect(bus->socket, o->connect.items[i]))
+			return tool_fail("cannot connect to '%s': %s", o->connect.items[i],
+					 zmq_strerror(errno));
+	}
+	return 0;
+}
+
+static int open_socket(struct bus *bus, int type, const struct bus_options *o)
+{
+	char secret[BUS_KEY_SIZE] = "", server[BUS_KEY_SIZE] = "";
+	int err;
+
+	err = check_endpoints(&o->bind, o, o->key);
+	if (!err)
+		err = check_endpoints(&o->connect, o, o->server_key);
+	if (!err && o->key)
+		err = key_read(o->key, true, secret);
+	if (!err && o->server_key)
+		err = key_read(o->server_key, false, server);
+	if (err)
+		return err;
+	bus->zmq = zmq_ctx_new();
+	if (bus->zmq && o->allow) {
+		err = zap_open(bus, o->allow);
+		if (err)
+			return err;
+	}
+	bus->socket = bus->zmq ? zmq_socket(bus->zmq, type) : NULL;
+	if (!bus->socket || set_int(bus->socket, ZMQ_IPV6, 1) ||
+	    set_int(bus->socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS) ||
+	    set_int(bus->socket, type == ZMQ_PUB ? ZMQ_SNDHWM : ZMQ_RCVHWM, o->hwm))
+		return tool_fail("cannot make a socket: %s", zmq_strerror(errno));
+	/* without this, libzmq does not ask for ZAP's opinion */
+	if (o->allow)
+		zmq_setsockopt(bus->socket, ZMQ_ZAP_DOMAIN, "ecbpf", 5);
+	err = bind_all(bus, o, secret);
+	return err ? err : connect_all(bus, o, secret, server);
+}
+
+int bus_open(struct bus *bus, int type, const struct bus_options *options)
+{
+	int err;
+
+	*bus = (struct bus){};
+	err = open_socket(bus, type, options);
+	if (err)
+		bus_close(bus, 0);
+	return err;
+}
+
+void bus_close(struct bus *bus, int linger_ms)
+{
+	if (bus->socket) {
+		set_int(bus->socket, ZMQ_LINGER, linger_ms);
+		zmq_close(bus->socket);
+	}
+	if (bus->zap) {
+		set_int(bus->zap, ZMQ_LINGER, 0);
+		zmq_close(bus->zap);
+	}
+	if (bus->zmq)
+		zmq_ctx_term(bus->zmq);
+	tool_list_free(&bus->allowed);
+	*bus = (struct bus){};
+}

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * ecbpf-filter: lists of sources. What `list` prints is what `import` reads: prefix, tag, expiry;
+ * all else is in a comment.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <json-c/json.h>
+#include <ecbpf/libecbpf-filter.h>
+#include "tools/filter/list.h"
+
+enum {
+	OPT_REPLACE = TOOL_LONG_ONLY,
+};
+
+#define TOP_DEFAULT 10
+
+const struct tool_option filter_list_options[] = {
+	{'t', "tag", "TAG", "add: why it is there, up to 31 characters without blanks"},
+	{'e', "expires", "TIME",
+	 "add: for how long, as 90s, 10m, 2h, 7d, 4w; or until when,\n"
+	 "as 2027-01-31T23:59:59Z"},
+	{'f', "file", "FILE", "import: a prefix a line; -: standard input"},
+	{OPT_REPLACE, "replace", NULL, "import: these, and no others"},
+	{'j', "json", NULL, "list, top: print JSON"},
+	TOOL_COMMON_OPTIONS,
+};
+
+struct options {
+	__u32 list;
+	const char *verb;
+	const char *tag;
+	const char *expires;
+	const char *file;
+	bool is_replace;
+	bool is_json;
+};
+
+struct entries {
+	struct ecbpf_filter_entry *items;
+	size_t count;
+};
+
+static void entries_free(struct entries *entries)
+{
+	free(entries->items);
+}
+
+/* --- what users write ------------------------------------------------------------------------- */
+
+/* Operands. Return: 0 or TOOL_USAGE */
+static int parse_operands(struct tool *tool, const struct options *options, char **operands,
+			  int count, struct entries *entries)
+{
+	struct ecbpf *e = tool->ecbpf;
+	__u64 expires = 0;
+
+	if (options->expires && ecbpf_filter_expiry_parse(e, options->expires, &expires))
+		return tool_usage("--expires: %s", ecbpf_error(e));
+	entries->items = tool_alloc(NULL, count * sizeof(*entries->items));
+	for (int i = 0; i < count; i++) {
+		struct ecbpf_filter_entry entry;
+		bool has_host_bits;
+
+		char prefix[64];
+
+		if (ecbpf_filter_entry_parse(e, operands[i], &entry, &has_host_bits))
+			return tool_usage("%s", ecbpf_error(e));
+		if (ecbpf_filter_tag_set(e, &entry, options->tag ?: ""))
+			return tool_usage("--tag: %s", ecbpf_error(e));
+		ecbpf_filter_entry_format(&entry, prefix, sizeof(prefix));
+		if (has_host_bits)
+			tool_warn("note: '%s' is taken as %s", operands[i], prefix);
+		entry.expires = expires;
+		entries->items[entries->count++] = entry;
+	}
+	return 0;
+}
+
+/* --- import ----------------------------------------------------------------------------------- */
+
+static int report(const struct ecbpf_filter_changes *changes, bool is_import)
+{
+	if (changes->same)
+		tool_warn("note: %" PRIu64 " there already, or given twice",
+			  (uint64_t)changes->same);
+	if (changes->covered)
+		tool_warn("note: %" PRIu64 " in a prefix that is on the list, too",
+			  (uint64_t)changes->covered);
+	if (is_import)
+		printf("%" PRIu64 " added, %" PRIu64 " changed, %" PRIu64 " removed, %" PRIu64
+		       " as before\n",
+		       (uint64_t)changes->added, (uint64_t)changes->updated,
+		       (uint64_t)changes->deleted, (uint64_t)changes->same);
+	return TOOL_OK;
+}
+
+static int run_import(struct tool *tool, const struct options *options)
+{
+	struct entries entries TOOL_CLEANUP(entries_free) = {};
+	struct ecbpf_filter_changes changes;
+	int err;
+
+	if (!options->file)
+		return tool_usage("import what? -f FILE");
+	if (ecbpf_filter_file_read(tool->ecbpf, options->file, false, &entries.items,
+				   &entries.count))
+		return tool_fail_ecbpf(tool);
+	if (options->is_replace)
+		err = ecbpf_filter_list_replace(tool->ecbpf, options->list, entries.items,
+						entries.count, &changes);
+	else
+		err = ecbpf_filter_list_add(tool->ecbpf, options->list, entries.items,
+					    entries.count, &changes);
+	if (err)
+		return tool_fail_ecbpf(tool);
+	changes.covered = 0;
+	return report(&changes, true);
+}
+
+/* --- list, top -------------------------------------------------------------------------------- */
+
+static const char *time_str(__u64 when)
+{
+	time_t seconds = when;
+	char text[32];
+	struct tm tm;
+
+	if (!when || !gmtime_r(&seconds, &tm))
+		return "-";
+	strftime(text, sizeof(text), ECBPF_FILTER_TIME_FORMAT, &tm);
+	return tool_str("%s", text);
+}
+
+static void print_entry(const struct ecbpf_filter_entry *entry)
+{
+	char prefix[64];
+
+	ecbpf_filter_entry_format(entry, prefix, sizeof(prefix));
+	printf("%-18s %s %s # %" PRIu64 " packets, %" PRIu64 " bytes, since %s\n", prefix,
+	       entry->tag[0] ? entry->tag : "-", time_str(entry->expires), (uint64_t)entry->packets,
+	       (uint64_t)entry->bytes, time_str(entry->loaded));
+}
+
+static struct json_object *json_entry(const struct ecbpf_filter_entry *entry)
+{
+	struct json_object *json = json_object_new_object();
+	char prefix[64];
+
+	ecbpf_filter_entry_format(entry, prefix, sizeof(prefix));
+	tool_json_str(json, "prefix", prefix);
+	tool_json_str(json, "tag", entry->tag[0] ? entry->tag : NULL);
+	tool_json_str(json, "expires", entry->expires ? time_str(entry->expires) : NULL);
+	tool_json_str(json, "loaded", time_str(entry->loaded));
+	tool_json_num(json, "packets", entry->packets);
+	tool_json_num(json, "bytes", entry->bytes);
+	return json;
+}
+
+static int compare_hits(const void *a, const void *b)
+{
+	const struct ecbpf_filter_entry *x = a, *y = b;
+
+	return x->packets > y->packets ? -1 : x->packets < y->packets;
+}
+
+/* @top: the most hit ones, so many; 0: all */
+static int run_list(struct tool *tool, const struct options *options, __u64 top)
+{
+	struct entries entries TOOL_CLEANUP(entries_free) = {};
+	struct json_object *json = NULL;
+
+	if (ecbpf_filter_list_get(tool->ecbpf, options->list, &entries.items, &entries.count))
+		return tool_fail_ecbpf(tool);
+	if (top)
+		qsort(entries.items, entries.count, sizeof(*entries.items), compare_hits);
+	if (options->is_json)
+		json = json_object_new_array();
+	for (size_t i = 0; i < entries.count && (!top || i < top); i++) {
+		if (top && !entries.items[i].packets)
+			break;
+		if (json)
+			json_object_array_add(json, json_entry(&entries.items[i]));
+		else
+			print_entry(&entries.items[i]);
+	}
+	if (json)
+		tool_json_print(json);
+	return TOOL_OK;
+}
+
+static int run_top(struct tool *tool, const struct options *options, int argc, char **argv)
+{
+	__u64 top = TOP_DEFAULT;
+
+	if (argc > 1)
+		return tool_usage("'%s': top takes one number", argv[1]);
+	if (argc && tool_parse_number("top", argv[0], 1, ECBPF_TRIE_VALUE_MAX, &top))
+		return TOOL_USAGE;
+	return run_list(tool, options, top);
+}
+
+/* --- verbs ------------------------------------------------------------------------------------ */
+
+static int run_change(struct tool *tool, const struct options *options, int argc, char **argv)
+{
+	struct entries entries TOOL_CLEANUP(entries_free) = {};
+	struct ecbpf_filter_changes changes = {};
+	int err;
+
+	if (!argc)
+		return tool_usage("which prefix?");
+	if (parse_operands(tool, options, argv, argc, &entries))
+		return TOOL_USAGE;
+	if (!strcmp(options->verb, "delete"))
+		err = ecbpf_filter_list_delete(tool->ecbpf, options->list, entries.items,
+					       entries.count);
+	else
+		err = ecbpf_filter_list_add(tool->ecbpf, options->list, entries.items,
+					    entries.count, &changes);
+	return err ? tool_fail_ecbpf(tool) : report(&changes, false);
+}
+
+/* Options that another verb has. Return: 0 or TOOL_USAGE */
+static int check_options(const struct options *options)
+{
+	const char *verb = options->verb;
+	bool is_add = !strcmp(verb, "add"), is_import = !strcmp(verb, "import");
+
+	if ((options->tag || options->expires) && !is_add)
+		return tool_usage("--tag and --expires go with add");
+	if ((options->file || options->is_replace) && !is_import)
+		return tool_usage("--file and --replace go with import");
+	if (options->is_json && strcmp(verb, "list") && strcmp(verb, "top"))
+		return tool_usage("--json goes with list and top");
+	return 0;
+}
+
+static int run(struct tool *tool, __u32 list, int argc, char **argv)
+{
+	struct options options = {.list = list};
+	int id, rest;
+
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		if (id == 't')
+			options.tag = optarg;
+		else if (id == 'e')
+			options.expires = optarg;
+		else if (id == 'f')
+			options.file = optarg;
+		else if (id == 'j')
+			options.is_json = true;
+		else if (id == OPT_REPLACE)
+			options.is_replace = true;
+		else
+			return TOOL_USAGE;
+	}
+	if (optind == argc)
+		return tool_usage("add, delete, list, flush, import or top?");
+	options.verb = argv[optind++];
+	rest = argc - optind;
+	if (check_options(&options))
+		return TOOL_USAGE;
+	if (!strcmp(options.verb, "add") || !strcmp(options.verb, "delete"))
+		return run_change(tool, &options, rest, argv + optind);
+	if (!strcmp(options.verb, "top"))
+		return run_top(tool, &options, rest, argv + optind);
+	if (strcmp(options.verb, "list") && strcmp(options.verb, "flush") &&
+	    strcmp(options.verb, "import"))
+		return tool_usage("'%s' is not add, delete, list, flush, import or top",
+				  options.verb);
+	if (rest)
+		return tool_usage("'%s': %s takes no prefixes", argv[optind], options.verb);
+	if (options.verb[0] == 'l')
+		return run_list(tool, &options, 0);
+	if (options.verb[0] == 'i')
+		return run_import(tool, &options);
+	return ecbpf_filter_list_replace(tool->ecbpf, list, NULL, 0, NULL) ? tool_fail_ecbpf(tool)
+									   : TOOL_OK;
+}
+
+int filter_list_drop(struct tool *tool, int argc, char **argv)
+{
+	return run(tool, ECBPF_FILTER_BLOCK, argc, argv);
+}
+
+int filter_list_allow(struct tool *tool, int argc, char **argv)
+{
+	return run(tool, ECBPF_FILTER_ALLOW, argc, argv);
+}
+
+/* --- status ----------------------------------------------------------------------------------- */
+
+static const char *const names[] = {
+	[ECBPF_FILTER_ALLOW] = "allow",
+	[ECBPF_FILTER_BLOCK] = "drop",
+};
+
+int filter_list_print(struct tool *tool)
+{
+	struct ecbpf_filter_size size;
+
+	for (__u32 list = 0; list < ECBPF_FILTER_LISTS; list++) {
+		if (ecbpf_filter_list_size(tool->ecbpf, list, &size))
+			return tool_fail_ecbpf(tool);
+		printf("  %s: %" PRIu64 " IPv4, %" PRIu64 " IPv6 prefixes, %" PRIu64 " MiB\n",
+		       names[list], (uint64_t)size.prefixes[0], (uint64_t)size.prefixes[1],
+		       (uint64_t)(size.bytes >> 20));
+	}
+	return TOOL_OK;
+}
+
+int filter_list_json(struct tool *tool, struct json_object *json)
+{
+	struct ecbpf_filter_size size;
+
+	for (__u32 list = 0; list < ECBPF_FILTER_LISTS; list++) {
+		struct json_object *entry;
+
+		if (ecbpf_filter_list_size(tool->ecbpf, list, &size))
+			return tool_fail_ecbpf(tool);
+		entry = json_object_new_object();
+		tool_json_num(entry, "ip", size.prefixes[0]);
+		tool_json_num(entry, "ip6", size.prefixes[1]);
+		tool_json_num(entry, "bytes", size.bytes);
+		json_object_object_add(json, names[list], entry);
+	}
+	return TOOL_OK;
+}

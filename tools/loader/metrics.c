@@ -1,0 +1,501 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Counters, for statsd, and as text for Prometheus: its exposition format 0.0.4, as node_exporter's
+ * textfile directory takes no other. All samples of a name stand together, and each set of labels
+ * once.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <ecbpf/libecbpf-fastpath.h>
+#include <ecbpf/libecbpf-filter.h>
+#include <ecbpf/libecbpf-fw.h>
+#include <ecbpf/libecbpf-sampler.h>
+#include "tools/loader/metrics.h"
+#include "tools/common/statsd.h"
+
+struct metrics {
+	struct ecbpf_chain **chains;
+	size_t count;
+	FILE *out;
+};
+
+static void head_type(const struct metrics *m, const char *name, const char *help, const char *type)
+{
+	fprintf(m->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void head(const struct metrics *m, const char *name, const char *help)
+{
+	head_type(m, name, help, "counter");
+}
+
+/* A label's value. Names of interfaces may have any byte, and the format takes UTF-8 */
+static void print_value(const struct metrics *m, const char *value)
+{
+	for (const unsigned char *c = (const unsigned char *)value; *c; c++) {
+		if (*c == '"' || *c == '\\')
+			fprintf(m->out, "\\%c", *c);
+		else if (*c < ' ' || *c > '~')
+			fprintf(m->out, "\\\\x%02x", *c);
+		else
+			fputc(*c, m->out);
+	}
+}
+
+/* NAME{interface="eth0",program="ecbpf_count",KEY="WORD"[,...]} VALUE; keys up to NULL */
+static void sample(const struct metrics *m, const char *name, const char *const *labels,
+		   __u64 value)
+{
+	fprintf(m->out, "%s{", name);
+	for (size_t i = 0; labels[i]; i += 2) {
+		fprintf(m->out, "%s%s=\"", i ? "," : "", labels[i]);
+		print_value(m, labels[i + 1]);
+		fputc('"', m->out);
+	}
+	fprintf(m->out, "} %" PRIu64 "\n", (uint64_t)value);
+}
+
+#define SAMPLE(m, name, value, ...) sample(m, name, (const char *const[]){__VA_ARGS__, NULL}, value)
+
+static const char *stage_name(__u32 stage)
+{
+	const char *name = ecbpf_stage_name(stage);
+
+	return name ? name : tool_str("stage-%u", stage);
+}
+
+static const char *reason_name(__u32 reason)
+{
+	const char *name = ecbpf_reason_name(reason);
+
+	return name ? name : tool_str("reason-%u", reason);
+}
+
+static const char *count_name(__u32 class)
+{
+	const char *name = ecbpf_count_name(class);
+
+	return name ? name : tool_str("class-%u", class);
+}
+
+/*
+ * Programs of one name on one interface add up: their first one stands for all. Of this one, and
+ * those behind it, all stages @stage
+ */
+static bool sum_stage(const struct ecbpf_chain *chain, size_t first, size_t slot,
+		      struct ecbpf_counters *ret)
+{
+	const struct ecbpf_member *members = chain->members;
+	__u32 stage = members[first].stages[slot].stage;
+	__u64 *to = (__u64 *)ret;
+
+	for (size_t i = 0; i <= first; i++)
+		for (size_t s = 0; s < members[i].stages_count; s++)
+			if (!strcmp(members[i].name, members[first].name) &&
+			    members[i].stages[s].stage == stage && (i < first || s < slot))
+				return false; /* was told with that one */
+	*ret = (struct ecbpf_counters){};
+	for (size_t i = first; i < chain->members_count; i++) {
+		if (strcmp(members[i].name, members[first].name))
+			continue;
+		for (size_t s = 0; s < members[i].stages_count; s++) {
+			const __u64 *from = (const __u64 *)&members[i].stages[s].counters;
+
+			if (members[i].stages[s].stage != stage)
+				continue;
+			for (size_t n = 0; n < sizeof(*ret) / sizeof(*to); n++)
+				to[n] += from[n];
+		}
+	}
+	return true;
+}
+
+enum what {
+	PACKETS,
+	BYTES,
+	REASONS,
+};
+
+static void print_stage(const struct metrics *m, const char *name, enum what what,
+			const struct ecbpf_chain *chain, const struct ecbpf_member *member,
+			__u32 stage, const struct ecbpf_counters *counters)
+{
+	const __u64 *values = what == BYTES ? counters->bytes : counters->packets;
+
+	for (__u32 action = 0; what != REASONS && action < ECBPF_ACTION_MAX; action++)
+		SAMPLE(m, name, values[action], "interface", chain->iface, "program", member->name,
+		       "stage", stage_name(stage), "action", ecbpf_action_name(action));
+	for (__u32 reason = 1; what == REASONS && reason < ECBPF_REASON_MAX; reason++)
+		if (ecbpf_reason_name(reason) || counters->reasons[reason])
+			SAMPLE(m, name, counters->reasons[reason], "interface", chain->iface,
+			       "program", member->name, "stage", stage_name(stage), "reason",
+			       reason_name(reason));
+}
+
+static void print_stages(const struct metrics *m, const char *name, const char *help,
+			 enum what what)
+{
+	struct ecbpf_counters sum;
+
+	head(m, name, help);
+	for (size_t c = 0; c < m->count; c++) {
+		const struct ecbpf_chain *chain = m->chains[c];
+
+		for (size_t i = 0; i < chain->members_count; i++) {
+			const struct ecbpf_member *member = &chain->members[i];
+
+			for (size_t s = 0; s < member->stages_count; s++)
+				if (sum_stage(chain, i, s, &sum))
+					print_stage(m, name, what, chain, member,
+						    member->stages[s].stage, &sum);
+		}
+	}
+}
+
+static void print_protocols(const struct metrics *m, const char *name, const char *help,
+			    bool is_bytes)
+{
+	head(m, name, help);
+	for (size_t c = 0; c < m->count; c++) {
+		const struct ecbpf_chain *chain = m->chains[c];
+		struct ecbpf_count sum[ECBPF_COUNT_MAX] = {};
+		bool has = false;
+
+		for (size_t i = 0; i < chain->members_count; i++) {
+			has |= chain->members[i].has_count;
+			for (__u32 class = 0; class < ECBPF_COUNT_MAX; class ++) {
+				sum[class].packets += chain->members[i].count[class].packets;
+				sum[class].bytes += chain->members[i].count[class].bytes;
+			}
+		}
+		for (__u32 class = 0; has && class < ECBPF_COUNT_MAX; class ++)
+			if (ecbpf_count_name(class))
+				SAMPLE(m, name, is_bytes ? sum[class].bytes : sum[class].packets,
+				       "interface", chain->iface, "protocol", count_name(class));
+	}
+}
+
+static void print_sampler(const struct metrics *m, const struct ecbpf_sampler_status *status)
+{
+	static const char kernel[] = "ecbpf_samples_drawn_total";
+	static const char reader[] = "ecbpf_samples_read_total";
+
+	head(m, kernel, "Samples that were drawn, by what became of them in the kernel.");
+	SAMPLE(m, kernel, status->kernel.put, "result", "put");
+	SAMPLE(m, kernel, status->kernel.capped, "result", "capped");
+	SAMPLE(m, kernel, status->kernel.lost, "result", "lost");
+	SAMPLE(m, kernel, status->kernel.unread, "result", "unread");
+	head(m, reader, "Samples put out by the kernel, by what became of them in the reader.");
+	SAMPLE(m, reader, status->reader.published, "result", "published");
+	SAMPLE(m, reader, status->reader.send_errors, "result", "send_error");
+	SAMPLE(m, reader, status->reader.abandoned, "result", "abandoned");
+	head(m, "ecbpf_samples_published_bytes_total", "Payload of the samples published.");
+	fprintf(m->out, "ecbpf_samples_published_bytes_total %" PRIu64 "\n",
+		(uint64_t)status->reader.bytes);
+	head(m, "ecbpf_samples_queue_full_total",
+	     "Times that a subscriber's queue was found full.");
+	fprintf(m->out, "ecbpf_samples_queue_full_total %" PRIu64 "\n",
+		(uint64_t)status->reader.queue_full);
+}
+
+/* --- lists, rules, flows ---------------------------------------------------------------------- */
+
+static int print_lists(struct tool *tool, const struct metrics *m)
+{
+	static const char name[] = "ecbpf_list_prefixes";
+	static const char *const lists[ECBPF_FILTER_LISTS] = {
+		[ECBPF_FILTER_ALLOW] = "allow",
+		[ECBPF_FILTER_BLOCK] = "drop",
+	};
+
+	head_type(m, name, "Prefixes on a list of the filter; what they drop is among the reasons.",
+		  "gauge");
+	for (__u32 list = 0; list < ECBPF_FILTER_LISTS; list++) {
+		struct ecbpf_filter_size size;
+
+		if (ecbpf_filter_list_size(tool->ecbpf, list, &size))
+			return tool_fail_ecbpf(tool);
+		SAMPLE(m, name, size.prefixes[0], "list", lists[list], "family", "4");
+		SAMPLE(m, name, size.prefixes[1], "list", lists[list], "family", "6");
+	}
+	return TOOL_OK;
+}
+
+/* A rule by its name, or as text; those alike add up */
+struct rule {
+	char *label;
+	struct ecbpf_fw_stat stat;
+};
+
+static int rule_compare(const void *a, const void *b)
+{
+	return strcmp(((const struct rule *)a)->label, ((const struct rule *)b)->label);
+}
+
+/* @ret_rules: each label once; they, and their labels, for free() */
+static size_t rules_sum(const struct ecbpf_fw_ruleset *ruleset, const struct ecbpf_fw_stat *stats,
+			size_t count, struct rule **ret_rules)
+{
+	struct rule *rules = tool_alloc(NULL, (count + 1) * sizeof(*rules));
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *name = ecbpf_fw_rule_name(ruleset, i);
+
+		rules[i].label = name ? strcpy(tool_alloc(NULL, strlen(name) + 1), name)
+				      : ecbpf_fw_rule_text(ruleset, i);
+		if (!rules[i].label)
+			exit(tool_fail("out of memory"));
+		rules[i].stat = stats[i];
+	}
+	qsort(rules, count, sizeof(*rules), rule_compare);
+	for (size_t i = 0; i < count; i++) {
+		if (!kept || rule_compare(&rules[kept - 1], &rules[i])) {
+			rules[kept++] = rules[i];
+			continue;
+		}
+		rules[kept - 1].stat.packets += rules[i].stat.packets;
+		rules[kept - 1].stat.bytes += rules[i].stat.bytes;
+		rules[kept - 1].stat.over += rules[i].stat.over;
+		free(rules[i].label);
+	}
+	*ret_rules = rules;
+	return kept;
+}
+
+static int print_rules(struct tool *tool, const struct metrics *m)
+{
+	static const char packets[] = "ecbpf_rule_packets_total";
+	static const char bytes[] = "ecbpf_rule_bytes_total";
+	static const char over[] = "ecbpf_rule_over_limit_packets_total";
+	struct ecbpf_fw_ruleset *ruleset;
+	struct ecbpf_fw_summary summary;
+	struct ecbpf_fw_stat *stats;
+	struct rule *rules;
+	size_t count;
+	int err;
+
+	err = ecbpf_fw_stats(tool->ecbpf, &ruleset, &stats);
+	if (err)
+		return err == -ENOENT ? TOOL_OK : tool_fail_ecbpf(tool);
+	ecbpf_fw_summary(ruleset, &summary);
+	count = rules_sum(ruleset, stats, summary.rules, &rules);
+	head(m, packets,
+	     "Packets that a rule of the firewall took, by its name, or else its text.");
+	for (size_t i = 0; i < count; i++)
+		SAMPLE(m, packets, rules[i].stat.packets, "rule", rules[i].label);
+	head(m, bytes, "Bytes of whole frames that a rule of the firewall took.");
+	for (size_t i = 0; i < count; i++)
+		SAMPLE(m, bytes, rules[i].stat.bytes, "rule", rules[i].label);
+	head(m, over, "Packets above the limit of a rule of the firewall.");
+	for (size_t i = 0; i < count; i++)
+		SAMPLE(m, over, rules[i].stat.over, "rule", rules[i].label);
+	for (size_t i = 0; i < count; i++)
+		free(rules[i].label);
+	free(rules);
+	free(stats);
+	ecbpf_fw_ruleset_free(ruleset);
+	return TOOL_OK;
+}
+
+static int print_fastpath(struct tool *tool, const struct metrics *m)
+{
+	static const char flows[] = "ecbpf_flows", egress[] = "ecbpf_egress_packets_total";
+	struct ecbpf_fastpath_status *status;
+	int err;
+
+	err = ecbpf_fastpath_status(tool->ecbpf, &status);
+	if (err)
+		return err == -ENOENT ? TOOL_OK : tool_fail_ecbpf(tool);
+	head(m, egress, "Packets that the fast path saw leave, by what it made of them.");
+	for (__u32 i = 0; i < ECBPF_EGRESS_MAX; i++)
+		if (ecbpf_egress_name(i))
+			SAMPLE(m, egress, status->egress.packets[i], "result",
+			       ecbpf_egress_name(i));
+	head_type(m, flows, "Flows that the fast path knows, by state.", "gauge");
+	SAMPLE(m, flows, status->flows, "state", "lease");
+	SAMPLE(m, flows, status->idle, "state", "idle");
+	SAMPLE(m, flows, status->dead, "state", "dead");
+	head_type(m, "ecbpf_flows_capacity", "Flows that the fast path's table was made for.",
+		  "gauge");
+	fprintf(m->out, "ecbpf_flows_capacity %u\n", status->capacity);
+	head_type(m, "ecbpf_fastpath_on", "Whether the fast path forwards.", "gauge");
+	fprintf(m->out, "ecbpf_fastpath_on %d\n", status->is_on);
+	ecbpf_fastpath_status_free(status);
+	return TOOL_OK;
+}
+
+static int print_all(struct tool *tool, struct metrics *m)
+{
+	struct ecbpf_sampler_status sampler;
+	int err, status;
+
+	err = ecbpf_sampler_status(tool->ecbpf, &sampler);
+	if (err && err != -ENOENT)
+		return tool_fail_ecbpf(tool);
+	print_stages(m, "ecbpf_packets_total", "Packets by verdict of a stage.", PACKETS);
+	print_stages(m, "ecbpf_bytes_total", "Bytes of whole frames, by verdict of a stage.",
+		     BYTES);
+	print_stages(m, "ecbpf_reason_packets_total", "Packets by the reason of a stage's verdict.",
+		     REASONS);
+	print_protocols(m, "ecbpf_protocol_packets_total", "Packets by protocol, of stage count.",
+			false);
+	print_protocols(m, "ecbpf_protocol_bytes_total", "Bytes by protocol, of stage count.",
+			true);
+	status = print_lists(tool, m);
+	if (status == TOOL_OK)
+		status = print_rules(tool, m);
+	if (status == TOOL_OK)
+		status = print_fastpath(tool, m);
+	if (!err)
+		print_sampler(m, &sampler);
+	fprintf(m->out, "# EOF\n");
+	return status;
+}
+
+int metrics_print(struct tool *tool, const struct tool_list *ifaces, FILE *out)
+{
+	struct metrics m = {.out = out};
+	int status = TOOL_OK;
+
+	m.chains = tool_alloc(NULL, (ifaces->count + 1) * sizeof(*m.chains));
+	for (size_t i = 0; i < ifaces->count && status == TOOL_OK; i++) {
+		if (ecbpf_chain_get(tool->ecbpf, ifaces->items[i], &m.chains[m.count]))
+			status = tool_fail_ecbpf(tool);
+		else
+			m.count++;
+	}
+	if (status == TOOL_OK)
+		status = print_all(tool, &m);
+	for (size_t i = 0; i < m.count; i++)
+		ecbpf_chain_free(m.chains[i]);
+	free(m.chains);
+	return status;
+}
+
+/* Readable by all, as node_exporter is none of ours */
+int metrics_write(struct tool *tool, const struct tool_list *ifaces, const char *path)
+{
+	char *work = tool_alloc(NULL, strlen(path) + 8);
+	int status, fd, err;
+	FILE *out;
+
+	/* node_exporter reads *.prom only */
+	sprintf(work, "%s.XXXXXX", path);
+	fd = mkstemp(work);
+	out = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!out) {
+		status = tool_fail("%s: %s", work, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		goto out;
+	}
+	status = metrics_print(tool, ifaces, out);
+	err = ferror(out) || fchmod(fd, 0644) ? errno : 0;
+	if (fclose(out))
+		err = errno;
+	if (status == TOOL_OK && !err && rename(work, path))
+		err = errno;
+	if (status == TOOL_OK && err)
+		status = tool_fail("%s: %s", path, strerror(err));
+	if (status != TOOL_OK)
+		unlink(work);
+out:
+	free(work);
+	return status;
+}
+
+/* --- statsd ----------------------------------------------------------------------------------- */
+
+#define GAUGE_NAME_MAX 250 /* Graphite makes names of files of it */
+#define GAUGE_MAX      (GAUGE_NAME_MAX + sizeof(":18446744073709551615|g\n"))
+
+/*
+ * Of a sample, NAME{KEY="WORD"[,...]} VALUE, into @gauge: NAME.WORD[...]:VALUE|g. What has a
+ * meaning to statsd or Graphite becomes an underscore. Return: its length
+ */
+static size_t gauge_make(const char *line, char gauge[GAUGE_MAX])
+{
+	const char *value = strrchr(line, ' ') + 1;
+	size_t len = strcspn(line, "{ ");
+	bool is_word = false;
+
+	memcpy(gauge, line, len);
+	for (const char *at = line + len; at < value && len < GAUGE_NAME_MAX; at++) {
+		if (*at == '"') {
+			is_word = !is_word;
+			if (is_word)
+				gauge[len++] = '.';
+		} else if (is_word) {
+			at += *at == '\\'; /* the next one is escaped */
+			gauge[len++] = isalnum((unsigned char)*at) || *at == '-' ? *at : '_';
+		}
+	}
+	return len + sprintf(gauge + len, ":%s|g\n", value);
+}
+
+/* Return: 0; -errno */
+static int datagram_send(int fd, const char *datagram, size_t len)
+{
+	while (len && send(fd, datagram, len, MSG_NOSIGNAL) < 0) {
+		if (errno != EAGAIN ||
+		    poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, 1000) < 1)
+			return -errno;
+	}
+	return 0;
+}
+
+/* As many in a datagram as it takes */
+static int gauges_send(int fd, char *text)
+{
+	char datagram[STATSD_MAX], gauge[GAUGE_MAX], *rest = NULL;
+	size_t filled = 0, len;
+	int err = 0;
+
+	for (char *line = strtok_r(text, "\n", &rest); line && !err;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		if (*line == '#')
+			continue;
+		len = gauge_make(line, gauge);
+		if (filled + len > sizeof(datagram)) {
+			err = datagram_send(fd, datagram, filled);
+			filled = 0;
+		}
+		memcpy(datagram + filled, gauge, len);
+		filled += len;
+	}
+	if (!err)
+		err = datagram_send(fd, datagram, filled);
+	/* where nobody listens, and that is known by now */
+	if (!err && recv(fd, gauge, sizeof(gauge), MSG_DONTWAIT) < 0 && errno != EAGAIN)
+		err = -errno;
+	return err;
+}
+
+int metrics_send(struct tool *tool, const struct tool_list *ifaces, const char *where)
+{
+	int fd, err, status = statsd_open(where, &fd);
+	char *text = NULL;
+	size_t size;
+	FILE *out;
+
+	if (status != TOOL_OK)
+		return status;
+	out = open_memstream(&text, &size);
+	status = out ? metrics_print(tool, ifaces, out) : TOOL_OK;
+	if (!out || fclose(out))
+		status = tool_fail("out of memory");
+	err = status == TOOL_OK ? gauges_send(fd, text) : 0;
+	if (err)
+		status = tool_fail("--statsd: '%s': %s", where, strerror(-err));
+	free(text);
+	close(fd);
+	return status;
+}

@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* ecbpf-sampler: samples of packets with what became of them, see ecbpf-sampler(8) */
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+#include <json-c/json.h>
+#include <ecbpf/libecbpf-sampler.h>
+#include "tools/common/bus.h"
+#include "tools/sampler/sampler.h"
+
+enum {
+	OPT_RATE = TOOL_LONG_ONLY,
+	OPT_RATE_DROPS,
+	OPT_SNAPLEN,
+	OPT_MAX_PPS,
+	OPT_FUSED,
+};
+
+/* --- load, set ------------------------------------------------------------------------------ */
+
+struct settings_options {
+	enum ecbpf_mode mode;
+	bool is_fused;
+	bool has_rate, has_rate_drops, has_snaplen, has_max_pps;
+	struct ecbpf_sampling values;
+};
+
+#define SETTINGS_OPTIONS                                                   \
+	{OPT_RATE, "rate", "N",                                            \
+	 "sample one packet in N, 0 to 4294967295; 0: none\n"              \
+	 "(default: 1000)"},                                               \
+		{OPT_RATE_DROPS, "rate-drops", "N",                        \
+		 "likewise, of packets that are not passed\n"              \
+		 "(default: that of --rate)"},                             \
+		{OPT_SNAPLEN, "snaplen", "BYTES",                          \
+		 "take so much of the packet along, 0 to 16384\n"          \
+		 "(default: 128)"},                                        \
+	{                                                                  \
+		OPT_MAX_PPS, "max-pps", "N",                               \
+			"at most so many samples a second on this host;\n" \
+			"0: no limit (default: 100000)"                    \
+	}
+
+static const struct tool_option load_options[] = {
+	{'m', "mode", "MODE",
+	 "native, skb or unspecified: that of the chain,\n"
+	 "native for a new one (default: unspecified)"},
+	{OPT_FUSED, "fused", NULL,
+	 "in ecbpf_fused, with the stages that it runs\n"
+	 "already"},
+	SETTINGS_OPTIONS,
+	TOOL_COMMON_OPTIONS,
+};
+
+static const struct tool_option set_options[] = {SETTINGS_OPTIONS, TOOL_COMMON_OPTIONS};
+
+static int parse_mode(const char *text, enum ecbpf_mode *ret_mode)
+{
+	if (!strcmp(text, "native"))
+		*ret_mode = ECBPF_MODE_NATIVE;
+	else if (!strcmp(text, "skb"))
+		*ret_mode = ECBPF_MODE_SKB;
+	else if (!strcmp(text, "unspecified"))
+		*ret_mode = ECBPF_MODE_UNSPEC;
+	else
+		return tool_usage("--mode: '%s' is not native, skb or unspecified", text);
+	return 0;
+}
+
+static int parse_settings(struct tool *tool, int argc, char **argv, struct settings_options *o)
+{
+	__u64 value = 0;
+	int id, err = 0;
+
+	while (!err && (id = tool_getopt(tool, argc, argv)) != -1) {
+		switch (id) {
+		case 'm':
+			err = parse_mode(optarg, &o->mode);
+			break;
+		case OPT_FUSED:
+			o->is_fused = true;
+			break;
+		case OPT_RATE:
+			err = tool_parse_number("--rate", optarg, 0, UINT32_MAX, &value);
+			o->values.rate[ECBPF_SAMPLE_PASSED] = value;
+			o->has_rate = true;
+			break;
+		case OPT_RATE_DROPS:
+			err = tool_parse_number("--rate-drops", optarg, 0, UINT32_MAX, &value);
+			o->values.rate[ECBPF_SAMPLE_TERMINAL] = value;
+			o->has_rate_drops = true;
+			break;
+		case OPT_SNAPLEN:
+			err = tool_parse_number("--snaplen", optarg, 0, ECBPF_SNAP_MAX, &value);
+			o->values.snap_len = value;
+			o->has_snaplen = true;
+			break;
+		case OPT_MAX_PPS:
+			err = tool_parse_number("--max-pps", optarg, 0, UINT32_MAX, &value);
+			o->values.max_pps = value;
+			o->has_max_pps = true;
+			break;
+		default:
+			return TOOL_USAGE; /* told already */
+		}
+	}
+	return err;
+}
+
+static bool is_off(const struct ecbpf_sampling *s)
+{
+	return !s->rate[ECBPF_SAMPLE_PASSED] && !s->rate[ECBPF_SAMPLE_TERMINAL];
+}
+
+/* What the options say, and else what is in force or, if nothing is, the defaults */
+static int apply_settings(struct tool *tool, const struct settings_options *o)
+{
+	struct ecbpf_sampler_status status;
+	struct ecbpf_sampling *s = &status.settings;
+
+	if (ecbpf_sampler_status(tool->ecbpf, &status))
+		return tool_fail_ecbpf(tool);
+	if (is_off(s) && !s->snap_len) {
+		*s = (struct ecbpf_sampling){.snap_len = ECBPF_SAMPLER_SNAPLEN,
+					     .max_pps = ECBPF_SAMPLER_MAX_PPS};
+	}
+	if (is_off(s) && !o->has_rate) {
+		s->rate[ECBPF_SAMPLE_PASSED] = ECBPF_SAMPLER_RATE;
+		s->rate[ECBPF_SAMPLE_TERMINAL] = ECBPF_SAMPLER_RATE;
+	}
+	if (o->has_rate) {
+		s->rate[ECBPF_SAMPLE_PASSED] = o->values.rate[ECBPF_SAMPLE_PASSED];
+		s->rate[ECBPF_SAMPLE_TERMINAL] = o->values.rate[ECBPF_SAMPLE_PASSED];
+	}
+	if (o->has_rate_drops)
+		s->rate[ECBPF_SAMPLE_TERMINAL] = o->values.rate[ECBPF_SAMPLE_TERMINAL];
+	if (o->has_snaplen)
+		s->snap_len = o->values.snap_len;
+	if (o->has_max_pps)
+		s->max_pps = o->values.max_pps;
+	return ecbpf_sampler_set(tool->ecbpf, s) ? tool_fail_ecbpf(tool) : TOOL_OK;
+}
+
+static int parse_iface_list(int argc, char **argv, struct tool_list *ifaces)
+{
+	int err = 0;
+
+	if (!argc)
+		return tool_usage("on which interface?");
+	for (int i = 0; i < argc && !err; i++)
+		err = tool_parse_ifaces(argv[i], ifaces);
+	return err;
+}
+
+static int load(struct tool *tool, int argc, char **argv)
+{
+	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
+	struct settings_options o = {};
+	int err;
+
+	err = parse_settings(tool, argc, argv, &o);
+	if (!err)
+		err = parse_iface_list(argc - optind, argv + optind, &ifaces);
+	if (err)
+		return err;
+	if (ecbpf_chain_load_stage(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
+				   ECBPF_STAGE_SAMPLER, o.is_fused, o.mode))
+		return tool_fail_ecbpf(tool);
+	err = apply_settings(tool, &o);
+	if (err) /* leave the system as it was */
+		ecbpf_chain_unload_stage(tool->ecbpf, (const char *const *)ifaces.items,
+					 ifaces.count, ECBPF_STAGE_SAMPLER);
+	return err;
+}
+
+static int set(struct tool *tool, int argc, char **argv)
+{
+	struct settings_options o = {};
+	int err;
+
+	err = parse_settings(tool, argc, argv, &o);
+	if (err)
+		return err;
+	if (optind < argc)
+		return tool_usage("'%s': settings are for all interfaces", argv[optind]);
+	if (!o.has_rate && !o.has_rate_drops && !o.has_snaplen && !o.has_max_pps)
+		return tool_usage("set what?");
+	return apply_settings(tool, &o);
+}
+
+/* --- unload --------------------------------------------------------------------------------- */
+
+static const struct tool_option plain_options[] = {TOOL_COMMON_OPTIONS};
+
+static int no_options(struct tool *tool, int argc, char **argv)
+{
+	return tool_getopt(tool, argc, argv) == -1 ? 0 : TOOL_USAGE;
+}
+
+static int unload(struct tool *tool, int argc, char **argv)
+{
+	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
+	int err;
+
+	err = no_options(tool, argc, argv);
+	if (!err)
+		err = parse_iface_list(argc - optind, argv + optind, &ifaces);
+	if (!err && (ecbpf_chain_unload_stage(tool->ecbpf, (const char *const *)ifaces.items,
+					      ifaces.count, ECBPF_STAGE_SAMPLER) ||
+		     ecbpf_sampler_off(tool->ecbpf)))
+		err = tool_fail_ecbpf(tool);
+	return err;
+}
+
+/* --- status --------------------------------------------------------------------------------- */
+
+static const struct tool_option status_options[] = {
+	{'j', "json", NULL, "print JSON"},
+	TOOL_COMMON_OPTIONS,
+};
+
+/* Put into rings, and neither taken out nor known to be gone */
+static __u64 in_rings(const struct ecbpf_sampler_status *s)
+{
+	__u64 out = s->reader.published + s->reader.send_errors + s->reader.abandoned;
+
+	return s->kernel.put > out ? s->kernel.put - out : 0;
+}
+
+static __u64 drawn(const struct ecbpf_sampler_status *s)
+{
+	return s->kernel.put + s->kernel.capped + s->kernel.lost + s->kernel.unread;
+}
+
+static const char *rate_text(__u32 rate)
+{
+	return rate ? tool_str("1/%u", rate) : "none";
+}
+
+static void print_status(const struct ecbpf_sampler_status *s)
+{
+	struct tool_table table TOOL_CLEANUP(tool_table_free) = {.columns = 3, .align = "lrl"};
+	const struct {
+		const char *name;
+		__u64 value;
+		const char *text;
+	} rows[] = {
+		{"drawn", drawn(s), "samples in all, of which"},
+		{"capped", s->kernel.capped, "more than --max-pps"},
+		{"unread", s->kernel.unread, "no daemon was there"},
+		{"ring lost", s->kernel.lost, "the daemon was too slow: no room in its ring"},
+		{"abandoned", s->reader.abandoned, "in the ring of a daemon that was killed"},
+		{"in rings", in_rings(s), "not read yet"},
+		{"send errors", s->reader.send_errors, "could not be published"},
+		{"published", s->reader.published, "what is left"},
+		{"queue full", s->reader.queue_full, "times that a subscriber was too slow"},
+	};
+
+	printf("rate: %s passed, %s other verdicts\n",
+	       rate_text(s->settings.rate[ECBPF_SAMPLE_PASSED]),
+	       rate_text(s->settings.rate[ECBPF_SAMPLE_TERMINAL]));
+	printf("snaplen: %u bytes\n", s->settings.snap_len);
+	if (s->settings.max_pps)
+		printf("max-pps: %u\n", s->settings.max_pps);
+	else
+		printf("max-pps: no limit\n");
+	printf("daemon: %s\n\n", s->is_read ? "running" : "not running");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		tool_table_row(&table, rows[i].name, tool_str("%" PRIu64, (uint64_t)rows[i].value),
+			       rows[i].text);
+	tool_table_print(&table, "  ");
+}
+
+static void print_json(const struct ecbpf_sampler_status *s)
+{
+	struct json_object *json = json_object_new_object();
+
+	tool_json_num(json, "rate", s->settings.rate[ECBPF_SAMPLE_PASSED]);
+	tool_json_num(json, "rate_drops", s->settings.rate[ECBPF_SAMPLE_TERMINAL]);
+	tool_json_num(json, "snaplen", s->settings.snap_len);
+	tool_json_num(json, "max_pps", s->settings.max_pps);
+	tool_json_bool(json, "daemon", s->is_read);
+	tool_json_num(json, "drawn", drawn(s));
+	tool_json_num(json, "capped", s->kernel.capped);
+	tool_json_num(json, "unread", s->kernel.unread);
+	tool_json_num(json, "ring_lost", s->kernel.lost);
+	tool_json_num(json, "abandoned", s->reader.abandoned);
+	tool_json_num(json, "in_rings", in_rings(s));
+	tool_json_num(json, "send_errors", s->reader.send_errors);
+	tool_json_num(json, "published", s->reader.published);
+	tool_json_num(json, "queue_full", s->reader.queue_full);
+	tool_json_num(json, "bytes", s->reader.bytes);
+	tool_json_print(json);
+}
+
+static int status(struct tool *tool, int argc, char **argv)
+{
+	struct ecbpf_sampler_status s;
+	bool is_json = false;
+	int id;
+
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		if (id != 'j')
+			return TOOL_USAGE;
+		is_json = true;
+	}
+	if (optind < argc)
+		return tool_usage("'%s': takes options only", argv[optind]);
+	if (ecbpf_sampler_status(tool->ecbpf, &s))
+		return tool_fail_ecbpf(tool);
+	if (is_json)
+		print_json(&s);
+	else
+		print_status(&s);
+	return TOOL_OK;
+}
+
+/* --- keygen --------------------------------------------------------------------------------- */
+
+static int keygen(struct tool *tool, int argc, char **argv)
+{
+	int err = no_options(tool, argc, argv);
+
+	if (err)
+		return err;
+	if (argc - optind != 1)
+		return tool_usage("into which file?");
+	return bus_make_keys(argv[optind]);
+}
+
+static const struct tool_verb verbs[] = {
+	{
+		.name = "load",
+		.args = "IFACE...",
+		.text = "sample the packets of interfaces",
+		.about = "Puts the stage sampler last into the chains of the interfaces. Settings\n"
+			 "are those in force, if there are any, and the options'; they hold for\n"
+			 "all interfaces of the network namespace.\n",
+		.examples = "      ecbpf-sampler load eth0 eth1\n"
+			    "      ecbpf-sampler load --rate 10000 --rate-drops 100 eth0\n",
+		.options = load_options,
+		.run = load,
+	},
+	{
+		.name = "set",
+		.args = "",
+		.text = "change settings, at once",
+		.examples = "      ecbpf-sampler set --rate 100 --snaplen 256\n",
+		.options = set_options,
+		.run = set,
+	},
+	{
+		.name = "unload",
+		.args = "IFACE...",
+		.text = "take the stage sampler out again",
+		.about = "When the last one is gone, other stages do not draw samples either.\n",
+		.examples = "      ecbpf-sampler unload eth0 eth1\n",
+		.options = plain_options,
+		.run = unload,
+	},
+	{
+		.name = "status",
+		.args = "",
+		.text = "show settings, and what became of the samples",
+		.examples = "      ecbpf-sampler status -j\n",
+		.options = status_options,
+		.run = status,
+	},
+	{
+		.name = "run",
+		.args = "",
+		.text = "publish samples: the daemon",
+		.about = "Reads the rings of the kernel until SIGTERM, and publishes samples on a\n"
+			 "ZeroMQ socket, for ecbpf-pcap(1) and others; see ecbpf-sample(5).\n",
+		.examples =
+			"      ecbpf-sampler run\n"
+			"      ecbpf-sampler run --bind 'tcp://*:12354' --key FILE --allow FILE\n",
+		.options = sampler_run_options,
+		.run = sampler_run,
+	},
+	{
+		.name = "keygen",
+		.args = "FILE",
+		.text = "make keys for samples that leave the host",
+		.about = "A new secret key in FILE, its public key in FILE.pub.\n",
+		.examples = "      ecbpf-sampler keygen /etc/ecbpf/sampler.key\n",
+		.options = plain_options,
+		.run = keygen,
+	},
+	{},
+};
+
+int main(int argc, char **argv)
+{
+	struct tool tool = {
+		.name = "ecbpf-sampler",
+		.text = "Samples of the packets that arrive, with what became of them, unbiased "
+			"and\n"
+			"with every loss counted.\n",
+		.examples = "  ecbpf-sampler load eth0      one packet in 1000\n"
+			    "  ecbpf-sampler run &          publish them\n"
+			    "  ecbpf-pcap --print           look at them\n",
+		.verbs = verbs,
+	};
+
+	return tool_main(&tool, argc, argv);
+}
