@@ -183,6 +183,6 @@ cd "$work"
 while read -r example; do
 	example=${example/eth0/fw0}
 	good "example: $example" bash -c "${example/load/load --fused}"
-done < <(sed -n '/^\.EX/,/^\.EE/s/^ecbpf-fw /&/p' "$here/../man/ecbpf-fw.8.in")
+done < <(sed -n '/^\.EX/,/^\.EE/s/^ecbpf-fw /&/p' "$here/../../man/ecbpf-fw.8.in")
 fw unload
 summary

@@ -23,7 +23,8 @@ from packets import (ETHER, GRE, HOP_BY_HOP, ICMP, IP, TCP, UDP, Dot1AD, Dot1Q, 
 from scapy.utils import wrpcap
 from scapy.layers.l2 import Ether
 
-PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "man", "ecbpf-fw-rules.5.in")
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+PAGE = os.path.join(TOP, "man", "ecbpf-fw-rules.5.in")
 
 # drop, keep: frames; floods: (frame, how many are within the budget)
 Attack = namedtuple("Attack", "drop keep floods", defaults=((),))
