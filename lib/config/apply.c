@@ -26,16 +26,17 @@ static int report_chain(struct ecbpf *e, const struct ecbpf_chain_change *change
 					ecbpf_action_name(action));
 	switch (change->kind) {
 	case ECBPF_CHANGE_ADD:
-		return conf_differs(e, r, "%s: add %s, priority %u", change->iface, change->name,
-				    change->prio);
+		return conf_report_change(e, r, "%s: add %s, priority %u", change->iface,
+					  change->name, change->prio);
 	case ECBPF_CHANGE_REMOVE:
-		return conf_differs(e, r, "%s: remove %s", change->iface, change->name);
+		return conf_report_change(e, r, "%s: remove %s", change->iface, change->name);
 	case ECBPF_CHANGE_REPLACE:
-		return conf_differs(e, r, "%s: replace %s: other code or constants, priority %u",
-				    change->iface, change->name, change->prio);
+		return conf_report_change(e, r,
+					  "%s: replace %s: other code or constants, priority %u",
+					  change->iface, change->name, change->prio);
 	default:
-		return conf_differs(e, r, "%s: move %s: priority %u, actions%s", change->iface,
-				    change->name, change->prio, actions);
+		return conf_report_change(e, r, "%s: move %s: priority %u, actions%s",
+					  change->iface, change->name, change->prio, actions);
 	}
 }
 
@@ -187,8 +188,9 @@ static int clean(struct ecbpf *e, struct conf_report *r)
 	err = ecbpf_clean_stale(e, &removed);
 	if (err || !removed)
 		return err;
-	return conf_differs(e, r, "removed the pins of %zu dispatcher%s that nothing has attached",
-			    removed, removed == 1 ? "" : "s");
+	return conf_report_change(e, r,
+				  "removed the pins of %zu dispatcher%s that nothing has attached",
+				  removed, removed == 1 ? "" : "s");
 }
 
 int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,

@@ -97,7 +97,7 @@ struct conf_text {
 	size_t len;
 	bool is_lost;
 };
-void conf_add(struct conf_text *text, const char *format, ...)
+void conf_printf(struct conf_text *text, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* What differs, a line each */
@@ -105,7 +105,7 @@ struct conf_report {
 	struct ecbpf_config_change *changes;
 	size_t count;
 };
-int conf_differs(struct ecbpf *e, struct conf_report *r, const char *format, ...)
+int conf_report_change(struct ecbpf *e, struct conf_report *r, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* A file in @dir, for conf_file_end(); NULL: the error is set */

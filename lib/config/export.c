@@ -45,7 +45,7 @@ static void export_constants(const struct loaded *loaded, struct conf_text *text
 
 	for (line = ecbpf_loaded_constant(loaded->spec, &len); line;
 	     line = ecbpf_loaded_constant(line + len, &len))
-		conf_add(text, "%.*s\n", len, line);
+		conf_printf(text, "%.*s\n", len, line);
 }
 
 static void export_place(const struct owned *m, int prio, struct conf_text *text)
@@ -53,17 +53,17 @@ static void export_place(const struct owned *m, int prio, struct conf_text *text
 	const char *separator = "";
 
 	if (m->has_place && (int)m->prio != prio)
-		conf_add(text, "prio = %u\n", m->prio);
+		conf_printf(text, "prio = %u\n", m->prio);
 	if (!m->has_place || (prio >= 0 && m->actions == 1U << XDP_PASS) || !m->actions)
 		return;
-	conf_add(text, "actions = ");
+	conf_printf(text, "actions = ");
 	for (__u32 action = XDP_ABORTED; action <= XDP_REDIRECT; action++) {
 		if (!(m->actions & 1U << action))
 			continue;
-		conf_add(text, "%s%s", separator, ecbpf_action_name(action));
+		conf_printf(text, "%s%s", separator, ecbpf_action_name(action));
 		separator = ",";
 	}
-	conf_add(text, "\n");
+	conf_printf(text, "\n");
 }
 
 /* [stage NAME] or [program NAME]; nothing if all is as the stage says itself */
@@ -90,13 +90,14 @@ static void export_unit(const struct owned *m, size_t number, struct conf_text *
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		value = spec_value(&m->loaded, keys[i], &len);
 		if (value)
-			conf_add(&body, "%s = %.*s\n", keys[i], len, value);
+			conf_printf(&body, "%s = %.*s\n", keys[i], len, value);
 	}
 	export_constants(&m->loaded, &body);
 	if (!*stage)
-		conf_add(text, "\n[program %zu-%.32s]\n%s", number + 1, m->name, body.text ?: "");
+		conf_printf(text, "\n[program %zu-%.32s]\n%s", number + 1, m->name,
+			    body.text ?: "");
 	else if (body.text)
-		conf_add(text, "\n[stage %s]\n%s", stage, body.text);
+		conf_printf(text, "\n[stage %s]\n%s", stage, body.text);
 	text->is_lost |= body.is_lost;
 	free(body.text);
 }
@@ -134,10 +135,10 @@ static int export_chain(struct ecbpf *e, const char *iface, const struct owned *
 					 "%s: %s: a configuration has each stage once, and all of "
 					 "them fused or none",
 					 iface, members[i].name);
-		conf_add(&stages, "%s%.*s", stages.len ? "," : "", len, value);
+		conf_printf(&stages, "%s%.*s", stages.len ? "," : "", len, value);
 	}
-	conf_add(text, "\n[chain]\nstages = %s\nfused = %s\nmode = %s\n", stages.text ?: "",
-		 is_fused ? "yes" : "no", mode == ECBPF_MODE_SKB ? "skb" : "native");
+	conf_printf(text, "\n[chain]\nstages = %s\nfused = %s\nmode = %s\n", stages.text ?: "",
+		    is_fused ? "yes" : "no", mode == ECBPF_MODE_SKB ? "skb" : "native");
 	for (size_t i = 0; i < count && !err; i++)
 		export_unit(&members[i], i, text);
 	text->is_lost |= stages.is_lost;
@@ -155,8 +156,8 @@ static int export_egress(struct ecbpf *e, struct conf_text *text)
 	err = ecbpf_fastpath_ports(e, &ports, &count);
 	for (size_t i = 0; i < count && !err; i++)
 		if (ports[i].is_out && !ports[i].is_in)
-			conf_add(text, "egress =%s%s\n", *ports[i].iface == ';' ? "" : " ",
-				 ports[i].iface);
+			conf_printf(text, "egress =%s%s\n", *ports[i].iface == ';' ? "" : " ",
+				    ports[i].iface);
 	return err;
 }
 
@@ -171,7 +172,7 @@ static int export_chains(struct ecbpf *e, struct conf_text *text)
 
 	if (!members)
 		return conf_fail_memory(e);
-	conf_add(text, "[interfaces]\n");
+	conf_printf(text, "[interfaces]\n");
 	err = ecbpf_links_read(e, &links, &links_count);
 	for (size_t i = 0; i < links_count && !err; i++) {
 		const char *iface = links[i].name;
@@ -181,7 +182,7 @@ static int export_chains(struct ecbpf *e, struct conf_text *text)
 		err = ecbpf_chain_owned(e, iface, members, &count, &mode);
 		if (err || !count)
 			continue;
-		conf_add(text, "ingress =%s%s\n", *iface == ';' ? "" : " ", iface);
+		conf_printf(text, "ingress =%s%s\n", *iface == ';' ? "" : " ", iface);
 		err = export_chain(e, iface, members, count, mode, &chain);
 		if (!err && first_iface &&
 		    (!first.text || !chain.text || strcmp(first.text, chain.text)))
@@ -198,11 +199,11 @@ static int export_chains(struct ecbpf *e, struct conf_text *text)
 		chain = (struct conf_text){};
 	}
 	if (!first_iface)
-		conf_add(text, "ingress =\n");
+		conf_printf(text, "ingress =\n");
 	if (!err)
 		err = export_egress(e, text);
 	if (!err && first_iface)
-		conf_add(text, "%s", first.text ?: "");
+		conf_printf(text, "%s", first.text ?: "");
 	text->is_lost |= first.is_lost;
 	free(first.text);
 	return err;

@@ -167,7 +167,7 @@ static int excludes_apply(struct ecbpf *e, const struct conf_words *wanted, bool
 
 		if (has_prefix(live, count, text))
 			continue;
-		err = conf_differs(e, r, "fastpath: exclude %s", text);
+		err = conf_report_change(e, r, "fastpath: exclude %s", text);
 		if (err || check)
 			continue;
 		ecbpf_prefix_parse(text, &prefix);
@@ -182,7 +182,7 @@ static int excludes_apply(struct ecbpf *e, const struct conf_words *wanted, bool
 			is_kept |= !strcmp(wanted->items[k].text, text);
 		if (is_kept)
 			continue;
-		err = conf_differs(e, r, "fastpath: exclude %s no more", text);
+		err = conf_report_change(e, r, "fastpath: exclude %s no more", text);
 		if (!err && !check)
 			err = ecbpf_fastpath_exclude_delete(e, &live[i]);
 	}
@@ -218,8 +218,8 @@ static int apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 		setting_format(&live, &settings[i], old, sizeof(old));
 		setting_format(&f->settings, &settings[i], new, sizeof(new));
 		if (strcmp(old, new))
-			err = conf_differs(e, r, "fastpath: %s %s, was %s", settings[i].key, new,
-					   old);
+			err = conf_report_change(e, r, "fastpath: %s %s, was %s", settings[i].key,
+						 new, old);
 	}
 	if (!err && !check && r->count > before)
 		err = ecbpf_fastpath_set(e, &f->settings);
@@ -243,18 +243,18 @@ static int export(struct ecbpf *e, const char *dir, struct conf_text *text)
 		err = ecbpf_fastpath_exclude_list(e, &excludes, &count);
 	if (err)
 		return err == -ENOENT ? 0 : err;
-	conf_add(text, "\n[fastpath]\nflows = %u\n", ecbpf_fastpath_capacity(groups));
+	conf_printf(text, "\n[fastpath]\nflows = %u\n", ecbpf_fastpath_capacity(groups));
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
 		char value[16];
 
 		setting_format(&live, &settings[i], value, sizeof(value));
-		conf_add(text, "%s = %s\n", settings[i].key, value);
+		conf_printf(text, "%s = %s\n", settings[i].key, value);
 	}
 	for (size_t i = 0; i < count; i++) {
 		char prefix[ECBPF_PREFIX_TEXT];
 
 		ecbpf_prefix_format(&excludes[i], prefix);
-		conf_add(text, "exclude = %s\n", prefix);
+		conf_printf(text, "exclude = %s\n", prefix);
 	}
 	return 0;
 }
@@ -332,7 +332,7 @@ int conf_fastpath_load(struct ecbpf *e, const struct ecbpf_config *config, const
 		if (is_on && port_find(ports, count, names[i]))
 			continue;
 		undo.names[undo.count++] = names[i];
-		err = conf_differs(e, r, "%s: add the fast path's TC program", names[i]);
+		err = conf_report_change(e, r, "%s: add the fast path's TC program", names[i]);
 	}
 	all = undo.count;
 	for (size_t i = 0; i < names_count && is_on && !err; i++) {
@@ -341,8 +341,8 @@ int conf_fastpath_load(struct ecbpf *e, const struct ecbpf_config *config, const
 		if (!port || port->is_current)
 			continue;
 		undo.names[all++] = names[i]; /* behind those that are undone */
-		err = conf_differs(e, r, "%s: replace the fast path's TC program: other code",
-				   names[i]);
+		err = conf_report_change(e, r, "%s: replace the fast path's TC program: other code",
+					 names[i]);
 	}
 	load = (struct ecbpf_fastpath_load){.out = undo.names,
 					    .out_count = all,
@@ -395,7 +395,8 @@ int conf_fastpath_leave(struct ecbpf *e, const char *const *names, size_t names_
 		if (!(ports[i].is_out || ports[i].is_port) ||
 		    has_name(names, names_count, ports[i].iface))
 			continue;
-		err = conf_differs(e, r, "%s: remove the fast path's TC program", ports[i].iface);
+		err = conf_report_change(e, r, "%s: remove the fast path's TC program",
+					 ports[i].iface);
 		if (!err && !check && names_count)
 			err = ecbpf_fastpath_leave(e, ports[i].iface);
 		if (err == -ENODEV || err == -ENOENT) /* with the interface, it is gone */
@@ -403,6 +404,6 @@ int conf_fastpath_leave(struct ecbpf *e, const char *const *names, size_t names_
 	}
 	if (err || names_count || ecbpf_fastpath_state(e, &is_on, &groups))
 		return err;
-	err = conf_differs(e, r, "remove the fast path's table of flows");
+	err = conf_report_change(e, r, "remove the fast path's table of flows");
 	return err || check ? err : ecbpf_fastpath_unload(e);
 }

@@ -185,7 +185,7 @@ static int filter_apply_settings(struct ecbpf *e, const struct ecbpf_filter_conf
 		filter_value(&running, i, old, sizeof(old));
 		if (!strcmp(old, new))
 			continue;
-		err = conf_differs(e, r, "filter: %s %s, was %s", key, new, old);
+		err = conf_report_change(e, r, "filter: %s %s, was %s", key, new, old);
 		snprintf(settings[count], sizeof(*settings), "%s=%s", key, new);
 		list[count] = settings[count];
 		count++;
@@ -231,7 +231,7 @@ static int filter_apply_vips(struct ecbpf *e, const struct conf_words *wanted, b
 		if (has_vip(running, count, wanted->items[i].text))
 			continue;
 		add[adds++] = wanted->items[i].text;
-		err = conf_differs(e, r, "filter: add vip %s", wanted->items[i].text);
+		err = conf_report_change(e, r, "filter: add vip %s", wanted->items[i].text);
 	}
 	for (size_t i = 0; i < count && !err; i++) {
 		bool is_kept = false;
@@ -241,7 +241,7 @@ static int filter_apply_vips(struct ecbpf *e, const struct conf_words *wanted, b
 		if (is_kept)
 			continue;
 		delete[deletes++] = running[i].text;
-		err = conf_differs(e, r, "filter: remove vip %s", running[i].text);
+		err = conf_report_change(e, r, "filter: remove vip %s", running[i].text);
 	}
 	if (!err && !check && adds)
 		err = ecbpf_filter_vip_add(e, add, adds);
@@ -303,8 +303,8 @@ static int filter_apply_list(struct ecbpf *e, __u32 number, const struct conf_li
 	free(live.entries);
 	if (!added && !removed && !changed)
 		return 0;
-	err = conf_differs(e, r, "filter: %s: %zu added, %zu removed, %zu changed",
-			   list_keys[number], added, removed, changed);
+	err = conf_report_change(e, r, "filter: %s: %zu added, %zu removed, %zu changed",
+				 list_keys[number], added, removed, changed);
 	return err || check
 		       ? err
 		       : ecbpf_filter_list_replace(e, number, wanted->entries, wanted->count, NULL);
@@ -365,7 +365,7 @@ static int list_export(struct ecbpf *e, __u32 number, const char *dir, struct co
 	if (err || !list.count)
 		goto out;
 	if (!dir) {
-		conf_add(text, "# %s: %zu prefixes\n", key, list.count);
+		conf_printf(text, "# %s: %zu prefixes\n", key, list.count);
 		goto out;
 	}
 	out = conf_file_begin(e, dir, work, sizeof(work));
@@ -377,7 +377,7 @@ static int list_export(struct ecbpf *e, __u32 number, const char *dir, struct co
 		entry_print(out, &list.entries[i]);
 	snprintf(name, sizeof(name), "%s.list", key);
 	err = conf_file_end(e, out, work, dir, name);
-	conf_add(text, "%s = %s/%s\n", key, dir, name);
+	conf_printf(text, "%s = %s/%s\n", key, dir, name);
 out:
 	free(list.entries);
 	return err;
@@ -400,13 +400,13 @@ static int filter_export(struct ecbpf *e, const char *dir, struct conf_text *tex
 		err = vips_get(e, &vips, &count);
 	if (err)
 		return err;
-	conf_add(text, "\n[filter]\n");
+	conf_printf(text, "\n[filter]\n");
 	for (size_t i = 0; (key = filter_value(&config, i, value, sizeof(value))); i++)
-		conf_add(text, "%s = %s\n", key, value);
+		conf_printf(text, "%s = %s\n", key, value);
 	if (count)
 		qsort(vips, count, sizeof(*vips), vip_compare);
 	for (size_t i = 0; i < count; i++)
-		conf_add(text, "vip = %s\n", vips[i].text);
+		conf_printf(text, "vip = %s\n", vips[i].text);
 	for (__u32 number = 0; number < ECBPF_FILTER_LISTS && !err; number++)
 		err = list_export(e, number, dir, text);
 	return err;

@@ -91,13 +91,14 @@ static int rules_differ(struct ecbpf *e, char **new, size_t new_count, char **ol
 		int order = n == new_count ? 1 : o == old_count ? -1 : strcmp(new[n], old[o]);
 
 		if (order)
-			err = conf_differs(e, r, "fw: %s rule: %s", order < 0 ? "add" : "remove",
-					   order < 0 ? new[n] : old[o]);
+			err = conf_report_change(e, r, "fw: %s rule: %s",
+						 order < 0 ? "add" : "remove",
+						 order < 0 ? new[n] : old[o]);
 		n += order <= 0;
 		o += order >= 0;
 	}
 	if (!err && r->count == before)
-		err = conf_differs(e, r, "fw: another order of rules");
+		err = conf_report_change(e, r, "fw: another order of rules");
 	return err;
 }
 
@@ -108,8 +109,8 @@ static int set_differs(struct ecbpf *e, const struct fw_set *new, const struct f
 	size_t added = 0, removed = 0, n = 0, o = 0;
 
 	if (!new || !old)
-		return conf_differs(e, r, "fw: %s set %s", new ? "add" : "remove",
-				    (new ?: old)->name);
+		return conf_report_change(e, r, "fw: %s set %s", new ? "add" : "remove",
+					  (new ?: old)->name);
 	while (n < new->prefixes_count || o < old->prefixes_count) {
 		int order = n == new->prefixes_count ? 1
 			    : o == old->prefixes_count
@@ -123,11 +124,12 @@ static int set_differs(struct ecbpf *e, const struct fw_set *new, const struct f
 		o += order >= 0;
 	}
 	if (new->family != old->family)
-		return conf_differs(e, r, "fw: set %s: IPv%u, was IPv%u", new->name, new->family,
-				    old->family);
+		return conf_report_change(e, r, "fw: set %s: IPv%u, was IPv%u", new->name,
+					  new->family, old->family);
 	if (!added && !removed)
 		return 0;
-	return conf_differs(e, r, "fw: set %s: %zu added, %zu removed", new->name, added, removed);
+	return conf_report_change(e, r, "fw: set %s: %zu added, %zu removed", new->name, added,
+				  removed);
 }
 
 static int sets_differ(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
@@ -239,10 +241,10 @@ static int fw_export(struct ecbpf *e, const char *dir, struct conf_text *text)
 	ecbpf_fw_summary(live, &sum);
 	if (sum.rules || sum.sets) {
 		if (dir) {
-			conf_add(text, "\n[fw]\nrules = %s/%s\n", dir, name);
+			conf_printf(text, "\n[fw]\nrules = %s/%s\n", dir, name);
 			err = ruleset_write(e, live, dir, name);
 		} else {
-			conf_add(text, "\n# [fw]: %zu rules, %zu sets\n", sum.rules, sum.sets);
+			conf_printf(text, "\n# [fw]: %zu rules, %zu sets\n", sum.rules, sum.sets);
 		}
 	}
 	ecbpf_fw_ruleset_free(live);

@@ -61,7 +61,7 @@ static int plan_fused(struct ecbpf *e, const struct ecbpf_config *config, struct
 	for (size_t i = 0; i < config->stages.count && !err; i++) {
 		const char *name = config->stages.items[i].text;
 
-		conf_add(&list, "%s%s", i ? "," : "", name);
+		conf_printf(&list, "%s%s", i ? "," : "", name);
 		err = settings_add(e, plan, 0, conf_unit_find(config, name, true));
 	}
 	if (!err)

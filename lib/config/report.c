@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include "config/conf.h"
 
-int conf_differs(struct ecbpf *e, struct conf_report *r, const char *format, ...)
+int conf_report_change(struct ecbpf *e, struct conf_report *r, const char *format, ...)
 {
 	struct ecbpf_config_change *changes;
 	va_list args;

@@ -88,8 +88,8 @@ static int sampler_apply(struct ecbpf *e, const struct ecbpf_config *config, boo
 	sampler_values(&config->sampling, new);
 	for (size_t i = 0; i < KEYS_COUNT && !err; i++)
 		if (old[i] != new[i])
-			err = conf_differs(e, r, "sampler: %s %u, was %u", sampler_keys[i], new[i],
-					   old[i]);
+			err = conf_report_change(e, r, "sampler: %s %u, was %u", sampler_keys[i],
+						 new[i], old[i]);
 	return err || check || r->count == before ? err : ecbpf_sampler_set(e, &config->sampling);
 }
 
@@ -104,9 +104,9 @@ static int sampler_export(struct ecbpf *e, const char *dir, struct conf_text *te
 	if (err)
 		return err == -ENOENT ? 0 : err;
 	sampler_values(&running, values);
-	conf_add(text, "\n[sampler]\n");
+	conf_printf(text, "\n[sampler]\n");
 	for (size_t i = 0; i < KEYS_COUNT; i++)
-		conf_add(text, "%s = %u\n", sampler_keys[i], values[i]);
+		conf_printf(text, "%s = %u\n", sampler_keys[i], values[i]);
 	return 0;
 }
 

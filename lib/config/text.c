@@ -6,7 +6,7 @@
 #include <string.h>
 #include "config/conf.h"
 
-void conf_add(struct conf_text *text, const char *format, ...)
+void conf_printf(struct conf_text *text, const char *format, ...)
 {
 	va_list args;
 	char *more, *line;
