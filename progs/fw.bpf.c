@@ -87,7 +87,7 @@ struct {
 
 ECBPF_TRIE_POOL(fw_set_pool);
 
-/* For user space only: the text of the generations, see lib/fw/fw.c */
+/* For user space only: the text of the generations, see lib/fw/text.c */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, 2);
