@@ -13,11 +13,11 @@
 
 /* Slots of one entry */
 struct space {
-	union ecbpf_fw_slot *slots;
+	union ecbpf_fw_cell *cells;
 	__u32 next;
 	__u32 end;
 	__u32 leaves; /* place of the next IPv4 leaf, see ECBPF_FW_LPM_LEAF */
-	__u16 *hash;  /* slots by what is in them; 0: none */
+	__u16 *hash;  /* cells by what is in them; 0: none */
 };
 
 struct build {
@@ -31,19 +31,19 @@ struct build {
 	struct fw_generation generation;
 	struct ecbpf_fw_tables *tables;
 	struct ecbpf_fw_small *small;
-	size_t small_rows;
+	size_t small_vectors;
 	struct space spaces[ECBPF_FW_LARGE_COUNT];
-	__u64 row[ECBPF_FW_BLOCKS]; /* at work */
+	__u64 vector[ECBPF_FW_BLOCKS]; /* at work */
 	const char *what;	    /* is being made, for messages */
 };
 
 /* --- compile-vectors.c ---------------------------------------------------------------------- */
 
-void fw_row_set(__u64 *row, size_t bit, bool value);
-void fw_row_flip(__u64 *row, size_t bit);
+void fw_vector_set(__u64 *vector, size_t bit, bool value);
+void fw_vector_flip(__u64 *vector, size_t bit);
 struct space *fw_space_of(struct build *b, size_t dim);
-int fw_space_init(struct space *space, void *slots, __u32 end);
-int fw_row_class(struct build *b, size_t dim, __u16 *ret_class);
+int fw_space_init(struct space *space, void *cells, __u32 end);
+int fw_vector_class(struct build *b, size_t dim, __u16 *ret_class);
 
 /* --- compile-fields.c ----------------------------------------------------------------------- */
 

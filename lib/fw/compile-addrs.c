@@ -72,14 +72,14 @@ struct lpm {
 	bool is_ip6;
 };
 
-/* Room for @slots slots. Return: index of the first word, 0 if there is none */
-static __u32 lpm_alloc(struct lpm *lpm, __u32 slots)
+/* Room for @cells cells. Return: index of the first word, 0 if there is none */
+static __u32 lpm_alloc(struct lpm *lpm, __u32 cells)
 {
 	__u32 at = lpm->space->next;
 
-	if (slots > lpm->space->end - at)
+	if (cells > lpm->space->end - at)
 		return 0;
-	lpm->space->next += slots;
+	lpm->space->next += cells;
 	return at * 16;
 }
 
@@ -216,14 +216,14 @@ static int items_class(struct build *b, size_t dim, struct item *items, size_t *
 
 		if (depth && (i == *count || common_len(&items[top], &items[i]) < items[top].len)) {
 			for (end = top; end < i && !item_compare(&items[top], &items[end]); end++)
-				fw_row_flip(b->row, items[end].position);
+				fw_vector_flip(b->vector, items[end].position);
 			depth--;
 			continue;
 		}
 		stack[depth++] = i;
 		for (end = i; end < *count && !item_compare(&items[i], &items[end]); end++)
-			fw_row_flip(b->row, items[end].position);
-		err = fw_row_class(b, dim, &items[i].class);
+			fw_vector_flip(b->vector, items[end].position);
+		err = fw_vector_class(b, dim, &items[i].class);
 		if (err)
 			return err;
 		for (size_t j = i; j < end; j++)
@@ -258,7 +258,7 @@ int fw_addrs_make(struct build *b, size_t dim, __u8 family)
 		bool is_list =
 			addrs->kind == FW_ADDRS_LIST && b->ruleset->rules[i].family == family;
 
-		fw_row_set(b->row, b->position[i], !is_list || addrs->is_negated);
+		fw_vector_set(b->vector, b->position[i], !is_list || addrs->is_negated);
 		count += is_list ? addrs->prefixes_count : 0;
 	}
 	items = calloc(count + 1, sizeof(*items));
@@ -274,14 +274,14 @@ int fw_addrs_make(struct build *b, size_t dim, __u8 family)
 			items[count++] = item_of(&addrs->prefixes[j], b->position[i]);
 	}
 	qsort(items, count, sizeof(*items), item_compare);
-	err = fw_row_class(b, dim, &def);
+	err = fw_vector_class(b, dim, &def);
 	if (!err)
 		err = items_class(b, dim, items, &count);
 	if (err)
 		return err;
 	if (b->size == ECBPF_FW_SMALL)
 		lpm.space = &b->spaces[0];
-	lpm.words = lpm.space->slots->words;
+	lpm.words = lpm.space->cells->words;
 	if (!count)
 		bits = 0;
 	root = lpm_alloc(&lpm, count ? (1U << bits) / 16 : 1);
@@ -297,18 +297,18 @@ static int use_make(struct build *b, size_t dim, size_t set, size_t use)
 	int err = 0;
 
 	for (size_t is_in = 0; !err && is_in < 2; is_in++) {
-		memset(b->row, 0xff, sizeof(b->row));
+		memset(b->vector, 0xff, sizeof(b->vector));
 		for (size_t i = 0; i < b->count; i++) {
 			const struct fw_addrs *addrs = addrs_of(&b->ruleset->rules[i], dim);
 
 			if (addrs->kind == FW_ADDRS_SET && addrs->set == set)
-				fw_row_set(b->row, b->position[i], is_in != addrs->is_negated);
+				fw_vector_set(b->vector, b->position[i], is_in != addrs->is_negated);
 		}
 		if (b->size == ECBPF_FW_SMALL)
-			b->small->use_rows[use * 2 + is_in] = b->row[0];
+			b->small->use_vectors[use * 2 + is_in] = b->vector[0];
 		else
-			err = fw_row_class(b, ECBPF_FW_LARGE_SETS,
-					   &b->tables->use_rows[use][is_in]);
+			err = fw_vector_class(b, ECBPF_FW_LARGE_SETS,
+					   &b->tables->use_classes[use][is_in]);
 	}
 	return err;
 }

@@ -28,7 +28,7 @@ static int event_compare(const void *a, const void *b)
 }
 
 /**
- * struct page - one table of a field
+ * struct field_table - one table of a field
  * @dim: enum ecbpf_fw_dim
  * @l4: the packets that it is for, enum ecbpf_fw_l4; ECBPF_FW_L4_MAX: all
  * @values: what rules want
@@ -38,7 +38,7 @@ static int event_compare(const void *a, const void *b)
  * @has_absent: the index behind the last value is for packets without the field
  * @mask: of the index
  */
-struct page {
+struct field_table {
 	enum ecbpf_fw_dim dim;
 	enum ecbpf_fw_l4 l4;
 	values_fn *values;
@@ -54,16 +54,16 @@ static bool is_any(const struct fw_values *values)
 	return !values || !values->count;
 }
 
-static int page_events(struct build *b, const struct page *page, struct event **ret_events,
+static int field_table_events(struct build *b, const struct field_table *table, struct event **ret_events,
 		       size_t *ret_count)
 {
 	struct event *events;
 	size_t count = 0;
 
 	for (size_t i = 0; i < b->count; i++) {
-		const struct fw_values *values = page->values(&b->ruleset->rules[i]);
+		const struct fw_values *values = table->values(&b->ruleset->rules[i]);
 
-		fw_row_set(b->row, b->position[i], is_any(values));
+		fw_vector_set(b->vector, b->position[i], is_any(values));
 		count += is_any(values) ? 0 : 2 * values->count;
 	}
 	events = calloc(count + 1, sizeof(*events));
@@ -71,7 +71,7 @@ static int page_events(struct build *b, const struct page *page, struct event **
 		return -ENOMEM;
 	count = 0;
 	for (size_t i = 0; i < b->count; i++) {
-		const struct fw_values *values = page->values(&b->ruleset->rules[i]);
+		const struct fw_values *values = table->values(&b->ruleset->rules[i]);
 
 		for (size_t j = 0; !is_any(values) && j < values->count; j++) {
 			events[count++] = (struct event){values->ranges[j].first, b->position[i]};
@@ -85,58 +85,58 @@ static int page_events(struct build *b, const struct page *page, struct event **
 	return 0;
 }
 
-static void field_set(struct build *b, const struct page *page, __u32 l4, size_t off, __u32 mask)
+static void field_set(struct build *b, const struct field_table *table, __u32 l4, size_t off, __u32 mask)
 {
-	b->tables->fields[l4][page->dim] = (struct ecbpf_fw_field){.off = off, .mask = mask};
+	b->tables->fields[l4][table->dim] = (struct ecbpf_fw_field){.off = off, .mask = mask};
 }
 
-/* Where the packets that a page is for find it, and the class of those without the field */
-static void page_enter(struct build *b, const struct page *page, __u16 absent, bool is_used)
+/* Where the packets that a table is for find it, and the class of those without the field */
+static void field_table_enter(struct build *b, const struct field_table *table, __u16 absent, bool is_used)
 {
 	size_t absent_off;
 
-	if (page->l4 == ECBPF_FW_L4_MAX) {
+	if (table->l4 == ECBPF_FW_L4_MAX) {
 		for (__u32 l4 = 0; is_used && l4 < ECBPF_FW_L4_MAX; l4++)
-			field_set(b, page, l4, page->off, page->mask);
+			field_set(b, table, l4, table->off, table->mask);
 		return;
 	}
-	absent_off = offsetof(struct ecbpf_fw_tables, absent[page->dim][page->l4]);
-	b->tables->absent[page->dim][page->l4] = absent;
-	field_set(b, page, page->l4, absent_off, 0);
-	field_set(b, page, page->l4 | ECBPF_FW_L4_THERE, is_used ? page->off : absent_off,
-		  is_used ? page->mask : 0);
+	absent_off = offsetof(struct ecbpf_fw_tables, absent[table->dim][table->l4]);
+	b->tables->absent[table->dim][table->l4] = absent;
+	field_set(b, table, table->l4, absent_off, 0);
+	field_set(b, table, table->l4 | ECBPF_FW_L4_THERE, is_used ? table->off : absent_off,
+		  is_used ? table->mask : 0);
 }
 
-static int page_make(struct build *b, const struct page *page)
+static int field_table_make(struct build *b, const struct field_table *table)
 {
 	_cleanup_free_ struct event *events = NULL;
-	__u16 *table = (__u16 *)((char *)b->tables + page->off);
+	__u16 *classes = (__u16 *)((char *)b->tables + table->off);
 	__u16 class, absent;
 	size_t count, next = 0;
 	__u32 value = 0;
 	int err;
 
-	err = page_events(b, page, &events, &count);
+	err = field_table_events(b, table, &events, &count);
 	if (!err)
-		err = fw_row_class(b, page->dim, &absent);
+		err = fw_vector_class(b, table->dim, &absent);
 	if (err)
 		return err;
-	page_enter(b, page, absent, count > 0);
+	field_table_enter(b, table, absent, count > 0);
 	if (!count && b->size != ECBPF_FW_SMALL)
 		return 0; /* it is not looked at */
-	if (page->has_absent)
-		table[page->size] = absent;
-	while (value < page->size) {
+	if (table->has_absent)
+		classes[table->size] = absent;
+	while (value < table->size) {
 		__u32 end;
 
 		for (; next < count && events[next].value == value; next++)
-			fw_row_flip(b->row, events[next].position);
-		end = next < count ? events[next].value : page->size;
-		err = fw_row_class(b, page->dim, &class);
+			fw_vector_flip(b->vector, events[next].position);
+		end = next < count ? events[next].value : table->size;
+		err = fw_vector_class(b, table->dim, &class);
 		if (err)
 			return err;
-		for (; value < end && value < page->size; value++)
-			table[page->is_swapped ? htons(value) : value] = class;
+		for (; value < end && value < table->size; value++)
+			classes[table->is_swapped ? htons(value) : value] = class;
 	}
 	return 0;
 }
@@ -215,7 +215,7 @@ static const struct fw_values *values_code6(const struct fw_rule *rule)
 #define L4_ALL	      ECBPF_FW_L4_MAX
 
 /* clang-format off */
-static const struct page pages[] = {
+static const struct field_table field_tables[] = {
 	{ECBPF_FW_LENGTH, L4_ALL, values_length, TABLE(length), 65536, false, true, 0x1ffff},
 	{ECBPF_FW_VLAN, L4_ALL, values_vlan, TABLE(vlan), 4096, false, true, 0x1fff},
 	{ECBPF_FW_SPORT, ECBPF_FW_L4_TCP, values_tcp_sport, TABLE(sport[0]), 65536, true, false,
@@ -237,7 +237,7 @@ static const struct page pages[] = {
 /* Both families in one table, so that one field entry does for all packets */
 static int ttl_make(struct build *b)
 {
-	static const struct page ttl[] = {
+	static const struct field_table ttl[] = {
 		{ECBPF_FW_TTL, L4_ALL, values_ttl4, TABLE(ttl[0]), 256, false, false, 0x1ff},
 		{ECBPF_FW_TTL, L4_ALL, values_ttl6, TABLE(ttl[1]), 256, false, false, 0x1ff},
 	};
@@ -253,7 +253,7 @@ static int ttl_make(struct build *b)
 		b->tables->ttl[1][i] = ECBPF_FW_ANY;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(ttl); i++) {
-		err = page_make(b, &ttl[i]);
+		err = field_table_make(b, &ttl[i]);
 		if (err)
 			return err;
 	}
@@ -269,7 +269,7 @@ static bool wants_flags(const struct fw_rule *rule)
 
 static int flags_make(struct build *b)
 {
-	const struct page page = {
+	const struct field_table table = {
 		.dim = ECBPF_FW_TYPE, .l4 = ECBPF_FW_L4_TCP, .off = TABLE(flags), .mask = 0xff};
 	bool is_used = false;
 	__u16 absent;
@@ -278,22 +278,22 @@ static int flags_make(struct build *b)
 	for (size_t i = 0; i < b->count; i++) {
 		bool wants = wants_flags(&b->ruleset->rules[i]);
 
-		fw_row_set(b->row, b->position[i], !wants);
+		fw_vector_set(b->vector, b->position[i], !wants);
 		is_used |= wants;
 	}
-	err = fw_row_class(b, page.dim, &absent);
+	err = fw_vector_class(b, table.dim, &absent);
 	if (err)
 		return err;
-	page_enter(b, &page, absent, is_used);
+	field_table_enter(b, &table, absent, is_used);
 	for (__u32 flags = 0; is_used && flags < 256; flags++) {
 		for (size_t i = 0; i < b->count; i++) {
 			const struct fw_rule *rule = &b->ruleset->rules[i];
 
 			if (wants_flags(rule))
-				fw_row_set(b->row, b->position[i],
+				fw_vector_set(b->vector, b->position[i],
 					   (flags & rule->tcp.mask) == rule->tcp.flags);
 		}
-		err = fw_row_class(b, page.dim, &b->tables->flags[flags]);
+		err = fw_vector_class(b, table.dim, &b->tables->flags[flags]);
 		if (err)
 			return err;
 	}
@@ -303,18 +303,18 @@ static int flags_make(struct build *b)
 static void protos_add(struct build *b, size_t rule, __u64 (*protos)[256][ECBPF_FW_BLOCKS])
 {
 	const struct fw_rule *r = &b->ruleset->rules[rule];
-	__u64(*rows)[ECBPF_FW_BLOCKS] = protos[r->family == 6];
+	__u64(*vectors)[ECBPF_FW_BLOCKS] = protos[r->family == 6];
 
 	if (r->protos & FW_PROTO_TCP)
-		fw_row_set(rows[IPPROTO_TCP], b->position[rule], true);
+		fw_vector_set(vectors[IPPROTO_TCP], b->position[rule], true);
 	if (r->protos & FW_PROTO_UDP)
-		fw_row_set(rows[IPPROTO_UDP], b->position[rule], true);
+		fw_vector_set(vectors[IPPROTO_UDP], b->position[rule], true);
 	if (r->protos & FW_PROTO_ICMP)
-		fw_row_set(rows[r->family == 6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP], b->position[rule],
+		fw_vector_set(vectors[r->family == 6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP], b->position[rule],
 			   true);
 	for (size_t i = 0; r->protos & FW_PROTO_NUMBER && i < r->proto.count; i++) {
 		for (__u32 p = r->proto.ranges[i].first; p <= r->proto.ranges[i].last; p++)
-			fw_row_set(rows[p & 255], b->position[rule], true);
+			fw_vector_set(vectors[p & 255], b->position[rule], true);
 	}
 }
 
@@ -332,9 +332,9 @@ int fw_kind_make(struct build *b)
 
 		protos_add(b, i, protos);
 		for (__u32 frag = 0; frag < ARRAY_SIZE(frags); frag++)
-			fw_row_set(frags[frag], b->position[i], rule->frags >> frag & 1);
-		fw_row_set(options[0], b->position[i], !rule->options);
-		fw_row_set(options[1], b->position[i], true);
+			fw_vector_set(frags[frag], b->position[i], rule->frags >> frag & 1);
+		fw_vector_set(options[0], b->position[i], !rule->options);
+		fw_vector_set(options[1], b->position[i], true);
 	}
 	for (__u32 kind = 0; kind < ECBPF_FW_KINDS; kind++) {
 		const __u64 *frag = frags[kind >> ECBPF_FW_KIND_FRAG & 3];
@@ -342,8 +342,8 @@ int fw_kind_make(struct build *b)
 		const __u64 *proto = protos[kind >> ECBPF_FW_KIND_IP6][kind & 255];
 
 		for (size_t i = 0; i < b->blocks; i++)
-			b->row[i] = proto[i] & frag[i] & option[i];
-		err = fw_row_class(b, ECBPF_FW_KIND, &b->tables->kind[kind]);
+			b->vector[i] = proto[i] & frag[i] & option[i];
+		err = fw_vector_class(b, ECBPF_FW_KIND, &b->tables->kind[kind]);
 		if (err)
 			return err;
 	}
@@ -360,7 +360,7 @@ int fw_fields_make(struct build *b)
 	err = flags_make(b);
 	if (!err)
 		err = ttl_make(b);
-	for (size_t i = 0; !err && i < ARRAY_SIZE(pages); i++)
-		err = page_make(b, &pages[i]);
+	for (size_t i = 0; !err && i < ARRAY_SIZE(field_tables); i++)
+		err = field_table_make(b, &field_tables[i]);
 	return err;
 }

@@ -126,7 +126,7 @@ void fw_rules_make(struct build *b, const __u16 *counters, const __u16 *limits)
 		t->rules[position] = rule_word(rule, i);
 		t->counters[i] = counters[i];
 		t->limits[i] = rule->action == FW_LIMIT ? limits[i] : 0;
-		fw_row_set(t->deciding, position, fw_is_deciding(rule));
+		fw_vector_set(t->deciding, position, fw_is_deciding(rule));
 		if (i < t->first[position / 64])
 			t->first[position / 64] = i;
 	}

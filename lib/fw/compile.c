@@ -19,13 +19,13 @@ void fw_generation_free(struct fw_generation *generation)
 	*generation = (struct fw_generation){};
 }
 
-/* As the program finds the class of a value, and then its row */
-static __u64 small_row(const struct build *b, size_t dim, __u32 l4, __u32 value)
+/* As the program finds the class of a value, and then its vector */
+static __u64 small_vector(const struct build *b, size_t dim, __u32 l4, __u32 value)
 {
 	const struct ecbpf_fw_field *field = &b->tables->fields[l4][dim];
 	const __u16 *classes = (const __u16 *)((const char *)b->tables + field->off);
 
-	return b->small->rows[classes[value & field->mask]];
+	return b->small->vectors[classes[value & field->mask]];
 }
 
 static __u32 kind_l4(__u32 kind)
@@ -50,13 +50,13 @@ static void fw_small_make(struct build *b)
 
 	for (__u32 kind = 0; kind < ECBPF_FW_KINDS; kind++)
 		small->kind[kind] = (struct ecbpf_fw_small_kind){
-			.row = small_row(b, ECBPF_FW_KIND, 0, kind), .l4 = kind_l4(kind)};
+			.vector = small_vector(b, ECBPF_FW_KIND, 0, kind), .l4 = kind_l4(kind)};
 	for (__u32 vlan = 0; vlan <= ECBPF_FW_VLAN_NONE; vlan++)
-		small->vlan[vlan] = small_row(b, ECBPF_FW_VLAN, 0, vlan);
+		small->vlan[vlan] = small_vector(b, ECBPF_FW_VLAN, 0, vlan);
 	for (__u32 ttl = 0; ttl < ARRAY_SIZE(small->ttl); ttl++)
-		small->ttl[ttl] = small_row(b, ECBPF_FW_TTL, 0, ttl);
+		small->ttl[ttl] = small_vector(b, ECBPF_FW_TTL, 0, ttl);
 	for (__u32 type = 0; type < ARRAY_SIZE(small->type); type++)
-		small->type[type] = small_row(b, ECBPF_FW_TYPE, type >> 8, type & 255);
+		small->type[type] = small_vector(b, ECBPF_FW_TYPE, type >> 8, type & 255);
 	for (size_t i = 0; i < b->count; i++) {
 		static const __u32 verdicts[] = {
 			[FW_DROP] = ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FW_DROP),
@@ -76,7 +76,7 @@ static void fw_small_make(struct build *b)
 	}
 	small->slow = ~t->deciding[0];
 	for (size_t i = 0; i < 2 * t->uses_count; i++)
-		small->slow |= ~small->use_rows[i];
+		small->slow |= ~small->use_vectors[i];
 }
 
 static void build_free(struct build *b)
@@ -91,13 +91,13 @@ static void build_free(struct build *b)
 static int build_init(struct build *b)
 {
 	struct fw_generation *g = &b->generation;
-	struct ecbpf_fw_slots *entries;
+	struct ecbpf_fw_cells *entries;
 	int err = 0;
 
 	g->size = b->size;
 	g->entries = b->size == ECBPF_FW_LARGE ? ECBPF_FW_LARGE_COUNT : 1;
 	g->entry_bytes = b->size == ECBPF_FW_SMALL ? sizeof(struct ecbpf_fw_small)
-						   : sizeof(struct ecbpf_fw_slots);
+						   : sizeof(struct ecbpf_fw_cells);
 	g->memory = calloc(g->entries, g->entry_bytes);
 	if (!g->memory)
 		return -ENOMEM;
@@ -106,20 +106,20 @@ static int build_init(struct build *b)
 	case ECBPF_FW_SMALL:
 		b->small = g->memory;
 		b->tables = &b->small->tables;
-		b->small->rows[ECBPF_FW_ANY] = ~0ULL;
-		b->small_rows = ECBPF_FW_ANY + 1;
-		b->spaces[0] = (struct space){.slots = (void *)b->small->words,
+		b->small->vectors[ECBPF_FW_ANY] = ~0ULL;
+		b->small_vectors = ECBPF_FW_ANY + 1;
+		b->spaces[0] = (struct space){.cells = (void *)b->small->words,
 					      .next = 1,
 					      .end = ECBPF_FW_SMALL_WORDS / 16};
 		break;
 	case ECBPF_FW_MEDIUM:
-		b->tables = (void *)&entries->slots[ECBPF_FW_TABLES_SLOT];
-		err = fw_space_init(&b->spaces[0], entries->slots, ECBPF_FW_TABLES_SLOT);
+		b->tables = (void *)&entries->cells[ECBPF_FW_TABLES_CELL];
+		err = fw_space_init(&b->spaces[0], entries->cells, ECBPF_FW_TABLES_CELL);
 		break;
 	default:
-		b->tables = (void *)&entries[ECBPF_FW_LARGE_TABLES].slots[ECBPF_FW_TABLES_SLOT];
+		b->tables = (void *)&entries[ECBPF_FW_LARGE_TABLES].cells[ECBPF_FW_TABLES_CELL];
 		for (size_t i = 0; !err && i < ECBPF_FW_LARGE_TABLES; i++)
-			err = fw_space_init(&b->spaces[i], entries[i].slots, ECBPF_FW_SLOTS);
+			err = fw_space_init(&b->spaces[i], entries[i].cells, ECBPF_FW_CELLS);
 	}
 	if (err)
 		return err;

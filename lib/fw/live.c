@@ -66,7 +66,7 @@ int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
 void fw_session_clean(struct ecbpf *e, const struct fw_session *s)
 {
 	for (__u32 slot = 0; slot < 2; slot++) {
-		if (!s->active || slot != (s->active & ECBPF_FW_PLACE))
+		if (!s->active || slot != (s->active & ECBPF_FW_SLOT))
 			fw_slot_clear(e, &s->maps, slot);
 	}
 	if (!s->is_lost)
@@ -80,7 +80,7 @@ void fw_session_clean(struct ecbpf *e, const struct fw_session *s)
  */
 static int session_commit(struct ecbpf *e, struct fw_session *s, struct fw_state *new)
 {
-	__u32 slot = s->active ? !(s->active & ECBPF_FW_PLACE) : 0;
+	__u32 slot = s->active ? !(s->active & ECBPF_FW_SLOT) : 0;
 	struct fw_generation generation = {};
 	int err;
 

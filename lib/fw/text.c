@@ -39,7 +39,7 @@ int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
 	struct text_head head = {.magic = TEXT_MAGIC,
 				 .rules = state->ruleset->rules_count,
 				 .sets = state->ruleset->sets_count};
-	const size_t page = sizeof(struct ecbpf_fw_page);
+	const size_t page = sizeof(struct ecbpf_fw_text_page);
 	_cleanup_free_ char *bytes = NULL;
 	_cleanup_close_ int fd = -1;
 	size_t size = 0;
@@ -137,7 +137,7 @@ static int fail_text(struct ecbpf *e, int err)
 int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, struct fw_state *ret)
 {
 	struct fw_state state = {.ruleset = calloc(1, sizeof(*state.ruleset))};
-	__u32 slot = active & ECBPF_FW_PLACE, id;
+	__u32 slot = active & ECBPF_FW_SLOT, id;
 	struct bpf_map_info info = {};
 	_cleanup_close_ int fd = -1;
 	__u32 len = sizeof(info);
