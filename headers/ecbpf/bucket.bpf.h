@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Token buckets that all CPUs share, exact: never a token more than user space asked for, and none
- * less, however many CPUs take at once.
+ * less, however many CPUs take at once. One by itself, or one for each of many keys.
  *
  * A spin lock, because the verifier knows compare-and-exchange since Linux 5.12 only. It costs two
  * calls for each token that is given out. A refusal, of which a flood makes many, takes no lock but
@@ -15,42 +15,60 @@
 #include <bpf/bpf_helpers.h>
 #include <ecbpf/bucket.h>
 
+/*
+ * Take @need from what a bucket held at *@time, at the time of @now. Under the lock. Return: it had
+ * so much
+ */
+static __always_inline bool bucket_draw(__u64 *level_at, __u64 *time_at,
+					const struct ecbpf_rate *rate, __u64 need, __u64 now)
+{
+	__u64 level = *level_at, elapsed = now - *time_at;
+	bool is_granted;
+
+	if ((__s64)elapsed < 0) { /* another CPU has looked at the clock after us */
+		elapsed = 0;
+		now = *time_at;
+	}
+	if (elapsed >= rate->full || !*time_at) /* 0: never used; jiffies do not begin there */
+		level = rate->max;
+	else
+		level += elapsed * rate->refill;
+	if (level > rate->max)
+		level = rate->max;
+	is_granted = level >= need;
+	if (is_granted)
+		level -= need;
+	*(volatile __u64 *)level_at = level;
+	*(volatile __u64 *)time_at = now;
+	return is_granted;
+}
+
+/*
+ * Without the lock: does a bucket hold less than @need, for as long as this jiffy lasts? Within a
+ * jiffy the level only sinks. The time is written last and read first, so that this is the level
+ * of that time, or a later and lower one.
+ */
+static __always_inline bool bucket_is_short(const __u64 *level_at, const __u64 *time_at,
+					    const struct ecbpf_rate *rate, __u64 need, __u64 now)
+{
+	__u64 time = *(const volatile __u64 *)time_at;
+	__u64 level = *(const volatile __u64 *)level_at;
+
+	return time == now && level < need && rate->full;
+}
+
 /* As ecbpf_bucket_take(), at the time of @now, in jiffies */
 static __always_inline bool ecbpf_bucket_take_at(struct ecbpf_bucket *bucket,
 						 const struct ecbpf_rate *rate, __u64 count,
 						 __u64 now)
 {
-	__u64 need = count * rate->cost, refill = rate->refill, max = rate->max, full = rate->full;
-	__u64 level, time, elapsed;
+	__u64 need = count * rate->cost;
 	bool is_granted;
 
-	/*
-	 * Within a jiffy the level only sinks. The time is written last and read first, so that
-	 * this is the level of that time, or a later and lower one.
-	 */
-	time = *(volatile __u64 *)&bucket->time;
-	level = *(volatile __u64 *)&bucket->level;
-	if (time == now && level < need && full)
+	if (bucket_is_short(&bucket->level, &bucket->time, rate, need, now))
 		return false;
-
 	bpf_spin_lock(&bucket->lock);
-	level = bucket->level;
-	elapsed = now - bucket->time;
-	if ((__s64)elapsed < 0) { /* another CPU has looked at the clock after us */
-		elapsed = 0;
-		now = bucket->time;
-	}
-	if (elapsed >= full || !bucket->time) /* 0: never used; jiffies do not begin there */
-		level = max;
-	else
-		level += elapsed * refill;
-	if (level > max)
-		level = max;
-	is_granted = level >= need;
-	if (is_granted)
-		level -= need;
-	*(volatile __u64 *)&bucket->level = level;
-	*(volatile __u64 *)&bucket->time = now;
+	is_granted = bucket_draw(&bucket->level, &bucket->time, rate, need, now);
 	bpf_spin_unlock(&bucket->lock);
 	return is_granted;
 }
@@ -68,6 +86,149 @@ static __always_inline bool ecbpf_bucket_take(struct ecbpf_bucket *bucket,
 					      const struct ecbpf_rate *rate, __u64 count)
 {
 	return ecbpf_bucket_take_at(bucket, rate, count, bpf_jiffies64());
+}
+
+/* --- by key ------------------------------------------------------------------------------- */
+
+#define ECBPF_BUCKET_REFUSED 1
+#define ECBPF_BUCKET_SHARED  2 /* the key has no bucket of its own: the group has none free */
+
+/* A way of which no key is known: there is none with this number */
+#define BUCKET_NO_WAY ECBPF_BUCKET_WAYS
+
+#define BUCKET_LANES(bits) ((bits)*0x0001000100010001ULL)
+
+/* Return: the way that belongs to @key, or BUCKET_NO_WAY */
+static __always_inline __u32 bucket_find(const struct ecbpf_bucket_group *group, const __u64 key[2],
+					 __u16 tag)
+{
+	for (__u32 word = 0; word < ECBPF_BUCKET_WAYS / 4; word++) {
+		__u64 differs = group->tag_words[word] ^ BUCKET_LANES((__u64)tag), equal;
+
+		/* the highest bit of each lane that is zero, and of few others */
+		equal = (differs - BUCKET_LANES(1)) & ~differs & BUCKET_LANES(0x8000ULL);
+		if (!equal)
+			continue;
+		for (__u32 lane = 0; lane < 4; lane++) {
+			const struct ecbpf_bucket_way *way = &group->ways[word * 4 + lane];
+
+			if (equal >> (16 * lane) & 0x8000 && way->key[0] == key[0] &&
+			    way->key[1] == key[1])
+				return word * 4 + lane;
+		}
+	}
+	return BUCKET_NO_WAY;
+}
+
+/* Units that a bucket lacks to be full; 0: it is full */
+static __always_inline __u64 bucket_lacks(const struct ecbpf_bucket_way *way,
+					  const struct ecbpf_rate *rate, __u64 now)
+{
+	__u64 elapsed = now - way->time, level = way->level;
+
+	if (!way->time)
+		return 0;
+	if ((__s64)elapsed < 0)
+		elapsed = 0;
+	if (elapsed >= rate->full)
+		return 0;
+	level += elapsed * rate->refill;
+	return level < rate->max ? rate->max - level : 0;
+}
+
+/* Give @key a way whose bucket is full. Under the lock. Return: it, or BUCKET_NO_WAY */
+static __always_inline __u32 bucket_claim(struct ecbpf_bucket_group *group,
+					  const struct ecbpf_rate *rate, const __u64 key[2],
+					  __u16 tag, __u64 now)
+{
+	__u64 least = ~0ULL;
+
+	if ((__s64)(now - group->next_free) < 0)
+		return BUCKET_NO_WAY;
+	for (__u32 i = 0; i < ECBPF_BUCKET_WAYS; i++) {
+		/* each key begins elsewhere: in a group that is not crowded its first try is free
+		 */
+		__u32 index = (tag + i) & (ECBPF_BUCKET_WAYS - 1);
+		struct ecbpf_bucket_way *way = &group->ways[index];
+		__u64 lacks = bucket_lacks(way, rate, now);
+
+		if (!lacks) {
+			*(volatile __u64 *)&way->time = 0;
+			way->key[0] = key[0];
+			way->key[1] = key[1];
+			group->tags[index] = tag;
+			return index;
+		}
+		if (lacks < least)
+			least = lacks;
+	}
+	group->next_free = now + (least + rate->refill - 1) / rate->refill;
+	return BUCKET_NO_WAY;
+}
+
+/* Without the lock. Return: as ecbpf_bucket_take_key() if that is sure to refuse; else 0 */
+static __always_inline __u32 bucket_refuses(const struct ecbpf_bucket_group *group,
+					    const struct ecbpf_rate *rate, const __u64 key[2],
+					    __u16 tag, __u64 need, __u64 now)
+{
+	__u32 index = bucket_find(group, key, tag);
+	const struct ecbpf_bucket_way *way;
+
+	if (index == BUCKET_NO_WAY) {
+		if ((__s64)(now - *(const volatile __u64 *)&group->next_free) < 0 &&
+		    bucket_is_short(&group->level, &group->time, rate, need, now))
+			return ECBPF_BUCKET_REFUSED | ECBPF_BUCKET_SHARED;
+		return 0;
+	}
+	way = &group->ways[index & (ECBPF_BUCKET_WAYS - 1)];
+	if (!bucket_is_short(&way->level, &way->time, rate, need, now))
+		return 0;
+	/* another key may have taken it over meanwhile */
+	return *(const volatile __u64 *)&way->key[0] == key[0] &&
+	       *(const volatile __u64 *)&way->key[1] == key[1];
+}
+
+/**
+ * ecbpf_bucket_take_key() - take tokens from the bucket of a key, all or none
+ * @group: value of an array map that has BTF, chosen by the key's hash. The caller holds no lock
+ * @rate: of all buckets of the group, for as long as it is in use
+ * @key: compared in full
+ * @tag: 16 bits of the key's hash, others than those that chose the group
+ * @count: tokens
+ * @now: jiffies
+ *
+ * A key whose bucket was full, and was taken over, and that comes back into a crowded group, shares
+ * the overflow bucket until it gets one of its own: for that long it may get both's tokens.
+ *
+ * Return: 0 if there were so many, else ECBPF_BUCKET_REFUSED; with ECBPF_BUCKET_SHARED if this is
+ * about the overflow bucket.
+ */
+static __always_inline __u32 ecbpf_bucket_take_key(struct ecbpf_bucket_group *group,
+						   const struct ecbpf_rate *rate,
+						   const __u64 key[2], __u16 tag, __u64 count,
+						   __u64 now)
+{
+	__u64 need = count * rate->cost;
+	__u32 result, index;
+
+	result = bucket_refuses(group, rate, key, tag, need, now);
+	if (result)
+		return result;
+	bpf_spin_lock(&group->lock);
+	index = bucket_find(group, key, tag);
+	if (index == BUCKET_NO_WAY)
+		index = bucket_claim(group, rate, key, tag, now);
+	if (index == BUCKET_NO_WAY) {
+		result = ECBPF_BUCKET_SHARED;
+		if (!bucket_draw(&group->level, &group->time, rate, need, now))
+			result |= ECBPF_BUCKET_REFUSED;
+	} else {
+		struct ecbpf_bucket_way *way = &group->ways[index & (ECBPF_BUCKET_WAYS - 1)];
+
+		result = !bucket_draw(&way->level, &way->time, rate, need, now);
+	}
+	bpf_spin_unlock(&group->lock);
+	return result;
 }
 
 #endif /* ECBPF_BUCKET_BPF_H */

@@ -47,4 +47,67 @@ struct ecbpf_bucket {
 };
 _Static_assert(sizeof(struct ecbpf_bucket) == 24, "ABI");
 
+/* --- buckets by key ----------------------------------------------------------------------- */
+
+#define ECBPF_BUCKET_WAYS 16 /* a power of two */
+
+/**
+ * struct ecbpf_bucket_way - the bucket of one key
+ * @key: compared in full
+ * @level: units in it at @time
+ * @time: jiffies; 0: never used
+ */
+struct ecbpf_bucket_way {
+	__u64 key[2];
+	__u64 level;
+	__u64 time;
+};
+
+/**
+ * struct ecbpf_bucket_group - the value of an array map: buckets of the keys whose hash chooses it
+ * @lock: struct bpf_spin_lock, on the side of the kernel
+ * @next_free: jiffies; no bucket of the group is full before
+ * @level, @time: the overflow bucket, as in struct ecbpf_bucket
+ * @tags: 16 bits of the hash of each way's key
+ * @ways: one cache line holds two
+ *
+ * A full bucket says the same as none. So a new key takes over a way that is full again, and no
+ * other. While none is, all keys without a way share the overflow bucket. All zero: unused.
+ */
+struct ecbpf_bucket_group {
+#ifdef __bpf__
+	struct bpf_spin_lock lock;
+#else
+	__u32 lock;
+#endif
+	__u32 reserved;
+	__u64 next_free;
+	__u64 level;
+	__u64 time;
+	union {
+		__u16 tags[ECBPF_BUCKET_WAYS];
+		__u64 tag_words[ECBPF_BUCKET_WAYS / 4];
+	};
+	struct ecbpf_bucket_way ways[ECBPF_BUCKET_WAYS];
+};
+_Static_assert(sizeof(struct ecbpf_bucket_group) == 576, "ABI");
+
+/**
+ * ecbpf_bucket_hash() - 32 bits of a key, for group (upper bits) and tag (lower 16 bits)
+ * @secret: 5 random words
+ *
+ * Multilinear hashing by pairs (Thorup, "High speed hashing for integers and strings", 3.5): for
+ * any two keys, all pairs of hashes are equally likely. Who does not know the secret cannot choose
+ * keys that meet.
+ */
+static inline __attribute__((always_inline)) __u32 ecbpf_bucket_hash(const __u64 key[2],
+								     const __u64 secret[5])
+{
+	__u64 sum = secret[4];
+
+	sum += (secret[0] + (__u32)key[0]) * (secret[1] + (key[0] >> 32));
+	sum += (secret[2] + (__u32)key[1]) * (secret[3] + (key[1] >> 32));
+	return sum >> 32;
+}
+
 #endif /* ECBPF_BUCKET_H */

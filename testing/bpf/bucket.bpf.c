@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Test-only program: takes from a token bucket what the packet says, at the time that it says.
- * XDP_PASS: there was enough; these are counted, too.
+ * Test-only programs: take from a token bucket what the packet says, at the time that it says.
+ * XDP_PASS: there was enough; these are counted, too. Of the bucket of a key, XDP_TX and
+ * XDP_REDIRECT: there was enough, or not, in the bucket that it shares with others.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -12,6 +13,15 @@ struct order {
 	__u32 bucket;
 	__u64 now;
 	__u64 count;
+};
+
+struct key_order {
+	__u8 macs[12];
+	__u32 tag;
+	__u64 key[2];
+	__u64 now;
+	__u64 count;
+	__u32 group;
 };
 
 struct {
@@ -56,6 +66,47 @@ int bucket_take(struct xdp_md *ctx)
 		return XDP_DROP;
 	(*sum)++;
 	return XDP_PASS;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct ecbpf_bucket_group);
+} groups SEC(".maps");
+
+SEC("xdp")
+int bucket_take_key(struct xdp_md *ctx)
+{
+	const struct key_order *order = (void *)(long)ctx->data;
+	struct ecbpf_bucket_group *group;
+	struct ecbpf_rate *units;
+	__u32 key = 0, result;
+	__u64 *sum;
+
+	if ((void *)(order + 1) > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+	units = bpf_map_lookup_elem(&rate, &key);
+	sum = bpf_map_lookup_elem(&granted, &key);
+	key = order->group;
+	group = bpf_map_lookup_elem(&groups, &key);
+	if (!units || !sum || !group)
+		return XDP_ABORTED;
+	result = ecbpf_bucket_take_key(group, units, order->key, order->tag, order->count,
+				       order->now);
+	if (!(result & ECBPF_BUCKET_REFUSED))
+		(*sum)++;
+	switch (result) {
+	case 0:
+		return XDP_PASS;
+	case ECBPF_BUCKET_REFUSED:
+		return XDP_DROP;
+	case ECBPF_BUCKET_SHARED:
+		return XDP_TX;
+	default:
+		return XDP_REDIRECT;
+	}
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";
