@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The addresses of this host that fragments and errors are checked against.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "filter/filter.h"
+
+static int route_compare(const void *a, const void *b)
+{
+	const struct ecbpf_route *x = a, *y = b;
+	int cmp = memcmp(&x->prefix, &y->prefix, sizeof(x->prefix));
+
+	return cmp ? cmp : (int)x->kind - (int)y->kind;
+}
+
+static bool prefix_has(const struct ecbpf_filter_addr *outer, const struct ecbpf_filter_addr *inner)
+{
+	__u32 bytes = outer->prefix_len / 8, bits = outer->prefix_len % 8;
+
+	return outer->prefix_len <= inner->prefix_len && !memcmp(outer->addr, inner->addr, bytes) &&
+	       (!bits || !((outer->addr[bytes] ^ inner->addr[bytes]) >> (8 - bits)));
+}
+
+/* All of filter_addrs. @ret: for free() */
+static int addrs_read(struct ecbpf *e, int fd, struct ecbpf_route **ret, size_t *ret_count)
+{
+	_cleanup_free_ struct ecbpf_route *addrs = NULL;
+	struct ecbpf_filter_addr key;
+	size_t count = 0;
+	void *last = NULL;
+
+	addrs = calloc(ECBPF_FILTER_ADDRS_MAX, sizeof(*addrs));
+	if (!addrs)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	while (count < ECBPF_FILTER_ADDRS_MAX && !bpf_map_get_next_key(fd, last, &key)) {
+		addrs[count].prefix = key;
+		last = &key;
+		if (!bpf_map_lookup_elem(fd, &key, &addrs[count].kind))
+			count++;
+	}
+	*ret = addrs;
+	*ret_count = count;
+	addrs = NULL;
+	return 0;
+}
+
+int filter_vips_read(struct ecbpf *e, int fd, struct ecbpf_route **ret, size_t *ret_count)
+{
+	size_t count = 0, kept = 0;
+	int err;
+
+	err = addrs_read(e, fd, ret, &count);
+	if (err)
+		return err;
+	for (size_t i = 0; i < count; i++)
+		if ((*ret)[i].kind == ECBPF_FILTER_ADDR_VIP)
+			(*ret)[kept++] = (*ret)[i];
+	*ret_count = kept;
+	return 0;
+}
+
+static bool is_in_vips(const struct ecbpf_route *vips, size_t count,
+		       const struct ecbpf_filter_addr *prefix)
+{
+	for (size_t i = 0; i < count; i++)
+		if (prefix_has(&vips[i].prefix, prefix))
+			return true;
+	return false;
+}
+
+/*
+ * Make filter_addrs these VIPs, and what is local now but for addresses of VIPs. New entries come
+ * first, so that no fragment meets a table without either.
+ */
+int filter_addrs_write(struct ecbpf *e, int fd, struct ecbpf_route *vips, size_t vips_count)
+{
+	_cleanup_free_ struct ecbpf_route *routes = NULL, *old = NULL, *all = NULL;
+	size_t routes_count = 0, old_count = 0, count = 0;
+	int err;
+
+	err = ecbpf_routes_read(e, &routes, &routes_count);
+	if (!err)
+		err = addrs_read(e, fd, &old, &old_count);
+	if (err)
+		return err;
+	all = calloc(vips_count + routes_count + 1, sizeof(*all));
+	if (!all)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < vips_count; i++)
+		all[count++] = vips[i];
+	for (size_t i = 0; i < routes_count; i++)
+		if (!is_in_vips(vips, vips_count, &routes[i].prefix))
+			all[count++] = routes[i];
+	if (count > ECBPF_FILTER_ADDRS_MAX)
+		return ecbpf_fail(e, -E2BIG, "%zu local addresses and VIPs: more than %d", count,
+				  ECBPF_FILTER_ADDRS_MAX);
+	for (size_t i = 0; i < count; i++)
+		if (bpf_map_update_elem(fd, &all[i].prefix, &all[i].kind, BPF_ANY))
+			return ecbpf_fail(e, -errno, "filter_addrs: %s", strerror(errno));
+	qsort(all, count, sizeof(*all), route_compare);
+	for (size_t i = 0; i < old_count; i++) {
+		struct ecbpf_route *same = NULL;
+
+		for (__u32 kind = 1; kind <= ECBPF_FILTER_ADDR_BROADCAST && !same; kind++) {
+			struct ecbpf_route wanted = {.prefix = old[i].prefix, .kind = kind};
+
+			same = bsearch(&wanted, all, count, sizeof(*all), route_compare);
+		}
+		if (!same && bpf_map_delete_elem(fd, &old[i].prefix) && errno != ENOENT)
+			return ecbpf_fail(e, -errno, "filter_addrs: %s", strerror(errno));
+	}
+	return 0;
+}
+
+int filter_addrs_refresh(struct ecbpf *e, int fd)
+{
+	_cleanup_free_ struct ecbpf_route *vips = NULL;
+	size_t count = 0;
+	int err;
+
+	err = filter_vips_read(e, fd, &vips, &count);
+	return err ? err : filter_addrs_write(e, fd, vips, count);
+}
+
+int ecbpf_filter_refresh(struct ecbpf *e)
+{
+	struct filter_maps maps cleanup_filter_maps = FILTER_MAPS_INIT;
+	int err;
+
+	err = filter_maps_open(e, &maps);
+	return err ? err : filter_addrs_refresh(e, maps.addrs_fd);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the files of the filter share. Not exported.
+ */
+#ifndef ECBPF_LIB_FILTER_H
+#define ECBPF_LIB_FILTER_H
+
+#include <ecbpf/libecbpf-filter.h>
+#include "bpf/trie.h"
+#include "core/internal.h"
+#include "core/routes.h"
+
+#define NSEC 1000000000LL
+
+/* --- maps.c ------------------------------------------------------------------------------- */
+
+/* The maps that are pinned, and settings mapped */
+struct filter_maps {
+	struct bpf_object *obj;
+	struct ecbpf_filter *filter;
+	int addrs_fd;
+	int lock;
+};
+
+void filter_maps_close(struct filter_maps *maps);
+#define cleanup_filter_maps __attribute__((cleanup(filter_maps_close)))
+#define FILTER_MAPS_INIT   \
+	{                  \
+		.lock = -1 \
+	}
+
+/* Find them, or make them; nobody else changes them until they are closed. To be closed in any case
+ */
+int filter_maps_open(struct ecbpf *e, struct filter_maps *maps);
+
+/* --- addrs.c ------------------------------------------------------------------------------ */
+
+/* @ret: for free(), with room for ECBPF_FILTER_ADDRS_MAX */
+int filter_vips_read(struct ecbpf *e, int fd, struct ecbpf_route **ret, size_t *ret_count);
+/* Make filter_addrs these VIPs, and what is local now but for addresses of VIPs */
+int filter_addrs_write(struct ecbpf *e, int fd, struct ecbpf_route *vips, size_t vips_count);
+int filter_addrs_refresh(struct ecbpf *e, int fd);
+
+/* --- sources.c ---------------------------------------------------------------------------- */
+
+struct filter_lists {
+	struct ecbpf *e;
+	int lists_fd, tries_fd, sources_fd;
+	struct ecbpf_filter_lists *head;
+	struct ecbpf_trie *tries[ECBPF_FILTER_LISTS];
+	void *pool;					       /* of sources */
+	struct ecbpf_filter_source *chunks[ECBPF_TRIE_CHUNKS]; /* mapped so far */
+	__u32 made[ECBPF_TRIE_CHUNKS]; /* chunks that are not published yet */
+	size_t made_count;
+	__u64 now;    /* CLOCK_MONOTONIC */
+	__s64 offset; /* of the time since 1970 to it, ns */
+	int lock;
+};
+
+void filter_lists_close(struct filter_lists *l);
+#define cleanup_filter_lists __attribute__((cleanup(filter_lists_close)))
+#define FILTER_LISTS_INIT                                                    \
+	{                                                                    \
+		.lists_fd = -1, .tries_fd = -1, .sources_fd = -1, .lock = -1 \
+	}
+
+/* To be closed in any case */
+int filter_lists_open(struct ecbpf *e, struct filter_lists *l);
+/* After a writer died or failed: whatever is in no table is free */
+int filter_lists_repair(struct filter_lists *l);
+/* NULL: errno */
+struct ecbpf_filter_source *filter_source_get(struct filter_lists *l, __u32 number);
+/* A source that no packet looks at. Return: number or -errno */
+int filter_source_new(struct filter_lists *l, struct ecbpf_filter_source **ret);
+/* It is in no table any more; packets may still look at it */
+int filter_source_retire(struct filter_lists *l, __u32 number);
+/* Retired ones can be had again. Return: 0 or -errno */
+int filter_sources_free(struct filter_lists *l);
+int filter_fail_sources(struct filter_lists *l, int err);
+/* Of all prefixes of a list, as they will be, sorted */
+int filter_parents_set(struct filter_lists *l, __u32 list, const struct ecbpf_trie_op *ops,
+		       size_t count);
+
+/* --- entry.c ------------------------------------------------------------------------------ */
+
+int filter_entry_check(struct ecbpf *e, const struct ecbpf_filter_entry *entry);
+struct ecbpf_trie_op filter_entry_op(const struct ecbpf_filter_entry *entry);
+void filter_entry_set(const struct filter_lists *l, const struct ecbpf_trie_op *op,
+		      const struct ecbpf_filter_source *source, struct ecbpf_filter_entry *entry);
+
+#endif /* ECBPF_LIB_FILTER_H */

@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Changes of a list.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "filter/filter.h"
+
+#define PENDING_ENOUGH 1024 /* to wait for packets */
+
+static const struct ecbpf_trie_memory *const memory = &ecbpf_trie_pool_memory;
+
+/* An input, or an entry of a table; sorted by prefix */
+struct change {
+	struct ecbpf_trie_op op; /* value: 0 to delete */
+	__u32 old;		 /* source that it had; 0: none */
+};
+
+/* Equal prefixes in the order of the call */
+static int change_compare(const void *a, const void *b)
+{
+	const struct change *x = a, *y = b;
+	int cmp = ecbpf_trie_compare(&x->op, &y->op);
+
+	return cmp ? cmp : x->op.value < y->op.value ? -1 : x->op.value > y->op.value;
+}
+
+/* Sorted, none twice: the last one counts */
+static int changes_make(struct filter_lists *l, const struct ecbpf_filter_entry *entries,
+			size_t count, struct change **ret, size_t *ret_count)
+{
+	struct change *changes = calloc(count + 1, sizeof(*changes));
+	size_t kept = 0;
+
+	if (!changes)
+		return ecbpf_fail(l->e, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++) {
+		changes[i].op = filter_entry_op(&entries[i]);
+		changes[i].op.value = i + 1;
+	}
+	qsort(changes, count, sizeof(*changes), change_compare);
+	for (size_t i = 0; i < count; i++) {
+		if (i + 1 == count || ecbpf_trie_compare(&changes[i].op, &changes[i + 1].op))
+			changes[kept++] = changes[i];
+	}
+	*ret = changes;
+	*ret_count = kept;
+	return 0;
+}
+
+/* The source for an entry: the one that there is if it is the same. Return: number or -errno */
+static int source_for(struct filter_lists *l, const struct ecbpf_filter_entry *entry,
+		      __u32 old_number, struct ecbpf_filter_changes *changes)
+{
+	struct ecbpf_filter_source fresh = {.loaded = (l->now + l->offset) / NSEC}, *source;
+	const struct ecbpf_filter_source *old = NULL;
+	int number;
+
+	if (old_number) {
+		old = filter_source_get(l, old_number);
+		if (!old)
+			return -errno;
+	}
+	if (old && old->expires && old->expires <= l->now)
+		old = NULL; /* nobody would see that it goes on */
+	if (old) {
+		__u64 expires = old->expires ? (old->expires + l->offset + NSEC / 2) / NSEC : 0;
+
+		if (expires == entry->expires && !strcmp(old->tag, entry->tag)) {
+			changes->same++;
+			return old_number;
+		}
+		fresh.packets = old->packets;
+		fresh.bytes = old->bytes;
+		fresh.loaded = old->loaded;
+		changes->updated++;
+	} else {
+		changes->added++;
+	}
+	/* an expiry that is over already: not 0, which would be never */
+	if (entry->expires)
+		fresh.expires = (__s64)(entry->expires * NSEC) > l->offset
+					? entry->expires * NSEC - l->offset
+					: 1;
+	strcpy(fresh.tag, entry->tag);
+	number = filter_source_new(l, &source);
+	if (source)
+		*source = fresh;
+	return number;
+}
+
+/* Does a longer-lived or any prefix of the table lie above? Return: its source; 0: none */
+static __u32 cover_of(struct filter_lists *l, __u32 list, const struct ecbpf_trie_op *op,
+		      __u64 expires)
+{
+	__u32 match = 0;
+
+	/* tells most times, and looks at few chunks, each of which takes its time to map */
+	if (!ecbpf_trie_match(l->tries[list], op, &match))
+		return 0;
+	for (int len = match < op->len ? (int)match : op->len - 1; len >= 0; len--) {
+		struct ecbpf_trie_op cut = {.family = op->family, .len = len};
+		const struct ecbpf_filter_source *source;
+		__u32 number;
+
+		cut.hi = len >= 64 ? op->hi : len ? op->hi & ~0ULL << (64 - len) : 0;
+		cut.lo = len > 64 ? op->lo & ~0ULL << (128 - len) : 0;
+		number = ecbpf_trie_find(l->tries[list], &cut);
+		source = number ? filter_source_get(l, number) : NULL;
+		if (source && (!source->expires || source->expires > expires))
+			return number;
+	}
+	return 0;
+}
+
+/* What the table will be: @changes are sorted. What has expired is left out. @is_replace: nothing
+ * but @changes */
+static int after_make(struct filter_lists *l, __u32 list, const struct change *changes,
+		      size_t count, bool is_replace, struct ecbpf_trie_op **ret, size_t *ret_count,
+		      __u32 *retired, size_t *retired_count)
+{
+	_cleanup_free_ struct ecbpf_trie_op *old = NULL;
+	size_t old_count, i = 0, j = 0, kept = 0;
+	struct ecbpf_trie_op *after;
+	int err;
+
+	err = ecbpf_trie_entries(l->tries[list], &old, &old_count);
+	if (err)
+		return err;
+	after = malloc((old_count + count + 1) * sizeof(*after));
+	if (!after)
+		return ecbpf_fail(l->e, -ENOMEM, "out of memory");
+	while (i < old_count || j < count) {
+		int cmp = i == old_count ? 1
+			  : j == count	 ? -1
+					 : ecbpf_trie_compare(&old[i], &changes[j].op);
+		const struct ecbpf_filter_source *source;
+
+		if (cmp >= 0) {
+			if (changes[j].op.value)
+				after[kept++] = changes[j].op;
+			j++;
+			i += !cmp;
+			continue;
+		}
+		source = filter_source_get(l, old[i].value);
+		if (!is_replace && source && (!source->expires || source->expires > l->now))
+			after[kept++] = old[i];
+		else
+			retired[(*retired_count)++] = old[i].value;
+		i++;
+	}
+	*ret = after;
+	*ret_count = kept;
+	return 0;
+}
+
+static int changes_do(struct filter_lists *l, __u32 list, const struct change *changes,
+		      size_t count, bool is_replace, size_t *ret_swept)
+{
+	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
+	_cleanup_free_ __u32 *retired = NULL;
+	struct ecbpf_filter_lists *head = l->head;
+	__u64 first = head->first_expiry[list];
+	bool is_sweep = head->expiring[list] && first <= l->now, is_all = is_replace || is_sweep;
+	size_t retired_count = 0, total;
+	int err = 0;
+
+	total = ecbpf_trie_count(l->tries[list], 4) + ecbpf_trie_count(l->tries[list], 6) + count;
+	for (size_t i = 0; i < count; i++) {
+		const struct ecbpf_filter_source *source;
+		bool is_host = changes[i].op.len == (changes[i].op.family == 6 ? 128 : 32);
+
+		source = filter_source_get(l, changes[i].op.value ?: changes[i].old);
+		if (!source)
+			return filter_fail_sources(l, -errno);
+		is_all |= head->expiring[list] && !is_host;
+		is_all |= source->expires && (count > 1 || !is_host);
+		source = changes[i].old ? filter_source_get(l, changes[i].old) : NULL;
+		is_all |= source && source->expires && count > 1;
+	}
+	is_all |= count > ECBPF_TRIE_JOURNAL;
+	retired = malloc((total + 1) * sizeof(*retired));
+	if (!retired)
+		return ecbpf_fail(l->e, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++)
+		if (changes[i].old && changes[i].old != changes[i].op.value)
+			retired[retired_count++] = changes[i].old;
+
+	*ret_swept = 0;
+	if (is_all) {
+		size_t before = retired_count, after = 0;
+
+		err = after_make(l, list, changes, count, is_replace, &ops, &after, retired,
+				 &retired_count);
+		*ret_swept = retired_count - before;
+		if (!err)
+			err = filter_parents_set(l, list, ops, after);
+		if (err)
+			return err;
+		if (is_replace || count > ECBPF_TRIE_JOURNAL || *ret_swept) {
+			err = ecbpf_trie_build(l->tries[list], ops, after);
+			goto out;
+		}
+	} else if (count == 1 && changes->op.value != changes->old) {
+		/* one address, in nobody's way */
+		struct ecbpf_filter_source *source =
+			filter_source_get(l, changes->op.value ?: changes->old);
+		const struct ecbpf_filter_source *old =
+			changes->old ? filter_source_get(l, changes->old) : NULL;
+
+		if (old && old->expires)
+			head->expiring[list]--;
+		if (changes->op.value && source->expires) {
+			source->parent = cover_of(l, list, &changes->op, source->expires);
+			head->expiring[list]++;
+			if (!first || source->expires < first)
+				head->first_expiry[list] = source->expires;
+		}
+	}
+	free(ops);
+	ops = malloc((count + 1) * sizeof(*ops));
+	if (!ops)
+		return ecbpf_fail(l->e, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++)
+		ops[i] = changes[i].op;
+	err = ecbpf_trie_change(l->tries[list], ops, count);
+out:
+	for (size_t i = 0; i < retired_count && !err; i++)
+		if (filter_source_retire(l, retired[i]))
+			err = filter_fail_sources(l, -errno);
+	if (!err && l->head->pending_count > PENDING_ENOUGH && filter_sources_free(l))
+		err = filter_fail_sources(l, -errno);
+	return err;
+}
+
+static int sources_publish(struct filter_lists *l)
+{
+	int err = l->made_count ? memory->publish(l->pool, l->made, l->made_count) : 0;
+
+	if (err)
+		return filter_fail_sources(l, err);
+	l->made_count = 0;
+	return 0;
+}
+
+static int list_change(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
+		       size_t count, bool is_replace, struct ecbpf_filter_changes *ret_changes)
+{
+	struct filter_lists l cleanup_filter_lists = FILTER_LISTS_INIT;
+	struct ecbpf_filter_changes sums = {};
+	_cleanup_free_ struct change *changes = NULL;
+	size_t unique = 0, swept = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < count && !err; i++)
+		err = filter_entry_check(e, &entries[i]);
+	if (!err)
+		err = filter_lists_open(e, &l);
+	if (!err)
+		err = changes_make(&l, entries, count, &changes, &unique);
+	if (err)
+		return err;
+	sums.same = count - unique;
+	__atomic_store_n(&l.head->dirty, 1, __ATOMIC_RELEASE);
+	for (size_t i = 0; i < unique; i++) {
+		struct change *change = &changes[i];
+		__u64 added = sums.added;
+		int number;
+
+		change->old = ecbpf_trie_find(l.tries[list], &change->op);
+		number = source_for(&l, &entries[change->op.value - 1], change->old, &sums);
+		if (number < 0) {
+			err = filter_fail_sources(&l, number);
+			break;
+		}
+		change->op.value = number;
+		/* of many, it takes longer than all else */
+		if (sums.added > added && unique <= ECBPF_TRIE_JOURNAL)
+			sums.covered += !!cover_of(&l, list, &change->op, l.now);
+	}
+	if (!err)
+		err = sources_publish(&l);
+	if (!err)
+		err = changes_do(&l, list, changes, unique, is_replace, &swept);
+	if (err) {
+		char text[sizeof(e->error)];
+
+		strcpy(text, e->error); /* why, whatever comes of this */
+		memory->drop(l.pool, l.made, l.made_count);
+		for (size_t i = 0; i < l.made_count; i++)
+			l.chunks[l.made[i]] = NULL;
+		filter_lists_repair(&l);
+		return ecbpf_fail(e, err, "%s", text);
+	}
+	__atomic_store_n(&l.head->dirty, 0, __ATOMIC_RELEASE);
+	sums.deleted = is_replace ? swept : 0;
+	if (ret_changes)
+		*ret_changes = sums;
+	return 0;
+}
+
+int ecbpf_filter_list_add(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
+			  size_t count, struct ecbpf_filter_changes *ret_changes)
+{
+	return list_change(e, list, entries, count, false, ret_changes);
+}
+
+int ecbpf_filter_list_replace(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
+			      size_t count, struct ecbpf_filter_changes *ret_changes)
+{
+	return list_change(e, list, entries, count, true, ret_changes);
+}
+
+int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
+			     size_t count)
+{
+	struct filter_lists l cleanup_filter_lists = FILTER_LISTS_INIT;
+	_cleanup_free_ struct change *changes = NULL;
+	size_t unique = 0, swept = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < count && !err; i++)
+		err = filter_entry_check(e, &entries[i]);
+	if (!err)
+		err = filter_lists_open(e, &l);
+	if (!err)
+		err = changes_make(&l, entries, count, &changes, &unique);
+	for (size_t i = 0; i < unique && !err; i++) {
+		const struct ecbpf_filter_entry *entry = &entries[changes[i].op.value - 1];
+		const struct ecbpf_filter_source *source;
+		char text[64];
+
+		changes[i].old = ecbpf_trie_find(l.tries[list], &changes[i].op);
+		changes[i].op.value = 0;
+		source = changes[i].old ? filter_source_get(&l, changes[i].old) : NULL;
+		if (source && (!source->expires || source->expires > l.now))
+			continue;
+		ecbpf_filter_entry_format(entry, text, sizeof(text));
+		err = ecbpf_fail(e, -ENOENT, "'%s' is not listed", text);
+	}
+	if (err)
+		return err;
+	__atomic_store_n(&l.head->dirty, 1, __ATOMIC_RELEASE);
+	err = changes_do(&l, list, changes, unique, false, &swept);
+	if (!err)
+		__atomic_store_n(&l.head->dirty, 0, __ATOMIC_RELEASE);
+	return err;
+}
+
+int ecbpf_filter_list_get(struct ecbpf *e, __u32 list, struct ecbpf_filter_entry **ret_entries,
+			  size_t *ret_count)
+{
+	struct filter_lists l cleanup_filter_lists = FILTER_LISTS_INIT;
+	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
+	struct ecbpf_filter_entry *entries;
+	size_t count = 0, kept = 0;
+	int err;
+
+	err = filter_lists_open(e, &l);
+	if (!err)
+		err = ecbpf_trie_entries(l.tries[list], &ops, &count);
+	if (err)
+		return err;
+	entries = calloc(count + 1, sizeof(*entries));
+	if (!entries)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++) {
+		const struct ecbpf_filter_source *source = filter_source_get(&l, ops[i].value);
+
+		if (source && (!source->expires || source->expires > l.now))
+			filter_entry_set(&l, &ops[i], source, &entries[kept++]);
+	}
+	*ret_entries = entries;
+	*ret_count = kept;
+	return 0;
+}
+
+int ecbpf_filter_list_size(struct ecbpf *e, __u32 list, struct ecbpf_filter_size *ret_size)
+{
+	struct filter_lists l cleanup_filter_lists = FILTER_LISTS_INIT;
+	struct ecbpf_filter_size size = {};
+	char path[PATH_MAX];
+	int err;
+
+	err = ecbpf_bpffs_open(e, true);
+	if (!err)
+		err = ecbpf_pin_path(e, path, sizeof(path), "filter_lists");
+	if (err)
+		return err;
+	*ret_size = size;
+	if (access(path, F_OK))
+		return 0;
+	err = filter_lists_open(e, &l);
+	if (err)
+		return err;
+	size.prefixes[0] = ecbpf_trie_count(l.tries[list], 4);
+	size.prefixes[1] = ecbpf_trie_count(l.tries[list], 6);
+	size.bytes = ecbpf_trie_bytes(l.tries[list]) +
+		     (size.prefixes[0] + size.prefixes[1]) * sizeof(struct ecbpf_filter_source);
+	*ret_size = size;
+	return 0;
+}

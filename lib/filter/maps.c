@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The pinned maps of the filter.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "filter/filter.h"
+
+static int map_fd(struct ecbpf *e, const struct bpf_object *obj, const char *name)
+{
+	int fd = bpf_object__find_map_fd_by_name(obj, name);
+
+	return fd < 0 ? ecbpf_fail(e, -EPROTO, "filter: no map %s", name) : fd;
+}
+
+void filter_maps_close(struct filter_maps *maps)
+{
+	if (maps->filter)
+		munmap(maps->filter, sizeof(*maps->filter));
+	bpf_object__close(maps->obj);
+	cleanup_close(&maps->lock);
+}
+
+/* Find them, or make them; nobody else changes them until they are closed. To be closed in any case
+ */
+int filter_maps_open(struct ecbpf *e, struct filter_maps *maps)
+{
+	void *filter;
+	int fd, err;
+
+	ecbpf_capture(e);
+	err = ecbpf_bpffs_open(e, true);
+	if (err)
+		return err;
+	maps->lock = ecbpf_lock(e);
+	if (maps->lock < 0)
+		return maps->lock;
+	err = ecbpf_stage_maps(e, "filter", &maps->obj);
+	if (err)
+		return err;
+	maps->addrs_fd = map_fd(e, maps->obj, "filter_addrs");
+	if (maps->addrs_fd < 0)
+		return maps->addrs_fd;
+	fd = map_fd(e, maps->obj, "filter_settings");
+	if (fd < 0)
+		return fd;
+	filter = mmap(NULL, sizeof(*maps->filter), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (filter == MAP_FAILED)
+		return ecbpf_fail(e, -errno, "filter_settings: %s", strerror(errno));
+	maps->filter = filter;
+	return 0;
+}

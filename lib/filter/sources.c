@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What is kept for each prefix of a list: tag, expiry, counters. Prefixes are in tables of
+ * bpf/trie.h, which say the number of a struct ecbpf_filter_source; these are kept in chunks of a
+ * pool of their own.
+ *
+ * The tables' changes are atomic. What else is written (which sources are free, parents) is marked
+ * dirty meanwhile, and found anew from the tables when a writer died.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+#include "filter/filter.h"
+
+#define CHUNK_SOURCES (sizeof(struct ecbpf_trie_chunk) / sizeof(struct ecbpf_filter_source))
+
+static const struct ecbpf_trie_memory *const memory = &ecbpf_trie_pool_memory;
+
+static __u64 clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * NSEC + now.tv_nsec;
+}
+
+/* NULL: errno */
+struct ecbpf_filter_source *filter_source_get(struct filter_lists *l, __u32 number)
+{
+	__u32 id = number / CHUNK_SOURCES;
+
+	if (id >= ECBPF_TRIE_CHUNKS) {
+		errno = EPROTO;
+		return NULL;
+	}
+	if (!l->chunks[id])
+		l->chunks[id] = (void *)memory->get(l->pool, id);
+	return l->chunks[id] ? &l->chunks[id][number % CHUNK_SOURCES] : NULL;
+}
+
+int filter_fail_sources(struct filter_lists *l, int err)
+{
+	return ecbpf_fail(l->e, err, "filter_sources: %s",
+			  err == -ENOSPC ? "too many prefixes" : strerror(-err));
+}
+
+static __u32 link_get(const struct ecbpf_filter_source *source)
+{
+	__u32 number;
+
+	memcpy(&number, source->tag, sizeof(number));
+	return number;
+}
+
+static void link_set(struct ecbpf_filter_source *source, __u32 number)
+{
+	memcpy(source->tag, &number, sizeof(number));
+}
+
+static int chunk_make(struct filter_lists *l)
+{
+	__u32 id = l->head->end / CHUNK_SOURCES;
+	__u64 *words;
+
+	if (id >= ECBPF_TRIE_CHUNKS)
+		return -ENOSPC;
+	words = memory->make(l->pool, id);
+	if (!words)
+		return -errno;
+	l->chunks[id] = (void *)words;
+	l->made[l->made_count++] = id;
+	l->head->end += CHUNK_SOURCES;
+	return 0;
+}
+
+/* A source that no packet looks at. Return: number or -errno */
+int filter_source_new(struct filter_lists *l, struct ecbpf_filter_source **ret)
+{
+	struct ecbpf_filter_lists *head = l->head;
+	__u32 number = head->free;
+	int err;
+
+	if (number) {
+		*ret = filter_source_get(l, number);
+		if (!*ret)
+			return -errno;
+		head->free = link_get(*ret);
+		return number;
+	}
+	err = head->next == head->end ? chunk_make(l) : 0;
+	if (!err && !head->next)
+		head->next = 1; /* 0 is none */
+	*ret = err ? NULL : filter_source_get(l, head->next);
+	if (!*ret)
+		return err ?: -errno;
+	return head->next++;
+}
+
+/* It is in no table any more; packets may still look at it */
+int filter_source_retire(struct filter_lists *l, __u32 number)
+{
+	struct ecbpf_filter_lists *head = l->head;
+	struct ecbpf_filter_source *source = filter_source_get(l, number);
+
+	if (!source)
+		return -errno;
+	link_set(source, head->pending);
+	if (!head->pending)
+		head->pending_last = number;
+	head->pending = number;
+	head->pending_count++;
+	return 0;
+}
+
+int filter_sources_free(struct filter_lists *l)
+{
+	struct ecbpf_filter_lists *head = l->head;
+	struct ecbpf_filter_source *last = filter_source_get(l, head->pending_last);
+
+	if (!last)
+		return -errno;
+	ecbpf_wait_for_packets(l->e);
+	link_set(last, head->free);
+	head->free = head->pending;
+	head->pending = 0;
+	head->pending_count = 0;
+	return 0;
+}
+
+static bool op_has(const struct ecbpf_trie_op *outer, const struct ecbpf_trie_op *inner)
+{
+	__u64 hi = outer->hi ^ inner->hi, lo = outer->lo ^ inner->lo;
+
+	if (outer->family != inner->family || outer->len > inner->len)
+		return false;
+	if (outer->len <= 64)
+		return !outer->len || !(hi >> (64 - outer->len));
+	return !hi && !(lo >> (128 - outer->len));
+}
+
+/*
+ * Of all prefixes of a list, as they will be. Sorted: those that one lies in come before it.
+ */
+int filter_parents_set(struct filter_lists *l, __u32 list, const struct ecbpf_trie_op *ops,
+		       size_t count)
+{
+	const struct ecbpf_trie_op *path[130];
+	__u64 first = 0;
+	__u32 expiring = 0;
+	int depth = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct ecbpf_filter_source *source = filter_source_get(l, ops[i].value), *above;
+		__u32 parent = 0;
+
+		if (!source)
+			return filter_fail_sources(l, -errno);
+		while (depth && !op_has(path[depth - 1], &ops[i]))
+			depth--;
+		if (source->expires) {
+			expiring++;
+			if (!first || source->expires < first)
+				first = source->expires;
+			for (int n = depth; n && !parent; n--) {
+				above = filter_source_get(l, path[n - 1]->value);
+				if (!above)
+					return filter_fail_sources(l, -errno);
+				if (!above->expires || above->expires > source->expires)
+					parent = path[n - 1]->value;
+			}
+			__atomic_store_n(&source->parent, parent, __ATOMIC_RELAXED);
+		}
+		path[depth++] = &ops[i];
+	}
+	l->head->expiring[list] = expiring;
+	l->head->first_expiry[list] = first;
+	return 0;
+}
+
+/* After a writer died or failed: whatever is in no table is free */
+int filter_lists_repair(struct filter_lists *l)
+{
+	_cleanup_free_ __u8 *used = calloc(1, ECBPF_TRIE_VALUE_MAX + 1);
+	struct ecbpf_filter_lists *head = l->head;
+	__u32 chunks = 0;
+	int err = 0;
+
+	if (!used)
+		return ecbpf_fail(l->e, -ENOMEM, "out of memory");
+	while (chunks < ECBPF_TRIE_CHUNKS && memory->is_used(l->pool, chunks))
+		chunks++;
+	head->end = chunks * CHUNK_SOURCES;
+	head->next = 1;
+	for (__u32 list = 0; list < ECBPF_FILTER_LISTS && !err; list++) {
+		_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
+		size_t count = 0;
+
+		err = ecbpf_trie_entries(l->tries[list], &ops, &count);
+		for (size_t i = 0; i < count && !err; i++) {
+			used[ops[i].value & ECBPF_TRIE_VALUE_MAX] = 1;
+			if (ops[i].value >= head->next)
+				head->next = ops[i].value + 1;
+		}
+		if (!err)
+			err = filter_parents_set(l, list, ops, count);
+	}
+	if (err)
+		return err;
+	ecbpf_wait_for_packets(l->e);
+	head->free = head->pending = head->pending_count = 0;
+	for (__u32 number = 1; number < head->next; number++) {
+		struct ecbpf_filter_source *source =
+			used[number] ? NULL : filter_source_get(l, number);
+
+		if (!source)
+			continue;
+		link_set(source, head->free);
+		head->free = number;
+	}
+	if (head->end < head->next)
+		head->next = head->end;
+	__atomic_store_n(&head->dirty, 0, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static void maps_close(struct filter_lists *l)
+{
+	cleanup_close(&l->lists_fd);
+	cleanup_close(&l->tries_fd);
+	cleanup_close(&l->sources_fd);
+	l->lists_fd = l->tries_fd = l->sources_fd = -1;
+}
+
+void filter_lists_close(struct filter_lists *l)
+{
+	for (int list = 0; list < ECBPF_FILTER_LISTS; list++)
+		ecbpf_trie_close(l->tries[list]);
+	if (l->pool)
+		memory->close(l->pool);
+	if (l->head)
+		munmap(l->head, sizeof(*l->head));
+	maps_close(l);
+	cleanup_close(&l->lock);
+}
+
+/* Return: 0, *ret is -1 if there is no such map yet; or -errno */
+static int map_get(struct filter_lists *l, const char *name, __u32 value_size, int *ret)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	char path[PATH_MAX];
+	int err;
+
+	err = ecbpf_pin_path(l->e, path, sizeof(path), name);
+	if (!err)
+		err = ecbpf_pinned_map_check(l->e, path, NULL);
+	if (err)
+		return err;
+	*ret = bpf_obj_get(path);
+	if (*ret < 0)
+		return errno == ENOENT ? 0
+				       : ecbpf_fail(l->e, -errno, "%s: %s", path, strerror(errno));
+	if (bpf_obj_get_info_by_fd(*ret, &info, &len))
+		return ecbpf_fail(l->e, -errno, "%s: %s", path, strerror(errno));
+	if (info.value_size != value_size)
+		return ecbpf_fail(l->e, -EPROTO, "%s: is not a map of this ecbpf", path);
+	return 0;
+}
+
+static int maps_get(struct filter_lists *l)
+{
+	int err;
+
+	err = map_get(l, "filter_lists", sizeof(*l->head), &l->lists_fd);
+	if (!err)
+		err = map_get(l, "filter_tries", sizeof(__u32), &l->tries_fd);
+	return err ?: map_get(l, "filter_sources", sizeof(__u32), &l->sources_fd);
+}
+
+/* The maps by their pins: the whole stage, to make them, takes as long as all else of a change */
+static int maps_open(struct filter_lists *l)
+{
+	struct bpf_object *obj;
+	void *head;
+	int err;
+
+	err = maps_get(l);
+	if (!err && (l->lists_fd < 0 || l->tries_fd < 0 || l->sources_fd < 0)) {
+		err = ecbpf_stage_maps(l->e, "filter", &obj);
+		if (err)
+			return err;
+		bpf_object__close(obj);
+		maps_close(l);
+		err = maps_get(l);
+	}
+	if (err)
+		return err;
+	head = mmap(NULL, sizeof(*l->head), PROT_READ | PROT_WRITE, MAP_SHARED, l->lists_fd, 0);
+	if (head == MAP_FAILED) {
+		ecbpf_fail(l->e, -ENOMEM, "filter_lists: %s", strerror(errno));
+		return -ENOMEM;
+	}
+	l->head = head;
+	return 0;
+}
+
+/* To be closed in any case */
+int filter_lists_open(struct ecbpf *e, struct filter_lists *l)
+{
+	bool was_dirty;
+	int err;
+
+	l->e = e;
+	l->now = clock_ns(CLOCK_MONOTONIC);
+	l->offset = clock_ns(CLOCK_REALTIME) - l->now;
+	ecbpf_capture(e);
+	err = ecbpf_bpffs_open(e, true);
+	if (err)
+		return err;
+	l->lock = ecbpf_lock(e);
+	if (l->lock < 0)
+		return l->lock;
+	err = maps_open(l);
+	if (err)
+		return err;
+	l->pool = ecbpf_trie_pool_open(e, l->sources_fd, 2);
+	if (!l->pool)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	was_dirty = l->head->dirty;
+	for (__u32 list = 0; list < ECBPF_FILTER_LISTS && !err; list++)
+		err = ecbpf_trie_open(e, l->tries_fd, &l->head->tables[list], list,
+				      &l->tries[list]);
+	return err || !was_dirty ? err : filter_lists_repair(l);
+}
