@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A configuration: what conf-read.c makes of the file, and conf-apply.c brings about */
+/* A configuration, as it is read from a file and applied */
 #ifndef ECBPF_CONF_H
 #define ECBPF_CONF_H
 
+#include <stdio.h>
 #include "core/internal.h"
 #include <ecbpf/libecbpf-config.h>
 #include <ecbpf/libecbpf-fastpath.h>
@@ -80,15 +81,15 @@ struct ecbpf_config {
 /* fused: its unit is of that name, as if it were a stage */
 #define CONF_FUSED "fused"
 
-struct conf_unit *conf_unit_find(const struct ecbpf_config *config, const char *name,
-				 bool is_stage);
-/* The run priority that a stage has by itself; -1: there is no such stage */
-int conf_stage_prio(const char *name);
+/* --- errors: parse.c ---------------------------------------------------------------------- */
 
 /* "FILE:LINE: " before what ecbpf_error() says, or before a text; returns @err */
 int conf_fail_at(struct ecbpf *e, int err, const struct conf_word *at);
 int conf_fail(struct ecbpf *e, const struct conf_word *at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+int conf_fail_memory(struct ecbpf *e);
+
+/* --- text.c, report.c, file.c, pins.c ----------------------------------------------------- */
 
 /* Text that grows; @is_lost: there was no memory. @text is for free() */
 struct conf_text {
@@ -96,32 +97,50 @@ struct conf_text {
 	size_t len;
 	bool is_lost;
 };
-void conf_add(struct conf_text *text, const char *format, ...)
+void conf_printf(struct conf_text *text, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-
-/* A configuration out of a text; @name stands for the file's */
-int conf_read_text(struct ecbpf *e, const char *name, const char *text,
-		   struct ecbpf_config **ret_config);
-
-/* on-stop alone, of a file as ecbpf_config_read() takes it; what it names is not looked at */
-int conf_read_stop(struct ecbpf *e, const char *file, bool *ret_is_left);
 
 /* What differs, a line each */
 struct conf_report {
 	struct ecbpf_config_change *changes;
 	size_t count;
 };
-int conf_differs(struct ecbpf *e, struct conf_report *r, const char *format, ...)
+int conf_report_change(struct ecbpf *e, struct conf_report *r, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* A file in @dir, for conf_file_end(); NULL: the error is set */
+FILE *conf_file_begin(struct ecbpf *e, const char *dir, char *work, size_t size);
+/* It takes the place of @dir/@name in one step. Return: 0 or -errno */
+int conf_file_end(struct ecbpf *e, FILE *out, const char *work, const char *dir, const char *name);
+
+/* Return: 1 if @map of ours is pinned, 0 if not, or -errno */
+int conf_is_pinned(struct ecbpf *e, const char *map);
+
+/* --- sections ----------------------------------------------------------------------------- */
+
+struct conf_parser;
+
 /**
- * struct conf_settings - what a section of settings does with the running state
+ * struct conf_section - a section of the file, and its part of the running state
+ * @has_name: "[stage NAME]"
+ * @keys: those it knows; others are constants of a program if @has_name, or else errors
+ * @open: at its head; or NULL
+ * @set: take one key, one of @keys or a constant's name
+ * @check: once all is read; or NULL
+ *
+ * Of settings; the others have none of these:
  * @is_wanted: does the configuration say any of it?
  * @apply: say what differs, and change it unless @check
  * @export: write it; nothing, if it was never set. @dir: for what is in files, NULL: is left out
  * @get: what @export leaves out without @dir, or as it was never set, into a configuration; or NULL
  */
-struct conf_settings {
+struct conf_section {
+	const char *name;
+	bool has_name;
+	const char *const *keys;
+	int (*open)(struct conf_parser *p, const char *name);
+	int (*set)(struct conf_parser *p, const char *key, const char *value);
+	int (*check)(struct ecbpf *e, struct ecbpf_config *config);
 	bool (*is_wanted)(const struct ecbpf_config *config);
 	int (*apply)(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 		     struct conf_report *report);
@@ -129,15 +148,28 @@ struct conf_settings {
 	int (*get)(struct ecbpf *e, struct ecbpf_config *config);
 };
 
-extern const struct conf_settings *const conf_settings[];
-extern const size_t conf_settings_count;
+#define CONF_SECTIONS_MAX 8
+extern const struct conf_section conf_section_interfaces, conf_section_chain, conf_section_stage,
+	conf_section_program, conf_section_filter, conf_section_fw, conf_section_fastpath,
+	conf_section_sampler;
+/* All of them, in the order in which they are applied, and NULL */
+extern const struct conf_section *const conf_sections[CONF_SECTIONS_MAX + 1];
 
-/* --- conf-fastpath.c ---------------------------------------------------------------------- */
+/* --- unit.c ------------------------------------------------------------------------------- */
 
-extern const struct conf_settings conf_fastpath_settings;
-/* One of @settings. Return: 0; -EINVAL; -ENOENT there is none of this name */
-int conf_fastpath_setting(struct ecbpf *e, const char *key, const char *value,
-			  struct ecbpf_fastpath_settings *settings);
+struct conf_unit *conf_unit_find(const struct ecbpf_config *config, const char *name,
+				 bool is_stage);
+/* The run priority that a stage has by itself; -1: there is no such stage */
+int conf_stage_prio(const char *name);
+/* What [stage NAME] takes, and NULL: stages in order of their table, then CONF_FUSED */
+#define X(value, NAME, name, prio, text) +1
+enum {
+	CONF_STAGES_COUNT = ECBPF_STAGES(X)
+};
+#undef X
+extern const char *const conf_stage_names[CONF_STAGES_COUNT + 2];
+
+/* --- fastpath.c --------------------------------------------------------------------------- */
 
 /* What conf_fastpath_load() did */
 struct conf_fastpath_undo {
@@ -155,7 +187,18 @@ void conf_fastpath_undo(struct ecbpf *e, struct conf_fastpath_undo *undo);
 int conf_fastpath_leave(struct ecbpf *e, const char *const *names, size_t names_count, bool check,
 			struct conf_report *r);
 
-/* Prefixes in order, each once */
-void conf_list_sort(struct conf_list *list);
+/* --- read.c ------------------------------------------------------------------------------- */
+
+/* A configuration out of a text; @name stands for the file's */
+int conf_read_text(struct ecbpf *e, const char *name, const char *text,
+		   struct ecbpf_config **ret_config);
+/* on-stop alone, of a file as ecbpf_config_read() takes it; what it names is not looked at */
+int conf_read_stop(struct ecbpf *e, const char *file, bool *ret_is_left);
+
+/* --- export.c ----------------------------------------------------------------------------- */
+
+/* @config: only what it says any of; or NULL */
+int conf_settings_export(struct ecbpf *e, const struct ecbpf_config *config, const char *dir,
+			 struct conf_text *text);
 
 #endif /* ECBPF_CONF_H */

@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A configuration and the fast path. Its XDP program is a stage of the chain like others; here is
- * what it needs besides: its table, the TC program on all its interfaces, settings, and addresses
- * that it is to keep out of.
+ * [fastpath]: what the fast path needs besides its XDP program, which is a stage like others.
  */
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "config/conf.h"
+#include "config/parse.h"
 
-static int fail_memory(struct ecbpf *e)
-{
-	return ecbpf_fail(e, -ENOMEM, "out of memory");
-}
-
-/* --- settings ----------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------ */
 
 static const struct setting {
 	const char *key;
@@ -44,8 +38,9 @@ static void setting_format(const struct ecbpf_fastpath_settings *s, const struct
 		snprintf(ret, size, "%u", *(const __u32 *)field);
 }
 
-int conf_fastpath_setting(struct ecbpf *e, const char *key, const char *value,
-			  struct ecbpf_fastpath_settings *s)
+/* One of @settings. Return: 0; -EINVAL; -ENOENT there is none of this name */
+static int setting_parse(struct ecbpf *e, const char *key, const char *value,
+			 struct ecbpf_fastpath_settings *s)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
 		char *field = (char *)s + settings[i].off, *end;
@@ -68,6 +63,75 @@ int conf_fastpath_setting(struct ecbpf *e, const char *key, const char *value,
 		return 0;
 	}
 	return -ENOENT;
+}
+
+static int open_fastpath(struct conf_parser *p, const char *name)
+{
+	(void)name;
+	p->config->fastpath.section = p->at;
+	return 0;
+}
+
+static int set_excludes(struct conf_parser *p, const char *value, struct conf_words *excludes)
+{
+	struct conf_words raw = {};
+	int err;
+
+	if (!*value)
+		conf_words_free(excludes);
+	err = conf_set_words(p, value, " \t,", &raw);
+	for (size_t i = 0; i < raw.count && !err; i++) {
+		char text[ECBPF_PREFIX_TEXT];
+		struct ecbpf_prefix prefix;
+
+		if (ecbpf_prefix_parse(raw.items[i].text, &prefix)) {
+			err = conf_fail(p->e, &p->at,
+					"exclude: '%s' is neither an IPv4 nor an IPv6 address or "
+					"prefix",
+					raw.items[i].text);
+			break;
+		}
+		ecbpf_prefix_format(&prefix, text);
+		if (!conf_words_have(excludes, text, strlen(text)))
+			err = conf_words_add(p, excludes, text, strlen(text));
+	}
+	conf_words_free(&raw);
+	return err;
+}
+
+static int set_fastpath(struct conf_parser *p, const char *key, const char *value)
+{
+	struct conf_fastpath *f = &p->config->fastpath;
+	int err;
+
+	if (!strcmp(key, "exclude"))
+		return set_excludes(p, value, &f->excludes);
+	if (strcmp(key, "flows")) {
+		err = setting_parse(p->e, key, value, &f->settings);
+		return err ? conf_fail_at(p->e, err, &p->at) : 0;
+	}
+	err = conf_set_number(p, key, value, ECBPF_FLOWS_MAX, &f->flows);
+	return err || f->flows >= ECBPF_FLOWS_MIN
+		       ? err
+		       : conf_fail(p->e, &p->at, "flows: %u is not from %u to %u", f->flows,
+				   ECBPF_FLOWS_MIN, ECBPF_FLOWS_MAX);
+}
+
+/* Times become what they will be read back as */
+static int fastpath_check(struct ecbpf *e, struct ecbpf_config *config)
+{
+	struct conf_fastpath *f = &config->fastpath;
+	bool is_there = false;
+	int err;
+
+	if (!f->section.file)
+		return 0;
+	for (size_t i = 0; i < config->stages.count; i++)
+		is_there |= !strcmp(config->stages.items[i].text, "fastpath");
+	if (config->ingress.count && config->has_stages && !is_there)
+		return conf_fail(e, &f->section, "[fastpath], but it is not among the stages");
+	err = ecbpf_fastpath_check(e, &f->settings);
+	return err ? conf_fail_at(e, err, &f->section) : 0;
 }
 
 static bool is_wanted(const struct ecbpf_config *config)
@@ -103,7 +167,7 @@ static int excludes_apply(struct ecbpf *e, const struct conf_words *wanted, bool
 
 		if (has_prefix(live, count, text))
 			continue;
-		err = conf_differs(e, r, "fastpath: exclude %s", text);
+		err = conf_report_change(e, r, "fastpath: exclude %s", text);
 		if (err || check)
 			continue;
 		ecbpf_prefix_parse(text, &prefix);
@@ -118,14 +182,14 @@ static int excludes_apply(struct ecbpf *e, const struct conf_words *wanted, bool
 			is_kept |= !strcmp(wanted->items[k].text, text);
 		if (is_kept)
 			continue;
-		err = conf_differs(e, r, "fastpath: exclude %s no more", text);
+		err = conf_report_change(e, r, "fastpath: exclude %s no more", text);
 		if (!err && !check)
 			err = ecbpf_fastpath_exclude_delete(e, &live[i]);
 	}
 	return err;
 }
 
-/* --- as a section of settings ------------------------------------------------------------- */
+/* --- settings ----------------------------------------------------------------------------- */
 
 /* If it is loaded: else they are set once it is, see conf_fastpath_load() */
 static int apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
@@ -154,8 +218,8 @@ static int apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 		setting_format(&live, &settings[i], old, sizeof(old));
 		setting_format(&f->settings, &settings[i], new, sizeof(new));
 		if (strcmp(old, new))
-			err = conf_differs(e, r, "fastpath: %s %s, was %s", settings[i].key, new,
-					   old);
+			err = conf_report_change(e, r, "fastpath: %s %s, was %s", settings[i].key,
+						 new, old);
 	}
 	if (!err && !check && r->count > before)
 		err = ecbpf_fastpath_set(e, &f->settings);
@@ -179,23 +243,36 @@ static int export(struct ecbpf *e, const char *dir, struct conf_text *text)
 		err = ecbpf_fastpath_exclude_list(e, &excludes, &count);
 	if (err)
 		return err == -ENOENT ? 0 : err;
-	conf_add(text, "\n[fastpath]\nflows = %u\n", ecbpf_fastpath_capacity(groups));
+	conf_printf(text, "\n[fastpath]\nflows = %u\n", ecbpf_fastpath_capacity(groups));
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
 		char value[16];
 
 		setting_format(&live, &settings[i], value, sizeof(value));
-		conf_add(text, "%s = %s\n", settings[i].key, value);
+		conf_printf(text, "%s = %s\n", settings[i].key, value);
 	}
 	for (size_t i = 0; i < count; i++) {
 		char prefix[ECBPF_PREFIX_TEXT];
 
 		ecbpf_prefix_format(&excludes[i], prefix);
-		conf_add(text, "exclude = %s\n", prefix);
+		conf_printf(text, "exclude = %s\n", prefix);
 	}
 	return 0;
 }
 
-const struct conf_settings conf_fastpath_settings = {is_wanted, apply, export, NULL};
+static const char *const keys[] = {"flows",   "lease",	 "sample",    "inactive",
+				   "monitor", "limit",	 "spike",     "target-pps",
+				   "max",     "exclude", "reset-pps", NULL};
+
+const struct conf_section conf_section_fastpath = {
+	.name = "fastpath",
+	.keys = keys,
+	.open = open_fastpath,
+	.set = set_fastpath,
+	.check = fastpath_check,
+	.is_wanted = is_wanted,
+	.apply = apply,
+	.export = export,
+};
 
 /* --- interfaces --------------------------------------------------------------------------- */
 
@@ -250,12 +327,12 @@ int conf_fastpath_load(struct ecbpf *e, const struct ecbpf_config *config, const
 	undo.is_loaded = !is_on && names_count;
 	undo.names = calloc(names_count + 1, sizeof(*undo.names));
 	if (!undo.names)
-		return fail_memory(e);
+		return conf_fail_memory(e);
 	for (size_t i = 0; i < names_count && !err; i++) {
 		if (is_on && port_find(ports, count, names[i]))
 			continue;
 		undo.names[undo.count++] = names[i];
-		err = conf_differs(e, r, "%s: add the fast path's TC program", names[i]);
+		err = conf_report_change(e, r, "%s: add the fast path's TC program", names[i]);
 	}
 	all = undo.count;
 	for (size_t i = 0; i < names_count && is_on && !err; i++) {
@@ -264,8 +341,8 @@ int conf_fastpath_load(struct ecbpf *e, const struct ecbpf_config *config, const
 		if (!port || port->is_current)
 			continue;
 		undo.names[all++] = names[i]; /* behind those that are undone */
-		err = conf_differs(e, r, "%s: replace the fast path's TC program: other code",
-				   names[i]);
+		err = conf_report_change(e, r, "%s: replace the fast path's TC program: other code",
+					 names[i]);
 	}
 	load = (struct ecbpf_fastpath_load){.out = undo.names,
 					    .out_count = all,
@@ -318,7 +395,8 @@ int conf_fastpath_leave(struct ecbpf *e, const char *const *names, size_t names_
 		if (!(ports[i].is_out || ports[i].is_port) ||
 		    has_name(names, names_count, ports[i].iface))
 			continue;
-		err = conf_differs(e, r, "%s: remove the fast path's TC program", ports[i].iface);
+		err = conf_report_change(e, r, "%s: remove the fast path's TC program",
+					 ports[i].iface);
 		if (!err && !check && names_count)
 			err = ecbpf_fastpath_leave(e, ports[i].iface);
 		if (err == -ENODEV || err == -ENOENT) /* with the interface, it is gone */
@@ -326,6 +404,6 @@ int conf_fastpath_leave(struct ecbpf *e, const char *const *names, size_t names_
 	}
 	if (err || names_count || ecbpf_fastpath_state(e, &is_on, &groups))
 		return err;
-	err = conf_differs(e, r, "remove the fast path's table of flows");
+	err = conf_report_change(e, r, "remove the fast path's table of flows");
 	return err || check ? err : ecbpf_fastpath_unload(e);
 }

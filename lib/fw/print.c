@@ -241,6 +241,11 @@ char *fw_rule_print(const struct ecbpf_fw_ruleset *ruleset, const struct fw_rule
 	return text;
 }
 
+char *ecbpf_fw_rule_text(const struct ecbpf_fw_ruleset *ruleset, size_t index)
+{
+	return fw_rule_print(ruleset, &ruleset->rules[index]);
+}
+
 int ecbpf_fw_print(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, char **ret_text)
 {
 	char *text = NULL;

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Rulesets: their memory, and changes to them.
+ * The ruleset model: its memory, and questions about it.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/internal.h"
 #include "fw/rules.h"
 
 static void free_values(struct fw_values *values)
@@ -139,118 +137,6 @@ size_t ecbpf_fw_assertions(const struct ecbpf_fw_ruleset *ruleset,
 {
 	*ret_assertions = ruleset->assertions;
 	return ruleset->assertions_count;
-}
-
-int ecbpf_fw_rule_insert(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size_t index,
-			 const char *text)
-{
-	struct fw_rule rule, *rules;
-	int err;
-
-	if (index > ruleset->rules_count)
-		return ecbpf_fail(e, -EINVAL, "no rule %zu to put a rule before; there are %zu",
-				  index + 1, ruleset->rules_count);
-	if (ruleset->rules_count == FW_RULES_MAX)
-		return ecbpf_fail(e, -E2BIG, "there are %d rules already; no more are possible",
-				  FW_RULES_MAX);
-	err = fw_rule_parse(e, ruleset, text, &rule);
-	if (err)
-		return err;
-	rules = realloc(ruleset->rules, (ruleset->rules_count + 1) * sizeof(*rules));
-	if (!rules) {
-		fw_rule_free(&rule);
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
-	}
-	memmove(&rules[index + 1], &rules[index], (ruleset->rules_count - index) * sizeof(*rules));
-	rules[index] = rule;
-	ruleset->rules = rules;
-	ruleset->rules_count++;
-	return 0;
-}
-
-int ecbpf_fw_rule_replace(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size_t index,
-			  const char *text)
-{
-	struct fw_rule rule;
-	int err;
-
-	if (index >= ruleset->rules_count)
-		return ecbpf_fail(e, -EINVAL, "no rule %zu; there are %zu", index + 1,
-				  ruleset->rules_count);
-	err = fw_rule_parse(e, ruleset, text, &rule);
-	if (err)
-		return err;
-	if (!rule.name) {
-		rule.name = ruleset->rules[index].name;
-		ruleset->rules[index].name = NULL;
-	}
-	fw_rule_free(&ruleset->rules[index]);
-	ruleset->rules[index] = rule;
-	return 0;
-}
-
-void ecbpf_fw_rule_delete(struct ecbpf_fw_ruleset *ruleset, size_t index)
-{
-	fw_rule_free(&ruleset->rules[index]);
-	ruleset->rules_count--;
-	memmove(&ruleset->rules[index], &ruleset->rules[index + 1],
-		(ruleset->rules_count - index) * sizeof(*ruleset->rules));
-}
-
-/* Return: the number that all of the text is, or 0 */
-static size_t parse_index(const char *text)
-{
-	size_t number = 0;
-
-	if (strlen(text) > 9)
-		return 0;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9')
-			return 0;
-		number = number * 10 + *text - '0';
-	}
-	return number;
-}
-
-int ecbpf_fw_rule_find(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const char *what,
-		       size_t *ret_index)
-{
-	size_t number = parse_index(what), len = strlen(what), found = 0, first = 0, last = 0;
-
-	if (number) {
-		if (number > ruleset->rules_count)
-			return ecbpf_fail(e, -ENOENT, "no rule %zu; there are %zu", number,
-					  ruleset->rules_count);
-		*ret_index = number - 1;
-		return 0;
-	}
-	if (len >= 2 && what[0] == '"' && what[len - 1] == '"') {
-		what++;
-		len -= 2;
-	}
-	for (size_t i = 0; i < ruleset->rules_count; i++) {
-		const char *name = ruleset->rules[i].name;
-
-		if (!name || strlen(name) != len || memcmp(name, what, len))
-			continue;
-		if (!found++)
-			first = i;
-		last = i;
-	}
-	if (!found)
-		return ecbpf_fail(e, -ENOENT, "no rule has the name '%.*s'", (int)len, what);
-	if (found > 1)
-		return ecbpf_fail(e, -EINVAL,
-				  "%zu rules have the name '%.*s', the first is %zu, the last %zu; "
-				  "give the number",
-				  found, (int)len, what, first + 1, last + 1);
-	*ret_index = first;
-	return 0;
-}
-
-char *ecbpf_fw_rule_text(const struct ecbpf_fw_ruleset *ruleset, size_t index)
-{
-	return fw_rule_print(ruleset, &ruleset->rules[index]);
 }
 
 const char *ecbpf_fw_rule_name(const struct ecbpf_fw_ruleset *ruleset, size_t index)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The firewall's rules as user space has them: what fw-parse.c makes of text, fw-print.c makes
- * text of, and fw-compile.c makes tables of. The language is described in ecbpf-fw-rules(5).
+ * The firewall's rules as user space has them: what parse.c makes of text, print.c makes
+ * text of, and compile.c makes tables of. The language is described in ecbpf-fw-rules(5).
  *
  * The model is normalised: two texts that mean the same rule give equal models but for the
  * addresses' and values' nesting, and fw_rule_print() prints equal models alike. All memory belongs
@@ -192,7 +192,7 @@ struct ecbpf_fw_ruleset {
 	size_t assertions_count;
 };
 
-/* --- fw-rules.c: memory of the model, and questions about it -------------------------------- */
+/* --- rules.c: memory of the model, and questions about it -------------------------------- */
 
 void fw_rule_free(struct fw_rule *rule); /* what it holds, not itself */
 void fw_set_free(struct fw_set *set);	 /* likewise */
@@ -209,7 +209,7 @@ __u64 fw_limit_burst(const struct fw_limit *limit);
 /* NULL if there is none. @len: of @name, which need not end with NUL */
 struct fw_set *fw_set_find(const struct ecbpf_fw_ruleset *ruleset, const char *name, size_t len);
 
-/* --- fw-parse.c: text to model -------------------------------------------------------------- */
+/* --- parse.c: text to model -------------------------------------------------------------- */
 
 /*
  * One rule; its sets are looked for in the ruleset. Return: 0, -EINVAL with what is wrong as of
@@ -225,7 +225,7 @@ int fw_rule_parse(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const
 const char *fw_parse_prefix(const char *text, size_t len, struct fw_prefix *ret_prefix,
 			    __u8 *ret_family);
 
-/* --- fw-print.c: model to text -------------------------------------------------------------- */
+/* --- print.c: model to text -------------------------------------------------------------- */
 
 /*
  * One line without newline, for free(): the same for rules that say the same, whatever the order

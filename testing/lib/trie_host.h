@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* lib/bpf/trie.c in a test program of its own: what it needs of the library, in short */
+/* lib/bpf/trie*.c in a test program of its own: what it needs of the library, in short */
 #ifndef TRIE_HOST_H
 #define TRIE_HOST_H
 

@@ -3,11 +3,14 @@
  * The fast path's settings and what its table says, with an IPVS of our own: needs neither
  * privilege nor kernel. What is loaded for real is tested in testing/netns and testing/vm/tests.
  */
-#include "fastpath/fastpath.c"
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <cmocka.h>
+#include "fastpath/fastpath.h"
 
 static struct ecbpf *e;
 static struct ipvs_timeouts timeouts;
@@ -91,13 +94,14 @@ static void settings_come_back(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(hzs); i++) {
 		for (__u32 ms = 10; ms <= 60000; ms++) {
-			__u32 jiffies = jiffies_from_ms(ms, hzs[i]);
-			__u32 back = ms_from_jiffies(jiffies, hzs[i]);
+			__u32 jiffies = fastpath_jiffies_from_ms(ms, hzs[i]);
+			__u32 back = fastpath_ms_from_jiffies(jiffies, hzs[i]);
 
 			assert_in_range(back, ms, 60000);
-			assert_int_equal(jiffies_from_ms(back, hzs[i]), jiffies);
+			assert_int_equal(fastpath_jiffies_from_ms(back, hzs[i]), jiffies);
 		}
-		assert_int_equal(ms_from_jiffies(jiffies_from_ms(86400000, hzs[i]), hzs[i]),
+		assert_int_equal(fastpath_ms_from_jiffies(
+					 fastpath_jiffies_from_ms(86400000, hzs[i]), hzs[i]),
 				 86400000);
 	}
 }
@@ -111,20 +115,20 @@ static void settings_get_is_settable(void **state)
 			struct ecbpf_fastpath_settings s = ECBPF_FASTPATH_SETTINGS_INIT, got;
 			struct ecbpf_fastpath f = {.hz = hzs[i]};
 
-			settings_write(&f, &s);
+			fastpath_settings_write(&f, &s);
 			s.lease_ms = 100 + sample;
 			s.sample_ms = sample;
 			s.inactive_ms = sample + 1; /* the same jiffy, or it is not */
-			if (settings_check_change(e, &f, &s)) {
+			if (fastpath_settings_check_change(e, &f, &s)) {
 				assert_non_null(strstr(ecbpf_error(e), "must be less than"));
 				assert_true(1000 / hzs[i] > 1);
 				s.inactive_ms = sample + 1000 / hzs[i] + 1;
-				assert_int_equal(settings_check_change(e, &f, &s), 0);
+				assert_int_equal(fastpath_settings_check_change(e, &f, &s), 0);
 			}
-			settings_write(&f, &s);
-			settings_read(&f, &got);
+			fastpath_settings_write(&f, &s);
+			fastpath_settings_read(&f, &got);
 			assert_memory_equal(&got, &s, sizeof(s));
-			assert_int_equal(settings_check_change(e, &f, &got), 0);
+			assert_int_equal(fastpath_settings_check_change(e, &f, &got), 0);
 		}
 	}
 }
@@ -137,18 +141,18 @@ static void settings_that_stay(void **state)
 
 	(void)state;
 	timeouts = (struct ipvs_timeouts){.tcp = 30, .tcp_fin = 30, .udp = 30};
-	settings_write(&f, &s);
+	fastpath_settings_write(&f, &s);
 	s.monitor = true;
 	s.limit = true;
 	s.reset_pps = 10;
-	assert_int_equal(settings_check_change(e, &f, &s), 0);
+	assert_int_equal(fastpath_settings_check_change(e, &f, &s), 0);
 	s.inactive_ms = 50000;
-	assert_int_equal(settings_check_change(e, &f, &s), -EINVAL);
+	assert_int_equal(fastpath_settings_check_change(e, &f, &s), -EINVAL);
 	assert_non_null(strstr(ecbpf_error(e), "IPVS's TCP timeout (30 s"));
 	s.inactive_ms = 29000;
-	assert_int_equal(settings_check_change(e, &f, &s), 0);
+	assert_int_equal(fastpath_settings_check_change(e, &f, &s), 0);
 	s.sample_ms = 9;
-	assert_int_equal(settings_check_change(e, &f, &s), -EINVAL);
+	assert_int_equal(fastpath_settings_check_change(e, &f, &s), -EINVAL);
 }
 
 /* Timeouts that the defaults do not go with: it begins with such as do, and says so */
@@ -165,13 +169,13 @@ static void settings_that_begin(void **state)
 		struct ecbpf_fastpath_settings s;
 
 		logged[0] = '\0';
-		assert_int_equal(settings_init(e, &f, true), 0);
+		assert_int_equal(fastpath_settings_init(e, &f, true), 0);
 		assert_true(!i == !logged[0]);
 		assert_true(!i || strstr(logged, "begins with inactive="));
-		settings_read(&f, &s);
+		fastpath_settings_read(&f, &s);
 		assert_true(s.monitor);
-		assert_int_equal(settings_check(e, &s, f.hz), 0);
-		assert_int_equal(settings_check_ipvs(e, &s, NULL), 0);
+		assert_int_equal(fastpath_settings_check(e, &s, f.hz), 0);
+		assert_int_equal(fastpath_settings_check_ipvs(e, &s, NULL), 0);
 		if (i < ARRAY_SIZE(shorts))
 			timeouts = shorts[i];
 	}
@@ -191,10 +195,10 @@ static void lease_is_over(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(ages); i++) {
 		struct ecbpf_flow slot = {.lease = ECBPF_LEASE(now - ages[i], 1)};
 
-		flow_decode(&slot, &settings, now, &flow);
+		fastpath_flow_decode(&slot, &settings, now, &flow);
 		assert_int_equal(flow.lease_ms, -(long long)ages[i]);
 		slot.lease = ECBPF_LEASE(now + ages[i], 1);
-		flow_decode(&slot, &settings, now, &flow);
+		fastpath_flow_decode(&slot, &settings, now, &flow);
 		assert_int_equal(flow.lease_ms, ages[i]);
 	}
 }
@@ -214,7 +218,7 @@ static void up_is_not_negative(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(moments); i++) {
 		struct ecbpf_flow slot = {.up = moments[i].up};
 
-		flow_decode(&slot, &settings, moments[i].now, &flow);
+		fastpath_flow_decode(&slot, &settings, moments[i].now, &flow);
 		assert_int_equal(flow.up_ms, moments[i].ms);
 	}
 }
@@ -227,13 +231,13 @@ static void explain_sample(void **state)
 
 	(void)state;
 	x.flow.up_ms = 200;
-	x.sample_ms = explain_sample_ms(&settings, &x.flow);
+	x.sample_ms = fastpath_explain_sample_ms(&settings, &x.flow);
 	assert_int_equal(x.sample_ms, 800);
-	assert_int_equal(explain_reason(&x, &settings), ECBPF_REASON_FP_LEASE);
+	assert_int_equal(fastpath_explain_reason(&x, &settings), ECBPF_REASON_FP_LEASE);
 	x.flow.is_ending = true;
-	x.sample_ms = explain_sample_ms(&settings, &x.flow);
+	x.sample_ms = fastpath_explain_sample_ms(&settings, &x.flow);
 	assert_int_equal(x.sample_ms, -75);
-	assert_int_equal(explain_reason(&x, &settings), ECBPF_REASON_FP_SAMPLE);
+	assert_int_equal(fastpath_explain_reason(&x, &settings), ECBPF_REASON_FP_SAMPLE);
 }
 
 int main(void)

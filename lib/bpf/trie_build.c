@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Tables of prefixes: building a generation.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include "bpf/trie_layout.h"
+
+#define HASH_BITS_MIN  10
+#define FILL_SHIFT     1     /* of a node wider than STRIDE, half of the slots are used at least */
+#define FILL_SHIFT_TOP 4     /* a sixteenth of a root, and of what most of the table is below */
+#define TOP_MIN	       65536 /* prefixes */
+
+/* What is to be built of: prefixes in order, and their leaves */
+struct source {
+	const struct ecbpf_trie_op *ops;
+	const __u64 *leaves;
+};
+
+/* How wide to make a node at @depth for the prefixes [from, to), which share so many bits */
+static __u32 stride_for(const struct source *src, size_t from, size_t to, __u32 depth, __u32 width)
+{
+	__u32 stride = STRIDE, fill_shift = FILL_SHIFT;
+	size_t count = to - from;
+
+	if (!depth || count >= TOP_MIN)
+		fill_shift = FILL_SHIFT_TOP;
+	while (stride + STRIDE <= ECBPF_TRIE_STRIDE_MAX && depth + stride + STRIDE <= width &&
+	       count >> (stride + STRIDE - fill_shift))
+		stride += STRIDE;
+	for (; stride > STRIDE; stride -= STRIDE) {
+		__u32 used = 0, last = ~0U;
+
+		for (size_t i = from; i < to; i++) {
+			struct key key = op_key(&src->ops[i]);
+			__u32 bits = key_bits(&key, depth, stride);
+
+			if (key.len > depth && bits != last) {
+				used++;
+				last = bits;
+			}
+		}
+		if (used >> (stride - fill_shift))
+			break;
+	}
+	return stride;
+}
+
+static void build_node(struct ecbpf_trie *t, const struct source *src, __u64 node, size_t from,
+		       size_t to);
+
+/*
+ * The slot that ends at @depth for the prefixes [from, to), all longer, in the order that covering
+ * ones come first; @best: a leaf that covers the slot, or 0.
+ */
+static __u64 build_slot(struct ecbpf_trie *t, const struct source *src, __u32 depth, size_t from,
+			size_t to, __u64 best)
+{
+	struct key first, last;
+	__u32 common, width;
+	__u64 node;
+
+	if (from == to)
+		return best;
+	if (to - from == 1 && !best)
+		return src->leaves[from];
+	first = op_key(&src->ops[from]);
+	last = op_key(&src->ops[to - 1]);
+	common = key_common(&first, &last);
+	if (!best && first.len <= common) { /* covers all others */
+		struct key next = op_key(&src->ops[from + 1]);
+
+		common = min_u32(key_common(&next, &last), next.len - 1) / STRIDE * STRIDE;
+		if (first.len <= common) {
+			best = src->leaves[from++];
+			first = next;
+			common = key_common(&first, &last);
+		} else {
+			common = first.len;
+		}
+	}
+	depth = min_u32(common, first.len - 1) / STRIDE * STRIDE;
+	width = src->ops[from].family == 4 ? 32 : 128;
+	node = trie_node_new(t, depth, stride_for(src, from, to, depth, width), &first);
+	if (!node)
+		return 0;
+	build_node(t, src, node, from, to);
+	return best ? with_best(t, node, best) : node;
+}
+
+static void build_node(struct ecbpf_trie *t, const struct source *src, __u64 node, size_t from,
+		       size_t to)
+{
+	__u32 end = node_end(node);
+	size_t i = from;
+
+	while (i < to && !t->err) {
+		struct key key = op_key(&src->ops[i]);
+		__u32 place = slot_of(node, &key);
+		size_t next = i + 1;
+
+		if (key.len <= end) {
+			for (__u32 n = 0; n < 1U << (end - key.len); n++)
+				slot_fill(t, node, place + n, src->leaves[i]);
+			i = next;
+			continue;
+		}
+		for (; next < to; next++) {
+			struct key other = op_key(&src->ops[next]);
+
+			if (slot_of(node, &other) != place)
+				break;
+		}
+		slot_fill(t, node, place, build_slot(t, src, end, i, next, load(t, place)));
+		i = next;
+	}
+}
+
+/* The root's node of a family's trie gets what is below it */
+static void build_root(struct ecbpf_trie *t, const struct source *src, __u64 node, int family,
+		       size_t from, size_t to)
+{
+	if (from < to && !src->ops[from].len)
+		node = with_best(t, node, src->leaves[from++]);
+	build_node(t, src, node, from, to);
+	t->gen->root[family == 6] = root_of(node);
+}
+
+/* A generation with nothing but its header and the IPv4 root. Return: that node; 0, t->err */
+static __u64 generation_new(struct ecbpf_trie *t, __u32 stride)
+{
+	__u32 words = ROOT4_PLACE + stride_words(stride), chunks, place;
+	int first;
+
+	chunks = (words + ECBPF_TRIE_CHUNK_WORDS - 1) >> ECBPF_TRIE_CHUNK_SHIFT;
+	first = trie_chunks_make(t, chunks);
+	if (first < 0) {
+		t->err = first;
+		return 0;
+	}
+	place = (__u32)first << ECBPF_TRIE_CHUNK_SHIFT;
+	t->gen->next = place + words;
+	t->gen->end = place + chunks * ECBPF_TRIE_CHUNK_WORDS;
+	return node_slot(place + ROOT4_PLACE, 0, stride);
+}
+
+static void generation_build(struct ecbpf_trie *t, const struct ecbpf_trie_op *ops, __u64 *leaves,
+			     size_t count)
+{
+	struct source src = {.ops = ops, .leaves = leaves};
+	static const struct key none;
+	__u64 root4, root6;
+	size_t split = 0;
+
+	while (split < count && ops[split].family == 4)
+		split++;
+	root4 = generation_new(t, stride_for(&src, 0, split, 0, 32));
+	if (!root4)
+		return;
+	t->gen->count[0] = split;
+	t->gen->count[1] = count - split;
+	t->gen->hash_bits = HASH_BITS_MIN;
+	while (1ULL << t->gen->hash_bits < count * 2)
+		t->gen->hash_bits++;
+	t->gen->hash = trie_block_alloc(t, 1U << t->gen->hash_bits, NODE_WORDS);
+	root6 = trie_node_new(t, 0, stride_for(&src, split, count, 0, 128), &none);
+	for (size_t i = 0; i < count && !t->err; i++) {
+		struct key key = op_key(&ops[i]);
+
+		leaves[i] = trie_leaf_new(t, &ops[i]);
+		*word(t, trie_hash_find(t, ops[i].family, &key)) = leaves[i];
+	}
+	if (t->err)
+		return;
+	build_root(t, &src, root4, 4, 0, split);
+	build_root(t, &src, root6, 6, split, count);
+}
+
+int ecbpf_trie_build(struct ecbpf_trie *t, struct ecbpf_trie_op *entries, size_t count)
+{
+	_cleanup_free_ __u64 *leaves = malloc((count + 1) * sizeof(*leaves));
+	struct generation *old = t->gen;
+	int err;
+
+	if (!leaves)
+		return trie_fail(t, -ENOMEM);
+	if (count)
+		qsort(entries, count, sizeof(*entries), ecbpf_trie_compare);
+	__atomic_store_n(&t->head->dirty, 1, __ATOMIC_RELEASE);
+	t->gen = NULL;
+	t->is_building = true;
+	t->err = 0;
+	generation_build(t, entries, leaves, count);
+	t->is_building = false;
+	err = t->err;
+	if (!err)
+		err = t->memory->publish(t->data, t->gen->chunks, t->gen->chunks_count);
+	if (err) {
+		if (t->gen)
+			trie_generation_drop(t, t->gen);
+		t->gen = old;
+		__atomic_store_n(&t->head->dirty, 0, __ATOMIC_RELEASE);
+		return trie_fail(t, err);
+	}
+	roots_store(t);
+	if (old) {
+		t->memory->wait(t->data);
+		trie_generation_drop(t, old);
+	}
+	__atomic_store_n(&t->head->dirty, 0, __ATOMIC_RELEASE);
+	trie_room_make(t);
+	return 0;
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Tables of prefixes: the hash table of all leaves.
+ */
+#include "bpf/trie_layout.h"
+
+static __u32 hash_of(const struct ecbpf_trie *t, int family, const struct key *key)
+{
+	__u64 h = key->hi * 0x9e3779b97f4a7c15ULL;
+
+	h = (h ^ h >> 32 ^ key->lo) * 0xc2b2ae3d27d4eb4fULL;
+	h = (h ^ h >> 29 ^ (key->len << 8 | family)) * 0x9e3779b97f4a7c15ULL;
+	return h >> (64 - t->gen->hash_bits);
+}
+
+/* Place in the table of a prefix, or the empty one where it would stand */
+__u32 trie_hash_find(struct ecbpf_trie *t, int family, const struct key *key)
+{
+	__u32 mask = (1U << t->gen->hash_bits) - 1, i = hash_of(t, family, key);
+
+	for (; !t->err; i = (i + 1) & mask) {
+		__u64 leaf = load(t, t->gen->hash + i);
+		struct key other;
+
+		if (!leaf)
+			break;
+		if (leaf_len(leaf) != key->len || leaf_family(leaf) != family)
+			continue;
+		other = leaf_key(t, leaf);
+		if (other.hi == key->hi && other.lo == key->lo)
+			break;
+	}
+	return t->gen->hash + i;
+}
+
+/*
+ * Close the gap: what would be found no more moves into it. It is copied before its old place is
+ * emptied, so that a writer that is killed leaves it twice, not lost.
+ */
+void trie_hash_delete(struct ecbpf_trie *t, __u32 place)
+{
+	__u32 mask = (1U << t->gen->hash_bits) - 1, base = t->gen->hash, gap = place - base;
+
+	for (__u32 i = (gap + 1) & mask; !t->err; i = (i + 1) & mask) {
+		__u64 leaf = load(t, base + i);
+		struct key key;
+		__u32 home;
+
+		if (!leaf)
+			break;
+		key = leaf_key(t, leaf);
+		home = hash_of(t, leaf_family(leaf), &key);
+		if (((i - home) & mask) < ((i - gap) & mask))
+			continue;
+		store(t, base + gap, leaf);
+		gap = i;
+	}
+	store(t, base + gap, 0);
+}
+
+/* The leaf of the longest prefix above @key that is longer than @above; 0 if there is none */
+__u64 trie_hash_cover(struct ecbpf_trie *t, int family, const struct key *key, __u32 above)
+{
+	for (__u32 len = key->len - 1; len > above; len--) {
+		struct key cut = key_cut(key, len);
+		__u64 leaf = load(t, trie_hash_find(t, family, &cut));
+
+		if (leaf)
+			return leaf;
+	}
+	return 0;
+}

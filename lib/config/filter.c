@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* [filter]: the filter's settings, VIPs and lists */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "config/parse.h"
+
+/* --- reading ------------------------------------------------------------------------------ */
+
+static int open_filter(struct conf_parser *p, const char *name)
+{
+	(void)name;
+	p->config->has_filter = true;
+	return 0;
+}
+
+static int set_vip(struct conf_parser *p, const char *value)
+{
+	struct conf_words raw = {};
+	char vip[sizeof(((struct ecbpf_filter_vip *)0)->text)];
+	int err;
+
+	if (!*value)
+		conf_words_free(&p->config->vips);
+	err = conf_set_words(p, value, " \t,", &raw);
+	for (size_t i = 0; i < raw.count && !err; i++) {
+		err = ecbpf_filter_vip_format(p->e, raw.items[i].text, vip, sizeof(vip));
+		if (err)
+			err = conf_fail_at(p->e, err, &p->at);
+		else if (!conf_words_have(&p->config->vips, vip, strlen(vip)))
+			err = conf_words_add(p, &p->config->vips, vip, strlen(vip));
+	}
+	conf_words_free(&raw);
+	return err;
+}
+
+static int set_list(struct conf_parser *p, const char *key, const char *value,
+		    struct conf_list *list)
+{
+	size_t before = *value ? list->files.count : 0;
+	int err;
+
+	list->is_said = true;
+	err = conf_set_words(p, value, " \t", &list->files);
+	for (size_t i = before; i < list->files.count && !err; i++)
+		if (*list->files.items[i].text != '/')
+			err = conf_fail(p->e, &p->at, "%s: '%s' does not begin with /", key,
+					list->files.items[i].text);
+	return err;
+}
+
+static int set_filter(struct conf_parser *p, const char *key, const char *value)
+{
+	int err;
+
+	if (!strcmp(key, "vip"))
+		return set_vip(p, value);
+	if (!strcmp(key, "drop"))
+		return set_list(p, key, value, &p->config->lists[ECBPF_FILTER_BLOCK]);
+	if (!strcmp(key, "allow"))
+		return set_list(p, key, value, &p->config->lists[ECBPF_FILTER_ALLOW]);
+	err = ecbpf_filter_setting(p->e, key, value, &p->config->filter);
+	return err ? conf_fail_at(p->e, err, &p->at) : 0;
+}
+
+static int prefix_compare(const struct ecbpf_filter_entry *a, const struct ecbpf_filter_entry *b)
+{
+	int order = (int)a->family - b->family;
+
+	if (!order)
+		order = memcmp(a->addr, b->addr, sizeof(a->addr));
+	return order ? order : (int)a->len - b->len;
+}
+
+static int entry_compare(const void *a, const void *b)
+{
+	const struct ecbpf_filter_entry *x = a, *y = b;
+	int order = prefix_compare(x, y);
+
+	if (!order)
+		order = strcmp(x->tag, y->tag);
+	return order ? order : x->expires < y->expires ? -1 : x->expires > y->expires;
+}
+
+/* Prefixes in order, each once */
+static void list_sort(struct conf_list *list)
+{
+	size_t kept = 0;
+
+	if (list->count)
+		qsort(list->entries, list->count, sizeof(*list->entries), entry_compare);
+	for (size_t i = 0; i < list->count; i++) {
+		if (kept && !prefix_compare(&list->entries[kept - 1], &list->entries[i]))
+			kept--;
+		list->entries[kept++] = list->entries[i];
+	}
+	list->count = kept;
+}
+
+/* All files of a list */
+static int list_read(struct ecbpf *e, struct conf_list *list)
+{
+	for (size_t i = 0; i < list->files.count; i++) {
+		_cleanup_free_ struct ecbpf_filter_entry *more = NULL;
+		struct ecbpf_filter_entry *entries;
+		size_t count = 0;
+		int err;
+
+		err = ecbpf_filter_file_read(e, list->files.items[i].text, true, &more, &count);
+		if (err)
+			return err == -EINVAL ? err : conf_fail_at(e, err, &list->files.items[i]);
+		entries = reallocarray(list->entries, list->count + count + 1, sizeof(*entries));
+		if (!entries)
+			return conf_fail_memory(e);
+		list->entries = entries;
+		if (count)
+			memcpy(entries + list->count, more, count * sizeof(*more));
+		list->count += count;
+	}
+	list_sort(list);
+	return 0;
+}
+
+static int lists_read(struct ecbpf *e, struct ecbpf_config *config)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < ECBPF_FILTER_LISTS && !err; i++)
+		err = list_read(e, &config->lists[i]);
+	return err;
+}
+
+/* --- the running state -------------------------------------------------------------------- */
+
+static bool filter_is_wanted(const struct ecbpf_config *config)
+{
+	return config->has_filter;
+}
+
+/* Setting number @i of a filter: its key; NULL: no more */
+static const char *filter_value(const struct ecbpf_filter_config *config, size_t i, char *value,
+				size_t size)
+{
+	static const char *const keys[] = {"frags", "frags6", "ptb-max-pps", "ptb-per-source-pps"};
+	static const char *const frags[] = {"pass", "drop", "ptb"};
+	const __u32 values[] = {config->frags, config->frags6, config->ptb_max_pps,
+				config->ptb_per_source_pps};
+	const char *check;
+	__u32 bit;
+
+	if (i < ARRAY_SIZE(keys)) {
+		if (i < 2)
+			snprintf(value, size, "%s", values[i] < 3 ? frags[values[i]] : "?");
+		else
+			snprintf(value, size, "%u", values[i]);
+		return keys[i];
+	}
+	check = ecbpf_filter_check_name(i - ARRAY_SIZE(keys));
+	if (!check)
+		return NULL;
+	bit = 1U << (i - ARRAY_SIZE(keys));
+	snprintf(value, size, "%s",
+		 config->drop & bit    ? "drop"
+		 : config->count & bit ? "count"
+				       : "off");
+	return check;
+}
+
+static int filter_apply_settings(struct ecbpf *e, const struct ecbpf_filter_config *wanted,
+				 bool check, struct conf_report *r)
+{
+	_cleanup_free_ char(*settings)[64] = calloc(ECBPF_FILTER_CHECKS_MAX + 4, sizeof(*settings));
+	const char *list[ECBPF_FILTER_CHECKS_MAX + 4], *key;
+	struct ecbpf_filter_config running;
+	char old[32], new[32];
+	size_t count = 0;
+	int err;
+
+	if (!settings)
+		return conf_fail_memory(e);
+	err = ecbpf_filter_config_get(e, &running);
+	for (size_t i = 0; !err && (key = filter_value(wanted, i, new, sizeof(new))); i++) {
+		filter_value(&running, i, old, sizeof(old));
+		if (!strcmp(old, new))
+			continue;
+		err = conf_report_change(e, r, "filter: %s %s, was %s", key, new, old);
+		snprintf(settings[count], sizeof(*settings), "%s=%s", key, new);
+		list[count] = settings[count];
+		count++;
+	}
+	return err || check || !count ? err : ecbpf_filter_set(e, list, count);
+}
+
+static int vips_get(struct ecbpf *e, struct ecbpf_filter_vip **ret_vips, size_t *ret_count)
+{
+	int there = conf_is_pinned(e, "filter_addrs");
+
+	if (there > 0)
+		return ecbpf_filter_vip_list(e, ret_vips, ret_count);
+	*ret_vips = NULL;
+	*ret_count = 0;
+	return there;
+}
+
+static bool has_vip(const struct ecbpf_filter_vip *vips, size_t count, const char *text)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(vips[i].text, text))
+			return true;
+	return false;
+}
+
+static int filter_apply_vips(struct ecbpf *e, const struct conf_words *wanted, bool check,
+			     struct conf_report *r)
+{
+	_cleanup_free_ struct ecbpf_filter_vip *running = NULL;
+	_cleanup_free_ const char **add = NULL, **delete = NULL;
+	size_t count = 0, adds = 0, deletes = 0;
+	int err;
+
+	err = vips_get(e, &running, &count);
+	if (err)
+		return err;
+	add = calloc(wanted->count + 1, sizeof(*add));
+	delete = calloc(count + 1, sizeof(*delete));
+	if (!add || !delete)
+		return conf_fail_memory(e);
+	for (size_t i = 0; i < wanted->count && !err; i++) {
+		if (has_vip(running, count, wanted->items[i].text))
+			continue;
+		add[adds++] = wanted->items[i].text;
+		err = conf_report_change(e, r, "filter: add vip %s", wanted->items[i].text);
+	}
+	for (size_t i = 0; i < count && !err; i++) {
+		bool is_kept = false;
+
+		for (size_t k = 0; k < wanted->count; k++)
+			is_kept |= !strcmp(running[i].text, wanted->items[k].text);
+		if (is_kept)
+			continue;
+		delete[deletes++] = running[i].text;
+		err = conf_report_change(e, r, "filter: remove vip %s", running[i].text);
+	}
+	if (!err && !check && adds)
+		err = ecbpf_filter_vip_add(e, add, adds);
+	if (!err && !check && deletes)
+		err = ecbpf_filter_vip_delete(e, delete, deletes);
+	return err;
+}
+
+static const char *const list_keys[ECBPF_FILTER_LISTS] = {
+	[ECBPF_FILTER_ALLOW] = "allow",
+	[ECBPF_FILTER_BLOCK] = "drop",
+};
+
+/* The list that is live, sorted; @ret->entries: for free() */
+static int list_get(struct ecbpf *e, __u32 number, struct conf_list *ret)
+{
+	struct conf_list list = {.is_said = true};
+	int err = conf_is_pinned(e, "filter_lists");
+
+	if (err > 0)
+		err = ecbpf_filter_list_get(e, number, &list.entries, &list.count);
+	if (err)
+		return err;
+	list_sort(&list);
+	*ret = list;
+	return 0;
+}
+
+/* The clock that expiries are kept in, and the one that they are written in, are two */
+static bool expires_alike(__u64 a, __u64 b)
+{
+	return !a == !b && a - b + 2 <= 4;
+}
+
+static int filter_apply_list(struct ecbpf *e, __u32 number, const struct conf_list *wanted,
+			     bool check, struct conf_report *r)
+{
+	size_t added = 0, removed = 0, changed = 0, w = 0, l = 0;
+	struct conf_list live = {};
+	int err;
+
+	err = list_get(e, number, &live);
+	if (err)
+		return err;
+	while (w < wanted->count || l < live.count) {
+		const struct ecbpf_filter_entry *new = &wanted->entries[w], *old = &live.entries[l];
+		int order = w == wanted->count ? 1
+			    : l == live.count  ? -1
+					       : prefix_compare(new, old);
+
+		added += order < 0;
+		removed += order > 0;
+		if (!order &&
+		    (strcmp(new->tag, old->tag) || !expires_alike(new->expires, old->expires)))
+			changed++;
+		w += order <= 0;
+		l += order >= 0;
+	}
+	free(live.entries);
+	if (!added && !removed && !changed)
+		return 0;
+	err = conf_report_change(e, r, "filter: %s: %zu added, %zu removed, %zu changed",
+				 list_keys[number], added, removed, changed);
+	return err || check
+		       ? err
+		       : ecbpf_filter_list_replace(e, number, wanted->entries, wanted->count, NULL);
+}
+
+static int filter_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
+			struct conf_report *r)
+{
+	int err;
+
+	err = filter_apply_settings(e, &config->filter, check, r);
+	if (!err)
+		err = filter_apply_vips(e, &config->vips, check, r);
+	for (__u32 number = 0; number < ECBPF_FILTER_LISTS && !err; number++)
+		if (config->lists[number].is_said)
+			err = filter_apply_list(e, number, &config->lists[number], check, r);
+	return err;
+}
+
+static int filter_get(struct ecbpf *e, struct ecbpf_config *config)
+{
+	int err = 0;
+
+	config->has_filter = true; /* never set: the defaults */
+	for (__u32 number = 0; number < ECBPF_FILTER_LISTS && !err; number++)
+		err = list_get(e, number, &config->lists[number]);
+	return err;
+}
+
+/* --- export ------------------------------------------------------------------------------- */
+
+static int vip_compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static void entry_print(FILE *out, const struct ecbpf_filter_entry *entry)
+{
+	char prefix[64], time[32] = "-";
+	time_t expires = entry->expires;
+	struct tm tm;
+
+	ecbpf_filter_entry_format(entry, prefix, sizeof(prefix));
+	if (expires && gmtime_r(&expires, &tm))
+		strftime(time, sizeof(time), ECBPF_FILTER_TIME_FORMAT, &tm);
+	fprintf(out, "%s %s %s\n", prefix, *entry->tag ? entry->tag : "-", time);
+}
+
+static int list_export(struct ecbpf *e, __u32 number, const char *dir, struct conf_text *text)
+{
+	const char *key = list_keys[number];
+	struct conf_list list = {};
+	char work[PATH_MAX], name[32];
+	FILE *out;
+	int err;
+
+	err = list_get(e, number, &list);
+	if (err || !list.count)
+		goto out;
+	if (!dir) {
+		conf_printf(text, "# %s: %zu prefixes\n", key, list.count);
+		goto out;
+	}
+	out = conf_file_begin(e, dir, work, sizeof(work));
+	if (!out) {
+		err = -EIO;
+		goto out;
+	}
+	for (size_t i = 0; i < list.count; i++)
+		entry_print(out, &list.entries[i]);
+	snprintf(name, sizeof(name), "%s.list", key);
+	err = conf_file_end(e, out, work, dir, name);
+	conf_printf(text, "%s = %s/%s\n", key, dir, name);
+out:
+	free(list.entries);
+	return err;
+}
+
+static int filter_export(struct ecbpf *e, const char *dir, struct conf_text *text)
+{
+	_cleanup_free_ struct ecbpf_filter_vip *vips = NULL;
+	struct ecbpf_filter_config config;
+	size_t count = 0;
+	char value[32];
+	const char *key;
+	int err;
+
+	err = conf_is_pinned(e, "filter_settings");
+	if (err <= 0)
+		return err;
+	err = ecbpf_filter_config_get(e, &config);
+	if (!err)
+		err = vips_get(e, &vips, &count);
+	if (err)
+		return err;
+	conf_printf(text, "\n[filter]\n");
+	for (size_t i = 0; (key = filter_value(&config, i, value, sizeof(value))); i++)
+		conf_printf(text, "%s = %s\n", key, value);
+	if (count)
+		qsort(vips, count, sizeof(*vips), vip_compare);
+	for (size_t i = 0; i < count; i++)
+		conf_printf(text, "vip = %s\n", vips[i].text);
+	for (__u32 number = 0; number < ECBPF_FILTER_LISTS && !err; number++)
+		err = list_export(e, number, dir, text);
+	return err;
+}
+
+static const char *const keys[] = {"frags",
+				   "frags6",
+				   "ptb-max-pps",
+				   "ptb-per-source-pps",
+				   "vip",
+				   "drop",
+				   "allow",
+				   "checks",
+#define X(bit, NAME, key, is_dropped) key,
+				   ECBPF_FILTER_CHECKS(X)
+#undef X
+					   NULL};
+
+const struct conf_section conf_section_filter = {
+	.name = "filter",
+	.keys = keys,
+	.open = open_filter,
+	.set = set_filter,
+	.check = lists_read,
+	.is_wanted = filter_is_wanted,
+	.apply = filter_apply,
+	.export = filter_export,
+	.get = filter_get,
+};

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Words of a configuration, and errors that say where they stand */
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/bpf.h>
+#include "config/parse.h"
+
+/* --- errors ------------------------------------------------------------------------------- */
+
+int conf_fail_at(struct ecbpf *e, int err, const struct conf_word *at)
+{
+	char text[sizeof(e->error)];
+
+	memcpy(text, e->error, sizeof(text));
+	return ecbpf_fail(e, err, "%s:%u: %s", at->file, at->line, text);
+}
+
+int conf_fail(struct ecbpf *e, const struct conf_word *at, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(e->error, sizeof(e->error), format, args);
+	va_end(args);
+	return conf_fail_at(e, -EINVAL, at);
+}
+
+int conf_fail_memory(struct ecbpf *e)
+{
+	return ecbpf_fail(e, -ENOMEM, "out of memory");
+}
+
+/* How many letters to put in, take out or change, to make one of the other; at most @max + 1 */
+static unsigned int distance(const char *a, const char *b, unsigned int max)
+{
+	unsigned int least;
+
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	if (!*a || !*b)
+		return strlen(a) + strlen(b);
+	if (!max)
+		return 1;
+	least = distance(a + 1, b + 1, max - 1);
+	if (distance(a + 1, b, max - 1) < least)
+		least = distance(a + 1, b, max - 1);
+	if (distance(a, b + 1, max - 1) < least)
+		least = distance(a, b + 1, max - 1);
+	return least + 1;
+}
+
+/* "; did you mean 'frags'?", or all that there are */
+static void suggest(const char *word, const char *const *words, char *ret, size_t size)
+{
+	const char *nearest = NULL;
+	unsigned int least = 3, d;
+	size_t len;
+
+	for (const char *const *w = words; *w; w++) {
+		d = distance(word, *w, 2);
+		if (d < least && d < strlen(word)) {
+			least = d;
+			nearest = *w;
+		}
+	}
+	if (nearest) {
+		snprintf(ret, size, "did you mean '%s'?", nearest);
+		return;
+	}
+	len = snprintf(ret, size, "there are");
+	for (const char *const *w = words; *w && len < size; w++)
+		len += snprintf(ret + len, size - len, "%s %s", w == words ? "" : ",", *w);
+}
+
+bool conf_is_one_of(const char *word, const char *const *words)
+{
+	for (; *words; words++)
+		if (!strcmp(word, *words))
+			return true;
+	return false;
+}
+
+int conf_fail_unknown(struct conf_parser *p, const char *what, const char *word,
+		      const char *const *words)
+{
+	char text[512];
+
+	suggest(word, words, text, sizeof(text));
+	return conf_fail(p->e, &p->at, "no %s '%s'; %s", what, word, text);
+}
+
+/* --- values ------------------------------------------------------------------------------- */
+
+int conf_words_add(struct conf_parser *p, struct conf_words *words, const char *text, size_t len)
+{
+	struct conf_word *items, word = p->at;
+
+	items = reallocarray(words->items, words->count + 1, sizeof(*items));
+	if (!items)
+		return conf_fail_memory(p->e);
+	words->items = items;
+	word.text = strndup(text, len);
+	if (!word.text)
+		return conf_fail_memory(p->e);
+	items[words->count++] = word;
+	return 0;
+}
+
+void conf_words_free(struct conf_words *words)
+{
+	for (size_t i = 0; i < words->count; i++)
+		free(words->items[i].text);
+	free(words->items);
+	*words = (struct conf_words){};
+}
+
+bool conf_words_have(const struct conf_words *words, const char *text, size_t len)
+{
+	for (size_t i = 0; i < words->count; i++)
+		if (strlen(words->items[i].text) == len && !memcmp(words->items[i].text, text, len))
+			return true;
+	return false;
+}
+
+int conf_set_words(struct conf_parser *p, const char *value, const char *separators,
+		   struct conf_words *words)
+{
+	size_t len;
+	int err;
+
+	if (!*value)
+		conf_words_free(words);
+	for (value += strspn(value, separators); *value; value += strspn(value, separators)) {
+		len = strcspn(value, separators);
+		err = conf_words_have(words, value, len) ? 0 : conf_words_add(p, words, value, len);
+		if (err)
+			return err;
+		value += len;
+	}
+	return 0;
+}
+
+int conf_set_text(struct conf_parser *p, const char *value, char **text)
+{
+	free(*text);
+	*text = strdup(value);
+	return *text ? 0 : conf_fail_memory(p->e);
+}
+
+int conf_set_number(struct conf_parser *p, const char *key, const char *value, __u32 max,
+		    __u32 *ret)
+{
+	unsigned long long number;
+	char *end;
+
+	errno = 0;
+	number = strtoull(value, &end, 10);
+	if (!isdigit((unsigned char)*value) || *end || errno || number > max)
+		return conf_fail(p->e, &p->at, "%s: '%s' is not a number from 0 to %u", key, value,
+				 max);
+	*ret = number;
+	return 0;
+}
+
+int conf_action_find(const char *name, size_t len)
+{
+	for (int action = XDP_ABORTED; action <= XDP_REDIRECT; action++) {
+		const char *known = ecbpf_action_name(action);
+
+		if (strlen(known) == len && !strncasecmp(known, name, len))
+			return action;
+	}
+	return -1;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What a configuration wants of the interfaces that exist */
+#ifndef ECBPF_CONF_PLAN_H
+#define ECBPF_CONF_PLAN_H
+
+#include "config/conf.h"
+#include "core/links.h"
+
+/* Which programs, and on which interfaces. Strings are the configuration's */
+struct conf_plan {
+	struct ecbpf_program *programs;
+	size_t programs_count;
+	char *fused;		/* list of stages */
+	const char ***settings; /* of each program */
+	struct ecbpf_link *links;
+	size_t links_count;
+	struct ecbpf_chain_want *wants; /* one for each interface there is */
+	const char **ports;		/* where the fast path is to be, besides in the chains */
+	size_t ports_count;
+};
+
+/* In this order; conf_plan_free() in any case */
+int conf_plan_programs(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan);
+int conf_plan_wants(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan);
+int conf_plan_ports(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan);
+void conf_plan_free(struct conf_plan *plan);
+
+#endif /* ECBPF_CONF_PLAN_H */

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The TC egress program, which grants leases.
+ */
+#include <errno.h>
+#include <string.h>
+#include "fastpath/fastpath.h"
+#include "progs/fastpath_egress.skel.h"
+
+/*
+ * By these, at TC, everybody's egress filters are told apart. Ours is the last: what another one
+ * drops or changes has not been learned before. One that ends the classification costs leases.
+ */
+#define EGRESS_HANDLE	1
+#define EGRESS_PRIORITY 0xffff
+
+const char *ecbpf_egress_name(__u32 counter)
+{
+	switch (counter) {
+#define X(value, NAME, name, text) \
+	case value:                \
+		return name;
+		ECBPF_EGRESS_COUNTERS(X)
+#undef X
+	default:
+		return NULL;
+	}
+}
+
+const char *ecbpf_egress_text(__u32 counter)
+{
+	switch (counter) {
+#define X(value, NAME, name, text) \
+	case value:                \
+		return text;
+		ECBPF_EGRESS_COUNTERS(X)
+#undef X
+	default:
+		return NULL;
+	}
+}
+
+/* The TC program, loaded, with its maps */
+int fastpath_egress_open(struct ecbpf *e, __u32 groups, struct bpf_object **ret_obj)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "fastpath_egress",
+		    .kernel_log_buf = e->detail, .kernel_log_size = ECBPF_DETAIL_SIZE);
+	struct bpf_object *obj;
+	char path[PATH_MAX];
+	struct loaded loaded = {};
+	struct bpf_program *prog;
+	struct bpf_map *map;
+	const void *bytes;
+	size_t size;
+	int err;
+
+	bytes = fastpath_egress_bpf__elf_bytes(&size);
+	obj = bpf_object__open_mem(bytes, size, &opts);
+	err = libbpf_get_error(obj);
+	if (err)
+		return ecbpf_fail(e, err, "fastpath_egress: %s", strerror(-err));
+	bpf_object__for_each_map (map, obj) {
+		if (bpf_map__is_internal(map))
+			continue;
+		err = ecbpf_pin_path(e, path, sizeof(path), bpf_map__name(map));
+		if (!err)
+			err = ecbpf_pinned_map_check(e, path, map);
+		if (!err)
+			err = bpf_map__set_pin_path(map, path);
+		if (!err && groups && strstr("fastpath_flows fastpath_tags", bpf_map__name(map)) &&
+		    strlen(bpf_map__name(map)) > strlen("fastpath"))
+			err = bpf_map__set_max_entries(map, groups);
+		if (err)
+			goto out;
+	}
+	err = bpf_object__load(obj);
+	if (err) {
+		ecbpf_fail(e, err, "fastpath_egress: the kernel refuses it: %s%s", strerror(-err),
+			   err == -EPERM ? " (must be root)" : "");
+		goto out;
+	}
+	prog = bpf_object__find_program_by_name(obj, "ecbpf_egress");
+	loaded.fingerprint = ecbpf_fingerprint(bytes, size);
+	err = ecbpf_loaded_bind(e, bpf_program__fd(prog), "fastpath_egress", &loaded);
+	if (err)
+		goto out;
+	*ret_obj = obj;
+	return 0;
+out:
+	bpf_object__close(obj);
+	return err;
+}
+
+static int egress_query(int ifindex, __u32 *ret_id)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = EGRESS_HANDLE, .priority = EGRESS_PRIORITY);
+	int err;
+
+	err = bpf_tc_query(&hook, &opts);
+	if (!err)
+		*ret_id = opts.prog_id;
+	return err;
+}
+
+/* @ret_is_current: it is the one of this library, and not of another version; or NULL */
+bool fastpath_egress_is_there(int ifindex, bool *ret_is_current)
+{
+	struct bpf_prog_info info = {};
+	_cleanup_close_ int fd = -1;
+	struct loaded loaded;
+	const void *bytes;
+	size_t size;
+	__u32 id = 0;
+
+	if (egress_query(ifindex, &id))
+		return false;
+	fd = bpf_prog_get_fd_by_id(id);
+	if (fd < 0 || ecbpf_prog_info(fd, &info) || strcmp(info.name, "ecbpf_egress"))
+		return false;
+	if (!ret_is_current)
+		return true;
+	bytes = fastpath_egress_bpf__elf_bytes(&size);
+	*ret_is_current = !ecbpf_loaded_read(fd, &loaded) &&
+			  loaded.fingerprint == ecbpf_fingerprint(bytes, size);
+	return true;
+}
+
+int fastpath_egress_attach(struct ecbpf *e, const char *iface, int prog_fd)
+{
+	int ifindex = ecbpf_iface_index(e, iface);
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = EGRESS_HANDLE, .priority = EGRESS_PRIORITY,
+		    .prog_fd = prog_fd);
+	__u32 id;
+	int err;
+
+	if (ifindex < 0)
+		return ifindex;
+	if (!egress_query(ifindex, &id)) {
+		if (!fastpath_egress_is_there(ifindex, NULL))
+			return ecbpf_fail(e, -EBUSY,
+					  "%s: another program is TC egress filter %u, handle %u",
+					  iface, EGRESS_PRIORITY, EGRESS_HANDLE);
+		opts.flags = BPF_TC_F_REPLACE;
+	}
+	err = bpf_tc_hook_create(&hook);
+	if (err && err != -EEXIST)
+		return ecbpf_fail(e, err, "%s: cannot add the clsact queueing discipline: %s",
+				  iface, strerror(-err));
+	err = bpf_tc_attach(&hook, &opts);
+	if (err)
+		return ecbpf_fail(e, err, "%s: cannot attach at TC egress: %s", iface,
+				  strerror(-err));
+	return 0;
+}
+
+void fastpath_egress_detach(int ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = EGRESS_HANDLE, .priority = EGRESS_PRIORITY);
+
+	if (fastpath_egress_is_there(ifindex, NULL))
+		bpf_tc_detach(&hook, &opts);
+}
+
+int fastpath_egress_read(struct ecbpf *e, struct ecbpf_egress_counters *ret)
+{
+	_cleanup_free_ struct ecbpf_egress_counters *values = NULL;
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_close_ int fd = -1;
+	__u32 key = 0;
+
+	fd = fastpath_map_open(e, "fastpath_egress", NULL);
+	if (fd < 0)
+		return fd;
+	values = cpus > 0 ? calloc(cpus, sizeof(*values)) : NULL;
+	if (!values)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	if (bpf_map_lookup_elem(fd, &key, values))
+		return ecbpf_fail(e, -errno, "map fastpath_egress: %s", strerror(errno));
+	memset(ret, 0, sizeof(*ret));
+	for (int cpu = 0; cpu < cpus; cpu++) {
+		for (int i = 0; i < ECBPF_EGRESS_MAX; i++)
+			ret->packets[i] += values[cpu].packets[i];
+	}
+	return 0;
+}

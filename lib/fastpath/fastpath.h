@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the files of the fast path share. Not exported.
+ */
+#ifndef ECBPF_LIB_FASTPATH_H
+#define ECBPF_LIB_FASTPATH_H
+
+#include "core/internal.h"
+#include "fastpath/ipvs.h"
+
+/* So many times as often flows are sampled once their client has sent a FIN */
+#define SAMPLE_FIN 8
+
+#define CLEANUP(function) __attribute__((cleanup(function)))
+
+/* --- maps.c ------------------------------------------------------------------------------- */
+
+/* A map of which user space has a view */
+struct fastpath_view {
+	void *at;
+	size_t size;
+	__u32 entries;
+};
+
+/* Return: fd or -errno; -ENOENT: the fast path is not loaded. @ret_info: or NULL */
+int fastpath_map_open(struct ecbpf *e, const char *name, struct bpf_map_info *ret_info);
+int fastpath_view_open(struct ecbpf *e, const char *name, size_t value_size,
+		       struct fastpath_view *ret_view);
+void fastpath_view_close(struct fastpath_view *view);
+/* For ecbpf_for_each_pin() */
+int fastpath_unpin(struct ecbpf *e, const char *path, bool is_symlink, void *data);
+int fastpath_maps_check(struct ecbpf *e, __u32 flows, __u32 *ret_groups);
+
+/* --- settings.c --------------------------------------------------------------------------- */
+
+__u32 fastpath_jiffies_from_ms(__u32 ms, __u32 hz);
+__u32 fastpath_ms_from_jiffies(__u64 jiffies, __u32 hz);
+int fastpath_settings_open(struct ecbpf *e, struct fastpath_view *ret_view);
+void fastpath_settings_read(const struct ecbpf_fastpath *f, struct ecbpf_fastpath_settings *ret);
+void fastpath_settings_write(struct ecbpf_fastpath *v, const struct ecbpf_fastpath_settings *s);
+int fastpath_settings_check(struct ecbpf *e, struct ecbpf_fastpath_settings *s, __u32 hz);
+int fastpath_settings_check_ipvs(struct ecbpf *e, const struct ecbpf_fastpath_settings *s,
+				 struct ecbpf_fastpath_settings *ret_better);
+int fastpath_settings_check_change(struct ecbpf *e, const struct ecbpf_fastpath *live,
+				   struct ecbpf_fastpath_settings *s);
+int fastpath_settings_init(struct ecbpf *e, struct ecbpf_fastpath *f, bool monitor);
+int fastpath_groups_set(struct ecbpf *e, struct ecbpf_fastpath *settings, __u32 groups);
+
+/* --- egress.c ----------------------------------------------------------------------------- */
+
+int fastpath_egress_open(struct ecbpf *e, __u32 groups, struct bpf_object **ret_obj);
+bool fastpath_egress_is_there(int ifindex, bool *ret_is_current);
+int fastpath_egress_attach(struct ecbpf *e, const char *iface, int prog_fd);
+void fastpath_egress_detach(int ifindex);
+int fastpath_egress_read(struct ecbpf *e, struct ecbpf_egress_counters *ret);
+
+/* --- ports.c ------------------------------------------------------------------------------ */
+
+const struct ecbpf_member *fastpath_in_chain(const struct ecbpf_chain *chain,
+					     const struct ecbpf_counters **ret_counters);
+int fastpath_ports_add(struct ecbpf *e, const struct ecbpf_fastpath_load *load);
+
+/* --- exclude.c ---------------------------------------------------------------------------- */
+
+bool fastpath_prefix_has(const struct ecbpf_prefix *prefix, const __u8 *addr);
+
+/* --- agreement.c -------------------------------------------------------------------------- */
+
+/* What IPVS and the neighbour table say */
+struct fastpath_ipvs {
+	struct ipvs_conn *conns;
+	size_t conns_count;
+	struct ipvs_neighbour *neighbours;
+	size_t neighbours_count;
+	bool is_there;
+};
+
+void fastpath_ipvs_close(struct fastpath_ipvs *ipvs);
+int fastpath_ipvs_open(struct ecbpf *e, struct fastpath_ipvs *ret_ipvs);
+void fastpath_ipvs_join(const struct fastpath_ipvs *ipvs, struct ecbpf_fastpath_flow *flow);
+
+/* --- table.c ------------------------------------------------------------------------------ */
+
+/* All that is needed to walk the table */
+struct fastpath_table {
+	struct fastpath_view settings;
+	struct fastpath_view flows;
+	struct ecbpf_hop_entry *hops;
+	__u64 now;
+};
+
+void fastpath_flow_decode(const struct ecbpf_flow *flow, const struct ecbpf_fastpath *settings,
+			  __u64 now, struct ecbpf_fastpath_flow *ret);
+void fastpath_table_close(struct fastpath_table *table);
+int fastpath_table_open(struct ecbpf *e, struct fastpath_ipvs *ret_ipvs,
+			struct fastpath_table *ret_table);
+typedef int (*fastpath_slot_fn)(void *data, struct ecbpf_flow *slot,
+				const struct ecbpf_fastpath_flow *flow);
+int fastpath_table_walk(const struct fastpath_table *table,
+			const struct ecbpf_fastpath_filter *filter, fastpath_slot_fn fn,
+			void *data);
+
+/* --- flows.c ------------------------------------------------------------------------------ */
+
+long long fastpath_explain_sample_ms(const struct ecbpf_fastpath_settings *settings,
+				     const struct ecbpf_fastpath_flow *flow);
+__u32 fastpath_explain_reason(const struct ecbpf_fastpath_explanation *explanation,
+			      const struct ecbpf_fastpath_settings *settings);
+
+#endif /* ECBPF_LIB_FASTPATH_H */

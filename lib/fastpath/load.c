@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Loading and unloading of the fast path.
+ */
+#include <errno.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include "fastpath/fastpath.h"
+
+/* NETDEV_XDP_ACT_NDO_XMIT; not in the headers of Linux 6.1 */
+#define FEATURE_NDO_XMIT (1 << 2)
+
+static int check_ifaces(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
+{
+	if (!load->in_count && !load->out_count)
+		return ecbpf_fail(e, -EINVAL, "no interface");
+	for (size_t i = 0; i < load->out_count; i++) {
+		int ifindex = ecbpf_iface_index(e, load->out[i]);
+
+		if (ifindex < 0)
+			return ifindex;
+	}
+	for (size_t i = 0; i < load->in_count; i++) {
+		struct ecbpf_chain *chain;
+		bool is_there;
+		int err;
+
+		err = ecbpf_chain_get(e, load->in[i], &chain);
+		if (err)
+			return err;
+		is_there = fastpath_in_chain(chain, NULL);
+		ecbpf_chain_free(chain);
+		if (is_there)
+			return ecbpf_fail(
+				e, -EEXIST,
+				"%s: the fast path is there already; 'ecbpf-fastpath unload' "
+				"takes it away",
+				load->in[i]);
+	}
+	return 0;
+}
+
+static int xdp_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
+{
+	if (!load->in_count)
+		return 0;
+	return ecbpf_chain_load_stage(e, load->in, load->in_count, ECBPF_STAGE_FASTPATH,
+				      load->is_fused, load->mode);
+}
+
+/* The interfaces that the TC program was not on before are undone */
+static int egress_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load, int prog_fd,
+		       int *ret_undo, size_t *ret_undo_count)
+{
+	for (size_t i = 0; i < load->in_count + load->out_count; i++) {
+		const char *iface =
+			i < load->in_count ? load->in[i] : load->out[i - load->in_count];
+		int ifindex = ecbpf_iface_index(e, iface), err;
+
+		if (ifindex < 0)
+			return ifindex;
+		if (!fastpath_egress_is_there(ifindex, NULL))
+			ret_undo[(*ret_undo_count)++] = ifindex;
+		err = fastpath_egress_attach(e, iface, prog_fd);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Does the card take VLAN tags off what comes in? */
+static bool iface_takes_tags(const char *iface)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS};
+	struct ifreq request = {.ifr_data = (void *)&value};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
+	return fd >= 0 && !ioctl(fd, SIOCETHTOOL, &request) && value.data & ETH_FLAG_RXVLAN;
+}
+
+/* Its driver has XDP, and nothing set up to send what other interfaces redirect there */
+static bool iface_cannot_xmit(struct ecbpf *e, const char *iface)
+{
+	__u64 features = 0;
+
+	return !ecbpf_features(e, iface, &features) && features && !(features & FEATURE_NDO_XMIT);
+}
+
+/* What the kernel allows, and loses packets by */
+static void load_warn(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
+{
+	bool is_native = false;
+
+	for (size_t i = 0; i < load->in_count; i++) {
+		enum ecbpf_mode mode = ECBPF_MODE_UNSPEC;
+		__u32 id;
+
+		if (ecbpf_attached(e, ecbpf_iface_index(e, load->in[i]), &id, &mode))
+			continue;
+		is_native |= mode == ECBPF_MODE_NATIVE;
+		if (mode == ECBPF_MODE_SKB && iface_takes_tags(load->in[i]))
+			ecbpf_log(e, ECBPF_LOG_WARN,
+				  "%s: in skb mode XDP does not see VLAN tags that the card takes "
+				  "off, and packets leave with them: 'ethtool -K %s rxvlan off'",
+				  load->in[i], load->in[i]);
+	}
+	if (!is_native || load->in_count + load->out_count < 2)
+		return;
+	for (size_t i = 0; i < load->in_count + load->out_count; i++) {
+		const char *iface =
+			i < load->in_count ? load->in[i] : load->out[i - load->in_count];
+
+		if (iface_cannot_xmit(e, iface))
+			ecbpf_log(e, ECBPF_LOG_WARN,
+				  "%s: drops what other interfaces redirect there, as it is set up "
+				  "now: 'ecbpf-loader load %s pass', of a veth at its other end",
+				  iface, iface);
+	}
+}
+
+static int load_all(struct ecbpf *e, const struct ecbpf_fastpath_load *load, int prog_fd,
+		    struct ecbpf_fastpath *settings, __u32 groups)
+{
+	_cleanup_free_ int *undo = calloc(load->in_count + load->out_count, sizeof(*undo));
+	size_t undo_count = 0;
+	char error[sizeof(e->error)];
+	int err;
+
+	if (!undo)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	err = egress_load(e, load, prog_fd, undo, &undo_count);
+	if (!err)
+		err = xdp_load(e, load);
+	if (err)
+		goto undo_egress;
+	err = fastpath_ports_add(e, load);
+	if (!err)
+		err = ecbpf_fastpath_refresh(e, NULL);
+	if (err)
+		goto undo_xdp;
+	err = fastpath_groups_set(e, settings, groups);
+	if (!err) {
+		load_warn(e, load);
+		return 0;
+	}
+undo_xdp:
+	strcpy(error, e->error);
+	if (ecbpf_chain_unload_stage(e, load->in, load->in_count, ECBPF_STAGE_FASTPATH))
+		ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
+	strcpy(e->error, error);
+undo_egress:
+	for (size_t i = 0; i < undo_count; i++)
+		fastpath_egress_detach(undo[i]);
+	return err;
+}
+
+/* The settings there are, or new ones, which are off; and then all the rest */
+static int load_settings(struct ecbpf *e, const struct ecbpf_fastpath_load *load,
+			 struct bpf_object *egress)
+{
+	CLEANUP(fastpath_view_close) struct fastpath_view settings = {}, flows = {};
+	struct bpf_program *prog = bpf_object__find_program_by_name(egress, "ecbpf_egress");
+	int err;
+
+	err = fastpath_settings_open(e, &settings);
+	if (!err)
+		err = fastpath_view_open(e, "fastpath_flows", sizeof(struct ecbpf_flow_group),
+					 &flows);
+	if (!err && !((struct ecbpf_fastpath *)settings.at)->groups)
+		err = fastpath_settings_init(e, settings.at, load->monitor);
+	if (!err)
+		err = load_all(e, load, bpf_program__fd(prog), settings.at, flows.entries);
+	return err;
+}
+
+static int load_locked(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
+{
+	struct bpf_object *egress = NULL, *stage = NULL;
+	char error[sizeof(e->error)];
+	__u32 groups = 0;
+	int err;
+
+	err = check_ifaces(e, load);
+	if (!err)
+		err = fastpath_maps_check(e, load->flows, &groups);
+	if (err)
+		return err;
+	err = fastpath_egress_open(e, groups, &egress);
+	if (!err)
+		err = ecbpf_stage_maps(e, "fastpath", &stage); /* which has some more */
+	if (!err)
+		err = load_settings(e, load, egress);
+	bpf_object__close(egress);
+	bpf_object__close(stage);
+	if (err && groups) { /* these maps were made here */
+		strcpy(error, e->error);
+		ecbpf_for_each_pin(e, fastpath_unpin, NULL);
+		strcpy(e->error, error);
+	}
+	return err;
+}
+
+int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
+{
+	int err;
+
+	ecbpf_capture(e);
+	if (load->flows && (load->flows < ECBPF_FLOWS_MIN || load->flows > ECBPF_FLOWS_MAX))
+		return ecbpf_fail(e, -EINVAL, "flows: %u is not from %u to %u", load->flows,
+				  ECBPF_FLOWS_MIN, ECBPF_FLOWS_MAX);
+	err = ecbpf_bpffs_open(e, true);
+	if (!err)
+		err = ecbpf_lock_hold(e);
+	if (err)
+		return err;
+	err = load_locked(e, load);
+	ecbpf_lock_release(e);
+	return err;
+}
+
+static int unload_locked(struct ecbpf *e)
+{
+	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
+	_cleanup_free_ const char **ifaces = NULL;
+	CLEANUP(fastpath_view_close) struct fastpath_view settings = {};
+	size_t count = 0, in_count = 0, pins = 0;
+	int err;
+
+	err = fastpath_settings_open(e, &settings);
+	if (!err)
+		err = fastpath_groups_set(e, settings.at, 0);
+	if (err && err != -ENOENT)
+		return err;
+	err = ecbpf_fastpath_ports(e, &ports, &count);
+	if (err)
+		return err;
+	ifaces = calloc(count + 1, sizeof(*ifaces));
+	if (!ifaces)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++) {
+		if (ports[i].is_in)
+			ifaces[in_count++] = ports[i].iface;
+	}
+	if (in_count) {
+		err = ecbpf_chain_unload_stage(e, ifaces, in_count, ECBPF_STAGE_FASTPATH);
+		if (err)
+			return err;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (ports[i].is_out)
+			fastpath_egress_detach(if_nametoindex(ports[i].iface));
+	}
+	err = ecbpf_for_each_pin(e, fastpath_unpin, &pins);
+	if (!err && !count && !pins)
+		return ecbpf_fail(e, -ENOENT, "the fast path is not loaded");
+	return err;
+}
+
+int ecbpf_fastpath_unload(struct ecbpf *e)
+{
+	int err;
+
+	ecbpf_capture(e);
+	err = ecbpf_bpffs_open(e, true);
+	if (!err)
+		err = ecbpf_lock_hold(e);
+	if (err)
+		return err;
+	err = unload_locked(e);
+	ecbpf_lock_release(e);
+	return err;
+}

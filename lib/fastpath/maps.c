@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The pinned maps of the fast path.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "fastpath/fastpath.h"
+
+int fastpath_map_open(struct ecbpf *e, const char *name, struct bpf_map_info *ret_info)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	char path[PATH_MAX];
+	int err, fd;
+
+	err = ecbpf_bpffs_open(e, false);
+	if (!err)
+		err = ecbpf_pin_path(e, path, sizeof(path), name);
+	if (err)
+		return err;
+	fd = bpf_obj_get(path);
+	if (fd < 0 && errno == ENOENT) {
+		ecbpf_fail(e, -ENOENT, "the fast path is not loaded: no %s", path);
+		return -ENOENT;
+	}
+	if (fd < 0)
+		return ecbpf_fail(e, -errno, "%s: %s%s", path, strerror(errno),
+				  errno == EPERM || errno == EACCES ? " (must be root)" : "");
+	if (bpf_obj_get_info_by_fd(fd, &info, &len)) {
+		err = ecbpf_fail(e, -errno, "%s: %s", path, strerror(errno));
+		close(fd);
+		return err;
+	}
+	if (ret_info)
+		*ret_info = info;
+	return fd;
+}
+
+int fastpath_view_open(struct ecbpf *e, const char *name, size_t value_size,
+		       struct fastpath_view *ret_view)
+{
+	_cleanup_close_ int fd = -1;
+	struct bpf_map_info info = {};
+	struct fastpath_view view;
+
+	fd = fastpath_map_open(e, name, &info);
+	if (fd < 0)
+		return fd;
+	if (info.value_size != value_size) {
+		ecbpf_fail(e, -EPROTO, "map %s: of another version of ecbpf", name);
+		return -EPROTO;
+	}
+	view.entries = info.max_entries;
+	view.size = (size_t)info.max_entries * value_size;
+	view.at = mmap(NULL, view.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (view.at == MAP_FAILED) {
+		ecbpf_fail(e, -errno, "map %s: %s", name, strerror(errno));
+		return -ENOMEM;
+	}
+	*ret_view = view;
+	return 0;
+}
+
+void fastpath_view_close(struct fastpath_view *view)
+{
+	if (view->size)
+		munmap(view->at, view->size);
+	view->size = 0;
+}
+
+/* How many flows a table was made for */
+__u32 ecbpf_fastpath_capacity(__u32 groups)
+{
+	return (__u64)groups * ECBPF_FLOW_WAYS * 8 / 15;
+}
+
+/* Pinned maps of ours go, so that they can be made anew. @data: size_t, how many; or NULL */
+int fastpath_unpin(struct ecbpf *e, const char *path, bool is_symlink, void *data)
+{
+	size_t *count = data;
+
+	if (is_symlink || strncmp(strrchr(path, '/') + 1, "fastpath", 8))
+		return 0;
+	if (unlink(path) && errno != ENOENT)
+		return ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno));
+	if (count)
+		(*count)++;
+	return 0;
+}
+
+/*
+ * Are there maps, and will they do? @ret_groups: size of the table to make; 0: that of the maps
+ * which are there
+ */
+int fastpath_maps_check(struct ecbpf *e, __u32 flows, __u32 *ret_groups)
+{
+	__u32 groups = ECBPF_FLOW_GROUPS(flows ? flows : ECBPF_FLOWS_DEFAULT);
+	struct bpf_map_info info;
+	_cleanup_close_ int fd = -1;
+
+	fd = fastpath_map_open(e, "fastpath_flows", &info);
+	if (fd < 0 && fd != -ENOENT)
+		return fd;
+	if (fd < 0 || !ecbpf_map_is_used(info.id)) {
+		*ret_groups = groups;
+		return ecbpf_for_each_pin(e, fastpath_unpin, NULL);
+	}
+	if (flows && info.max_entries != groups)
+		return ecbpf_fail(e, -EBUSY,
+				  "the fast path is loaded, for %u flows: 'ecbpf-fastpath unload' "
+				  "first",
+				  ecbpf_fastpath_capacity(info.max_entries));
+	*ret_groups = 0;
+	return 0;
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The interfaces that the fast path is on.
+ */
+#include <errno.h>
+#include <net/if.h>
+#include <string.h>
+#include <unistd.h>
+#include "fastpath/fastpath.h"
+
+/* Is the stage in this chain? @ret_counters: of it, or NULL */
+const struct ecbpf_member *fastpath_in_chain(const struct ecbpf_chain *chain,
+					     const struct ecbpf_counters **ret_counters)
+{
+	for (size_t i = 0; i < chain->members_count; i++) {
+		const struct ecbpf_member *member = &chain->members[i];
+
+		for (size_t slot = 0; slot < member->stages_count; slot++) {
+			if (member->stages[slot].stage != ECBPF_STAGE_FASTPATH)
+				continue;
+			if (ret_counters)
+				*ret_counters = &member->stages[slot].counters;
+			return member;
+		}
+	}
+	return NULL;
+}
+
+/* Where packets may be redirected to */
+int fastpath_ports_add(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
+{
+	_cleanup_close_ int fd = fastpath_map_open(e, "fastpath_ports", NULL);
+
+	if (fd < 0)
+		return fd;
+	for (size_t i = 0; i < load->in_count + load->out_count; i++) {
+		const char *iface =
+			i < load->in_count ? load->in[i] : load->out[i - load->in_count];
+		int ifindex = ecbpf_iface_index(e, iface);
+
+		if (ifindex < 0)
+			return ifindex;
+		if (bpf_map_update_elem(fd, &ifindex, &ifindex, BPF_ANY))
+			return ecbpf_fail(e, -errno, "%s: cannot make it a port: %s", iface,
+					  strerror(errno));
+	}
+	return 0;
+}
+
+int ecbpf_fastpath_leave(struct ecbpf *e, const char *iface)
+{
+	_cleanup_close_ int fd = fastpath_map_open(e, "fastpath_ports", NULL);
+	int ifindex = ecbpf_iface_index(e, iface);
+
+	if (fd < 0)
+		return fd;
+	if (ifindex < 0)
+		return ifindex;
+	fastpath_egress_detach(ifindex);
+	if (bpf_map_delete_elem(fd, &ifindex) && errno != ENOENT)
+		return ecbpf_fail(e, -errno, "%s: cannot be a port no more: %s", iface,
+				  strerror(errno));
+	return 0;
+}
+
+/* The interfaces of this network namespace that the fast path is on; *@ret_ports: for free() */
+int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports, size_t *ret_count)
+{
+	struct if_nameindex *ifaces = if_nameindex();
+	struct ecbpf_fastpath_port *ports = NULL;
+	_cleanup_close_ int fd = -1;
+	size_t count = 0;
+
+	if (!ifaces)
+		return ecbpf_fail(e, -errno, "list of interfaces: %s", strerror(errno));
+	fd = fastpath_map_open(e, "fastpath_ports", NULL);
+	for (struct if_nameindex *i = ifaces; i->if_index; i++) {
+		struct ecbpf_fastpath_port port = {};
+		const struct ecbpf_counters *counters = NULL;
+		const struct ecbpf_member *member = NULL;
+		struct ecbpf_fastpath_port *more;
+		struct ecbpf_chain *chain;
+		__u32 out;
+
+		port.is_out = fastpath_egress_is_there(i->if_index, &port.is_current);
+		port.is_port = fd >= 0 && !bpf_map_lookup_elem(fd, &i->if_index, &out);
+		if (!ecbpf_chain_get(e, i->if_name, &chain)) {
+			member = fastpath_in_chain(chain, &counters);
+			if (member) {
+				port.is_in = true;
+				port.is_fused = !strcmp(member->name, "ecbpf_fused");
+				port.counters = *counters;
+			}
+			ecbpf_chain_free(chain);
+		}
+		if (!port.is_in && !port.is_out && !port.is_port)
+			continue;
+		snprintf(port.iface, sizeof(port.iface), "%s", i->if_name);
+		more = realloc(ports, (count + 1) * sizeof(*ports));
+		if (!more) {
+			free(ports);
+			if_freenameindex(ifaces);
+			return ecbpf_fail(e, -ENOMEM, "out of memory");
+		}
+		ports = more;
+		ports[count++] = port;
+	}
+	if_freenameindex(ifaces);
+	*ret_ports = ports;
+	*ret_count = count;
+	return 0;
+}
+
+int ecbpf_fastpath_repair(struct ecbpf *e, size_t *ret_count)
+{
+	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
+	struct bpf_object *obj = NULL;
+	size_t ports_count = 0, count = 0;
+	struct bpf_program *prog;
+	int err, lock;
+
+	ecbpf_capture(e);
+	err = fastpath_map_open(e, "fastpath_flows", NULL);
+	if (err < 0)
+		return err;
+	close(err);
+	err = ecbpf_fastpath_ports(e, &ports, &ports_count);
+	if (err)
+		return err;
+	lock = ecbpf_lock(e);
+	if (lock < 0)
+		return lock;
+	err = fastpath_egress_open(e, 0, &obj);
+	prog = err ? NULL : bpf_object__find_program_by_name(obj, "ecbpf_egress");
+	for (size_t i = 0; i < ports_count && !err; i++) {
+		const char *iface = ports[i].iface;
+		struct ecbpf_fastpath_load load = {.out = &iface, .out_count = 1};
+
+		if (ports[i].is_out && ports[i].is_current && ports[i].is_port)
+			continue;
+		if (!ports[i].is_out || !ports[i].is_current)
+			err = fastpath_egress_attach(e, iface, bpf_program__fd(prog));
+		if (!err)
+			err = fastpath_ports_add(e, &load);
+		count += !err;
+	}
+	bpf_object__close(obj);
+	close(lock);
+	if (!err && ret_count)
+		*ret_count = count;
+	return err;
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The settings of the fast path: checks, conversion to what the programs read.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include "fastpath/fastpath.h"
+#include "fastpath/ipvs.h"
+
+#define LEASE_MS_MIN 100
+
+/* A jiffy is what the coarse clock advances by (kernel/time/posix-timers.c) */
+static __u32 jiffies_hz(void)
+{
+	struct timespec tick = {};
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) || tick.tv_nsec <= 0)
+		return 100;
+	return (1000000000 + tick.tv_nsec / 2) / tick.tv_nsec;
+}
+
+/*
+ * Up to whole jiffies, and down to milliseconds: what is read back is never less than what was
+ * given, and gives the same jiffies again.
+ */
+__u32 fastpath_jiffies_from_ms(__u32 ms, __u32 hz)
+{
+	__u32 jiffies = ((__u64)ms * hz + 999) / 1000;
+
+	return jiffies ? jiffies : 1;
+}
+
+__u32 fastpath_ms_from_jiffies(__u64 jiffies, __u32 hz)
+{
+	return jiffies * 1000 / hz;
+}
+
+/* Of a load that was killed they may be all 0 */
+int fastpath_settings_open(struct ecbpf *e, struct fastpath_view *ret_view)
+{
+	struct ecbpf_fastpath *settings;
+	int err;
+
+	err = fastpath_view_open(e, "fastpath", sizeof(*settings), ret_view);
+	if (err)
+		return err;
+	settings = ret_view->at;
+	if (!settings->hz)
+		settings->hz = jiffies_hz();
+	return 0;
+}
+
+void fastpath_settings_read(const struct ecbpf_fastpath *f, struct ecbpf_fastpath_settings *ret)
+{
+	*ret = (struct ecbpf_fastpath_settings){
+		.lease_ms = fastpath_ms_from_jiffies(f->lease, f->hz),
+		.sample_ms = fastpath_ms_from_jiffies(f->sample, f->hz),
+		.inactive_ms = fastpath_ms_from_jiffies(f->inactive, f->hz),
+		.target_pps = f->target_pps,
+		.spike_percent = f->spike_percent,
+		.max_percent = f->max_percent,
+		.reset_pps = f->reset_pps,
+		.monitor = f->flags & ECBPF_FASTPATH_MONITOR,
+		.limit = f->flags & ECBPF_FASTPATH_LIMIT,
+	};
+}
+
+void fastpath_settings_write(struct ecbpf_fastpath *v, const struct ecbpf_fastpath_settings *s)
+{
+	__u32 window = v->hz / 20 ? v->hz / 20 : 1;
+
+	v->lease = fastpath_jiffies_from_ms(s->lease_ms, v->hz);
+	v->sample = fastpath_jiffies_from_ms(s->sample_ms, v->hz);
+	v->sample_fin = fastpath_jiffies_from_ms(s->sample_ms / SAMPLE_FIN, v->hz);
+	v->inactive = fastpath_jiffies_from_ms(s->inactive_ms, v->hz);
+	v->window = window;
+	v->target = (__u64)s->target_pps * window / v->hz;
+	v->ceiling = (__u64)s->target_pps * (100 + s->spike_percent) / 100 * window / v->hz;
+	v->drop_max = s->max_percent * 65536 / 100;
+	v->reset_gap = v->hz / 10 ? v->hz / 10 : 1;
+	v->target_pps = s->target_pps;
+	v->spike_percent = s->spike_percent;
+	v->max_percent = s->max_percent;
+	v->reset_pps = s->reset_pps;
+	v->reset = (struct ecbpf_rate){
+		.refill = s->reset_pps,
+		.cost = v->hz,
+		.max = (__u64)s->reset_pps * v->hz / 10 + v->hz,
+		.full = v->hz,
+	};
+	v->flags =
+		(s->monitor ? ECBPF_FASTPATH_MONITOR : 0) | (s->limit ? ECBPF_FASTPATH_LIMIT : 0);
+}
+
+/* They become what fastpath_settings_read() gives back: times are whole jiffies */
+int fastpath_settings_check(struct ecbpf *e, struct ecbpf_fastpath_settings *s, __u32 hz)
+{
+	struct ecbpf_fastpath f = {.hz = hz};
+	const struct {
+		const char *name;
+		__u32 value, min, max;
+	} ranges[] = {
+		{"lease", s->lease_ms, LEASE_MS_MIN, 60000},
+		{"sample", s->sample_ms, 10, 60000},
+		{"inactive", s->inactive_ms, 20, 86400000},
+		{"target-pps", s->target_pps, 1, 1000000000},
+		{"spike", s->spike_percent, 1, 1000},
+		{"max", s->max_percent, 0, 100},
+		{"reset-pps", s->reset_pps, 0, 10000000},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
+		if (ranges[i].value < ranges[i].min || ranges[i].value > ranges[i].max)
+			return ecbpf_fail(e, -EINVAL, "%s: %u is not from %u to %u", ranges[i].name,
+					  ranges[i].value, ranges[i].min, ranges[i].max);
+	}
+	fastpath_settings_write(&f, s);
+	fastpath_settings_read(&f, s);
+	if (s->sample_ms >= s->inactive_ms)
+		return ecbpf_fail(e, -EINVAL,
+				  "sample (%u ms) must be less than inactive (%u ms): a flow "
+				  "would be idle between two packets to IPVS",
+				  s->sample_ms, s->inactive_ms);
+	return 0;
+}
+
+int ecbpf_fastpath_check(struct ecbpf *e, struct ecbpf_fastpath_settings *settings)
+{
+	struct ecbpf_fastpath_settings checked = *settings;
+	int err = fastpath_settings_check(e, &checked, jiffies_hz());
+
+	if (!err)
+		*settings = checked;
+	return err;
+}
+
+/* An entry of IPVS must not run out while XDP forwards its packets */
+int fastpath_settings_check_ipvs(struct ecbpf *e, const struct ecbpf_fastpath_settings *s,
+				 struct ecbpf_fastpath_settings *ret_better)
+{
+	struct ipvs_timeouts timeouts;
+	char error[sizeof(e->error)];
+	__u32 least;
+	int err;
+
+	strcpy(error, e->error);
+	err = ecbpf_ipvs_timeouts(e, &timeouts);
+	if (err == -ENOENT) {
+		strcpy(e->error, error);
+		return 0; /* no IPVS, nothing to hold it against */
+	}
+	if (err)
+		return err;
+	least = timeouts.tcp_fin < timeouts.udp ? timeouts.tcp_fin : timeouts.udp;
+	if (ret_better) {
+		__u64 inactive = (__u64)timeouts.tcp * 500, sample = (__u64)least * 500;
+
+		*ret_better = *s;
+		if (inactive < s->inactive_ms)
+			ret_better->inactive_ms = inactive;
+		if (sample < s->sample_ms)
+			ret_better->sample_ms = sample;
+		if (ret_better->sample_ms >= ret_better->inactive_ms)
+			ret_better->sample_ms = ret_better->inactive_ms / 2;
+	}
+	if (s->inactive_ms >= (__u64)timeouts.tcp * 1000)
+		return ecbpf_fail(e, -EINVAL,
+				  "inactive (%u ms) must be less than IPVS's TCP timeout (%u s, "
+				  "see 'ipvsadm -l --timeout')",
+				  s->inactive_ms, timeouts.tcp);
+	if (s->sample_ms >= (__u64)least * 1000)
+		return ecbpf_fail(e, -EINVAL,
+				  "sample (%u ms) must be less than IPVS's timeouts of UDP and of "
+				  "TCP after a FIN (%u s and %u s)",
+				  s->sample_ms, timeouts.udp, timeouts.tcp_fin);
+	return 0;
+}
+
+/*
+ * Of what is to be instead of @live. What stays is not held against IPVS's timeouts: whoever has
+ * lowered them since does not keep others from being set.
+ */
+int fastpath_settings_check_change(struct ecbpf *e, const struct ecbpf_fastpath *live,
+				   struct ecbpf_fastpath_settings *s)
+{
+	struct ecbpf_fastpath_settings before;
+	int err;
+
+	err = fastpath_settings_check(e, s, live->hz);
+	if (err)
+		return err;
+	fastpath_settings_read(live, &before);
+	if (s->sample_ms == before.sample_ms && s->inactive_ms == before.inactive_ms)
+		return 0;
+	return fastpath_settings_check_ipvs(e, s, NULL);
+}
+
+/* Secrets and defaults; the table stays off */
+int fastpath_settings_init(struct ecbpf *e, struct ecbpf_fastpath *f, bool monitor)
+{
+	struct ecbpf_fastpath_settings settings = ECBPF_FASTPATH_SETTINGS_INIT, better;
+	int err;
+
+	settings.monitor = monitor;
+	err = fastpath_settings_check_ipvs(e, &settings, &better);
+	if (err == -EINVAL) {
+		settings = better;
+		ecbpf_log(e, ECBPF_LOG_WARN, "%s: begins with inactive=%u sample=%u", e->error,
+			  settings.inactive_ms, settings.sample_ms);
+	} else if (err) {
+		return err;
+	}
+	if (getrandom(&f->seed, sizeof(f->seed), 0) != sizeof(f->seed) ||
+	    getrandom(&f->mult, sizeof(f->mult), 0) != sizeof(f->mult))
+		return ecbpf_fail(e, -errno, "cannot get random numbers: %s", strerror(errno));
+	f->mult |= 1;
+	fastpath_settings_write(f, &settings);
+	return 0;
+}
+
+/* Turn it on, or off with 0. Who writes all settings does not do so meanwhile */
+int fastpath_groups_set(struct ecbpf *e, struct ecbpf_fastpath *settings, __u32 groups)
+{
+	_cleanup_close_ int lock = ecbpf_lock(e);
+
+	if (lock < 0)
+		return lock;
+	*(volatile __u32 *)&settings->groups = groups;
+	return 0;
+}
+
+int ecbpf_fastpath_get(struct ecbpf *e, struct ecbpf_fastpath_settings *ret_settings)
+{
+	CLEANUP(fastpath_view_close) struct fastpath_view view = {};
+	int err;
+
+	ecbpf_capture(e);
+	err = fastpath_settings_open(e, &view);
+	if (err)
+		return err;
+	fastpath_settings_read(view.at, ret_settings);
+	return 0;
+}
+
+int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *settings)
+{
+	struct ecbpf_fastpath_settings wanted = *settings;
+	CLEANUP(fastpath_view_close) struct fastpath_view view = {};
+	_cleanup_close_ int lock = -1, fd = -1;
+	struct ecbpf_fastpath changed;
+	__u32 key = 0;
+	int err;
+
+	ecbpf_capture(e);
+	err = fastpath_settings_open(e, &view);
+	if (err)
+		return err;
+	err = fastpath_settings_check_change(e, view.at, &wanted);
+	if (err)
+		return err;
+	lock = ecbpf_lock(e);
+	if (lock < 0)
+		return lock;
+	fd = fastpath_map_open(e, "fastpath", NULL);
+	if (fd < 0)
+		return fd;
+	/* by the kernel, in one system call: who is killed in the middle leaves no half of them */
+	changed = *(const struct ecbpf_fastpath *)view.at;
+	fastpath_settings_write(&changed, &wanted);
+	if (bpf_map_update_elem(fd, &key, &changed, BPF_EXIST))
+		return ecbpf_fail(e, -errno, "map fastpath: %s", strerror(errno));
+	return ecbpf_fastpath_refresh(e, NULL);
+}

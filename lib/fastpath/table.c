@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The table of flows, read while the programs change it.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include "fastpath/fastpath.h"
+
+/* As leases say it. By way of the context: what a program returns has 32 bits */
+static int jiffies_now(struct ecbpf *e, __u64 *ret_now)
+{
+	const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_6, .src_reg = BPF_REG_1},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_jiffies64},
+		{.code = BPF_STX | BPF_MEM | BPF_DW,
+		 .dst_reg = BPF_REG_6,
+		 .src_reg = BPF_REG_0,
+		 .off = offsetof(struct __sk_buff, cb)},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	union {
+		struct __sk_buff skb;
+		char room[1024]; /* this kernel's may be longer */
+	} context = {};
+	char frame[64] = "";
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
+		    .ctx_out = &context, .ctx_size_out = sizeof(context));
+	_cleanup_close_ int fd = -1;
+	__u64 now;
+
+	fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "ecbpf_now", "GPL", insns, ARRAY_SIZE(insns),
+			   NULL);
+	if (fd < 0 || bpf_prog_test_run_opts(fd, &opts))
+		return ecbpf_fail(e, -errno, "cannot ask the kernel for its time: %s%s",
+				  strerror(errno), errno == EPERM ? " (must be root)" : "");
+	memcpy(&now, context.skb.cb, sizeof(now));
+	*ret_now = ECBPF_LEASE_NOW(now);
+	return 0;
+}
+
+/* Of what lies in a slot of the table; it may change while it is read */
+static bool flow_read(const struct ecbpf_flow *slot, const struct ecbpf_fastpath *settings,
+		      struct ecbpf_flow *ret)
+{
+	__u64 lease = *(const volatile __u64 *)&slot->lease;
+
+	*ret = *slot;
+	return lease && ret->key.version && ret->key.generation == settings->generation &&
+	       *(const volatile __u64 *)&slot->lease == lease;
+}
+
+static void addr_copy(__u8 *to, const struct ecbpf_flow_key *key, bool is_dest)
+{
+	if (key->version == 4) {
+		memset(to, 0, 10);
+		memset(to + 10, 0xff, 2);
+		memcpy(to + 12, (const __u8 *)key->addrs + (is_dest ? 4 : 0), 4);
+	} else {
+		memcpy(to, key->addrs + (is_dest ? 2 : 0), 16);
+	}
+}
+
+void fastpath_flow_decode(const struct ecbpf_flow *flow, const struct ecbpf_fastpath *settings,
+			  __u64 now, struct ecbpf_fastpath_flow *ret)
+{
+	__s64 left = (__s64)ECBPF_LEASE_END(flow->lease) - (__s64)now;
+	/* 32 bits; below 0 if XDP has set it since `now` was read */
+	__s64 up = (__s32)((__u32)now - flow->up);
+
+	*ret = (struct ecbpf_fastpath_flow){
+		.client_port = ntohs(flow->key.ports & 0xffff),
+		.service_port = ntohs(flow->key.ports >> 16),
+		.proto = flow->key.proto,
+		.is_dead = ECBPF_LEASE_HOP(flow->lease) == ECBPF_HOP_DEAD,
+		.is_ending = flow->flags & ECBPF_FLOW_FIN,
+		.lease_ms = left * 1000 / settings->hz,
+		.up_ms = (up > 0 ? up : 0) * 1000 / settings->hz,
+		.packets = flow->packets,
+	};
+	addr_copy(ret->client, &flow->key, false);
+	addr_copy(ret->service, &flow->key, true);
+}
+
+static bool flow_matches(const struct ecbpf_fastpath_flow *flow,
+			 const struct ecbpf_fastpath_filter *filter)
+{
+	const struct ecbpf_fastpath_flow *want = filter ? filter->flow : NULL;
+
+	if (!filter)
+		return true;
+	if (filter->client && !fastpath_prefix_has(filter->client, flow->client))
+		return false;
+	if (filter->service && !fastpath_prefix_has(filter->service, flow->service))
+		return false;
+	if (filter->dest && memcmp(filter->dest, flow->hop.dest, sizeof(flow->hop.dest)))
+		return false;
+	return !want || (want->proto == flow->proto && want->client_port == flow->client_port &&
+			 want->service_port == flow->service_port &&
+			 !memcmp(want->client, flow->client, sizeof(want->client)) &&
+			 !memcmp(want->service, flow->service, sizeof(want->service)));
+}
+
+void fastpath_table_close(struct fastpath_table *table)
+{
+	fastpath_view_close(&table->settings);
+	fastpath_view_close(&table->flows);
+	free(table->hops);
+}
+
+/* What is read, not seen as it is: right before the walk */
+static int table_read(struct ecbpf *e, struct fastpath_table *table)
+{
+	_cleanup_close_ int fd = fastpath_map_open(e, "fastpath_hops", NULL);
+
+	if (fd < 0)
+		return fd;
+	table->hops = calloc(ECBPF_HOPS, sizeof(*table->hops));
+	if (!table->hops)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	for (__u32 i = 1; i < ECBPF_HOPS; i++) {
+		if (bpf_map_lookup_elem(fd, &i, &table->hops[i]))
+			return ecbpf_fail(e, -errno, "map fastpath_hops: %s", strerror(errno));
+		if (!table->hops[i].hop.ifindex)
+			break; /* they are given out in order */
+	}
+	return jiffies_now(e, &table->now);
+}
+
+/* @ret_ipvs: read with it, which may take seconds; or NULL */
+int fastpath_table_open(struct ecbpf *e, struct fastpath_ipvs *ret_ipvs,
+			struct fastpath_table *ret_table)
+{
+	int err;
+
+	err = fastpath_settings_open(e, &ret_table->settings);
+	if (!err)
+		err = fastpath_view_open(e, "fastpath_flows", sizeof(struct ecbpf_flow_group),
+					 &ret_table->flows);
+	if (!err && ret_ipvs)
+		err = fastpath_ipvs_open(e, ret_ipvs);
+	return err ? err : table_read(e, ret_table);
+}
+
+int fastpath_table_walk(const struct fastpath_table *table,
+			const struct ecbpf_fastpath_filter *filter, fastpath_slot_fn fn, void *data)
+{
+	const struct ecbpf_fastpath *settings = table->settings.at;
+	struct ecbpf_flow *slots = table->flows.at, copy;
+	size_t count = (size_t)table->flows.entries * ECBPF_FLOW_WAYS;
+	struct ecbpf_fastpath_flow flow;
+	int err;
+
+	for (size_t i = 0; i < count; i++) {
+		__u32 hop;
+
+		if (!slots[i].lease || !flow_read(&slots[i], settings, &copy))
+			continue;
+		fastpath_flow_decode(&copy, settings, table->now, &flow);
+		hop = ECBPF_LEASE_HOP(copy.lease);
+		if (hop < ECBPF_HOPS)
+			flow.hop = table->hops[hop].hop;
+		if (!flow_matches(&flow, filter))
+			continue;
+		err = fn(data, &slots[i], &flow);
+		if (err)
+			return err;
+	}
+	return 0;
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Entries in the kernel for a new ruleset: a rule that stays keeps its counter and its limit.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/internal.h"
+#include "fw/live.h"
+
+void fw_state_free(struct fw_state *state)
+{
+	ecbpf_fw_ruleset_free(state->ruleset);
+	free(state->counters);
+	free(state->limits);
+	free(state->sets);
+	*state = (struct fw_state){};
+}
+
+/* Arrays of @new for its rules and sets */
+int fw_state_alloc(struct ecbpf *e, struct fw_state *new)
+{
+	new->counters = calloc(new->ruleset->rules_count + 1, sizeof(*new->counters));
+	new->limits = calloc(new->ruleset->rules_count + 1, sizeof(*new->limits));
+	new->sets = calloc(new->ruleset->sets_count + 1, sizeof(*new->sets));
+	if (!new->counters || !new->limits || !new->sets)
+		return fw_fail_memory(e);
+	memset(new->sets, 0xff, new->ruleset->sets_count * sizeof(*new->sets));
+	return 0;
+}
+
+/* What a rule is known by from one ruleset to the next: its name, or its text */
+struct identity {
+	char *key;
+	size_t index;
+};
+
+static int identity_compare(const void *a, const void *b)
+{
+	const struct identity *x = a, *y = b;
+	int order = strcmp(x->key, y->key);
+
+	return order ? order : x->index < y->index ? -1 : 1;
+}
+
+static void identities_free(struct identity *identities, size_t count)
+{
+	for (size_t i = 0; identities && i < count; i++)
+		free(identities[i].key);
+	free(identities);
+}
+
+static struct identity *identities_of(const struct ecbpf_fw_ruleset *ruleset)
+{
+	struct identity *all = calloc(ruleset->rules_count + 1, sizeof(*all));
+
+	if (!all)
+		return NULL;
+	for (size_t i = 0; i < ruleset->rules_count; i++) {
+		const struct fw_rule *rule = &ruleset->rules[i];
+
+		all[i].index = i;
+		/* a text does not begin with a quote */
+		if (!rule->name)
+			all[i].key = fw_rule_print(ruleset, rule);
+		else if (asprintf(&all[i].key, "\"%s", rule->name) < 0)
+			all[i].key = NULL;
+		if (!all[i].key) {
+			identities_free(all, ruleset->rules_count);
+			return NULL;
+		}
+	}
+	qsort(all, ruleset->rules_count, sizeof(*all), identity_compare);
+	return all;
+}
+
+/* @ret_same: for each rule of @new the one of @old that it was, or FW_NO_ENTRY */
+static int match_rules(struct ecbpf *e, const struct ecbpf_fw_ruleset *old,
+		       const struct ecbpf_fw_ruleset *new, __u16 *ret_same)
+{
+	struct identity *a = identities_of(old), *b = identities_of(new);
+	size_t i = 0, j = 0;
+
+	memset(ret_same, 0xff, new->rules_count * sizeof(*ret_same));
+	while (a && b && i < old->rules_count && j < new->rules_count) {
+		int order = strcmp(a[i].key, b[j].key);
+
+		if (!order)
+			ret_same[b[j].index] = a[i].index;
+		i += order <= 0;
+		j += order >= 0;
+	}
+	identities_free(a, old->rules_count);
+	identities_free(b, new->rules_count);
+	return a && b ? 0 : fw_fail_memory(e);
+}
+
+static int counters_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *old,
+			   struct fw_state *new, const __u16 *same)
+{
+	_cleanup_free_ bool *used = calloc(ECBPF_FW_COUNTERS, sizeof(*used));
+	__u32 next = 0;
+	int err = 0;
+
+	if (!used)
+		return fw_fail_memory(e);
+	for (size_t i = 0; i < old->ruleset->rules_count; i++)
+		used[old->counters[i]] = true;
+	for (size_t i = 0; !err && i < new->ruleset->rules_count; i++) {
+		if (same[i] != FW_NO_ENTRY) {
+			new->counters[i] = old->counters[same[i]];
+			continue;
+		}
+		new->counters[i] = fw_entry_take(used, &next);
+		err = fw_counter_clear(e, maps, new->counters[i]);
+	}
+	return err;
+}
+
+/* What @new needs beside its tables */
+int fw_state_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *old,
+		    struct fw_state *new)
+{
+	_cleanup_free_ __u16 *same = calloc(new->ruleset->rules_count + 1, sizeof(*same));
+	int err;
+
+	if (!same)
+		return fw_fail_memory(e);
+	err = match_rules(e, old->ruleset, new->ruleset, same);
+	if (!err)
+		err = counters_assign(e, maps, old, new, same);
+	if (!err)
+		err = fw_limits_assign(e, maps, old, new, same);
+	return err ? err : fw_sets_assign(e, maps, old, new);
+}

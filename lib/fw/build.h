@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the files of the compiler share.
+ */
+#ifndef ECBPF_FW_BUILD_H
+#define ECBPF_FW_BUILD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "fw/compile.h"
+
+#define TABLE(member) offsetof(struct ecbpf_fw_tables, member)
+
+/* Slots of one entry */
+struct space {
+	union ecbpf_fw_cell *cells;
+	__u32 next;
+	__u32 end;
+	__u32 leaves; /* place of the next IPv4 leaf, see ECBPF_FW_LPM_LEAF */
+	__u16 *hash;  /* cells by what is in them; 0: none */
+};
+
+struct build {
+	struct ecbpf *e;
+	const struct ecbpf_fw_ruleset *ruleset;
+	enum ecbpf_fw_size size;
+	size_t count;
+	size_t blocks;
+	__u16 *order;	 /* index of the rule at each position */
+	__u16 *position; /* of each rule */
+	struct fw_generation generation;
+	struct ecbpf_fw_tables *tables;
+	struct ecbpf_fw_small *small;
+	size_t small_vectors;
+	struct space spaces[ECBPF_FW_LARGE_COUNT];
+	__u64 vector[ECBPF_FW_BLOCKS]; /* at work */
+	const char *what;	    /* is being made, for messages */
+};
+
+/* --- compile-vectors.c ---------------------------------------------------------------------- */
+
+void fw_vector_set(__u64 *vector, size_t bit, bool value);
+void fw_vector_flip(__u64 *vector, size_t bit);
+struct space *fw_space_of(struct build *b, size_t dim);
+int fw_space_init(struct space *space, void *cells, __u32 end);
+int fw_vector_class(struct build *b, size_t dim, __u16 *ret_class);
+
+/* --- compile-fields.c ----------------------------------------------------------------------- */
+
+int fw_kind_make(struct build *b);
+int fw_fields_make(struct build *b);
+
+/* --- compile-addrs.c ------------------------------------------------------------------------ */
+
+int fw_addrs_make(struct build *b, size_t dim, __u8 family);
+int fw_uses_make(struct build *b, const __u16 *sets);
+
+/* --- compile-order.c ------------------------------------------------------------------------ */
+
+bool fw_is_deciding(const struct fw_rule *rule);
+int fw_order_make(struct build *b);
+void fw_rules_make(struct build *b, const __u16 *counters, const __u16 *limits);
+
+#endif /* ECBPF_FW_BUILD_H */

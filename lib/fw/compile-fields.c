@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Tables of fields with up to 65536 values: ports, length, VLAN, TTL, flags, type, code, protocol.
+ *
+ * Along the values of a field, the bit vector changes only where the range of a rule begins or
+ * ends, so that vectors are made by going along the values and flipping bits.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <ecbpf/record.h>
+#include "core/internal.h"
+#include "fw/build.h"
+
+/* What a rule wants of a field of a packet of this kind; NULL: anything */
+typedef const struct fw_values *values_fn(const struct fw_rule *rule);
+
+struct event {
+	__u32 value;
+	__u32 position;
+};
+
+static int event_compare(const void *a, const void *b)
+{
+	const struct event *x = a, *y = b;
+
+	return x->value < y->value ? -1 : x->value > y->value;
+}
+
+/**
+ * struct field_table - one table of a field
+ * @dim: enum ecbpf_fw_dim
+ * @l4: the packets that it is for, enum ecbpf_fw_l4; ECBPF_FW_L4_MAX: all
+ * @values: what rules want
+ * @off: where in the tables it begins
+ * @size: how many values it has
+ * @is_swapped: it is indexed by values in network order
+ * @has_absent: the index behind the last value is for packets without the field
+ * @mask: of the index
+ */
+struct field_table {
+	enum ecbpf_fw_dim dim;
+	enum ecbpf_fw_l4 l4;
+	values_fn *values;
+	size_t off;
+	__u32 size;
+	bool is_swapped;
+	bool has_absent;
+	__u32 mask;
+};
+
+static bool is_any(const struct fw_values *values)
+{
+	return !values || !values->count;
+}
+
+static int field_table_events(struct build *b, const struct field_table *table, struct event **ret_events,
+		       size_t *ret_count)
+{
+	struct event *events;
+	size_t count = 0;
+
+	for (size_t i = 0; i < b->count; i++) {
+		const struct fw_values *values = table->values(&b->ruleset->rules[i]);
+
+		fw_vector_set(b->vector, b->position[i], is_any(values));
+		count += is_any(values) ? 0 : 2 * values->count;
+	}
+	events = calloc(count + 1, sizeof(*events));
+	if (!events)
+		return -ENOMEM;
+	count = 0;
+	for (size_t i = 0; i < b->count; i++) {
+		const struct fw_values *values = table->values(&b->ruleset->rules[i]);
+
+		for (size_t j = 0; !is_any(values) && j < values->count; j++) {
+			events[count++] = (struct event){values->ranges[j].first, b->position[i]};
+			events[count++] =
+				(struct event){values->ranges[j].last + 1U, b->position[i]};
+		}
+	}
+	qsort(events, count, sizeof(*events), event_compare);
+	*ret_events = events;
+	*ret_count = count;
+	return 0;
+}
+
+static void field_set(struct build *b, const struct field_table *table, __u32 l4, size_t off, __u32 mask)
+{
+	b->tables->fields[l4][table->dim] = (struct ecbpf_fw_field){.off = off, .mask = mask};
+}
+
+/* Where the packets that a table is for find it, and the class of those without the field */
+static void field_table_enter(struct build *b, const struct field_table *table, __u16 absent, bool is_used)
+{
+	size_t absent_off;
+
+	if (table->l4 == ECBPF_FW_L4_MAX) {
+		for (__u32 l4 = 0; is_used && l4 < ECBPF_FW_L4_MAX; l4++)
+			field_set(b, table, l4, table->off, table->mask);
+		return;
+	}
+	absent_off = offsetof(struct ecbpf_fw_tables, absent[table->dim][table->l4]);
+	b->tables->absent[table->dim][table->l4] = absent;
+	field_set(b, table, table->l4, absent_off, 0);
+	field_set(b, table, table->l4 | ECBPF_FW_L4_THERE, is_used ? table->off : absent_off,
+		  is_used ? table->mask : 0);
+}
+
+static int field_table_make(struct build *b, const struct field_table *table)
+{
+	_cleanup_free_ struct event *events = NULL;
+	__u16 *classes = (__u16 *)((char *)b->tables + table->off);
+	__u16 class, absent;
+	size_t count, next = 0;
+	__u32 value = 0;
+	int err;
+
+	err = field_table_events(b, table, &events, &count);
+	if (!err)
+		err = fw_vector_class(b, table->dim, &absent);
+	if (err)
+		return err;
+	field_table_enter(b, table, absent, count > 0);
+	if (!count && b->size != ECBPF_FW_SMALL)
+		return 0; /* it is not looked at */
+	if (table->has_absent)
+		classes[table->size] = absent;
+	while (value < table->size) {
+		__u32 end;
+
+		for (; next < count && events[next].value == value; next++)
+			fw_vector_flip(b->vector, events[next].position);
+		end = next < count ? events[next].value : table->size;
+		err = fw_vector_class(b, table->dim, &class);
+		if (err)
+			return err;
+		for (; value < end && value < table->size; value++)
+			classes[table->is_swapped ? htons(value) : value] = class;
+	}
+	return 0;
+}
+
+static const struct fw_values *values_length(const struct fw_rule *rule)
+{
+	return &rule->length;
+}
+
+static const struct fw_values *values_vlan(const struct fw_rule *rule)
+{
+	return &rule->vlan;
+}
+
+static const struct fw_values *values_ttl4(const struct fw_rule *rule)
+{
+	return rule->family == 4 ? &rule->ttl : NULL;
+}
+
+static const struct fw_values *values_ttl6(const struct fw_rule *rule)
+{
+	return rule->family == 6 ? &rule->ttl : NULL;
+}
+
+static const struct fw_values *values_tcp_sport(const struct fw_rule *rule)
+{
+	return rule->protos & FW_PROTO_TCP ? &rule->tcp.sport : NULL;
+}
+
+static const struct fw_values *values_tcp_dport(const struct fw_rule *rule)
+{
+	return rule->protos & FW_PROTO_TCP ? &rule->tcp.dport : NULL;
+}
+
+static const struct fw_values *values_window(const struct fw_rule *rule)
+{
+	return rule->protos & FW_PROTO_TCP ? &rule->tcp.window : NULL;
+}
+
+static const struct fw_values *values_udp_sport(const struct fw_rule *rule)
+{
+	return rule->protos & FW_PROTO_UDP ? &rule->udp.sport : NULL;
+}
+
+static const struct fw_values *values_udp_dport(const struct fw_rule *rule)
+{
+	return rule->protos & FW_PROTO_UDP ? &rule->udp.dport : NULL;
+}
+
+static bool has_icmp(const struct fw_rule *rule, __u8 family)
+{
+	return rule->family == family && rule->protos & FW_PROTO_ICMP;
+}
+
+static const struct fw_values *values_type4(const struct fw_rule *rule)
+{
+	return has_icmp(rule, 4) ? &rule->icmp.type : NULL;
+}
+
+static const struct fw_values *values_type6(const struct fw_rule *rule)
+{
+	return has_icmp(rule, 6) ? &rule->icmp.type : NULL;
+}
+
+static const struct fw_values *values_code4(const struct fw_rule *rule)
+{
+	return has_icmp(rule, 4) ? &rule->icmp.code : NULL;
+}
+
+static const struct fw_values *values_code6(const struct fw_rule *rule)
+{
+	return has_icmp(rule, 6) ? &rule->icmp.code : NULL;
+}
+
+#define TABLE(member) offsetof(struct ecbpf_fw_tables, member)
+#define L4_ALL	      ECBPF_FW_L4_MAX
+
+/* clang-format off */
+static const struct field_table field_tables[] = {
+	{ECBPF_FW_LENGTH, L4_ALL, values_length, TABLE(length), 65536, false, true, 0x1ffff},
+	{ECBPF_FW_VLAN, L4_ALL, values_vlan, TABLE(vlan), 4096, false, true, 0x1fff},
+	{ECBPF_FW_SPORT, ECBPF_FW_L4_TCP, values_tcp_sport, TABLE(sport[0]), 65536, true, false,
+	 0xffff},
+	{ECBPF_FW_SPORT, ECBPF_FW_L4_UDP, values_udp_sport, TABLE(sport[1]), 65536, true, false,
+	 0xffff},
+	{ECBPF_FW_DPORT, ECBPF_FW_L4_TCP, values_tcp_dport, TABLE(dport[0]), 65536, true, false,
+	 0xffff},
+	{ECBPF_FW_DPORT, ECBPF_FW_L4_UDP, values_udp_dport, TABLE(dport[1]), 65536, true, false,
+	 0xffff},
+	{ECBPF_FW_TYPE, ECBPF_FW_L4_ICMP, values_type4, TABLE(type[0]), 256, false, false, 0xff},
+	{ECBPF_FW_TYPE, ECBPF_FW_L4_ICMP6, values_type6, TABLE(type[1]), 256, false, false, 0xff},
+	{ECBPF_FW_CODE, ECBPF_FW_L4_TCP, values_window, TABLE(window), 65536, true, false, 0xffff},
+	{ECBPF_FW_CODE, ECBPF_FW_L4_ICMP, values_code4, TABLE(code[0]), 256, false, false, 0xff},
+	{ECBPF_FW_CODE, ECBPF_FW_L4_ICMP6, values_code6, TABLE(code[1]), 256, false, false, 0xff},
+};
+/* clang-format on */
+
+/* Both families in one table, so that one field entry does for all packets */
+static int ttl_make(struct build *b)
+{
+	static const struct field_table ttl[] = {
+		{ECBPF_FW_TTL, L4_ALL, values_ttl4, TABLE(ttl[0]), 256, false, false, 0x1ff},
+		{ECBPF_FW_TTL, L4_ALL, values_ttl6, TABLE(ttl[1]), 256, false, false, 0x1ff},
+	};
+	bool is_used = false;
+	int err;
+
+	for (size_t i = 0; i < b->count; i++)
+		is_used |= !is_any(&b->ruleset->rules[i].ttl);
+	if (!is_used)
+		return 0;
+	for (size_t i = 0; i < 256; i++) {
+		b->tables->ttl[0][i] = ECBPF_FW_ANY;
+		b->tables->ttl[1][i] = ECBPF_FW_ANY;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(ttl); i++) {
+		err = field_table_make(b, &ttl[i]);
+		if (err)
+			return err;
+	}
+	for (__u32 l4 = 0; l4 < ECBPF_FW_L4_MAX; l4++)
+		field_set(b, &ttl[0], l4, ttl[0].off, ttl[0].mask);
+	return 0;
+}
+
+static bool wants_flags(const struct fw_rule *rule)
+{
+	return rule->protos & FW_PROTO_TCP && rule->tcp.mask;
+}
+
+static int flags_make(struct build *b)
+{
+	const struct field_table table = {
+		.dim = ECBPF_FW_TYPE, .l4 = ECBPF_FW_L4_TCP, .off = TABLE(flags), .mask = 0xff};
+	bool is_used = false;
+	__u16 absent;
+	int err;
+
+	for (size_t i = 0; i < b->count; i++) {
+		bool wants = wants_flags(&b->ruleset->rules[i]);
+
+		fw_vector_set(b->vector, b->position[i], !wants);
+		is_used |= wants;
+	}
+	err = fw_vector_class(b, table.dim, &absent);
+	if (err)
+		return err;
+	field_table_enter(b, &table, absent, is_used);
+	for (__u32 flags = 0; is_used && flags < 256; flags++) {
+		for (size_t i = 0; i < b->count; i++) {
+			const struct fw_rule *rule = &b->ruleset->rules[i];
+
+			if (wants_flags(rule))
+				fw_vector_set(b->vector, b->position[i],
+					   (flags & rule->tcp.mask) == rule->tcp.flags);
+		}
+		err = fw_vector_class(b, table.dim, &b->tables->flags[flags]);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void protos_add(struct build *b, size_t rule, __u64 (*protos)[256][ECBPF_FW_BLOCKS])
+{
+	const struct fw_rule *r = &b->ruleset->rules[rule];
+	__u64(*vectors)[ECBPF_FW_BLOCKS] = protos[r->family == 6];
+
+	if (r->protos & FW_PROTO_TCP)
+		fw_vector_set(vectors[IPPROTO_TCP], b->position[rule], true);
+	if (r->protos & FW_PROTO_UDP)
+		fw_vector_set(vectors[IPPROTO_UDP], b->position[rule], true);
+	if (r->protos & FW_PROTO_ICMP)
+		fw_vector_set(vectors[r->family == 6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP], b->position[rule],
+			   true);
+	for (size_t i = 0; r->protos & FW_PROTO_NUMBER && i < r->proto.count; i++) {
+		for (__u32 p = r->proto.ranges[i].first; p <= r->proto.ranges[i].last; p++)
+			fw_vector_set(vectors[p & 255], b->position[rule], true);
+	}
+}
+
+/* All rules are in here: what no rule has at a bit is never taken */
+int fw_kind_make(struct build *b)
+{
+	_cleanup_free_ __u64(*protos)[256][ECBPF_FW_BLOCKS] = calloc(2, sizeof(*protos));
+	__u64 frags[4][ECBPF_FW_BLOCKS] = {}, options[2][ECBPF_FW_BLOCKS] = {};
+	int err;
+
+	if (!protos)
+		return -ENOMEM;
+	for (size_t i = 0; i < b->count; i++) {
+		const struct fw_rule *rule = &b->ruleset->rules[i];
+
+		protos_add(b, i, protos);
+		for (__u32 frag = 0; frag < ARRAY_SIZE(frags); frag++)
+			fw_vector_set(frags[frag], b->position[i], rule->frags >> frag & 1);
+		fw_vector_set(options[0], b->position[i], !rule->options);
+		fw_vector_set(options[1], b->position[i], true);
+	}
+	for (__u32 kind = 0; kind < ECBPF_FW_KINDS; kind++) {
+		const __u64 *frag = frags[kind >> ECBPF_FW_KIND_FRAG & 3];
+		const __u64 *option = options[kind >> ECBPF_FW_KIND_OPTIONS & 1];
+		const __u64 *proto = protos[kind >> ECBPF_FW_KIND_IP6][kind & 255];
+
+		for (size_t i = 0; i < b->blocks; i++)
+			b->vector[i] = proto[i] & frag[i] & option[i];
+		err = fw_vector_class(b, ECBPF_FW_KIND, &b->tables->kind[kind]);
+		if (err)
+			return err;
+	}
+	for (__u32 l4 = 0; l4 < ECBPF_FW_L4_MAX; l4++)
+		b->tables->fields[l4][ECBPF_FW_KIND] =
+			(struct ecbpf_fw_field){.off = TABLE(kind), .mask = ECBPF_FW_KINDS - 1};
+	return 0;
+}
+
+int fw_fields_make(struct build *b)
+{
+	int err;
+
+	err = flags_make(b);
+	if (!err)
+		err = ttl_make(b);
+	for (size_t i = 0; !err && i < ARRAY_SIZE(field_tables); i++)
+		err = field_table_make(b, &field_tables[i]);
+	return err;
+}

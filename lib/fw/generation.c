@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Generation slots: the tables of a ruleset in the kernel.
+ */
+#include <errno.h>
+#include "core/internal.h"
+#include "fw/live.h"
+
+static int *generation_map(struct fw_maps *maps, enum ecbpf_fw_size size)
+{
+	return size == ECBPF_FW_SMALL	 ? &maps->small
+	       : size == ECBPF_FW_MEDIUM ? &maps->medium
+					 : &maps->large;
+}
+
+int fw_slot_write(struct ecbpf *e, struct fw_maps *maps, __u32 slot,
+		  const struct fw_generation *generation)
+{
+	_cleanup_close_ int fd = -1;
+
+	fd = fw_map_create("fw_generation", 0, generation->entry_bytes, generation->entries,
+			   generation->memory);
+	if (fd < 0)
+		return fw_fail_map(e, "of rules", fd);
+	if (bpf_map_update_elem(*generation_map(maps, generation->size), &slot, &fd, BPF_ANY))
+		return fw_fail_map(e, "of rules", -errno);
+	return 0;
+}
+
+static bool slot_has(int map, __u32 slot)
+{
+	__u32 id;
+
+	return map >= 0 && !bpf_map_lookup_elem(map, &slot, &id);
+}
+
+/*
+ * What is in a slot that is not live, when no packet uses it any more. What only user space looks
+ * at goes first: with each that is deleted the kernel waits for packets, some 10 ms (see
+ * ecbpf_wait_for_packets()). Where nothing is, somebody has waited.
+ */
+void fw_slot_clear(struct ecbpf *e, const struct fw_maps *maps, __u32 slot)
+{
+	const int generations[] = {maps->small, maps->medium, maps->large};
+	bool is_waited = slot_has(maps->text, slot) && !bpf_map_delete_elem(maps->text, &slot);
+
+	for (size_t i = 0; i < ARRAY_SIZE(generations); i++) {
+		if (!slot_has(generations[i], slot))
+			continue;
+		if (!is_waited)
+			ecbpf_wait_for_packets(e);
+		is_waited = true;
+		bpf_map_delete_elem(generations[i], &slot);
+	}
+}

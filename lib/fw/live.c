@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The live ruleset: read, and replaced in one step. See <ecbpf/fw.h>.
+ *
+ * There are two generation slots, of which `fw_active` names the live one; `fw_text` has, in the
+ * same slots, the rules as text, and which counters, limits and sets they use. A change
+ *
+ * 	1. waits until no packet uses what was live before, if that is still there
+ * 	2. writes the other slot; rules that stay keep their counters and limits, others get unused
+ * 	   ones
+ * 	3. makes it live by one store
+ * 	4. waits again, and frees what was live
+ *
+ * If it is killed before 3, the old generation is live, else the new one. The next change frees
+ * what it did not free.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/internal.h"
+#include "fw/live.h"
+
+void fw_session_close(struct fw_session *s)
+{
+	fw_state_free(&s->old);
+	fw_maps_close(&s->maps);
+	cleanup_close(&s->lock);
+}
+
+/* @how: FW_SESSION_MAKE and FW_SESSION_REPAIR, or 0 */
+int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
+{
+	struct fw_session s = {.lock = -1};
+	int err;
+
+	ecbpf_capture(e);
+	err = ecbpf_bpffs_open(e, true);
+	if (err)
+		return err;
+	s.lock = ecbpf_lock(e);
+	if (s.lock < 0)
+		return s.lock;
+	if (how & FW_SESSION_MAKE)
+		err = fw_maps_make(e);
+	if (!err)
+		err = fw_maps_open(e, &s.maps);
+	if (err) {
+		cleanup_close(&s.lock);
+		return err;
+	}
+	err = fw_active_get(e, &s.maps, &s.active);
+	if (!err)
+		err = fw_state_read(e, &s.maps, s.active, &s.old);
+	if (err && err != -ENOMEM && how & FW_SESSION_REPAIR) {
+		s.is_lost = true;
+		err = fw_state_read(e, &s.maps, ECBPF_FW_NONE, &s.old);
+	}
+	if (err)
+		fw_session_close(&s);
+	else
+		*ret = s;
+	return err;
+}
+
+/* Nothing but what is live is left, when no packet uses anything else any more */
+void fw_session_clean(struct ecbpf *e, const struct fw_session *s)
+{
+	for (__u32 slot = 0; slot < 2; slot++) {
+		if (!s->active || slot != (s->active & ECBPF_FW_SLOT))
+			fw_slot_clear(e, &s->maps, slot);
+	}
+	if (!s->is_lost)
+		fw_sets_free(e, &s->maps, &s->old);
+}
+
+/*
+ * Make @new live. It is taken over: on success it is the session's state then, else it is freed.
+ * Its sets have entries if they stay. The old generation stays where it is, until
+ * fw_session_clean()
+ */
+static int session_commit(struct ecbpf *e, struct fw_session *s, struct fw_state *new)
+{
+	__u32 slot = s->active ? !(s->active & ECBPF_FW_SLOT) : 0;
+	struct fw_generation generation = {};
+	int err;
+
+	fw_session_clean(e, s);
+	err = fw_state_assign(e, &s->maps, &s->old, new);
+	if (!err)
+		err = fw_compile(e, new->ruleset, new->counters, new->limits, new->sets,
+				 &generation);
+	if (!err)
+		err = fw_slot_write(e, &s->maps, slot, &generation);
+	if (!err)
+		err = fw_text_write(e, &s->maps, slot, new);
+	if (err) {
+		char error[sizeof(e->error)];
+
+		memcpy(error, e->error, sizeof(error));
+		fw_session_clean(e, s);
+		memcpy(e->error, error, sizeof(error));
+		fw_state_free(new);
+	} else {
+		s->active = generation.size | slot;
+		fw_active_set(&s->maps, s->active);
+		fw_state_free(&s->old);
+		s->old = *new;
+		s->is_lost = false;
+	}
+	fw_generation_free(&generation);
+	return err;
+}
+
+/* A copy of the ruleset, as it is parsed: for what is changed */
+int fw_ruleset_copy(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
+		    struct ecbpf_fw_ruleset **ret)
+{
+	struct ecbpf_fw_ruleset *copy = calloc(1, sizeof(*copy));
+	int err = 0;
+
+	if (!copy)
+		return fw_fail_memory(e);
+	copy->sets = calloc(ruleset->sets_count + 1, sizeof(*copy->sets));
+	if (!copy->sets)
+		err = fw_fail_memory(e);
+	for (size_t i = 0; !err && i < ruleset->sets_count; i++) {
+		copy->sets[i] = ruleset->sets[i];
+		copy->sets[i].path = NULL;
+		copy->sets[i].prefixes = calloc(ruleset->sets[i].prefixes_count + 1,
+						sizeof(*copy->sets[i].prefixes));
+		if (!copy->sets[i].prefixes) {
+			err = fw_fail_memory(e);
+			break;
+		}
+		copy->sets_count++;
+		if (ruleset->sets[i].prefixes_count)
+			memcpy(copy->sets[i].prefixes, ruleset->sets[i].prefixes,
+			       ruleset->sets[i].prefixes_count * sizeof(*copy->sets[i].prefixes));
+	}
+	for (size_t i = 0; !err && i < ruleset->rules_count; i++) {
+		_cleanup_free_ char *text = ecbpf_fw_rule_text(ruleset, i);
+
+		err = text ? ecbpf_fw_rule_insert(e, copy, i, text) : fw_fail_memory(e);
+	}
+	if (err)
+		ecbpf_fw_ruleset_free(copy);
+	else
+		*ret = copy;
+	return err;
+}
+
+int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_fw_ruleset *ruleset)
+{
+	struct fw_state new = {};
+	int err;
+
+	err = fw_ruleset_copy(e, ruleset, &new.ruleset);
+	if (!err)
+		err = fw_state_alloc(e, &new);
+	if (err) {
+		fw_state_free(&new);
+		return err;
+	}
+	return session_commit(e, s, &new);
+}
+
+int ecbpf_fw_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)
+{
+	struct fw_session s;
+	int err;
+
+	err = fw_session_open(e, FW_SESSION_REPAIR, &s);
+	if (err)
+		return err;
+	err = fw_session_apply(e, &s, ruleset);
+	if (!err)
+		fw_session_clean(e, &s);
+	fw_session_close(&s);
+	return err;
+}
+
+/* Rules of a state that were changed; sets by name */
+int fw_session_apply_changed(struct ecbpf *e, struct fw_session *s,
+			     struct ecbpf_fw_ruleset *ruleset)
+{
+	struct fw_state new = {.ruleset = ruleset};
+	int err;
+
+	err = fw_state_alloc(e, &new);
+	if (err) {
+		fw_state_free(&new);
+		return err;
+	}
+	for (size_t i = 0; i < ruleset->sets_count; i++) {
+		struct fw_set *set = fw_set_find(s->old.ruleset, ruleset->sets[i].name,
+						 strlen(ruleset->sets[i].name));
+
+		if (set)
+			new.sets[i] = s->old.sets[set - s->old.ruleset->sets];
+	}
+	err = session_commit(e, s, &new);
+	if (!err)
+		fw_session_clean(e, s);
+	return err;
+}
+
+int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
+{
+	struct ecbpf_fw_ruleset *ruleset = NULL;
+	struct fw_session s;
+	int err;
+
+	err = fw_session_open(e, 0, &s);
+	if (err)
+		return err;
+	err = fw_ruleset_copy(e, s.old.ruleset, &ruleset);
+	if (!err) {
+		err = fn(e, ruleset, data);
+		if (err)
+			ecbpf_fw_ruleset_free(ruleset);
+		else
+			err = fw_session_apply_changed(e, &s, ruleset);
+	}
+	fw_session_close(&s);
+	return err;
+}
+
+int ecbpf_fw_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
+{
+	struct fw_session s;
+	int err;
+
+	err = fw_session_open(e, 0, &s);
+	if (err)
+		return err;
+	for (size_t i = 0; !err && i < s.old.ruleset->sets_count; i++)
+		err = fw_set_read(e, &s.maps, s.old.sets[i], &s.old.ruleset->sets[i]);
+	if (!err) {
+		*ret_ruleset = s.old.ruleset;
+		s.old.ruleset = NULL;
+	}
+	fw_session_close(&s);
+	return err;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the files share that know the firewall's maps.
+ */
+#ifndef ECBPF_FW_LIVE_H
+#define ECBPF_FW_LIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <ecbpf/libecbpf-fw.h>
+#include "fw/compile.h"
+#include "fw/rules.h"
+
+struct ecbpf_trie;
+struct ecbpf_trie_head;
+struct ecbpf_trie_op;
+
+#define FW_NO_ENTRY 0xffff
+
+/* Maps, by file descriptor */
+struct fw_maps {
+	int active;
+	int small;
+	int medium;
+	int large;
+	int counters;
+	int limits;
+	int buckets;
+	int sets;
+	int pool;
+	int text;
+};
+
+/* A ruleset with what is its in the kernel */
+struct fw_state {
+	struct ecbpf_fw_ruleset *ruleset;
+	__u16 *counters; /* of each rule */
+	__u16 *limits;	 /* likewise; FW_NO_ENTRY */
+	__u16 *sets;	 /* of each set, entry of fw_sets; FW_NO_ENTRY: to be made */
+};
+
+/* An entry below @count that @used does not have, from *@next on. There is one */
+static inline __u16 fw_entry_take(bool *used, __u32 *next)
+{
+	while (used[*next])
+		(*next)++;
+	used[*next] = true;
+	return *next;
+}
+
+/* --- maps.c --------------------------------------------------------------------------------- */
+
+int fw_fail_memory(struct ecbpf *e);
+int fw_fail_map(struct ecbpf *e, const char *what, int err);
+int fw_map_create(const char *name, __u32 flags, size_t entry_bytes, size_t entries,
+		  const void *memory);
+int fw_maps_open(struct ecbpf *e, struct fw_maps *ret);
+void fw_maps_close(struct fw_maps *maps);
+int fw_maps_make(struct ecbpf *e);
+int fw_active_get(struct ecbpf *e, const struct fw_maps *maps, __u32 *ret_active);
+void fw_active_set(const struct fw_maps *maps, __u32 active);
+
+/* --- generation.c --------------------------------------------------------------------------- */
+
+int fw_slot_write(struct ecbpf *e, struct fw_maps *maps, __u32 slot,
+		  const struct fw_generation *generation);
+void fw_slot_clear(struct ecbpf *e, const struct fw_maps *maps, __u32 slot);
+
+/* --- counters.c, limits.c ------------------------------------------------------------------- */
+
+int fw_counter_clear(struct ecbpf *e, const struct fw_maps *maps, __u32 entry);
+int fw_counters_read(struct ecbpf *e, int fd, const __u16 *counters, size_t count,
+		     struct ecbpf_fw_stat *ret_stats);
+int fw_limits_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *old,
+		     struct fw_state *new, const __u16 *same);
+
+/* --- set-trie.c ----------------------------------------------------------------------------- */
+
+int fw_set_open(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
+		struct ecbpf_trie_head **ret_heads, struct ecbpf_trie **ret_trie);
+void fw_set_close(struct ecbpf_trie_head *heads, struct ecbpf_trie *trie);
+int fw_set_read(struct ecbpf *e, const struct fw_maps *maps, __u16 entry, struct fw_set *set);
+int fw_set_rebuild(struct ecbpf *e, struct ecbpf_trie *trie, const struct ecbpf_trie_op *ops,
+		   size_t count);
+void fw_sets_free(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *state);
+int fw_sets_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *old,
+		   struct fw_state *new);
+struct ecbpf_trie_op fw_trie_op(const struct fw_prefix *prefix, __u8 family, __u32 value);
+
+/* --- assign.c ------------------------------------------------------------------------------- */
+
+int fw_state_alloc(struct ecbpf *e, struct fw_state *new);
+void fw_state_free(struct fw_state *state);
+int fw_state_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *old,
+		    struct fw_state *new);
+
+/* --- text.c --------------------------------------------------------------------------------- */
+
+int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
+		  const struct fw_state *state);
+int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, struct fw_state *ret);
+
+/* --- live.c --------------------------------------------------------------------------------- */
+
+/*
+ * Everything to change the live state: the lock, the maps, what is live. @is_lost: what is live is
+ * not known, @old is of no rules
+ */
+struct fw_session {
+	int lock;
+	struct fw_maps maps;
+	__u32 active;
+	struct fw_state old;
+	bool is_lost;
+};
+
+/* For fw_session_open(): make maps that are not there; let a text that is not there be lost */
+#define FW_SESSION_MAKE	  1
+#define FW_SESSION_REPAIR 2
+
+int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret);
+void fw_session_close(struct fw_session *s);
+void fw_session_clean(struct ecbpf *e, const struct fw_session *s);
+int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_fw_ruleset *ruleset);
+int fw_session_apply_changed(struct ecbpf *e, struct fw_session *s,
+			     struct ecbpf_fw_ruleset *ruleset);
+int fw_ruleset_copy(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
+		    struct ecbpf_fw_ruleset **ret);
+
+#endif /* ECBPF_FW_LIVE_H */

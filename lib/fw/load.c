@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The firewall on interfaces: loaded with its rules, and unloaded.
+ */
+#include <errno.h>
+#include <string.h>
+#include "core/internal.h"
+#include "fw/live.h"
+
+int ecbpf_fw_is_loaded(struct ecbpf *e, const char *iface, bool *ret_is_loaded)
+{
+	struct ecbpf_chain *chain;
+	int err;
+
+	err = ecbpf_chain_get(e, iface, &chain);
+	if (err)
+		return err;
+	*ret_is_loaded = false;
+	for (size_t i = 0; i < chain->members_count; i++) {
+		const struct ecbpf_member *member = &chain->members[i];
+
+		for (size_t j = 0; j < member->stages_count; j++)
+			*ret_is_loaded |= member->stages[j].stage == ECBPF_STAGE_FW;
+	}
+	ecbpf_chain_free(chain);
+	return 0;
+}
+
+/* What is not live any more goes; an error that was told stays */
+static void load_clean(struct ecbpf *e)
+{
+	char error[sizeof(e->error)];
+	struct fw_session s;
+
+	memcpy(error, e->error, sizeof(error));
+	if (!fw_session_open(e, FW_SESSION_REPAIR, &s)) {
+		fw_session_clean(e, &s);
+		fw_session_close(&s);
+	}
+	memcpy(e->error, error, sizeof(error));
+}
+
+static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+		       const struct ecbpf_fw_ruleset *ruleset, bool fused, enum ecbpf_mode mode)
+{
+	struct fw_session s;
+	__u32 before;
+	int err;
+
+	for (size_t i = 0; i < ifaces_count; i++) {
+		bool is_there;
+
+		err = ecbpf_fw_is_loaded(e, ifaces[i], &is_there);
+		if (err)
+			return err;
+		if (is_there)
+			return ecbpf_fail(e, -EEXIST, "%s: the firewall is loaded there already",
+					  ifaces[i]);
+	}
+	err = fw_session_open(e, FW_SESSION_MAKE | (ruleset ? FW_SESSION_REPAIR : 0), &s);
+	if (err)
+		return err;
+	before = s.active;
+	if (ruleset)
+		err = fw_session_apply(e, &s, ruleset);
+	if (!err)
+		err = ecbpf_chain_load_stage(e, ifaces, ifaces_count, ECBPF_STAGE_FW, fused, mode);
+	/* back to what was live, which is still there: nobody else has had the lock */
+	if (err && s.active != before)
+		fw_active_set(&s.maps, before);
+	fw_session_close(&s);
+	if (ruleset)
+		load_clean(e);
+	return err;
+}
+
+int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+		  const struct ecbpf_fw_ruleset *ruleset, bool fused, enum ecbpf_mode mode)
+{
+	int err;
+
+	ecbpf_capture(e);
+	err = ecbpf_bpffs_open(e, true);
+	if (!err)
+		err = ecbpf_lock_hold(e);
+	if (err)
+		return err;
+	err = load_locked(e, ifaces, ifaces_count, ruleset, fused, mode);
+	ecbpf_lock_release(e);
+	return err;
+}
+
+int ecbpf_fw_unload(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count)
+{
+	for (size_t i = 0; i < ifaces_count; i++) {
+		bool is_there;
+		int err;
+
+		err = ecbpf_fw_is_loaded(e, ifaces[i], &is_there);
+		if (err)
+			return err;
+		if (!is_there)
+			return ecbpf_fail(e, -ENOENT, "%s: the firewall is not loaded there",
+					  ifaces[i]);
+	}
+	return ecbpf_chain_unload_stage(e, ifaces, ifaces_count, ECBPF_STAGE_FW);
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The firewall's maps: made, opened, and filled.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "core/internal.h"
+#include "fw/live.h"
+
+int fw_fail_memory(struct ecbpf *e)
+{
+	ecbpf_fail(e, -ENOMEM, "out of memory");
+	return -ENOMEM;
+}
+
+int fw_fail_map(struct ecbpf *e, const char *what, int err)
+{
+	ecbpf_fail(e, err, "the firewall's map %s: %s", what, strerror(-err));
+	return err < 0 ? err : -EIO;
+}
+
+/* A map with these bytes in it, for an array of maps. Return: fd or -errno */
+int fw_map_create(const char *name, __u32 flags, size_t entry_bytes, size_t entries,
+		  const void *memory)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | flags);
+	const __u64 *from = memory;
+	__u64 *to;
+	int fd, err;
+
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(__u32), entry_bytes, entries, &opts);
+	if (fd < 0)
+		return -errno;
+	to = mmap(NULL, entries * entry_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (to == MAP_FAILED) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	/* much of it is zero, and is so in both */
+	for (size_t i = 0; i < entries * entry_bytes / sizeof(*to); i++) {
+		if (from[i])
+			to[i] = from[i];
+	}
+	munmap(to, entries * entry_bytes);
+	return fd;
+}
+
+void fw_maps_close(struct fw_maps *maps)
+{
+	int *fds[] = {&maps->active, &maps->small,   &maps->medium, &maps->large, &maps->counters,
+		      &maps->limits, &maps->buckets, &maps->sets,   &maps->pool,  &maps->text};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		cleanup_close(fds[i]);
+}
+
+/* The pinned maps. Return: 0; -ENOENT there are none */
+int fw_maps_open(struct ecbpf *e, struct fw_maps *ret)
+{
+	struct fw_maps maps;
+	const struct {
+		const char *name;
+		int *fd;
+	} all[] = {
+		{"fw_active", &maps.active},	 {"fw_small", &maps.small},
+		{"fw_medium", &maps.medium},	 {"fw_large", &maps.large},
+		{"fw_counters", &maps.counters}, {"fw_limits", &maps.limits},
+		{"fw_buckets", &maps.buckets},	 {"fw_sets", &maps.sets},
+		{"fw_set_pool", &maps.pool},	 {"fw_text", &maps.text},
+	};
+	char path[PATH_MAX];
+	int err = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		*all[i].fd = -1;
+	for (size_t i = 0; !err && i < ARRAY_SIZE(all); i++) {
+		err = ecbpf_pin_path(e, path, sizeof(path), all[i].name);
+		if (err)
+			break;
+		*all[i].fd = bpf_obj_get(path);
+		if (*all[i].fd < 0)
+			err = ecbpf_fail(e, -errno, "%s: %s%s", path, strerror(errno),
+					 errno == ENOENT ? " (the firewall was never loaded)" : "");
+	}
+	if (err)
+		fw_maps_close(&maps);
+	else
+		*ret = maps;
+	return err;
+}
+
+/* Make and pin the maps, as far as they are not there */
+int fw_maps_make(struct ecbpf *e)
+{
+	const struct ecbpf_program spec = {.file = "fw", .prio = -1};
+	struct program program;
+	int err;
+
+	err = ecbpf_program_open(e, &spec, NULL, false, &program);
+	if (err)
+		return err;
+	bpf_program__set_autoload(program.prog, false);
+	err = ecbpf_program_load(e, &program);
+	ecbpf_program_close(&program);
+	return err;
+}
+
+int fw_active_get(struct ecbpf *e, const struct fw_maps *maps, __u32 *ret_active)
+{
+	__u32 key = 0;
+
+	return bpf_map_lookup_elem(maps->active, &key, ret_active)
+		       ? fw_fail_map(e, "fw_active", -errno)
+		       : 0;
+}
+
+void fw_active_set(const struct fw_maps *maps, __u32 active)
+{
+	__u32 key = 0;
+
+	/* of the four bytes only the lowest changes */
+	bpf_map_update_elem(maps->active, &key, &active, BPF_ANY);
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Addresses in rule text: a prefix, a list of prefixes, or the name of a set.
+ */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/internal.h"
+#include "fw/parse.h"
+
+static bool is_addr_char(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') ||
+	       c == ':' || c == '.';
+}
+
+/* Dotted quads, faster than inet_pton(). Return: the end of it, or NULL */
+static const char *parse_ip4(const char *pos, const char *end, __u8 *addr)
+{
+	for (int i = 0; i < 4; i++) {
+		const char *first = pos;
+		unsigned int byte = 0;
+
+		if (i && (pos == end || *pos++ != '.'))
+			return NULL;
+		for (first = pos; pos < end && *pos >= '0' && *pos <= '9' && pos < first + 4; pos++)
+			byte = byte * 10 + *pos - '0';
+		/* 010 is 8 for some, 10 for others */
+		if (pos == first || byte > 255 || (*first == '0' && pos > first + 1))
+			return NULL;
+		addr[i] = byte;
+	}
+	return pos;
+}
+
+static void clear_host_bits(struct fw_prefix *prefix)
+{
+	unsigned int whole = prefix->len / 8;
+
+	if (prefix->len % 8)
+		prefix->addr[whole++] &= 0xff << (8 - prefix->len % 8);
+	memset(prefix->addr + whole, 0, sizeof(prefix->addr) - whole);
+}
+
+const char *fw_parse_prefix(const char *text, size_t len, struct fw_prefix *ret_prefix,
+			    __u8 *ret_family)
+{
+	const char *end = text + len, *pos = text, *addr_end;
+	struct fw_prefix prefix = {};
+	unsigned int bits = 0, max;
+	__u8 family = 4;
+
+	addr_end = parse_ip4(text, end, prefix.addr);
+	if (!addr_end || (addr_end < end && is_addr_char(*addr_end))) {
+		char copy[INET6_ADDRSTRLEN];
+
+		for (addr_end = text; addr_end < end && is_addr_char(*addr_end); addr_end++)
+			;
+		if ((size_t)(addr_end - text) >= sizeof(copy))
+			return "is not an address, such as 192.0.2.1 or 2001:db8::1";
+		memcpy(copy, text, addr_end - text);
+		copy[addr_end - text] = '\0';
+		if (inet_pton(AF_INET6, copy, prefix.addr) != 1)
+			return "is not an address, such as 192.0.2.1 or 2001:db8::1";
+		family = 6;
+	}
+	max = family == 4 ? 32 : 128;
+	prefix.len = max;
+	for (pos = addr_end; pos < end && (*pos == ' ' || *pos == '\t'); pos++)
+		;
+	if (pos < end) {
+		if (*pos++ != '/')
+			return "is not an address, such as 192.0.2.1 or 2001:db8::1";
+		while (pos < end && (*pos == ' ' || *pos == '\t'))
+			pos++;
+		if (pos == end)
+			bits = max + 1;
+		for (; pos < end && bits <= max; pos++)
+			bits = *pos >= '0' && *pos <= '9' ? bits * 10 + *pos - '0' : max + 1;
+		if (bits > max)
+			return family == 4 ? "has a prefix length that is not 0 to 32"
+					   : "has a prefix length that is not 0 to 128";
+		prefix.len = bits;
+		clear_host_bits(&prefix);
+	}
+	*ret_prefix = prefix;
+	*ret_family = family;
+	return NULL;
+}
+
+/* The span of ADDR[/LEN] at the cursor, spaces around the slash included */
+static struct span take_prefix_place(struct source *src)
+{
+	struct span span = fw_span_word(src);
+
+	src->pos = span.end;
+	if (fw_peek(src) == '/' || (span.end > span.pos && span.end[-1] == '/')) {
+		fw_take(src, '/');
+		fw_peek(src);
+		span.end = fw_word_end(src, src->pos);
+		src->pos = span.end;
+	}
+	return span;
+}
+
+const char *fw_family_name(__u8 family)
+{
+	return family == 4 ? "ip" : "ip6";
+}
+
+/*
+ * One address or prefix into the list. @family: 0 if any is right, and set to what it is. A bad one
+ * is told, and taken; Return: false if there is no going on
+ */
+bool fw_take_prefix(struct parser *p, struct fw_prefix **prefixes, size_t *count, __u8 *family,
+		    const char *whose, bool *bad)
+{
+	struct fw_prefix prefix, *last;
+	struct span span;
+	const char *wrong;
+	__u8 its_family;
+
+	if (fw_peek(p->src) == '\n')
+		return fw_error_expected(p, "an address");
+	span = take_prefix_place(p->src);
+	wrong = fw_parse_prefix(span.pos, span.end - span.pos, &prefix, &its_family);
+	if (wrong) {
+		fw_error_at(p, &span, "'%s' %s", fw_quote(&span), wrong);
+		*bad = true;
+		return true;
+	}
+	if (*family && its_family != *family) {
+		fw_error_at(p, &span, "'%s' is an address of %s in %s of %s", fw_quote(&span),
+			    fw_family_name(its_family), whose, fw_family_name(*family));
+		*bad = true;
+		return true;
+	}
+	*family = its_family;
+	last = fw_grow(p, prefixes, count, sizeof(prefix));
+	if (last)
+		*last = prefix;
+	return !!last;
+}
+
+/* Prefixes of a rule, in order, without those that lie in another */
+static void join_prefixes(struct fw_addrs *addrs)
+{
+	size_t last = 0;
+
+	addrs->prefixes_count = fw_prefixes_sort(addrs->prefixes, addrs->prefixes_count);
+	for (size_t i = 1; i < addrs->prefixes_count; i++)
+		if (!fw_prefix_has(&addrs->prefixes[last], addrs->prefixes[i].addr))
+			addrs->prefixes[++last] = addrs->prefixes[i];
+	addrs->prefixes_count = last + 1;
+}
+
+static bool is_set_name_char(char c)
+{
+	return fw_is_word_char(c) || c == '-' || c == '.';
+}
+
+#define SET_NAME "the name of a set: letters, digits, '_', '-', '.'"
+
+/* An empty span if there is none, or none that can be; told */
+struct span fw_take_set_name(struct parser *p)
+{
+	struct source *src = p->src;
+	struct span span;
+
+	fw_peek(src);
+	span = fw_span_here(src);
+	while (src->pos < src->end && is_set_name_char(*src->pos))
+		src->pos++;
+	span.end = src->pos;
+	if (span.end == span.pos) {
+		fw_error_expected(p, SET_NAME);
+	} else if (span.end - span.pos > FW_SET_NAME_MAX) {
+		fw_error_at(p, &span, "'%s' is longer than the %d bytes of a set's name",
+			    fw_quote(&span), FW_SET_NAME_MAX);
+		span.end = span.pos;
+	}
+	return span;
+}
+
+/* any | [!] @NAME | [!] ADDR[/LEN] | [!] {ADDR[/LEN], ...} */
+bool fw_take_addrs(struct parser *p, __u8 family, bool is_dst, struct fw_addrs *addrs)
+{
+	struct span span = fw_span_word(p->src);
+	bool is_negated = fw_take(p->src, '!'), bad = false, ok = true;
+	struct reference *reference;
+
+	if (fw_take_keyword(p->src, "any")) {
+		if (is_negated)
+			fw_error_at(p, &span, "'!any' takes nothing");
+		return true;
+	}
+	if (fw_take(p->src, '@')) {
+		struct span name = fw_span_here(p->src);
+
+		if (name.pos == p->src->end || !is_set_name_char(*name.pos))
+			return fw_error_expected(p, SET_NAME);
+		name = fw_take_set_name(p);
+		if (name.end == name.pos)
+			return false;
+		reference = fw_grow(p, &p->references, &p->references_count, sizeof(*reference));
+		if (!reference)
+			return false;
+		*reference = (struct reference){.rule = p->ruleset->rules_count,
+						.is_dst = is_dst,
+						.family = family,
+						.span = name};
+		addrs->kind = FW_ADDRS_SET;
+		addrs->is_negated = is_negated;
+		return true;
+	}
+	if (fw_peek(p->src) == '\n')
+		return fw_error_expected(p, "any, an address, a list in braces, or a set, @NAME,");
+	addrs->kind = FW_ADDRS_LIST;
+	addrs->is_negated = is_negated;
+	if (fw_take(p->src, '{')) {
+		if (fw_peek(p->src) == '}') {
+			fw_error_at(p, &span, "an empty list takes nothing");
+			p->src->pos++;
+			return true;
+		}
+		do {
+			if (fw_peek(p->src) == '@')
+				return fw_error_expected(p,
+							 "possible in a list: a set stands alone");
+			ok = fw_take_prefix(p, &addrs->prefixes, &addrs->prefixes_count, &family,
+					    "a rule", &bad);
+		} while (ok && fw_take_comma(p, &ok));
+	} else {
+		ok = fw_take_prefix(p, &addrs->prefixes, &addrs->prefixes_count, &family, "a rule",
+				    &bad);
+		if (ok && fw_peek(p->src) == ',')
+			return fw_error_expected(p, "possible here; a list stands in braces");
+	}
+	if (!ok || bad || !addrs->prefixes_count)
+		return ok;
+	join_prefixes(addrs);
+	if (!addrs->prefixes[0].len) {
+		if (is_negated)
+			fw_error_at(p, &span, "'!' of all addresses takes nothing");
+		free(addrs->prefixes);
+		*addrs = (struct fw_addrs){};
+	}
+	return true;
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The cursor over rule text: skips spaces and comments, takes words and quoted text.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "core/internal.h"
+#include "fw/parse.h"
+
+void fw_next_line(struct source *src)
+{
+	const char *end = memchr(src->pos, '\n', src->end - src->pos);
+
+	src->pos = end ? end + 1 : src->end;
+	src->line = src->pos;
+	src->number++;
+}
+
+static bool has_meaning(char c)
+{
+	return c == '{' || c == '}' || c == ',' || c == '#' || c == '"';
+}
+
+/* The rest of a word, as it is meant to be read: up to a space or a character with a meaning */
+const char *fw_word_end(const struct source *src, const char *pos)
+{
+	while (pos < src->end && (unsigned char)*pos > ' ' && !has_meaning(*pos))
+		pos++;
+	return pos;
+}
+
+struct span fw_span_here(const struct source *src)
+{
+	return (struct span){
+		.pos = src->pos, .end = src->pos, .line = src->line, .number = src->number};
+}
+
+/* What stands at the cursor, for messages; at least a character, unless the line ends */
+struct span fw_span_word(struct source *src)
+{
+	struct span span;
+
+	fw_peek(src);
+	span = fw_span_here(src);
+	span.end = fw_word_end(src, src->pos);
+	if (span.end == span.pos && fw_peek(src) != '\n')
+		span.end++;
+	return span;
+}
+
+/* "; WHAT is missing here" or "'x' is not WHAT"; Return: false */
+bool fw_error_expected(struct parser *p, const char *what)
+{
+	struct span span = fw_span_word(p->src);
+
+	if (fw_peek(p->src) == '\n')
+		fw_error_at(p, &span, "the line ends where %s should be", what);
+	else
+		fw_error_at(p, &span, "'%s' is not %s", fw_quote(&span), what);
+	return false;
+}
+
+/* Letters, digits and _, from the cursor on; empty if there are none */
+struct span fw_take_word(struct source *src)
+{
+	struct span span;
+
+	fw_peek(src);
+	span = fw_span_here(src);
+	while (src->pos < src->end && fw_is_word_char(*src->pos))
+		src->pos++;
+	span.end = src->pos;
+	return span;
+}
+
+bool fw_word_is(const struct span *span, const char *word)
+{
+	return (size_t)(span->end - span->pos) == strlen(word) &&
+	       !memcmp(span->pos, word, strlen(word));
+}
+
+bool fw_take_keyword(struct source *src, const char *keyword)
+{
+	struct source before = *src;
+	struct span word = fw_take_word(src);
+
+	if (fw_word_is(&word, keyword))
+		return true;
+	*src = before;
+	return false;
+}
+
+/* "text"; what it holds, and where it stands */
+bool fw_take_quoted(struct parser *p, const char *what, char **ret_text, struct span *ret_place)
+{
+	struct source *src = p->src;
+	struct span span;
+	char *text;
+
+	if (fw_peek(src) != '"')
+		return fw_error_expected(p, what);
+	span = fw_span_here(src);
+	for (src->pos++; src->pos < src->end && *src->pos != '"' && *src->pos != '\n'; src->pos++) {
+		span.end = src->pos + 1;
+		if (((unsigned char)*src->pos >= ' ' && *src->pos != 0x7f) || *src->pos == '\t')
+			continue;
+		span.pos = src->pos;
+		fw_error_at(p, &span, "byte 0x%02x is not text", (unsigned char)*src->pos);
+		return false;
+	}
+	if (src->pos == src->end || *src->pos == '\n') {
+		fw_error_at(p, &span, "the quotation has no end in this line");
+		return false;
+	}
+	span.end = ++src->pos;
+	text = strndup(span.pos + 1, span.end - span.pos - 2);
+	if (!text) {
+		p->no_memory = true;
+		return false;
+	}
+	*ret_text = text;
+	*ret_place = span;
+	return true;
+}
+
+/* One more in an array that grows in powers of two. Return: it, zeroed; or NULL */
+void *fw_grow(struct parser *p, void *items_p, size_t *count, size_t size)
+{
+	void **items = items_p;
+
+	if (!(*count & (*count - 1))) {
+		size_t room = *count ? *count * 2 : 1;
+		void *more = realloc(*items, room * size);
+
+		if (!more) {
+			p->no_memory = true;
+			return NULL;
+		}
+		*items = more;
+	}
+	return memset((char *)*items + (*count)++ * size, 0, size);
+}

@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * One rule from text: its options, in any order.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/internal.h"
+#include "fw/parse.h"
+
+enum keyword {
+	KW_NONE,
+	KW_PACKET,
+	KW_LENGTH,
+	KW_VLAN,
+	KW_IP,
+	KW_IP6,
+	KW_TTL,
+	KW_FRAG,
+	KW_OPTIONS,
+	KW_TCP,
+	KW_UDP,
+	KW_ICMP,
+	KW_ICMP6,
+	KW_PROTO,
+	KW_SPORT,
+	KW_DPORT,
+	KW_WINDOW,
+	KW_FLAGS,
+	KW_TYPE,
+	KW_CODE,
+	KW_NAME,
+	KW_DROP,
+	KW_PASS,
+	KW_COUNT,
+	KW_LIMIT,
+	KW_DRY,
+	KW_MAX,
+};
+
+#define KW(keyword) (1 << (keyword))
+
+/*
+ * @behind: belongs behind one of these, with that one's other words between at most
+ * @is_group: begins such a row itself
+ */
+/* clang-format off */
+static const struct {
+	const char *name;
+	__u32 behind;
+	bool is_group;
+} keywords[KW_MAX] = {
+	[KW_PACKET] = { "packet", 0, true },
+	[KW_LENGTH] = { "length", KW(KW_PACKET), false },
+	[KW_VLAN] = { "vlan", 0, false },
+	[KW_IP] = { "ip", 0, true },
+	[KW_IP6] = { "ip6", 0, true },
+	[KW_TTL] = { "ttl", 0, false },
+	[KW_FRAG] = { "frag", 0, false },
+	[KW_OPTIONS] = { "options", 0, false },
+	[KW_TCP] = { "tcp", 0, true },
+	[KW_UDP] = { "udp", 0, true },
+	[KW_ICMP] = { "icmp", 0, true },
+	[KW_ICMP6] = { "icmp6", 0, true },
+	[KW_PROTO] = { "proto", 0, true },
+	[KW_SPORT] = { "sport", KW(KW_TCP) | KW(KW_UDP), false },
+	[KW_DPORT] = { "dport", KW(KW_TCP) | KW(KW_UDP), false },
+	[KW_WINDOW] = { "window", KW(KW_TCP), false },
+	[KW_FLAGS] = { "flags", KW(KW_TCP), false },
+	[KW_TYPE] = { "type", KW(KW_ICMP) | KW(KW_ICMP6), false },
+	[KW_CODE] = { "code", KW(KW_ICMP) | KW(KW_ICMP6), false },
+	[KW_NAME] = { "name", 0, false },
+	[KW_DROP] = { "drop", 0, false },
+	[KW_PASS] = { "pass", 0, false },
+	[KW_COUNT] = { "count", 0, false },
+	[KW_LIMIT] = { "limit", 0, false },
+	[KW_DRY] = { "dry", 0, false },
+};
+/* clang-format on */
+
+#define KW_ACTIONS (KW(KW_DROP) | KW(KW_PASS) | KW(KW_COUNT) | KW(KW_LIMIT))
+#define KW_PROTOS  (KW(KW_TCP) | KW(KW_UDP) | KW(KW_ICMP) | KW(KW_ICMP6) | KW(KW_PROTO))
+
+/* A rule as far as it has been read */
+struct rule_state {
+	struct fw_rule *rule;
+	struct span start;
+	__u32 seen;		   /* keywords */
+	__u32 seen_behind[KW_MAX]; /* of each group: those of its words that have been */
+	enum keyword group;	   /* that the words before belong to */
+	struct span spans[KW_MAX]; /* of the last one of each */
+	struct span src_len;	   /* of `per src/LEN` */
+};
+
+static const char *const flag_names[] = {"fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"};
+
+/* [{FLAG, ...}]; @ret_is_empty: there are braces, and nothing in them */
+static bool take_flag_set(struct parser *p, __u8 *ret_flags, bool *ret_is_empty)
+{
+	bool ok = true;
+
+	*ret_flags = 0;
+	*ret_is_empty = false;
+	if (!fw_take(p->src, '{'))
+		return true;
+	if (fw_take(p->src, '}')) {
+		*ret_is_empty = true;
+		return true;
+	}
+	do {
+		struct span span = fw_span_word(p->src), word = fw_take_word(p->src);
+		size_t i = 0;
+
+		while (i < ARRAY_SIZE(flag_names) && !fw_word_is(&word, flag_names[i]))
+			i++;
+		if (i == ARRAY_SIZE(flag_names)) {
+			p->src->pos = span.pos;
+			return fw_error_expected(p,
+						 "one of cwr, ece, urg, ack, psh, rst, syn, fin");
+		}
+		*ret_flags |= 1 << i;
+	} while (fw_take_comma(p, &ok));
+	return ok;
+}
+
+/*
+ * flags [F] [mask [M]]. Without F it is empty, without M it is F: `flags` alone takes any, as it
+ * always did; `flags {}` looks like "none", which it would not be, and so wants a mask.
+ */
+static bool take_flags(struct parser *p, struct fw_rule *rule)
+{
+	struct span span = fw_span_word(p->src);
+	bool is_empty, mask_is_empty = false, has_mask;
+	__u8 flags, mask;
+
+	if (!take_flag_set(p, &flags, &is_empty))
+		return false;
+	mask = flags;
+	has_mask = fw_take_keyword(p->src, "mask");
+	if (has_mask && !take_flag_set(p, &mask, &mask_is_empty))
+		return false;
+	span.end = p->src->pos;
+	if (mask_is_empty || (is_empty && !has_mask)) {
+		fw_error_at(p, &span,
+			    "no flag is looked at, so this takes any; for packets without flags: "
+			    "flags {} mask {cwr, ece, urg, ack, psh, rst, syn, fin}");
+		return true;
+	}
+	if (flags & ~mask) {
+		fw_error_at(p, &span,
+			    "this takes nothing: a flag that must be set is not in the mask");
+		return true;
+	}
+	rule->tcp.flags = flags;
+	rule->tcp.mask = mask;
+	return true;
+}
+
+static bool take_frag(struct parser *p, struct fw_rule *rule)
+{
+	static const struct {
+		const char *name;
+		__u8 frags;
+	} kinds[] = {
+		{"first", 1 << ECBPF_FRAG_FIRST},
+		{"later", 1 << ECBPF_FRAG_LATER},
+		{"any", 1 << ECBPF_FRAG_FIRST | 1 << ECBPF_FRAG_LATER},
+		{"no", 1 << ECBPF_FRAG_NONE | 1 << ECBPF_FRAG_ATOMIC},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (fw_take_keyword(p->src, kinds[i].name)) {
+			rule->frags = kinds[i].frags;
+			return true;
+		}
+	return fw_error_expected(p, "first, later, any or no");
+}
+
+/* N/s | N[pps|kpps|Mpps|Mbit/s] [burst N] [per src[/LEN]] */
+static bool take_limit(struct parser *p, struct rule_state *state)
+{
+	static const struct {
+		const char *name;
+		__u64 factor;
+		__u64 max;
+	} units[] = {
+		{"/s", 1, 1000000000},	 {"pps", 1, 1000000000},	  {"kpps", 1000, 1000000},
+		{"Mpps", 1000000, 1000}, {"Mbit/s", FW_MEGABIT, 1000000},
+	};
+	struct fw_limit *limit = &state->rule->limit;
+	struct span span = fw_span_word(p->src), unit;
+	bool bad = false;
+	__u64 number;
+	size_t i = 0;
+
+	if (!fw_take_number(p, "limit", 1, 1000000000, &number, &bad))
+		return false;
+	if (fw_peek(p->src) == '/') {
+		unit = fw_span_here(p->src);
+		p->src->pos++;
+		fw_peek(p->src);
+		fw_take_word(p->src);
+		unit.end = p->src->pos;
+	} else {
+		unit = fw_take_word(p->src);
+		if (p->src->pos + 2 <= p->src->end && !memcmp(p->src->pos, "/s", 2))
+			unit.end = p->src->pos += 2;
+	}
+	while (i < ARRAY_SIZE(units) && !fw_word_is(&unit, units[i].name))
+		i++;
+	if (i == ARRAY_SIZE(units)) {
+		p->src->pos = unit.pos;
+		return fw_error_expected(p, "a unit: /s or pps, kpps, Mpps (packets), Mbit/s");
+	}
+	span.end = p->src->pos;
+	if (number > units[i].max) {
+		fw_error_at(p, &span, "limit: '%s' is more than %llu %s", fw_quote(&span),
+			    units[i].max, units[i].name);
+		bad = true;
+	}
+	limit->rate = number * units[i].factor;
+	limit->is_bytes = units[i].factor == FW_MEGABIT;
+	limit->burst = fw_limit_burst(limit);
+	if (fw_take_keyword(p->src, "burst") &&
+	    !fw_take_number(p, "burst", 1, 4294967295, &limit->burst, &bad))
+		return false;
+	if (!fw_take_keyword(p->src, "per"))
+		return true;
+	if (!fw_take_keyword(p->src, "src"))
+		return fw_error_expected(p, "src or src/LEN");
+	limit->src_len = 255; /* all of it, when the family is known */
+	if (fw_take(p->src, '/')) {
+		state->src_len = fw_span_word(p->src);
+		if (!fw_take_number(p, "per src", 1, 128, &number, &bad))
+			return false;
+		state->src_len.end = p->src->pos;
+		limit->src_len = number;
+	}
+	return true;
+}
+
+static bool take_ip(struct parser *p, struct fw_rule *rule, __u8 family)
+{
+	rule->family = family;
+	if (!fw_take_keyword(p->src, "from"))
+		return fw_error_expected(p, "from");
+	if (!fw_take_addrs(p, family, false, &rule->src))
+		return false;
+	if (!fw_take_keyword(p->src, "to"))
+		return fw_error_expected(p, "to");
+	return fw_take_addrs(p, family, true, &rule->dst);
+}
+
+static bool take_name(struct parser *p, struct fw_rule *rule)
+{
+	struct span span;
+
+	if (!fw_take_quoted(p, "a name in double quotes", &rule->name, &span))
+		return false;
+	if (!*rule->name) {
+		free(rule->name);
+		rule->name = NULL;
+	}
+	return true;
+}
+
+/* What follows a keyword */
+static bool take_argument(struct parser *p, struct rule_state *state, enum keyword keyword)
+{
+	struct fw_rule *rule = state->rule;
+	bool is_udp = state->group == KW_UDP;
+
+	switch (keyword) {
+	case KW_PACKET:
+		return true;
+	case KW_LENGTH:
+		return fw_take_values(p, "length", 65535, &rule->length);
+	case KW_VLAN:
+		return fw_take_values(p, "vlan", 4095, &rule->vlan);
+	case KW_IP:
+		return take_ip(p, rule, 4);
+	case KW_IP6:
+		return take_ip(p, rule, 6);
+	case KW_TTL:
+		return fw_take_values(p, "ttl", 255, &rule->ttl);
+	case KW_FRAG:
+		return take_frag(p, rule);
+	case KW_OPTIONS:
+		rule->options = true;
+		return true;
+	case KW_TCP:
+		rule->protos |= FW_PROTO_TCP;
+		return true;
+	case KW_UDP:
+		rule->protos |= FW_PROTO_UDP;
+		return true;
+	case KW_ICMP:
+	case KW_ICMP6:
+		rule->protos |= FW_PROTO_ICMP;
+		return true;
+	case KW_PROTO:
+		rule->protos |= FW_PROTO_NUMBER;
+		return fw_take_values(p, "proto", 255, &rule->proto);
+	case KW_SPORT:
+		return fw_take_values(p, "sport", 65535,
+				      is_udp ? &rule->udp.sport : &rule->tcp.sport);
+	case KW_DPORT:
+		return fw_take_values(p, "dport", 65535,
+				      is_udp ? &rule->udp.dport : &rule->tcp.dport);
+	case KW_WINDOW:
+		return fw_take_values(p, "window", 65535, &rule->tcp.window);
+	case KW_FLAGS:
+		return take_flags(p, rule);
+	case KW_TYPE:
+		return fw_take_values(p, "type", 255, &rule->icmp.type);
+	case KW_CODE:
+		return fw_take_values(p, "code", 255, &rule->icmp.code);
+	case KW_NAME:
+		return take_name(p, rule);
+	case KW_DROP:
+		rule->action = FW_DROP;
+		return true;
+	case KW_PASS:
+		rule->action = FW_PASS;
+		return true;
+	case KW_COUNT:
+		rule->action = FW_COUNT;
+		return true;
+	case KW_LIMIT:
+		rule->action = FW_LIMIT;
+		return take_limit(p, state);
+	case KW_DRY:
+		rule->is_dry = true;
+		return true;
+	case KW_NONE:
+	case KW_MAX:
+		break;
+	}
+	return false;
+}
+
+/* "tcp or udp" of bits, for messages */
+static const char *name_keywords(__u32 bits, char *text, size_t size)
+{
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (int i = 0; i < KW_MAX; i++)
+		if (bits & KW(i))
+			len += snprintf(text + len, size - len, "%s%s", len ? " or " : "",
+					keywords[i].name);
+	return text;
+}
+
+/* May the keyword stand here? Told if not; Return: false if the rest of the line makes no sense */
+static bool check_keyword(struct parser *p, struct rule_state *state, enum keyword keyword,
+			  const struct span *span)
+{
+	static const __u32 exclusive[] = {KW(KW_IP) | KW(KW_IP6), KW(KW_ICMP) | KW(KW_ICMP6),
+					  KW_ACTIONS};
+	const char *name = keywords[keyword].name;
+	__u32 behind = keywords[keyword].behind, *seen = &state->seen;
+	char text[64];
+
+	if (behind) {
+		if (!(behind & KW(state->group))) {
+			fw_error_at(p, span, "'%s' belongs behind %s", name,
+				    name_keywords(behind, text, sizeof(text)));
+			return false;
+		}
+		seen = &state->seen_behind[state->group];
+	}
+	if (*seen & KW(keyword)) {
+		fw_error_at(p, span, "'%s' stands here twice; once is allowed", name);
+		return false;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(exclusive); i++) {
+		if (!(exclusive[i] & KW(keyword)) || !(state->seen & exclusive[i]))
+			continue;
+		fw_error_at(p, span, "'%s' and '%s' in one rule: a rule has one of them",
+			    name_keywords(state->seen & exclusive[i], text, sizeof(text)), name);
+		return false;
+	}
+	if (keyword == KW_DRY && state->seen & KW_ACTIONS) {
+		fw_error_at(p, span, "'dry' stands before the action: dry %s",
+			    name_keywords(state->seen & KW_ACTIONS, text, sizeof(text)));
+		return false;
+	}
+	*seen |= KW(keyword);
+	state->seen |= KW(keyword);
+	state->spans[keyword] = *span;
+	if (keywords[keyword].is_group)
+		state->group = keyword;
+	return true;
+}
+
+/* Return: false if the rest of the line makes no sense, told */
+static bool take_option(struct parser *p, struct rule_state *state)
+{
+	struct span span = fw_span_word(p->src), word = fw_take_word(p->src);
+	enum keyword keyword = KW_NONE + 1;
+
+	while (keyword < KW_MAX && !fw_word_is(&word, keywords[keyword].name))
+		keyword++;
+	if (keyword == KW_MAX) {
+		p->src->pos = span.pos;
+		return fw_error_expected(p,
+					 "an option of a rule: packet, vlan, ip, ip6, ttl, frag, "
+					 "options, tcp, udp, icmp, icmp6, proto, name, drop, pass, "
+					 "count, limit, dry");
+	}
+	return check_keyword(p, state, keyword, &word) && take_argument(p, state, keyword);
+}
+
+/* Does one of the rule's protocols take packets that have no upper-layer header? */
+static bool takes_later(const struct fw_rule *rule)
+{
+	return rule->protos & FW_PROTO_NUMBER ||
+	       (rule->protos & FW_PROTO_TCP && !rule->tcp.sport.count && !rule->tcp.dport.count &&
+		!rule->tcp.window.count && !rule->tcp.mask) ||
+	       (rule->protos & FW_PROTO_UDP && !rule->udp.sport.count && !rule->udp.dport.count) ||
+	       (rule->protos & FW_PROTO_ICMP && !rule->icmp.type.count && !rule->icmp.code.count);
+}
+
+/* `proto 6` takes what `tcp` takes: together, the latter's ports would mean nothing */
+static void check_proto(struct parser *p, const struct rule_state *state)
+{
+	const struct fw_rule *rule = state->rule;
+	static const struct {
+		enum keyword keyword;
+		__u8 proto;
+	} protos[] = {{KW_TCP, 6}, {KW_UDP, 17}, {KW_ICMP, 1}, {KW_ICMP6, 58}};
+
+	if (!(rule->protos & FW_PROTO_NUMBER))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(protos); i++)
+		if (state->seen & KW(protos[i].keyword) &&
+		    fw_values_have(&rule->proto, protos[i].proto))
+			fw_error_at(p, &state->spans[KW_PROTO],
+				    "'proto' takes %u, which is '%s' already; give one of them",
+				    protos[i].proto, keywords[protos[i].keyword].name);
+}
+
+/* What only the whole rule shows */
+static void check_rule(struct parser *p, const struct rule_state *state)
+{
+	struct fw_rule *rule = state->rule;
+	__u8 max = rule->family == 4 ? 32 : 128;
+
+	if (!rule->family)
+		fw_error_at(p, &state->start, "a rule needs ip or ip6: ip from any to any");
+	if (!rule->protos)
+		fw_error_at(p, &state->start,
+			    "a rule needs a protocol: tcp, udp, icmp (icmp6 with ip6), proto N");
+	if (!rule->family || !rule->protos)
+		return;
+	if (rule->family == 4 && state->seen & KW(KW_ICMP6))
+		fw_error_at(p, &state->spans[KW_ICMP6],
+			    "'icmp6' goes with ip6; with ip it is icmp");
+	if (rule->family == 6 && state->seen & KW(KW_ICMP))
+		fw_error_at(p, &state->spans[KW_ICMP], "'icmp' goes with ip; with ip6 it is icmp6");
+	if (rule->protos & FW_PROTO_NUMBER && !rule->proto.count) {
+		struct fw_range *all =
+			fw_grow(p, &rule->proto.ranges, &rule->proto.count, sizeof(*all));
+
+		if (!all)
+			return;
+		*all = (struct fw_range){.first = 0, .last = 255};
+	}
+	check_proto(p, state);
+	if (rule->frags == 1 << ECBPF_FRAG_LATER && !takes_later(rule))
+		fw_error_at(
+			p, &state->spans[KW_FRAG],
+			"this takes nothing: a later fragment has no ports, window, flags, type "
+			"or code");
+	if (rule->action == FW_LIMIT && rule->limit.src_len) {
+		if (rule->limit.src_len == 255)
+			rule->limit.src_len = max;
+		else if (rule->limit.src_len > max)
+			fw_error_at(p, &state->src_len,
+				    "per src: '%s' is not a number from 1 to %u",
+				    fw_quote(&state->src_len), max);
+	}
+}
+
+/* All of a line; the rule is the ruleset's last one. Whether it is good is told by p->errors */
+void fw_take_rule(struct parser *p, struct fw_rule *rule)
+{
+	struct rule_state state = {.rule = rule, .start = fw_span_word(p->src)};
+
+	rule->line = p->src->number;
+	rule->frags = FW_FRAGS_ALL;
+	while (fw_peek(p->src) != '\n')
+		if (!take_option(p, &state))
+			return;
+	check_rule(p, &state);
+}

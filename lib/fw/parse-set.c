@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A `set` statement from text: a list in braces, or a file of addresses.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "core/internal.h"
+#include "fw/parse.h"
+
+#define FILE_MAX (256 << 20) /* bytes */
+
+int fw_read_fd(int fd, char **ret_text, size_t *ret_size)
+{
+	size_t size = 0, room = 0;
+	char *text = NULL;
+	ssize_t len = 1;
+
+	while (len) {
+		if (size == room) {
+			char *more;
+
+			room = room ? room * 2 : 1 << 16;
+			more = room > FILE_MAX ? NULL : realloc(text, room);
+			if (!more) {
+				free(text);
+				return room > FILE_MAX ? -EFBIG : -ENOMEM;
+			}
+			text = more;
+		}
+		len = read(fd, text + size, room - size);
+		if (len < 0 && errno != EINTR) {
+			free(text);
+			return -errno;
+		}
+		if (len > 0)
+			size += len;
+	}
+	*ret_text = text;
+	*ret_size = size;
+	return 0;
+}
+
+/* One address or prefix a line, comments, blank lines */
+static bool take_set_lines(struct parser *p, struct fw_set *set)
+{
+	bool bad = false;
+
+	for (; p->src->pos < p->src->end; fw_next_line(p->src)) {
+		if (fw_peek(p->src) == '\n')
+			continue;
+		if (!fw_take_prefix(p, &set->prefixes, &set->prefixes_count, &set->family, "a set",
+				    &bad))
+			return false;
+		if (!bad && fw_peek(p->src) != '\n')
+			fw_error_expected(p, "the end of the line: a line holds one address");
+		bad = false;
+	}
+	return true;
+}
+
+/* PATH of a set as it is found from anywhere; the file is relative to the one that names it */
+static char *set_path(const struct parser *p, const char *path)
+{
+	char *file = strdup(p->src->file), *full = NULL, *real = NULL;
+
+	if (file && asprintf(&full, "%s/%s", path[0] == '/' ? "" : dirname(file), path) >= 0)
+		real = realpath(full, NULL);
+	free(full);
+	free(file);
+	return real;
+}
+
+/* file "PATH" */
+static bool take_set_file(struct parser *p, struct fw_set *set)
+{
+	_cleanup_free_ char *path = NULL, *text = NULL;
+	_cleanup_close_ int fd = -1;
+	struct source src = {}, *outer = p->src;
+	struct span span;
+	struct stat st;
+	size_t size;
+	int err;
+
+	if (!fw_take_quoted(p, "the path of a file in double quotes", &path, &span))
+		return false;
+	set->path = set_path(p, path);
+	/* a device or a pipe could block, or have no end */
+	if (set->path)
+		fd = open(set->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st)) {
+		fw_error_at(p, &span, "%s: %s", path, strerror(errno));
+		return true;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		fw_error_at(p, &span, "%s: not a regular file", path);
+		return true;
+	}
+	err = fw_read_fd(fd, &text, &size);
+	if (err) {
+		fw_error_at(p, &span, "%s: %s", path, strerror(-err));
+		return true;
+	}
+	src = (struct source){.file = path,
+			      .text = text,
+			      .end = text + size,
+			      .line = text,
+			      .pos = text,
+			      .number = 1};
+	p->src = &src;
+	err = take_set_lines(p, set) ? 0 : -ENOMEM;
+	p->src = outer;
+	/* such a path cannot be written: the set is printed with what is in it */
+	if (strpbrk(set->path, "\"\n")) {
+		free(set->path);
+		set->path = NULL;
+	}
+	return !err;
+}
+
+/* { ... }, which may take several lines */
+static bool take_set_list(struct parser *p, struct fw_set *set)
+{
+	struct span open = fw_span_here(p->src);
+	struct source *src = p->src;
+	bool bad = false;
+
+	src->pos++;
+	for (;;) {
+		/* between elements, a new line is as good as a comma, and does not hurt beside one
+		 */
+		while (fw_peek(src) == '\n' || *src->pos == ',') {
+			if (fw_peek(src) == ',') {
+				src->pos++;
+			} else if (memchr(src->pos, '\n', src->end - src->pos)) {
+				fw_next_line(src);
+			} else {
+				src->pos = src->end;
+				fw_error_at(p, &open, "the '{' has no '}'");
+				return false;
+			}
+		}
+		if (*src->pos == '}') {
+			src->pos++;
+			return true;
+		}
+		if (*src->pos == '{' || *src->pos == '"')
+			return fw_error_expected(p, "an address");
+		if (!fw_take_prefix(p, &set->prefixes, &set->prefixes_count, &set->family, "a set",
+				    &bad))
+			return false;
+		if (fw_peek(src) != '\n' && *src->pos != ',' && *src->pos != '}')
+			return fw_error_expected(p, "',' or '}'");
+	}
+}
+
+/* NAME [ip|ip6] { ... } | NAME [ip|ip6] file "PATH" */
+void fw_take_set(struct parser *p)
+{
+	struct ecbpf_fw_ruleset *ruleset = p->ruleset;
+	size_t errors = p->errors;
+	struct span name = fw_take_set_name(p);
+	struct fw_set *set;
+	bool ok;
+
+	if (name.end == name.pos)
+		return;
+	if (fw_set_find(ruleset, name.pos, name.end - name.pos)) {
+		fw_error_at(p, &name, "there is a set '%s' already", fw_quote(&name));
+		errors = p->errors;
+	}
+	if (ruleset->sets_count == FW_SETS_MAX) {
+		fw_error_at(p, &name, "more than %d sets", FW_SETS_MAX);
+		return;
+	}
+	set = fw_grow(p, &ruleset->sets, &ruleset->sets_count, sizeof(*set));
+	if (!set)
+		return;
+	memcpy(set->name, name.pos, name.end - name.pos);
+	if (fw_take_keyword(p->src, "ip"))
+		set->family = 4;
+	else if (fw_take_keyword(p->src, "ip6"))
+		set->family = 6;
+	if (fw_take_keyword(p->src, "file"))
+		ok = take_set_file(p, set);
+	else if (fw_peek(p->src) == '{')
+		ok = take_set_list(p, set);
+	else
+		ok = fw_error_expected(p, "ip, ip6, '{' or file");
+	if (!ok)
+		return;
+	if (fw_peek(p->src) != '\n')
+		fw_error_expected(p, "the end of the line");
+	if (p->errors > errors)
+		return;
+	if (!set->family)
+		fw_error_at(p, &name, "an empty set needs its family: set %s ip { }",
+			    fw_quote(&name));
+	set->prefixes_count = fw_prefixes_sort(set->prefixes, set->prefixes_count);
+	if (set->prefixes_count > FW_SET_PREFIXES_MAX)
+		fw_error_at(p, &name, "the set '%s' has %zu prefixes; %d are allowed",
+			    fw_quote(&name), set->prefixes_count, FW_SET_PREFIXES_MAX);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the files of the rule parser share.
+ */
+#ifndef ECBPF_FW_PARSE_H
+#define ECBPF_FW_PARSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "fw/rules.h"
+
+/* Places of the text. With a @file of its own for messages */
+struct source {
+	const char *file;
+	const char *text;
+	const char *end;
+	const char *line;    /* where the line begins that the cursor is in */
+	unsigned int number; /* of that line, from 1 */
+	const char *pos;     /* the cursor */
+};
+
+/* A word of the text, for messages: where it is */
+struct span {
+	const char *pos;
+	const char *end;
+	const char *line;
+	unsigned int number;
+};
+
+/* `@NAME` of a rule: sets may stand behind the rules that use them */
+struct reference {
+	size_t rule;
+	bool is_dst;
+	__u8 family;
+	struct span span; /* of the name */
+};
+
+struct parser {
+	struct ecbpf *e;
+	struct source *src;
+	struct ecbpf_fw_ruleset *ruleset;
+	struct reference *references;
+	size_t references_count;
+	size_t errors;
+	size_t detail_len;
+	bool no_memory;
+};
+
+/* --- parse-error.c -------------------------------------------------------------------------- */
+
+void fw_error_at(struct parser *p, const struct span *span, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void fw_error_count(struct parser *p);
+const char *fw_quote(const struct span *span);
+
+/* --- parse-cursor.c ------------------------------------------------------------------------- */
+
+static inline void fw_skip_space(struct source *src)
+{
+	while (src->pos < src->end &&
+	       (*src->pos == ' ' || *src->pos == '\t' ||
+		(*src->pos == '\r' && (src->pos + 1 == src->end || src->pos[1] == '\n'))))
+		src->pos++;
+}
+
+/* The next character that is no space; '\n' at the end of a line, a comment being one */
+static inline char fw_peek(struct source *src)
+{
+	fw_skip_space(src);
+	return src->pos == src->end || *src->pos == '#' ? '\n' : *src->pos;
+}
+
+static inline bool fw_take(struct source *src, char c)
+{
+	if (fw_peek(src) != c || c == '\n')
+		return false;
+	src->pos++;
+	return true;
+}
+
+static inline bool fw_is_word_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_';
+}
+
+void fw_next_line(struct source *src);
+const char *fw_word_end(const struct source *src, const char *pos);
+struct span fw_span_here(const struct source *src);
+struct span fw_span_word(struct source *src);
+bool fw_error_expected(struct parser *p, const char *what);
+struct span fw_take_word(struct source *src);
+bool fw_word_is(const struct span *span, const char *word);
+bool fw_take_keyword(struct source *src, const char *keyword);
+bool fw_take_quoted(struct parser *p, const char *what, char **ret_text, struct span *ret_span);
+void *fw_grow(struct parser *p, void *items_p, size_t *count, size_t size);
+
+/* --- parse-values.c ------------------------------------------------------------------------- */
+
+bool fw_take_number(struct parser *p, const char *what, __u64 min, __u64 max, __u64 *ret_value,
+		    bool *bad);
+bool fw_take_comma(struct parser *p, bool *ok);
+bool fw_take_values(struct parser *p, const char *what, __u16 max, struct fw_values *values);
+
+/* --- parse-addrs.c -------------------------------------------------------------------------- */
+
+const char *fw_family_name(__u8 family);
+bool fw_take_prefix(struct parser *p, struct fw_prefix **prefixes, size_t *count, __u8 *family,
+		    const char *whose, bool *bad);
+struct span fw_take_set_name(struct parser *p);
+bool fw_take_addrs(struct parser *p, __u8 family, bool is_dst, struct fw_addrs *addrs);
+
+/* --- parse-rule.c, parse-set.c -------------------------------------------------------------- */
+
+void fw_take_rule(struct parser *p, struct fw_rule *rule);
+void fw_take_set(struct parser *p);
+int fw_read_fd(int fd, char **ret_text, size_t *ret_size);
+
+#endif /* ECBPF_FW_PARSE_H */

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A set in the kernel: its entry of `fw_sets` and its trie.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "core/internal.h"
+#include "fw/live.h"
+#include "bpf/trie.h"
+
+/* Of all entries of fw_sets, mapped. NULL: told */
+static struct ecbpf_trie_head *heads_open(struct ecbpf *e, const struct fw_maps *maps)
+{
+	struct ecbpf_trie_head *heads = mmap(NULL, ECBPF_FW_SETS * sizeof(*heads),
+					     PROT_READ | PROT_WRITE, MAP_SHARED, maps->sets, 0);
+
+	if (heads != MAP_FAILED)
+		return heads;
+	fw_fail_map(e, "fw_sets", -errno);
+	return NULL;
+}
+
+static void heads_close(struct ecbpf_trie_head *heads)
+{
+	munmap(heads, ECBPF_FW_SETS * sizeof(*heads));
+}
+
+int fw_set_open(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
+		struct ecbpf_trie_head **ret_heads, struct ecbpf_trie **ret_trie)
+{
+	struct ecbpf_trie_head *heads = heads_open(e, maps);
+	int err;
+
+	if (!heads)
+		return -ENOMEM;
+	err = ecbpf_trie_open(e, maps->pool, &heads[entry], entry, ret_trie);
+	if (err)
+		heads_close(heads);
+	else
+		*ret_heads = heads;
+	return err;
+}
+
+void fw_set_close(struct ecbpf_trie_head *heads, struct ecbpf_trie *trie)
+{
+	ecbpf_trie_close(trie);
+	heads_close(heads);
+}
+
+/* Is there anything, be it what somebody left who was killed? */
+static bool set_is_made(const struct ecbpf_trie_head *head)
+{
+	return head->roots || head->dirty;
+}
+
+/* Those that are not the ruleset's, when no packet looks them up any more */
+void fw_sets_free(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *state)
+{
+	struct ecbpf_trie_head *heads = heads_open(e, maps);
+	bool used[ECBPF_FW_SETS] = {};
+
+	if (!heads)
+		return;
+	for (size_t i = 0; i < state->ruleset->sets_count; i++)
+		used[state->sets[i]] = true;
+	for (__u32 i = 0; i < ECBPF_FW_SETS; i++) {
+		if (!used[i] && set_is_made(&heads[i]))
+			ecbpf_trie_delete(e, maps->pool, &heads[i], i);
+	}
+	heads_close(heads);
+}
+
+struct ecbpf_trie_op fw_trie_op(const struct fw_prefix *prefix, __u8 family, __u32 value)
+{
+	struct ecbpf_trie_op op = {.family = family, .len = prefix->len, .value = value};
+
+	for (size_t i = 0; i < 8; i++) {
+		op.hi = op.hi << 8 | prefix->addr[i];
+		op.lo = op.lo << 8 | prefix->addr[8 + i];
+	}
+	return op;
+}
+
+static int set_build(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
+		     const struct fw_set *set)
+{
+	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
+	struct ecbpf_trie_head *heads = NULL;
+	struct ecbpf_trie *trie = NULL;
+	int err;
+
+	ops = calloc(set->prefixes_count + 1, sizeof(*ops));
+	if (!ops)
+		return fw_fail_memory(e);
+	for (size_t i = 0; i < set->prefixes_count; i++)
+		ops[i] = fw_trie_op(&set->prefixes[i], set->family, 1);
+	heads = heads_open(e, maps);
+	if (!heads)
+		return -ENOMEM;
+	if (!set_is_made(&heads[entry])) {
+		err = ecbpf_trie_new(e, maps->pool, &heads[entry], entry, ops, set->prefixes_count);
+	} else {
+		/* a trial's, of the rules before; or rules are live that nobody knows any more */
+		err = ecbpf_trie_open(e, maps->pool, &heads[entry], entry, &trie);
+		if (!err)
+			err = ecbpf_trie_build(trie, ops, set->prefixes_count);
+		ecbpf_trie_close(trie);
+	}
+	heads_close(heads);
+	return err;
+}
+
+/* Those without an entry get one, with what is in them */
+int fw_sets_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *old,
+		   struct fw_state *new)
+{
+	bool used[ECBPF_FW_SETS] = {};
+	__u32 next = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < old->ruleset->sets_count; i++)
+		used[old->sets[i]] = true;
+	for (size_t i = 0; !err && i < new->ruleset->sets_count; i++) {
+		if (new->sets[i] != FW_NO_ENTRY)
+			continue;
+		new->sets[i] = fw_entry_take(used, &next);
+		err = set_build(e, maps, new->sets[i], &new->ruleset->sets[i]);
+	}
+	return err;
+}
+
+static struct fw_prefix prefix_of(const struct ecbpf_trie_op *op)
+{
+	struct fw_prefix prefix = {.len = op->len};
+
+	for (size_t i = 0; i < 8; i++) {
+		prefix.addr[i] = op->hi >> (56 - 8 * i);
+		prefix.addr[8 + i] = op->lo >> (56 - 8 * i);
+	}
+	return prefix;
+}
+
+int fw_set_read(struct ecbpf *e, const struct fw_maps *maps, __u16 entry, struct fw_set *set)
+{
+	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
+	struct ecbpf_trie_head *heads = NULL;
+	struct ecbpf_trie *trie = NULL;
+	size_t count = 0;
+	int err;
+
+	err = fw_set_open(e, maps, entry, &heads, &trie);
+	if (err)
+		return err;
+	err = ecbpf_trie_entries(trie, &ops, &count);
+	fw_set_close(heads, trie);
+	if (err)
+		return err;
+	set->prefixes = calloc(count + 1, sizeof(*set->prefixes));
+	if (!set->prefixes)
+		return fw_fail_memory(e);
+	for (; set->prefixes_count < count; set->prefixes_count++)
+		set->prefixes[set->prefixes_count] = prefix_of(&ops[set->prefixes_count]);
+	return 0;
+}
+
+/* More than a change in one step can take: all of the set anew */
+int fw_set_rebuild(struct ecbpf *e, struct ecbpf_trie *trie, const struct ecbpf_trie_op *ops,
+		   size_t count)
+{
+	_cleanup_free_ struct ecbpf_trie_op *old = NULL, *all = NULL;
+	size_t old_count = 0, i = 0, j = 0, kept = 0;
+	int err;
+
+	err = ecbpf_trie_entries(trie, &old, &old_count);
+	if (err)
+		return err;
+	all = calloc(old_count + count + 1, sizeof(*all));
+	if (!all)
+		return fw_fail_memory(e);
+	while (i < old_count || j < count) {
+		int order = i == old_count ? 1
+			    : j == count   ? -1
+					   : ecbpf_trie_compare(&old[i], &ops[j]);
+
+		if (order < 0)
+			all[kept++] = old[i];
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no error came before */
+		else if (ops[j].value)
+			all[kept++] = ops[j];
+		i += order <= 0;
+		j += order >= 0;
+	}
+	return ecbpf_trie_build(trie, all, kept);
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Sets of the live ruleset: created, changed, printed, deleted.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/internal.h"
+#include "fw/live.h"
+#include "bpf/trie.h"
+
+static int set_find(struct ecbpf *e, const struct fw_session *s, const char *name,
+		    size_t *ret_index)
+{
+	struct fw_set *set = fw_set_find(s->old.ruleset, name, strlen(name));
+
+	if (!set) {
+		ecbpf_fail(e, -ENOENT, "there is no set '%s'", name);
+		return -ENOENT;
+	}
+	*ret_index = set - s->old.ruleset->sets;
+	return 0;
+}
+
+static int set_ops(struct ecbpf *e, const struct fw_set *set, const char *const *texts,
+		   size_t count, __u32 value, struct ecbpf_trie_op **ret_ops)
+{
+	struct ecbpf_trie_op *ops = calloc(count + 1, sizeof(*ops));
+
+	if (!ops)
+		return fw_fail_memory(e);
+	for (size_t i = 0; i < count; i++) {
+		struct fw_prefix prefix;
+		const char *wrong;
+		__u8 family;
+
+		wrong = fw_parse_prefix(texts[i], strlen(texts[i]), &prefix, &family);
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no error came before */
+		if (wrong || family != set->family) {
+			free(ops);
+			return ecbpf_fail(e, -EINVAL, "'%s': %s%s", texts[i],
+					  wrong ? wrong : "the set is of the other family, IPv",
+					  wrong		     ? ""
+					  : set->family == 4 ? "4"
+							     : "6");
+		}
+		ops[i] = fw_trie_op(&prefix, family, value);
+	}
+	*ret_ops = ops;
+	return 0;
+}
+
+/* Sorted; of those that are there twice the last one. Return: how many are left */
+static size_t ops_unique(struct ecbpf_trie_op *ops, size_t count)
+{
+	size_t kept = 0;
+
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): no error came before */
+	qsort(ops, count, sizeof(*ops), ecbpf_trie_compare);
+	for (size_t i = 0; i < count; i++) {
+		if (kept && !ecbpf_trie_compare(&ops[kept - 1], &ops[i]))
+			kept--;
+		ops[kept++] = ops[i];
+	}
+	return kept;
+}
+
+/* What a set has when @ops were added is no more than rules can have */
+static int set_room(struct ecbpf *e, const struct fw_set *set, struct ecbpf_trie *trie,
+		    const struct ecbpf_trie_op *ops, size_t count)
+{
+	size_t total = trie ? ecbpf_trie_count(trie, set->family) : 0;
+
+	for (size_t i = 0; ops && i < count; i++)
+		total += !trie || (ops[i].value && !ecbpf_trie_find(trie, &ops[i]));
+	if (total > FW_SET_PREFIXES_MAX)
+		return ecbpf_fail(e, -E2BIG, "set '%s' would have %zu prefixes, %d is the most",
+				  set->name, total, FW_SET_PREFIXES_MAX);
+	return 0;
+}
+
+int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_change change,
+			const char *const *prefixes, size_t count)
+{
+	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
+	struct ecbpf_trie_head *heads = NULL;
+	struct ecbpf_trie *trie = NULL;
+	struct fw_session s;
+	size_t index;
+	int err;
+
+	err = fw_session_open(e, 0, &s);
+	if (err)
+		return err;
+	err = set_find(e, &s, name, &index);
+	if (!err)
+		err = set_ops(e, &s.old.ruleset->sets[index], prefixes, count,
+			      change == ECBPF_FW_SET_DELETE ? 0 : 1, &ops);
+	if (!err)
+		err = fw_set_open(e, &s.maps, s.old.sets[index], &heads, &trie);
+	if (!err) {
+		count = ops_unique(ops, count);
+		if (change != ECBPF_FW_SET_DELETE)
+			err = set_room(e, &s.old.ruleset->sets[index],
+				       change == ECBPF_FW_SET_REPLACE ? NULL : trie, ops, count);
+		if (!err && change == ECBPF_FW_SET_REPLACE)
+			err = ecbpf_trie_build(trie, ops, count);
+		else if (!err && count > ECBPF_TRIE_JOURNAL)
+			err = fw_set_rebuild(e, trie, ops, count);
+		else if (!err)
+			err = ecbpf_trie_change(trie, ops, count);
+		fw_set_close(heads, trie);
+	}
+	fw_session_close(&s);
+	return err;
+}
+
+int ecbpf_fw_set_create(struct ecbpf *e, const char *name, __u8 family)
+{
+	struct ecbpf_fw_ruleset *ruleset = NULL;
+	struct fw_set *sets;
+	struct fw_session s;
+	int err;
+
+	if (!*name || strlen(name) > FW_SET_NAME_MAX ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") !=
+		    strlen(name))
+		return ecbpf_fail(e, -EINVAL,
+				  "'%s' is not a name of a set: 1 to %d of a-z A-Z 0-9 _ - .", name,
+				  FW_SET_NAME_MAX);
+	if (family != 4 && family != 6)
+		return ecbpf_fail(e, -EINVAL, "a set is of family 4 or 6");
+	err = fw_session_open(e, 0, &s);
+	if (err)
+		return err;
+	if (fw_set_find(s.old.ruleset, name, strlen(name)))
+		err = ecbpf_fail(e, -EEXIST, "there is a set '%s' already", name);
+	else if (s.old.ruleset->sets_count == FW_SETS_MAX)
+		err = ecbpf_fail(e, -E2BIG, "there are %d sets, which is the most", FW_SETS_MAX);
+	if (!err)
+		err = fw_ruleset_copy(e, s.old.ruleset, &ruleset);
+	if (!err) {
+		sets = realloc(ruleset->sets, (ruleset->sets_count + 1) * sizeof(*sets));
+		if (sets) {
+			ruleset->sets = sets;
+			sets += ruleset->sets_count++;
+			*sets = (struct fw_set){.family = family};
+			strcpy(sets->name, name);
+			err = fw_session_apply_changed(e, &s, ruleset);
+		} else {
+			ecbpf_fw_ruleset_free(ruleset);
+			err = fw_fail_memory(e);
+		}
+	}
+	fw_session_close(&s);
+	return err;
+}
+
+int ecbpf_fw_set_delete(struct ecbpf *e, const char *name)
+{
+	struct ecbpf_fw_ruleset *ruleset = NULL;
+	struct fw_session s;
+	size_t index;
+	int err;
+
+	err = fw_session_open(e, 0, &s);
+	if (err)
+		return err;
+	err = set_find(e, &s, name, &index);
+	for (size_t i = 0; !err && i < s.old.ruleset->rules_count; i++) {
+		const struct fw_rule *rule = &s.old.ruleset->rules[i];
+
+		if ((rule->src.kind == FW_ADDRS_SET && rule->src.set == index) ||
+		    (rule->dst.kind == FW_ADDRS_SET && rule->dst.set == index))
+			err = ecbpf_fail(e, -EBUSY, "rule %zu uses set '%s'", i + 1, name);
+	}
+	if (!err)
+		err = fw_ruleset_copy(e, s.old.ruleset, &ruleset);
+	if (!err) {
+		fw_set_free(&ruleset->sets[index]);
+		memmove(&ruleset->sets[index], &ruleset->sets[index + 1],
+			(--ruleset->sets_count - index) * sizeof(*ruleset->sets));
+		for (size_t i = 0; i < ruleset->rules_count; i++) {
+			struct fw_rule *rule = &ruleset->rules[i];
+
+			rule->src.set -= rule->src.kind == FW_ADDRS_SET && rule->src.set > index;
+			rule->dst.set -= rule->dst.kind == FW_ADDRS_SET && rule->dst.set > index;
+		}
+		err = fw_session_apply_changed(e, &s, ruleset);
+	}
+	fw_session_close(&s);
+	return err;
+}
+
+int ecbpf_fw_set_print(struct ecbpf *e, const char *name, FILE *out)
+{
+	struct fw_set set = {};
+	struct fw_session s;
+	size_t index;
+	int err;
+
+	err = fw_session_open(e, 0, &s);
+	if (err)
+		return err;
+	err = set_find(e, &s, name, &index);
+	if (!err)
+		err = fw_set_read(e, &s.maps, s.old.sets[index], &set);
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no error came before */
+	set.family = err ? 0 : s.old.ruleset->sets[index].family;
+	fw_session_close(&s);
+	for (size_t i = 0; !err && i < set.prefixes_count; i++) {
+		const struct fw_prefix *prefix = &set.prefixes[i];
+		char text[INET6_ADDRSTRLEN];
+
+		inet_ntop(set.family == 4 ? AF_INET : AF_INET6, prefix->addr, text, sizeof(text));
+		if (fprintf(out, "%s/%u\n", text, prefix->len) < 0)
+			err = ecbpf_fail(e, -EIO, "set '%s' could not be written", name);
+	}
+	free(set.prefixes);
+	return err;
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * `fw_text`: the rules of a generation as text, with the counters, limits and sets that they use.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "core/internal.h"
+#include "fw/live.h"
+
+#define TEXT_MAGIC 0x66776563
+
+/* What `fw_text` has of a generation; for each set and rule one of the following, and its text */
+struct text_head {
+	__u32 magic;
+	__u32 rules;
+	__u32 sets;
+	__u32 bytes; /* all of it */
+};
+
+struct text_set {
+	char name[FW_SET_NAME_MAX + 1];
+	__u16 entry;
+	__u8 family;
+	__u8 reserved;
+};
+
+struct text_rule {
+	__u16 counter;
+	__u16 limit;
+	__u32 len; /* of the text that follows, with NUL */
+};
+
+int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
+		  const struct fw_state *state)
+{
+	struct text_head head = {.magic = TEXT_MAGIC,
+				 .rules = state->ruleset->rules_count,
+				 .sets = state->ruleset->sets_count};
+	const size_t page = sizeof(struct ecbpf_fw_text_page);
+	_cleanup_free_ char *bytes = NULL;
+	_cleanup_close_ int fd = -1;
+	size_t size = 0;
+	FILE *out = open_memstream(&bytes, &size);
+
+	if (!out)
+		return fw_fail_memory(e);
+	fwrite(&head, sizeof(head), 1, out);
+	for (size_t i = 0; i < head.sets; i++) {
+		const struct fw_set *set = &state->ruleset->sets[i];
+		struct text_set entry = {.entry = state->sets[i], .family = set->family};
+
+		memcpy(entry.name, set->name, sizeof(entry.name));
+		fwrite(&entry, sizeof(entry), 1, out);
+	}
+	for (size_t i = 0; i < head.rules; i++) {
+		_cleanup_free_ char *text = ecbpf_fw_rule_text(state->ruleset, i);
+		struct text_rule entry = {.counter = state->counters[i], .limit = state->limits[i]};
+
+		if (!text) {
+			fclose(out);
+			return fw_fail_memory(e);
+		}
+		entry.len = strlen(text) + 1;
+		fwrite(&entry, sizeof(entry), 1, out);
+		fwrite(text, entry.len, 1, out);
+	}
+	head.bytes = ftell(out);
+	while (ftell(out) % page)
+		fputc(0, out);
+	if (fclose(out))
+		return fw_fail_memory(e);
+	memcpy(bytes, &head, sizeof(head));
+	fd = fw_map_create("fw_text", BPF_F_INNER_MAP, page, size / page, bytes);
+	if (fd < 0)
+		return fw_fail_map(e, "of text", fd);
+	if (bpf_map_update_elem(maps->text, &slot, &fd, BPF_ANY))
+		return fw_fail_map(e, "of text", -errno);
+	return 0;
+}
+
+/* @at: up to @end. Return: 0; -EPROTO */
+static int text_parse(struct ecbpf *e, const char *at, const char *end, struct fw_state *state)
+{
+	const struct text_head *head = (const void *)at;
+	struct ecbpf_fw_ruleset *ruleset = state->ruleset;
+	int err;
+
+	at += sizeof(*head);
+	ruleset->sets = calloc(head->sets + 1, sizeof(*ruleset->sets));
+	state->counters = calloc(head->rules + 1, sizeof(*state->counters));
+	state->limits = calloc(head->rules + 1, sizeof(*state->limits));
+	state->sets = calloc(head->sets + 1, sizeof(*state->sets));
+	if (!ruleset->sets || !state->counters || !state->limits || !state->sets)
+		return fw_fail_memory(e);
+	for (; ruleset->sets_count < head->sets; ruleset->sets_count++) {
+		struct fw_set *set = &ruleset->sets[ruleset->sets_count];
+		struct text_set entry;
+
+		if (at + sizeof(entry) > end)
+			return -EPROTO;
+		memcpy(&entry, at, sizeof(entry));
+		at += sizeof(entry);
+		memcpy(set->name, entry.name, sizeof(set->name));
+		set->family = entry.family;
+		state->sets[ruleset->sets_count] = entry.entry;
+	}
+	for (size_t i = 0; i < head->rules; i++) {
+		struct text_rule entry;
+
+		if (at + sizeof(entry) > end)
+			return -EPROTO;
+		memcpy(&entry, at, sizeof(entry));
+		at += sizeof(entry);
+		if (!entry.len || entry.len > (size_t)(end - at) || at[entry.len - 1])
+			return -EPROTO;
+		err = ecbpf_fw_rule_insert(e, ruleset, i, at);
+		if (err)
+			return err;
+		at += entry.len;
+		state->counters[i] = entry.counter;
+		state->limits[i] = entry.limit;
+	}
+	return 0;
+}
+
+static int fail_text(struct ecbpf *e, int err)
+{
+	return ecbpf_fail(e, err,
+			  "the text of the live rules (fw_text): %s; 'ecbpf-fw apply' repairs it",
+			  err == -EPROTO ? "not as it was written" : strerror(-err));
+}
+
+/* The state that is live: of no rules, if none is. Sets are without what is in them */
+int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, struct fw_state *ret)
+{
+	struct fw_state state = {.ruleset = calloc(1, sizeof(*state.ruleset))};
+	__u32 slot = active & ECBPF_FW_SLOT, id;
+	struct bpf_map_info info = {};
+	_cleanup_close_ int fd = -1;
+	__u32 len = sizeof(info);
+	const char *bytes;
+	size_t size;
+	int err;
+
+	if (!state.ruleset)
+		return fw_fail_memory(e);
+	if (!active) {
+		err = fw_state_alloc(e, &state);
+		goto out;
+	}
+	if (bpf_map_lookup_elem(maps->text, &slot, &id) || (fd = bpf_map_get_fd_by_id(id)) < 0 ||
+	    bpf_obj_get_info_by_fd(fd, &info, &len)) {
+		err = fail_text(e, -errno);
+		goto out;
+	}
+	size = (size_t)info.max_entries * info.value_size;
+	bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	if (bytes == MAP_FAILED) {
+		err = fail_text(e, -errno);
+		goto out;
+	}
+	err = ((const struct text_head *)bytes)->magic == TEXT_MAGIC
+		      ? text_parse(e, bytes, bytes + size, &state)
+		      : -EPROTO;
+	munmap((void *)bytes, size);
+	if (err == -EPROTO)
+		fail_text(e, err);
+out:
+	if (err)
+		fw_state_free(&state);
+	else
+		*ret = state;
+	return err;
+}
