@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <linux/bpf.h>
+#include "core/error.h"
 #include "config/plan.h"
 
 static int report_chain(struct ecbpf *e, const struct ecbpf_chain_change *change,
@@ -126,15 +127,15 @@ static int settings_get(struct ecbpf *e, const struct ecbpf_config *config,
 /* Back to settings as they were; e->error stays */
 static void settings_undo(struct ecbpf *e, const struct ecbpf_config *before)
 {
-	char error[sizeof(e->error)];
+	struct saved_error error;
 	struct conf_report r = {};
 
-	memcpy(error, e->error, sizeof(error));
+	ecbpf_error_save(e, &error);
 	if (settings_apply(e, before, false, &r))
 		ecbpf_log(e, ECBPF_LOG_WARN, "could not go back to the settings before: %s",
 			  e->error);
 	free(r.changes);
-	memcpy(e->error, error, sizeof(error));
+	ecbpf_error_restore(e, &error);
 }
 
 static int pin_is_there(struct ecbpf *e, const char *path, bool is_symlink, void *data)
@@ -150,12 +151,12 @@ static int pin_is_there(struct ecbpf *e, const char *path, bool is_symlink, void
 /* There was none before: those that were only tried go again, unless somebody uses them by now */
 static void maps_undo(struct ecbpf *e)
 {
-	char error[sizeof(e->error)];
+	struct saved_error error;
 
-	memcpy(error, e->error, sizeof(error));
+	ecbpf_error_save(e, &error);
 	if (ecbpf_clean_unused(e))
 		ecbpf_log(e, ECBPF_LOG_WARN, "could not remove what was made: %s", e->error);
-	memcpy(e->error, error, sizeof(error));
+	ecbpf_error_restore(e, &error);
 }
 
 static int apply_all(struct ecbpf *e, const struct ecbpf_config *config,

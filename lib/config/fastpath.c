@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/error.h"
 #include "config/parse.h"
 
 /* --- reading ------------------------------------------------------------------------------ */
@@ -366,10 +367,10 @@ int conf_fastpath_load(struct ecbpf *e, const struct ecbpf_config *config, const
 
 void conf_fastpath_undo(struct ecbpf *e, struct conf_fastpath_undo *undo)
 {
-	char error[sizeof(e->error)];
+	struct saved_error error;
 	int err = 0;
 
-	memcpy(error, e->error, sizeof(error));
+	ecbpf_error_save(e, &error);
 	if (undo->is_loaded)
 		err = ecbpf_fastpath_unload(e);
 	for (size_t i = 0; !undo->is_loaded && i < undo->count && !err; i++)
@@ -377,7 +378,7 @@ void conf_fastpath_undo(struct ecbpf *e, struct conf_fastpath_undo *undo)
 	if (err)
 		ecbpf_log(e, ECBPF_LOG_WARN, "could not take the fast path away again: %s",
 			  e->error);
-	memcpy(e->error, error, sizeof(error));
+	ecbpf_error_restore(e, &error);
 	free(undo->names);
 }
 

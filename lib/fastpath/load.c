@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
+#include "core/error.h"
 #include "fastpath/fastpath.h"
 
 /* NETDEV_XDP_ACT_NDO_XMIT; not in the headers of Linux 6.1 */
@@ -128,7 +129,7 @@ static int load_all(struct ecbpf *e, const struct ecbpf_fastpath_load *load, int
 {
 	_cleanup_free_ int *undo = calloc(load->in_count + load->out_count, sizeof(*undo));
 	size_t undo_count = 0;
-	char error[sizeof(e->error)];
+	struct saved_error error;
 	int err;
 
 	if (!undo)
@@ -149,10 +150,10 @@ static int load_all(struct ecbpf *e, const struct ecbpf_fastpath_load *load, int
 		return 0;
 	}
 undo_xdp:
-	strcpy(error, e->error);
+	ecbpf_error_save(e, &error);
 	if (ecbpf_chain_unload_stage(e, load->in, load->in_count, ECBPF_STAGE_FASTPATH))
 		ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
-	strcpy(e->error, error);
+	ecbpf_error_restore(e, &error);
 undo_egress:
 	for (size_t i = 0; i < undo_count; i++)
 		fastpath_egress_detach(undo[i]);
@@ -181,7 +182,7 @@ static int load_settings(struct ecbpf *e, const struct ecbpf_fastpath_load *load
 static int load_locked(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 {
 	struct bpf_object *egress = NULL, *stage = NULL;
-	char error[sizeof(e->error)];
+	struct saved_error error;
 	__u32 groups = 0;
 	int err;
 
@@ -198,9 +199,9 @@ static int load_locked(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 	bpf_object__close(egress);
 	bpf_object__close(stage);
 	if (err && groups) { /* these maps were made here */
-		strcpy(error, e->error);
+		ecbpf_error_save(e, &error);
 		ecbpf_for_each_pin(e, fastpath_unpin, NULL);
-		strcpy(e->error, error);
+		ecbpf_error_restore(e, &error);
 	}
 	return err;
 }

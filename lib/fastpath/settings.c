@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include "core/error.h"
 #include "fastpath/fastpath.h"
 #include "fastpath/ipvs.h"
 
@@ -141,14 +142,14 @@ int fastpath_settings_check_ipvs(struct ecbpf *e, const struct ecbpf_fastpath_se
 				 struct ecbpf_fastpath_settings *ret_better)
 {
 	struct ipvs_timeouts timeouts;
-	char error[sizeof(e->error)];
+	struct saved_error error;
 	__u32 least;
 	int err;
 
-	strcpy(error, e->error);
+	ecbpf_error_save(e, &error);
 	err = ecbpf_ipvs_timeouts(e, &timeouts);
 	if (err == -ENOENT) {
-		strcpy(e->error, error);
+		ecbpf_error_restore(e, &error);
 		return 0; /* no IPVS, nothing to hold it against */
 	}
 	if (err)

@@ -25,7 +25,7 @@ int fw_state_alloc(struct ecbpf *e, struct fw_state *new)
 	new->limits = calloc(new->ruleset->rules_count + 1, sizeof(*new->limits));
 	new->sets = calloc(new->ruleset->sets_count + 1, sizeof(*new->sets));
 	if (!new->counters || !new->limits || !new->sets)
-		return fw_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	memset(new->sets, 0xff, new->ruleset->sets_count * sizeof(*new->sets));
 	return 0;
 }
@@ -93,7 +93,7 @@ static int match_rules(struct ecbpf *e, const struct ecbpf_fw_ruleset *old,
 	}
 	identities_free(a, old->rules_count);
 	identities_free(b, new->rules_count);
-	return a && b ? 0 : fw_fail_memory(e);
+	return a && b ? 0 : ecbpf_fail_memory(e);
 }
 
 static int counters_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *old,
@@ -104,7 +104,7 @@ static int counters_assign(struct ecbpf *e, const struct fw_maps *maps, const st
 	int err = 0;
 
 	if (!used)
-		return fw_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < old->ruleset->rules_count; i++)
 		used[old->counters[i]] = true;
 	for (size_t i = 0; !err && i < new->ruleset->rules_count; i++) {
@@ -126,7 +126,7 @@ int fw_state_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw
 	int err;
 
 	if (!same)
-		return fw_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	err = match_rules(e, old->ruleset, new->ruleset, same);
 	if (!err)
 		err = counters_assign(e, maps, old, new, same);

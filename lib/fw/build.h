@@ -34,7 +34,7 @@ struct build {
 	size_t small_vectors;
 	struct space spaces[ECBPF_FW_LARGE_COUNT];
 	__u64 vector[ECBPF_FW_BLOCKS]; /* at work */
-	const char *what;	    /* is being made, for messages */
+	const char *what;	       /* is being made, for messages */
 };
 
 /* --- compile-vectors.c ---------------------------------------------------------------------- */

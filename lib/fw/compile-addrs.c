@@ -302,13 +302,14 @@ static int use_make(struct build *b, size_t dim, size_t set, size_t use)
 			const struct fw_addrs *addrs = addrs_of(&b->ruleset->rules[i], dim);
 
 			if (addrs->kind == FW_ADDRS_SET && addrs->set == set)
-				fw_vector_set(b->vector, b->position[i], is_in != addrs->is_negated);
+				fw_vector_set(b->vector, b->position[i],
+					      is_in != addrs->is_negated);
 		}
 		if (b->size == ECBPF_FW_SMALL)
 			b->small->use_vectors[use * 2 + is_in] = b->vector[0];
 		else
 			err = fw_vector_class(b, ECBPF_FW_LARGE_SETS,
-					   &b->tables->use_classes[use][is_in]);
+					      &b->tables->use_classes[use][is_in]);
 	}
 	return err;
 }

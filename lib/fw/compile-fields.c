@@ -54,8 +54,8 @@ static bool is_any(const struct fw_values *values)
 	return !values || !values->count;
 }
 
-static int field_table_events(struct build *b, const struct field_table *table, struct event **ret_events,
-		       size_t *ret_count)
+static int field_table_events(struct build *b, const struct field_table *table,
+			      struct event **ret_events, size_t *ret_count)
 {
 	struct event *events;
 	size_t count = 0;
@@ -85,13 +85,15 @@ static int field_table_events(struct build *b, const struct field_table *table, 
 	return 0;
 }
 
-static void field_set(struct build *b, const struct field_table *table, __u32 l4, size_t off, __u32 mask)
+static void field_set(struct build *b, const struct field_table *table, __u32 l4, size_t off,
+		      __u32 mask)
 {
 	b->tables->fields[l4][table->dim] = (struct ecbpf_fw_field){.off = off, .mask = mask};
 }
 
 /* Where the packets that a table is for find it, and the class of those without the field */
-static void field_table_enter(struct build *b, const struct field_table *table, __u16 absent, bool is_used)
+static void field_table_enter(struct build *b, const struct field_table *table, __u16 absent,
+			      bool is_used)
 {
 	size_t absent_off;
 
@@ -291,7 +293,7 @@ static int flags_make(struct build *b)
 
 			if (wants_flags(rule))
 				fw_vector_set(b->vector, b->position[i],
-					   (flags & rule->tcp.mask) == rule->tcp.flags);
+					      (flags & rule->tcp.mask) == rule->tcp.flags);
 		}
 		err = fw_vector_class(b, table.dim, &b->tables->flags[flags]);
 		if (err)
@@ -310,8 +312,8 @@ static void protos_add(struct build *b, size_t rule, __u64 (*protos)[256][ECBPF_
 	if (r->protos & FW_PROTO_UDP)
 		fw_vector_set(vectors[IPPROTO_UDP], b->position[rule], true);
 	if (r->protos & FW_PROTO_ICMP)
-		fw_vector_set(vectors[r->family == 6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP], b->position[rule],
-			   true);
+		fw_vector_set(vectors[r->family == 6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP],
+			      b->position[rule], true);
 	for (size_t i = 0; r->protos & FW_PROTO_NUMBER && i < r->proto.count; i++) {
 		for (__u32 p = r->proto.ranges[i].first; p <= r->proto.ranges[i].last; p++)
 			fw_vector_set(vectors[p & 255], b->position[rule], true);

@@ -9,7 +9,7 @@
 #include "fw/build.h"
 
 #define VECTOR_BYTES (ECBPF_FW_BLOCKS * sizeof(__u64))
-#define HASH_SIZE (2UL * ECBPF_FW_CELLS)
+#define HASH_SIZE    (2UL * ECBPF_FW_CELLS)
 
 void fw_vector_set(__u64 *vector, size_t bit, bool value)
 {
@@ -80,8 +80,8 @@ int fw_vector_class(struct build *b, size_t dim, __u16 *ret_class)
 			vector.vector.summary[i / 64] |= 1ULL << (i % 64);
 	}
 	for (size_t i = 0; i * ECBPF_FW_CHUNK < b->blocks; i++) {
-		vector.vector.chunks[i] = space_intern(fw_space_of(b, dim),
-						 (const void *)&b->vector[i * ECBPF_FW_CHUNK]);
+		vector.vector.chunks[i] = space_intern(
+			fw_space_of(b, dim), (const void *)&b->vector[i * ECBPF_FW_CHUNK]);
 		if (!vector.vector.chunks[i])
 			return -E2BIG;
 	}
@@ -99,7 +99,8 @@ int fw_space_init(struct space *space, void *cells, __u32 end)
 	if (!space->hash)
 		return -ENOMEM;
 	memset(&space->cells[2], 0xff, sizeof(space->cells[2]));
-	memset(space->cells[ECBPF_FW_ANY].vector.summary, 0xff, sizeof(space->cells->vector.summary));
+	memset(space->cells[ECBPF_FW_ANY].vector.summary, 0xff,
+	       sizeof(space->cells->vector.summary));
 	for (size_t i = 0; i < ARRAY_SIZE(space->cells->vector.chunks); i++)
 		space->cells[ECBPF_FW_ANY].vector.chunks[i] = 2;
 	return 0;

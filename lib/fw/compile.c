@@ -10,6 +10,7 @@
 #include <ecbpf/reason.h>
 #include <ecbpf/record.h>
 #include <ecbpf/stage.h>
+#include "core/error.h"
 #include "core/internal.h"
 #include "fw/build.h"
 
@@ -176,7 +177,7 @@ int fw_compile(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const __
 			continue;
 		b = calloc(1, sizeof(*b));
 		if (!b)
-			return ecbpf_fail(e, -ENOMEM, "out of memory");
+			return ecbpf_fail_memory(e);
 		*b = (struct build){.ruleset = ruleset,
 				    .size = size,
 				    .count = ruleset->rules_count,
@@ -196,7 +197,7 @@ int fw_compile(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const __
 		free(b);
 	}
 	if (err == -ENOMEM)
-		return ecbpf_fail(e, err, "out of memory");
+		return ecbpf_fail_memory(e);
 	if (err)
 		return ecbpf_fail(e, err, "there are more different %s than fit", what);
 	return 0;

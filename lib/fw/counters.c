@@ -14,7 +14,7 @@ int fw_counter_clear(struct ecbpf *e, const struct fw_maps *maps, __u32 entry)
 
 	zero = calloc(cpus > 0 ? cpus : 1, sizeof(*zero));
 	if (!zero)
-		return fw_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	if (bpf_map_update_elem(maps->counters, &entry, zero, BPF_EXIST))
 		return fw_fail_map(e, "fw_counters", -errno);
 	return 0;
@@ -29,7 +29,7 @@ int fw_counters_read(struct ecbpf *e, int fd, const __u16 *counters, size_t coun
 
 	values = calloc(cpus > 0 ? cpus : 1, sizeof(*values));
 	if (!values)
-		return fw_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < count; i++) {
 		__u32 key = counters[i];
 

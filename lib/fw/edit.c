@@ -5,13 +5,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/array.h"
+#include "core/error.h"
 #include "core/internal.h"
 #include "fw/rules.h"
 
 int ecbpf_fw_rule_insert(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size_t index,
 			 const char *text)
 {
-	struct fw_rule rule, *rules;
+	struct fw_rule rule, *at;
 	int err;
 
 	if (index > ruleset->rules_count)
@@ -23,15 +25,13 @@ int ecbpf_fw_rule_insert(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size
 	err = fw_rule_parse(e, ruleset, text, &rule);
 	if (err)
 		return err;
-	rules = realloc(ruleset->rules, (ruleset->rules_count + 1) * sizeof(*rules));
-	if (!rules) {
+	if (!ecbpf_array_add(&ruleset->rules, &ruleset->rules_count, sizeof(rule))) {
 		fw_rule_free(&rule);
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	}
-	memmove(&rules[index + 1], &rules[index], (ruleset->rules_count - index) * sizeof(*rules));
-	rules[index] = rule;
-	ruleset->rules = rules;
-	ruleset->rules_count++;
+	at = &ruleset->rules[index];
+	memmove(at + 1, at, (ruleset->rules_count - 1 - index) * sizeof(*at));
+	*at = rule;
 	return 0;
 }
 

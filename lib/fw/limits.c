@@ -51,7 +51,7 @@ static int buckets_zero(struct ecbpf *e, const struct fw_maps *maps, __u32 first
 	_cleanup_free_ __u32 *keys = calloc(count, sizeof(*keys));
 
 	if (!full || !keys)
-		return fw_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	for (__u32 i = 0; i < count; i++)
 		keys[i] = first + i;
 	if (bpf_map_update_batch(maps->buckets, keys, full, &count, NULL))
@@ -114,7 +114,7 @@ int fw_limits_assign(struct ecbpf *e, const struct fw_maps *maps, const struct f
 	int err;
 
 	if (!used)
-		return fw_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < old->ruleset->rules_count; i++) {
 		if (old->limits[i] != FW_NO_ENTRY)
 			used[old->limits[i]] = true;

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/error.h"
 #include "core/internal.h"
 #include "fw/live.h"
 
@@ -94,11 +95,11 @@ static int session_commit(struct ecbpf *e, struct fw_session *s, struct fw_state
 	if (!err)
 		err = fw_text_write(e, &s->maps, slot, new);
 	if (err) {
-		char error[sizeof(e->error)];
+		struct saved_error error;
 
-		memcpy(error, e->error, sizeof(error));
+		ecbpf_error_save(e, &error);
 		fw_session_clean(e, s);
-		memcpy(e->error, error, sizeof(error));
+		ecbpf_error_restore(e, &error);
 		fw_state_free(new);
 	} else {
 		s->active = generation.size | slot;
@@ -111,52 +112,13 @@ static int session_commit(struct ecbpf *e, struct fw_session *s, struct fw_state
 	return err;
 }
 
-/* A copy of the ruleset, as it is parsed: for what is changed */
-int fw_ruleset_copy(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
-		    struct ecbpf_fw_ruleset **ret)
-{
-	struct ecbpf_fw_ruleset *copy = calloc(1, sizeof(*copy));
-	int err = 0;
-
-	if (!copy)
-		return fw_fail_memory(e);
-	copy->sets = calloc(ruleset->sets_count + 1, sizeof(*copy->sets));
-	if (!copy->sets)
-		err = fw_fail_memory(e);
-	for (size_t i = 0; !err && i < ruleset->sets_count; i++) {
-		copy->sets[i] = ruleset->sets[i];
-		copy->sets[i].path = NULL;
-		copy->sets[i].prefixes = calloc(ruleset->sets[i].prefixes_count + 1,
-						sizeof(*copy->sets[i].prefixes));
-		if (!copy->sets[i].prefixes) {
-			err = fw_fail_memory(e);
-			break;
-		}
-		copy->sets_count++;
-		if (ruleset->sets[i].prefixes_count)
-			memcpy(copy->sets[i].prefixes, ruleset->sets[i].prefixes,
-			       ruleset->sets[i].prefixes_count * sizeof(*copy->sets[i].prefixes));
-	}
-	for (size_t i = 0; !err && i < ruleset->rules_count; i++) {
-		_cleanup_free_ char *text = ecbpf_fw_rule_text(ruleset, i);
-
-		err = text ? ecbpf_fw_rule_insert(e, copy, i, text) : fw_fail_memory(e);
-	}
-	if (err)
-		ecbpf_fw_ruleset_free(copy);
-	else
-		*ret = copy;
-	return err;
-}
-
 int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_fw_ruleset *ruleset)
 {
 	struct fw_state new = {};
 	int err;
 
-	err = fw_ruleset_copy(e, ruleset, &new.ruleset);
-	if (!err)
-		err = fw_state_alloc(e, &new);
+	new.ruleset = fw_ruleset_copy(ruleset);
+	err = new.ruleset ? fw_state_alloc(e, &new) : ecbpf_fail_memory(e);
 	if (err) {
 		fw_state_free(&new);
 		return err;
@@ -213,7 +175,9 @@ int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 	err = fw_session_open(e, 0, &s);
 	if (err)
 		return err;
-	err = fw_ruleset_copy(e, s.old.ruleset, &ruleset);
+	ruleset = fw_ruleset_copy(s.old.ruleset);
+	if (!ruleset)
+		err = ecbpf_fail_memory(e);
 	if (!err) {
 		err = fn(e, ruleset, data);
 		if (err)

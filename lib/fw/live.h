@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <ecbpf/libecbpf-fw.h>
+#include "core/error.h"
 #include "fw/compile.h"
 #include "fw/rules.h"
 
@@ -50,7 +51,6 @@ static inline __u16 fw_entry_take(bool *used, __u32 *next)
 
 /* --- maps.c --------------------------------------------------------------------------------- */
 
-int fw_fail_memory(struct ecbpf *e);
 int fw_fail_map(struct ecbpf *e, const char *what, int err);
 int fw_map_create(const char *name, __u32 flags, size_t entry_bytes, size_t entries,
 		  const void *memory);
@@ -124,7 +124,5 @@ void fw_session_clean(struct ecbpf *e, const struct fw_session *s);
 int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_fw_ruleset *ruleset);
 int fw_session_apply_changed(struct ecbpf *e, struct fw_session *s,
 			     struct ecbpf_fw_ruleset *ruleset);
-int fw_ruleset_copy(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
-		    struct ecbpf_fw_ruleset **ret);
 
 #endif /* ECBPF_FW_LIVE_H */

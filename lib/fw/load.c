@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "core/error.h"
 #include "core/internal.h"
 #include "fw/live.h"
 
@@ -29,15 +30,15 @@ int ecbpf_fw_is_loaded(struct ecbpf *e, const char *iface, bool *ret_is_loaded)
 /* What is not live any more goes; an error that was told stays */
 static void load_clean(struct ecbpf *e)
 {
-	char error[sizeof(e->error)];
+	struct saved_error error;
 	struct fw_session s;
 
-	memcpy(error, e->error, sizeof(error));
+	ecbpf_error_save(e, &error);
 	if (!fw_session_open(e, FW_SESSION_REPAIR, &s)) {
 		fw_session_clean(e, &s);
 		fw_session_close(&s);
 	}
-	memcpy(e->error, error, sizeof(error));
+	ecbpf_error_restore(e, &error);
 }
 
 static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,

@@ -9,12 +9,6 @@
 #include "core/internal.h"
 #include "fw/live.h"
 
-int fw_fail_memory(struct ecbpf *e)
-{
-	ecbpf_fail(e, -ENOMEM, "out of memory");
-	return -ENOMEM;
-}
-
 int fw_fail_map(struct ecbpf *e, const char *what, int err)
 {
 	ecbpf_fail(e, err, "the firewall's map %s: %s", what, strerror(-err));

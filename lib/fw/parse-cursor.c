@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "core/array.h"
 #include "core/internal.h"
 #include "fw/parse.h"
 
@@ -123,20 +124,11 @@ bool fw_take_quoted(struct parser *p, const char *what, char **ret_text, struct 
 	return true;
 }
 
-/* One more in an array that grows in powers of two. Return: it, zeroed; or NULL */
+/* As ecbpf_array_add(); without memory, the parser stops */
 void *fw_grow(struct parser *p, void *items_p, size_t *count, size_t size)
 {
-	void **items = items_p;
+	void *item = ecbpf_array_add(items_p, count, size);
 
-	if (!(*count & (*count - 1))) {
-		size_t room = *count ? *count * 2 : 1;
-		void *more = realloc(*items, room * size);
-
-		if (!more) {
-			p->no_memory = true;
-			return NULL;
-		}
-		*items = more;
-	}
-	return memset((char *)*items + (*count)++ * size, 0, size);
+	p->no_memory |= !item;
+	return item;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <ecbpf/fw.h>
+#include "core/error.h"
 #include "core/internal.h"
 #include "fw/parse.h"
 
@@ -122,7 +123,7 @@ static int finish(struct parser *p)
 {
 	free(p->references);
 	if (p->no_memory)
-		return ecbpf_fail(p->e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(p->e);
 	fw_error_count(p);
 	return p->errors ? -EINVAL : 0;
 }

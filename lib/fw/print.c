@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <linux/bpf.h>
+#include "core/error.h"
 #include "core/internal.h"
 #include "fw/rules.h"
 
@@ -253,7 +254,7 @@ int ecbpf_fw_print(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, char
 	FILE *out = open_memstream(&text, &size);
 
 	if (!out)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < ruleset->sets_count; i++)
 		print_set(out, &ruleset->sets[i]);
 	for (size_t i = 0; i < ruleset->rules_count; i++) {
@@ -264,7 +265,7 @@ int ecbpf_fw_print(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, char
 		print_assertion(out, &ruleset->assertions[i]);
 	if (fclose(out)) {
 		free(text);
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	}
 	*ret_text = text;
 	return 0;

@@ -2,13 +2,26 @@
 /*
  * The ruleset model: its memory, and questions about it.
  */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/array.h"
+#include "core/internal.h"
 #include "fw/rules.h"
 
-static void free_values(struct fw_values *values)
+/* All values of a rule, for what is done with each */
+static const size_t rule_values[] = {
+	offsetof(struct fw_rule, length),    offsetof(struct fw_rule, vlan),
+	offsetof(struct fw_rule, ttl),	     offsetof(struct fw_rule, tcp.sport),
+	offsetof(struct fw_rule, tcp.dport), offsetof(struct fw_rule, tcp.window),
+	offsetof(struct fw_rule, udp.sport), offsetof(struct fw_rule, udp.dport),
+	offsetof(struct fw_rule, icmp.type), offsetof(struct fw_rule, icmp.code),
+	offsetof(struct fw_rule, proto),
+};
+
+static struct fw_values *values_at(struct fw_rule *rule, size_t i)
 {
-	free(values->ranges);
+	return (struct fw_values *)((char *)rule + rule_values[i]);
 }
 
 void fw_rule_free(struct fw_rule *rule)
@@ -16,17 +29,8 @@ void fw_rule_free(struct fw_rule *rule)
 	free(rule->name);
 	free(rule->src.prefixes);
 	free(rule->dst.prefixes);
-	free_values(&rule->length);
-	free_values(&rule->vlan);
-	free_values(&rule->ttl);
-	free_values(&rule->tcp.sport);
-	free_values(&rule->tcp.dport);
-	free_values(&rule->tcp.window);
-	free_values(&rule->udp.sport);
-	free_values(&rule->udp.dport);
-	free_values(&rule->icmp.type);
-	free_values(&rule->icmp.code);
-	free_values(&rule->proto);
+	for (size_t i = 0; i < ARRAY_SIZE(rule_values); i++)
+		free(values_at(rule, i)->ranges);
 }
 
 void fw_set_free(struct fw_set *set)
@@ -47,6 +51,78 @@ void ecbpf_fw_ruleset_free(struct ecbpf_fw_ruleset *ruleset)
 	free(ruleset->sets);
 	free(ruleset->assertions);
 	free(ruleset);
+}
+
+/*
+ * Copy what @pointer_p, the address of a pointer, points to; it is in a copy of a structure, and is
+ * NULL if there is no memory. Return: false then
+ */
+static bool copy_array(void *pointer_p, size_t count, size_t size)
+{
+	void *items;
+
+	memcpy(&items, pointer_p, sizeof(items));
+	if (!items)
+		return true;
+	items = ecbpf_array_copy(items, count, size);
+	memcpy(pointer_p, &items, sizeof(items));
+	return items;
+}
+
+static bool copy_string(char **string)
+{
+	return copy_array(string, *string ? strlen(*string) + 1 : 0, 1);
+}
+
+static bool copy_prefixes(struct fw_prefix **prefixes, size_t count)
+{
+	return copy_array(prefixes, count, sizeof(**prefixes));
+}
+
+/* @rule: its memory is another's; it becomes a copy, for fw_rule_free() also when this fails */
+static bool copy_rule(struct fw_rule *rule)
+{
+	bool ok = copy_string(&rule->name);
+
+	ok &= copy_prefixes(&rule->src.prefixes, rule->src.prefixes_count);
+	ok &= copy_prefixes(&rule->dst.prefixes, rule->dst.prefixes_count);
+	for (size_t i = 0; i < ARRAY_SIZE(rule_values); i++) {
+		struct fw_values *values = values_at(rule, i);
+
+		ok &= copy_array(&values->ranges, values->count, sizeof(*values->ranges));
+	}
+	return ok;
+}
+
+static bool copy_set(struct fw_set *set)
+{
+	bool ok = copy_string(&set->path);
+
+	return copy_prefixes(&set->prefixes, set->prefixes_count) && ok;
+}
+
+struct ecbpf_fw_ruleset *fw_ruleset_copy(const struct ecbpf_fw_ruleset *ruleset)
+{
+	struct ecbpf_fw_ruleset *copy = calloc(1, sizeof(*copy));
+	bool ok;
+
+	if (!copy)
+		return NULL;
+	copy->rules = ruleset->rules;
+	copy->sets = ruleset->sets;
+	copy->assertions = ruleset->assertions;
+	ok = copy_array(&copy->rules, ruleset->rules_count, sizeof(*copy->rules));
+	ok &= copy_array(&copy->sets, ruleset->sets_count, sizeof(*copy->sets));
+	ok &= copy_array(&copy->assertions, ruleset->assertions_count, sizeof(*copy->assertions));
+	copy->assertions_count = ruleset->assertions_count;
+	while (ok && copy->rules_count < ruleset->rules_count)
+		ok = copy_rule(&copy->rules[copy->rules_count++]);
+	while (ok && copy->sets_count < ruleset->sets_count)
+		ok = copy_set(&copy->sets[copy->sets_count++]);
+	if (ok)
+		return copy;
+	ecbpf_fw_ruleset_free(copy);
+	return NULL;
 }
 
 static int compare_prefixes(const void *a, const void *b)

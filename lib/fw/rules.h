@@ -197,7 +197,10 @@ struct ecbpf_fw_ruleset {
 void fw_rule_free(struct fw_rule *rule); /* what it holds, not itself */
 void fw_set_free(struct fw_set *set);	 /* likewise */
 
-/* Sort; remove those that are there twice. Return: how many are left */
+/* Return: a copy for ecbpf_fw_ruleset_free(); NULL without memory */
+struct ecbpf_fw_ruleset *fw_ruleset_copy(const struct ecbpf_fw_ruleset *ruleset);
+
+/* Sort, and remove duplicates. Return: how many are left */
 size_t fw_prefixes_sort(struct fw_prefix *prefixes, size_t count);
 
 bool fw_values_have(const struct fw_values *values, __u32 value); /* true if any */

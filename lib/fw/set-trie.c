@@ -93,7 +93,7 @@ static int set_build(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
 
 	ops = calloc(set->prefixes_count + 1, sizeof(*ops));
 	if (!ops)
-		return fw_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < set->prefixes_count; i++)
 		ops[i] = fw_trie_op(&set->prefixes[i], set->family, 1);
 	heads = heads_open(e, maps);
@@ -159,7 +159,7 @@ int fw_set_read(struct ecbpf *e, const struct fw_maps *maps, __u16 entry, struct
 		return err;
 	set->prefixes = calloc(count + 1, sizeof(*set->prefixes));
 	if (!set->prefixes)
-		return fw_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	for (; set->prefixes_count < count; set->prefixes_count++)
 		set->prefixes[set->prefixes_count] = prefix_of(&ops[set->prefixes_count]);
 	return 0;
@@ -178,7 +178,7 @@ int fw_set_rebuild(struct ecbpf *e, struct ecbpf_trie *trie, const struct ecbpf_
 		return err;
 	all = calloc(old_count + count + 1, sizeof(*all));
 	if (!all)
-		return fw_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	while (i < old_count || j < count) {
 		int order = i == old_count ? 1
 			    : j == count   ? -1

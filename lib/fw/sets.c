@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/array.h"
 #include "core/internal.h"
 #include "fw/live.h"
 #include "bpf/trie.h"
@@ -29,7 +30,7 @@ static int set_ops(struct ecbpf *e, const struct fw_set *set, const char *const 
 	struct ecbpf_trie_op *ops = calloc(count + 1, sizeof(*ops));
 
 	if (!ops)
-		return fw_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < count; i++) {
 		struct fw_prefix prefix;
 		const char *wrong;
@@ -119,7 +120,7 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 int ecbpf_fw_set_create(struct ecbpf *e, const char *name, __u8 family)
 {
 	struct ecbpf_fw_ruleset *ruleset = NULL;
-	struct fw_set *sets;
+	struct fw_set *set;
 	struct fw_session s;
 	int err;
 
@@ -139,18 +140,18 @@ int ecbpf_fw_set_create(struct ecbpf *e, const char *name, __u8 family)
 	else if (s.old.ruleset->sets_count == FW_SETS_MAX)
 		err = ecbpf_fail(e, -E2BIG, "there are %d sets, which is the most", FW_SETS_MAX);
 	if (!err)
-		err = fw_ruleset_copy(e, s.old.ruleset, &ruleset);
+		ruleset = fw_ruleset_copy(s.old.ruleset);
+	if (!err && !ruleset)
+		err = ecbpf_fail_memory(e);
 	if (!err) {
-		sets = realloc(ruleset->sets, (ruleset->sets_count + 1) * sizeof(*sets));
-		if (sets) {
-			ruleset->sets = sets;
-			sets += ruleset->sets_count++;
-			*sets = (struct fw_set){.family = family};
-			strcpy(sets->name, name);
+		set = ecbpf_array_add(&ruleset->sets, &ruleset->sets_count, sizeof(*set));
+		if (set) {
+			set->family = family;
+			strcpy(set->name, name);
 			err = fw_session_apply_changed(e, &s, ruleset);
 		} else {
 			ecbpf_fw_ruleset_free(ruleset);
-			err = fw_fail_memory(e);
+			err = ecbpf_fail_memory(e);
 		}
 	}
 	fw_session_close(&s);
@@ -176,7 +177,9 @@ int ecbpf_fw_set_delete(struct ecbpf *e, const char *name)
 			err = ecbpf_fail(e, -EBUSY, "rule %zu uses set '%s'", i + 1, name);
 	}
 	if (!err)
-		err = fw_ruleset_copy(e, s.old.ruleset, &ruleset);
+		ruleset = fw_ruleset_copy(s.old.ruleset);
+	if (!err && !ruleset)
+		err = ecbpf_fail_memory(e);
 	if (!err) {
 		fw_set_free(&ruleset->sets[index]);
 		memmove(&ruleset->sets[index], &ruleset->sets[index + 1],

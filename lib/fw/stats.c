@@ -18,7 +18,7 @@ int ecbpf_fw_stats(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset,
 	if (err)
 		return err;
 	stats = calloc(s.old.ruleset->rules_count + 1, sizeof(*stats));
-	err = !stats ? fw_fail_memory(e)
+	err = !stats ? ecbpf_fail_memory(e)
 		     : fw_counters_read(e, s.maps.counters, s.old.counters,
 					s.old.ruleset->rules_count, stats);
 	if (err) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "core/array.h"
 #include "core/internal.h"
 #include "fw/live.h"
 
@@ -46,7 +47,7 @@ int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
 	FILE *out = open_memstream(&bytes, &size);
 
 	if (!out)
-		return fw_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	fwrite(&head, sizeof(head), 1, out);
 	for (size_t i = 0; i < head.sets; i++) {
 		const struct fw_set *set = &state->ruleset->sets[i];
@@ -61,7 +62,7 @@ int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
 
 		if (!text) {
 			fclose(out);
-			return fw_fail_memory(e);
+			return ecbpf_fail_memory(e);
 		}
 		entry.len = strlen(text) + 1;
 		fwrite(&entry, sizeof(entry), 1, out);
@@ -71,7 +72,7 @@ int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
 	while (ftell(out) % page)
 		fputc(0, out);
 	if (fclose(out))
-		return fw_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	memcpy(bytes, &head, sizeof(head));
 	fd = fw_map_create("fw_text", BPF_F_INNER_MAP, page, size / page, bytes);
 	if (fd < 0)
@@ -89,23 +90,25 @@ static int text_parse(struct ecbpf *e, const char *at, const char *end, struct f
 	int err;
 
 	at += sizeof(*head);
-	ruleset->sets = calloc(head->sets + 1, sizeof(*ruleset->sets));
 	state->counters = calloc(head->rules + 1, sizeof(*state->counters));
 	state->limits = calloc(head->rules + 1, sizeof(*state->limits));
 	state->sets = calloc(head->sets + 1, sizeof(*state->sets));
-	if (!ruleset->sets || !state->counters || !state->limits || !state->sets)
-		return fw_fail_memory(e);
-	for (; ruleset->sets_count < head->sets; ruleset->sets_count++) {
-		struct fw_set *set = &ruleset->sets[ruleset->sets_count];
+	if (!state->counters || !state->limits || !state->sets)
+		return ecbpf_fail_memory(e);
+	for (size_t i = 0; i < head->sets; i++) {
 		struct text_set entry;
+		struct fw_set *set;
 
 		if (at + sizeof(entry) > end)
 			return -EPROTO;
 		memcpy(&entry, at, sizeof(entry));
 		at += sizeof(entry);
+		set = ecbpf_array_add(&ruleset->sets, &ruleset->sets_count, sizeof(*set));
+		if (!set)
+			return ecbpf_fail_memory(e);
 		memcpy(set->name, entry.name, sizeof(set->name));
 		set->family = entry.family;
-		state->sets[ruleset->sets_count] = entry.entry;
+		state->sets[i] = entry.entry;
 	}
 	for (size_t i = 0; i < head->rules; i++) {
 		struct text_rule entry;
@@ -146,7 +149,7 @@ int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, str
 	int err;
 
 	if (!state.ruleset)
-		return fw_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	if (!active) {
 		err = fw_state_alloc(e, &state);
 		goto out;

@@ -70,11 +70,11 @@ int ecbpf_fw_trial_new(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
 	int err;
 
 	if (!trial)
-		return fw_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	ecbpf_capture(e);
 	trial->bpf = fw_bpf__open();
 	if (!trial->bpf) {
-		err = fw_fail_memory(e);
+		err = ecbpf_fail_memory(e);
 		goto out;
 	}
 	bpf_object__for_each_map (map, trial->bpf->obj)

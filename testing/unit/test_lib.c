@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include <linux/bpf.h>
+#include "core/array.h"
 #include "core/internal.h"
 
 static struct ecbpf *e;
@@ -31,6 +32,35 @@ static int teardown(void **state)
 	(void)state;
 	ecbpf_free(e);
 	return 0;
+}
+
+/* Elements stay where they are appended, in an array and in its copy */
+static void array_grows(void **state)
+{
+	size_t count = 0, copy_count;
+	int *items = NULL, *copy, *item;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		item = ecbpf_array_add(&items, &count, sizeof(*items));
+		assert_non_null(item);
+		assert_int_equal(*item, 0);
+		*item = i;
+		assert_int_equal(count, i + 1);
+		copy_count = count;
+		copy = ecbpf_array_copy(items, count, sizeof(*items));
+		assert_non_null(copy);
+		item = ecbpf_array_add(&copy, &copy_count, sizeof(*copy));
+		assert_non_null(item);
+		*item = -1;
+		for (int j = 0; j <= i; j++) {
+			assert_int_equal(items[j], j);
+			assert_int_equal(copy[j], j);
+		}
+		assert_int_equal(copy[i + 1], -1);
+		free(copy);
+	}
+	free(items);
 }
 
 static void names(void **state)
@@ -243,11 +273,11 @@ static void rates(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names),       cmocka_unit_test(names_are_words),
-		cmocka_unit_test(stages_open), cmocka_unit_test(place_is_taken_over),
-		cmocka_unit_test(refused),     cmocka_unit_test(setting_is_set),
-		cmocka_unit_test(no_bpffs),    cmocka_unit_test(empty_calls),
-		cmocka_unit_test(rates),
+		cmocka_unit_test(names),	  cmocka_unit_test(names_are_words),
+		cmocka_unit_test(stages_open),	  cmocka_unit_test(place_is_taken_over),
+		cmocka_unit_test(array_grows),	  cmocka_unit_test(refused),
+		cmocka_unit_test(setting_is_set), cmocka_unit_test(no_bpffs),
+		cmocka_unit_test(empty_calls),	  cmocka_unit_test(rates),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
