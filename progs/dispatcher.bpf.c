@@ -6,7 +6,7 @@
  * Since Linux 6.12 the verifier refuses a freplace program that calls bpf_xdp_adjust_head(),
  * _tail() or _meta() unless the function it replaces does so too, and the dispatcher of libxdp
  * before 1.5.5 does not. This one is used in its place where such a program is to be chained, and
- * only there (lib/chain/chain.c). It is written from the protocol: the names of the program and of
+ * only there (lib/chain/change.c). It is written from the protocol: the names of the program and of
  * the slot functions, the layout of the configuration, and the BTF that tells the version are
  * libxdp's.
  */
@@ -93,8 +93,7 @@ int xdp_pass(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
-/* lib/chain/chain.c finds out with this one whether libxdp's dispatcher takes what resizes packets
- */
+/* lib/chain/probe.c loads this one to find out whether libxdp's dispatcher may resize packets */
 SEC("xdp")
 int xdp_resize(struct xdp_md *ctx)
 {
@@ -105,5 +104,5 @@ int xdp_resize(struct xdp_md *ctx)
 char _license[] SEC("license") = "Dual BSD/GPL";
 
 __uint(dispatcher_version, 2) SEC("xdp_metadata");
-/* by which lib/chain/chain.c and `doctor` know this dispatcher from libxdp's */
+/* by which lib/chain/inspect.c and `doctor` know this dispatcher from libxdp's */
 __uint(ecbpf_dispatcher, 1) SEC("xdp_metadata");

@@ -4,63 +4,14 @@
  * through pins: they live exactly as long as the program does.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <bpf/btf.h>
-#include "core/internal.h"
-
-int ecbpf_prog_map(int prog_fd, const char *name, struct bpf_map_info *ret_info)
-{
-	struct bpf_prog_info info = {};
-	__u32 ids[64], len = sizeof(info);
-
-	info.map_ids = (unsigned long)ids;
-	info.nr_map_ids = ARRAY_SIZE(ids);
-	if (bpf_obj_get_info_by_fd(prog_fd, &info, &len))
-		return -errno;
-	for (__u32 i = 0; i < info.nr_map_ids && i < ARRAY_SIZE(ids); i++) {
-		struct bpf_map_info map = {};
-		size_t suffix;
-		int fd;
-
-		fd = bpf_map_get_fd_by_id(ids[i]);
-		if (fd < 0)
-			continue;
-		len = sizeof(map);
-		if (bpf_obj_get_info_by_fd(fd, &map, &len)) {
-			close(fd);
-			continue;
-		}
-		/* libbpf names sections of globals "OBJECT.rodata" and cuts the front to fit */
-		suffix = strlen(map.name) > strlen(name) ? strlen(map.name) - strlen(name) : 0;
-		if (!strcmp(map.name, name) || (*name == '.' && !strcmp(map.name + suffix, name))) {
-			if (ret_info)
-				*ret_info = map;
-			return fd;
-		}
-		close(fd);
-	}
-	return -ENOENT;
-}
-
-/* All CPUs' values of entry @key, each rounded up to 8 bytes; for free() */
-static void *percpu_values(int fd, __u32 key, const struct bpf_map_info *map, int *ret_cpus)
-{
-	int cpus = libbpf_num_possible_cpus();
-	void *values;
-
-	if (cpus < 0)
-		return NULL;
-	values = calloc(cpus, (map->value_size + 7) & ~7U);
-	if (values && bpf_map_lookup_elem(fd, &key, values)) {
-		free(values);
-		return NULL;
-	}
-	*ret_cpus = cpus;
-	return values;
-}
+#include "bpf/fused.h"
+#include "bpf/info.h"
+#include "bpf/map.h"
+#include "chain/counters.h"
+#include "core/handle.h"
 
 static int counters_sum(int fd, const struct bpf_map_info *map, __u32 slot,
 			struct ecbpf_counters *ret)
@@ -70,7 +21,7 @@ static int counters_sum(int fd, const struct bpf_map_info *map, __u32 slot,
 
 	if (map->value_size != sizeof(*ret))
 		return -EPROTO;
-	values = percpu_values(fd, slot, map, &cpus);
+	values = ecbpf_percpu_values(fd, slot, map, &cpus);
 	if (!values)
 		return -errno;
 	memset(ret, 0, sizeof(*ret));
@@ -99,7 +50,7 @@ static void count_sum(int prog_fd, struct ecbpf_member *member)
 		const struct ecbpf_count *values;
 		int cpus;
 
-		values = percpu_values(fd, class, &map, &cpus);
+		values = ecbpf_percpu_values(fd, class, &map, &cpus);
 		if (!values)
 			return;
 		for (int cpu = 0; cpu < cpus; cpu++) {
@@ -109,50 +60,6 @@ static void count_sum(int prog_fd, struct ecbpf_member *member)
 		free((void *)values);
 	}
 	member->has_count = true;
-}
-
-int ecbpf_constant_read(int prog_fd, const char *name, void *ret, __u32 size)
-{
-	_cleanup_free_ char *values = NULL;
-	_cleanup_close_ int fd = -1;
-	struct bpf_map_info map = {};
-	__u32 off, found, key = 0;
-	struct btf *btf;
-	int err;
-
-	fd = ecbpf_prog_map(prog_fd, ".rodata", &map);
-	if (fd < 0)
-		return fd;
-	btf = btf__load_from_kernel_by_id(map.btf_id);
-	if (!btf)
-		return -errno;
-	err = ecbpf_btf_var(btf, ".rodata", name, &off, &found);
-	btf__free(btf);
-	if (err)
-		return err;
-	values = calloc(1, map.value_size);
-	if (!values)
-		return -ENOMEM;
-	if (bpf_map_lookup_elem(fd, &key, values))
-		return -errno;
-	if (found != size || off + size > map.value_size)
-		return -EPROTO;
-	memcpy(ret, values + off, size);
-	return 0;
-}
-
-int ecbpf_fused_layout(int prog_fd, struct fused_layout *ret_layout)
-{
-	struct fused_layout layout = {};
-	int err;
-
-	err = ecbpf_constant_read(prog_fd, "fused_stages", layout.stages, sizeof(layout.stages));
-	if (!err)
-		err = ecbpf_constant_read(prog_fd, "fused_counters", layout.counters,
-					  sizeof(layout.counters));
-	if (!err)
-		*ret_layout = layout;
-	return err;
 }
 
 static __u8 stage_by_program(const char *name)
@@ -196,81 +103,4 @@ int ecbpf_counters_read(struct ecbpf *e, int prog_fd, struct ecbpf_member *membe
 			count_sum(prog_fd, member);
 	}
 	return 0;
-}
-
-/* One entry of a per-CPU map, or all (@key -1) */
-static int map_zero(int prog_fd, const char *name, int key)
-{
-	_cleanup_free_ char *zero = NULL;
-	_cleanup_close_ int fd = -1;
-	int cpus = libbpf_num_possible_cpus();
-	struct bpf_map_info map = {};
-	__u32 first, end;
-
-	fd = ecbpf_prog_map(prog_fd, name, &map);
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
-	if (cpus < 0)
-		return cpus;
-	zero = calloc(cpus, (map.value_size + 7) & ~7U);
-	if (!zero)
-		return -ENOMEM;
-	first = key < 0 ? 0 : key;
-	end = key < 0 ? map.max_entries : first + 1;
-	for (; first < end; first++) {
-		if (bpf_map_update_elem(fd, &first, zero, BPF_EXIST))
-			return -errno;
-	}
-	return 0;
-}
-
-int ecbpf_counters_zero(int prog_fd, __u32 entry)
-{
-	return map_zero(prog_fd, "counters", entry);
-}
-
-static int member_clear(const struct ecbpf_member *member, __u32 stage)
-{
-	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(member->id);
-	struct fused_layout layout = {};
-	int err = 0;
-
-	if (fd < 0)
-		return 0; /* unloaded meanwhile */
-	if (!strcmp(member->name, "ecbpf_fused"))
-		err = ecbpf_fused_layout(fd, &layout);
-	for (size_t slot = 0; slot < member->stages_count && !err; slot++) {
-		if (!stage || member->stages[slot].stage == stage)
-			err = map_zero(fd, "counters", layout.counters[slot]);
-	}
-	if (!err && member->has_count && (!stage || stage == ECBPF_STAGE_COUNT))
-		err = map_zero(fd, "count_protocols", -1);
-	return err;
-}
-
-int ecbpf_counters_clear_stage(struct ecbpf *e, const char *iface, __u32 stage)
-{
-	struct ecbpf_chain *chain;
-	int err;
-
-	err = ecbpf_chain_get(e, iface, &chain);
-	if (err)
-		return err;
-	for (size_t i = 0; i < chain->members_count && !err; i++) {
-		const struct ecbpf_member *member = &chain->members[i];
-
-		if (!member->is_ours || member->schema != ECBPF_SCHEMA)
-			continue;
-		err = member_clear(member, stage);
-		if (err)
-			ecbpf_fail(e, err, "%s: cannot clear counters of %s: %s", iface,
-				   member->name, strerror(-err));
-	}
-	ecbpf_chain_free(chain);
-	return err;
-}
-
-int ecbpf_counters_clear(struct ecbpf *e, const char *iface)
-{
-	return ecbpf_counters_clear_stage(e, iface, ECBPF_STAGE_NONE);
 }

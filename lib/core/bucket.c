@@ -1,21 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/*
- * Rates of token buckets in the units of the kernel side, see <ecbpf/bucket.h>.
- */
-#include <time.h>
-#include "core/internal.h"
-
-#define NS_PER_S 1000000000ULL
-
-__u32 ecbpf_hz(void)
-{
-	struct timespec tick;
-
-	/* the resolution of the coarse clocks is a jiffy (kernel/time/posix-timers.c) */
-	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) || tick.tv_sec || tick.tv_nsec <= 0)
-		return 0;
-	return (NS_PER_S + tick.tv_nsec / 2) / tick.tv_nsec;
-}
+/* Rates of token buckets in the units of the kernel side, see <ecbpf/bucket.h>. */
+#include "core/bucket.h"
 
 static struct ecbpf_rate rate_units(__u64 refill, __u64 cost, __u64 max)
 {

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include "core/error.h"
-#include "core/internal.h"
+#include "core/handle.h"
 
 int ecbpf_fail_memory(struct ecbpf *e)
 {

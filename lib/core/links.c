@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/internal.h"
+#include "core/handle.h"
 #include "core/links.h"
 #include "core/rtnetlink.h"
 

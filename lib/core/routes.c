@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include "core/internal.h"
+#include "core/handle.h"
 #include "core/routes.h"
 #include "core/rtnetlink.h"
 

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include "core/internal.h"
+#include "core/handle.h"
 #include "core/rtnetlink.h"
 
 #ifndef SOL_NETLINK

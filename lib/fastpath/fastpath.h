@@ -5,6 +5,9 @@
 #ifndef ECBPF_LIB_FASTPATH_H
 #define ECBPF_LIB_FASTPATH_H
 
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <ecbpf/libecbpf-fastpath.h>
 #include "core/internal.h"
 #include "fastpath/ipvs.h"
 
@@ -106,5 +109,34 @@ long long fastpath_explain_sample_ms(const struct ecbpf_fastpath_settings *setti
 				     const struct ecbpf_fastpath_flow *flow);
 __u32 fastpath_explain_reason(const struct ecbpf_fastpath_explanation *explanation,
 			      const struct ecbpf_fastpath_settings *settings);
+
+/* --- for other rooms ---------------------------------------------------------------------- */
+
+/* Are they allowed? They become what ecbpf_fastpath_get() gives back: times are whole jiffies */
+int ecbpf_fastpath_check(struct ecbpf *e, struct ecbpf_fastpath_settings *settings);
+/* Return: -ENOENT it is not loaded. @ret_is_on: packets are forwarded */
+int ecbpf_fastpath_state(struct ecbpf *e, bool *ret_is_on, __u32 *ret_groups);
+/* How many flows a table was made for */
+__u32 ecbpf_fastpath_capacity(__u32 groups);
+/* Where it is; for free() */
+int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports,
+			 size_t *ret_count);
+/* Take the TC program from an interface, and send nothing there any more */
+int ecbpf_fastpath_leave(struct ecbpf *e, const char *iface);
+
+/* What the doctor wants to know of the fast path. @ports: for free() */
+struct fastpath_look {
+	bool is_on;
+	__u64 megabytes; /* of the table */
+	struct ecbpf_fastpath_settings settings;
+	bool is_unfit;			       /* the settings do not go with IPVS's timeouts: */
+	char text[256];			       /* why */
+	struct ecbpf_fastpath_settings better; /* such that would */
+	struct ecbpf_fastpath_port *ports;
+	size_t ports_count;
+};
+
+/* Return: 0; -ENOENT there is nothing of it */
+int ecbpf_fastpath_look(struct ecbpf *e, struct fastpath_look *ret_look);
 
 #endif /* ECBPF_LIB_FASTPATH_H */

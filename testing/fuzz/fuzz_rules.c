@@ -41,12 +41,6 @@ int ecbpf_fail(struct ecbpf *e, int err, const char *format, ...)
 	return err;
 }
 
-void cleanup_close(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
-
 const char *ecbpf_action_name(__u32 action)
 {
 	return action == XDP_PASS ? "XDP_PASS" : action == XDP_DROP ? "XDP_DROP" : "XDP_ABORTED";

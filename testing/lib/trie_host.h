@@ -32,14 +32,8 @@ void ecbpf_log(struct ecbpf *e, enum ecbpf_log_level level, const char *format, 
 	(void)format;
 }
 
-void cleanup_close(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
-
-/* As in lib/chain/chain.c */
-void ecbpf_wait_for_packets(struct ecbpf *e)
+/* As in lib/bpf/synchronize.c */
+void ecbpf_synchronize(struct ecbpf *e)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts);
 	int inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, NULL, 4, 4, 1, NULL), outer;

@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/*
- * The handle, errors, log, and the names of numbers.
- */
+/* The handle: what one caller of the library has, its errors and its log. */
 #include <errno.h>
-#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-#include <linux/bpf.h>
+#include <bpf/libbpf.h>
 #include <xdp/libxdp.h>
 #include "config.h"
-#include "core/internal.h"
+#include "core/handle.h"
 
 /* libbpf and libxdp have one print function for the process; it serves the handle last used */
 static struct ecbpf *capturing;
@@ -44,12 +38,6 @@ void ecbpf_free(struct ecbpf *e)
 		capturing = NULL;
 	free(e->detail);
 	free(e);
-}
-
-void cleanup_close(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
 }
 
 const char *ecbpf_error(const struct ecbpf *e)
@@ -131,101 +119,7 @@ void ecbpf_capture(struct ecbpf *e)
 	libxdp_set_print(libxdp_line);
 }
 
-int ecbpf_iface_index(struct ecbpf *e, const char *iface)
-{
-	int ifindex = if_nametoindex(iface);
-
-	if (!ifindex)
-		return ecbpf_fail(e, -ENOENT, "%s: no such interface", iface);
-	return ifindex;
-}
-
-int ecbpf_iface_mtu(const char *iface)
-{
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq request = {};
-
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
-	return fd < 0 || ioctl(fd, SIOCGIFMTU, &request) ? 0 : request.ifr_mtu;
-}
-
 const char *ecbpf_version(void)
 {
 	return PACKAGE_VERSION;
-}
-
-const char *ecbpf_reason_name(__u32 reason)
-{
-	switch (reason) {
-#define X(value, NAME, name, text) \
-	case value:                \
-		return name;
-		ECBPF_REASONS(X)
-#undef X
-	default:
-		return NULL;
-	}
-}
-
-const char *ecbpf_reason_text(__u32 reason)
-{
-	switch (reason) {
-#define X(value, NAME, name, text) \
-	case value:                \
-		return text;
-		ECBPF_REASONS(X)
-#undef X
-	default:
-		return NULL;
-	}
-}
-
-const char *ecbpf_stage_name(__u32 stage)
-{
-	switch (stage) {
-#define X(value, NAME, name, prio, text) \
-	case value:                      \
-		return #name;
-		ECBPF_STAGES(X)
-#undef X
-	default:
-		return NULL;
-	}
-}
-
-const char *ecbpf_stage_text(__u32 stage)
-{
-	switch (stage) {
-#define X(value, NAME, name, prio, text) \
-	case value:                      \
-		return text;
-		ECBPF_STAGES(X)
-#undef X
-	default:
-		return NULL;
-	}
-}
-
-const char *ecbpf_count_name(__u32 class)
-{
-	switch (class) {
-#define X(value, NAME, name) \
-	case value:          \
-		return name;
-		ECBPF_COUNT_CLASSES(X)
-#undef X
-	default:
-		return NULL;
-	}
-}
-
-const char *ecbpf_action_name(__u32 action)
-{
-	static const char *const names[] = {
-		[XDP_ABORTED] = "XDP_ABORTED",	 [XDP_DROP] = "XDP_DROP",
-		[XDP_PASS] = "XDP_PASS",	 [XDP_TX] = "XDP_TX",
-		[XDP_REDIRECT] = "XDP_REDIRECT", [ECBPF_ACTION_INVALID] = "invalid",
-	};
-
-	return action < ARRAY_SIZE(names) ? names[action] : NULL;
 }

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The BPF file system: where it is, and paths in it. */
+#ifndef ECBPF_LIB_BPFFS_H
+#define ECBPF_LIB_BPFFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct ecbpf;
+
+/* Find the BPF file system; e->bpffs is set afterwards. @make: make our and libxdp's directory */
+int ecbpf_bpffs_open(struct ecbpf *e, bool make);
+/* @path[@size] = @format; -ENAMETOOLONG */
+int ecbpf_path_format(struct ecbpf *e, char *path, size_t size, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* BPFFS/ecbpf/NAME */
+int ecbpf_pin_path(struct ecbpf *e, char *path, size_t size, const char *name);
+/* Error of a directory of ours or of libxdp's, from errno */
+int ecbpf_fail_dir(struct ecbpf *e, const char *what, const char *path);
+
+#endif /* ECBPF_LIB_BPFFS_H */

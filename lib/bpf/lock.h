@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Exclusive locks on the directories of pins. */
+#ifndef ECBPF_LIB_LOCK_H
+#define ECBPF_LIB_LOCK_H
+
+struct ecbpf;
+
+/* For a whole change of ours. Return: fd, for close(), or errors */
+int ecbpf_lock(struct ecbpf *e);
+/* Keep it while functions run that take it themselves, until it is released. Return: 0, errors */
+int ecbpf_lock_hold(struct ecbpf *e);
+void ecbpf_lock_release(struct ecbpf *e);
+/* libxdp's, around changes of its pins only. Return: fd, for close(), or errors */
+int ecbpf_libxdp_lock(struct ecbpf *e);
+
+#endif /* ECBPF_LIB_LOCK_H */

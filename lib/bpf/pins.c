@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The maps that are pinned in BPFFS/ecbpf. */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include "bpf/bpffs.h"
+#include "bpf/info.h"
+#include "bpf/pins.h"
+#include "core/handle.h"
+
+int ecbpf_for_each_pin(struct ecbpf *e, ecbpf_pin_fn fn, void *data)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	struct stat st;
+	int err;
+	DIR *dir;
+
+	err = ecbpf_pin_path(e, path, sizeof(path), "");
+	if (err)
+		return err;
+	dir = opendir(path);
+	if (!dir)
+		return errno == ENOENT
+			       ? 0
+			       : ecbpf_fail(e, -errno, "cannot read %s: %s", path, strerror(errno));
+	while (!err && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		err = ecbpf_pin_path(e, path, sizeof(path), entry->d_name);
+		if (!err && !lstat(path, &st))
+			err = fn(e, path, S_ISLNK(st.st_mode), data);
+	}
+	closedir(dir);
+	return err;
+}
+
+bool ecbpf_map_is_used(__u32 map_id)
+{
+	__u32 id = 0;
+
+	while (!bpf_prog_get_next_id(id, &id)) {
+		_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+		struct bpf_prog_info info = {};
+		__u32 ids[64];
+
+		if (fd < 0)
+			continue;
+		info.map_ids = (unsigned long)ids;
+		info.nr_map_ids = ARRAY_SIZE(ids);
+		if (ecbpf_prog_info(fd, &info))
+			continue;
+		for (__u32 i = 0; i < info.nr_map_ids && i < ARRAY_SIZE(ids); i++) {
+			if (ids[i] == map_id)
+				return true;
+		}
+	}
+	return false;
+}
+
+static int pin_is_used(struct ecbpf *e, const char *path, bool is_symlink, void *data)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	bool *used = data;
+	int fd;
+
+	(void)e;
+	if (is_symlink || *used)
+		return 0;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return 0; /* a directory; unpin_one() leaves it */
+	*used = bpf_obj_get_info_by_fd(fd, &info, &len) || ecbpf_map_is_used(info.id);
+	close(fd);
+	return 0;
+}
+
+bool ecbpf_pins_are_used(struct ecbpf *e)
+{
+	bool used = false;
+
+	return ecbpf_for_each_pin(e, pin_is_used, &used) || used;
+}
+
+static int unpin_one(struct ecbpf *e, const char *path, bool is_symlink, void *data)
+{
+	(void)data;
+	if (!is_symlink && unlink(path) && errno != EISDIR && errno != EPERM && errno != ENOENT)
+		return ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno));
+	return 0;
+}
+
+int ecbpf_unpin_maps(struct ecbpf *e)
+{
+	return ecbpf_for_each_pin(e, unpin_one, NULL);
+}

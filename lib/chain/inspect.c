@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What is on an interface, for those who print it: ecbpf_chain_get(). */
+#include "config.h"
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include "bpf/bpffs.h"
+#include "bpf/info.h"
+#include "bpf/metadata.h"
+#include "chain/counters.h"
+#include "chain/live.h"
+#include "chain/pins.h"
+#include "core/handle.h"
+#include "core/iface.h"
+
+/* The kernel counts from boot */
+static __u64 load_time(const struct bpf_prog_info *info)
+{
+	struct timespec real, boot;
+
+	clock_gettime(CLOCK_REALTIME, &real);
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	return ((real.tv_sec - boot.tv_sec) * 1000000000LL + real.tv_nsec - boot.tv_nsec +
+		(long long)info->load_time) /
+	       1000000000LL;
+}
+
+static int member_inspect(struct ecbpf *e, const struct live *live, const struct member *m,
+			  struct ecbpf_member *ret)
+{
+	struct bpf_prog_info info = {};
+	struct btf *btf;
+	int err;
+
+	err = ecbpf_prog_info(m->fd, &info);
+	if (err)
+		return ecbpf_fail(e, err, "%s: %s", m->name, strerror(-err));
+	memcpy(ret->name, m->name, sizeof(ret->name));
+	ret->id = info.id;
+	memcpy(ret->tag, info.tag, sizeof(ret->tag));
+	ret->prio = m->prio;
+	ret->actions = m->actions;
+	ret->load_time_s = load_time(&info);
+	ret->has_link = live->kind == ECBPF_CHAIN_SINGLE;
+	btf = ecbpf_prog_btf(&info);
+	ret->schema = ecbpf_btf_schema(btf);
+	btf__free(btf);
+	ret->is_ours = ret->schema;
+	if (ret->schema != ECBPF_SCHEMA)
+		return 0;
+	return ecbpf_counters_read(e, m->fd, ret);
+}
+
+int ecbpf_chain_get(struct ecbpf *e, const char *iface, struct ecbpf_chain **ret_chain)
+{
+	struct live live = {.fd = -1};
+	struct bpf_prog_info info = {};
+	struct ecbpf_chain *chain;
+	char path[PATH_MAX];
+	struct stat st;
+	__u32 number;
+	struct btf *btf;
+	int err, ifindex;
+
+	ecbpf_capture(e);
+	ifindex = ecbpf_iface_index(e, iface);
+	if (ifindex < 0)
+		return ifindex;
+	/* without a BPF file system a single program can still be seen */
+	ecbpf_bpffs_open(e, false);
+	err = ecbpf_live_read(e, ifindex, &live);
+	if (err)
+		return err;
+	chain = calloc(1, sizeof(*chain));
+	if (chain)
+		chain->members = calloc(DISPATCHER_MEMBERS, sizeof(*chain->members));
+	if (!chain || !chain->members) {
+		err = ecbpf_fail(e, -ENOMEM, "out of memory");
+		goto out;
+	}
+	snprintf(chain->iface, sizeof(chain->iface), "%s", iface);
+	chain->ifindex = ifindex;
+	chain->kind = live.id ? live.kind : ECBPF_CHAIN_NONE;
+	chain->mode = live.mode;
+	if (live.id && live.kind != ECBPF_CHAIN_SINGLE) {
+		err = ecbpf_prog_info(live.fd, &info);
+		if (err) {
+			ecbpf_fail(e, err, "%s: %s", iface, strerror(-err));
+			goto out;
+		}
+		chain->id = info.id;
+		memcpy(chain->tag, info.tag, sizeof(chain->tag));
+		snprintf(chain->name, sizeof(chain->name), "%s", info.name);
+		chain->protocol = live.config.dispatcher_version;
+		chain->has_frags = live.config.is_xdp_frags;
+		btf = ecbpf_prog_btf(&info);
+		chain->is_ours = ecbpf_btf_number(btf, "xdp_metadata", "ecbpf_dispatcher", &number);
+		btf__free(btf);
+	}
+	for (size_t slot = 0; slot < live.count; slot++) {
+		err = member_inspect(e, &live, &live.members[slot], &chain->members[slot]);
+		if (err)
+			goto out;
+		chain->members_count++;
+		if (live.kind == ECBPF_CHAIN_SINGLE)
+			continue;
+		err = ecbpf_member_path(e, path, sizeof(path), ifindex, live.id, slot, "link");
+		if (err)
+			goto out;
+		chain->members[slot].has_link = !stat(path, &st);
+	}
+	*ret_chain = chain;
+	chain = NULL;
+out:
+	ecbpf_chain_free(chain);
+	ecbpf_live_close(&live);
+	return err;
+}
+
+void ecbpf_chain_free(struct ecbpf_chain *chain)
+{
+	if (!chain)
+		return;
+	free(chain->members);
+	free(chain);
+}

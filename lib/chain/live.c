@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Reading what is attached to an interface. */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include "bpf/info.h"
+#include "bpf/lock.h"
+#include "chain/live.h"
+#include "chain/pins.h"
+#include "core/handle.h"
+
+int ecbpf_attached(struct ecbpf *e, int ifindex, __u32 *ret_id, enum ecbpf_mode *ret_mode)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
+	int err;
+
+	err = bpf_xdp_query(ifindex, 0, &opts);
+	if (err)
+		return ecbpf_fail(e, err, "interface %d: cannot ask for its XDP program: %s",
+				  ifindex, strerror(-err));
+	*ret_mode = ECBPF_MODE_UNSPEC;
+	*ret_id = 0;
+	if (opts.drv_prog_id) {
+		*ret_mode = ECBPF_MODE_NATIVE;
+		*ret_id = opts.drv_prog_id;
+	} else if (opts.skb_prog_id) {
+		*ret_mode = ECBPF_MODE_SKB;
+		*ret_id = opts.skb_prog_id;
+	} else if (opts.hw_prog_id) {
+		*ret_id = opts.hw_prog_id;
+	}
+	return 0;
+}
+
+const char *ecbpf_mode_name(enum ecbpf_mode mode)
+{
+	return mode == ECBPF_MODE_SKB ? "skb" : mode == ECBPF_MODE_NATIVE ? "native" : "offload";
+}
+
+void ecbpf_live_close(struct live *live)
+{
+	for (size_t i = 0; i < live->count; i++)
+		close_fd(&live->members[i].fd);
+	live->count = 0;
+	if (live->id)
+		close_fd(&live->fd);
+	live->id = 0;
+}
+
+static int member_from_fd(int fd, struct member *ret)
+{
+	struct bpf_prog_info info = {};
+	struct btf *btf;
+	int err;
+
+	err = ecbpf_prog_info(fd, &info);
+	if (err)
+		return err;
+	btf = ecbpf_prog_btf(&info);
+	ecbpf_prog_name(&info, btf, ret->name, sizeof(ret->name));
+	btf__free(btf);
+	ret->id = info.id;
+	ret->fd = fd;
+	ret->link_fd = -1;
+	return 0;
+}
+
+/* Under libxdp's lock: members' pins are all there or the chain is broken */
+static int live_members(struct ecbpf *e, int ifindex, struct live *live)
+{
+	char path[PATH_MAX];
+	int err;
+
+	for (int slot = 0; slot < live->config.num_progs_enabled; slot++) {
+		struct member *m = &live->members[slot];
+		int fd;
+
+		err = ecbpf_member_path(e, path, sizeof(path), ifindex, live->id, slot, "prog");
+		if (err)
+			return err;
+		fd = bpf_obj_get(path);
+		if (fd < 0) {
+			live->kind = ECBPF_CHAIN_BROKEN;
+			return 0;
+		}
+		*m = (struct member){};
+		err = member_from_fd(fd, m);
+		if (err) {
+			close(fd);
+			return ecbpf_fail(e, err, "%s: %s", path, strerror(-err));
+		}
+		live->count++;
+		m->prio = live->config.run_prios[slot];
+		m->actions = live->config.chain_call_actions[slot] & ~(1U << DISPATCHER_CONTINUE);
+		m->has_frags = live->config.program_flags[slot] & BPF_F_XDP_HAS_FRAGS;
+	}
+	return 0;
+}
+
+int ecbpf_live_read(struct ecbpf *e, int ifindex, struct live *ret)
+{
+	struct live live = {.fd = -1};
+	struct bpf_prog_info info = {};
+	__u32 id = 0;
+	int err, lock;
+
+retry:
+	err = ecbpf_attached(e, ifindex, &id, &live.mode);
+	if (err)
+		return err;
+	if (!id) {
+		*ret = live;
+		return 0;
+	}
+	live.fd = bpf_prog_get_fd_by_id(id);
+	if (live.fd < 0 && errno == ENOENT)
+		goto retry; /* exchanged meanwhile */
+	if (live.fd < 0)
+		return ecbpf_fail(e, -errno, "cannot look at XDP program %u: %s%s", id,
+				  strerror(errno), errno == EPERM ? " (must be root)" : "");
+	live.id = id;
+	err = ecbpf_prog_info(live.fd, &info);
+	if (!err)
+		err = ecbpf_dispatcher_config(live.fd, &info, &live.config);
+	if (err) {
+		live.kind = ECBPF_CHAIN_SINGLE;
+		err = member_from_fd(dup(live.fd), &live.members[0]);
+		live.count = 1;
+		live.members[0].actions = 0;
+		if (err)
+			ecbpf_fail(e, err, "XDP program %u: %s", id, strerror(-err));
+		goto out;
+	}
+	live.kind = ECBPF_CHAIN_DISPATCHER;
+	lock = ecbpf_libxdp_lock(e);
+	if (lock < 0) {
+		live.kind = ECBPF_CHAIN_BROKEN; /* without even the directory of pins */
+		goto out;
+	}
+	err = live_members(e, ifindex, &live);
+	close(lock);
+	if (!err && live.kind == ECBPF_CHAIN_BROKEN) {
+		enum ecbpf_mode mode;
+		__u32 now = 0;
+
+		/* exchanged while we looked, and its pins removed? */
+		if (!ecbpf_attached(e, ifindex, &now, &mode) && now != id) {
+			ecbpf_live_close(&live);
+			live.fd = -1;
+			goto retry;
+		}
+	}
+out:
+	if (err)
+		ecbpf_live_close(&live);
+	else
+		*ret = live;
+	return err;
+}

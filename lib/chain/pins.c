@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The pins of dispatchers.
+ *
+ *	BPFFS/xdp/dispatch-IFINDEX-ID/progN-(prog|link)	libxdp's: members of dispatcher ID
+ *	BPFFS/ecbpf/dispatch-IFINDEX-ID -> net:[INODE]	network namespace of a dispatcher of ours
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "bpf/bpffs.h"
+#include "chain/dispatcher.h"
+#include "chain/pins.h"
+#include "core/handle.h"
+
+int ecbpf_dispatcher_path(struct ecbpf *e, char *path, size_t size, int ifindex, __u32 id)
+{
+	return ecbpf_path_format(e, path, size, "%s/xdp/dispatch-%d-%u", e->bpffs, ifindex, id);
+}
+
+int ecbpf_member_path(struct ecbpf *e, char *path, size_t size, int ifindex, __u32 id, int slot,
+		      const char *what)
+{
+	return ecbpf_path_format(e, path, size, "%s/xdp/dispatch-%d-%u/prog%d-%s", e->bpffs,
+				 ifindex, id, slot, what);
+}
+
+/*
+ * Interface numbers mean nothing outside of their network namespace, and namespaces may share a BPF
+ * file system: who cleans up in one must leave the pins of another alone.
+ */
+static int netns_path(struct ecbpf *e, char *path, size_t size, int ifindex, __u32 id)
+{
+	return ecbpf_path_format(e, path, size, "%s/ecbpf/dispatch-%d-%u", e->bpffs, ifindex, id);
+}
+
+static int netns_read(const char *path, char *ret, size_t size)
+{
+	ssize_t len = readlink(path, ret, size - 1);
+
+	if (len < 0)
+		return -errno;
+	ret[len] = '\0';
+	return 0;
+}
+
+int ecbpf_netns_mark(struct ecbpf *e, int ifindex, __u32 id)
+{
+	char path[PATH_MAX], netns[NETNS_SIZE];
+	int err;
+
+	err = netns_read("/proc/self/ns/net", netns, sizeof(netns));
+	if (err)
+		return ecbpf_fail(e, err, "/proc/self/ns/net: %s", strerror(-err));
+	err = netns_path(e, path, sizeof(path), ifindex, id);
+	if (!err && symlink(netns, path))
+		err = ecbpf_fail(e, -errno, "cannot make %s: %s", path, strerror(errno));
+	return err;
+}
+
+bool ecbpf_netns_is_other(struct ecbpf *e, int ifindex, __u32 id, char *ret_netns)
+{
+	char path[PATH_MAX], netns[NETNS_SIZE];
+
+	return !netns_path(e, path, sizeof(path), ifindex, id) &&
+	       !netns_read(path, ret_netns, NETNS_SIZE) &&
+	       !netns_read("/proc/self/ns/net", netns, sizeof(netns)) && strcmp(netns, ret_netns);
+}
+
+int ecbpf_unpin_dispatcher(struct ecbpf *e, int ifindex, __u32 id)
+{
+	char path[PATH_MAX];
+	int err;
+
+	for (int slot = 0; slot < DISPATCHER_MEMBERS; slot++) {
+		err = ecbpf_member_path(e, path, sizeof(path), ifindex, id, slot, "link");
+		if (err)
+			return err;
+		if (unlink(path) && errno != ENOENT)
+			return ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno));
+		err = ecbpf_member_path(e, path, sizeof(path), ifindex, id, slot, "prog");
+		if (err)
+			return err;
+		if (unlink(path) && errno != ENOENT)
+			return ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno));
+	}
+	err = ecbpf_dispatcher_path(e, path, sizeof(path), ifindex, id);
+	if (err)
+		return err;
+	if (rmdir(path) && errno != ENOENT)
+		return ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno));
+	err = netns_path(e, path, sizeof(path), ifindex, id);
+	if (err)
+		return err;
+	if (unlink(path) && errno != ENOENT)
+		return ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno));
+	return 0;
+}
+
+int ecbpf_for_each_dispatcher(struct ecbpf *e, ecbpf_dispatcher_fn fn, void *data)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	int err;
+	DIR *dir;
+
+	err = ecbpf_path_format(e, path, sizeof(path), "%s/xdp", e->bpffs);
+	if (err)
+		return err;
+	dir = opendir(path);
+	if (!dir)
+		return errno == ENOENT
+			       ? 0
+			       : ecbpf_fail(e, -errno, "cannot read %s: %s", path, strerror(errno));
+	while (!err && (entry = readdir(dir))) {
+		int ifindex;
+		char rest;
+		__u32 id;
+
+		if (sscanf(entry->d_name, "dispatch-%d-%u%c", &ifindex, &id, &rest) == 2)
+			err = fn(e, ifindex, id, data);
+	}
+	closedir(dir);
+	return err;
+}

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Making a chain have the wanted members: ecbpf_chain_set(). */
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <bpf/btf.h>
+#include "bpf/bpffs.h"
+#include "bpf/info.h"
+#include "bpf/loaded.h"
+#include "bpf/metadata.h"
+#include "chain/change.h"
+#include "chain/set.h"
+#include "core/handle.h"
+#include "core/iface.h"
+
+/* What a wanted program is, from its object file */
+struct identity {
+	const struct ecbpf_program *spec;
+	bool frags;
+	char name[64];
+	__u32 prio;
+	__u32 actions;
+	__u64 fingerprint;
+};
+
+struct set {
+	const struct ecbpf_chain_want *wants;
+	size_t count;
+	struct identity *identities; /* made once, not for each interface */
+	size_t identities_count;
+	struct ecbpf_chain_change *changes;
+	size_t changes_count;
+};
+
+/* A member that is there, and what becomes of it */
+struct present {
+	struct loaded loaded;
+	bool is_owned;
+	const struct identity *wanted;
+};
+
+static int identify(struct ecbpf *e, struct set *set, const struct ecbpf_program *spec, bool frags,
+		    struct identity *ret)
+{
+	struct identity *identities;
+	struct program program;
+	int err;
+
+	for (size_t i = 0; i < set->identities_count; i++) {
+		*ret = set->identities[i];
+		if (ret->spec == spec && ret->frags == frags)
+			return 0;
+	}
+	err = ecbpf_program_open(e, spec, NULL, frags, &program);
+	if (err)
+		return err;
+	*ret = (struct identity){
+		.spec = spec,
+		.frags = frags,
+		.prio = program.prio,
+		.actions = program.actions,
+		.fingerprint = program.fingerprint,
+	};
+	snprintf(ret->name, sizeof(ret->name), "%s", program.name);
+	ecbpf_program_close(&program);
+	identities = reallocarray(set->identities, set->identities_count + 1, sizeof(*identities));
+	if (!identities)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	set->identities = identities;
+	identities[set->identities_count++] = *ret;
+	return 0;
+}
+
+static int set_note(struct ecbpf *e, struct set *set, const struct change *c,
+		    enum ecbpf_change_kind kind, const struct member *m)
+{
+	struct ecbpf_chain_change *changes;
+
+	changes = reallocarray(set->changes, set->changes_count + 1, sizeof(*changes));
+	if (!changes)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	set->changes = changes;
+	changes += set->changes_count++;
+	*changes =
+		(struct ecbpf_chain_change){.kind = kind, .prio = m->prio, .actions = m->actions};
+	snprintf(changes->iface, sizeof(changes->iface), "%s", c->iface);
+	snprintf(changes->name, sizeof(changes->name), "%s", m->name);
+	return 0;
+}
+
+/* Is it one that ecbpf_chain_set() is to keep, change or remove? */
+static bool is_owned(int fd, const struct loaded *loaded)
+{
+	struct bpf_prog_info info = {};
+	struct btf *btf;
+	__u32 schema;
+
+	if (loaded->is_owned)
+		return true;
+	if (ecbpf_prog_info(fd, &info))
+		return false;
+	btf = ecbpf_prog_btf(&info);
+	schema = ecbpf_btf_schema(btf);
+	btf__free(btf);
+	return schema;
+}
+
+/* Which of those that are there a wanted one is: the same, or else one of its name; NULL: none */
+static struct present *present_find(const struct live *live, struct present *present,
+				    const struct identity *wanted, bool is_same)
+{
+	for (size_t i = 0; i < live->count; i++) {
+		struct present *p = &present[i];
+
+		if (p->is_owned && !p->wanted && !strcmp(live->members[i].name, wanted->name) &&
+		    (!is_same || p->loaded.fingerprint == wanted->fingerprint))
+			return p;
+	}
+	return NULL;
+}
+
+/* @old_fd: of the program that it takes the place of; -1: none */
+static struct member member_wanted(const struct identity *wanted, int old_fd)
+{
+	struct member m = {
+		.spec = wanted->spec,
+		.prio = wanted->prio,
+		.actions = wanted->actions,
+		.is_owned = true,
+		.predecessor = {.fd = old_fd},
+		.fd = -1,
+		.link_fd = -1,
+	};
+
+	snprintf(m.name, sizeof(m.name), "%s", wanted->name);
+	return m;
+}
+
+/* One that is there: what becomes of it goes into the change */
+static int plan_present(struct ecbpf *e, struct set *set, struct change *c, size_t slot,
+			const struct present *p, bool is_reloaded)
+{
+	struct member m = c->live.members[slot];
+	const struct identity *wanted = p->wanted;
+
+	if (p->is_owned && !wanted)
+		return set_note(e, set, c, ECBPF_CHANGE_REMOVE, &m);
+	if (wanted && (p->loaded.fingerprint != wanted->fingerprint || is_reloaded)) {
+		m = member_wanted(wanted, m.fd);
+		c->members[c->count++] = m;
+		return set_note(e, set, c, ECBPF_CHANGE_REPLACE, &m);
+	}
+	if (!wanted || c->live.kind == ECBPF_CHAIN_SINGLE ||
+	    (m.prio == wanted->prio && m.actions == wanted->actions)) {
+		c->members[c->count++] = m;
+		return 0;
+	}
+	m.prio = wanted->prio;
+	m.actions = wanted->actions;
+	c->members[c->count++] = m;
+	return set_note(e, set, c, ECBPF_CHANGE_MOVE, &m);
+}
+
+/* Can the chain be one of ours at all? */
+static int set_check(struct ecbpf *e, const struct change *c, const struct ecbpf_chain_want *want,
+		     const struct present *present, size_t foreign)
+{
+	if (c->live.kind == ECBPF_CHAIN_BROKEN)
+		return ecbpf_fail_broken(e, c);
+	if (c->live.kind == ECBPF_CHAIN_SINGLE && !present[0].is_owned)
+		return ecbpf_fail_single(e, c);
+	if (c->live.id && want->programs_count && want->mode != ECBPF_MODE_UNSPEC &&
+	    want->mode != c->live.mode)
+		return ecbpf_fail(e, -EBUSY,
+				  "%s: its chain is in %s mode, not %s; 'ecbpf-loader unload --all "
+				  "%s' comes first",
+				  c->iface, ecbpf_mode_name(c->live.mode),
+				  ecbpf_mode_name(want->mode), c->iface);
+	if (foreign + want->programs_count > DISPATCHER_MEMBERS)
+		return ecbpf_fail(e, -E2BIG,
+				  "%s: %zu programs, and %zu of others: a chain has %d at most",
+				  c->iface, want->programs_count, foreign, DISPATCHER_MEMBERS);
+	return 0;
+}
+
+static int plan_wanted(struct ecbpf *e, struct set *set, struct change *c,
+		       const struct ecbpf_chain_want *want, struct present *present)
+{
+	struct identity wanted[DISPATCHER_MEMBERS];
+	bool is_there[DISPATCHER_MEMBERS] = {}, is_reloaded;
+	size_t before = set->changes_count;
+	int err = 0;
+
+	for (size_t i = 0; i < want->programs_count; i++) {
+		err = identify(e, set, &want->programs[i], ecbpf_needs_frags(c->iface), &wanted[i]);
+		if (err)
+			return err;
+	}
+	/* what is the same already comes first, that it is left alone */
+	for (int is_same = 1; is_same >= 0; is_same--) {
+		for (size_t i = 0; i < want->programs_count; i++) {
+			struct present *p;
+
+			p = is_there[i] ? NULL
+					: present_find(&c->live, present, &wanted[i], is_same);
+			if (!p)
+				continue;
+			p->wanted = &wanted[i];
+			is_there[i] = true;
+		}
+	}
+	/* one that is attached without a dispatcher cannot be linked into one */
+	is_reloaded = c->live.kind == ECBPF_CHAIN_SINGLE && want->programs_count > 1;
+	for (size_t slot = 0; slot < c->live.count && !err; slot++)
+		err = plan_present(e, set, c, slot, &present[slot], is_reloaded);
+	for (size_t i = 0; i < want->programs_count && !err; i++) {
+		if (is_there[i])
+			continue;
+		c->members[c->count] = member_wanted(&wanted[i], -1);
+		err = set_note(e, set, c, ECBPF_CHANGE_ADD, &c->members[c->count++]);
+	}
+	c->is_same = set->changes_count == before;
+	return err;
+}
+
+static int plan_set(struct ecbpf *e, struct change *c, void *data)
+{
+	_cleanup_free_ struct present *present = calloc(DISPATCHER_MEMBERS, sizeof(*present));
+	struct set *set = data;
+	const struct ecbpf_chain_want *want = set->wants;
+	size_t owned = 0;
+	int err;
+
+	if (!present)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	while (want->iface != c->iface)
+		want++;
+	if (want == set->wants)
+		set->changes_count = 0; /* from the start: somebody else was faster */
+	for (size_t i = 0; i < c->live.count; i++) {
+		ecbpf_loaded_read(c->live.members[i].fd, &present[i].loaded);
+		present[i].is_owned = is_owned(c->live.members[i].fd, &present[i].loaded);
+		owned += present[i].is_owned;
+	}
+	if (!owned && !want->programs_count) {
+		c->is_same = true;
+		return 0;
+	}
+	err = set_check(e, c, want, present, c->live.count - owned);
+	if (err)
+		return err;
+	c->mode = c->live.id ? c->live.mode : want->mode ? want->mode : ECBPF_MODE_NATIVE;
+	return plan_wanted(e, set, c, want, present);
+}
+
+/* The plan alone: nothing is locked, nothing made */
+static int set_plan(struct ecbpf *e, const char *const *ifaces, size_t count, struct set *set)
+{
+	_cleanup_free_ struct change *changes = calloc(count + 1, sizeof(*changes));
+	size_t n = 0;
+	int err;
+
+	if (!changes)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	ecbpf_capture(e);
+	err = ecbpf_bpffs_open(e, false);
+	if (!err)
+		err = ecbpf_changes_plan(e, ifaces, count, plan_set, set, changes, &n);
+	for (size_t i = 0; i < n; i++)
+		ecbpf_change_close(e, &changes[i]);
+	return err;
+}
+
+int ecbpf_chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_t count, bool check,
+		    struct ecbpf_chain_change **ret_changes, size_t *ret_count)
+{
+	_cleanup_free_ const char **ifaces = calloc(count + 1, sizeof(*ifaces));
+	struct set set = {.wants = wants, .count = count};
+	size_t n = 0;
+	int err;
+
+	if (!ifaces)
+		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++) {
+		if (wants[i].programs_count > DISPATCHER_MEMBERS)
+			return ecbpf_fail(e, -E2BIG, "%s: %zu programs: a chain has %d at most",
+					  wants[i].iface, wants[i].programs_count,
+					  DISPATCHER_MEMBERS);
+		/* one that is to have nothing, and is gone meanwhile, has nothing */
+		if (wants[i].programs_count || if_nametoindex(wants[i].iface))
+			ifaces[n++] = wants[i].iface;
+	}
+	err = set_plan(e, ifaces, n, &set);
+	if (!err && set.changes_count && !check)
+		err = ecbpf_change_chains(e, ifaces, n, plan_set, &set);
+	free(set.identities);
+	if (err) {
+		free(set.changes);
+		return err;
+	}
+	*ret_changes = set.changes;
+	*ret_count = set.changes_count;
+	return 0;
+}
+
+int ecbpf_chain_owned(struct ecbpf *e, const char *iface, struct owned *ret_members,
+		      size_t *ret_count, enum ecbpf_mode *ret_mode)
+{
+	struct live live = {.fd = -1};
+	size_t count = 0;
+	int err, ifindex;
+
+	ecbpf_capture(e);
+	ifindex = ecbpf_iface_index(e, iface);
+	if (ifindex < 0)
+		return ifindex;
+	ecbpf_bpffs_open(e, false);
+	err = ecbpf_live_read(e, ifindex, &live);
+	if (err)
+		return err;
+	for (size_t i = 0; i < live.count; i++) {
+		const struct member *m = &live.members[i];
+		struct owned *owned = &ret_members[count];
+
+		*owned = (struct owned){.prio = m->prio, .actions = m->actions};
+		ecbpf_loaded_read(m->fd, &owned->loaded);
+		if (!is_owned(m->fd, &owned->loaded))
+			continue;
+		owned->has_place = live.kind != ECBPF_CHAIN_SINGLE;
+		memcpy(owned->name, m->name, sizeof(owned->name));
+		count++;
+	}
+	*ret_mode = live.mode;
+	*ret_count = count;
+	ecbpf_live_close(&live);
+	return 0;
+}

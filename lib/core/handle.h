@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The handle: what one caller of the library has, its errors and its log. */
+#ifndef ECBPF_LIB_HANDLE_H
+#define ECBPF_LIB_HANDLE_H
+
+#include <limits.h>
+#include <ecbpf/libecbpf.h>
+#include "core/util.h"
+
+struct ecbpf {
+	char error[1024];
+	char *detail; /* verifier log, ECBPF_DETAIL_SIZE */
+	ecbpf_log_fn log_fn;
+	void *log_data;
+	char kernel_message[256]; /* the kernel's reason for a refused attach, as libbpf logs it */
+	char bpffs[PATH_MAX - 256];
+	int freplace; /* cached result of ecbpf_freplace_probe(); 1: not probed yet */
+	int frags;    /* cached result of ecbpf_frags_probe(); 1: not probed yet */
+	int held;     /* 1 + the lock of ecbpf_lock_hold(); 0: not held */
+};
+
+/*
+ * The largest size that all kernels accept: kernels before 6.4 keep the beginning of a longer log,
+ * and the reason is at its end. Memory that is never written costs nothing.
+ */
+#define ECBPF_DETAIL_SIZE ((1 << 24) - 1)
+
+/* Set the error text; returns @err, which must be negative */
+int ecbpf_fail(struct ecbpf *e, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void ecbpf_log(struct ecbpf *e, enum ecbpf_log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Send what libbpf and libxdp print to this handle (their print functions are process-wide) */
+void ecbpf_capture(struct ecbpf *e);
+
+#endif /* ECBPF_LIB_HANDLE_H */

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The kernel's clocks. */
+#include <time.h>
+#include "core/time.h"
+
+#define NS_PER_S 1000000000ULL
+
+__u32 ecbpf_hz(void)
+{
+	struct timespec tick;
+
+	/* the resolution of the coarse clocks is a jiffy (kernel/time/posix-timers.c) */
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) || tick.tv_sec || tick.tv_nsec <= 0)
+		return 0;
+	return (NS_PER_S + tick.tv_nsec / 2) / tick.tv_nsec;
+}
