@@ -7,12 +7,10 @@
 #include <string.h>
 #include <json-c/json.h>
 #include <ecbpf/libecbpf-filter.h>
-#include "tools/common/common.h"
-#include "tools/filter/list.h"
+#include "tools/filter/filter.h"
 
 enum {
 	OPT_FUSED = TOOL_LONG_ONLY,
-	OPT_CLEAR,
 };
 
 static const struct tool_option common_options[] = {TOOL_COMMON_OPTIONS};
@@ -29,7 +27,7 @@ static const char *const *strings(const struct tool_list *list)
 }
 
 /* Operands that are interfaces, all of them. Return: 0 or TOOL_USAGE */
-static int parse_ifaces(int argc, char **argv, struct tool_list *ifaces)
+int filter_parse_ifaces(int argc, char **argv, struct tool_list *ifaces)
 {
 	for (int i = optind; i < argc; i++)
 		if (tool_parse_ifaces(argv[i], ifaces))
@@ -38,7 +36,7 @@ static int parse_ifaces(int argc, char **argv, struct tool_list *ifaces)
 }
 
 /* Of all interfaces those that have the filter */
-static int loaded_ifaces(struct tool *tool, struct tool_list *ifaces)
+int filter_loaded_ifaces(struct tool *tool, struct tool_list *ifaces)
 {
 	struct tool_list all TOOL_CLEANUP(tool_list_free) = {};
 
@@ -86,7 +84,7 @@ static int run_load(struct tool *tool, int argc, char **argv)
 	}
 	if (optind == argc)
 		return tool_usage("on which interface?");
-	if (parse_ifaces(argc, argv, &ifaces))
+	if (filter_parse_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
 	if (ecbpf_filter_load(tool->ecbpf, strings(&ifaces), ifaces.count, mode, is_fused))
 		return tool_fail_ecbpf(tool);
@@ -99,9 +97,9 @@ static int run_unload(struct tool *tool, int argc, char **argv)
 
 	if (tool_getopt(tool, argc, argv) != -1)
 		return TOOL_USAGE;
-	if (parse_ifaces(argc, argv, &ifaces))
+	if (filter_parse_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
-	if (optind == argc && loaded_ifaces(tool, &ifaces))
+	if (optind == argc && filter_loaded_ifaces(tool, &ifaces))
 		return TOOL_FAILED;
 	if (!ifaces.count)
 		return tool_fail("the filter is loaded on no interface");
@@ -144,7 +142,7 @@ static int compare_vips(const void *a, const void *b)
 }
 
 /* For free(); NULL: told already */
-static struct ecbpf_filter_vip *vips_get(struct tool *tool, size_t *count)
+struct ecbpf_filter_vip *filter_vips_get(struct tool *tool, size_t *count)
 {
 	struct ecbpf_filter_vip *vips;
 
@@ -156,7 +154,7 @@ static struct ecbpf_filter_vip *vips_get(struct tool *tool, size_t *count)
 	return vips;
 }
 
-static struct json_object *json_vips(const struct ecbpf_filter_vip *vips, size_t count)
+struct json_object *filter_json_vips(const struct ecbpf_filter_vip *vips, size_t count)
 {
 	struct json_object *json = json_object_new_array();
 
@@ -170,11 +168,11 @@ static int vip_list(struct tool *tool, bool is_json)
 	struct ecbpf_filter_vip *vips;
 	size_t count;
 
-	vips = vips_get(tool, &count);
+	vips = filter_vips_get(tool, &count);
 	if (!vips)
 		return TOOL_FAILED;
 	if (is_json)
-		tool_json_print(json_vips(vips, count));
+		tool_json_print(filter_json_vips(vips, count));
 	for (size_t i = 0; i < count && !is_json; i++)
 		printf("%s\n", vips[i].text);
 	free(vips);
@@ -214,250 +212,6 @@ static int run_vip(struct tool *tool, int argc, char **argv)
 	if (what[0] == 'f')
 		return ecbpf_filter_vip_flush(tool->ecbpf) ? tool_fail_ecbpf(tool) : TOOL_OK;
 	return vip_list(tool, is_json);
-}
-
-/* --- status --------------------------------------------------------------------------------- */
-
-static const struct tool_option status_options[] = {
-	{'j', "json", NULL, "print JSON"},
-	{OPT_CLEAR, "clear", NULL, "set the counters of the filter to zero"},
-	TOOL_COMMON_OPTIONS,
-};
-
-static const char *frags_name(__u32 frags)
-{
-	return frags == ECBPF_FILTER_FRAGS_PTB ? "ptb" : frags ? "drop" : "pass";
-}
-
-static const char *check_mode(const struct ecbpf_filter_config *config, __u32 number)
-{
-	return config->drop & 1U << number    ? "drop"
-	       : config->count & 1U << number ? "count"
-					      : "off";
-}
-
-#define R(name) ECBPF_REASON_##name
-
-/* Names of the system before this one, in its order, and such as it would have had; 0 ends them */
-static const struct {
-	const char *name;
-	__u8 reasons[8];
-} sums[] = {
-	{"eth_frame_err", {R(RUNT), R(VLAN_TRUNC), R(VLAN_TAGS), R(IP_TRUNC), R(IP6_TRUNC)}},
-	{"ip_header_err",
-	 {R(IP_VERSION), R(IP_IHL), R(IP_LEN_SHORT), R(IP_LEN_LONG), R(IP_OPTIONS),
-	  R(IP_RESERVED)}},
-	{"ip6_header_err",
-	 {R(IP6_VERSION), R(IP6_LEN_LONG), R(IP6_JUMBO), R(IP6_EXT_TRUNC), R(IP6_EXT_LIMIT),
-	  R(IP6_ROUTING0)}},
-	{"ip_drop_count", {R(BLOCKED)}},
-	{"ip6_drop_count", {R(BLOCKED6)}},
-	{"ip_frag_drop_count", {R(FRAGMENT), R(PTB_SENT), R(PTB_LIMIT), R(PTB_UNFIT), R(PTB_ROOM)}},
-	{"ip6_frag_drop_count",
-	 {R(FRAGMENT6), R(PTB_SENT6), R(PTB_LIMIT6), R(PTB_UNFIT6), R(PTB_ROOM6)}},
-	{"ptb_sent_count", {R(PTB_SENT), R(PTB_SENT6)}},
-	{"ptb_limit_count", {R(PTB_LIMIT), R(PTB_LIMIT6)}},
-	{"ptb_err_count", {R(PTB_UNFIT), R(PTB_UNFIT6)}},
-	{"ptb_mem_err_count", {R(PTB_ROOM), R(PTB_ROOM6)}},
-};
-
-#define SUMS_COUNT (sizeof(sums) / sizeof(sums[0]))
-
-static __u64 sum_of(const struct ecbpf_counters *counters, size_t n)
-{
-	__u64 sum = 0;
-
-	for (size_t i = 0; i < sizeof(sums[n].reasons) && sums[n].reasons[i]; i++)
-		sum += counters->reasons[sums[n].reasons[i]];
-	return sum;
-}
-
-static const char *reason_name(__u32 reason)
-{
-	const char *name = ecbpf_reason_name(reason);
-
-	return name ? name : tool_str("reason-%u", reason);
-}
-
-static const char *mode_name(enum ecbpf_mode mode)
-{
-	return mode == ECBPF_MODE_SKB	   ? "skb"
-	       : mode == ECBPF_MODE_NATIVE ? "native"
-					   : "unspecified";
-}
-
-static void print_config(const struct ecbpf_filter_config *config,
-			 const struct ecbpf_filter_vip *vips, size_t vips_count)
-{
-	printf("Configuration:\n");
-	printf("  frags_drop: %s\n", config->frags != ECBPF_FILTER_FRAGS_PASS ? "true" : "false");
-	printf("  ptb_send: %s\n", config->frags == ECBPF_FILTER_FRAGS_PTB ? "true" : "false");
-	printf("  ptb_max_pps: %u\n", config->ptb_max_pps);
-	printf("  ptb_per_source_pps: %u\n", config->ptb_per_source_pps);
-	printf("  frags: %s\n", frags_name(config->frags));
-	printf("  frags6: %s\n", frags_name(config->frags6));
-	for (__u32 i = 0; ecbpf_filter_check_name(i); i++)
-		printf("  %s: %s\n", ecbpf_filter_check_name(i), check_mode(config, i));
-	printf("  vips:");
-	for (size_t i = 0; i < vips_count; i++)
-		printf(" %s", vips[i].text);
-	printf("%s\n", vips_count ? "" : " none");
-}
-
-static void print_iface(const char *iface, const struct ecbpf_filter_status *status)
-{
-	const struct ecbpf_counters *counters = &status->counters;
-
-	printf("\n%s: %s mode%s\n", iface, mode_name(status->mode),
-	       status->is_fused ? ", fused" : "");
-	for (__u32 action = 0; action < ECBPF_ACTION_MAX; action++)
-		if (counters->packets[action])
-			printf("  %s: %" PRIu64 " packets, %" PRIu64 " bytes\n",
-			       ecbpf_action_name(action), (uint64_t)counters->packets[action],
-			       (uint64_t)counters->bytes[action]);
-	for (size_t i = 0; i < SUMS_COUNT; i++)
-		printf("  %s: %" PRIu64 "\n", sums[i].name, (uint64_t)sum_of(counters, i));
-	for (__u32 reason = 1; reason < ECBPF_REASON_MAX; reason++)
-		if (counters->reasons[reason])
-			printf("  reason %s: %" PRIu64 "\n", reason_name(reason),
-			       (uint64_t)counters->reasons[reason]);
-}
-
-static struct json_object *json_config(const struct ecbpf_filter_config *config)
-{
-	struct json_object *json = json_object_new_object();
-	struct json_object *checks = json_object_new_object();
-
-	for (__u32 i = 0; ecbpf_filter_check_name(i); i++)
-		tool_json_str(checks, ecbpf_filter_check_name(i), check_mode(config, i));
-	tool_json_str(json, "frags", frags_name(config->frags));
-	tool_json_str(json, "frags6", frags_name(config->frags6));
-	tool_json_bool(json, "frags_drop", config->frags != ECBPF_FILTER_FRAGS_PASS);
-	tool_json_bool(json, "ptb_send", config->frags == ECBPF_FILTER_FRAGS_PTB);
-	tool_json_num(json, "ptb_max_pps", config->ptb_max_pps);
-	tool_json_num(json, "ptb_per_source_pps", config->ptb_per_source_pps);
-	json_object_object_add(json, "checks", checks);
-	return json;
-}
-
-static struct json_object *json_iface(const char *iface, const struct ecbpf_filter_status *status)
-{
-	struct json_object *json = json_object_new_object();
-	struct json_object *actions = json_object_new_object();
-	struct json_object *reasons = json_object_new_object();
-	const struct ecbpf_counters *counters = &status->counters;
-
-	for (__u32 action = 0; action < ECBPF_ACTION_MAX; action++) {
-		struct json_object *entry = json_object_new_object();
-
-		tool_json_num(entry, "packets", counters->packets[action]);
-		tool_json_num(entry, "bytes", counters->bytes[action]);
-		json_object_object_add(actions, ecbpf_action_name(action), entry);
-	}
-	for (__u32 reason = 1; reason < ECBPF_REASON_MAX; reason++)
-		if (counters->reasons[reason])
-			tool_json_num(reasons, reason_name(reason), counters->reasons[reason]);
-	tool_json_str(json, "interface", iface);
-	tool_json_str(json, "mode", mode_name(status->mode));
-	tool_json_bool(json, "fused", status->is_fused);
-	for (size_t i = 0; i < SUMS_COUNT; i++)
-		tool_json_num(json, sums[i].name, sum_of(counters, i));
-	json_object_object_add(json, "actions", actions);
-	json_object_object_add(json, "reasons", reasons);
-	return json;
-}
-
-/* @is_named: those that the user asked for must have the filter */
-static int show_ifaces(struct tool *tool, const struct tool_list *ifaces, bool is_named,
-		       struct json_object *json)
-{
-	for (size_t i = 0; i < ifaces->count; i++) {
-		const char *iface = ifaces->items[i];
-		struct ecbpf_filter_status status;
-
-		if (ecbpf_filter_status_get(tool->ecbpf, iface, &status))
-			return tool_fail_ecbpf(tool);
-		if (!status.is_loaded && is_named)
-			return tool_fail("%s: the filter is not loaded", iface);
-		if (!status.is_loaded)
-			continue; /* unloaded meanwhile */
-		if (json)
-			json_object_array_add(json, json_iface(iface, &status));
-		else
-			print_iface(iface, &status);
-	}
-	return TOOL_OK;
-}
-
-static int show_status(struct tool *tool, const struct tool_list *ifaces, bool is_named,
-		       bool is_json)
-{
-	struct json_object *json, *json_ifaces, *lists;
-	struct ecbpf_filter_config config;
-	struct ecbpf_filter_vip *vips;
-	size_t count;
-	int status;
-
-	if (ecbpf_filter_config_get(tool->ecbpf, &config))
-		return tool_fail_ecbpf(tool);
-	vips = vips_get(tool, &count);
-	if (!vips)
-		return TOOL_FAILED;
-	if (!is_json) {
-		print_config(&config, vips, count);
-		status = filter_list_print(tool);
-		if (status == TOOL_OK)
-			status = show_ifaces(tool, ifaces, is_named, NULL);
-		if (!ifaces->count)
-			printf("\nThe filter is loaded on no interface.\n");
-		free(vips);
-		return status;
-	}
-	json = json_object_new_object();
-	json_ifaces = json_object_new_array();
-	json_object_object_add(json, "config", json_config(&config));
-	json_object_object_add(json, "vips", json_vips(vips, count));
-	json_object_object_add(json, "interfaces", json_ifaces);
-	free(vips);
-	lists = json_object_new_object();
-	json_object_object_add(json, "lists", lists);
-	status = filter_list_json(tool, lists);
-	if (status == TOOL_OK)
-		status = show_ifaces(tool, ifaces, is_named, json_ifaces);
-	if (status == TOOL_OK)
-		tool_json_print(json);
-	else
-		json_object_put(json);
-	return status;
-}
-
-static int run_status(struct tool *tool, int argc, char **argv)
-{
-	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
-	bool is_json = false, is_clear = false, is_named;
-	int id;
-
-	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		if (id == 'j')
-			is_json = true;
-		else if (id == OPT_CLEAR)
-			is_clear = true;
-		else
-			return TOOL_USAGE;
-	}
-	if (is_clear && is_json)
-		return tool_usage("--clear prints nothing, so --json does not go with it");
-	is_named = optind < argc;
-	if (parse_ifaces(argc, argv, &ifaces))
-		return TOOL_USAGE;
-	if (!is_named && loaded_ifaces(tool, &ifaces))
-		return TOOL_FAILED;
-	if (!is_clear)
-		return show_status(tool, &ifaces, is_named, is_json);
-	for (size_t i = 0; i < ifaces.count; i++)
-		if (ecbpf_filter_status_clear(tool->ecbpf, ifaces.items[i]))
-			return tool_fail_ecbpf(tool);
-	return TOOL_OK;
 }
 
 /* --- the tool ------------------------------------------------------------------------------- */
@@ -556,8 +310,8 @@ static const struct tool_verb verbs[] = {
 		.text = "show settings, lists and counters",
 		.examples = "  ecbpf-filter status eth0\n"
 			    "  ecbpf-filter status --json\n",
-		.options = status_options,
-		.run = run_status,
+		.options = filter_status_options,
+		.run = filter_run_status,
 	},
 	{},
 };

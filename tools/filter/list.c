@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <json-c/json.h>
 #include <ecbpf/libecbpf-filter.h>
-#include "tools/filter/list.h"
+#include "tools/filter/filter.h"
 
 enum {
 	OPT_REPLACE = TOOL_LONG_ONLY,

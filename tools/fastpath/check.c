@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* ecbpf-fastpath: verb check */
+#include <stdlib.h>
+#include <string.h>
+#include "tools/fastpath/fastpath.h"
+
+/* One reading of the leases, and of IPVS's connections, which comes before it */
+struct check {
+	size_t leases;
+	struct ecbpf_fastpath_flow *wrong;
+	size_t wrong_count;
+	size_t wrong_room;
+	bool is_ipvs_missing;
+};
+
+static void check_free(struct check *check)
+{
+	free(check->wrong);
+}
+
+static int check_add(void *data, const struct ecbpf_fastpath_flow *flow)
+{
+	struct check *check = data;
+
+	check->leases += flow->lease_ms > 0 && !flow->is_dead;
+	if (flow->agreement == ECBPF_NO_IPVS)
+		check->is_ipvs_missing = true;
+	if (flow->agreement != ECBPF_NO_ENTRY && flow->agreement != ECBPF_OTHER_SERVER)
+		return 0;
+	if (check->wrong_count == check->wrong_room) {
+		check->wrong_room = 2 * check->wrong_room + 64;
+		check->wrong = tool_alloc(check->wrong, check->wrong_room * sizeof(*check->wrong));
+	}
+	check->wrong[check->wrong_count++] = *flow;
+	return 0;
+}
+
+/* By addresses, ports, protocol and where its packets go */
+static int check_compare(const void *a, const void *b)
+{
+	const struct ecbpf_fastpath_flow *x = a, *y = b;
+	int diff = memcmp(x, y, offsetof(struct ecbpf_fastpath_flow, is_dead));
+
+	return diff ? diff : memcmp(&x->hop, &y->hop, sizeof(x->hop));
+}
+
+/*
+ * Read once more, and forget what was not wrong before as well: IPVS's connections are read bit by
+ * bit, and one that was made behind that is there by now.
+ */
+static int check_again(struct tool *tool, struct check *check)
+{
+	struct check before TOOL_CLEANUP(check_free) = *check;
+	size_t count = 0;
+
+	*check = (struct check){};
+	if (ecbpf_fastpath_flows(tool->ecbpf, NULL, check_add, check) < 0)
+		return tool_fail_ecbpf(tool);
+	qsort(before.wrong, before.wrong_count, sizeof(*before.wrong), check_compare);
+	for (size_t i = 0; i < check->wrong_count; i++) {
+		if (bsearch(&check->wrong[i], before.wrong, before.wrong_count,
+			    sizeof(*before.wrong), check_compare))
+			check->wrong[count++] = check->wrong[i];
+	}
+	check->wrong_count = count;
+	return TOOL_OK;
+}
+
+static void check_print(const struct ecbpf_fastpath_flow *flow)
+{
+	printf("%s %s to %s: ", proto_text(flow->proto),
+	       endpoint_text(flow->client, flow->client_port),
+	       endpoint_text(flow->service, flow->service_port));
+	printf("lease to %s, and IPVS %s%s\n", hop_text(&flow->hop),
+	       flow->agreement == ECBPF_NO_ENTRY ? "does not know it" : "has it at ",
+	       flow->agreement == ECBPF_NO_ENTRY ? "" : ipvs_text(flow));
+}
+
+/* Is all of it there? Return: how much is not */
+static size_t check_status(const struct ecbpf_fastpath_status *status)
+{
+	size_t wrong = 0, in = 0;
+
+	if (!status->is_on) {
+		printf("%s\n", off_text);
+		wrong++;
+	}
+	for (size_t i = 0; i < status->ports_count; i++) {
+		const struct ecbpf_fastpath_port *port = &status->ports[i];
+
+		in += port->is_in;
+		if ((port->is_in || port->is_port) && !port->is_out) {
+			printf("%s: the TC program is gone: no leases for what leaves there\n",
+			       port->iface);
+			wrong++;
+		} else if (!port->is_port) {
+			printf("%s: nothing is forwarded to it: 'ecbpf-fastpath refresh'\n",
+			       port->iface);
+			wrong++;
+		}
+	}
+	if (!in) {
+		printf("no interface has the XDP program: nothing is forwarded\n");
+		wrong++;
+	}
+	return wrong;
+}
+
+int run_check(struct tool *tool, int argc, char **argv)
+{
+	struct check check TOOL_CLEANUP(check_free) = {};
+	struct ecbpf_fastpath_status *status;
+	size_t wrong;
+
+	if (parse_none(tool, argc, argv))
+		return TOOL_USAGE;
+	if (optind < argc)
+		return tool_usage("'%s': check takes no argument", argv[optind]);
+	if (ecbpf_fastpath_status(tool->ecbpf, &status))
+		return tool_fail_ecbpf(tool);
+	wrong = check_status(status);
+	ecbpf_fastpath_status_free(status);
+	if (ecbpf_fastpath_flows(tool->ecbpf, NULL, check_add, &check) < 0)
+		return tool_fail_ecbpf(tool);
+	if (check.is_ipvs_missing)
+		return tool_fail("IPVS is not loaded: nothing to check leases against");
+	if (check.wrong_count && check_again(tool, &check))
+		return TOOL_FAILED;
+	for (size_t i = 0; i < check.wrong_count; i++)
+		check_print(&check.wrong[i]);
+	printf("%zu leases, %zu of which IPVS does not agree to\n", check.leases,
+	       check.wrong_count);
+	return wrong || check.wrong_count ? TOOL_FAILED : TOOL_OK;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* ecbpf-filter: what its files share */
+#ifndef ECBPF_TOOLS_FILTER_H
+#define ECBPF_TOOLS_FILTER_H
+
+#include <ecbpf/libecbpf-filter.h>
+#include "tools/common/common.h"
+
+/* --- ecbpf-filter.c ------------------------------------------------------------------------- */
+
+/* Operands that are interfaces, all of them. Return: 0 or TOOL_USAGE */
+int filter_parse_ifaces(int argc, char **argv, struct tool_list *ifaces);
+/* Of all interfaces those that have the filter */
+int filter_loaded_ifaces(struct tool *tool, struct tool_list *ifaces);
+/* For free(); NULL: told already */
+struct ecbpf_filter_vip *filter_vips_get(struct tool *tool, size_t *count);
+struct json_object *filter_json_vips(const struct ecbpf_filter_vip *vips, size_t count);
+
+/* --- list.c: verbs drop and allow ----------------------------------------------------------- */
+
+extern const struct tool_option filter_list_options[];
+
+int filter_list_drop(struct tool *tool, int argc, char **argv);
+int filter_list_allow(struct tool *tool, int argc, char **argv);
+/* For status; 0 or TOOL_FAILED */
+int filter_list_print(struct tool *tool);
+int filter_list_json(struct tool *tool, struct json_object *json);
+
+/* --- status.c ------------------------------------------------------------------------------- */
+
+extern const struct tool_option filter_status_options[];
+
+int filter_run_status(struct tool *tool, int argc, char **argv);
+
+#endif /* ECBPF_TOOLS_FILTER_H */
