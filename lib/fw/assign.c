@@ -18,7 +18,7 @@ void fw_state_free(struct fw_state *state)
 	*state = (struct fw_state){};
 }
 
-/* Arrays of @new for its rules and sets */
+/* Allocate the arrays of @new for its rules and sets */
 int fw_state_alloc(struct ecbpf *e, struct fw_state *new)
 {
 	new->counters = calloc(new->ruleset->rules_count + 1, sizeof(*new->counters));
@@ -30,7 +30,7 @@ int fw_state_alloc(struct ecbpf *e, struct fw_state *new)
 	return 0;
 }
 
-/* What a rule is known by from one ruleset to the next: its name, or its text */
+/* What identifies a rule from one ruleset to the next: its name, else its text */
 struct identity {
 	char *key;
 	size_t index;
@@ -61,7 +61,7 @@ static struct identity *identities_of(const struct ecbpf_fw_ruleset *ruleset)
 		const struct fw_rule *rule = &ruleset->rules[i];
 
 		all[i].index = i;
-		/* a text does not begin with a quote */
+		/* no rule text begins with a quote */
 		if (!rule->name)
 			all[i].key = fw_rule_print(ruleset, rule);
 		else if (asprintf(&all[i].key, "\"%s", rule->name) < 0)
@@ -75,7 +75,7 @@ static struct identity *identities_of(const struct ecbpf_fw_ruleset *ruleset)
 	return all;
 }
 
-/* @ret_same: for each rule of @new the one of @old that it was, or FW_NO_ENTRY */
+/* @ret_same: for each rule of @new, the same rule of @old, or FW_NO_ENTRY */
 static int match_rules(struct ecbpf *e, const struct ecbpf_fw_ruleset *old,
 		       const struct ecbpf_fw_ruleset *new, __u16 *ret_same)
 {
@@ -118,7 +118,7 @@ static int counters_assign(struct ecbpf *e, const struct fw_maps *maps, const st
 	return err;
 }
 
-/* What @new needs beside its tables */
+/* Assign entries to the rules and sets of @new */
 int fw_state_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *old,
 		    struct fw_state *new)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the files of the compiler share.
+ * What the files of the compiler share: a generation while it is built.
  */
 #ifndef ECBPF_FW_BUILD_H
 #define ECBPF_FW_BUILD_H
@@ -11,13 +11,13 @@
 
 #define TABLE(member) offsetof(struct ecbpf_fw_tables, member)
 
-/* Slots of one entry */
+/* The cells of one map entry */
 struct space {
 	union ecbpf_fw_cell *cells;
 	__u32 next;
 	__u32 end;
-	__u32 leaves; /* place of the next IPv4 leaf, see ECBPF_FW_LPM_LEAF */
-	__u16 *hash;  /* cells by what is in them; 0: none */
+	__u32 leaves; /* word index of the next IPv4 leaf, see ECBPF_FW_LPM_LEAF */
+	__u16 *hash;  /* cells by their content; 0: none */
 };
 
 struct build {
@@ -33,8 +33,8 @@ struct build {
 	struct ecbpf_fw_small *small;
 	size_t small_vectors;
 	struct space spaces[ECBPF_FW_LARGE_COUNT];
-	__u64 vector[ECBPF_FW_BLOCKS]; /* at work */
-	const char *what;	       /* is being made, for messages */
+	__u64 vector[ECBPF_FW_BLOCKS]; /* being built */
+	const char *what;	       /* is being built, for messages */
 };
 
 /* --- compile-vectors.c ---------------------------------------------------------------------- */

@@ -8,7 +8,7 @@
 #include "core/internal.h"
 #include "fw/build.h"
 
-/* A prefix of a rule; first only with the rule's position, then once for all, with its class */
+/* A prefix: first one for each rule, with its position; then one for all rules, with its class */
 struct item {
 	__u64 high;
 	__u64 low;
@@ -57,7 +57,7 @@ static __u8 common_len(const struct item *a, const struct item *b)
 	return same < len ? same : len;
 }
 
-/* @count bits of the address from @pos on, none of them on both sides of 64 */
+/* @count bits of the address from bit @pos on; they do not cross bit 64 */
 static __u32 bits_at(const struct item *item, int pos, int count)
 {
 	__u64 half = pos < 64 ? item->high : item->low;
@@ -65,14 +65,14 @@ static __u32 bits_at(const struct item *item, int pos, int count)
 	return half << (pos & 63) >> (64 - count);
 }
 
-/* One longest-prefix tree; see ECBPF_FW_LPM_ROOT4 */
+/* A longest-prefix tree, see ECBPF_FW_LPM_ROOT4 */
 struct lpm {
 	struct space *space;
 	__u32 *words;
 	bool is_ip6;
 };
 
-/* Room for @cells cells. Return: index of the first word, 0 if there is none */
+/* Allocate @cells cells. Return: index of the first word, 0 if there is no room */
 static __u32 lpm_alloc(struct lpm *lpm, __u32 cells)
 {
 	__u32 at = lpm->space->next;
@@ -119,17 +119,18 @@ static int lpm_leaf(struct lpm *lpm, const struct item *item, __u8 len, __u32 eq
 	return 0;
 }
 
-/* Of a node from bit @pos on. A wide one saves a step, and takes 64 bytes for each item at most */
+/* Width of a node from bit @pos on: a wide one saves a step, and costs 64 bytes an item at most */
 static int lpm_width(const struct lpm *lpm, size_t count, int pos)
 {
-	bool is_there = pos + 8 <= (lpm->is_ip6 ? 128 : 32) && pos != 60; /* within a half */
+	bool is_there =
+		pos + 8 <= (lpm->is_ip6 ? 128 : 32) && pos != 60; /* does not cross bit 64 */
 
 	return is_there && count >= 16 ? 8 : 4;
 }
 
 /*
- * The word for addresses that agree in their first @pos bits, a multiple of 4; @items: prefixes of
- * them that are longer; @def: the class of those that none of these takes
+ * The word for addresses with the same first @pos bits, a multiple of 4. @items: their longer
+ * prefixes; @def: the class of addresses that have none of these
  */
 static int lpm_word(struct lpm *lpm, const struct item *items, size_t count, int pos, __u32 def,
 		    __u32 *ret_word)
@@ -146,7 +147,7 @@ static int lpm_word(struct lpm *lpm, const struct item *items, size_t count, int
 		return lpm_leaf(lpm, items, items->len, items->class, def, ret_word);
 	len = common_len(&items[0], &items[count - 1]);
 	node = len & ~3;
-	if (node >= pos + 4 && items->len == len) { /* it has all others in it */
+	if (node >= pos + 4 && items->len == len) { /* it covers all others */
 		class = items->class;
 		err = lpm_word(lpm, items + 1, count - 1, node, class, &word);
 		return err ? err : lpm_leaf(lpm, items, len, word, def, ret_word);
@@ -166,7 +167,7 @@ static int lpm_word(struct lpm *lpm, const struct item *items, size_t count, int
 	return err;
 }
 
-/* The 1 << @bits words from @at on, chosen by that many bits from @pos on */
+/* Fill a node, the words from @at on, which is indexed by @bits bits from bit @pos on */
 static int lpm_node(struct lpm *lpm, const struct item *items, size_t count, int pos, int bits,
 		    __u32 def, __u32 at)
 {
@@ -183,7 +184,7 @@ static int lpm_node(struct lpm *lpm, const struct item *items, size_t count, int
 		if (items[i].len <= pos + bits) {
 			__u32 span = 1U << (pos + bits - items[i].len);
 
-			/* of one that begins before the node, all of it */
+			/* a prefix that ends before the node fills all of it */
 			if (items[i].len < pos) {
 				slot = 0;
 				span = slots;
@@ -204,13 +205,13 @@ static int lpm_node(struct lpm *lpm, const struct item *items, size_t count, int
 	return 0;
 }
 
-/* Give each prefix its class, keep each once. Prefixes lie in each other or do not touch */
+/* Compute the class of each prefix, and remove duplicates. @items is sorted */
 static int items_class(struct build *b, size_t dim, struct item *items, size_t *count)
 {
 	size_t kept = 0, i = 0, depth = 0, stack[129];
 	int err;
 
-	/* stack: of the prefixes that the one at work lies in, their first item */
+	/* stack: the first item of each prefix that covers the current one */
 	while (i < *count || depth) {
 		size_t top = depth ? stack[depth - 1] : 0, end;
 

@@ -2,8 +2,8 @@
 /*
  * Tables of fields with up to 65536 values: ports, length, VLAN, TTL, flags, type, code, protocol.
  *
- * Along the values of a field, the bit vector changes only where the range of a rule begins or
- * ends, so that vectors are made by going along the values and flipping bits.
+ * From one value of a field to the next, the bit vector changes only where the range of a rule
+ * begins or ends: the vectors are made by walking the values and flipping bits.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include "core/internal.h"
 #include "fw/build.h"
 
-/* What a rule wants of a field of a packet of this kind; NULL: anything */
+/* The values of a field that the rule matches, for packets of this kind; NULL: any */
 typedef const struct fw_values *values_fn(const struct fw_rule *rule);
 
 struct event {
@@ -28,15 +28,15 @@ static int event_compare(const void *a, const void *b)
 }
 
 /**
- * struct field_table - one table of a field
+ * struct field_table - how to build a table of a field
  * @dim: enum ecbpf_fw_dim
- * @l4: the packets that it is for, enum ecbpf_fw_l4; ECBPF_FW_L4_MAX: all
- * @values: what rules want
- * @off: where in the tables it begins
- * @size: how many values it has
- * @is_swapped: it is indexed by values in network order
+ * @l4: enum ecbpf_fw_l4 of the packets; ECBPF_FW_L4_MAX: all packets
+ * @values: the values that a rule matches
+ * @off: offset in struct ecbpf_fw_tables
+ * @size: number of values
+ * @is_swapped: the index is the value in network order
  * @has_absent: the index behind the last value is for packets without the field
- * @mask: of the index
+ * @mask: for the index
  */
 struct field_table {
 	enum ecbpf_fw_dim dim;
@@ -91,7 +91,7 @@ static void field_set(struct build *b, const struct field_table *table, __u32 l4
 	b->tables->fields[l4][table->dim] = (struct ecbpf_fw_field){.off = off, .mask = mask};
 }
 
-/* Where the packets that a table is for find it, and the class of those without the field */
+/* Enter the table into ecbpf_fw_tables.fields, and the class of packets without the field */
 static void field_table_enter(struct build *b, const struct field_table *table, __u16 absent,
 			      bool is_used)
 {
@@ -125,7 +125,7 @@ static int field_table_make(struct build *b, const struct field_table *table)
 		return err;
 	field_table_enter(b, table, absent, count > 0);
 	if (!count && b->size != ECBPF_FW_SMALL)
-		return 0; /* it is not looked at */
+		return 0; /* no rule tests the field, the table is not read */
 	if (table->has_absent)
 		classes[table->size] = absent;
 	while (value < table->size) {
@@ -236,7 +236,7 @@ static const struct field_table field_tables[] = {
 };
 /* clang-format on */
 
-/* Both families in one table, so that one field entry does for all packets */
+/* Both families share a table, so that one entry of ecbpf_fw_tables.fields serves all packets */
 static int ttl_make(struct build *b)
 {
 	static const struct field_table ttl[] = {
@@ -320,7 +320,7 @@ static void protos_add(struct build *b, size_t rule, __u64 (*protos)[256][ECBPF_
 	}
 }
 
-/* All rules are in here: what no rule has at a bit is never taken */
+/* The vectors of this dimension have no bits but those of rules: spare bits never match */
 int fw_kind_make(struct build *b)
 {
 	_cleanup_free_ __u64(*protos)[256][ECBPF_FW_BLOCKS] = calloc(2, sizeof(*protos));

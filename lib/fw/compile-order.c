@@ -13,9 +13,7 @@ bool fw_is_deciding(const struct fw_rule *rule)
 	return !rule->is_dry && (rule->action == FW_DROP || rule->action == FW_PASS);
 }
 
-/* What rules that end the search are sorted by: those that pick out packets by the same field are
- * together, in the order of its values
- */
+/* Sort key of deciding rules: first the field that selects packets best, then its values */
 struct sort_key {
 	__u64 value;
 	__u32 field;

@@ -28,7 +28,7 @@ struct space *fw_space_of(struct build *b, size_t dim)
 	return &b->spaces[b->size == ECBPF_FW_LARGE ? dim : 0];
 }
 
-/* Slot with this content. Return: its number, 0 if there is no room */
+/* Find or make a cell with this content. Return: its number, 0 if there is no room */
 static __u16 space_intern(struct space *space, const union ecbpf_fw_cell *cell)
 {
 	__u64 hash = 0;
@@ -67,7 +67,7 @@ static int small_class(struct build *b, __u64 vector, __u16 *ret_class)
 	return 0;
 }
 
-/* The class of the vector at work */
+/* Find or make the class of b->vector */
 int fw_vector_class(struct build *b, size_t dim, __u16 *ret_class)
 {
 	union ecbpf_fw_cell vector = {};

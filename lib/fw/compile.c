@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Rules to tables, see <ecbpf/fw.h> for what they look like, and rules.h for what rules mean.
+ * Compiles a ruleset, whose meaning is in rules.h, to a generation, whose tables are in
+ * <ecbpf/fw.h>.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -20,7 +21,7 @@ void fw_generation_free(struct fw_generation *generation)
 	*generation = (struct fw_generation){};
 }
 
-/* As the program finds the class of a value, and then its vector */
+/* The vector of a value, looked up as the program does */
 static __u64 small_vector(const struct build *b, size_t dim, __u32 l4, __u32 value)
 {
 	const struct ecbpf_fw_field *field = &b->tables->fields[l4][dim];
@@ -62,7 +63,7 @@ static void fw_small_make(struct build *b)
 		static const __u32 verdicts[] = {
 			[FW_DROP] = ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FW_DROP),
 			[FW_PASS] = ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE),
-			[FW_COUNT] = 0, /* never ends the search */
+			[FW_COUNT] = 0, /* never decides */
 			[FW_LIMIT] = ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FW_LIMIT),
 		};
 		__u32 verdict = verdicts[b->ruleset->rules[i].action];

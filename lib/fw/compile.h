@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Rules to tables, see <ecbpf/fw.h>. No kernel in here.
+ * Rules to tables, see <ecbpf/fw.h>. It makes no system calls.
  */
 #ifndef ECBPF_FW_COMPILE_H
 #define ECBPF_FW_COMPILE_H
@@ -9,11 +9,11 @@
 #include "fw/rules.h"
 
 /**
- * struct fw_generation - what fw_compile() makes
- * @size: decides the map
- * @memory: the map's entries, one after another
- * @entry_bytes: of each
- * @entries: how many
+ * struct fw_generation - a compiled ruleset
+ * @size: says in which map
+ * @memory: the entries of the map
+ * @entry_bytes: size of an entry
+ * @entries: number of entries
  */
 struct fw_generation {
 	enum ecbpf_fw_size size;
@@ -23,12 +23,13 @@ struct fw_generation {
 };
 
 /**
- * fw_compile() - rules to tables
+ * fw_compile() - compile a ruleset
  * @counters: entry in `fw_counters`, for each rule
- * @limits: entry in `fw_limits`, for each rule; read for those with a limit
+ * @limits: entry in `fw_limits`, for each rule; used for rules with a limit
  * @sets: entry in `fw_sets`, for each set
  * @ret: for fw_generation_free()
- * Return: 0; -E2BIG: more than there is room for, ecbpf_error() tells of what; -ENOMEM.
+ *
+ * Return: 0; -E2BIG the tables are full, the error says of what; -ENOMEM.
  */
 int fw_compile(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const __u16 *counters,
 	       const __u16 *limits, const __u16 *sets, struct fw_generation *ret);

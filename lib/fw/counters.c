@@ -20,7 +20,7 @@ int fw_counter_clear(struct ecbpf *e, const struct fw_maps *maps, __u32 entry)
 	return 0;
 }
 
-/* Counters of rules, summed over the CPUs */
+/* Read the counters of rules, summed over the CPUs */
 int fw_counters_read(struct ecbpf *e, int fd, const __u16 *counters, size_t count,
 		     struct ecbpf_fw_stat *ret_stats)
 {

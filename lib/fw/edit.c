@@ -64,7 +64,7 @@ void ecbpf_fw_rule_delete(struct ecbpf_fw_ruleset *ruleset, size_t index)
 		(ruleset->rules_count - index) * sizeof(*ruleset->rules));
 }
 
-/* Return: the number that all of the text is, or 0 */
+/* Return: the number, or 0 if the text is not one */
 static size_t parse_index(const char *text)
 {
 	size_t number = 0;

@@ -35,9 +35,9 @@ static bool slot_has(int map, __u32 slot)
 }
 
 /*
- * What is in a slot that is not live, when no packet uses it any more. What only user space looks
- * at goes first: with each that is deleted the kernel waits for packets, some 10 ms (see
- * ecbpf_wait_for_packets()). Where nothing is, somebody has waited.
+ * Empty a slot that is not live, when no packet uses it any more. Deleting an entry of the text map
+ * makes the kernel wait for packets (10 ms or so, see ecbpf_wait_for_packets()), so that it is
+ * deleted first. An empty slot needs no wait.
  */
 void fw_slot_clear(struct ecbpf *e, const struct fw_maps *maps, __u32 slot)
 {

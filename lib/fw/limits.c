@@ -9,8 +9,7 @@
 #include "core/internal.h"
 #include "fw/live.h"
 
-/* How many buckets a limit for each source gets: a power of two that leaves room for the next ones
- */
+/* Buckets of a `per src` limit: a power of two, half of all are left for the next ruleset */
 static __u32 buckets_per_limit(const struct ecbpf_fw_ruleset *ruleset)
 {
 	__u32 limits = 0, buckets = 1 << 16;
@@ -59,7 +58,7 @@ static int buckets_zero(struct ecbpf *e, const struct fw_maps *maps, __u32 first
 	return 0;
 }
 
-/* @first: of a limit for each source, its @buckets buckets */
+/* @first, @buckets: the buckets of a `per src` limit */
 static int limit_make(struct ecbpf *e, const struct fw_maps *maps, const struct fw_rule *rule,
 		      __u32 entry, __u32 first, __u32 buckets)
 {
@@ -76,7 +75,7 @@ static int limit_make(struct ecbpf *e, const struct fw_maps *maps, const struct 
 	return err;
 }
 
-/* @used: buckets, from ECBPF_FW_LIMITS on, of limits for each source that are live */
+/* Mark the buckets of live `per src` limits in @used, which begins at ECBPF_FW_LIMITS */
 static int buckets_mark(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *old,
 			bool *used)
 {
@@ -93,7 +92,7 @@ static int buckets_mark(struct ecbpf *e, const struct fw_maps *maps, const struc
 	return 0;
 }
 
-/* @buckets in a row that are free, marked then. Return: the first one; 0: there are not so many */
+/* Find and mark @buckets adjacent free buckets. Return: the first one, 0 if there are none */
 static __u32 buckets_take(bool *used, __u32 buckets)
 {
 	for (__u32 i = 0; i + buckets <= ECBPF_FW_BUCKETS_SRC; i += buckets) {

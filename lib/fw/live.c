@@ -28,7 +28,6 @@ void fw_session_close(struct fw_session *s)
 	cleanup_close(&s->lock);
 }
 
-/* @how: FW_SESSION_MAKE and FW_SESSION_REPAIR, or 0 */
 int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
 {
 	struct fw_session s = {.lock = -1};
@@ -63,7 +62,6 @@ int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
 	return err;
 }
 
-/* Nothing but what is live is left, when no packet uses anything else any more */
 void fw_session_clean(struct ecbpf *e, const struct fw_session *s)
 {
 	for (__u32 slot = 0; slot < 2; slot++) {
@@ -75,9 +73,8 @@ void fw_session_clean(struct ecbpf *e, const struct fw_session *s)
 }
 
 /*
- * Make @new live. It is taken over: on success it is the session's state then, else it is freed.
- * Its sets have entries if they stay. The old generation stays where it is, until
- * fw_session_clean()
+ * Make @new live. It becomes the state of the session, or is freed on failure. Entries of sets that
+ * stay are in it. The old generation stays until fw_session_clean()
  */
 static int session_commit(struct ecbpf *e, struct fw_session *s, struct fw_state *new)
 {
@@ -141,7 +138,6 @@ int ecbpf_fw_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)
 	return err;
 }
 
-/* Rules of a state that were changed; sets by name */
 int fw_session_apply_changed(struct ecbpf *e, struct fw_session *s,
 			     struct ecbpf_fw_ruleset *ruleset)
 {

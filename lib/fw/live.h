@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the files share that know the firewall's maps.
+ * What the files that use the firewall's maps share.
  */
 #ifndef ECBPF_FW_LIVE_H
 #define ECBPF_FW_LIVE_H
@@ -18,7 +18,7 @@ struct ecbpf_trie_op;
 
 #define FW_NO_ENTRY 0xffff
 
-/* Maps, by file descriptor */
+/* File descriptors of the maps */
 struct fw_maps {
 	int active;
 	int small;
@@ -32,15 +32,15 @@ struct fw_maps {
 	int text;
 };
 
-/* A ruleset with what is its in the kernel */
+/* A ruleset and its entries in the kernel */
 struct fw_state {
 	struct ecbpf_fw_ruleset *ruleset;
-	__u16 *counters; /* of each rule */
-	__u16 *limits;	 /* likewise; FW_NO_ENTRY */
-	__u16 *sets;	 /* of each set, entry of fw_sets; FW_NO_ENTRY: to be made */
+	__u16 *counters; /* entry of fw_counters, for each rule */
+	__u16 *limits;	 /* entry of fw_limits, for each rule, or FW_NO_ENTRY */
+	__u16 *sets;	 /* entry of fw_sets, for each set; FW_NO_ENTRY: not made yet */
 };
 
-/* An entry below @count that @used does not have, from *@next on. There is one */
+/* Mark and return the first unused entry from *@next on; the caller knows that there is one */
 static inline __u16 fw_entry_take(bool *used, __u32 *next)
 {
 	while (used[*next])
@@ -102,10 +102,7 @@ int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, str
 
 /* --- live.c --------------------------------------------------------------------------------- */
 
-/*
- * Everything to change the live state: the lock, the maps, what is live. @is_lost: what is live is
- * not known, @old is of no rules
- */
+/* All that a change of the live state needs. @is_lost: the live rules are unknown, @old is empty */
 struct fw_session {
 	int lock;
 	struct fw_maps maps;
@@ -114,14 +111,19 @@ struct fw_session {
 	bool is_lost;
 };
 
-/* For fw_session_open(): make maps that are not there; let a text that is not there be lost */
+/* Flags of fw_session_open(): make missing maps; go on with @is_lost if the text is unreadable */
 #define FW_SESSION_MAKE	  1
 #define FW_SESSION_REPAIR 2
 
+/* @how: FW_SESSION_MAKE, FW_SESSION_REPAIR, or 0 */
 int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret);
 void fw_session_close(struct fw_session *s);
+/* When no packet uses them any more, free all generations and sets that are not live */
 void fw_session_clean(struct ecbpf *e, const struct fw_session *s);
+/* Make a copy of @ruleset live, with new sets */
 int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_fw_ruleset *ruleset);
+/* Make @ruleset live, which is taken over; sets that have the name of a live set stay as they are
+ */
 int fw_session_apply_changed(struct ecbpf *e, struct fw_session *s,
 			     struct ecbpf_fw_ruleset *ruleset);
 

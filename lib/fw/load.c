@@ -27,7 +27,7 @@ int ecbpf_fw_is_loaded(struct ecbpf *e, const char *iface, bool *ret_is_loaded)
 	return 0;
 }
 
-/* What is not live any more goes; an error that was told stays */
+/* Free what is not live any more; an error text stays */
 static void load_clean(struct ecbpf *e)
 {
 	struct saved_error error;
@@ -66,7 +66,7 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 		err = fw_session_apply(e, &s, ruleset);
 	if (!err)
 		err = ecbpf_chain_load_stage(e, ifaces, ifaces_count, ECBPF_STAGE_FW, fused, mode);
-	/* back to what was live, which is still there: nobody else has had the lock */
+	/* the old generation is still there, the lock was held all the time */
 	if (err && s.active != before)
 		fw_active_set(&s.maps, before);
 	fw_session_close(&s);

@@ -15,7 +15,7 @@ int fw_fail_map(struct ecbpf *e, const char *what, int err)
 	return err < 0 ? err : -EIO;
 }
 
-/* A map with these bytes in it, for an array of maps. Return: fd or -errno */
+/* Make a map that holds @memory, for an array of maps. Return: fd or -errno */
 int fw_map_create(const char *name, __u32 flags, size_t entry_bytes, size_t entries,
 		  const void *memory)
 {
@@ -33,7 +33,7 @@ int fw_map_create(const char *name, __u32 flags, size_t entry_bytes, size_t entr
 		close(fd);
 		return err;
 	}
-	/* much of it is zero, and is so in both */
+	/* most of it is zero, as the new map is */
 	for (size_t i = 0; i < entries * entry_bytes / sizeof(*to); i++) {
 		if (from[i])
 			to[i] = from[i];
@@ -51,7 +51,7 @@ void fw_maps_close(struct fw_maps *maps)
 		cleanup_close(fds[i]);
 }
 
-/* The pinned maps. Return: 0; -ENOENT there are none */
+/* Open the pinned maps. Return: 0; -ENOENT there are none */
 int fw_maps_open(struct ecbpf *e, struct fw_maps *ret)
 {
 	struct fw_maps maps;
@@ -86,7 +86,7 @@ int fw_maps_open(struct ecbpf *e, struct fw_maps *ret)
 	return err;
 }
 
-/* Make and pin the maps, as far as they are not there */
+/* Make and pin the maps that are missing */
 int fw_maps_make(struct ecbpf *e)
 {
 	const struct ecbpf_program spec = {.file = "fw", .prio = -1};
@@ -115,6 +115,6 @@ void fw_active_set(const struct fw_maps *maps, __u32 active)
 {
 	__u32 key = 0;
 
-	/* of the four bytes only the lowest changes */
+	/* atomic: only the lowest of the four bytes changes */
 	bpf_map_update_elem(maps->active, &key, &active, BPF_ANY);
 }

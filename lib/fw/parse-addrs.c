@@ -14,7 +14,7 @@ static bool is_addr_char(char c)
 	       c == ':' || c == '.';
 }
 
-/* Dotted quads, faster than inet_pton(). Return: the end of it, or NULL */
+/* A dotted quad, faster than inet_pton(). Return: its end, or NULL */
 static const char *parse_ip4(const char *pos, const char *end, __u8 *addr)
 {
 	for (int i = 0; i < 4; i++) {
@@ -25,7 +25,7 @@ static const char *parse_ip4(const char *pos, const char *end, __u8 *addr)
 			return NULL;
 		for (first = pos; pos < end && *pos >= '0' && *pos <= '9' && pos < first + 4; pos++)
 			byte = byte * 10 + *pos - '0';
-		/* 010 is 8 for some, 10 for others */
+		/* 010 is octal for some programs */
 		if (pos == first || byte > 255 || (*first == '0' && pos > first + 1))
 			return NULL;
 		addr[i] = byte;
@@ -88,8 +88,8 @@ const char *fw_parse_prefix(const char *text, size_t len, struct fw_prefix *ret_
 	return NULL;
 }
 
-/* The span of ADDR[/LEN] at the cursor, spaces around the slash included */
-static struct span take_prefix_place(struct source *src)
+/* Take ADDR[/LEN], with spaces around the slash. Return: its span */
+static struct span take_prefix_span(struct source *src)
 {
 	struct span span = fw_span_word(src);
 
@@ -109,8 +109,9 @@ const char *fw_family_name(__u8 family)
 }
 
 /*
- * One address or prefix into the list. @family: 0 if any is right, and set to what it is. A bad one
- * is told, and taken; Return: false if there is no going on
+ * Take an address or prefix and append it. @family: the only one allowed; 0: any, then it is set to
+ * the one found. @whose: for messages, whose family that is. A bad prefix is reported and taken,
+ * and sets @bad. Return: false if the parser cannot go on
  */
 bool fw_take_prefix(struct parser *p, struct fw_prefix **prefixes, size_t *count, __u8 *family,
 		    const char *whose, bool *bad)
@@ -122,7 +123,7 @@ bool fw_take_prefix(struct parser *p, struct fw_prefix **prefixes, size_t *count
 
 	if (fw_peek(p->src) == '\n')
 		return fw_error_expected(p, "an address");
-	span = take_prefix_place(p->src);
+	span = take_prefix_span(p->src);
 	wrong = fw_parse_prefix(span.pos, span.end - span.pos, &prefix, &its_family);
 	if (wrong) {
 		fw_error_at(p, &span, "'%s' %s", fw_quote(&span), wrong);
@@ -142,7 +143,7 @@ bool fw_take_prefix(struct parser *p, struct fw_prefix **prefixes, size_t *count
 	return !!last;
 }
 
-/* Prefixes of a rule, in order, without those that lie in another */
+/* Sort the prefixes, and drop those that another one covers */
 static void join_prefixes(struct fw_addrs *addrs)
 {
 	size_t last = 0;
@@ -159,9 +160,9 @@ static bool is_set_name_char(char c)
 	return fw_is_word_char(c) || c == '-' || c == '.';
 }
 
-#define SET_NAME "the name of a set: letters, digits, '_', '-', '.'"
+#define SET_NAME "the name of a set (letters, digits, '_', '-', '.')"
 
-/* An empty span if there is none, or none that can be; told */
+/* Take the name of a set. Return: its span, empty after an error */
 struct span fw_take_set_name(struct parser *p)
 {
 	struct source *src = p->src;
@@ -182,66 +183,77 @@ struct span fw_take_set_name(struct parser *p)
 	return span;
 }
 
-/* any | [!] @NAME | [!] ADDR[/LEN] | [!] {ADDR[/LEN], ...} */
+/* Take NAME of a set, behind '@'; the set may follow in the file, so that it is looked up later */
+static bool take_set_reference(struct parser *p, __u8 family, bool is_dst)
+{
+	struct span name = fw_span_here(p->src);
+	struct reference *reference;
+
+	if (name.pos == p->src->end || !is_set_name_char(*name.pos))
+		return fw_error_expected(p, SET_NAME);
+	name = fw_take_set_name(p);
+	if (name.end == name.pos)
+		return false;
+	reference = fw_grow(p, &p->references, &p->references_count, sizeof(*reference));
+	if (!reference)
+		return false;
+	*reference = (struct reference){
+		.rule = p->ruleset->rules_count, .is_dst = is_dst, .family = family, .span = name};
+	return true;
+}
+
+/* Take ADDR[/LEN], ...}, behind '{' */
+static bool take_addrs_list(struct parser *p, __u8 family, struct fw_addrs *addrs, bool *bad)
+{
+	bool ok;
+
+	do {
+		if (fw_peek(p->src) == '@')
+			return fw_error_expected(p, "an address (a list cannot have sets)");
+		ok = fw_take_prefix(p, &addrs->prefixes, &addrs->prefixes_count, &family, "a rule",
+				    bad);
+	} while (ok && fw_take_comma(p, &ok));
+	return ok;
+}
+
+/* Take any | [!] @NAME | [!] ADDR[/LEN] | [!] {ADDR[/LEN], ...} */
 bool fw_take_addrs(struct parser *p, __u8 family, bool is_dst, struct fw_addrs *addrs)
 {
 	struct span span = fw_span_word(p->src);
 	bool is_negated = fw_take(p->src, '!'), bad = false, ok = true;
-	struct reference *reference;
 
 	if (fw_take_keyword(p->src, "any")) {
 		if (is_negated)
-			fw_error_at(p, &span, "'!any' takes nothing");
+			fw_error_at(p, &span, "'!any' matches nothing");
 		return true;
 	}
+	addrs->is_negated = is_negated;
 	if (fw_take(p->src, '@')) {
-		struct span name = fw_span_here(p->src);
-
-		if (name.pos == p->src->end || !is_set_name_char(*name.pos))
-			return fw_error_expected(p, SET_NAME);
-		name = fw_take_set_name(p);
-		if (name.end == name.pos)
-			return false;
-		reference = fw_grow(p, &p->references, &p->references_count, sizeof(*reference));
-		if (!reference)
-			return false;
-		*reference = (struct reference){.rule = p->ruleset->rules_count,
-						.is_dst = is_dst,
-						.family = family,
-						.span = name};
 		addrs->kind = FW_ADDRS_SET;
-		addrs->is_negated = is_negated;
-		return true;
+		return take_set_reference(p, family, is_dst);
 	}
 	if (fw_peek(p->src) == '\n')
-		return fw_error_expected(p, "any, an address, a list in braces, or a set, @NAME,");
+		return fw_error_expected(p, "'any', an address, a list in braces or @SET");
 	addrs->kind = FW_ADDRS_LIST;
-	addrs->is_negated = is_negated;
 	if (fw_take(p->src, '{')) {
-		if (fw_peek(p->src) == '}') {
-			fw_error_at(p, &span, "an empty list takes nothing");
-			p->src->pos++;
+		if (fw_take(p->src, '}')) {
+			fw_error_at(p, &span, "an empty list matches nothing");
 			return true;
 		}
-		do {
-			if (fw_peek(p->src) == '@')
-				return fw_error_expected(p,
-							 "possible in a list: a set stands alone");
-			ok = fw_take_prefix(p, &addrs->prefixes, &addrs->prefixes_count, &family,
-					    "a rule", &bad);
-		} while (ok && fw_take_comma(p, &ok));
+		ok = take_addrs_list(p, family, addrs, &bad);
 	} else {
 		ok = fw_take_prefix(p, &addrs->prefixes, &addrs->prefixes_count, &family, "a rule",
 				    &bad);
 		if (ok && fw_peek(p->src) == ',')
-			return fw_error_expected(p, "possible here; a list stands in braces");
+			return fw_error_expected(p,
+						 "the next option (a list is written in braces)");
 	}
 	if (!ok || bad || !addrs->prefixes_count)
 		return ok;
 	join_prefixes(addrs);
 	if (!addrs->prefixes[0].len) {
 		if (is_negated)
-			fw_error_at(p, &span, "'!' of all addresses takes nothing");
+			fw_error_at(p, &span, "'!' of all addresses matches nothing");
 		free(addrs->prefixes);
 		*addrs = (struct fw_addrs){};
 	}

@@ -22,7 +22,7 @@ static bool has_meaning(char c)
 	return c == '{' || c == '}' || c == ',' || c == '#' || c == '"';
 }
 
-/* The rest of a word, as it is meant to be read: up to a space or a character with a meaning */
+/* The end of the word at @pos: the next space, or character with a meaning of its own */
 const char *fw_word_end(const struct source *src, const char *pos)
 {
 	while (pos < src->end && (unsigned char)*pos > ' ' && !has_meaning(*pos))
@@ -36,7 +36,7 @@ struct span fw_span_here(const struct source *src)
 		.pos = src->pos, .end = src->pos, .line = src->line, .number = src->number};
 }
 
-/* What stands at the cursor, for messages; at least a character, unless the line ends */
+/* The word at the cursor, for messages; one character at least, unless the line ends */
 struct span fw_span_word(struct source *src)
 {
 	struct span span;
@@ -49,19 +49,19 @@ struct span fw_span_word(struct source *src)
 	return span;
 }
 
-/* "; WHAT is missing here" or "'x' is not WHAT"; Return: false */
+/* Report that @what is missing at the cursor. Return: false */
 bool fw_error_expected(struct parser *p, const char *what)
 {
 	struct span span = fw_span_word(p->src);
 
 	if (fw_peek(p->src) == '\n')
-		fw_error_at(p, &span, "the line ends where %s should be", what);
+		fw_error_at(p, &span, "expected %s, found the end of the line", what);
 	else
-		fw_error_at(p, &span, "'%s' is not %s", fw_quote(&span), what);
+		fw_error_at(p, &span, "expected %s, found '%s'", what, fw_quote(&span));
 	return false;
 }
 
-/* Letters, digits and _, from the cursor on; empty if there are none */
+/* Take letters, digits and _. Return: their span, which can be empty */
 struct span fw_take_word(struct source *src)
 {
 	struct span span;
@@ -91,7 +91,7 @@ bool fw_take_keyword(struct source *src, const char *keyword)
 	return false;
 }
 
-/* "text"; what it holds, and where it stands */
+/* Take "text"; @ret_span includes the quotes */
 bool fw_take_quoted(struct parser *p, const char *what, char **ret_text, struct span *ret_place)
 {
 	struct source *src = p->src;
@@ -106,11 +106,12 @@ bool fw_take_quoted(struct parser *p, const char *what, char **ret_text, struct 
 		if (((unsigned char)*src->pos >= ' ' && *src->pos != 0x7f) || *src->pos == '\t')
 			continue;
 		span.pos = src->pos;
-		fw_error_at(p, &span, "byte 0x%02x is not text", (unsigned char)*src->pos);
+		fw_error_at(p, &span, "byte 0x%02x is not allowed in quotes",
+			    (unsigned char)*src->pos);
 		return false;
 	}
 	if (src->pos == src->end || *src->pos == '\n') {
-		fw_error_at(p, &span, "the quotation has no end in this line");
+		fw_error_at(p, &span, "missing '\"' at the end of the line");
 		return false;
 	}
 	span.end = ++src->pos;

@@ -9,7 +9,7 @@
 #include "core/internal.h"
 #include "fw/parse.h"
 
-#define CONTEXT_MAX 120 /* bytes of a line that are shown */
+#define CONTEXT_MAX 120 /* bytes of a line to show */
 
 static void detail(struct parser *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void detail(struct parser *p, const char *format, ...)
@@ -25,7 +25,7 @@ static void detail(struct parser *p, const char *format, ...)
 		p->detail_len += (size_t)len < room ? (size_t)len : room - 1;
 }
 
-/* The line that the span is in, and a caret below it */
+/* Show the line of the span, and a caret below the span */
 static void detail_line(struct parser *p, const struct span *span)
 {
 	const char *end = memchr(span->line, '\n', p->src->end - span->line);
@@ -41,7 +41,7 @@ static void detail_line(struct parser *p, const struct span *span)
 		first = span->pos - CONTEXT_MAX / 2;
 	last = end - first > CONTEXT_MAX ? first + CONTEXT_MAX : end;
 	for (pos = first; pos < last; pos++) {
-		/* nothing of the file may steer a terminal */
+		/* control characters never reach a terminal */
 		text[len++] = (unsigned char)*pos < ' ' || *pos == 0x7f ? *pos == '\t' ? '\t' : '?'
 									: *pos;
 		if (pos < span->pos && *pos == '\t')
@@ -73,7 +73,7 @@ void fw_error_at(struct parser *p, const struct span *span, const char *format, 
 			   span->pos - span->line + 1, message);
 		p->e->detail[0] = '\0';
 	}
-	/* a part of a message is none */
+	/* no half messages */
 	if (p->detail_len > ECBPF_DETAIL_SIZE - 4096 - strlen(p->src->file))
 		return;
 	detail(p, "%s:%u:%zu: %s\n", p->src->file, span->number, span->pos - span->line + 1,
@@ -81,7 +81,7 @@ void fw_error_at(struct parser *p, const struct span *span, const char *format, 
 	detail_line(p, span);
 }
 
-/* A word in a message: not too long, and harmless; one of the last four results stays valid */
+/* Text for a message: shortened, without control characters. The last four results are valid */
 static const char *quote(const char *pos, size_t len)
 {
 	static __thread char buffers[4][64];

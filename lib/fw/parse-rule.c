@@ -2,6 +2,7 @@
 /*
  * One rule from text: its options, in any order.
  */
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,8 +42,8 @@ enum keyword {
 #define KW(keyword) (1 << (keyword))
 
 /*
- * @behind: belongs behind one of these, with that one's other words between at most
- * @is_group: begins such a row itself
+ * @behind: the keyword must follow one of these, or another keyword of the same group
+ * @is_group: begins a group
  */
 /* clang-format off */
 static const struct {
@@ -81,7 +82,7 @@ static const struct {
 #define KW_ACTIONS (KW(KW_DROP) | KW(KW_PASS) | KW(KW_COUNT) | KW(KW_LIMIT))
 #define KW_PROTOS  (KW(KW_TCP) | KW(KW_UDP) | KW(KW_ICMP) | KW(KW_ICMP6) | KW(KW_PROTO))
 
-/* A rule as far as it has been read */
+/* The part of a rule that was read so far */
 struct rule_state {
 	struct fw_rule *rule;
 	struct span start;
@@ -116,7 +117,7 @@ static bool take_flag_set(struct parser *p, __u8 *ret_flags, bool *ret_is_empty)
 		if (i == ARRAY_SIZE(flag_names)) {
 			p->src->pos = span.pos;
 			return fw_error_expected(p,
-						 "one of cwr, ece, urg, ack, psh, rst, syn, fin");
+						 "a flag (cwr, ece, urg, ack, psh, rst, syn, fin)");
 		}
 		*ret_flags |= 1 << i;
 	} while (fw_take_comma(p, &ok));
@@ -141,14 +142,15 @@ static bool take_flags(struct parser *p, struct fw_rule *rule)
 		return false;
 	span.end = p->src->pos;
 	if (mask_is_empty || (is_empty && !has_mask)) {
-		fw_error_at(p, &span,
-			    "no flag is looked at, so this takes any; for packets without flags: "
-			    "flags {} mask {cwr, ece, urg, ack, psh, rst, syn, fin}");
+		fw_error_at(
+			p, &span,
+			"no flag is tested, so this matches any flags; for packets without flags: "
+			"flags {} mask {cwr, ece, urg, ack, psh, rst, syn, fin}");
 		return true;
 	}
 	if (flags & ~mask) {
 		fw_error_at(p, &span,
-			    "this takes nothing: a flag that must be set is not in the mask");
+			    "this matches nothing: a flag that must be set is not in the mask");
 		return true;
 	}
 	rule->tcp.flags = flags;
@@ -173,7 +175,7 @@ static bool take_frag(struct parser *p, struct fw_rule *rule)
 			rule->frags = kinds[i].frags;
 			return true;
 		}
-	return fw_error_expected(p, "first, later, any or no");
+	return fw_error_expected(p, "'first', 'later', 'any' or 'no'");
 }
 
 /* N/s | N[pps|kpps|Mpps|Mbit/s] [burst N] [per src[/LEN]] */
@@ -210,7 +212,7 @@ static bool take_limit(struct parser *p, struct rule_state *state)
 		i++;
 	if (i == ARRAY_SIZE(units)) {
 		p->src->pos = unit.pos;
-		return fw_error_expected(p, "a unit: /s or pps, kpps, Mpps (packets), Mbit/s");
+		return fw_error_expected(p, "a unit (/s, pps, kpps, Mpps, Mbit/s)");
 	}
 	span.end = p->src->pos;
 	if (number > units[i].max) {
@@ -227,7 +229,7 @@ static bool take_limit(struct parser *p, struct rule_state *state)
 	if (!fw_take_keyword(p->src, "per"))
 		return true;
 	if (!fw_take_keyword(p->src, "src"))
-		return fw_error_expected(p, "src or src/LEN");
+		return fw_error_expected(p, "'src' or 'src/LEN'");
 	limit->src_len = 255; /* all of it, when the family is known */
 	if (fw_take(p->src, '/')) {
 		state->src_len = fw_span_word(p->src);
@@ -243,11 +245,11 @@ static bool take_ip(struct parser *p, struct fw_rule *rule, __u8 family)
 {
 	rule->family = family;
 	if (!fw_take_keyword(p->src, "from"))
-		return fw_error_expected(p, "from");
+		return fw_error_expected(p, "'from'");
 	if (!fw_take_addrs(p, family, false, &rule->src))
 		return false;
 	if (!fw_take_keyword(p->src, "to"))
-		return fw_error_expected(p, "to");
+		return fw_error_expected(p, "'to'");
 	return fw_take_addrs(p, family, true, &rule->dst);
 }
 
@@ -264,57 +266,61 @@ static bool take_name(struct parser *p, struct fw_rule *rule)
 	return true;
 }
 
-/* What follows a keyword */
+/* Options that are one list of values */
+static const struct {
+	enum keyword keyword;
+	enum keyword group; /* KW_NONE: of any */
+	__u16 max;
+	size_t off; /* of the values in the rule */
+} value_options[] = {
+	{KW_LENGTH, KW_NONE, 65535, offsetof(struct fw_rule, length)},
+	{KW_VLAN, KW_NONE, 4095, offsetof(struct fw_rule, vlan)},
+	{KW_TTL, KW_NONE, 255, offsetof(struct fw_rule, ttl)},
+	{KW_PROTO, KW_NONE, 255, offsetof(struct fw_rule, proto)},
+	{KW_SPORT, KW_TCP, 65535, offsetof(struct fw_rule, tcp.sport)},
+	{KW_SPORT, KW_UDP, 65535, offsetof(struct fw_rule, udp.sport)},
+	{KW_DPORT, KW_TCP, 65535, offsetof(struct fw_rule, tcp.dport)},
+	{KW_DPORT, KW_UDP, 65535, offsetof(struct fw_rule, udp.dport)},
+	{KW_WINDOW, KW_NONE, 65535, offsetof(struct fw_rule, tcp.window)},
+	{KW_TYPE, KW_NONE, 255, offsetof(struct fw_rule, icmp.type)},
+	{KW_CODE, KW_NONE, 255, offsetof(struct fw_rule, icmp.code)},
+};
+
+static bool take_value_option(struct parser *p, struct rule_state *state, enum keyword keyword)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(value_options); i++) {
+		if (value_options[i].keyword != keyword ||
+		    (value_options[i].group && value_options[i].group != state->group))
+			continue;
+		return fw_take_values(p, keywords[keyword].name, value_options[i].max,
+				      (void *)((char *)state->rule + value_options[i].off));
+	}
+	return true; /* no argument */
+}
+
+static const __u8 keyword_protos[KW_MAX] = {
+	[KW_TCP] = FW_PROTO_TCP,    [KW_UDP] = FW_PROTO_UDP,	  [KW_ICMP] = FW_PROTO_ICMP,
+	[KW_ICMP6] = FW_PROTO_ICMP, [KW_PROTO] = FW_PROTO_NUMBER,
+};
+
+/* Note the keyword in the rule, and take its argument */
 static bool take_argument(struct parser *p, struct rule_state *state, enum keyword keyword)
 {
 	struct fw_rule *rule = state->rule;
-	bool is_udp = state->group == KW_UDP;
 
+	rule->protos |= keyword_protos[keyword];
 	switch (keyword) {
-	case KW_PACKET:
-		return true;
-	case KW_LENGTH:
-		return fw_take_values(p, "length", 65535, &rule->length);
-	case KW_VLAN:
-		return fw_take_values(p, "vlan", 4095, &rule->vlan);
 	case KW_IP:
 		return take_ip(p, rule, 4);
 	case KW_IP6:
 		return take_ip(p, rule, 6);
-	case KW_TTL:
-		return fw_take_values(p, "ttl", 255, &rule->ttl);
 	case KW_FRAG:
 		return take_frag(p, rule);
 	case KW_OPTIONS:
 		rule->options = true;
 		return true;
-	case KW_TCP:
-		rule->protos |= FW_PROTO_TCP;
-		return true;
-	case KW_UDP:
-		rule->protos |= FW_PROTO_UDP;
-		return true;
-	case KW_ICMP:
-	case KW_ICMP6:
-		rule->protos |= FW_PROTO_ICMP;
-		return true;
-	case KW_PROTO:
-		rule->protos |= FW_PROTO_NUMBER;
-		return fw_take_values(p, "proto", 255, &rule->proto);
-	case KW_SPORT:
-		return fw_take_values(p, "sport", 65535,
-				      is_udp ? &rule->udp.sport : &rule->tcp.sport);
-	case KW_DPORT:
-		return fw_take_values(p, "dport", 65535,
-				      is_udp ? &rule->udp.dport : &rule->tcp.dport);
-	case KW_WINDOW:
-		return fw_take_values(p, "window", 65535, &rule->tcp.window);
 	case KW_FLAGS:
 		return take_flags(p, rule);
-	case KW_TYPE:
-		return fw_take_values(p, "type", 255, &rule->icmp.type);
-	case KW_CODE:
-		return fw_take_values(p, "code", 255, &rule->icmp.code);
 	case KW_NAME:
 		return take_name(p, rule);
 	case KW_DROP:
@@ -332,14 +338,12 @@ static bool take_argument(struct parser *p, struct rule_state *state, enum keywo
 	case KW_DRY:
 		rule->is_dry = true;
 		return true;
-	case KW_NONE:
-	case KW_MAX:
-		break;
+	default:
+		return take_value_option(p, state, keyword);
 	}
-	return false;
 }
 
-/* "tcp or udp" of bits, for messages */
+/* The keywords of @bits as "tcp or udp", for messages */
 static const char *name_keywords(__u32 bits, char *text, size_t size)
 {
 	size_t len = 0;
@@ -352,7 +356,7 @@ static const char *name_keywords(__u32 bits, char *text, size_t size)
 	return text;
 }
 
-/* May the keyword stand here? Told if not; Return: false if the rest of the line makes no sense */
+/* Is the keyword allowed here? Return: false if not, which is reported */
 static bool check_keyword(struct parser *p, struct rule_state *state, enum keyword keyword,
 			  const struct span *span)
 {
@@ -364,25 +368,25 @@ static bool check_keyword(struct parser *p, struct rule_state *state, enum keywo
 
 	if (behind) {
 		if (!(behind & KW(state->group))) {
-			fw_error_at(p, span, "'%s' belongs behind %s", name,
+			fw_error_at(p, span, "'%s' must follow %s", name,
 				    name_keywords(behind, text, sizeof(text)));
 			return false;
 		}
 		seen = &state->seen_behind[state->group];
 	}
 	if (*seen & KW(keyword)) {
-		fw_error_at(p, span, "'%s' stands here twice; once is allowed", name);
+		fw_error_at(p, span, "'%s' is repeated", name);
 		return false;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(exclusive); i++) {
 		if (!(exclusive[i] & KW(keyword)) || !(state->seen & exclusive[i]))
 			continue;
-		fw_error_at(p, span, "'%s' and '%s' in one rule: a rule has one of them",
+		fw_error_at(p, span, "'%s' and '%s' exclude each other",
 			    name_keywords(state->seen & exclusive[i], text, sizeof(text)), name);
 		return false;
 	}
 	if (keyword == KW_DRY && state->seen & KW_ACTIONS) {
-		fw_error_at(p, span, "'dry' stands before the action: dry %s",
+		fw_error_at(p, span, "'dry' must precede the action: dry %s",
 			    name_keywords(state->seen & KW_ACTIONS, text, sizeof(text)));
 		return false;
 	}
@@ -394,7 +398,7 @@ static bool check_keyword(struct parser *p, struct rule_state *state, enum keywo
 	return true;
 }
 
-/* Return: false if the rest of the line makes no sense, told */
+/* Return: false if the rest of the line cannot be parsed, which is reported */
 static bool take_option(struct parser *p, struct rule_state *state)
 {
 	struct span span = fw_span_word(p->src), word = fw_take_word(p->src);
@@ -404,15 +408,14 @@ static bool take_option(struct parser *p, struct rule_state *state)
 		keyword++;
 	if (keyword == KW_MAX) {
 		p->src->pos = span.pos;
-		return fw_error_expected(p,
-					 "an option of a rule: packet, vlan, ip, ip6, ttl, frag, "
-					 "options, tcp, udp, icmp, icmp6, proto, name, drop, pass, "
-					 "count, limit, dry");
+		return fw_error_expected(p, "an option (packet, vlan, ip, ip6, ttl, frag, options, "
+					    "tcp, udp, icmp, icmp6, proto, name, drop, pass, "
+					    "count, limit, dry)");
 	}
 	return check_keyword(p, state, keyword, &word) && take_argument(p, state, keyword);
 }
 
-/* Does one of the rule's protocols take packets that have no upper-layer header? */
+/* Does one of the rule's protocols match packets without an upper-layer header? */
 static bool takes_later(const struct fw_rule *rule)
 {
 	return rule->protos & FW_PROTO_NUMBER ||
@@ -422,7 +425,7 @@ static bool takes_later(const struct fw_rule *rule)
 	       (rule->protos & FW_PROTO_ICMP && !rule->icmp.type.count && !rule->icmp.code.count);
 }
 
-/* `proto 6` takes what `tcp` takes: together, the latter's ports would mean nothing */
+/* `proto 6` matches all that `tcp` matches: with both, the ports of `tcp` would have no effect */
 static void check_proto(struct parser *p, const struct rule_state *state)
 {
 	const struct fw_rule *rule = state->rule;
@@ -437,11 +440,11 @@ static void check_proto(struct parser *p, const struct rule_state *state)
 		if (state->seen & KW(protos[i].keyword) &&
 		    fw_values_have(&rule->proto, protos[i].proto))
 			fw_error_at(p, &state->spans[KW_PROTO],
-				    "'proto' takes %u, which is '%s' already; give one of them",
+				    "'proto' includes %u, which is '%s'; remove one of them",
 				    protos[i].proto, keywords[protos[i].keyword].name);
 }
 
-/* What only the whole rule shows */
+/* Checks that need the whole rule */
 static void check_rule(struct parser *p, const struct rule_state *state)
 {
 	struct fw_rule *rule = state->rule;
@@ -455,10 +458,9 @@ static void check_rule(struct parser *p, const struct rule_state *state)
 	if (!rule->family || !rule->protos)
 		return;
 	if (rule->family == 4 && state->seen & KW(KW_ICMP6))
-		fw_error_at(p, &state->spans[KW_ICMP6],
-			    "'icmp6' goes with ip6; with ip it is icmp");
+		fw_error_at(p, &state->spans[KW_ICMP6], "'icmp6' needs ip6; with ip, write icmp");
 	if (rule->family == 6 && state->seen & KW(KW_ICMP))
-		fw_error_at(p, &state->spans[KW_ICMP], "'icmp' goes with ip; with ip6 it is icmp6");
+		fw_error_at(p, &state->spans[KW_ICMP], "'icmp' needs ip; with ip6, write icmp6");
 	if (rule->protos & FW_PROTO_NUMBER && !rule->proto.count) {
 		struct fw_range *all =
 			fw_grow(p, &rule->proto.ranges, &rule->proto.count, sizeof(*all));
@@ -471,7 +473,7 @@ static void check_rule(struct parser *p, const struct rule_state *state)
 	if (rule->frags == 1 << ECBPF_FRAG_LATER && !takes_later(rule))
 		fw_error_at(
 			p, &state->spans[KW_FRAG],
-			"this takes nothing: a later fragment has no ports, window, flags, type "
+			"this matches nothing: a later fragment has no ports, window, flags, type "
 			"or code");
 	if (rule->action == FW_LIMIT && rule->limit.src_len) {
 		if (rule->limit.src_len == 255)
@@ -483,7 +485,7 @@ static void check_rule(struct parser *p, const struct rule_state *state)
 	}
 }
 
-/* All of a line; the rule is the ruleset's last one. Whether it is good is told by p->errors */
+/* Take the whole line. Errors are counted in p->errors */
 void fw_take_rule(struct parser *p, struct fw_rule *rule)
 {
 	struct rule_state state = {.rule = rule, .start = fw_span_word(p->src)};

@@ -47,7 +47,7 @@ int fw_read_fd(int fd, char **ret_text, size_t *ret_size)
 	return 0;
 }
 
-/* One address or prefix a line, comments, blank lines */
+/* Take lines with one address or prefix each, comments, blank lines */
 static bool take_set_lines(struct parser *p, struct fw_set *set)
 {
 	bool bad = false;
@@ -59,13 +59,13 @@ static bool take_set_lines(struct parser *p, struct fw_set *set)
 				    &bad))
 			return false;
 		if (!bad && fw_peek(p->src) != '\n')
-			fw_error_expected(p, "the end of the line: a line holds one address");
+			fw_error_expected(p, "the end of the line (one address a line)");
 		bad = false;
 	}
 	return true;
 }
 
-/* PATH of a set as it is found from anywhere; the file is relative to the one that names it */
+/* The absolute path of @path, which is relative to the file that names it */
 static char *set_path(const struct parser *p, const char *path)
 {
 	char *file = strdup(p->src->file), *full = NULL, *real = NULL;
@@ -77,7 +77,7 @@ static char *set_path(const struct parser *p, const char *path)
 	return real;
 }
 
-/* file "PATH" */
+/* Take "PATH", and what is in the file */
 static bool take_set_file(struct parser *p, struct fw_set *set)
 {
 	_cleanup_free_ char *path = NULL, *text = NULL;
@@ -91,7 +91,7 @@ static bool take_set_file(struct parser *p, struct fw_set *set)
 	if (!fw_take_quoted(p, "the path of a file in double quotes", &path, &span))
 		return false;
 	set->path = set_path(p, path);
-	/* a device or a pipe could block, or have no end */
+	/* a device or a pipe could block, or never end */
 	if (set->path)
 		fd = open(set->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st)) {
@@ -116,7 +116,7 @@ static bool take_set_file(struct parser *p, struct fw_set *set)
 	p->src = &src;
 	err = take_set_lines(p, set) ? 0 : -ENOMEM;
 	p->src = outer;
-	/* such a path cannot be written: the set is printed with what is in it */
+	/* such a path cannot be quoted: the set is printed with its addresses instead */
 	if (strpbrk(set->path, "\"\n")) {
 		free(set->path);
 		set->path = NULL;
@@ -124,7 +124,7 @@ static bool take_set_file(struct parser *p, struct fw_set *set)
 	return !err;
 }
 
-/* { ... }, which may take several lines */
+/* Take {...}, which can span lines */
 static bool take_set_list(struct parser *p, struct fw_set *set)
 {
 	struct span open = fw_span_here(p->src);
@@ -133,8 +133,7 @@ static bool take_set_list(struct parser *p, struct fw_set *set)
 
 	src->pos++;
 	for (;;) {
-		/* between elements, a new line is as good as a comma, and does not hurt beside one
-		 */
+		/* a newline separates elements, as a comma does */
 		while (fw_peek(src) == '\n' || *src->pos == ',') {
 			if (fw_peek(src) == ',') {
 				src->pos++;
@@ -142,7 +141,7 @@ static bool take_set_list(struct parser *p, struct fw_set *set)
 				fw_next_line(src);
 			} else {
 				src->pos = src->end;
-				fw_error_at(p, &open, "the '{' has no '}'");
+				fw_error_at(p, &open, "'{' without '}'");
 				return false;
 			}
 		}
@@ -160,7 +159,7 @@ static bool take_set_list(struct parser *p, struct fw_set *set)
 	}
 }
 
-/* NAME [ip|ip6] { ... } | NAME [ip|ip6] file "PATH" */
+/* Take NAME [ip|ip6] {...} | NAME [ip|ip6] file "PATH" */
 void fw_take_set(struct parser *p)
 {
 	struct ecbpf_fw_ruleset *ruleset = p->ruleset;
@@ -192,7 +191,7 @@ void fw_take_set(struct parser *p)
 	else if (fw_peek(p->src) == '{')
 		ok = take_set_list(p, set);
 	else
-		ok = fw_error_expected(p, "ip, ip6, '{' or file");
+		ok = fw_error_expected(p, "'ip', 'ip6', '{' or 'file'");
 	if (!ok)
 		return;
 	if (fw_peek(p->src) != '\n')

@@ -8,8 +8,8 @@
 #include "fw/parse.h"
 
 /*
- * A decimal number up to @max, which is no more than UINT_MAX. A bad one is told, and taken;
- * Return: false if there is none, told
+ * Take a decimal number. @min, @max: at most UINT_MAX; a number out of their range is reported and
+ * taken, and sets @bad. Return: false if there is no number, which is reported
  */
 bool fw_take_number(struct parser *p, const char *what, __u64 min, __u64 max, __u64 *ret_value,
 		    bool *bad)
@@ -22,9 +22,11 @@ bool fw_take_number(struct parser *p, const char *what, __u64 min, __u64 max, __
 	snprintf(wanted, sizeof(wanted), "a number from %llu to %llu", min, max);
 	if (fw_peek(src) < '0' || fw_peek(src) > '9') {
 		if (fw_peek(src) == '\n')
-			fw_error_at(p, &span, "%s: the line ends where %s should be", what, wanted);
+			fw_error_at(p, &span, "%s: expected %s, found the end of the line", what,
+				    wanted);
 		else
-			fw_error_at(p, &span, "%s: '%s' is not %s", what, fw_quote(&span), wanted);
+			fw_error_at(p, &span, "%s: expected %s, found '%s'", what, wanted,
+				    fw_quote(&span));
 		return false;
 	}
 	for (; src->pos < src->end && *src->pos >= '0' && *src->pos <= '9'; src->pos++)
@@ -60,12 +62,12 @@ static bool take_range(struct parser *p, const char *what, __u16 max, struct fw_
 	}
 	if (span.end < p->src->end && fw_is_word_char(*span.end)) {
 		p->src->pos = span.end = fw_word_end(p->src, span.end);
-		fw_error_at(p, &span, "%s: '%s' is not a number, nor two with - between", what,
+		fw_error_at(p, &span, "%s: '%s' is neither a number nor a range (1-5)", what,
 			    fw_quote(&span));
 		wrong = true;
 	} else if (!wrong && first > last) {
-		fw_error_at(p, &span, "%s: '%s' ends before it begins; did you mean %llu-%llu?",
-			    what, fw_quote(&span), last, first);
+		fw_error_at(p, &span, "%s: '%s' is in descending order, write %llu-%llu", what,
+			    fw_quote(&span), last, first);
 		wrong = true;
 	}
 	if (wrong) {
@@ -85,7 +87,7 @@ static int compare_ranges(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-/* In order, with gaps between them */
+/* Sort the ranges, and join those that overlap or touch */
 static void join_ranges(struct fw_values *values)
 {
 	size_t last = 0;
@@ -102,11 +104,11 @@ static void join_ranges(struct fw_values *values)
 	values->count = last + 1;
 }
 
-/* All from 0 to @max that are not in the ranges, which are joined */
+/* Replace the ranges, which are joined, by all other values from 0 to @max */
 static bool invert_ranges(struct parser *p, __u16 max, struct fw_values *values)
 {
 	struct fw_values rest = {.is_negated = true};
-	__u32 next = 0; /* the first value that no range so far has had */
+	__u32 next = 0; /* the first value behind the ranges so far */
 
 	for (size_t i = 0; i <= values->count; i++) {
 		__u32 first = i < values->count ? values->ranges[i].first : (__u32)max + 1;
@@ -128,7 +130,7 @@ static bool invert_ranges(struct parser *p, __u16 max, struct fw_values *values)
 	return true;
 }
 
-/* Behind an element: ',' and true for the next one; '}' and false. Else, told, and @ok is false */
+/* Take what follows an element. Return: true for ','; false for '}', or with @ok false an error */
 bool fw_take_comma(struct parser *p, bool *ok)
 {
 	if (fw_take(p->src, ','))
@@ -138,7 +140,7 @@ bool fw_take_comma(struct parser *p, bool *ok)
 	return false;
 }
 
-/* [!] any | N | A-B | {N, A-B, ...}; what is there already is a repetition, and told by others */
+/* Take [!] any | N | A-B | {N, A-B, ...} */
 bool fw_take_values(struct parser *p, const char *what, __u16 max, struct fw_values *values)
 {
 	struct span span = fw_span_word(p->src);
@@ -148,12 +150,12 @@ bool fw_take_values(struct parser *p, const char *what, __u16 max, struct fw_val
 	*values = (struct fw_values){};
 	if (fw_take_keyword(p->src, "any")) {
 		if (is_negated)
-			fw_error_at(p, &span, "%s: '!any' takes nothing", what);
+			fw_error_at(p, &span, "%s: '!any' matches nothing", what);
 		return true;
 	}
 	if (fw_take(p->src, '{')) {
 		if (fw_peek(p->src) == '}') {
-			fw_error_at(p, &span, "%s: an empty list takes nothing", what);
+			fw_error_at(p, &span, "%s: an empty list matches nothing", what);
 			p->src->pos++;
 			return true;
 		}
@@ -163,8 +165,8 @@ bool fw_take_values(struct parser *p, const char *what, __u16 max, struct fw_val
 	} else {
 		ok = take_range(p, what, max, values, &bad);
 		if (ok && fw_peek(p->src) == ',')
-			return fw_error_expected(p,
-						 "possible here; a list stands in braces: {1, 2}");
+			return fw_error_expected(
+				p, "the next option (a list is written in braces: {1, 2})");
 	}
 	if (!ok || bad || !values->count)
 		return ok;
@@ -173,7 +175,7 @@ bool fw_take_values(struct parser *p, const char *what, __u16 max, struct fw_val
 		if (!invert_ranges(p, max, values))
 			return false;
 		if (!values->count)
-			fw_error_at(p, &span, "%s: '!' of all values takes nothing", what);
+			fw_error_at(p, &span, "%s: '!' of all values matches nothing", what);
 	}
 	return true;
 }

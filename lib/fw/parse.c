@@ -24,7 +24,7 @@ static int hex_digit(char c)
 				      : -1;
 }
 
-/* sha1 HEX xdp_action ACTION */
+/* Take sha1 HEX xdp_action ACTION */
 static bool take_assertion(struct parser *p, struct ecbpf_fw_assertion *assertion)
 {
 	static const struct {
@@ -36,18 +36,18 @@ static bool take_assertion(struct parser *p, struct ecbpf_fw_assertion *assertio
 
 	assertion->line = p->src->number;
 	if (!fw_take_keyword(p->src, "sha1"))
-		return fw_error_expected(p, "sha1");
+		return fw_error_expected(p, "'sha1'");
 	span = fw_span_word(p->src);
 	for (int i = 0; i < 40; i++) {
 		int digit = span.pos + i < span.end ? hex_digit(span.pos[i]) : -1;
 
 		if (digit < 0 || span.end - span.pos != 40)
-			return fw_error_expected(p, "a SHA-1 sum, 40 hexadecimal digits");
+			return fw_error_expected(p, "a SHA-1 sum (40 hexadecimal digits)");
 		assertion->sha1[i / 2] |= digit << (i % 2 ? 0 : 4);
 	}
 	p->src->pos = span.end;
 	if (!fw_take_keyword(p->src, "xdp_action"))
-		return fw_error_expected(p, "xdp_action");
+		return fw_error_expected(p, "'xdp_action'");
 	for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
 		if (!fw_take_keyword(p->src, actions[i].name))
 			continue;
@@ -57,7 +57,7 @@ static bool take_assertion(struct parser *p, struct ecbpf_fw_assertion *assertio
 	return fw_error_expected(p, "XDP_PASS, XDP_DROP or XDP_ABORTED");
 }
 
-/* Find the sets that rules name. @rule: the one to complete, for a rule alone */
+/* Look up the sets that rules name. @rule: has all references; NULL: they say which rule */
 static void resolve(struct parser *p, const struct ecbpf_fw_ruleset *sets, struct fw_rule *rule)
 {
 	bool used[FW_SETS_MAX][2] = {};
@@ -118,7 +118,7 @@ static void take_line(struct parser *p)
 	}
 }
 
-/* The result of a run, told if it is bad */
+/* Return: 0; -EINVAL after errors in the text; -ENOMEM */
 static int finish(struct parser *p)
 {
 	free(p->references);
@@ -187,11 +187,11 @@ int fw_rule_parse(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const
 	int err;
 
 	fw_take_rule(&p, &rule);
-	/* the end of the line need not be that of the text: a comment, and more lines */
+	/* a comment and blank lines may follow */
 	while (!p.errors && src.pos < src.end) {
 		fw_next_line(&src);
 		if (fw_peek(&src) != '\n')
-			fw_error_expected(&p, "part of a rule, which is one line");
+			fw_error_expected(&p, "the end of the text (a rule is one line)");
 	}
 	rule.line = 0;
 	resolve(&p, ruleset, &rule);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the files of the rule parser share.
+ * What the files of the rule parser share: the parser, and what each of them takes from the text.
  */
 #ifndef ECBPF_FW_PARSE_H
 #define ECBPF_FW_PARSE_H
@@ -9,17 +9,17 @@
 #include <stddef.h>
 #include "fw/rules.h"
 
-/* Places of the text. With a @file of its own for messages */
+/* A text and the cursor; @file: for messages */
 struct source {
 	const char *file;
 	const char *text;
 	const char *end;
-	const char *line;    /* where the line begins that the cursor is in */
-	unsigned int number; /* of that line, from 1 */
+	const char *line;    /* begin of the current line */
+	unsigned int number; /* of the current line, from 1 */
 	const char *pos;     /* the cursor */
 };
 
-/* A word of the text, for messages: where it is */
+/* A part of the text, within line @number, which begins at @line */
 struct span {
 	const char *pos;
 	const char *end;
@@ -27,7 +27,7 @@ struct span {
 	unsigned int number;
 };
 
-/* `@NAME` of a rule: sets may stand behind the rules that use them */
+/* `@NAME` in a rule, looked up at the end of the text: the set can follow the rule */
 struct reference {
 	size_t rule;
 	bool is_dst;
@@ -63,7 +63,7 @@ static inline void fw_skip_space(struct source *src)
 		src->pos++;
 }
 
-/* The next character that is no space; '\n' at the end of a line, a comment being one */
+/* Skip spaces. Return: the next character; '\n' at the end of the line or at a comment */
 static inline char fw_peek(struct source *src)
 {
 	fw_skip_space(src);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Rules as text, in one form: options in one order, values sorted, nothing that goes without
- * saying.
+ * Prints rules in their canonical form: options in a fixed order, values sorted, defaults
+ * omitted.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,7 +17,7 @@ static void print_range(FILE *out, __u32 first, __u32 last)
 	fprintf(out, first == last ? "%u" : "%u-%u", first, last);
 }
 
-/* The values that are between the ranges, and as many as they are */
+/* Print the values between the ranges. Return: the number of gaps */
 static size_t print_gaps(FILE *out, __u32 max, const struct fw_values *values)
 {
 	size_t count = 0;
@@ -203,7 +203,7 @@ static void print_rule(FILE *out, const struct ecbpf_fw_ruleset *ruleset,
 static void print_set(FILE *out, const struct fw_set *set)
 {
 	fprintf(out, "set %s ", set->name);
-	/* what is read later may be anything */
+	/* the file may hold another family when it is read again */
 	if (set->path || !set->prefixes_count)
 		fputs(set->family == 4 ? "ip " : "ip6 ", out);
 	if (set->path) {

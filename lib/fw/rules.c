@@ -9,7 +9,7 @@
 #include "core/internal.h"
 #include "fw/rules.h"
 
-/* All values of a rule, for what is done with each */
+/* All struct fw_values of a rule */
 static const size_t rule_values[] = {
 	offsetof(struct fw_rule, length),    offsetof(struct fw_rule, vlan),
 	offsetof(struct fw_rule, ttl),	     offsetof(struct fw_rule, tcp.sport),
@@ -54,8 +54,8 @@ void ecbpf_fw_ruleset_free(struct ecbpf_fw_ruleset *ruleset)
 }
 
 /*
- * Copy what @pointer_p, the address of a pointer, points to; it is in a copy of a structure, and is
- * NULL if there is no memory. Return: false then
+ * Replace the pointer at @pointer_p by one to a copy of its array. Return: false without memory,
+ * the pointer is NULL then
  */
 static bool copy_array(void *pointer_p, size_t count, size_t size)
 {
@@ -79,7 +79,7 @@ static bool copy_prefixes(struct fw_prefix **prefixes, size_t count)
 	return copy_array(prefixes, count, sizeof(**prefixes));
 }
 
-/* @rule: its memory is another's; it becomes a copy, for fw_rule_free() also when this fails */
+/* Replace all pointers of @rule by copies. fw_rule_free() is safe also when this fails */
 static bool copy_rule(struct fw_rule *rule)
 {
 	bool ok = copy_string(&rule->name);
@@ -127,7 +127,7 @@ struct ecbpf_fw_ruleset *fw_ruleset_copy(const struct ecbpf_fw_ruleset *ruleset)
 
 static int compare_prefixes(const void *a, const void *b)
 {
-	/* the length comes last in the structure, and so in the order */
+	/* by address, then by length, as the members are */
 	return memcmp(a, b, sizeof(struct fw_prefix));
 }
 
@@ -135,7 +135,7 @@ size_t fw_prefixes_sort(struct fw_prefix *prefixes, size_t count)
 {
 	size_t left = 0, i = 1;
 
-	/* lists tend to be in order, and a million takes time */
+	/* most lists are sorted already, and sorting a million takes time */
 	while (i < count && compare_prefixes(&prefixes[i - 1], &prefixes[i]) < 0)
 		i++;
 	if (i >= count)
@@ -166,7 +166,7 @@ bool fw_prefix_has(const struct fw_prefix *prefix, const void *addr)
 	       (!rest || !((prefix->addr[whole] ^ bytes[whole]) >> (8 - rest)));
 }
 
-/* A tenth of a second, and at least one packet, be it the largest */
+/* What the rate gives in a tenth of a second, but one packet of any size at least */
 __u64 fw_limit_burst(const struct fw_limit *limit)
 {
 	__u64 least = limit->is_bytes ? 65535 : 1;

@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The firewall's rules as user space has them: what parse.c makes of text, print.c makes
- * text of, and compile.c makes tables of. The language is described in ecbpf-fw-rules(5).
+ * The ruleset model: rules, sets and assertions, as the parser makes them of text, the printer
+ *makes text of them, and the compiler makes tables of them. The language is in ecbpf-fw-rules(5).
  *
- * The model is normalised: two texts that mean the same rule give equal models but for the
- * addresses' and values' nesting, and fw_rule_print() prints equal models alike. All memory belongs
- * to the ruleset. Numbers are in host order, addresses in network order.
+ * The model is normalised: fw_rule_print() prints rules with the same meaning alike. A ruleset owns
+ * all memory below it. Numbers are in host order, addresses in network order.
  *
- * What a rule means. A packet is taken by the rule if it is well-formed, is of the rule's family,
- * is taken by all of @length, @vlan, @src, @dst, @ttl, @frags, @options, and by at least one of the
- * rule's protocols together with that protocol's own values. Values that are set are only found in
- * a packet that has the field: a later fragment has no ports, no window, no flags, no type, no
- * code, an untagged frame has no VLAN; "not 53" does not take what has no port. Rules are tried in
- * order; the first that decides ends it:
+ * A rule matches a packet if the packet is well-formed, has the family of the rule, matches all of
+ * @length, @vlan, @src, @dst, @ttl, @frags and @options, and matches one of the rule's protocols
+ * with the values of that protocol. A test of a field fails if the packet does not have the field:
+ * a later fragment has no ports, window, flags, type or code, an untagged frame has no VLAN; "!53"
+ * does not match a packet without ports. Rules are tried in order until one decides:
  *
- *	drop	decides: drop
- *	pass	decides: pass, whatever the rules behind it say
+ *	drop	drops the packet
+ *	pass	passes the packet, whatever later rules say
  *	count	counts the packet; the next rule is tried
- *	limit	counts the packet; within the budget the next rule is tried; above it decides: drop
- *	dry	before any of these: counts the packets that it would decide on (of count: all),
- *		changes nothing, and the next rule is tried; `dry limit` spends its budget
+ *	limit	counts the packet; below the limit the next rule is tried, above it the packet is
+ *		dropped
+ *	dry	before one of these: counts the packets that it would drop or pass (of count: all),
+ *		and the next rule is tried; `dry limit` uses up its bucket
  *
- * Without a decision the packet passes.
+ * Packets that no rule drops or passes are passed.
  */
 #ifndef ECBPF_FW_RULES_H
 #define ECBPF_FW_RULES_H
@@ -38,8 +37,8 @@
 #define FW_SET_PREFIXES_MAX (1 << 20) /* in one set */
 
 /**
- * struct fw_prefix - addresses that begin alike
- * @addr: the bits behind @len are zero; IPv4 is in the first four bytes, the others are zero
+ * struct fw_prefix - an address prefix
+ * @addr: bits behind @len are zero; IPv4 is in the first four bytes, the others are zero
  * @len: bits, 0..32 or 0..128
  */
 struct fw_prefix {
@@ -55,9 +54,9 @@ enum fw_addrs_kind {
 
 /**
  * struct fw_addrs - source or destination of a rule
- * @is_negated: all addresses but these; never with FW_ADDRS_ANY
- * @prefixes: of the rule's family, in order of address and length, no two overlap; never /0
- * @set: index into the ruleset's sets; it is of the rule's family
+ * @is_negated: all other addresses match; never with FW_ADDRS_ANY
+ * @prefixes: of the rule's family, sorted by address, without overlaps; never /0
+ * @set: index into the ruleset's sets, one of the rule's family
  */
 struct fw_addrs {
 	enum fw_addrs_kind kind;
@@ -74,9 +73,9 @@ struct fw_range {
 
 /**
  * struct fw_values - values of a field
- * @ranges: the values that are taken, "!" already applied; ascending, gaps between them
- * @count: 0: any, and packets without the field, too
- * @is_negated: it was written with "!", and is printed that way; the ranges say all
+ * @ranges: the values that match ("!" is applied already), ascending, with gaps between them
+ * @count: number of @ranges; 0: any value, and packets without the field
+ * @is_negated: written with "!", and printed so; does not change the meaning of @ranges
  */
 struct fw_values {
 	struct fw_range *ranges;
@@ -84,7 +83,7 @@ struct fw_values {
 	bool is_negated;
 };
 
-/* fw_rule.protos: at least one. A packet is taken by either of them */
+/* Bits of fw_rule.protos, one at least; a packet has to match one of them */
 enum fw_proto {
 	FW_PROTO_TCP = 1 << 0,
 	FW_PROTO_UDP = 1 << 1,
@@ -100,11 +99,11 @@ enum fw_action {
 };
 
 /**
- * struct fw_limit - budget of a rule
+ * struct fw_limit - the token bucket of a rule
  * @rate: packets, or bytes of whole frames (as @length), per second
- * @burst: likewise; the bucket holds that much and is full at first
- * @is_bytes: what they are
- * @src_len: 0: one budget; else one for each source prefix of this many bits
+ * @burst: size of the bucket, which is full at first
+ * @is_bytes: tokens are bytes, else packets
+ * @src_len: 0: one bucket; else one for each source prefix of this length
  */
 struct fw_limit {
 	__u64 rate;
@@ -120,21 +119,21 @@ struct fw_limit {
 	 1 << ECBPF_FRAG_ATOMIC)
 
 /**
- * struct fw_rule
+ * struct fw_rule - a rule
  * @name: as written, or NULL. Names need not be unique
- * @line: where in the file it stands, from 1; 0 if not from a file
+ * @line: in the file, from 1; 0 if the rule is not from a file
  * @family: 4 or 6
  * @protos: enum fw_proto bits
- * @action: with @is_dry and, of FW_LIMIT, @limit
+ * @action: @limit belongs to FW_LIMIT
  * @length: frame_len of the record
  * @vlan: VLAN id of the outermost tag
  * @ttl: or hop limit
- * @frags: bits 1 << enum ecbpf_frag that are taken; FW_FRAGS_ALL if the rule does not say
+ * @frags: bits 1 << enum ecbpf_frag that match; FW_FRAGS_ALL: no test
  * @options: only packets with IPv4 options or IPv6 extension headers (the fragment header, too)
- * @tcp: for packets of FW_PROTO_TCP; flags are taken if (flags & @mask) == @flags; @mask 0: any
+ * @tcp: for packets of FW_PROTO_TCP; flags match if (flags & @mask) == @flags; @mask 0: any
  * @udp, @icmp: likewise
- * @proto: for FW_PROTO_NUMBER: protocols (upper-layer, as in the record); never "any". Holds none
- *	   that is in @protos by name
+ * @proto: for FW_PROTO_NUMBER: upper-layer protocols, as in the record; never empty, and without
+ *	   those that @protos names
  */
 struct fw_rule {
 	char *name;
@@ -172,8 +171,8 @@ struct fw_rule {
 /**
  * struct fw_set - a named set of addresses
  * @family: 4 or 6
- * @path: the file it is from, for `set NAME file "PATH"`; NULL: printed with what is in it
- * @prefixes: in order of address and length, none twice; one may lie in another
+ * @path: of `set NAME file "PATH"`; NULL: printed with its addresses
+ * @prefixes: sorted by address and length, without duplicates; they can overlap
  */
 struct fw_set {
 	char name[FW_SET_NAME_MAX + 1];
@@ -192,9 +191,9 @@ struct ecbpf_fw_ruleset {
 	size_t assertions_count;
 };
 
-/* --- rules.c: memory of the model, and questions about it -------------------------------- */
+/* --- rules.c: memory of the model, and queries -------------------------------- */
 
-void fw_rule_free(struct fw_rule *rule); /* what it holds, not itself */
+void fw_rule_free(struct fw_rule *rule); /* its members, not itself */
 void fw_set_free(struct fw_set *set);	 /* likewise */
 
 /* Return: a copy for ecbpf_fw_ruleset_free(); NULL without memory */
@@ -206,24 +205,24 @@ size_t fw_prefixes_sort(struct fw_prefix *prefixes, size_t count);
 bool fw_values_have(const struct fw_values *values, __u32 value); /* true if any */
 bool fw_prefix_has(const struct fw_prefix *prefix, const void *addr);
 
-/* What the burst is if the rule does not say; @burst is not looked at */
+/* The default burst; @burst is not used */
 __u64 fw_limit_burst(const struct fw_limit *limit);
 
-/* NULL if there is none. @len: of @name, which need not end with NUL */
+/* @name need not end with NUL. Return: NULL if there is no set of this name */
 struct fw_set *fw_set_find(const struct ecbpf_fw_ruleset *ruleset, const char *name, size_t len);
 
 /* --- parse.c: text to model -------------------------------------------------------------- */
 
 /*
- * One rule; its sets are looked for in the ruleset. Return: 0, -EINVAL with what is wrong as of
- * ecbpf_fw_parse(), -ENOMEM
+ * Parse one rule, whose sets are looked up in the ruleset. Return: 0; -EINVAL, errors as of
+ * ecbpf_fw_parse(); -ENOMEM
  */
 int fw_rule_parse(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const char *text,
 		  struct fw_rule *ret_rule);
 
 /*
- * An address or prefix, all of the text up to @len bytes; host bits are cleared.
- * Return: NULL, or what is wrong and what is allowed, as it goes on behind the text: "is not …"
+ * Parse an address or prefix, which is all of the text; host bits are cleared. Return: NULL, or the
+ * error, to be appended to the text: "is not an address, ..."
  */
 const char *fw_parse_prefix(const char *text, size_t len, struct fw_prefix *ret_prefix,
 			    __u8 *ret_family);
@@ -231,9 +230,8 @@ const char *fw_parse_prefix(const char *text, size_t len, struct fw_prefix *ret_
 /* --- print.c: model to text -------------------------------------------------------------- */
 
 /*
- * One line without newline, for free(): the same for rules that say the same, whatever the order
- * and the writing. Without its name, this is what an unnamed rule is known by. Return: NULL without
- * memory
+ * Print a rule as one line without newline, for free(). Rules with the same meaning have the same
+ * text, which identifies rules without a name. Return: NULL without memory
  */
 char *fw_rule_print(const struct ecbpf_fw_ruleset *ruleset, const struct fw_rule *rule);
 

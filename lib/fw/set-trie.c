@@ -10,7 +10,7 @@
 #include "fw/live.h"
 #include "bpf/trie.h"
 
-/* Of all entries of fw_sets, mapped. NULL: told */
+/* Map all entries of fw_sets. Return: NULL on error, which is reported */
 static struct ecbpf_trie_head *heads_open(struct ecbpf *e, const struct fw_maps *maps)
 {
 	struct ecbpf_trie_head *heads = mmap(NULL, ECBPF_FW_SETS * sizeof(*heads),
@@ -49,13 +49,13 @@ void fw_set_close(struct ecbpf_trie_head *heads, struct ecbpf_trie *trie)
 	heads_close(heads);
 }
 
-/* Is there anything, be it what somebody left who was killed? */
+/* Does the entry have a trie, even an unfinished one of a killed process? */
 static bool set_is_made(const struct ecbpf_trie_head *head)
 {
 	return head->roots || head->dirty;
 }
 
-/* Those that are not the ruleset's, when no packet looks them up any more */
+/* Free all sets that are not of @state; no packet may use them any more */
 void fw_sets_free(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *state)
 {
 	struct ecbpf_trie_head *heads = heads_open(e, maps);
@@ -102,7 +102,8 @@ static int set_build(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
 	if (!set_is_made(&heads[entry])) {
 		err = ecbpf_trie_new(e, maps->pool, &heads[entry], entry, ops, set->prefixes_count);
 	} else {
-		/* a trial's, of the rules before; or rules are live that nobody knows any more */
+		/* of the previous rules of a trial, or of live rules that became unknown (is_lost)
+		 */
 		err = ecbpf_trie_open(e, maps->pool, &heads[entry], entry, &trie);
 		if (!err)
 			err = ecbpf_trie_build(trie, ops, set->prefixes_count);
@@ -112,7 +113,7 @@ static int set_build(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
 	return err;
 }
 
-/* Those without an entry get one, with what is in them */
+/* Build the sets that have no entry yet */
 int fw_sets_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *old,
 		   struct fw_state *new)
 {
@@ -165,7 +166,7 @@ int fw_set_read(struct ecbpf *e, const struct fw_maps *maps, __u16 entry, struct
 	return 0;
 }
 
-/* More than a change in one step can take: all of the set anew */
+/* For more changes than fit into the journal: build the set anew, beside the old one */
 int fw_set_rebuild(struct ecbpf *e, struct ecbpf_trie *trie, const struct ecbpf_trie_op *ops,
 		   size_t count)
 {

@@ -52,7 +52,7 @@ static int set_ops(struct ecbpf *e, const struct fw_set *set, const char *const 
 	return 0;
 }
 
-/* Sorted; of those that are there twice the last one. Return: how many are left */
+/* Sort; the last one of duplicates stays. Return: how many are left */
 static size_t ops_unique(struct ecbpf_trie_op *ops, size_t count)
 {
 	size_t kept = 0;
@@ -67,7 +67,7 @@ static size_t ops_unique(struct ecbpf_trie_op *ops, size_t count)
 	return kept;
 }
 
-/* What a set has when @ops were added is no more than rules can have */
+/* Check that the set does not exceed its maximum size with @ops */
 static int set_room(struct ecbpf *e, const struct fw_set *set, struct ecbpf_trie *trie,
 		    const struct ecbpf_trie_op *ops, size_t count)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What the live rules counted.
+ * Counters of the live rules.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -13,12 +13,12 @@
 
 #define TEXT_MAGIC 0x66776563
 
-/* What `fw_text` has of a generation; for each set and rule one of the following, and its text */
+/* Head of a text; for each set a text_set follows, for each rule a text_rule and its text */
 struct text_head {
 	__u32 magic;
 	__u32 rules;
 	__u32 sets;
-	__u32 bytes; /* all of it */
+	__u32 bytes; /* of the whole text */
 };
 
 struct text_set {
@@ -82,7 +82,7 @@ int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
 	return 0;
 }
 
-/* @at: up to @end. Return: 0; -EPROTO */
+/* Return: 0; -EPROTO the text is damaged */
 static int text_parse(struct ecbpf *e, const char *at, const char *end, struct fw_state *state)
 {
 	const struct text_head *head = (const void *)at;
@@ -136,7 +136,7 @@ static int fail_text(struct ecbpf *e, int err)
 			  err == -EPROTO ? "not as it was written" : strerror(-err));
 }
 
-/* The state that is live: of no rules, if none is. Sets are without what is in them */
+/* Read the live state; it is empty if no generation is live. Sets are without their addresses */
 int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, struct fw_state *ret)
 {
 	struct fw_state state = {.ruleset = calloc(1, sizeof(*state.ruleset))};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Packets tried against rules in a program that is attached nowhere.
+ * Trials: packets run through a ruleset in a program that is not attached.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -80,7 +80,7 @@ int ecbpf_fw_trial_new(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
 	bpf_object__for_each_map (map, trial->bpf->obj)
 		bpf_map__set_pin_path(map, NULL);
 	trial->bpf->rodata->fw_is_trial = true;
-	if (!ecbpf_frags_probe(e)) { /* packets that are longer than a page */
+	if (!ecbpf_frags_probe(e)) { /* for packets longer than a page */
 		trial->bpf->rodata->xdp_frags = true;
 		bpf_program__set_flags(trial->bpf->progs.ecbpf_fw, BPF_F_XDP_HAS_FRAGS);
 	}

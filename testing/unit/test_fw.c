@@ -146,9 +146,9 @@ static void printed(void **state)
 	}
 }
 
-#define OPTIONS                                                                            \
-	"an option of a rule: packet, vlan, ip, ip6, ttl, frag, options, tcp, udp, icmp, " \
-	"icmp6, proto, name, drop, pass, count, limit, dry"
+#define OPTIONS                                                                         \
+	"an option (packet, vlan, ip, ip6, ttl, frag, options, tcp, udp, icmp, icmp6, " \
+	"proto, name, drop, pass, count, limit, dry)"
 #define ADDRESS "is not an address, such as 192.0.2.1 or 2001:db8::1"
 
 /* Rules, and all that is told of them: line:column, message; up to {} */
@@ -160,7 +160,7 @@ static const struct {
 	{"packet length 65536 ip from any to any tcp",
 	 {"1:15: length: '65536' is not a number from 0 to 65535"}},
 	{"ip from any to any tcp sport {90-80}",
-	 {"1:31: sport: '90-80' ends before it begins; did you mean 80-90?"}},
+	 {"1:31: sport: '90-80' is in descending order, write 80-90"}},
 	{"ip from any to any ttl 300 tcp", {"1:24: ttl: '300' is not a number from 0 to 255"}},
 	{"ip from any to any icmp type 300", {"1:30: type: '300' is not a number from 0 to 255"}},
 	{"ip from any to any icmp code 256", {"1:30: code: '256' is not a number from 0 to 255"}},
@@ -173,25 +173,26 @@ static const struct {
 	{"ip from 1.2.3.4/33 to any tcp",
 	 {"1:9: '1.2.3.4/33' has a prefix length that is not 0 to 32"}},
 	{"ip6 from ::/129 to any tcp", {"1:10: '::/129' has a prefix length that is not 0 to 128"}},
-	{"ip from {} to any tcp", {"1:9: an empty list takes nothing"}},
-	{"ip from any to any tcp sport {}", {"1:30: sport: an empty list takes nothing"}},
-	{"ip from !any to any tcp", {"1:9: '!any' takes nothing"}},
-	{"ip from !{0.0.0.0/0} to any tcp", {"1:9: '!' of all addresses takes nothing"}},
-	{"ip from any to any tcp sport !any", {"1:30: sport: '!any' takes nothing"}},
+	{"ip from {} to any tcp", {"1:9: an empty list matches nothing"}},
+	{"ip from any to any tcp sport {}", {"1:30: sport: an empty list matches nothing"}},
+	{"ip from !any to any tcp", {"1:9: '!any' matches nothing"}},
+	{"ip from !{0.0.0.0/0} to any tcp", {"1:9: '!' of all addresses matches nothing"}},
+	{"ip from any to any tcp sport !any", {"1:30: sport: '!any' matches nothing"}},
 	{"ip from any to any tcp sport !{0-7, 8-65535}",
-	 {"1:30: sport: '!' of all values takes nothing"}},
+	 {"1:30: sport: '!' of all values matches nothing"}},
 	{"ip from any to any tcp flags {syn} mask {ack}",
-	 {"1:30: this takes nothing: a flag that must be set is not in the mask"}},
+	 {"1:30: this matches nothing: a flag that must be set is not in the mask"}},
 	{"ip from any to any frag later tcp dport 80 udp sport 1",
-	 {"1:20: this takes nothing: a later fragment has no ports, window, flags, type or code"}},
+	 {"1:20: this matches nothing: a later fragment has no ports, window, flags, type or "
+	  "code"}},
 	/* what would surprise */
 	{"ip from any to any tcp flags {}",
-	 {"1:30: no flag is looked at, so this takes any; for packets without flags: flags {} mask "
-	  "{cwr, ece, urg, ack, psh, rst, syn, fin}"}},
+	 {"1:30: no flag is tested, so this matches any flags; for packets without flags: flags {} "
+	  "mask {cwr, ece, urg, ack, psh, rst, syn, fin}"}},
 	{"ip from any to any tcp sport 80 proto 6",
-	 {"1:33: 'proto' takes 6, which is 'tcp' already; give one of them"}},
+	 {"1:33: 'proto' includes 6, which is 'tcp'; remove one of them"}},
 	{"ip6 from any to any icmp6 proto any",
-	 {"1:27: 'proto' takes 58, which is 'icmp6' already; give one of them"}},
+	 {"1:27: 'proto' includes 58, which is 'icmp6'; remove one of them"}},
 	{"ip from 010.1.1.1 to any udp", {"1:9: '010.1.1.1' " ADDRESS}},
 	{"ip from 10.1 to any udp", {"1:9: '10.1' " ADDRESS}},
 	{"set s { }", {"1:5: an empty set needs its family: set s ip { }"}},
@@ -202,78 +203,78 @@ static const struct {
 	{"drop",
 	 {"1:1: a rule needs ip or ip6: ip from any to any",
 	  "1:1: a rule needs a protocol: tcp, udp, icmp (icmp6 with ip6), proto N"}},
-	{"ip", {"1:3: the line ends where from should be"}},
-	{"ip to any", {"1:4: 'to' is not from"}},
-	{"ip from any", {"1:12: the line ends where to should be"}},
+	{"ip", {"1:3: expected 'from', found the end of the line"}},
+	{"ip to any", {"1:4: expected 'from', found 'to'"}},
+	{"ip from any", {"1:12: expected 'to', found the end of the line"}},
 	{"ip from",
-	 {"1:8: the line ends where any, an address, a list in braces, or a set, @NAME, should "
-	  "be"}},
+	 {"1:8: expected 'any', an address, a list in braces or @SET, found the end of the line"}},
 	{"ip from @ to any tcp",
-	 {"1:11: 'to' is not the name of a set: letters, digits, '_', '-', '.'"}},
-	{"ip from {1.2.3.4 to any tcp", {"1:18: 'to' is not ',' or '}'"}},
-	{"ip from {1.2.3.4,", {"1:18: the line ends where an address should be"}},
+	 {"1:11: expected the name of a set (letters, digits, '_', '-', '.'), found 'to'"}},
+	{"ip from {1.2.3.4 to any tcp", {"1:18: expected ',' or '}', found 'to'"}},
+	{"ip from {1.2.3.4,", {"1:18: expected an address, found the end of the line"}},
 	{"ip from any to any udp sport",
-	 {"1:29: sport: the line ends where a number from 0 to 65535 should be"}},
-	{"ip from any to any udp sport {53", {"1:33: the line ends where ',' or '}' should be"}},
+	 {"1:29: sport: expected a number from 0 to 65535, found the end of the line"}},
+	{"ip from any to any udp sport {53",
+	 {"1:33: expected ',' or '}', found the end of the line"}},
 	{"ip from any to any udp sport 5-",
-	 {"1:32: sport: the line ends where a number from 0 to 65535 should be"}},
+	 {"1:32: sport: expected a number from 0 to 65535, found the end of the line"}},
 	{"ip from any to any udp name",
-	 {"1:28: the line ends where a name in double quotes should be"}},
-	{"ip from any to any udp name x", {"1:29: 'x' is not a name in double quotes"}},
-	{"ip from any to any udp name \"x", {"1:29: the quotation has no end in this line"}},
-	{"ip from any to any udp name \"\x1b[1m\"", {"1:30: byte 0x1b is not text"}},
+	 {"1:28: expected a name in double quotes, found the end of the line"}},
+	{"ip from any to any udp name x", {"1:29: expected a name in double quotes, found 'x'"}},
+	{"ip from any to any udp name \"x", {"1:29: missing '\"' at the end of the line"}},
+	{"ip from any to any udp name \"\x1b[1m\"", {"1:30: byte 0x1b is not allowed in quotes"}},
 	/* what does not belong there */
-	{"allow ip from any to any udp", {"1:1: 'allow' is not " OPTIONS}},
-	{"ip from any to any udp {", {"1:24: '{' is not " OPTIONS}},
-	{"ip from any to any sport 5 udp", {"1:20: 'sport' belongs behind tcp or udp"}},
-	{"ip from any to any udp window 5", {"1:24: 'window' belongs behind tcp"}},
-	{"ip from any to any icmp flags {syn}", {"1:25: 'flags' belongs behind tcp"}},
-	{"ip from any to any tcp type 5", {"1:24: 'type' belongs behind icmp or icmp6"}},
-	{"length 5 ip from any to any tcp", {"1:1: 'length' belongs behind packet"}},
-	{"ip from any to any tcp tcp", {"1:24: 'tcp' stands here twice; once is allowed"}},
-	{"ip from any to any tcp sport 5 sport 6",
-	 {"1:32: 'sport' stands here twice; once is allowed"}},
-	{"ip from any to any ttl 5 ttl 6 tcp", {"1:26: 'ttl' stands here twice; once is allowed"}},
-	{"ip from any to any ip6 from any to any tcp",
-	 {"1:20: 'ip' and 'ip6' in one rule: a rule has one of them"}},
-	{"ip from any to any udp drop pass",
-	 {"1:29: 'drop' and 'pass' in one rule: a rule has one of them"}},
-	{"ip from any to any udp drop dry", {"1:29: 'dry' stands before the action: dry drop"}},
-	{"ip from any to any icmp6", {"1:20: 'icmp6' goes with ip6; with ip it is icmp"}},
-	{"ip6 from any to any icmp", {"1:21: 'icmp' goes with ip; with ip6 it is icmp6"}},
+	{"allow ip from any to any udp", {"1:1: expected " OPTIONS ", found 'allow'"}},
+	{"ip from any to any udp {", {"1:24: expected " OPTIONS ", found '{'"}},
+	{"ip from any to any sport 5 udp", {"1:20: 'sport' must follow tcp or udp"}},
+	{"ip from any to any udp window 5", {"1:24: 'window' must follow tcp"}},
+	{"ip from any to any icmp flags {syn}", {"1:25: 'flags' must follow tcp"}},
+	{"ip from any to any tcp type 5", {"1:24: 'type' must follow icmp or icmp6"}},
+	{"length 5 ip from any to any tcp", {"1:1: 'length' must follow packet"}},
+	{"ip from any to any tcp tcp", {"1:24: 'tcp' is repeated"}},
+	{"ip from any to any tcp sport 5 sport 6", {"1:32: 'sport' is repeated"}},
+	{"ip from any to any ttl 5 ttl 6 tcp", {"1:26: 'ttl' is repeated"}},
+	{"ip from any to any ip6 from any to any tcp", {"1:20: 'ip' and 'ip6' exclude each other"}},
+	{"ip from any to any udp drop pass", {"1:29: 'drop' and 'pass' exclude each other"}},
+	{"ip from any to any udp drop dry", {"1:29: 'dry' must precede the action: dry drop"}},
+	{"ip from any to any icmp6", {"1:20: 'icmp6' needs ip6; with ip, write icmp"}},
+	{"ip6 from any to any icmp", {"1:21: 'icmp' needs ip; with ip6, write icmp6"}},
 	{"ip6 from 1.2.3.4 to any tcp", {"1:10: '1.2.3.4' is an address of ip in a rule of ip6"}},
 	{"ip from any to {1.1.1.1, ::1} tcp", {"1:26: '::1' is an address of ip6 in a rule of ip"}},
 	{"ip from {any} to any tcp", {"1:10: 'any' " ADDRESS}},
-	{"ip from {@x} to any tcp", {"1:10: '@x' is not possible in a list: a set stands alone"}},
+	{"ip from {@x} to any tcp",
+	 {"1:10: expected an address (a list cannot have sets), found '@x'"}},
 	{"ip from 1.1.1.1, 1.1.1.2 to any tcp",
-	 {"1:16: ',' is not possible here; a list stands in braces"}},
+	 {"1:16: expected the next option (a list is written in braces), found ','"}},
 	{"ip from any to any tcp sport 53, 54",
-	 {"1:32: ',' is not possible here; a list stands in braces: {1, 2}"}},
+	 {"1:32: expected the next option (a list is written in braces: {1, 2}), found ','"}},
 	{"ip from any to any tcp sport http",
-	 {"1:30: sport: 'http' is not a number from 0 to 65535"}},
+	 {"1:30: sport: expected a number from 0 to 65535, found 'http'"}},
 	{"ip from any to any tcp sport 5x",
-	 {"1:30: sport: '5x' is not a number, nor two with - between"}},
+	 {"1:30: sport: '5x' is neither a number nor a range (1-5)"}},
 	{"ip from any to any tcp sport 0x50",
-	 {"1:30: sport: '0x50' is not a number, nor two with - between"}},
-	{"ip from any to any tcp sport -5", {"1:30: sport: '-5' is not a number from 0 to 65535"}},
+	 {"1:30: sport: '0x50' is neither a number nor a range (1-5)"}},
+	{"ip from any to any tcp sport -5",
+	 {"1:30: sport: expected a number from 0 to 65535, found '-5'"}},
 	{"ip from any to any tcp flags {foo}",
-	 {"1:31: 'foo' is not one of cwr, ece, urg, ack, psh, rst, syn, fin"}},
-	{"ip from any to any frag last udp", {"1:25: 'last' is not first, later, any or no"}},
+	 {"1:31: expected a flag (cwr, ece, urg, ack, psh, rst, syn, fin), found 'foo'"}},
+	{"ip from any to any frag last udp",
+	 {"1:25: expected 'first', 'later', 'any' or 'no', found 'last'"}},
 	/* limits */
 	{"ip from any to any udp limit",
-	 {"1:29: limit: the line ends where a number from 1 to "
-	  "1000000000 should be"}},
+	 {"1:29: limit: expected a number from 1 to 1000000000, found the end of the line"}},
 	{"ip from any to any udp limit 0/s",
 	 {"1:30: limit: '0' is not a number from 1 to 1000000000"}},
 	{"ip from any to any udp limit 5",
-	 {"1:31: the line ends where a unit: /s or pps, kpps, Mpps (packets), Mbit/s should be"}},
+	 {"1:31: expected a unit (/s, pps, kpps, Mpps, Mbit/s), found the end of the line"}},
 	{"ip from any to any udp limit 5 mpps",
-	 {"1:32: 'mpps' is not a unit: /s or pps, kpps, Mpps (packets), Mbit/s"}},
+	 {"1:32: expected a unit (/s, pps, kpps, Mpps, Mbit/s), found 'mpps'"}},
 	{"ip from any to any udp limit 1001Mpps",
 	 {"1:30: limit: '1001Mpps' is more than 1000 Mpps"}},
 	{"ip from any to any udp limit 5/s burst 0",
 	 {"1:40: burst: '0' is not a number from 1 to 4294967295"}},
-	{"ip from any to any udp limit 5/s per dst", {"1:38: 'dst' is not src or src/LEN"}},
+	{"ip from any to any udp limit 5/s per dst",
+	 {"1:38: expected 'src' or 'src/LEN', found 'dst'"}},
 	{"limit 5/s per src/33 ip from any to any udp",
 	 {"1:19: per src: '33' is not a number from 1 to 32"}},
 	{"ip6 from any to any udp limit 5/s per src/0",
@@ -286,26 +287,27 @@ static const struct {
 	 {"1:18: '::1' is an address of ip6 in a set of ip", "1:23: '2.2.2' " ADDRESS}},
 	{"set a ip6 { 1.1.1.1 }", {"1:13: '1.1.1.1' is an address of ip in a set of ip6"}},
 	{"set a {\n1.1.1.1 1.1.1.2\n}",
-	 {"2:9: '1.1.1.2' is not ',' or '}'", "3:1: '}' is not " OPTIONS}},
-	{"set a {\n1.1.1.1\n", {"1:7: the '{' has no '}'"}},
+	 {"2:9: expected ',' or '}', found '1.1.1.2'", "3:1: expected " OPTIONS ", found '}'"}},
+	{"set a {\n1.1.1.1\n", {"1:7: '{' without '}'"}},
 	{"set a {1.1.1.1}\nset a {1.1.1.1}", {"2:5: there is a set 'a' already"}},
-	{"set a {1.1.1.1} x", {"1:17: 'x' is not the end of the line"}},
-	{"set a", {"1:6: the line ends where ip, ip6, '{' or file should be"}},
+	{"set a {1.1.1.1} x", {"1:17: expected the end of the line, found 'x'"}},
+	{"set a", {"1:6: expected 'ip', 'ip6', '{' or 'file', found the end of the line"}},
 	{"set a file \"/nonexistent\"", {"1:12: /nonexistent: No such file or directory"}},
 	{"set a file \"/dev/zero\"", {"1:12: /dev/zero: not a regular file"}},
 	{"set a-name-of-more-than-thirty-one-bytes {}",
 	 {"1:5: 'a-name-of-more-than-thirty-one-bytes' is longer than the 31 bytes of a set's "
 	  "name"}},
 	{"test sha1 12 xdp_action XDP_DROP",
-	 {"1:11: '12' is not a SHA-1 sum, 40 hexadecimal digits"}},
+	 {"1:11: expected a SHA-1 sum (40 hexadecimal digits), found '12'"}},
 	{"test sha1 5ee7710e4f59c537e76c9d243658931828ce296d xdp_action XDP_TX",
-	 {"1:63: 'XDP_TX' is not XDP_PASS, XDP_DROP or XDP_ABORTED"}},
+	 {"1:63: expected XDP_PASS, XDP_DROP or XDP_ABORTED, found 'XDP_TX'"}},
 	{"test sha1 5ee7710e4f59c537e76c9d243658931828ce296d xdp_action XDP_DROP 5",
-	 {"1:72: '5' is not the end of the line"}},
-	{"test 5", {"1:6: '5' is not sha1"}},
+	 {"1:72: expected the end of the line, found '5'"}},
+	{"test 5", {"1:6: expected 'sha1', found '5'"}},
 	/* all of a file, and of a line what can be told apart */
 	{"foo\n\n# ok\nip from any to any ttl 256 tcp sport 65536\nip from any to any\n",
-	 {"1:1: 'foo' is not " OPTIONS, "4:24: ttl: '256' is not a number from 0 to 255",
+	 {"1:1: expected " OPTIONS ", found 'foo'",
+	  "4:24: ttl: '256' is not a number from 0 to 255",
 	  "4:38: sport: '65536' is not a number from 0 to 65535",
 	  "5:1: a rule needs a protocol: tcp, udp, icmp (icmp6 with ip6), proto N"}},
 };
@@ -364,10 +366,10 @@ static void shown(void **state)
 		 "\tip from any to any udp sport 65536\n"
 		 "\t                             ^~~~~\n1 error\n"},
 		{"udp name \"\xc3\xa4\xc3\xb6\" sport !5y\x1b",
-		 "rules:1:24: sport: '5y' is not a number, nor two with - between\n"
+		 "rules:1:24: sport: '5y' is neither a number nor a range (1-5)\n"
 		 "udp name \"\xc3\xa4\xc3\xb6\" sport !5y?\n"
 		 "                     ^~\n"
-		 "rules:1:26: '?' is not " OPTIONS "\n"
+		 "rules:1:26: expected " OPTIONS ", found '?'\n"
 		 "udp name \"\xc3\xa4\xc3\xb6\" sport !5y?\n"
 		 "                       ^\n2 errors\n"},
 		{"ip from any to any",
@@ -519,8 +521,8 @@ static void set_files(void **state)
 	assert_int_equal(ecbpf_fw_read(e, rules, &ruleset), -EINVAL);
 	assert_string_equal(ecbpf_error_detail(e),
 			    "bad:2:1: '::1' is an address of ip6 in a set of ip\n::1\n^~~\n"
-			    "bad:3:9: '1.1.1.2' is not the end of the line: a line holds one "
-			    "address\n1.1.1.1 1.1.1.2\n        ^~~~~~~\n"
+			    "bad:3:9: expected the end of the line (one address a line), found "
+			    "'1.1.1.2'\n1.1.1.1 1.1.1.2\n        ^~~~~~~\n"
 			    "bad:4:1: 'foo' " ADDRESS "\nfoo\n^~~\n3 errors\n");
 	unlink(path);
 	unlink(rules);
@@ -566,8 +568,9 @@ static void edited(void **state)
 	assert_int_equal(ecbpf_fw_rule_insert(e, ruleset, 0,
 					      "ip from any to any tcp\nip from any to any tcp"),
 			 -EINVAL);
-	assert_string_equal(ecbpf_error(e),
-			    "rule:2:1: 'ip' is not part of a rule, which is one line");
+	assert_string_equal(
+		ecbpf_error(e),
+		"rule:2:1: expected the end of the text (a rule is one line), found 'ip'");
 	assert_int_equal(ecbpf_fw_rule_replace(e, ruleset, 2, "foo"), -EINVAL);
 	assert_int_equal(ecbpf_fw_rule_insert(e, ruleset, 4, "ip from any to any tcp"), -EINVAL);
 	assert_int_equal(ecbpf_fw_rule_replace(e, ruleset, 3, "ip from any to any tcp"), -EINVAL);
