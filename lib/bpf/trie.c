@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "bpf/trie_layout.h"
+#include "core/handle.h"
 
 #define PENDING_ENOUGH 1024 /* to wait for packets */
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "bpf/trie_layout.h"
+#include "core/util.h"
 
 #define HASH_BITS_MIN  10
 #define FILL_SHIFT     1     /* of a node wider than STRIDE, half of the slots are used at least */

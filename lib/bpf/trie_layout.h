@@ -22,7 +22,6 @@
 
 #include <stdbool.h>
 #include <string.h>
-#include "core/internal.h"
 #include "bpf/trie.h"
 
 #define CHUNK_BYTES (sizeof(struct ecbpf_trie_chunk))

@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "bpf/synchronize.h"
 #include "bpf/trie_layout.h"
+#include "core/handle.h"
 
 struct pool {
 	struct ecbpf *e;
@@ -132,7 +136,7 @@ static void pool_wait(void *data)
 {
 	struct pool *pool = data;
 
-	ecbpf_wait_for_packets(pool->e);
+	ecbpf_synchronize(pool->e);
 }
 
 static void pool_close(void *data)

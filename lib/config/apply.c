@@ -12,8 +12,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <linux/bpf.h>
-#include "core/error.h"
+#include "bpf/bpffs.h"
+#include "bpf/pins.h"
+#include "chain/clean.h"
 #include "config/plan.h"
+#include "core/error.h"
+#include "core/handle.h"
 
 static int report_chain(struct ecbpf *e, const struct ecbpf_chain_change *change,
 			struct conf_report *r)

@@ -4,7 +4,6 @@
 #define ECBPF_CONF_H
 
 #include <stdio.h>
-#include "core/internal.h"
 #include <ecbpf/libecbpf-config.h>
 #include <ecbpf/libecbpf-fastpath.h>
 #include <ecbpf/libecbpf-filter.h>

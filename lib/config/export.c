@@ -6,8 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/bpf.h>
+#include "bpf/bpffs.h"
+#include "bpf/loaded.h"
+#include "chain/dispatcher.h"
+#include "chain/set.h"
 #include "config/conf.h"
+#include "core/handle.h"
 #include "core/links.h"
+#include "fastpath/fastpath.h"
 
 /* With the key and the name of a file, a line that inih takes as it is built by Debian */
 #define DIR_LEN_MAX 150

@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/error.h"
 #include "config/parse.h"
+#include "core/error.h"
+#include "core/handle.h"
+#include "fastpath/fastpath.h"
 
 /* --- reading ------------------------------------------------------------------------------ */
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "config/conf.h"
+#include "core/handle.h"
 
 FILE *conf_file_begin(struct ecbpf *e, const char *dir, char *work, size_t size)
 {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* [filter]: the filter's settings, VIPs and lists */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "config/parse.h"
+#include "core/util.h"
+#include "filter/filter.h"
 
 /* --- reading ------------------------------------------------------------------------------ */
 

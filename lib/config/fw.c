@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* [fw]: the firewall's rules */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <bpf/libbpf.h>
+#include "bpf/bpffs.h"
+#include "bpf/lock.h"
+#include "bpf/program.h"
 #include "config/parse.h"
 #include "fw/rules.h"
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <linux/bpf.h>
 #include "config/parse.h"
+#include "core/handle.h"
 
 /* --- errors ------------------------------------------------------------------------------- */
 

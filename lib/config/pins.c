@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Whether a map of ours exists; asking does not make it */
+#include <limits.h>
 #include <sys/stat.h>
+#include "bpf/bpffs.h"
 #include "config/conf.h"
 
 int conf_is_pinned(struct ecbpf *e, const char *map)

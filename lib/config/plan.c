@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "config/plan.h"
+#include "core/handle.h"
+#include "core/links.h"
 
 void conf_plan_free(struct conf_plan *plan)
 {

@@ -13,6 +13,7 @@
 #include <string.h>
 #include "config.h"
 #include "config/parse.h"
+#include "core/handle.h"
 
 #define SECTION_MAX 48 /* inih cuts longer ones */
 

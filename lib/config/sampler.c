@@ -4,7 +4,11 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <bpf/bpf.h>
+#include "bpf/bpffs.h"
+#include "bpf/map.h"
 #include "config/parse.h"
+#include "core/handle.h"
 
 static int open_sampler(struct conf_parser *p, const char *name)
 {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/bpf.h>
+#include "bpf/program.h"
 #include "config/parse.h"
 
 const char *const conf_stage_names[] = {

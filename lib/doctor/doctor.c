@@ -22,7 +22,20 @@
 #include <unistd.h>
 #include <bpf/btf.h>
 #include <linux/capability.h>
-#include "core/internal.h"
+#include <bpf/bpf.h>
+#include "bpf/bpffs.h"
+#include "bpf/info.h"
+#include "bpf/lock.h"
+#include "bpf/metadata.h"
+#include "bpf/pins.h"
+#include "bpf/probe.h"
+#include "chain/dispatcher.h"
+#include "chain/live.h"
+#include "chain/pins.h"
+#include "chain/probe.h"
+#include "core/handle.h"
+#include "core/iface.h"
+#include "fastpath/fastpath.h"
 
 #define KERNEL_MAJOR  5 /* the oldest that can put chains together step by step */
 #define KERNEL_MINOR  10

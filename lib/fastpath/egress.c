@@ -4,6 +4,14 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "bpf/bpffs.h"
+#include "bpf/info.h"
+#include "bpf/loaded.h"
+#include "bpf/map.h"
+#include "core/handle.h"
+#include "core/iface.h"
 #include "fastpath/fastpath.h"
 #include "progs/fastpath_egress.skel.h"
 

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <bpf/bpf.h>
+#include "core/handle.h"
 #include "fastpath/fastpath.h"
 
 int ecbpf_prefix_parse(const char *text, struct ecbpf_prefix *ret_prefix)

@@ -8,7 +8,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <ecbpf/libecbpf-fastpath.h>
-#include "core/internal.h"
+#include "fastpath/fastpath.h"
 #include "fastpath/ipvs.h"
 
 /* So many times as often flows are sampled once their client has sent a FIN */

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "bpf/lock.h"
+#include "core/handle.h"
 #include "fastpath/fastpath.h"
 #include "fastpath/ipvs.h"
 

@@ -13,9 +13,9 @@
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
-#include "core/internal.h"
-#include "fastpath/ipvs.h"
+#include "core/handle.h"
 #include "core/rtnetlink.h"
+#include "fastpath/ipvs.h"
 
 #define CONNS_PATH "/proc/net/ip_vs_conn"
 

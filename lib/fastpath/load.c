@@ -9,7 +9,15 @@
 #include <sys/socket.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
+#include <bpf/libbpf.h>
+#include "bpf/bpffs.h"
+#include "bpf/lock.h"
+#include "bpf/pins.h"
+#include "bpf/program.h"
+#include "chain/live.h"
 #include "core/error.h"
+#include "core/handle.h"
+#include "core/iface.h"
 #include "fastpath/fastpath.h"
 
 /* NETDEV_XDP_ACT_NDO_XMIT; not in the headers of Linux 6.1 */

@@ -6,6 +6,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <bpf/bpf.h>
+#include "bpf/bpffs.h"
+#include "bpf/pins.h"
+#include "core/handle.h"
 #include "fastpath/fastpath.h"
 
 int fastpath_map_open(struct ecbpf *e, const char *name, struct bpf_map_info *ret_info)

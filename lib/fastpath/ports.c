@@ -6,6 +6,11 @@
 #include <net/if.h>
 #include <string.h>
 #include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "bpf/lock.h"
+#include "core/handle.h"
+#include "core/iface.h"
 #include "fastpath/fastpath.h"
 
 /* Is the stage in this chain? @ret_counters: of it, or NULL */

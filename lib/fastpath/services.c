@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 #include <linux/in.h>
+#include <bpf/bpf.h>
+#include "core/handle.h"
 #include "fastpath/fastpath.h"
 #include "fastpath/ipvs.h"
 

@@ -6,7 +6,10 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <bpf/bpf.h>
+#include "bpf/lock.h"
 #include "core/error.h"
+#include "core/handle.h"
 #include "fastpath/fastpath.h"
 #include "fastpath/ipvs.h"
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "core/handle.h"
 #include "fastpath/fastpath.h"
 
 struct status_count {

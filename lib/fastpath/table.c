@@ -5,6 +5,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "core/handle.h"
 #include "fastpath/fastpath.h"
 
 /* As leases say it. By way of the context: what a program returns has 32 bits */

@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <bpf/bpf.h>
+#include "core/handle.h"
+#include "core/routes.h"
 #include "filter/filter.h"
 
 static int route_compare(const void *a, const void *b)

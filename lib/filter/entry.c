@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/handle.h"
 #include "filter/filter.h"
 
 static __u64 load_be64(const __u8 *from)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "core/internal.h"
+#include "core/handle.h"
 #include <ecbpf/libecbpf-filter.h>
 
 #define EXPIRY_MAX     (100ULL * 366 * 24 * 3600) /* from now on, seconds */

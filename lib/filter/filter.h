@@ -7,8 +7,8 @@
 
 #include <ecbpf/libecbpf-filter.h>
 #include "bpf/trie.h"
-#include "core/internal.h"
 #include "core/routes.h"
+#include "filter/filter.h"
 
 #define NSEC 1000000000LL
 

@@ -4,6 +4,8 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "chain/clear.h"
+#include "core/handle.h"
 #include "filter/filter.h"
 
 int ecbpf_filter_status_get(struct ecbpf *e, const char *iface, struct ecbpf_filter_status *ret)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "bpf/bpffs.h"
+#include "core/handle.h"
 #include "filter/filter.h"
 
 #define PENDING_ENOUGH 1024 /* to wait for packets */

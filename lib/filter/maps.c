@@ -5,6 +5,11 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <bpf/libbpf.h>
+#include "bpf/bpffs.h"
+#include "bpf/lock.h"
+#include "bpf/program.h"
+#include "core/handle.h"
 #include "filter/filter.h"
 
 static int map_fd(struct ecbpf *e, const struct bpf_object *obj, const char *name)
@@ -19,7 +24,7 @@ void filter_maps_close(struct filter_maps *maps)
 	if (maps->filter)
 		munmap(maps->filter, sizeof(*maps->filter));
 	bpf_object__close(maps->obj);
-	cleanup_close(&maps->lock);
+	close_fd(&maps->lock);
 }
 
 /* Find them, or make them; nobody else changes them until they are closed. To be closed in any case

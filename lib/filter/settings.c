@@ -7,6 +7,14 @@
 #include <string.h>
 #include <sys/random.h>
 #include <stdio.h>
+#include <bpf/bpf.h>
+#include "bpf/bpffs.h"
+#include "bpf/lock.h"
+#include "bpf/map.h"
+#include "bpf/synchronize.h"
+#include "core/bucket.h"
+#include "core/handle.h"
+#include "core/time.h"
 #include "filter/filter.h"
 
 #define PPS_MAX 1000000000
@@ -76,7 +84,7 @@ static int config_store(struct ecbpf *e, struct ecbpf_filter *filter,
 		return err;
 	filter->settings[next] = settings;
 	__atomic_store_n(&filter->active, next, __ATOMIC_RELEASE);
-	ecbpf_wait_for_packets(e);
+	ecbpf_synchronize(e);
 	return 0;
 }
 

@@ -13,6 +13,14 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "bpf/bpffs.h"
+#include "bpf/lock.h"
+#include "bpf/map.h"
+#include "bpf/program.h"
+#include "bpf/synchronize.h"
+#include "core/handle.h"
 #include "filter/filter.h"
 
 #define CHUNK_SOURCES (sizeof(struct ecbpf_trie_chunk) / sizeof(struct ecbpf_filter_source))
@@ -122,7 +130,7 @@ int filter_sources_free(struct filter_lists *l)
 
 	if (!last)
 		return -errno;
-	ecbpf_wait_for_packets(l->e);
+	ecbpf_synchronize(l->e);
 	link_set(last, head->free);
 	head->free = head->pending;
 	head->pending = 0;
@@ -209,7 +217,7 @@ int filter_lists_repair(struct filter_lists *l)
 	}
 	if (err)
 		return err;
-	ecbpf_wait_for_packets(l->e);
+	ecbpf_synchronize(l->e);
 	head->free = head->pending = head->pending_count = 0;
 	for (__u32 number = 1; number < head->next; number++) {
 		struct ecbpf_filter_source *source =
@@ -228,9 +236,9 @@ int filter_lists_repair(struct filter_lists *l)
 
 static void maps_close(struct filter_lists *l)
 {
-	cleanup_close(&l->lists_fd);
-	cleanup_close(&l->tries_fd);
-	cleanup_close(&l->sources_fd);
+	close_fd(&l->lists_fd);
+	close_fd(&l->tries_fd);
+	close_fd(&l->sources_fd);
 	l->lists_fd = l->tries_fd = l->sources_fd = -1;
 }
 
@@ -243,7 +251,7 @@ void filter_lists_close(struct filter_lists *l)
 	if (l->head)
 		munmap(l->head, sizeof(*l->head));
 	maps_close(l);
-	cleanup_close(&l->lock);
+	close_fd(&l->lock);
 }
 
 /* Return: 0, *ret is -1 if there is no such map yet; or -errno */

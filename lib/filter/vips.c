@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/handle.h"
+#include "core/routes.h"
 #include "filter/filter.h"
 
 static void prefix_mask(struct ecbpf_filter_addr *prefix)

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/internal.h"
+#include "core/error.h"
+#include "core/util.h"
 #include "fw/live.h"
 
 void fw_state_free(struct fw_state *state)

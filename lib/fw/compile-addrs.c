@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/internal.h"
+#include "core/util.h"
 #include "fw/build.h"
 
 /* A prefix: first one for each rule, with its position; then one for all rules, with its class */

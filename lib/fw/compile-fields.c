@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <ecbpf/record.h>
-#include "core/internal.h"
+#include "core/util.h"
 #include "fw/build.h"
 
 /* The values of a field that the rule matches, for packets of this kind; NULL: any */

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/internal.h"
+#include "core/util.h"
 #include "fw/build.h"
 
 bool fw_is_deciding(const struct fw_rule *rule)

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/internal.h"
+#include "core/util.h"
 #include "fw/build.h"
 
 #define VECTOR_BYTES (ECBPF_FW_BLOCKS * sizeof(__u64))

@@ -12,7 +12,7 @@
 #include <ecbpf/record.h>
 #include <ecbpf/stage.h>
 #include "core/error.h"
-#include "core/internal.h"
+#include "core/handle.h"
 #include "fw/build.h"
 
 void fw_generation_free(struct fw_generation *generation)

@@ -4,7 +4,10 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "core/internal.h"
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "core/error.h"
+#include "core/util.h"
 #include "fw/live.h"
 
 int fw_counter_clear(struct ecbpf *e, const struct fw_maps *maps, __u32 entry)

@@ -7,7 +7,7 @@
 #include <string.h>
 #include "core/array.h"
 #include "core/error.h"
-#include "core/internal.h"
+#include "core/handle.h"
 #include "fw/rules.h"
 
 int ecbpf_fw_rule_insert(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size_t index,

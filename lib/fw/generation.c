@@ -3,7 +3,9 @@
  * Generation slots: the tables of a ruleset in the kernel.
  */
 #include <errno.h>
-#include "core/internal.h"
+#include <bpf/bpf.h>
+#include "bpf/synchronize.h"
+#include "core/util.h"
 #include "fw/live.h"
 
 static int *generation_map(struct fw_maps *maps, enum ecbpf_fw_size size)
@@ -36,8 +38,8 @@ static bool slot_has(int map, __u32 slot)
 
 /*
  * Empty a slot that is not live, when no packet uses it any more. Deleting an entry of the text map
- * makes the kernel wait for packets (10 ms or so, see ecbpf_wait_for_packets()), so that it is
- * deleted first. An empty slot needs no wait.
+ * makes the kernel wait for packets (10 ms or so, see ecbpf_synchronize()), so that it is deleted
+ * first. An empty slot needs no wait.
  */
 void fw_slot_clear(struct ecbpf *e, const struct fw_maps *maps, __u32 slot)
 {
@@ -48,7 +50,7 @@ void fw_slot_clear(struct ecbpf *e, const struct fw_maps *maps, __u32 slot)
 		if (!slot_has(generations[i], slot))
 			continue;
 		if (!is_waited)
-			ecbpf_wait_for_packets(e);
+			ecbpf_synchronize(e);
 		is_waited = true;
 		bpf_map_delete_elem(generations[i], &slot);
 	}

@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include "core/internal.h"
+#include <bpf/bpf.h>
+#include "core/bucket.h"
+#include "core/error.h"
+#include "core/handle.h"
+#include "core/time.h"
 #include "fw/live.h"
 
 /* Buckets of a `per src` limit: a power of two, half of all are left for the next ruleset */

@@ -17,15 +17,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "bpf/bpffs.h"
+#include "bpf/lock.h"
 #include "core/error.h"
-#include "core/internal.h"
+#include "core/handle.h"
 #include "fw/live.h"
 
 void fw_session_close(struct fw_session *s)
 {
 	fw_state_free(&s->old);
 	fw_maps_close(&s->maps);
-	cleanup_close(&s->lock);
+	close_fd(&s->lock);
 }
 
 int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
@@ -45,7 +47,7 @@ int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
 	if (!err)
 		err = fw_maps_open(e, &s.maps);
 	if (err) {
-		cleanup_close(&s.lock);
+		close_fd(&s.lock);
 		return err;
 	}
 	err = fw_active_get(e, &s.maps, &s.active);

@@ -4,8 +4,10 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "bpf/bpffs.h"
+#include "bpf/lock.h"
 #include "core/error.h"
-#include "core/internal.h"
+#include "core/handle.h"
 #include "fw/live.h"
 
 int ecbpf_fw_is_loaded(struct ecbpf *e, const char *iface, bool *ret_is_loaded)

@@ -6,7 +6,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "core/internal.h"
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "bpf/bpffs.h"
+#include "bpf/program.h"
+#include "core/handle.h"
 #include "fw/live.h"
 
 int fw_fail_map(struct ecbpf *e, const char *what, int err)
@@ -48,7 +52,7 @@ void fw_maps_close(struct fw_maps *maps)
 		      &maps->limits, &maps->buckets, &maps->sets,   &maps->pool,  &maps->text};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		cleanup_close(fds[i]);
+		close_fd(fds[i]);
 }
 
 /* Open the pinned maps. Return: 0; -ENOENT there are none */

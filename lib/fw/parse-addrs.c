@@ -5,7 +5,6 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/internal.h"
 #include "fw/parse.h"
 
 static bool is_addr_char(char c)

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/array.h"
-#include "core/internal.h"
 #include "fw/parse.h"
 
 void fw_next_line(struct source *src)

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include "core/internal.h"
+#include "core/handle.h"
 #include "fw/parse.h"
 
 #define CONTEXT_MAX 120 /* bytes of a line to show */

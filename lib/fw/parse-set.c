@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "core/internal.h"
+#include "core/util.h"
 #include "fw/parse.h"
 
 #define FILE_MAX (256 << 20) /* bytes */

@@ -4,7 +4,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include "core/internal.h"
 #include "fw/parse.h"
 
 /*

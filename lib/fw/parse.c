@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <ecbpf/fw.h>
 #include "core/error.h"
-#include "core/internal.h"
+#include "core/handle.h"
 #include "fw/parse.h"
 
 static int hex_digit(char c)

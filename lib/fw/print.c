@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <linux/bpf.h>
 #include "core/error.h"
-#include "core/internal.h"
+#include "core/util.h"
 #include "fw/rules.h"
 
 static void print_range(FILE *out, __u32 first, __u32 last)

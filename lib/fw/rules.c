@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/array.h"
-#include "core/internal.h"
+#include "core/util.h"
 #include "fw/rules.h"
 
 /* All struct fw_values of a rule */

@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include "core/internal.h"
-#include "fw/live.h"
 #include "bpf/trie.h"
+#include "core/error.h"
+#include "core/util.h"
+#include "fw/live.h"
 
 /* Map all entries of fw_sets. Return: NULL on error, which is reported */
 static struct ecbpf_trie_head *heads_open(struct ecbpf *e, const struct fw_maps *maps)

@@ -6,10 +6,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/array.h"
-#include "core/internal.h"
-#include "fw/live.h"
 #include "bpf/trie.h"
+#include "core/array.h"
+#include "core/error.h"
+#include "core/handle.h"
+#include "fw/live.h"
 
 static int set_find(struct ecbpf *e, const struct fw_session *s, const char *name,
 		    size_t *ret_index)

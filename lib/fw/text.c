@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <bpf/bpf.h>
 #include "core/array.h"
-#include "core/internal.h"
+#include "core/error.h"
+#include "core/handle.h"
 #include "fw/live.h"
 
 #define TEXT_MAGIC 0x66776563

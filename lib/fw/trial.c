@@ -5,7 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/internal.h"
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "bpf/probe.h"
+#include "core/error.h"
+#include "core/handle.h"
 #include "fw/live.h"
 #include "progs/fw.skel.h"
 

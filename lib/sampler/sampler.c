@@ -15,7 +15,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <linux/perf_event.h>
-#include "core/internal.h"
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "bpf/bpffs.h"
+#include "bpf/info.h"
+#include "bpf/program.h"
+#include "bpf/synchronize.h"
+#include "chain/dispatcher.h"
+#include "chain/live.h"
+#include "chain/pins.h"
+#include "core/handle.h"
 #include <ecbpf/libecbpf-sampler.h>
 
 /* The directory that a reader has locked, as pins cannot be. Next to the maps */
@@ -396,7 +405,7 @@ int ecbpf_sampler_drain(struct ecbpf_sampler_reader *reader, ecbpf_sample_fn fn,
 
 	for (int cpu = 0; cpu < cpus; cpu++)
 		bpf_map_delete_elem(map_fd(reader->obj, "samples"), &cpu);
-	ecbpf_wait_for_packets(reader->e);
+	ecbpf_synchronize(reader->e);
 	reader->fn = fn;
 	reader->data = data;
 	ret = perf_buffer__consume(reader->rings);
@@ -411,7 +420,7 @@ void ecbpf_sampler_close(struct ecbpf_sampler_reader *reader)
 	if (reader->stats)
 		munmap(reader->stats, sysconf(_SC_PAGESIZE));
 	bpf_object__close(reader->obj);
-	cleanup_close(&reader->lock);
+	close_fd(&reader->lock);
 	free(reader);
 }
 

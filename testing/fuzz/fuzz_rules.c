@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <linux/bpf.h>
-#include "core/internal.h"
+#include "core/handle.h"
 #include "fw/rules.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -10,8 +10,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "core/internal.h"
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "bpf/synchronize.h"
 #include "bpf/trie.h"
+#include "core/handle.h"
 
 int ecbpf_fail(struct ecbpf *e, int err, const char *format, ...)
 {

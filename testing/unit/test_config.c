@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include <linux/bpf.h>
 #include "config/conf.h"
+#include "core/util.h"
 
 static struct ecbpf *e;
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
+#include "core/util.h"
 #include "fastpath/fastpath.h"
 
 static struct ecbpf *e;

@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include <linux/bpf.h>
-#include "core/internal.h"
+#include "core/util.h"
 #include "fw/rules.h"
 
 static struct ecbpf *e;

@@ -13,8 +13,15 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include <linux/bpf.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "bpf/bpffs.h"
+#include "bpf/metadata.h"
+#include "bpf/program.h"
 #include "core/array.h"
-#include "core/internal.h"
+#include "core/bucket.h"
+#include "core/handle.h"
+#include "core/time.h"
 
 static struct ecbpf *e;
 

@@ -17,8 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "core/internal.h"
 #include "bpf/trie.h"
+#include "core/handle.h"
 
 #define CHUNKS	    64
 #define MODEL_MAX   4096
