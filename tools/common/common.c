@@ -34,10 +34,18 @@ int tool_verbosity(void)
 
 TOOL_PRINTF(1, 0) static void message(const char *fmt, va_list args)
 {
+	char *text;
+
 	fflush(stdout); /* both may go to one file */
+	if (vasprintf(&text, fmt, args) < 0)
+		text = NULL;
 	fprintf(stderr, "%s: ", self->name);
-	vfprintf(stderr, fmt, args);
+	if (text)
+		tool_put_safe(stderr, text, strlen(text), "");
+	else
+		fputs("out of memory", stderr);
 	fputc('\n', stderr);
+	free(text);
 }
 
 void tool_warn(const char *fmt, ...)
@@ -91,8 +99,11 @@ static void print_detail(const char *detail)
 
 		if (!end)
 			end = detail + len;
-		if (!skip)
-			fprintf(stderr, "  %.*s\n", (int)(end - p), p);
+		if (!skip) {
+			fputs("  ", stderr);
+			tool_put_safe(stderr, p, end - p, "\t");
+			fputc('\n', stderr);
+		}
 		p = end + 1;
 	}
 }
@@ -517,7 +528,7 @@ void tool_table_print(const struct tool_table *table, const char *indent)
 
 	memset(widths, 0, columns * sizeof(*widths));
 	for (size_t i = 0; i < table->cells.count; i++) {
-		int len = strlen(table->cells.items[i]);
+		int len = strlen(tool_safe(table->cells.items[i]));
 
 		if (widths[i % columns] < len)
 			widths[i % columns] = len;
@@ -525,7 +536,7 @@ void tool_table_print(const struct tool_table *table, const char *indent)
 	for (size_t i = 0; i < table->cells.count; i++) {
 		/* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): a table has columns */
 		size_t column = i % columns;
-		const char *cell = table->cells.items[i];
+		const char *cell = tool_safe(table->cells.items[i]);
 
 		printf("%s", column ? "  " : indent);
 		if (table->align[column] == 'r')

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <linux/types.h>
 #include <ecbpf/libecbpf.h>
+#include "tools/common/safe.h"
 
 struct json_object;
 
@@ -95,6 +96,8 @@ int tool_getopt(struct tool *tool, int argc, char **argv);
 int tool_verbosity(void);
 
 /* --- messages ------------------------------------------------------------------------------- */
+
+/* Control characters in them are shown as text, see safe.h; the same for cells of tables */
 
 void tool_warn(const char *fmt, ...) TOOL_PRINTF(1, 2);
 

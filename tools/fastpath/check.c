@@ -71,7 +71,7 @@ static void check_print(const struct ecbpf_fastpath_flow *flow)
 	printf("%s %s to %s: ", proto_text(flow->proto),
 	       endpoint_text(flow->client, flow->client_port),
 	       endpoint_text(flow->service, flow->service_port));
-	printf("lease to %s, and IPVS %s%s\n", hop_text(&flow->hop),
+	printf("lease to %s, and IPVS %s%s\n", tool_safe(hop_text(&flow->hop)),
 	       flow->agreement == ECBPF_NO_ENTRY ? "does not know it" : "has it at ",
 	       flow->agreement == ECBPF_NO_ENTRY ? "" : ipvs_text(flow));
 }
@@ -91,11 +91,11 @@ static size_t check_status(const struct ecbpf_fastpath_status *status)
 		in += port->is_in;
 		if ((port->is_in || port->is_port) && !port->is_out) {
 			printf("%s: the TC program is gone: no leases for what leaves there\n",
-			       port->iface);
+			       tool_safe(port->iface));
 			wrong++;
 		} else if (!port->is_port) {
 			printf("%s: nothing is forwarded to it: 'ecbpf-fastpath refresh'\n",
-			       port->iface);
+			       tool_safe(port->iface));
 			wrong++;
 		}
 	}

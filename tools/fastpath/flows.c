@@ -207,7 +207,7 @@ int run_explain(struct tool *tool, int argc, char **argv)
 		printf("table: lease ran out %lld ms ago\n", -x.flow.lease_ms);
 	else
 		printf("table: lease for another %lld ms, %s\n", x.flow.lease_ms,
-		       x.flow.is_dead ? "dead" : hop_text(&x.flow.hop));
+		       x.flow.is_dead ? "dead" : tool_safe(hop_text(&x.flow.hop)));
 	if (x.is_known && x.flow.lease_ms > 0 && !x.flow.is_dead)
 		printf("next sample to IPVS: %s\n",
 		       x.sample_ms > 0 ? tool_str("in %lld ms", x.sample_ms) : "now");

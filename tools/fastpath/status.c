@@ -35,7 +35,8 @@ static void status_print(const struct ecbpf_fastpath_status *status,
 	if (!status->is_on)
 		printf("%s\n", off_text);
 	for (size_t i = 0; i < status->ports_count; i++)
-		printf("%s: %s%s%s%s\n", status->ports[i].iface, status->ports[i].is_in ? "in" : "",
+		printf("%s: %s%s%s%s\n", tool_safe(status->ports[i].iface),
+		       status->ports[i].is_in ? "in" : "",
 		       status->ports[i].is_fused ? " (fused)" : "",
 		       status->ports[i].is_in ? ", " : "",
 		       status->ports[i].is_out ? "out" : "the TC program is gone");

@@ -143,8 +143,8 @@ static void print_entry(const struct ecbpf_filter_entry *entry)
 
 	ecbpf_filter_entry_format(entry, prefix, sizeof(prefix));
 	printf("%-18s %s %s # %" PRIu64 " packets, %" PRIu64 " bytes, since %s\n", prefix,
-	       entry->tag[0] ? entry->tag : "-", time_str(entry->expires), (uint64_t)entry->packets,
-	       (uint64_t)entry->bytes, time_str(entry->loaded));
+	       entry->tag[0] ? tool_safe(entry->tag) : "-", time_str(entry->expires),
+	       (uint64_t)entry->packets, (uint64_t)entry->bytes, time_str(entry->loaded));
 }
 
 static struct json_object *json_entry(const struct ecbpf_filter_entry *entry)

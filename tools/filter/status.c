@@ -101,7 +101,7 @@ static void print_iface(const char *iface, const struct ecbpf_filter_status *sta
 {
 	const struct ecbpf_counters *counters = &status->counters;
 
-	printf("\n%s: %s mode%s\n", iface, mode_name(status->mode),
+	printf("\n%s: %s mode%s\n", tool_safe(iface), mode_name(status->mode),
 	       status->is_fused ? ", fused" : "");
 	for (__u32 action = 0; action < ECBPF_ACTION_MAX; action++)
 		if (counters->packets[action])

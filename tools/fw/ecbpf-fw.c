@@ -28,7 +28,7 @@ int fw_fail_rules(const struct tool *tool)
 	if (!*detail)
 		return tool_fail_ecbpf(tool);
 	fflush(stdout);
-	fputs(detail, stderr);
+	tool_put_safe(stderr, detail, strlen(detail), "\n\t");
 	return TOOL_FAILED;
 }
 
@@ -62,7 +62,7 @@ static int print_rules(const struct tool *tool, const struct ecbpf_fw_ruleset *r
 
 	if (ecbpf_fw_print(tool->ecbpf, ruleset, &text))
 		return tool_fail_ecbpf(tool);
-	fputs(text, stdout);
+	tool_put_safe(stdout, text, strlen(text), "\n\t");
 	return TOOL_OK;
 }
 
@@ -86,7 +86,7 @@ static int print_summary(const struct tool *tool, const struct ecbpf_fw_ruleset 
 		tool_json_print(json);
 		return TOOL_OK;
 	}
-	printf("%s: %s, %s with %s, %s; %zu KiB of tables\n", file,
+	printf("%s: %s, %s with %s, %s; %zu KiB of tables\n", tool_safe(file),
 	       tool_many(summary.rules, "rule"), tool_many(summary.sets, "set"),
 	       tool_many(summary.prefixes, "prefix"), tool_many(summary.assertions, "assertion"),
 	       bytes / 1024);
@@ -169,7 +169,7 @@ static void print_packet(struct test_run *t, const struct frame *frame, __u32 ac
 	if (!t->json_packets) {
 		printf("%zu\t%zu\t%s\t", frame->number, frame->size, ecbpf_action_name(action));
 		printf(rule == ECBPF_FW_NO_RULE ? "-" : "%zu", rule + 1);
-		printf("\t%s\t%s\n", sha1, name ? name : "");
+		printf("\t%s\t%s\n", sha1, name ? tool_safe(name) : "");
 		return;
 	}
 	json = json_object_new_object();
@@ -197,7 +197,8 @@ static void assertion_failed(struct test_run *t, const struct ecbpf_fw_assertion
 	sha1_text(assertion->sha1, sha1);
 	if (!t->json_failed) {
 		fflush(stdout);
-		fprintf(stderr, "%s:%u: %s: %s", t->rules_file, assertion->line, sha1, expected);
+		fprintf(stderr, "%s:%u: %s: %s", tool_safe(t->rules_file), assertion->line, sha1,
+			expected);
 		if (frame)
 			fprintf(stderr, " is expected, packet %zu got %s\n", frame->number,
 				ecbpf_action_name(action));

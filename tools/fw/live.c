@@ -497,7 +497,7 @@ int fw_run_status(struct tool *tool, int argc, char **argv)
 		       tool_many(summary.prefixes, "prefix"));
 		printf("loaded on:");
 		for (size_t i = 0; i < ifaces.count; i++)
-			printf(" %s", ifaces.items[i]);
+			printf(" %s", tool_safe(ifaces.items[i]));
 		printf("%s\n", ifaces.count ? "" : " no interface");
 		return TOOL_OK;
 	}

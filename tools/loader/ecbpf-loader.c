@@ -350,17 +350,18 @@ static void print_chain_rows(const struct ecbpf_chain *chain)
 	const struct ecbpf_member *single = chain->members;
 
 	if (chain->kind == ECBPF_CHAIN_NONE) {
-		printf("%-22s <No XDP program loaded!>\n", chain->iface);
+		printf("%-22s <No XDP program loaded!>\n", tool_safe(chain->iface));
 		return;
 	}
-	printf("%-16s %-5s %-17s %-8s %-4u %-17s\n", chain->iface, "",
-	       is_single ? single->name : chain->name, mode_name(chain->mode),
+	printf("%-16s %-5s %-17s %-8s %-4u %-17s\n", tool_safe(chain->iface), "",
+	       tool_safe(is_single ? single->name : chain->name), mode_name(chain->mode),
 	       is_single ? single->id : chain->id, tag_text(is_single ? single->tag : chain->tag));
 	for (size_t i = 0; i < chain->members_count && !is_single; i++) {
 		const struct ecbpf_member *member = &chain->members[i];
 
-		printf("%-16s %-5u  %-16s %-8s %-4u %-17s %s\n", " =>", member->prio, member->name,
-		       "", member->id, tag_text(member->tag), actions_text(member->actions));
+		printf("%-16s %-5u  %-16s %-8s %-4u %-17s %s\n", " =>", member->prio,
+		       tool_safe(member->name), "", member->id, tag_text(member->tag),
+		       actions_text(member->actions));
 	}
 }
 
@@ -466,15 +467,15 @@ static void print_member(const struct ecbpf_chain *chain, const struct ecbpf_mem
 
 	if (localtime_r(&load_time, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%s: %s, ID %u, loaded %s%s\n", chain->iface, member->name, member->id, when,
-	       has_counters(member) ? "" : ", counters: not known");
+	printf("%s: %s, ID %u, loaded %s%s\n", tool_safe(chain->iface), tool_safe(member->name),
+	       member->id, when, has_counters(member) ? "" : ", counters: not known");
 	if (member->is_ours && !has_counters(member))
 		printf("    built for schema %u, and this is ecbpf-loader for schema %d\n",
 		       member->schema, ECBPF_SCHEMA);
 	if (!member->has_link && chain->kind != ECBPF_CHAIN_SINGLE)
 		printf("    its link is not pinned, so it may not be running: try 'ecbpf-loader "
 		       "doctor %s'\n",
-		       chain->iface);
+		       tool_safe(chain->iface));
 	if (!has_counters(member))
 		return;
 	for (size_t i = 0; i < member->stages_count; i++) {
@@ -496,11 +497,11 @@ static void print_chain_details(const struct ecbpf_chain *chain)
 	printf("\n");
 	if (chain->kind == ECBPF_CHAIN_SINGLE)
 		printf("%s: one program without a dispatcher: nothing can be chained to it\n",
-		       chain->iface);
+		       tool_safe(chain->iface));
 	if (chain->kind == ECBPF_CHAIN_BROKEN)
 		printf("%s: the chain is broken, its programs may not be running: try "
 		       "'ecbpf-loader doctor %s'\n",
-		       chain->iface, chain->iface);
+		       tool_safe(chain->iface), tool_safe(chain->iface));
 	for (size_t i = 0; i < chain->members_count; i++)
 		print_member(chain, &chain->members[i]);
 }
@@ -975,7 +976,7 @@ static int apply(struct tool *tool, const char *file, const struct apply *a)
 	if (err)
 		return tool_fail_ecbpf(tool);
 	for (size_t i = 0; i < count && (a->is_check || a->is_diff); i++)
-		printf("%s\n", changes[i].text);
+		printf("%s\n", tool_safe(changes[i].text));
 	if (!count)
 		printf("nothing to do\n");
 	else if (!a->is_check && !a->is_diff)
@@ -1028,7 +1029,7 @@ static int run_export(struct tool *tool, int argc, char **argv)
 		return tool_usage("'%s': takes no operands", argv[optind]);
 	if (ecbpf_config_export(tool->ecbpf, dir, &text))
 		return tool_fail_ecbpf(tool);
-	fputs(text, stdout);
+	tool_put_safe(stdout, text, strlen(text), "\n\t");
 	free(text);
 	return TOOL_OK;
 }

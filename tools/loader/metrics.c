@@ -36,16 +36,13 @@ static void head(const struct metrics *m, const char *name, const char *help)
 	head_type(m, name, help, "counter");
 }
 
-/* A label's value. Names of interfaces may have any byte, and the format takes UTF-8 */
+/* A label's value: names of interfaces may have any byte but these */
 static void print_value(const struct metrics *m, const char *value)
 {
-	for (const unsigned char *c = (const unsigned char *)value; *c; c++) {
+	for (const char *c = tool_safe(value); *c; c++) {
 		if (*c == '"' || *c == '\\')
-			fprintf(m->out, "\\%c", *c);
-		else if (*c < ' ' || *c > '~')
-			fprintf(m->out, "\\\\x%02x", *c);
-		else
-			fputc(*c, m->out);
+			fputc('\\', m->out);
+		fputc(*c, m->out);
 	}
 }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Samples as they come from the bus, see sample.h */
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
 #include <ecbpf/libecbpf.h>
 #include "tools/common/bus.h"
+#include "tools/common/safe.h"
 #include "tools/pcap/sample.h"
 
 #define NSEC_PER_SEC 1000000000ULL
@@ -33,14 +33,21 @@ static void arena_free(void *data, void *p)
 	(void)p;
 }
 
-/* They are shown on terminals and stand in files that others read */
-static bool make_printable(char *text)
+/* Texts are shown on terminals, and stand in files that others read */
+static bool make_safe(char **text)
 {
-	if (strlen(text) > SAMPLE_TEXT_MAX)
+	const char *safe = tool_safe(*text);
+	size_t len = strlen(safe);
+
+	if (strlen(*text) > SAMPLE_TEXT_MAX)
 		return false;
-	for (; *text; text++)
-		if (!isascii((unsigned char)*text) || !isprint((unsigned char)*text))
-			*text = '?';
+	if (len > SAMPLE_TEXT_MAX)
+		len = SAMPLE_TEXT_MAX;
+	*text = arena_alloc(NULL, len + 1);
+	if (!*text)
+		return false;
+	memcpy(*text, safe, len);
+	(*text)[len] = '\0';
 	return true;
 }
 
@@ -56,9 +63,8 @@ const Ecbpf__PacketSample *sample_decode(const void *bytes, size_t size)
 	s = ecbpf__packet_sample__unpack(&allocator, size, bytes);
 	if (!s || s->version != BUS_VERSION || s->packet.len > s->length)
 		return NULL;
-	if (!make_printable(s->host) || !make_printable(s->interface) ||
-	    !make_printable(s->program_name) || !make_printable(s->reason_name) ||
-	    !make_printable(s->chain))
+	if (!make_safe(&s->host) || !make_safe(&s->interface) || !make_safe(&s->program_name) ||
+	    !make_safe(&s->reason_name) || !make_safe(&s->chain))
 		return NULL;
 	if (!s->record)
 		s->record = &no_record;

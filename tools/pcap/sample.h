@@ -17,8 +17,8 @@
 /**
  * sample_decode() - make a sample of a message
  *
- * What it returns can be relied on: it has a record, texts are printable and at most
- * SAMPLE_TEXT_MAX long, and the packet is no longer than @length says.
+ * What it returns can be relied on: it has a record, texts are safe for a terminal
+ * (tool_safe()) and at most SAMPLE_TEXT_MAX long, and the packet is no longer than @length says.
  *
  * Return: valid until the next call; NULL: it is not one.
  */
