@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* ecbpf-fw apply: the rules of a file made live. */
+#include <getopt.h>
+#include "tools/fw/fw.h"
+
+const struct tool_option fw_apply_options[] = {
+	{'f', "file", "FILE", "rules; - is standard input"},
+	{'c', "check", NULL, "only find out whether they could be applied"},
+	TOOL_COMMON_OPTIONS,
+};
+
+int fw_run_apply(struct tool *tool, int argc, char **argv)
+{
+	struct ecbpf_fw_ruleset *ruleset TOOL_CLEANUP(fw_free_ruleset) = NULL;
+	const char *file = NULL;
+	bool is_check = false;
+	size_t bytes;
+	int id;
+
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		switch (id) {
+		case 'f':
+			file = optarg;
+			break;
+		case 'c':
+			is_check = true;
+			break;
+		default:
+			return TOOL_USAGE;
+		}
+	}
+	if (!file || optind < argc)
+		return tool_usage("which rules? -f FILE, or -f - for standard input");
+	if (fw_read_rules(tool, file, &ruleset))
+		return TOOL_FAILED;
+	if (is_check ? ecbpf_fw_bytes(tool->ecbpf, ruleset, &bytes)
+		     : ecbpf_fw_apply(tool->ecbpf, ruleset))
+		return tool_fail_ecbpf(tool);
+	return TOOL_OK;
+}

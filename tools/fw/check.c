@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* ecbpf-fw check: errors in rules, or a summary of them. */
+#include <getopt.h>
+#include <json-c/json.h>
+#include "tools/fw/fw.h"
+
+const struct tool_option fw_check_options[] = {
+	FW_FILE_OPTION,
+	{'p', "print", NULL, "print the rules as they are understood"},
+	FW_JSON_OPTION,
+	TOOL_COMMON_OPTIONS,
+};
+
+static int print_summary(const struct tool *tool, const struct ecbpf_fw_ruleset *ruleset,
+			 const char *file, bool is_json)
+{
+	struct ecbpf_fw_summary summary;
+	size_t bytes;
+
+	if (ecbpf_fw_bytes(tool->ecbpf, ruleset, &bytes))
+		return tool_fail_ecbpf(tool);
+	ecbpf_fw_summary(ruleset, &summary);
+	if (is_json) {
+		struct json_object *json = json_object_new_object();
+
+		tool_json_num(json, "rules", summary.rules);
+		tool_json_num(json, "sets", summary.sets);
+		tool_json_num(json, "prefixes", summary.prefixes);
+		tool_json_num(json, "assertions", summary.assertions);
+		tool_json_num(json, "table_bytes", bytes);
+		tool_json_print(json);
+		return TOOL_OK;
+	}
+	printf("%s: %s, %s with %s, %s; %zu KiB of tables\n", tool_safe(file),
+	       tool_many(summary.rules, "rule"), tool_many(summary.sets, "set"),
+	       tool_many(summary.prefixes, "prefix"), tool_many(summary.assertions, "assertion"),
+	       bytes / 1024);
+	return TOOL_OK;
+}
+
+int fw_run_check(struct tool *tool, int argc, char **argv)
+{
+	struct ecbpf_fw_ruleset *ruleset TOOL_CLEANUP(fw_free_ruleset) = NULL;
+	bool is_json = false, is_print = false;
+	const char *file = NULL;
+	int id;
+
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		switch (id) {
+		case 'f':
+			file = optarg;
+			break;
+		case 'p':
+			is_print = true;
+			break;
+		case 'j':
+			is_json = true;
+			break;
+		default:
+			return TOOL_USAGE;
+		}
+	}
+	if (!file || optind < argc)
+		return tool_usage("which rules? -f FILE, or -f - for standard input");
+	if (is_print && is_json)
+		return tool_usage("--print prints rules, which --json does not; give one of them");
+	if (fw_read_rules(tool, file, &ruleset))
+		return TOOL_FAILED;
+	if (is_print)
+		return fw_print_rules(tool, ruleset);
+	return print_summary(tool, ruleset, file, is_json);
+}

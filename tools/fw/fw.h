@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* ecbpf-fw: what its verbs share. */
+#ifndef ECBPF_TOOLS_FW_H
+#define ECBPF_TOOLS_FW_H
+
+#include <ecbpf/libecbpf-fw.h>
+#include "tools/common/common.h"
+
+#define FW_FILE_OPTION                                            \
+	{                                                         \
+		'f', "file", "FILE", "rules; - is standard input" \
+	}
+#define FW_JSON_OPTION                          \
+	{                                       \
+		'j', "json", NULL, "print JSON" \
+	}
+
+/* --- rules.c -------------------------------------------------------------------------------- */
+
+/* Return: 0, or TOOL_FAILED with all errors reported */
+int fw_read_rules(const struct tool *tool, const char *file, struct ecbpf_fw_ruleset **ret_ruleset);
+/* Report an error of the library that can be about rules. Return: TOOL_FAILED */
+int fw_fail_rules(const struct tool *tool);
+int fw_print_rules(const struct tool *tool, const struct ecbpf_fw_ruleset *ruleset);
+/* For TOOL_CLEANUP() */
+void fw_free_ruleset(struct ecbpf_fw_ruleset **ruleset);
+void fw_free_text(char **text);
+
+/* --- ifaces.c ------------------------------------------------------------------------------- */
+
+/* The operands; without any, all interfaces that have the firewall. Return: 0, TOOL_USAGE or
+ * _FAILED */
+int fw_take_ifaces(struct tool *tool, int argc, char **argv, struct tool_list *ret_ifaces);
+
+/* --- the verbs, a file for each ------------------------------------------------------------- */
+
+extern const struct tool_option fw_apply_options[], fw_check_options[], fw_load_options[],
+	fw_rule_options[], fw_set_options[], fw_stats_options[], fw_status_options[],
+	fw_test_options[], fw_unload_options[];
+int fw_run_apply(struct tool *tool, int argc, char **argv);
+int fw_run_check(struct tool *tool, int argc, char **argv);
+int fw_run_load(struct tool *tool, int argc, char **argv);
+int fw_run_rule(struct tool *tool, int argc, char **argv);
+int fw_run_set(struct tool *tool, int argc, char **argv);
+int fw_run_stats(struct tool *tool, int argc, char **argv);
+int fw_run_status(struct tool *tool, int argc, char **argv);
+int fw_run_test(struct tool *tool, int argc, char **argv);
+int fw_run_unload(struct tool *tool, int argc, char **argv);
+
+#endif /* ECBPF_TOOLS_FW_H */

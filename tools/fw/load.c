@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* ecbpf-fw load, unload: the firewall on interfaces. */
+#include <getopt.h>
+#include <string.h>
+#include "tools/fw/fw.h"
+
+enum {
+	OPT_FUSED = TOOL_LONG_ONLY,
+};
+
+const struct tool_option fw_load_options[] = {
+	{'f', "file", "FILE", "rules; - is standard input (default: those that are live)"},
+	{'m', "mode", "MODE", "native, skb or unspecified: that of the chain"},
+	{OPT_FUSED, "fused", NULL, "in ecbpf_fused, with the stages that it runs already"},
+	TOOL_COMMON_OPTIONS,
+};
+
+static int take_mode(const char *text, enum ecbpf_mode *ret_mode)
+{
+	static const char *const names[] = {
+		[ECBPF_MODE_UNSPEC] = "unspecified",
+		[ECBPF_MODE_NATIVE] = "native",
+		[ECBPF_MODE_SKB] = "skb",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(text, names[i]))
+			continue;
+		*ret_mode = i;
+		return 0;
+	}
+	return tool_usage("--mode: '%s' is not one of native, skb, unspecified", text);
+}
+
+int fw_run_load(struct tool *tool, int argc, char **argv)
+{
+	struct ecbpf_fw_ruleset *ruleset TOOL_CLEANUP(fw_free_ruleset) = NULL;
+	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
+	enum ecbpf_mode mode = ECBPF_MODE_UNSPEC;
+	const char *file = NULL;
+	bool fused = false;
+	int id;
+
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		switch (id) {
+		case 'f':
+			file = optarg;
+			break;
+		case 'm':
+			if (take_mode(optarg, &mode))
+				return TOOL_USAGE;
+			break;
+		case OPT_FUSED:
+			fused = true;
+			break;
+		default:
+			return TOOL_USAGE;
+		}
+	}
+	if (optind == argc)
+		return tool_usage("which interface?");
+	if (fw_take_ifaces(tool, argc, argv, &ifaces))
+		return TOOL_USAGE;
+	if (file && fw_read_rules(tool, file, &ruleset))
+		return TOOL_FAILED;
+	if (ecbpf_fw_load(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count, ruleset,
+			  fused, mode))
+		return tool_fail_ecbpf(tool);
+	return TOOL_OK;
+}
+
+const struct tool_option fw_unload_options[] = {TOOL_COMMON_OPTIONS};
+
+int fw_run_unload(struct tool *tool, int argc, char **argv)
+{
+	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
+	int status;
+
+	if (tool_getopt(tool, argc, argv) != -1)
+		return TOOL_USAGE;
+	status = fw_take_ifaces(tool, argc, argv, &ifaces);
+	if (status)
+		return status;
+	if (!ifaces.count)
+		return tool_fail("the firewall is not loaded on any interface");
+	if (ecbpf_fw_unload(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count))
+		return tool_fail_ecbpf(tool);
+	return TOOL_OK;
+}

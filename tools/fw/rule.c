@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* ecbpf-fw rule: changes to single live rules. */
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <json-c/json.h>
+#include "tools/fw/fw.h"
+
+const struct tool_option fw_rule_options[] = {FW_JSON_OPTION, TOOL_COMMON_OPTIONS};
+
+/* What is to become of the live rules */
+struct rule_change {
+	enum {
+		RULE_ADD,
+		RULE_INSERT,
+		RULE_REPLACE,
+		RULE_DELETE,
+	} kind;
+	const char *which; /* number or name */
+	const char *text;
+};
+
+static int change_rules(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, void *data)
+{
+	const struct rule_change *change = data;
+	struct ecbpf_fw_summary summary;
+	size_t index;
+	int err;
+
+	ecbpf_fw_summary(ruleset, &summary);
+	/* before the first of none is the end, too */
+	if (change->kind == RULE_ADD ||
+	    (change->kind == RULE_INSERT && !summary.rules && !strcmp(change->which, "1")))
+		return ecbpf_fw_rule_insert(e, ruleset, summary.rules, change->text);
+	err = ecbpf_fw_rule_find(e, ruleset, change->which, &index);
+	if (err)
+		return err;
+	switch (change->kind) {
+	case RULE_INSERT:
+		return ecbpf_fw_rule_insert(e, ruleset, index, change->text);
+	case RULE_REPLACE:
+		return ecbpf_fw_rule_replace(e, ruleset, index, change->text);
+	default:
+		ecbpf_fw_rule_delete(ruleset, index);
+		return 0;
+	}
+}
+
+static int list_rules(const struct tool *tool, bool is_json)
+{
+	struct ecbpf_fw_ruleset *ruleset TOOL_CLEANUP(fw_free_ruleset) = NULL;
+	struct ecbpf_fw_summary summary;
+	struct json_object *list;
+
+	if (ecbpf_fw_get(tool->ecbpf, &ruleset))
+		return tool_fail_ecbpf(tool);
+	if (!is_json)
+		return fw_print_rules(tool, ruleset);
+	list = json_object_new_array();
+	ecbpf_fw_summary(ruleset, &summary);
+	for (size_t i = 0; i < summary.rules; i++) {
+		char *text TOOL_CLEANUP(fw_free_text) = ecbpf_fw_rule_text(ruleset, i);
+		struct json_object *json = json_object_new_object();
+
+		tool_json_num(json, "number", i + 1);
+		tool_json_str(json, "name", ecbpf_fw_rule_name(ruleset, i));
+		tool_json_str(json, "text", text);
+		json_object_array_add(list, json);
+	}
+	tool_json_print(list);
+	return TOOL_OK;
+}
+
+/* Words as one text: quotes around a rule are needed for the shell's sake only */
+static char *join_words(int count, char **words)
+{
+	size_t size = 1;
+	char *text;
+
+	for (int i = 0; i < count; i++)
+		size += strlen(words[i]) + 1;
+	text = tool_alloc(NULL, size);
+	text[0] = '\0';
+	for (int i = 0; i < count; i++) {
+		strcat(text, i ? " " : "");
+		strcat(text, words[i]);
+	}
+	return text;
+}
+
+int fw_run_rule(struct tool *tool, int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int kind;
+		bool has_which;
+		bool has_text;
+	} changes[] = {
+		{"add", RULE_ADD, false, true},
+		{"insert", RULE_INSERT, true, true},
+		{"replace", RULE_REPLACE, true, true},
+		{"delete", RULE_DELETE, true, false},
+	};
+	char *text TOOL_CLEANUP(fw_free_text) = NULL;
+	struct rule_change change = {};
+	bool is_json = false;
+	size_t i = 0;
+	int id;
+
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		if (id != 'j')
+			return TOOL_USAGE;
+		is_json = true;
+	}
+	argc -= optind;
+	argv += optind;
+	if (argc == 1 && !strcmp(argv[0], "list"))
+		return list_rules(tool, is_json);
+	while (argc && i < sizeof(changes) / sizeof(changes[0]) && strcmp(argv[0], changes[i].name))
+		i++;
+	if (!argc || i == sizeof(changes) / sizeof(changes[0]))
+		return tool_usage("%s%s%sadd, insert, replace, delete or list?", argc ? "'" : "",
+				  argc ? argv[0] : "", argc ? "': " : "");
+	if (is_json)
+		return tool_usage("--json is for 'rule list'");
+	argc--;
+	argv++;
+	if (changes[i].has_which && !argc)
+		return tool_usage("%s which rule? its number or name", changes[i].name);
+	if (changes[i].has_which) {
+		change.which = *argv++;
+		argc--;
+	}
+	if (changes[i].has_text && !argc)
+		return tool_usage("%s: what is the new rule?", changes[i].name);
+	if (!changes[i].has_text && argc)
+		return tool_usage("'%s': takes one rule at a time", argv[0]);
+	text = join_words(argc, argv);
+	change.text = text;
+	change.kind = changes[i].kind;
+	return ecbpf_fw_change(tool->ecbpf, change_rules, &change) ? fw_fail_rules(tool) : TOOL_OK;
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Rules of a file: read, printed, and their errors. */
+#include <stdlib.h>
+#include <string.h>
+#include "tools/fw/fw.h"
+
+void fw_free_ruleset(struct ecbpf_fw_ruleset **ruleset)
+{
+	ecbpf_fw_ruleset_free(*ruleset);
+}
+
+void fw_free_text(char **text)
+{
+	free(*text);
+}
+
+/* What is wrong with rules is shown as compilers do: FILE:LINE:COLUMN at the line's beginning */
+int fw_fail_rules(const struct tool *tool)
+{
+	const char *detail = ecbpf_error_detail(tool->ecbpf);
+
+	if (!*detail)
+		return tool_fail_ecbpf(tool);
+	fflush(stdout);
+	tool_put_safe(stderr, detail, strlen(detail), "\n\t");
+	return TOOL_FAILED;
+}
+
+int fw_read_rules(const struct tool *tool, const char *file, struct ecbpf_fw_ruleset **ret_ruleset)
+{
+	return ecbpf_fw_read(tool->ecbpf, file, ret_ruleset) ? fw_fail_rules(tool) : 0;
+}
+
+int fw_print_rules(const struct tool *tool, const struct ecbpf_fw_ruleset *ruleset)
+{
+	char *text TOOL_CLEANUP(fw_free_text) = NULL;
+
+	if (ecbpf_fw_print(tool->ecbpf, ruleset, &text))
+		return tool_fail_ecbpf(tool);
+	tool_put_safe(stdout, text, strlen(text), "\n\t");
+	return TOOL_OK;
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* ecbpf-fw stats: counters of the live rules. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <json-c/json.h>
+#include "tools/fw/fw.h"
+
+#define RATE_MS	 500 /* over which `stats` measures packets a second */
+#define WATCH_MS 1000
+
+enum {
+	OPT_CLEAR = TOOL_LONG_ONLY,
+	OPT_WATCH,
+};
+
+static void free_stats(struct ecbpf_fw_stat **stats)
+{
+	free(*stats);
+}
+
+const struct tool_option fw_stats_options[] = {
+	{'j', "json", NULL, "as JSON"},
+	{OPT_CLEAR, "clear", NULL, "set all counters to zero"},
+	{OPT_WATCH, "watch", NULL, "again every second, until interrupted"},
+	TOOL_COMMON_OPTIONS,
+};
+
+/* Two readings of the counters, some time apart */
+struct reading {
+	struct ecbpf_fw_ruleset *ruleset;
+	struct ecbpf_fw_stat *stats;
+	struct ecbpf_fw_stat *before; /* NULL: the rules have changed meanwhile */
+	double seconds;
+};
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/* Are the counters of both those of the same rules? */
+static bool is_same(const struct ecbpf_fw_ruleset *a, const struct ecbpf_fw_ruleset *b)
+{
+	struct ecbpf_fw_summary x, y;
+	bool same;
+
+	ecbpf_fw_summary(a, &x);
+	ecbpf_fw_summary(b, &y);
+	same = x.rules == y.rules;
+	for (size_t i = 0; same && i < x.rules; i++) {
+		char *p = ecbpf_fw_rule_text(a, i), *q = ecbpf_fw_rule_text(b, i);
+
+		same = p && q && !strcmp(p, q);
+		free(p);
+		free(q);
+	}
+	return same;
+}
+
+static double pps(const struct reading *r, size_t i)
+{
+	if (!r->before || r->stats[i].packets < r->before[i].packets)
+		return 0;
+	return (r->stats[i].packets - r->before[i].packets) / r->seconds;
+}
+
+static void print_stats(const struct reading *r)
+{
+	struct tool_table table TOOL_CLEANUP(tool_table_free) = {.columns = 6, .align = "rrrrrl"};
+	struct ecbpf_fw_summary summary;
+
+	ecbpf_fw_summary(r->ruleset, &summary);
+	tool_table_row(&table, "rule", "packets", "bytes", "above", "pps", "text");
+	for (size_t i = 0; i < summary.rules; i++) {
+		const struct ecbpf_fw_stat *stat = &r->stats[i];
+		char *text = ecbpf_fw_rule_text(r->ruleset, i);
+
+		tool_table_row(&table, tool_str("%zu", i + 1),
+			       tool_str("%" PRIu64, (uint64_t)stat->packets),
+			       tool_str("%" PRIu64, (uint64_t)stat->bytes),
+			       tool_str("%" PRIu64, (uint64_t)stat->over),
+			       tool_str("%.0f", pps(r, i)), text ? text : "");
+		free(text);
+	}
+	tool_table_print(&table, "");
+}
+
+static void print_stats_json(const struct reading *r)
+{
+	struct json_object *list = json_object_new_array();
+	struct ecbpf_fw_summary summary;
+
+	ecbpf_fw_summary(r->ruleset, &summary);
+	for (size_t i = 0; i < summary.rules; i++) {
+		struct json_object *json = json_object_new_object();
+		char *text = ecbpf_fw_rule_text(r->ruleset, i);
+
+		tool_json_num(json, "number", i + 1);
+		tool_json_str(json, "name", ecbpf_fw_rule_name(r->ruleset, i));
+		tool_json_num(json, "packets", r->stats[i].packets);
+		tool_json_num(json, "bytes", r->stats[i].bytes);
+		tool_json_num(json, "above", r->stats[i].over);
+		tool_json_num(json, "pps", (__u64)pps(r, i));
+		tool_json_str(json, "text", text);
+		json_object_array_add(list, json);
+		free(text);
+	}
+	tool_json_print(list);
+}
+
+static int show_stats(const struct tool *tool, unsigned int ms, bool is_json)
+{
+	struct ecbpf_fw_ruleset *old TOOL_CLEANUP(fw_free_ruleset) = NULL;
+	struct ecbpf_fw_ruleset *ruleset TOOL_CLEANUP(fw_free_ruleset) = NULL;
+	struct ecbpf_fw_stat *before TOOL_CLEANUP(free_stats) = NULL;
+	struct ecbpf_fw_stat *stats TOOL_CLEANUP(free_stats) = NULL;
+	struct reading reading;
+	double start = now();
+
+	if (ecbpf_fw_stats(tool->ecbpf, &old, &before))
+		return tool_fail_ecbpf(tool);
+	nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
+	if (ecbpf_fw_stats(tool->ecbpf, &ruleset, &stats))
+		return tool_fail_ecbpf(tool);
+	reading = (struct reading){.ruleset = ruleset,
+				   .stats = stats,
+				   .before = is_same(old, ruleset) ? before : NULL,
+				   .seconds = now() - start};
+	if (is_json)
+		print_stats_json(&reading);
+	else
+		print_stats(&reading);
+	fflush(stdout);
+	return TOOL_OK;
+}
+
+int fw_run_stats(struct tool *tool, int argc, char **argv)
+{
+	bool is_json = false, is_clear = false, is_watch = false;
+	int id, status;
+
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		switch (id) {
+		case 'j':
+			is_json = true;
+			break;
+		case OPT_CLEAR:
+			is_clear = true;
+			break;
+		case OPT_WATCH:
+			is_watch = true;
+			break;
+		default:
+			return TOOL_USAGE;
+		}
+	}
+	if (optind < argc)
+		return tool_usage("'%s': takes no operands", argv[optind]);
+	if (is_clear + is_watch + is_json > 1 && !(is_watch && is_json))
+		return tool_usage("--clear goes alone");
+	if (is_clear)
+		return ecbpf_fw_stats_clear(tool->ecbpf) ? tool_fail_ecbpf(tool) : TOOL_OK;
+	do
+		status = show_stats(tool, is_watch ? WATCH_MS : RATE_MS, is_json);
+	while (is_watch && status == TOOL_OK && !ferror(stdout));
+	return status;
+}
