@@ -38,6 +38,17 @@ __ecbpf_argument()
 	}' <<<"$1"
 }
 
+# __ecbpf_values KEY: the values of a setting in the help on standard input
+__ecbpf_values()
+{
+	awk -v key="  $1=" 'index($0, key) == 1 && /\|/ {
+		sub(/^[^=]*=/, "")
+		sub(/ .*/, "")
+		gsub(/\|/, " ")
+		print
+	}'
+}
+
 _ecbpf()
 {
 	local tool=$1 word=$2 previous=$3 verb='' help argument='' i
@@ -63,10 +74,20 @@ _ecbpf()
 	IFACE | LIST | '') ;;
 	*) return ;;
 	esac
-	if [[ $word == -* ]]; then
+	# bash takes KEY=VALUE for three words
+	i=$((COMP_CWORD - i))
+	if [[ ${COMP_WORDS[COMP_CWORD]} == "=" || ($i -gt 0 && $previous == "=") ]]; then
+		[[ $previous == "=" ]] && previous=${COMP_WORDS[COMP_CWORD - 2]}
+		mapfile -t COMPREPLY < <(compgen -W "$(__ecbpf_values "$previous" <<<"$help")" \
+			-- "${word#=}")
+	elif [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(__ecbpf_words Options <<<"$help")" -- "$word")
-	elif ((i == COMP_CWORD)) && [[ $(__ecbpf_subverbs <<<"$help") == *$'\n'* ]]; then
+	elif ((!i)) && [[ $(__ecbpf_subverbs <<<"$help") == *$'\n'* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(__ecbpf_subverbs <<<"$help")" -- "$word")
+	elif [[ $help == *$'\nSettings:\n'* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(__ecbpf_words Settings <<<"$help" |
+			sed 's/=.*/=/')" -- "$word")
+		compopt -o nospace
 	elif [[ $help == *IFACE* ]]; then
 		mapfile -t COMPREPLY < <(cd /sys/class/net && compgen -f -- "$word")
 		[[ $help != *PROGRAM* && $help != *FILE* ]] || compopt -o default

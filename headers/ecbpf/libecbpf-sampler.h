@@ -9,6 +9,7 @@
 #define LIBECBPF_SAMPLER_H
 
 #include <ecbpf/sample.h>
+#include <ecbpf/libecbpf-settings.h>
 #include <ecbpf/libecbpf.h>
 
 #ifdef __cplusplus
@@ -17,10 +18,8 @@ extern "C" {
 
 /* --- settings and counters ---------------------------------------------------------------- */
 
-/* What the tools set where nothing else is said */
-#define ECBPF_SAMPLER_RATE    1000
-#define ECBPF_SAMPLER_SNAPLEN 128
-#define ECBPF_SAMPLER_MAX_PPS 100000
+/* The table of struct ecbpf_sampling */
+const struct ecbpf_settings *ecbpf_sampler_settings(void);
 
 /**
  * struct ecbpf_sampler_status - what there is to know
@@ -50,7 +49,7 @@ int ecbpf_sampler_status(struct ecbpf *e, struct ecbpf_sampler_status *ret_statu
  *
  * At once: the countdowns to the next samples are drawn anew.
  *
- * Return: 0; -EINVAL @settings->snap_len above ECBPF_SNAP_MAX; as ecbpf_sampler_status(), but that
+ * Return: 0; -EINVAL a value is not allowed; as ecbpf_sampler_status(), but that
  * maps which are missing are made.
  */
 int ecbpf_sampler_set(struct ecbpf *e, const struct ecbpf_sampling *settings);

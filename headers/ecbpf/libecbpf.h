@@ -65,6 +65,11 @@ enum ecbpf_mode {
 	ECBPF_MODE_SKB,
 };
 
+const char *
+ecbpf_mode_name(enum ecbpf_mode mode); /* "native"; for ECBPF_MODE_UNSPEC "unspecified" */
+/* Return: 0, -EINVAL */
+int ecbpf_mode_parse(const char *text, enum ecbpf_mode *ret_mode);
+
 /**
  * struct ecbpf_program - a program to load
  * @file: an object file; or a stage ("count"), if no file of that name exists. NULL with @fused

@@ -391,8 +391,9 @@ static int fail_attach(struct ecbpf *e, const struct change *c, int err)
 	else if (err == -EPERM)
 		hint = ": must be root, or have CAP_NET_ADMIN";
 	return ecbpf_fail(e, err, "%s: cannot attach in %s mode: %s%s%s%s%s", c->iface,
-			  ecbpf_mode_name(c->mode), strerror(-err), *e->kernel_message ? " (" : "",
-			  e->kernel_message, *e->kernel_message ? ")" : "", hint);
+			  ecbpf_live_mode_name(c->mode), strerror(-err),
+			  *e->kernel_message ? " (" : "", e->kernel_message,
+			  *e->kernel_message ? ")" : "", hint);
 }
 
 static __u32 mode_flags(enum ecbpf_mode mode)
@@ -503,7 +504,8 @@ static int commit(struct ecbpf *e, struct change *changes, size_t count)
 		else
 			ecbpf_log(e, ECBPF_LOG_INFO, "%s: %zu program%s in %s mode, %s id %u",
 				  changes[i].iface, changes[i].count,
-				  changes[i].count > 1 ? "s" : "", ecbpf_mode_name(changes[i].mode),
+				  changes[i].count > 1 ? "s" : "",
+				  ecbpf_live_mode_name(changes[i].mode),
 				  changes[i].is_direct ? "program" : "dispatcher", changes[i].id);
 
 		/* it works; pins that could not be removed are for `clean` and no failure */
@@ -598,7 +600,7 @@ int ecbpf_fail_single(struct ecbpf *e, const struct change *c)
 int ecbpf_fail_mode(struct ecbpf *e, const struct change *c, enum ecbpf_mode mode)
 {
 	return ecbpf_fail(e, -EBUSY, "%s: its chain is in %s mode, not %s", c->iface,
-			  ecbpf_mode_name(c->live.mode), ecbpf_mode_name(mode));
+			  ecbpf_live_mode_name(c->live.mode), ecbpf_live_mode_name(mode));
 }
 
 int ecbpf_fail_broken(struct ecbpf *e, const struct change *c)

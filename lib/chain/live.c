@@ -35,7 +35,7 @@ int ecbpf_attached(struct ecbpf *e, int ifindex, __u32 *ret_id, enum ecbpf_mode 
 	return 0;
 }
 
-const char *ecbpf_mode_name(enum ecbpf_mode mode)
+const char *ecbpf_live_mode_name(enum ecbpf_mode mode)
 {
 	return mode == ECBPF_MODE_SKB ? "skb" : mode == ECBPF_MODE_NATIVE ? "native" : "offload";
 }

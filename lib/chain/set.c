@@ -177,8 +177,8 @@ static int set_check(struct ecbpf *e, const struct change *c, const struct ecbpf
 		return ecbpf_fail(e, -EBUSY,
 				  "%s: its chain is in %s mode, not %s; 'ecbpf-loader unload --all "
 				  "%s' comes first",
-				  c->iface, ecbpf_mode_name(c->live.mode),
-				  ecbpf_mode_name(want->mode), c->iface);
+				  c->iface, ecbpf_live_mode_name(c->live.mode),
+				  ecbpf_live_mode_name(want->mode), c->iface);
 	if (foreign + want->programs_count > DISPATCHER_MEMBERS)
 		return ecbpf_fail(e, -E2BIG,
 				  "%s: %zu programs, and %zu of others: a chain has %d at most",

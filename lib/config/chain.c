@@ -39,13 +39,7 @@ static int set_chain(struct conf_parser *p, const char *key, const char *value)
 			       ? 0
 			       : conf_fail(p->e, &p->at, "fused: '%s' is not yes or no", value);
 	}
-	if (!strcmp(value, "native"))
-		config->mode = ECBPF_MODE_NATIVE;
-	else if (!strcmp(value, "skb"))
-		config->mode = ECBPF_MODE_SKB;
-	else if (!strcmp(value, "unspecified"))
-		config->mode = ECBPF_MODE_UNSPEC;
-	else
+	if (ecbpf_mode_parse(value, &config->mode))
 		return conf_fail(p->e, &p->at, "mode: '%s' is not native, skb or unspecified",
 				 value);
 	return 0;

@@ -73,8 +73,8 @@ struct ecbpf_config {
 	struct ecbpf_fw_ruleset *ruleset; /* NULL: not said */
 	struct conf_fastpath fastpath;
 	bool has_sampler;
-	bool has_rate_drops;
 	struct ecbpf_sampling sampling;
+	__u64 sampling_given;
 };
 
 /* fused: its unit is of that name, as if it were a stage */
@@ -86,9 +86,9 @@ struct ecbpf_config {
 int conf_fail_at(struct ecbpf *e, int err, const struct conf_word *at);
 int conf_fail(struct ecbpf *e, const struct conf_word *at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-int conf_fail_memory(struct ecbpf *e);
 
-/* --- text.c, report.c, file.c, pins.c ----------------------------------------------------- */
+/* --- text.c, report.c, values.c, file.c, pins.c ------------------------------------------
+ */
 
 /* Text that grows; @is_lost: there was no memory. @text is for free() */
 struct conf_text {
@@ -112,6 +112,13 @@ FILE *conf_file_begin(struct ecbpf *e, const char *dir, char *work, size_t size)
 /* It takes the place of @dir/@name in one step. Return: 0 or -errno */
 int conf_file_end(struct ecbpf *e, FILE *out, const char *work, const char *dir, const char *name);
 
+/* What differs in the values of a stage's settings */
+int conf_values_report(struct ecbpf *e, const struct ecbpf_settings *settings, const void *wanted,
+		       const void *running, struct conf_report *report);
+/* "KEY = VALUE" lines */
+void conf_values_print(const struct ecbpf_settings *settings, const void *values,
+		       struct conf_text *text);
+
 /* Return: 1 if @map of ours is pinned, 0 if not, or -errno */
 int conf_is_pinned(struct ecbpf *e, const char *map);
 
@@ -122,9 +129,11 @@ struct conf_parser;
 /**
  * struct conf_section - a section of the file, and its part of the running state
  * @has_name: "[stage NAME]"
- * @keys: those it knows; others are constants of a program if @has_name, or else errors
+ * @settings: keys of a stage's table; or NULL
+ * @keys: other keys, up to NULL; or NULL. What is neither is a constant of a program if @has_name,
+ *	  or else an error
  * @open: at its head; or NULL
- * @set: take one key, one of @keys or a constant's name
+ * @set: take one key
  * @check: once all is read; or NULL
  *
  * Of settings; the others have none of these:
@@ -136,6 +145,7 @@ struct conf_parser;
 struct conf_section {
 	const char *name;
 	bool has_name;
+	const struct ecbpf_settings *(*settings)(void);
 	const char *const *keys;
 	int (*open)(struct conf_parser *p, const char *name);
 	int (*set)(struct conf_parser *p, const char *key, const char *value);

@@ -11,6 +11,7 @@
 #include "chain/dispatcher.h"
 #include "chain/set.h"
 #include "config/conf.h"
+#include "core/error.h"
 #include "core/handle.h"
 #include "core/links.h"
 #include "fastpath/fastpath.h"
@@ -26,7 +27,7 @@ int conf_settings_export(struct ecbpf *e, const struct ecbpf_config *config, con
 	for (const struct conf_section *const *s = conf_sections; *s && !err; s++)
 		if ((*s)->export && (!config || (*s)->is_wanted(config)))
 			err = (*s)->export(e, dir, text);
-	return err ? err : text->is_lost ? conf_fail_memory(e) : 0;
+	return err ? err : text->is_lost ? ecbpf_fail_memory(e) : 0;
 }
 
 /* The line of struct loaded.spec with this key, without it; NULL: none. Not ended by a 0 byte */
@@ -177,7 +178,7 @@ static int export_chains(struct ecbpf *e, struct conf_text *text)
 	int err;
 
 	if (!members)
-		return conf_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	conf_printf(text, "[interfaces]\n");
 	err = ecbpf_links_read(e, &links, &links_count);
 	for (size_t i = 0; i < links_count && !err; i++) {

@@ -330,7 +330,7 @@ int conf_fastpath_load(struct ecbpf *e, const struct ecbpf_config *config, const
 	undo.is_loaded = !is_on && names_count;
 	undo.names = calloc(names_count + 1, sizeof(*undo.names));
 	if (!undo.names)
-		return conf_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < names_count && !err; i++) {
 		if (is_on && port_find(ports, count, names[i]))
 			continue;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 #include "config/parse.h"
+#include "core/error.h"
 #include "core/util.h"
 #include "filter/filter.h"
 
@@ -116,7 +117,7 @@ static int list_read(struct ecbpf *e, struct conf_list *list)
 			return err == -EINVAL ? err : conf_fail_at(e, err, &list->files.items[i]);
 		entries = reallocarray(list->entries, list->count + count + 1, sizeof(*entries));
 		if (!entries)
-			return conf_fail_memory(e);
+			return ecbpf_fail_memory(e);
 		list->entries = entries;
 		if (count)
 			memcpy(entries + list->count, more, count * sizeof(*more));
@@ -182,7 +183,7 @@ static int filter_apply_settings(struct ecbpf *e, const struct ecbpf_filter_conf
 	int err;
 
 	if (!settings)
-		return conf_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	err = ecbpf_filter_config_get(e, &running);
 	for (size_t i = 0; !err && (key = filter_value(wanted, i, new, sizeof(new))); i++) {
 		filter_value(&running, i, old, sizeof(old));
@@ -229,7 +230,7 @@ static int filter_apply_vips(struct ecbpf *e, const struct conf_words *wanted, b
 	add = calloc(wanted->count + 1, sizeof(*add));
 	delete = calloc(count + 1, sizeof(*delete));
 	if (!add || !delete)
-		return conf_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < wanted->count && !err; i++) {
 		if (has_vip(running, count, wanted->items[i].text))
 			continue;

@@ -11,6 +11,7 @@
 #include "bpf/lock.h"
 #include "bpf/program.h"
 #include "config/parse.h"
+#include "core/error.h"
 #include "fw/rules.h"
 
 static int set_fw(struct conf_parser *p, const char *key, const char *value)
@@ -163,7 +164,7 @@ static int rulesets_differ(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
 	int err;
 
 	if (!new_texts || !old_texts)
-		err = conf_fail_memory(e);
+		err = ecbpf_fail_memory(e);
 	else
 		err = rules_differ(e, new_texts, new->rules_count, old_texts, old->rules_count, r);
 	texts_free(new_texts);

@@ -8,7 +8,9 @@
 #include <string.h>
 #include <linux/bpf.h>
 #include "config/parse.h"
+#include "core/error.h"
 #include "core/handle.h"
+#include "core/suggest.h"
 
 /* --- errors ------------------------------------------------------------------------------- */
 
@@ -30,55 +32,6 @@ int conf_fail(struct ecbpf *e, const struct conf_word *at, const char *format, .
 	return conf_fail_at(e, -EINVAL, at);
 }
 
-int conf_fail_memory(struct ecbpf *e)
-{
-	return ecbpf_fail(e, -ENOMEM, "out of memory");
-}
-
-/* How many letters to put in, take out or change, to make one of the other; at most @max + 1 */
-static unsigned int distance(const char *a, const char *b, unsigned int max)
-{
-	unsigned int least;
-
-	while (*a && *a == *b) {
-		a++;
-		b++;
-	}
-	if (!*a || !*b)
-		return strlen(a) + strlen(b);
-	if (!max)
-		return 1;
-	least = distance(a + 1, b + 1, max - 1);
-	if (distance(a + 1, b, max - 1) < least)
-		least = distance(a + 1, b, max - 1);
-	if (distance(a, b + 1, max - 1) < least)
-		least = distance(a, b + 1, max - 1);
-	return least + 1;
-}
-
-/* "; did you mean 'frags'?", or all that there are */
-static void suggest(const char *word, const char *const *words, char *ret, size_t size)
-{
-	const char *nearest = NULL;
-	unsigned int least = 3, d;
-	size_t len;
-
-	for (const char *const *w = words; *w; w++) {
-		d = distance(word, *w, 2);
-		if (d < least && d < strlen(word)) {
-			least = d;
-			nearest = *w;
-		}
-	}
-	if (nearest) {
-		snprintf(ret, size, "did you mean '%s'?", nearest);
-		return;
-	}
-	len = snprintf(ret, size, "there are");
-	for (const char *const *w = words; *w && len < size; w++)
-		len += snprintf(ret + len, size - len, "%s %s", w == words ? "" : ",", *w);
-}
-
 bool conf_is_one_of(const char *word, const char *const *words)
 {
 	for (; *words; words++)
@@ -92,7 +45,7 @@ int conf_fail_unknown(struct conf_parser *p, const char *what, const char *word,
 {
 	char text[512];
 
-	suggest(word, words, text, sizeof(text));
+	ecbpf_suggest(word, words, text, sizeof(text));
 	return conf_fail(p->e, &p->at, "no %s '%s'; %s", what, word, text);
 }
 
@@ -104,11 +57,11 @@ int conf_words_add(struct conf_parser *p, struct conf_words *words, const char *
 
 	items = reallocarray(words->items, words->count + 1, sizeof(*items));
 	if (!items)
-		return conf_fail_memory(p->e);
+		return ecbpf_fail_memory(p->e);
 	words->items = items;
 	word.text = strndup(text, len);
 	if (!word.text)
-		return conf_fail_memory(p->e);
+		return ecbpf_fail_memory(p->e);
 	items[words->count++] = word;
 	return 0;
 }
@@ -151,7 +104,7 @@ int conf_set_text(struct conf_parser *p, const char *value, char **text)
 {
 	free(*text);
 	*text = strdup(value);
-	return *text ? 0 : conf_fail_memory(p->e);
+	return *text ? 0 : ecbpf_fail_memory(p->e);
 }
 
 int conf_set_number(struct conf_parser *p, const char *key, const char *value, __u32 max,
@@ -167,6 +120,14 @@ int conf_set_number(struct conf_parser *p, const char *key, const char *value, _
 				 max);
 	*ret = number;
 	return 0;
+}
+
+int conf_set_value(struct conf_parser *p, const struct ecbpf_settings *settings, const char *key,
+		   const char *value, void *values, __u64 *given)
+{
+	int err = ecbpf_setting_parse(p->e, settings, key, value, values, given);
+
+	return err ? conf_fail_at(p->e, err, &p->at) : 0;
 }
 
 int conf_action_find(const char *name, size_t len)

@@ -27,6 +27,9 @@ int conf_set_words(struct conf_parser *p, const char *value, const char *separat
 int conf_set_text(struct conf_parser *p, const char *value, char **text);
 int conf_set_number(struct conf_parser *p, const char *key, const char *value, __u32 max,
 		    __u32 *ret);
+/* A setting of a stage */
+int conf_set_value(struct conf_parser *p, const struct ecbpf_settings *settings, const char *key,
+		   const char *value, void *values, __u64 *given);
 /* Return: the action's number, or -1 */
 int conf_action_find(const char *name, size_t len);
 

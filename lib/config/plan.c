@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "config/plan.h"
+#include "core/error.h"
 #include "core/handle.h"
 #include "core/links.h"
 
@@ -33,7 +34,7 @@ static int settings_add(struct ecbpf *e, struct conf_plan *plan, size_t number,
 		reallocarray(plan->settings[number],
 			     program->settings_count + unit->settings.count + 1, sizeof(*settings));
 	if (!settings)
-		return conf_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	plan->settings[number] = settings;
 	for (size_t i = 0; i < unit->settings.count; i++)
 		settings[program->settings_count++] = unit->settings.items[i].text;
@@ -70,7 +71,7 @@ static int plan_fused(struct ecbpf *e, const struct ecbpf_config *config, struct
 		err = settings_add(e, plan, 0, fused);
 	plan->fused = list.text;
 	plan->programs[0].fused = list.text;
-	return err ? err : list.is_lost ? conf_fail_memory(e) : 0;
+	return err ? err : list.is_lost ? ecbpf_fail_memory(e) : 0;
 }
 
 int conf_plan_programs(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan)
@@ -81,7 +82,7 @@ int conf_plan_programs(struct ecbpf *e, const struct ecbpf_config *config, struc
 	plan->programs = calloc(max, sizeof(*plan->programs));
 	plan->settings = calloc(max, sizeof(*plan->settings));
 	if (!plan->programs || !plan->settings)
-		return conf_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	if (config->is_fused && config->stages.count)
 		err = plan_fused(e, config, plan);
 	for (size_t i = 0; i < config->stages.count && !config->is_fused && !err; i++) {
@@ -177,7 +178,7 @@ int conf_plan_wants(struct ecbpf *e, const struct ecbpf_config *config, struct c
 		return err;
 	plan->wants = calloc(plan->links_count + 1, sizeof(*plan->wants));
 	if (!plan->wants)
-		return conf_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < plan->links_count; i++) {
 		struct ecbpf_chain_want *want = &plan->wants[i];
 
@@ -198,7 +199,7 @@ int conf_plan_ports(struct ecbpf *e, const struct ecbpf_config *config, struct c
 
 	plan->ports = calloc(plan->links_count + 1, sizeof(*plan->ports));
 	if (!plan->ports)
-		return conf_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < config->stages.count; i++)
 		is_wanted |= !strcmp(config->stages.items[i].text, "fastpath");
 	for (size_t i = 0; i < plan->links_count; i++)
@@ -217,7 +218,7 @@ static int vlans_add(struct ecbpf *e, const struct ecbpf_link *link, const struc
 
 	more = reallocarray(*vlans, *count + ids->count + 1, sizeof(*more));
 	if (!more)
-		return conf_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	*vlans = more;
 	for (size_t i = 0; i < ids->count; i++) {
 		struct ecbpf_config_vlan *vlan = &more[(*count)++];

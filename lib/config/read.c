@@ -12,10 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "config.h"
+#include "core/error.h"
 #include "config/parse.h"
 #include "core/handle.h"
+#include "core/settings.h"
 
 #define SECTION_MAX 48 /* inih cuts longer ones */
+#define KEYS_MAX    (ECBPF_SETTINGS_KEYS + 16)
 
 /* @err: of the first thing that is wrong; reading ends there */
 struct reader {
@@ -95,18 +98,33 @@ static char *read_line(char *str, int num, void *stream)
 	return r->err ? NULL : str;
 }
 
+/* @ret_keys[KEYS_MAX], up to NULL */
+static void section_keys(const struct conf_section *section, const char **ret_keys)
+{
+	size_t count = 0;
+
+	if (section->settings)
+		count = ecbpf_settings_keys(section->settings(), ret_keys);
+	for (const char *const *key = section->keys; key && *key; key++)
+		ret_keys[count++] = *key;
+	ret_keys[count] = NULL;
+}
+
 /* For inih. Return: 0 on failure */
 static int take_key(void *data, const char *section, const char *key, const char *value)
 {
+	const char *keys[KEYS_MAX];
 	struct reader *r = data;
 
 	(void)section; /* as r->section */
 	if (r->err)
 		return 0;
+	if (r->section)
+		section_keys(r->section, keys);
 	if (!r->section)
 		r->err = conf_fail(r->p.e, &r->p.at, "'%s' comes before any section", key);
-	else if (!r->section->has_name && !conf_is_one_of(key, r->section->keys))
-		r->err = conf_fail_unknown(&r->p, "key", key, r->section->keys);
+	else if (!r->section->has_name && !conf_is_one_of(key, keys))
+		r->err = conf_fail_unknown(&r->p, "key", key, keys);
 	else
 		r->err = r->section->set(&r->p, key, value);
 	return !r->err;
@@ -120,17 +138,17 @@ static int stream_read(struct ecbpf *e, FILE *in, const char *name, struct ecbpf
 
 	files = reallocarray(config->files, config->files_count + 1, sizeof(*files));
 	if (!files)
-		return conf_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	config->files = files;
 	files[config->files_count] = strdup(name);
 	if (!files[config->files_count])
-		return conf_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	r.p.at.file = files[config->files_count++];
 	line = ini_parse_stream(read_line, &r, take_key, &r);
 	if (!r.err && ferror(in))
 		return ecbpf_fail(e, -EIO, "%s: cannot be read", name);
 	if (line < 0)
-		return conf_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	/* a line that inih did not understand, and went on behind */
 	if (line && (!r.err || (unsigned int)line < r.p.at.line)) {
 		r.p.at.line = line;
@@ -157,7 +175,7 @@ static struct ecbpf_config *config_new(struct ecbpf *e)
 	struct ecbpf_config *config = calloc(1, sizeof(*config));
 
 	if (!config) {
-		conf_fail_memory(e);
+		ecbpf_fail_memory(e);
 		return NULL;
 	}
 	config->filter = (struct ecbpf_filter_config){
@@ -166,11 +184,7 @@ static struct ecbpf_config *config_new(struct ecbpf *e)
 		.drop = ECBPF_FILTER_DROP_DEFAULT,
 	};
 	config->fastpath.settings = (struct ecbpf_fastpath_settings)ECBPF_FASTPATH_SETTINGS_INIT;
-	config->sampling = (struct ecbpf_sampling){
-		.rate = {ECBPF_SAMPLER_RATE, ECBPF_SAMPLER_RATE},
-		.snap_len = ECBPF_SAMPLER_SNAPLEN,
-		.max_pps = ECBPF_SAMPLER_MAX_PPS,
-	};
+	ecbpf_settings_reset(ecbpf_sampler_settings(), &config->sampling);
 	return config;
 }
 
@@ -200,7 +214,7 @@ int conf_read_text(struct ecbpf *e, const char *name, const char *text,
 	in = fmemopen((void *)text, strlen(text), "r");
 	if (!in) {
 		ecbpf_config_free(config);
-		return conf_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	}
 	err = stream_read(e, in, name, config);
 	fclose(in);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "config/conf.h"
+#include "core/error.h"
 
 int conf_report_change(struct ecbpf *e, struct conf_report *r, const char *format, ...)
 {
@@ -12,7 +13,7 @@ int conf_report_change(struct ecbpf *e, struct conf_report *r, const char *forma
 
 	changes = reallocarray(r->changes, r->count + 1, sizeof(*changes));
 	if (!changes)
-		return conf_fail_memory(e);
+		return ecbpf_fail_memory(e);
 	r->changes = changes;
 	va_start(args, format);
 	vsnprintf(changes[r->count++].text, sizeof(changes->text), format, args);

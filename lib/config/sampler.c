@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* [sampler]: rates and limits of samples */
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <bpf/bpf.h>
 #include "bpf/bpffs.h"
@@ -19,22 +17,8 @@ static int open_sampler(struct conf_parser *p, const char *name)
 
 static int set_sampler(struct conf_parser *p, const char *key, const char *value)
 {
-	struct ecbpf_sampling *s = &p->config->sampling;
-	__u32 *rate = s->rate;
-	int err;
-
-	if (!strcmp(key, "snaplen"))
-		return conf_set_number(p, key, value, ECBPF_SNAP_MAX, &s->snap_len);
-	if (!strcmp(key, "max-pps"))
-		return conf_set_number(p, key, value, UINT_MAX, &s->max_pps);
-	if (!strcmp(key, "rate-drops")) {
-		p->config->has_rate_drops = true;
-		return conf_set_number(p, key, value, UINT_MAX, &rate[ECBPF_SAMPLE_TERMINAL]);
-	}
-	err = conf_set_number(p, key, value, UINT_MAX, &rate[ECBPF_SAMPLE_PASSED]);
-	if (!err && !p->config->has_rate_drops)
-		rate[ECBPF_SAMPLE_TERMINAL] = rate[ECBPF_SAMPLE_PASSED];
-	return err;
+	return conf_set_value(p, ecbpf_sampler_settings(), key, value, &p->config->sampling,
+			      &p->config->sampling_given);
 }
 
 static bool sampler_is_wanted(const struct ecbpf_config *config)
@@ -63,43 +47,22 @@ static int sampler_get(struct ecbpf *e, struct ecbpf_sampling *ret)
 	return 0;
 }
 
-static const char *const sampler_keys[] = {"rate", "rate-drops", "snaplen", "max-pps", NULL};
-
-#define KEYS_COUNT (ARRAY_SIZE(sampler_keys) - 1)
-
-static void sampler_values(const struct ecbpf_sampling *s, __u32 *values)
-{
-	values[0] = s->rate[ECBPF_SAMPLE_PASSED];
-	values[1] = s->rate[ECBPF_SAMPLE_TERMINAL];
-	values[2] = s->snap_len;
-	values[3] = s->max_pps;
-}
-
 static int sampler_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 			 struct conf_report *r)
 {
-	__u32 old[KEYS_COUNT], new[KEYS_COUNT];
 	struct ecbpf_sampling running = {};
 	size_t before = r->count;
 	int err;
 
 	err = sampler_get(e, &running);
-	if (err == -ENOENT)
-		err = 0;
-	if (err)
+	if (err && err != -ENOENT)
 		return err;
-	sampler_values(&running, old);
-	sampler_values(&config->sampling, new);
-	for (size_t i = 0; i < KEYS_COUNT && !err; i++)
-		if (old[i] != new[i])
-			err = conf_report_change(e, r, "sampler: %s %u, was %u", sampler_keys[i],
-						 new[i], old[i]);
+	err = conf_values_report(e, ecbpf_sampler_settings(), &config->sampling, &running, r);
 	return err || check || r->count == before ? err : ecbpf_sampler_set(e, &config->sampling);
 }
 
 static int sampler_export(struct ecbpf *e, const char *dir, struct conf_text *text)
 {
-	__u32 values[KEYS_COUNT];
 	struct ecbpf_sampling running = {};
 	int err;
 
@@ -107,10 +70,8 @@ static int sampler_export(struct ecbpf *e, const char *dir, struct conf_text *te
 	err = sampler_get(e, &running);
 	if (err)
 		return err == -ENOENT ? 0 : err;
-	sampler_values(&running, values);
 	conf_printf(text, "\n[sampler]\n");
-	for (size_t i = 0; i < KEYS_COUNT; i++)
-		conf_printf(text, "%s = %u\n", sampler_keys[i], values[i]);
+	conf_values_print(ecbpf_sampler_settings(), &running, text);
 	return 0;
 }
 
@@ -125,7 +86,7 @@ static int sampler_take(struct ecbpf *e, struct ecbpf_config *config)
 
 const struct conf_section conf_section_sampler = {
 	.name = "sampler",
-	.keys = sampler_keys,
+	.settings = ecbpf_sampler_settings,
 	.open = open_sampler,
 	.set = set_sampler,
 	.is_wanted = sampler_is_wanted,

@@ -7,6 +7,7 @@
 #include <linux/bpf.h>
 #include "bpf/program.h"
 #include "config/parse.h"
+#include "core/error.h"
 
 const char *const conf_stage_names[] = {
 #define X(value, NAME, name, prio, text) #name,
@@ -43,13 +44,13 @@ static int open_unit(struct conf_parser *p, const char *name, bool is_stage)
 		return 0;
 	units = reallocarray(config->units, config->units_count + 1, sizeof(*units));
 	if (!units)
-		return conf_fail_memory(p->e);
+		return ecbpf_fail_memory(p->e);
 	config->units = units;
 	p->unit = &units[config->units_count];
 	*p->unit = (struct conf_unit){.is_stage = is_stage, .prio = -1, .file = p->at};
 	p->unit->name = strdup(name);
 	if (!p->unit->name)
-		return conf_fail_memory(p->e);
+		return ecbpf_fail_memory(p->e);
 	config->units_count++;
 	return 0;
 }

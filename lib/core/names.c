@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The names of numbers: actions, reasons, stages, counted classes. */
+/* The names of numbers: actions, modes, reasons, stages, counted classes. */
+#include <errno.h>
 #include <stddef.h>
+#include <string.h>
 #include <linux/bpf.h>
 #include <ecbpf/libecbpf.h>
 #include "core/util.h"
@@ -68,6 +70,28 @@ const char *ecbpf_count_name(__u32 class)
 	default:
 		return NULL;
 	}
+}
+
+const char *ecbpf_mode_name(enum ecbpf_mode mode)
+{
+	static const char *const names[] = {
+		[ECBPF_MODE_UNSPEC] = "unspecified",
+		[ECBPF_MODE_NATIVE] = "native",
+		[ECBPF_MODE_SKB] = "skb",
+	};
+
+	return names[mode];
+}
+
+int ecbpf_mode_parse(const char *text, enum ecbpf_mode *ret_mode)
+{
+	for (enum ecbpf_mode mode = ECBPF_MODE_UNSPEC; mode <= ECBPF_MODE_SKB; mode++) {
+		if (!strcmp(text, ecbpf_mode_name(mode))) {
+			*ret_mode = mode;
+			return 0;
+		}
+	}
+	return -EINVAL;
 }
 
 const char *ecbpf_action_name(__u32 action)

@@ -23,6 +23,7 @@
 #include <ecbpf/libecbpf-filter.h>
 #include <ecbpf/libecbpf-fw.h>
 #include <ecbpf/libecbpf-sampler.h>
+#include <ecbpf/libecbpf-settings.h>
 
 static const char *const ifaces[] = {"lo", "eth0", "eth1", "a,b", "torn"};
 #define IFACES_COUNT (sizeof(ifaces) / sizeof(ifaces[0]))
@@ -148,6 +149,39 @@ const char *ecbpf_reason_text(__u32 reason)
 const char *ecbpf_action_name(__u32 action)
 {
 	return NAME(action_names, action);
+}
+
+const char *ecbpf_mode_name(enum ecbpf_mode mode)
+{
+	static const char *const names[] = {"unspecified", "native", "skb"};
+
+	return names[mode];
+}
+
+int ecbpf_mode_parse(const char *text, enum ecbpf_mode *ret_mode)
+{
+	for (*ret_mode = 0; *ret_mode <= ECBPF_MODE_SKB; (*ret_mode)++)
+		if (!strcmp(text, ecbpf_mode_name(*ret_mode)))
+			return 0;
+	return -EINVAL;
+}
+
+/* The loader has no settings */
+int ecbpf_settings_parse(struct ecbpf *e, const struct ecbpf_settings *settings,
+			 const char *const *texts, size_t count, void *values, __u64 *given)
+{
+	abort();
+}
+
+__u32 ecbpf_setting_value(const struct ecbpf_setting *setting, const void *values)
+{
+	abort();
+}
+
+const char *ecbpf_setting_format(const struct ecbpf_setting *setting, __u32 value, char *ret,
+				 size_t size)
+{
+	abort();
 }
 
 const char *ecbpf_stage_name(__u32 stage)

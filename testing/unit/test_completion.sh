@@ -56,6 +56,7 @@ else
 	skip "an interface" "no /sys here"
 fi
 is "a verb's own verbs" "$(offers "$tools/ecbpf-filter" vip '')" "add delete list flush"
+is "keys" "$(offers "$tools/ecbpf-sampler" set ra)" "rate= rate-drops="
 is "such on two lines" "$(offers "$tools/ecbpf-filter" drop '')" \
 	"add delete list flush import top"
 is "a mode" "$(offers "$tools/ecbpf-loader" load -m n)" native

@@ -11,6 +11,7 @@ top=$dir/../..
 . "$dir/../lib/lib.sh"
 [[ ! ${SANITIZE_CFLAGS-} ]] || skip_all "the tools are no others for sanitizers"
 TOOLS=$(cd "${TOOLS:-$PWD/tools}" && pwd -P)
+export SETTINGS=${TOOLS%/*}/man/settings
 work=$(mktemp -d)
 chmod 755 "$work" # the tests run commands as somebody else
 defer rm -rf "$work"
@@ -85,7 +86,8 @@ file packaging/completion.bash 's/Verbs/Verb/' test_completion.sh 'loader: verbs
 file packaging/ecbpf.conf 's/^#frags6 =/#frag6 =/' 'test_parity.py conf' 'frag6'
 file packaging/ecbpf.conf '/^#lease/d' 'test_parity.py conf' 'lease is not in the example'
 file packaging/ecbpf.conf 's/^#sample = .*/#sample = often/' 'test_parity.py conf' 'often'
-file man/ecbpf.conf.5.in 's/snaplen/snap/' 'test_parity.py conf' 'snaplen is not in the man'
+file man/ecbpf.conf.5.in 's/^@SETTINGS sampler conf@//' 'test_parity.py conf' \
+	'snaplen is not in the man'
 file man/ecbpf.conf.5.in 's/^\.SS \[sampler\]/.SS [sampling]/' 'test_parity.py conf' 'sampling'
 says 'apply -c -' 's/, rate-drops//' 'test_parity.py conf' 'rate-drops'
 # the library

@@ -10,8 +10,8 @@ nothing: whatever they fail of, it is not how they are written.
     test_parity.py [PART]...
     test_parity.py --list       print the commands of man pages and README, each behind its page
 
-PART: tools, conf, library, examples (default: all of them). TOOLS: where the tools are (default:
-tools of the build that this runs in).
+PART: tools, conf, library, examples (default: all of them). TOOLS: where the tools are, SETTINGS:
+the program that lists settings for man pages (default: those of the build that this runs in).
 """
 import functools
 import glob
@@ -23,6 +23,7 @@ import sys
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 TOOLS = os.path.abspath(os.environ.get("TOOLS", "tools"))
+SETTINGS = os.path.abspath(os.environ.get("SETTINGS", "man/settings"))
 NAMES = ("fastpath", "filter", "fw", "loader", "pcap", "sampler")
 COMMON = {"help", "version", "verbose", "json"}  # each page may leave them to the help
 NOBODY = []
@@ -75,9 +76,12 @@ def options_of(text):
 
 
 @functools.lru_cache(maxsize=None)
-def page(name):
+def page(name, has_settings=False):
     """A man page as text: fonts, escapes and quotes of macros are gone"""
     text = read(name)
+    if has_settings:
+        text = re.sub("^@SETTINGS (.*)@\n", lambda m: run(SETTINGS, *m[1].split())[1], text,
+                      flags=re.M)
     text = re.sub(r"\\f[BIRP]", "", text)
     text = text.replace("\\-", "-").replace("\\(aq", "'").replace("\\e", "\\")
     return text
@@ -85,7 +89,7 @@ def page(name):
 
 def page_of(name):
     """That of a tool"""
-    return page(f"man/ecbpf-{name}.{1 if name == 'pcap' else 8}.in")
+    return page(f"man/ecbpf-{name}.{1 if name == 'pcap' else 8}.in", has_settings=True)
 
 
 # --- verbs and options ----------------------------------------------------------------------
@@ -159,7 +163,7 @@ def example_keys():
 def check_conf():
     """Parser, man page and example"""
     keys, example, problems = parser_keys(), example_keys(), set()
-    text = page("man/ecbpf.conf.5.in")
+    text = page("man/ecbpf.conf.5.in", has_settings=True)
     parts = dict(re.findall(r"^\.SS \[(\w+).*?\]\n(.*?)(?=^\.S[SH])", text, re.M | re.S))
     check("sections of ecbpf.conf", set(keys) ^ set(parts) | set(keys) ^ set(example))
     for section, known in keys.items():

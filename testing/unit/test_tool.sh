@@ -25,6 +25,7 @@ build()
 	"${CC:-cc}" ${CFLAGS:--g -fsanitize=address,undefined} -D_GNU_SOURCE -I"$work/include" -I"$top" \
 		"$top"/tools/loader/ecbpf-loader.c "$top"/tools/loader/lldp.c "$top"/tools/loader/metrics.c \
 		"$top"/tools/common/statsd.c "$top"/tools/common/common.c \
+		"$top"/tools/common/settings.c \
 		"$dir/fake_libecbpf.c" -ljson-c -o "$work/ecbpf-loader"
 }
 

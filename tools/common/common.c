@@ -12,8 +12,9 @@
 #include <json-c/json.h>
 #include <linux/bpf.h>
 #include "tools/common/common.h"
+#include "tools/common/settings.h"
 
-#define OPTIONS_MAX	  32
+#define OPTIONS_MAX	  128
 #define DETAIL_LINES_MAX  15
 #define HELP_OPTION_WIDTH 28
 
@@ -160,6 +161,11 @@ static void help_option(const struct tool_option *option)
 	printf("%s\n", text);
 }
 
+static bool takes_keys(const struct tool_verb *verb)
+{
+	return verb->settings && !strncmp(verb->args, "KEY", 3);
+}
+
 static void help_verb(const struct tool *tool, const struct tool_verb *verb)
 {
 	bool is_only = !*verb->name;
@@ -169,8 +175,15 @@ static void help_verb(const struct tool *tool, const struct tool_verb *verb)
 	if (verb->about)
 		printf("\n%s", verb->about);
 	printf("\nOptions:\n");
-	for (const struct tool_option *option = verb->options; option->name; option++)
+	for (const struct tool_option *option = verb->options; option->name; option++) {
+		if (option->id == 'v' && verb->has_setting_options && !takes_keys(verb))
+			tool_settings_help_options(verb->settings(), HELP_OPTION_WIDTH);
 		help_option(option);
+	}
+	if (takes_keys(verb)) {
+		printf("\nSettings:\n");
+		tool_settings_help(verb->settings());
+	}
 	if (verb->examples)
 		printf("\nExamples:\n%s", verb->examples);
 	printf("\nMore in %s(%d).\n", tool->name, is_only ? 1 : 8);
@@ -193,8 +206,10 @@ static void print_version(const struct tool *tool)
 
 /* --- verbs and options ---------------------------------------------------------------------- */
 
-static void getopt_tables(const struct tool_option *options, struct option *longs, char *shorts)
+static void getopt_tables(const struct tool_verb *verb, struct option *longs, char *shorts)
 {
+	const struct tool_option *options = verb->options;
+
 	*shorts++ = ':';
 	for (; options->name; options++, longs++) {
 		*longs = (struct option){.name = options->name,
@@ -206,6 +221,10 @@ static void getopt_tables(const struct tool_option *options, struct option *long
 		if (options->arg)
 			*shorts++ = ':';
 	}
+	for (size_t i = 0; verb->has_setting_options && i < verb->settings()->count; i++)
+		*longs++ = (struct option){.name = verb->settings()->rows[i].name,
+					   .has_arg = required_argument,
+					   .val = TOOL_SETTING + (int)i};
 	*longs = (struct option){};
 	*shorts = '\0';
 }
@@ -218,7 +237,7 @@ int tool_getopt(struct tool *tool, int argc, char **argv)
 	char shorts[2 * OPTIONS_MAX + 2];
 	int id;
 
-	getopt_tables(tool->verb->options, longs, shorts);
+	getopt_tables(tool->verb, longs, shorts);
 	opterr = 0;
 	while ((id = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
 		switch (id) {
@@ -382,6 +401,13 @@ int tool_parse_number(const char *what, const char *text, __u64 min, __u64 max, 
 		return tool_usage("%s: '%s' is not a number from %" PRIu64 " to %" PRIu64, what,
 				  text, (uint64_t)min, (uint64_t)max);
 	*ret_value = value;
+	return 0;
+}
+
+int tool_parse_mode(const char *text, enum ecbpf_mode *ret_mode)
+{
+	if (ecbpf_mode_parse(text, ret_mode))
+		return tool_usage("--mode: '%s' is not native, skb or unspecified", text);
 	return 0;
 }
 

@@ -30,6 +30,8 @@ enum tool_exit {
 
 /* Options without a letter are numbered from here */
 #define TOOL_LONG_ONLY 256
+/* And those that are settings from here, in the order of the stage's table */
+#define TOOL_SETTING 1024
 
 /**
  * struct tool_option - one option of a verb
@@ -53,6 +55,15 @@ struct tool_option {
 	{                                                                                   \
 	}
 
+/* --mode, of verbs that attach */
+#define TOOL_MODE_OPTION                                                                        \
+	{                                                                                       \
+		'm', "mode", "MODE",                                                            \
+			"native, skb or unspecified: that of the chain,\nnative for a new one " \
+			"(default: unspecified)"                                                \
+	}
+
+struct ecbpf_settings;
 struct tool;
 
 /**
@@ -62,6 +73,9 @@ struct tool;
  * @about: what else there is to say, for its help; or NULL
  * @examples: for its help; or NULL
  * @options: up to {}
+ * @settings: the table of a stage, which it takes as operands KEY=VALUE if @args begin with KEY; or
+ *	      NULL
+ * @has_setting_options: and as options --KEY VALUE
  * @run: @argv without the verb's name; Return: enum tool_exit
  */
 struct tool_verb {
@@ -71,6 +85,8 @@ struct tool_verb {
 	const char *about;
 	const char *examples;
 	const struct tool_option *options;
+	const struct ecbpf_settings *(*settings)(void);
+	bool has_setting_options;
 	int (*run)(struct tool *tool, int argc, char **argv);
 };
 
@@ -125,6 +141,9 @@ void tool_list_free(struct tool_list *list);
  * option or operand it came with, "--prio".
  */
 int tool_parse_number(const char *what, const char *text, __u64 min, __u64 max, __u64 *ret_value);
+
+/* Of TOOL_MODE_OPTION */
+int tool_parse_mode(const char *text, enum ecbpf_mode *ret_mode);
 
 /* "XDP_PASS,XDP_DROP" to bits (1 << XDP_PASS) and so on; not none */
 int tool_parse_actions(const char *what, const char *text, __u32 *ret_actions);

@@ -1,108 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* ecbpf-sampler: samples of packets with what became of them, see ecbpf-sampler(8) */
 #include <inttypes.h>
-#include <string.h>
 #include <unistd.h>
 #include <json-c/json.h>
 #include <ecbpf/libecbpf-sampler.h>
 #include "tools/common/bus.h"
+#include "tools/common/settings.h"
 #include "tools/sampler/sampler.h"
 
 enum {
-	OPT_RATE = TOOL_LONG_ONLY,
-	OPT_RATE_DROPS,
-	OPT_SNAPLEN,
-	OPT_MAX_PPS,
-	OPT_FUSED,
+	OPT_FUSED = TOOL_LONG_ONLY,
 };
 
 /* --- load, set ------------------------------------------------------------------------------ */
 
-struct settings_options {
+struct load_args {
 	enum ecbpf_mode mode;
 	bool is_fused;
-	bool has_rate, has_rate_drops, has_snaplen, has_max_pps;
-	struct ecbpf_sampling values;
+	struct tool_list settings;
 };
 
-#define SETTINGS_OPTIONS                                                   \
-	{OPT_RATE, "rate", "N",                                            \
-	 "sample one packet in N, 0 to 4294967295; 0: none\n"              \
-	 "(default: 1000)"},                                               \
-		{OPT_RATE_DROPS, "rate-drops", "N",                        \
-		 "likewise, of packets that are not passed\n"              \
-		 "(default: that of --rate)"},                             \
-		{OPT_SNAPLEN, "snaplen", "BYTES",                          \
-		 "take so much of the packet along, 0 to 16384\n"          \
-		 "(default: 128)"},                                        \
-	{                                                                  \
-		OPT_MAX_PPS, "max-pps", "N",                               \
-			"at most so many samples a second on this host;\n" \
-			"0: no limit (default: 100000)"                    \
-	}
-
 static const struct tool_option load_options[] = {
-	{'m', "mode", "MODE",
-	 "native, skb or unspecified: that of the chain,\n"
-	 "native for a new one (default: unspecified)"},
+	TOOL_MODE_OPTION,
 	{OPT_FUSED, "fused", NULL,
 	 "in ecbpf_fused, with the stages that it runs\n"
 	 "already"},
-	SETTINGS_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
 
-static const struct tool_option set_options[] = {SETTINGS_OPTIONS, TOOL_COMMON_OPTIONS};
+static const struct tool_option plain_options[] = {TOOL_COMMON_OPTIONS};
 
-static int parse_mode(const char *text, enum ecbpf_mode *ret_mode)
+static int parse_args(struct tool *tool, int argc, char **argv, struct load_args *args)
 {
-	if (!strcmp(text, "native"))
-		*ret_mode = ECBPF_MODE_NATIVE;
-	else if (!strcmp(text, "skb"))
-		*ret_mode = ECBPF_MODE_SKB;
-	else if (!strcmp(text, "unspecified"))
-		*ret_mode = ECBPF_MODE_UNSPEC;
-	else
-		return tool_usage("--mode: '%s' is not native, skb or unspecified", text);
-	return 0;
-}
-
-static int parse_settings(struct tool *tool, int argc, char **argv, struct settings_options *o)
-{
-	__u64 value = 0;
 	int id, err = 0;
 
 	while (!err && (id = tool_getopt(tool, argc, argv)) != -1) {
-		switch (id) {
-		case 'm':
-			err = parse_mode(optarg, &o->mode);
-			break;
-		case OPT_FUSED:
-			o->is_fused = true;
-			break;
-		case OPT_RATE:
-			err = tool_parse_number("--rate", optarg, 0, UINT32_MAX, &value);
-			o->values.rate[ECBPF_SAMPLE_PASSED] = value;
-			o->has_rate = true;
-			break;
-		case OPT_RATE_DROPS:
-			err = tool_parse_number("--rate-drops", optarg, 0, UINT32_MAX, &value);
-			o->values.rate[ECBPF_SAMPLE_TERMINAL] = value;
-			o->has_rate_drops = true;
-			break;
-		case OPT_SNAPLEN:
-			err = tool_parse_number("--snaplen", optarg, 0, ECBPF_SNAP_MAX, &value);
-			o->values.snap_len = value;
-			o->has_snaplen = true;
-			break;
-		case OPT_MAX_PPS:
-			err = tool_parse_number("--max-pps", optarg, 0, UINT32_MAX, &value);
-			o->values.max_pps = value;
-			o->has_max_pps = true;
-			break;
-		default:
+		if (id >= TOOL_SETTING)
+			err = tool_settings_option(tool, id, optarg, &args->settings);
+		else if (id == 'm')
+			err = tool_parse_mode(optarg, &args->mode);
+		else if (id == OPT_FUSED)
+			args->is_fused = true;
+		else
 			return TOOL_USAGE; /* told already */
-		}
 	}
 	return err;
 }
@@ -112,32 +52,22 @@ static bool is_off(const struct ecbpf_sampling *s)
 	return !s->rate[ECBPF_SAMPLE_PASSED] && !s->rate[ECBPF_SAMPLE_TERMINAL];
 }
 
-/* What the options say, and else what is in force or, if nothing is, the defaults */
-static int apply_settings(struct tool *tool, const struct settings_options *o)
+/* What is given, else what is in force or, if nothing is, the defaults */
+static int apply_settings(struct tool *tool, const struct tool_list *texts)
 {
 	struct ecbpf_sampler_status status;
-	struct ecbpf_sampling *s = &status.settings;
+	struct ecbpf_sampling *s = &status.settings, live;
 
 	if (ecbpf_sampler_status(tool->ecbpf, &status))
 		return tool_fail_ecbpf(tool);
-	if (is_off(s) && !s->snap_len) {
-		*s = (struct ecbpf_sampling){.snap_len = ECBPF_SAMPLER_SNAPLEN,
-					     .max_pps = ECBPF_SAMPLER_MAX_PPS};
+	live = *s;
+	if (is_off(&live))
+		ecbpf_settings_reset(ecbpf_sampler_settings(), s);
+	if (is_off(&live) && live.snap_len) {
+		s->snap_len = live.snap_len;
+		s->max_pps = live.max_pps;
 	}
-	if (is_off(s) && !o->has_rate) {
-		s->rate[ECBPF_SAMPLE_PASSED] = ECBPF_SAMPLER_RATE;
-		s->rate[ECBPF_SAMPLE_TERMINAL] = ECBPF_SAMPLER_RATE;
-	}
-	if (o->has_rate) {
-		s->rate[ECBPF_SAMPLE_PASSED] = o->values.rate[ECBPF_SAMPLE_PASSED];
-		s->rate[ECBPF_SAMPLE_TERMINAL] = o->values.rate[ECBPF_SAMPLE_PASSED];
-	}
-	if (o->has_rate_drops)
-		s->rate[ECBPF_SAMPLE_TERMINAL] = o->values.rate[ECBPF_SAMPLE_TERMINAL];
-	if (o->has_snaplen)
-		s->snap_len = o->values.snap_len;
-	if (o->has_max_pps)
-		s->max_pps = o->values.max_pps;
+	tool_settings_take(tool, texts, s);
 	return ecbpf_sampler_set(tool->ecbpf, s) ? tool_fail_ecbpf(tool) : TOOL_OK;
 }
 
@@ -155,42 +85,41 @@ static int parse_iface_list(int argc, char **argv, struct tool_list *ifaces)
 static int load(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
-	struct settings_options o = {};
+	struct load_args args = {};
 	int err;
 
-	err = parse_settings(tool, argc, argv, &o);
+	err = parse_args(tool, argc, argv, &args);
 	if (!err)
 		err = parse_iface_list(argc - optind, argv + optind, &ifaces);
-	if (err)
-		return err;
-	if (ecbpf_chain_load_stage(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
-				   ECBPF_STAGE_SAMPLER, o.is_fused, o.mode))
-		return tool_fail_ecbpf(tool);
-	err = apply_settings(tool, &o);
-	if (err) /* leave the system as it was */
-		ecbpf_chain_unload_stage(tool->ecbpf, (const char *const *)ifaces.items,
-					 ifaces.count, ECBPF_STAGE_SAMPLER);
+	if (!err &&
+	    ecbpf_chain_load_stage(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
+				   ECBPF_STAGE_SAMPLER, args.is_fused, args.mode))
+		err = tool_fail_ecbpf(tool);
+	if (!err) {
+		err = apply_settings(tool, &args.settings);
+		if (err) /* leave the system as it was */
+			ecbpf_chain_unload_stage(tool->ecbpf, (const char *const *)ifaces.items,
+						 ifaces.count, ECBPF_STAGE_SAMPLER);
+	}
+	tool_list_free(&args.settings);
 	return err;
 }
 
 static int set(struct tool *tool, int argc, char **argv)
 {
-	struct settings_options o = {};
+	struct load_args args = {};
 	int err;
 
-	err = parse_settings(tool, argc, argv, &o);
-	if (err)
-		return err;
-	if (optind < argc)
-		return tool_usage("'%s': settings are for all interfaces", argv[optind]);
-	if (!o.has_rate && !o.has_rate_drops && !o.has_snaplen && !o.has_max_pps)
-		return tool_usage("set what?");
-	return apply_settings(tool, &o);
+	err = parse_args(tool, argc, argv, &args);
+	if (!err)
+		err = tool_settings_operands(tool, argc - optind, argv + optind, &args.settings);
+	if (!err)
+		err = apply_settings(tool, &args.settings);
+	tool_list_free(&args.settings);
+	return err;
 }
 
 /* --- unload --------------------------------------------------------------------------------- */
-
-static const struct tool_option plain_options[] = {TOOL_COMMON_OPTIONS};
 
 static int no_options(struct tool *tool, int argc, char **argv)
 {
@@ -246,7 +175,7 @@ static void print_status(const struct ecbpf_sampler_status *s)
 		const char *text;
 	} rows[] = {
 		{"drawn", drawn(s), "samples in all, of which"},
-		{"capped", s->kernel.capped, "more than --max-pps"},
+		{"capped", s->kernel.capped, "more than max-pps"},
 		{"unread", s->kernel.unread, "no daemon was there"},
 		{"ring lost", s->kernel.lost, "the daemon was too slow: no room in its ring"},
 		{"abandoned", s->reader.abandoned, "in the ring of a daemon that was killed"},
@@ -275,10 +204,7 @@ static void print_json(const struct ecbpf_sampler_status *s)
 {
 	struct json_object *json = json_object_new_object();
 
-	tool_json_num(json, "rate", s->settings.rate[ECBPF_SAMPLE_PASSED]);
-	tool_json_num(json, "rate_drops", s->settings.rate[ECBPF_SAMPLE_TERMINAL]);
-	tool_json_num(json, "snaplen", s->settings.snap_len);
-	tool_json_num(json, "max_pps", s->settings.max_pps);
+	tool_settings_json(json, ecbpf_sampler_settings(), &s->settings, '_');
 	tool_json_bool(json, "daemon", s->is_read);
 	tool_json_num(json, "drawn", drawn(s));
 	tool_json_num(json, "capped", s->kernel.capped);
@@ -339,14 +265,19 @@ static const struct tool_verb verbs[] = {
 		.examples = "      ecbpf-sampler load eth0 eth1\n"
 			    "      ecbpf-sampler load --rate 10000 --rate-drops 100 eth0\n",
 		.options = load_options,
+		.settings = ecbpf_sampler_settings,
+		.has_setting_options = true,
 		.run = load,
 	},
 	{
 		.name = "set",
-		.args = "",
+		.args = "KEY=VALUE...",
 		.text = "change settings, at once",
-		.examples = "      ecbpf-sampler set --rate 100 --snaplen 256\n",
-		.options = set_options,
+		.about = "They are taken as options, too: --rate 100 is rate=100.\n",
+		.examples = "      ecbpf-sampler set rate=100 snaplen=256\n",
+		.options = plain_options,
+		.settings = ecbpf_sampler_settings,
+		.has_setting_options = true,
 		.run = set,
 	},
 	{

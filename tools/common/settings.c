@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* A stage's table of settings as operands, options, help and JSON */
+#include <stdlib.h>
+#include <string.h>
+#include <json-c/json.h>
+#include "tools/common/settings.h"
+
+#define HELP_COLUMNS 80
+
+/* --- help ----------------------------------------------------------------------------------- */
+
+/* In lines behind a column of @width characters, which is filled in already */
+static void print_wrapped(const char *text, int width)
+{
+	int column = width;
+
+	while (*text) {
+		int len = strcspn(text, " ");
+
+		if (column > width && column + 1 + len > HELP_COLUMNS) {
+			printf("\n%*s", width, "");
+			column = width;
+		}
+		column += printf("%s%.*s", column > width ? " " : "", len, text);
+		text += len + (text[len] == ' ');
+	}
+	printf("\n");
+}
+
+/* "off|count|drop" or "N" */
+static const char *value_name(const struct ecbpf_setting *s)
+{
+	char *name;
+
+	if (!s->words)
+		return "N";
+	name = (char *)tool_str("%s", s->words);
+	for (char *c = name; *c; c++)
+		if (*c == ',')
+			*c = '|';
+	return name;
+}
+
+static const char *default_text(const struct ecbpf_setting *s)
+{
+	char value[ECBPF_SETTING_TEXT];
+
+	if (s->leader)
+		return tool_str("that of %s", s->leader);
+	return tool_str("%s", ecbpf_setting_format(s, s->value, value, sizeof(value)));
+}
+
+static void help_line(const char *head, const char *text, int width)
+{
+	int len = printf("%s", head);
+
+	if (len >= width - 1)
+		len = printf("\n") - 1;
+	printf("%*s", width - len, "");
+	print_wrapped(text, width);
+}
+
+static void help_setting(const char *head, const struct ecbpf_setting *s, int width)
+{
+	const char *range = "";
+
+	if (!s->words)
+		range = tool_str("%u to %u%s%s, ", s->min, s->max, s->unit ? " " : "",
+				 s->unit ?: "");
+	help_line(head, tool_str("%s (%sdefault: %s)", s->text, range, default_text(s)), width);
+}
+
+void tool_settings_help_options(const struct ecbpf_settings *settings, int width)
+{
+	for (size_t i = 0; i < settings->count; i++) {
+		const struct ecbpf_setting *s = &settings->rows[i];
+
+		help_setting(tool_str("      --%s %s", s->name, value_name(s)), s, width);
+	}
+}
+
+void tool_settings_help(const struct ecbpf_settings *settings)
+{
+	const char *group = "";
+	int width = 0;
+
+	for (size_t i = 0; i < settings->count; i++) {
+		const struct ecbpf_setting *s = &settings->rows[i];
+		int len = strlen(s->name) + strlen(value_name(s));
+
+		if (len > width)
+			width = len;
+	}
+	width += 5; /* "  ", "=", "  " */
+	for (size_t i = 0; i < settings->count; i++) {
+		const struct ecbpf_setting *s = &settings->rows[i];
+
+		if (s->group && strcmp(s->group, group)) {
+			group = s->group;
+			help_line(tool_str("  %s=%s", group, value_name(s)),
+				  "all of the settings that follow", width);
+		}
+		help_setting(tool_str("  %s=%s", s->name, value_name(s)), s, width);
+	}
+}
+
+/* --- arguments ------------------------------------------------------------------------------ */
+
+#define ROWS_MAX 64
+
+static int take(struct tool *tool, const char *text, void *values, __u64 *given)
+{
+	return ecbpf_settings_parse(tool->ecbpf, tool->verb->settings(), &text, 1, values, given);
+}
+
+int tool_settings_option(struct tool *tool, int id, const char *value, struct tool_list *texts)
+{
+	const struct ecbpf_setting *s = &tool->verb->settings()->rows[id - TOOL_SETTING];
+	const char *text = tool_str("%s=%s", s->name, value);
+	__u32 values[ROWS_MAX]; /* only tried: values are __u32, one for each row */
+	__u64 given = 0;
+
+	if (take(tool, text, values, &given))
+		return tool_usage("--%s", ecbpf_error(tool->ecbpf));
+	tool_list_add(texts, text);
+	return 0;
+}
+
+int tool_settings_operands(struct tool *tool, int argc, char **argv, struct tool_list *texts)
+{
+	__u32 values[ROWS_MAX];
+	__u64 given = 0;
+
+	for (int i = 0; i < argc; i++) {
+		if (take(tool, argv[i], values, &given))
+			return tool_usage("%s", ecbpf_error(tool->ecbpf));
+		tool_list_add(texts, argv[i]);
+	}
+	return texts->count ? 0 : tool_usage("set what? KEY=VALUE");
+}
+
+void tool_settings_take(struct tool *tool, const struct tool_list *texts, void *values)
+{
+	__u64 given = 0;
+
+	for (size_t i = 0; i < texts->count; i++)
+		take(tool, texts->items[i], values, &given);
+}
+
+/* --- output --------------------------------------------------------------------------------- */
+
+void tool_settings_json(struct json_object *json, const struct ecbpf_settings *settings,
+			const void *values, char dash)
+{
+	for (size_t i = 0; i < settings->count; i++) {
+		const struct ecbpf_setting *s = &settings->rows[i];
+		__u32 value = ecbpf_setting_value(s, values);
+		char *key = (char *)tool_str("%s", s->name);
+		char text[ECBPF_SETTING_TEXT];
+
+		for (char *c = key; *c; c++)
+			if (*c == '-')
+				*c = dash;
+		if (!s->words)
+			tool_json_num(json, key, value);
+		else if (!strcmp(s->words, "off,on"))
+			tool_json_bool(json, key, value);
+		else
+			tool_json_str(json, key,
+				      ecbpf_setting_format(s, value, text, sizeof(text)));
+	}
+}
+
+const char *tool_setting_text(const struct ecbpf_setting *s, const void *values)
+{
+	char text[ECBPF_SETTING_TEXT];
+
+	ecbpf_setting_format(s, ecbpf_setting_value(s, values), text, sizeof(text));
+	return tool_str("%s%s%s", text, s->unit && *s->unit != '%' ? " " : "", s->unit ?: "");
+}
