@@ -1,55 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Interfaces, and what they are members of, as rtnetlink(7) says */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include "core/handle.h"
 #include "core/links.h"
-#include "core/rtnetlink.h"
+#include "core/netlink.h"
 
-struct links {
-	struct ecbpf_link *items;
-	size_t count;
-};
-
-static int link_add(const struct nlmsghdr *message, void *data)
+static bool link_read(struct nlmsghdr *message, void *item)
 {
-	const struct ifinfomsg *info = NLMSG_DATA(message);
-	const struct rtattr *attr = IFLA_RTA(info);
-	struct ecbpf_link link = {}, *items;
-	struct links *links = data;
+	struct nlattr *attrs[IFLA_MAX + 1];
+	struct ecbpf_link *link = item;
 
-	if (message->nlmsg_type != RTM_NEWLINK || message->nlmsg_len < NLMSG_LENGTH(sizeof(*info)))
-		return 0;
-	link.ifindex = info->ifi_index;
-	for (int len = IFLA_PAYLOAD(message); RTA_OK(attr, len); attr = RTA_NEXT(attr, len)) {
-		if (attr->rta_type == IFLA_IFNAME)
-			snprintf(link.name, sizeof(link.name), "%.*s", (int)RTA_PAYLOAD(attr),
-				 (const char *)RTA_DATA(attr));
-		else if (attr->rta_type == IFLA_MASTER && RTA_PAYLOAD(attr) == sizeof(int))
-			memcpy(&link.master, RTA_DATA(attr), sizeof(int));
-	}
-	items = reallocarray(links->items, links->count + 1, sizeof(*items));
-	if (!items)
-		return -ENOMEM;
-	links->items = items;
-	items[links->count++] = link;
-	return 0;
+	if (message->nlmsg_type != RTM_NEWLINK ||
+	    nlmsg_parse(message, sizeof(struct ifinfomsg), attrs, IFLA_MAX, NULL) ||
+	    !attrs[IFLA_IFNAME])
+		return false;
+	link->ifindex = ((struct ifinfomsg *)nlmsg_data(message))->ifi_index;
+	nla_strlcpy(link->name, attrs[IFLA_IFNAME], sizeof(link->name));
+	if (attrs[IFLA_MASTER])
+		link->master = nla_get_u32(attrs[IFLA_MASTER]);
+	return true;
 }
 
 int ecbpf_links_read(struct ecbpf *e, struct ecbpf_link **ret_links, size_t *ret_count)
 {
 	const struct ifinfomsg any = {};
-	struct links links = {};
+	struct ecbpf_link *links = NULL;
+	size_t count = 0;
 	int err;
 
-	err = ecbpf_rtnetlink_dump(RTM_GETLINK, &any, sizeof(any), link_add, &links);
+	err = ecbpf_rtnetlink_collect(e, RTM_GETLINK, &any, sizeof(any), "cannot list interfaces",
+				      link_read, sizeof(*links), &links, &count);
 	if (err) {
-		free(links.items);
-		return ecbpf_fail(e, err, "cannot list interfaces: %s", strerror(-err));
+		free(links);
+		return err;
 	}
-	*ret_links = links.items;
-	*ret_count = links.count;
+	*ret_links = links;
+	*ret_count = count;
 	return 0;
 }

@@ -10,38 +10,34 @@
 #include <linux/in.h>
 #include <linux/ip_vs.h>
 #include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
+#include "core/error.h"
 #include "core/handle.h"
-#include "core/rtnetlink.h"
+#include "core/netlink.h"
 #include "fastpath/ipvs.h"
 
 #define CONNS_PATH "/proc/net/ip_vs_conn"
 
 /* --- netlink ------------------------------------------------------------------------------ */
 
-static int fail_netlink(struct ecbpf *e, int err)
-{
-	return ecbpf_fail(e, err == -NLE_PERM ? -EPERM : -EIO, "IPVS: netlink: %s%s",
-			  nl_geterror(err), err == -NLE_PERM ? " (must be root)" : "");
-}
-
-/* Ask, and give each answer to @fn */
-static int request(struct ecbpf *e, int command, int flags, nl_recvmsg_msg_cb_t fn, void *data)
+/* Ask, and collect the answers in an array, see ecbpf_netlink_collect() */
+static int request(struct ecbpf *e, int command, int flags, ecbpf_netlink_fn fn, size_t size,
+		   void *items_p, size_t *count)
 {
 	struct nl_sock *sock = nl_socket_alloc();
 	struct nl_msg *msg = nlmsg_alloc();
 	int family, err;
 
 	if (!sock || !msg) {
-		err = ecbpf_fail(e, -ENOMEM, "out of memory");
+		err = ecbpf_fail_memory(e);
 		goto out;
 	}
-	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, fn, data);
 	err = genl_connect(sock);
 	if (err) {
-		err = fail_netlink(e, err);
+		err = ecbpf_fail(e, -EIO, "IPVS: netlink: %s", nl_geterror(err));
 		goto out;
 	}
 	family = genl_ctrl_resolve(sock, IPVS_GENL_NAME);
@@ -53,13 +49,10 @@ static int request(struct ecbpf *e, int command, int flags, nl_recvmsg_msg_cb_t 
 	}
 	if (!genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, family, 0, flags, command,
 			 IPVS_GENL_VERSION)) {
-		err = ecbpf_fail(e, -ENOMEM, "out of memory");
+		err = ecbpf_fail_memory(e);
 		goto out;
 	}
-	err = nl_send_auto(sock, msg);
-	if (err >= 0)
-		err = nl_recvmsgs_default(sock);
-	err = err < 0 ? fail_netlink(e, err) : 0;
+	err = ecbpf_netlink_collect(e, sock, msg, "IPVS", fn, size, items_p, count);
 out:
 	nlmsg_free(msg);
 	nl_socket_free(sock);
@@ -80,91 +73,79 @@ static void addr_map(__u8 *to, const void *from, bool is_ip6)
 
 /* --- services ----------------------------------------------------------------------------- */
 
-struct services {
-	struct ipvs_service *items;
-	size_t count;
-	bool is_out_of_memory;
-};
-
-static int service_add(struct nl_msg *msg, void *data)
+static bool service_read(struct nlmsghdr *message, void *item)
 {
 	struct nlattr *attrs[IPVS_CMD_ATTR_MAX + 1], *svc[IPVS_SVC_ATTR_MAX + 1];
-	struct ipvs_service service = {}, *more;
-	struct services *services = data;
+	struct ipvs_service *service = item;
 	struct ip_vs_flags flags;
 
-	if (genlmsg_parse(nlmsg_hdr(msg), 0, attrs, IPVS_CMD_ATTR_MAX, NULL) ||
+	if (genlmsg_parse(message, 0, attrs, IPVS_CMD_ATTR_MAX, NULL) ||
 	    !attrs[IPVS_CMD_ATTR_SERVICE] ||
 	    nla_parse_nested(svc, IPVS_SVC_ATTR_MAX, attrs[IPVS_CMD_ATTR_SERVICE], NULL))
-		return NL_SKIP;
+		return false;
 	if (svc[IPVS_SVC_ATTR_FLAGS]) {
 		nla_memcpy(&flags, svc[IPVS_SVC_ATTR_FLAGS], sizeof(flags));
-		service.is_one_packet = flags.flags & IP_VS_SVC_F_ONEPACKET;
+		service->is_one_packet = flags.flags & IP_VS_SVC_F_ONEPACKET;
 	}
 	if (svc[IPVS_SVC_ATTR_FWMARK]) {
-		service.mark = nla_get_u32(svc[IPVS_SVC_ATTR_FWMARK]);
-	} else if (svc[IPVS_SVC_ATTR_AF] && svc[IPVS_SVC_ATTR_ADDR] && svc[IPVS_SVC_ATTR_PORT] &&
-		   svc[IPVS_SVC_ATTR_PROTOCOL]) {
-		addr_map(service.addr, nla_data(svc[IPVS_SVC_ATTR_ADDR]),
-			 nla_get_u16(svc[IPVS_SVC_ATTR_AF]) == AF_INET6);
-		service.port = ntohs(nla_get_u16(svc[IPVS_SVC_ATTR_PORT]));
-		service.proto = nla_get_u16(svc[IPVS_SVC_ATTR_PROTOCOL]);
-	} else {
-		return NL_SKIP;
+		service->mark = nla_get_u32(svc[IPVS_SVC_ATTR_FWMARK]);
+		return true;
 	}
-	more = realloc(services->items, (services->count + 1) * sizeof(*more));
-	if (!more) {
-		services->is_out_of_memory = true;
-		return NL_STOP;
-	}
-	services->items = more;
-	services->items[services->count++] = service;
-	return NL_OK;
+	if (!svc[IPVS_SVC_ATTR_AF] || !svc[IPVS_SVC_ATTR_ADDR] || !svc[IPVS_SVC_ATTR_PORT] ||
+	    !svc[IPVS_SVC_ATTR_PROTOCOL])
+		return false;
+	addr_map(service->addr, nla_data(svc[IPVS_SVC_ATTR_ADDR]),
+		 nla_get_u16(svc[IPVS_SVC_ATTR_AF]) == AF_INET6);
+	service->port = ntohs(nla_get_u16(svc[IPVS_SVC_ATTR_PORT]));
+	service->proto = nla_get_u16(svc[IPVS_SVC_ATTR_PROTOCOL]);
+	return true;
 }
 
 int ecbpf_ipvs_services(struct ecbpf *e, struct ipvs_service **ret_services, size_t *ret_count)
 {
-	struct services services = {};
+	struct ipvs_service *services = NULL;
+	size_t count = 0;
 	int err;
 
-	err = request(e, IPVS_CMD_GET_SERVICE, NLM_F_DUMP, service_add, &services);
-	if (!err && services.is_out_of_memory)
-		err = ecbpf_fail(e, -ENOMEM, "out of memory");
+	err = request(e, IPVS_CMD_GET_SERVICE, NLM_F_DUMP, service_read, sizeof(*services),
+		      &services, &count);
 	if (err) {
-		free(services.items);
+		free(services);
 		return err;
 	}
-	*ret_services = services.items;
-	*ret_count = services.count;
+	*ret_services = services;
+	*ret_count = count;
 	return 0;
 }
 
 /* --- timeouts ----------------------------------------------------------------------------- */
 
-static int timeouts_read(struct nl_msg *msg, void *data)
+static bool timeouts_read(struct nlmsghdr *message, void *item)
 {
 	struct nlattr *attrs[IPVS_CMD_ATTR_MAX + 1];
-	struct ipvs_timeouts *timeouts = data;
+	struct ipvs_timeouts *timeouts = item;
 
-	if (genlmsg_parse(nlmsg_hdr(msg), 0, attrs, IPVS_CMD_ATTR_MAX, NULL))
-		return NL_SKIP;
+	if (genlmsg_parse(message, 0, attrs, IPVS_CMD_ATTR_MAX, NULL))
+		return false;
 	if (attrs[IPVS_CMD_ATTR_TIMEOUT_TCP])
 		timeouts->tcp = nla_get_u32(attrs[IPVS_CMD_ATTR_TIMEOUT_TCP]);
 	if (attrs[IPVS_CMD_ATTR_TIMEOUT_TCP_FIN])
 		timeouts->tcp_fin = nla_get_u32(attrs[IPVS_CMD_ATTR_TIMEOUT_TCP_FIN]);
 	if (attrs[IPVS_CMD_ATTR_TIMEOUT_UDP])
 		timeouts->udp = nla_get_u32(attrs[IPVS_CMD_ATTR_TIMEOUT_UDP]);
-	return NL_OK;
+	return true;
 }
 
 int ecbpf_ipvs_timeouts(struct ecbpf *e, struct ipvs_timeouts *ret_timeouts)
 {
-	struct ipvs_timeouts timeouts = {};
+	_cleanup_free_ struct ipvs_timeouts *timeouts = NULL;
+	size_t count = 0;
 	int err;
 
-	err = request(e, IPVS_CMD_GET_CONFIG, 0, timeouts_read, &timeouts);
+	err = request(e, IPVS_CMD_GET_CONFIG, 0, timeouts_read, sizeof(*timeouts), &timeouts,
+		      &count);
 	if (!err)
-		*ret_timeouts = timeouts;
+		*ret_timeouts = count ? timeouts[0] : (struct ipvs_timeouts){};
 	return err;
 }
 
@@ -268,45 +249,37 @@ const struct ipvs_conn *ecbpf_ipvs_find(const struct ipvs_conn *conns, size_t co
 
 /* --- neighbours --------------------------------------------------------------------------- */
 
-struct neighbours {
-	struct ipvs_neighbour *items;
-	size_t count;
-};
-
-static int neighbour_add(const struct nlmsghdr *message, void *data)
+static bool neighbour_read(struct nlmsghdr *message, void *item)
 {
-	const struct ndmsg *nd = NLMSG_DATA(message);
-	struct neighbours *neighbours = data;
+	const struct ndmsg *nd = nlmsg_data(message);
+	struct ipvs_neighbour *neighbour = item;
 	struct nlattr *attrs[NDA_MAX + 1];
-	struct ipvs_neighbour *more;
 
-	if (nlmsg_parse((void *)message, sizeof(*nd), attrs, NDA_MAX, NULL) || !attrs[NDA_DST] ||
+	if (nlmsg_parse(message, sizeof(*nd), attrs, NDA_MAX, NULL) || !attrs[NDA_DST] ||
 	    !attrs[NDA_LLADDR] || nla_len(attrs[NDA_LLADDR]) != 6 ||
 	    nla_len(attrs[NDA_DST]) != (nd->ndm_family == AF_INET6 ? 16 : 4))
-		return 0;
-	more = realloc(neighbours->items, (neighbours->count + 1) * sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	neighbours->items = more;
-	more += neighbours->count++;
-	addr_map(more->addr, nla_data(attrs[NDA_DST]), nd->ndm_family == AF_INET6);
-	memcpy(more->mac, nla_data(attrs[NDA_LLADDR]), sizeof(more->mac));
-	return 0;
+		return false;
+	addr_map(neighbour->addr, nla_data(attrs[NDA_DST]), nd->ndm_family == AF_INET6);
+	memcpy(neighbour->mac, nla_data(attrs[NDA_LLADDR]), sizeof(neighbour->mac));
+	return true;
 }
 
 int ecbpf_ipvs_neighbours(struct ecbpf *e, struct ipvs_neighbour **ret_neighbours,
 			  size_t *ret_count)
 {
-	struct neighbours neighbours = {};
+	struct ipvs_neighbour *neighbours = NULL;
 	const struct ndmsg any = {};
+	size_t count = 0;
 	int err;
 
-	err = ecbpf_rtnetlink_dump(RTM_GETNEIGH, &any, sizeof(any), neighbour_add, &neighbours);
+	err = ecbpf_rtnetlink_collect(e, RTM_GETNEIGH, &any, sizeof(any),
+				      "cannot read the neighbour table", neighbour_read,
+				      sizeof(*neighbours), &neighbours, &count);
 	if (err) {
-		free(neighbours.items);
-		return ecbpf_fail(e, err, "cannot read the neighbour table: %s", strerror(-err));
+		free(neighbours);
+		return err;
 	}
-	*ret_neighbours = neighbours.items;
-	*ret_count = neighbours.count;
+	*ret_neighbours = neighbours;
+	*ret_count = count;
 	return 0;
 }
