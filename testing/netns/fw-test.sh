@@ -65,11 +65,11 @@ equal "pcapng, from standard input" "$status ${out##*$'\n'}" "0 2 packets, 2 ass
 sed -i 's/XDP_PASS/XDP_DROP/' "$rules"
 run -f "$rules" -r "$work/a.pcap"
 equal "an assertion that does not hold" "$status $err" \
-	"1 $rules:3: $tcp: XDP_DROP is expected, packet 2 got XDP_PASS"
+	"1 $rules:3: $tcp: expected XDP_DROP, packet 2 got XDP_PASS"
 sed -i "3s/sha1 ./sha1 $([[ $tcp == 0* ]] && echo 1 || echo 0)/" "$rules"
 run -f "$rules" -r "$work/a.pcap"
 equal "an assertion without its packet" "$status ${err#*: }" \
-	"1 $(sed -n '3s/test sha1 \([^ ]*\) .*/\1/p' "$rules"): XDP_DROP is expected, but no packet has this sum"
+	"1 $(sed -n '3s/test sha1 \([^ ]*\) .*/\1/p' "$rules"): expected XDP_DROP, but no packet has this sum"
 run -j -f "$rules" -r "$work/a.pcap"
 equal "as JSON" "$status $(jq -c '[.packets[].rule, .assertions, .failed[].line]' <<<"$out")" \
 	'1 [1,null,2,3]'
@@ -81,11 +81,11 @@ equal "not Ethernet" "$status ${err/ is *, only/ is X, only}" \
 head -c 100 "$work/a.pcap" >"$work/cut.pcap"
 run -f "$rules" -r "$work/cut.pcap"
 equal "a cut file" "$status ${err%%; tried*}" \
-	"1 ecbpf-fw: $work/cut.pcap: behind packet 1: truncated dump file"
+	"1 ecbpf-fw: $work/cut.pcap: after packet 1: truncated dump file"
 run -f "$rules" -r /nonexistent
 equal "no file" "$status $err" "1 ecbpf-fw: /nonexistent: No such file or directory"
 run -f "$rules"
-equal "no packets" "$status ${err%%$'\n'*}" "2 ecbpf-fw: which packets? -r PCAP"
+equal "no packets" "$status ${err%%$'\n'*}" "2 ecbpf-fw: missing -r PCAP"
 
 # Budgets for each source: time stands still, and so all counts are exact. Of each length of prefix
 # two sources that differ behind it, which share a budget of 5, and a third that differs in its last

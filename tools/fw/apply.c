@@ -5,7 +5,7 @@
 
 const struct tool_option fw_apply_options[] = {
 	{'f', "file", "FILE", "rules; - is standard input"},
-	{'c', "check", NULL, "only find out whether they could be applied"},
+	{'c', "check", NULL, "only check whether the rules can be applied"},
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -30,7 +30,7 @@ int fw_run_apply(struct tool *tool, int argc, char **argv)
 		}
 	}
 	if (!file || optind < argc)
-		return tool_usage("which rules? -f FILE, or -f - for standard input");
+		return tool_usage("missing -f FILE (- is standard input)");
 	if (fw_read_rules(tool, file, &ruleset))
 		return TOOL_FAILED;
 	if (is_check ? ecbpf_fw_bytes(tool->ecbpf, ruleset, &bytes)

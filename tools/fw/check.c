@@ -6,7 +6,7 @@
 
 const struct tool_option fw_check_options[] = {
 	FW_FILE_OPTION,
-	{'p', "print", NULL, "print the rules as they are understood"},
+	{'p', "print", NULL, "print the rules in their canonical form"},
 	FW_JSON_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
@@ -61,9 +61,9 @@ int fw_run_check(struct tool *tool, int argc, char **argv)
 		}
 	}
 	if (!file || optind < argc)
-		return tool_usage("which rules? -f FILE, or -f - for standard input");
+		return tool_usage("missing -f FILE (- is standard input)");
 	if (is_print && is_json)
-		return tool_usage("--print prints rules, which --json does not; give one of them");
+		return tool_usage("--print and --json exclude each other");
 	if (fw_read_rules(tool, file, &ruleset))
 		return TOOL_FAILED;
 	if (is_print)

@@ -2,122 +2,120 @@
 /* ecbpf-fw: the firewall, see ecbpf-fw(8) and, for its rules, ecbpf-fw-rules(5). */
 #include "tools/fw/fw.h"
 
+/* clang-format off */
 static const struct tool_verb verbs[] = {
 	{
 		.name = "load",
 		.args = "IFACE...",
-		.text = "put the firewall onto interfaces",
-		.about = "All interfaces have one ruleset. Its rules are live before the first "
-			 "packet.\n",
-		.examples = "      ecbpf-fw load -f rules eth0 eth1\n",
+		.text = "load the firewall on interfaces",
+		.about =
+			"All interfaces share one ruleset. The rules are live before the first packet.\n",
+		.examples =
+			"      ecbpf-fw load -f rules eth0 eth1\n",
 		.options = fw_load_options,
 		.run = fw_run_load,
 	},
 	{
 		.name = "unload",
 		.args = "[IFACE]...",
-		.text = "take it off these interfaces, or off all",
-		.about = "The rules stay, with their counters, for the next load; to forget them, "
-			 "too:\n"
-			 "ecbpf-loader clean.\n",
+		.text = "unload it from these interfaces, or from all",
+		.about =
+			"Rules and counters stay for the next load. 'ecbpf-loader clean' removes them.\n",
 		.options = fw_unload_options,
 		.run = fw_run_unload,
 	},
 	{
 		.name = "apply",
 		.args = "-f FILE",
-		.text = "make the rules of a file live, all in one step",
-		.about = "Packets see the old rules or the new ones. A rule that was there before "
-			 "goes on\n"
-			 "with its counters: by its name, or by what it says if it has none.\n",
-		.examples = "      ecbpf-fw apply -f rules\n"
-			    "  What is live, edited:\n"
-			    "      ecbpf-fw rule list | sed 's/drop/dry drop/' | ecbpf-fw apply -f "
-			    "-\n",
+		.text = "replace the live rules by those of a file, in one step",
+		.about =
+			"Packets are matched against all of the old rules or all of the new ones. A rule\n"
+			"that stays keeps its counters: a rule of the same name, or without a name, of\n"
+			"the same meaning.\n",
+		.examples =
+			"      ecbpf-fw apply -f rules\n"
+			"  Edit the live rules:\n"
+			"      ecbpf-fw rule list | sed 's/drop/dry drop/' | ecbpf-fw apply -f -\n",
 		.options = fw_apply_options,
 		.run = fw_run_apply,
 	},
 	{
 		.name = "set",
 		.args = "create|destroy|add|delete|list|flush|replace NAME [PREFIX]...",
-		.text = "change the live sets of addresses; no rule is touched",
-		.about = "Adding what is there, or deleting what is not, is fine. One call is all "
-			 "or\n"
-			 "nothing. 'list NAME' prints what 'replace -f' reads; 'list' shows which "
-			 "sets there are.\n",
-		.examples = "      ecbpf-fw set create bad\n"
-			    "      ecbpf-fw rule add 'ip from @bad to any tcp udp icmp'\n"
-			    "      ecbpf-fw set add bad 192.0.2.1 198.51.100.0/24\n"
-			    "      ecbpf-fw set replace bad -f blocklist\n",
+		.text = "change or list the live sets of addresses",
+		.about =
+			"Adding a prefix that is there, or deleting one that is not, is no error. If a\n"
+			"command fails, the set is not changed. 'list NAME' prints what 'replace -f'\n"
+			"reads; 'list' prints all sets.\n",
+		.examples =
+			"      ecbpf-fw set create bad\n"
+			"      ecbpf-fw rule add 'ip from @bad to any tcp udp icmp'\n"
+			"      ecbpf-fw set add bad 192.0.2.1 198.51.100.0/24\n"
+			"      ecbpf-fw set replace bad -f blocklist\n",
 		.options = fw_set_options,
 		.run = fw_run_set,
 	},
 	{
 		.name = "stats",
 		.args = "",
-		.text = "show what the live rules counted",
-		.about = "Packets and bytes that each rule took, of a limit how many were above "
-			 "it, and\n"
-			 "packets a second now.\n",
-		.examples = "      ecbpf-fw stats --watch\n",
+		.text = "print the counters of the live rules",
+		.about =
+			"Packets and bytes that matched, for limits the packets above the limit, and\n"
+			"packets a second.\n",
+		.examples =
+			"      ecbpf-fw stats --watch\n",
 		.options = fw_stats_options,
 		.run = fw_run_stats,
 	},
 	{
 		.name = "status",
 		.args = "",
-		.text = "show where the firewall is loaded, and how much there is of it",
+		.text = "print interfaces, number of rules and sets, and memory",
 		.options = fw_status_options,
 		.run = fw_run_status,
 	},
 	{
 		.name = "check",
 		.args = "-f FILE",
-		.text = "look for errors in rules, all of them in one run",
+		.text = "report all errors in rules",
 		.about =
-			"Needs no privilege, and touches nothing that is live. Says how many "
-			"rules,\n"
-			"sets and assertions there are; or, for each error, where it is, and what\n"
-			"is allowed there.\n",
-		.examples = "      ecbpf-fw check -f rules\n"
-			    "  One rule, from a shell, and how it is understood:\n"
-			    "      echo 'ip from any to any udp sport {19, 123}' | ecbpf-fw check "
-			    "-p -f -\n",
+			"Needs no privilege. Prints how many rules, sets and assertions there are; or\n"
+			"each error, with its position and what is allowed there.\n",
+		.examples =
+			"      ecbpf-fw check -f rules\n"
+			"  One rule in its canonical form:\n"
+			"      echo 'ip from any to any udp sport {19, 123}' | ecbpf-fw check -p -f -\n",
 		.options = fw_check_options,
 		.run = fw_run_check,
 	},
 	{
 		.name = "test",
 		.args = "-f FILE -r PCAP",
-		.text = "try rules on captured packets, and check the assertions of the rules",
-		.about = "The real program decides, but touches nothing that is live. For each "
-			 "packet\n"
-			 "a line: number, bytes, verdict, number of the rule that decided or -, "
-			 "SHA-1\n"
-			 "of the packet, name of the rule. Exit status 1: a packet's verdict is "
-			 "not\n"
-			 "what a 'test' line of FILE says, or there is no such packet.\n",
-		.examples = "  What would these rules have dropped of an attack?\n"
-			    "      tcpdump -c 10000 -w attack.pcap -i eth0\n"
-			    "      ecbpf-fw test -f rules -r attack.pcap | cut -f 3,4 | sort | "
-			    "uniq -c\n",
+		.text = "try rules on captured packets, and check their assertions",
+		.about =
+			"Runs the firewall's program without touching the live rules. Prints a line for\n"
+			"each packet: number, bytes, verdict, number of the rule that decided or -,\n"
+			"SHA-1 of the packet, name of the rule. The exit status is 1 if a packet has\n"
+			"another verdict than a 'test' line of FILE says, or if there is no such packet.\n",
+		.examples =
+			"  What would these rules have dropped of an attack?\n"
+			"      tcpdump -c 10000 -w attack.pcap -i eth0\n"
+			"      ecbpf-fw test -f rules -r attack.pcap | cut -f 3,4 | sort | uniq -c\n",
 		.options = fw_test_options,
 		.run = fw_run_test,
 	},
 	{
 		.name = "rule",
 		.args = "add TEXT | insert N TEXT | replace N|NAME TEXT | delete N|NAME | list",
-		.text = "change the live rules one at a time, or list them",
-		.about = "Packets see the rules before or after a change. 'insert' puts the new "
-			 "rule\n"
-			 "before rule N. 'list' prints a file that 'apply' takes. Quotes keep the\n"
-			 "shell from taking braces, '!' and '\"' for its own.\n",
+		.text = "change single live rules, or list all",
+		.about =
+			"Each change is atomic. 'insert' puts the new rule before rule N. 'list' prints\n"
+			"what 'apply' reads. Quote rules, as braces, '!' and '\"' are special to the shell.\n",
 		.examples =
-			"  The attack at hand:\n"
+			"  Drop an attack:\n"
 			"      ecbpf-fw rule add 'ip from any to any udp sport {123, 11211} drop'\n"
-			"  Only count at first, then drop:\n"
-			"      ecbpf-fw rule insert 1 'dry drop ip from @bad to any tcp name "
-			"\"bad\"'\n"
+			"  First only count, then drop:\n"
+			"      ecbpf-fw rule insert 1 'dry drop ip from @bad to any tcp name \"bad\"'\n"
 			"      ecbpf-fw rule replace bad 'drop ip from @bad to any tcp'\n"
 			"      ecbpf-fw rule delete bad\n",
 		.options = fw_rule_options,
@@ -125,18 +123,19 @@ static const struct tool_verb verbs[] = {
 	},
 	{},
 };
+/* clang-format on */
 
 int main(int argc, char **argv)
 {
 	struct tool tool = {
 		.name = "ecbpf-fw",
-		.text = "A firewall in front of the network stack, against floods: rules drop, "
+		.text = "A firewall in front of the network stack, against floods. Rules drop, "
 			"limit or\n"
 			"count packets, see ecbpf-fw-rules(5).\n",
-		.examples = "  ecbpf-fw check -f rules               are the rules good?\n"
-			    "  ecbpf-fw test -f rules -r a.pcap      what would they do?\n"
+		.examples = "  ecbpf-fw check -f rules               check rules for errors\n"
+			    "  ecbpf-fw test -f rules -r a.pcap      try them on a capture\n"
 			    "  ecbpf-fw rule add 'ip from 192.0.2.0/24 to any tcp'\n"
-			    "  ecbpf-fw rule list                    what is live?\n",
+			    "  ecbpf-fw rule list                    list the live rules\n",
 		.verbs = verbs,
 	};
 

@@ -60,15 +60,15 @@ int frames_next(struct frames *frames, struct frame *ret_frame)
 	if (result == PCAP_ERROR_BREAK)
 		return 0;
 	if (result != 1) {
-		snprintf(frames->error, sizeof(frames->error), "behind packet %zu: %s",
+		snprintf(frames->error, sizeof(frames->error), "after packet %zu: %s",
 			 frames->number, pcap_geterr(frames->pcap));
 		return -EINVAL;
 	}
 	frames->number++;
 	if (header->caplen > FRAME_SIZE_MAX) {
 		snprintf(frames->error, sizeof(frames->error),
-			 "packet %zu has %u bytes; %d are possible", frames->number, header->caplen,
-			 FRAME_SIZE_MAX);
+			 "packet %zu has %u bytes, %d is the maximum", frames->number,
+			 header->caplen, FRAME_SIZE_MAX);
 		return -EINVAL;
 	}
 	*ret_frame = (struct frame){

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Frames from a capture file: pcap or pcapng, of Ethernet.
+ * Ethernet frames from a capture file, pcap or pcapng.
  */
 #ifndef ECBPF_TOOLS_FRAMES_H
 #define ECBPF_TOOLS_FRAMES_H
@@ -16,9 +16,9 @@ struct frames;
 /**
  * struct frame - one frame
  * @number: from 1
- * @data: belongs to the capture, until the next one
- * @size: bytes that were captured
- * @wire_size: bytes that it had; more than @size if it was cut
+ * @data: valid until the next frame
+ * @size: captured bytes
+ * @wire_size: bytes on the wire; more than @size if the frame is truncated
  * @sha1: of @data
  */
 struct frame {
@@ -30,18 +30,19 @@ struct frame {
 };
 
 /**
- * frames_open() - begin with a file
+ * frames_open() - open a capture
  * @file: is closed by frames_close(), or if this fails
  * @ret_frames: for frames_close()
- * Return: 0; -EINVAL it is no capture, or none of Ethernet; -ENOMEM. frames_error(NULL) tells.
+ *
+ * Return: 0; -EINVAL not a capture of Ethernet frames; -ENOMEM. See frames_error(NULL).
  */
 int frames_open(FILE *file, struct frames **ret_frames);
 void frames_close(struct frames *frames); /* NULL is fine */
 
-/* Return: 1; 0 there are no more; -EINVAL the rest of the file is damaged */
+/* Return: 1; 0 at the end; -EINVAL the rest of the file is damaged */
 int frames_next(struct frames *frames, struct frame *ret_frame);
 
-/* What the last call that failed has to say: one line. @frames: NULL for frames_open() */
+/* The error of the last failed call, one line. @frames: NULL for frames_open() */
 const char *frames_error(const struct frames *frames);
 
 #endif /* ECBPF_TOOLS_FRAMES_H */

@@ -9,9 +9,9 @@ enum {
 };
 
 const struct tool_option fw_load_options[] = {
-	{'f', "file", "FILE", "rules; - is standard input (default: those that are live)"},
-	{'m', "mode", "MODE", "native, skb or unspecified: that of the chain"},
-	{OPT_FUSED, "fused", NULL, "in ecbpf_fused, with the stages that it runs already"},
+	{'f', "file", "FILE", "rules; - is standard input (default: the live rules)"},
+	{'m', "mode", "MODE", "native, skb or unspecified (default: the mode of the chain)"},
+	{OPT_FUSED, "fused", NULL, "as a stage of ecbpf_fused, added to those that it has"},
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -58,7 +58,7 @@ int fw_run_load(struct tool *tool, int argc, char **argv)
 		}
 	}
 	if (optind == argc)
-		return tool_usage("which interface?");
+		return tool_usage("on which interface?");
 	if (fw_take_ifaces(tool, argc, argv, &ifaces))
 		return TOOL_USAGE;
 	if (file && fw_read_rules(tool, file, &ruleset))

@@ -8,7 +8,7 @@
 
 const struct tool_option fw_rule_options[] = {FW_JSON_OPTION, TOOL_COMMON_OPTIONS};
 
-/* What is to become of the live rules */
+/* A change of the live rules */
 struct rule_change {
 	enum {
 		RULE_ADD,
@@ -28,7 +28,7 @@ static int change_rules(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, void 
 	int err;
 
 	ecbpf_fw_summary(ruleset, &summary);
-	/* before the first of none is the end, too */
+	/* without rules, rule 1 is the end */
 	if (change->kind == RULE_ADD ||
 	    (change->kind == RULE_INSERT && !summary.rules && !strcmp(change->which, "1")))
 		return ecbpf_fw_rule_insert(e, ruleset, summary.rules, change->text);
@@ -71,7 +71,7 @@ static int list_rules(const struct tool *tool, bool is_json)
 	return TOOL_OK;
 }
 
-/* Words as one text: quotes around a rule are needed for the shell's sake only */
+/* Join operands: a rule need not be quoted as one */
 static char *join_words(int count, char **words)
 {
 	size_t size = 1;
@@ -119,22 +119,22 @@ int fw_run_rule(struct tool *tool, int argc, char **argv)
 	while (argc && i < sizeof(changes) / sizeof(changes[0]) && strcmp(argv[0], changes[i].name))
 		i++;
 	if (!argc || i == sizeof(changes) / sizeof(changes[0]))
-		return tool_usage("%s%s%sadd, insert, replace, delete or list?", argc ? "'" : "",
-				  argc ? argv[0] : "", argc ? "': " : "");
+		return tool_usage("%s%s%sexpected add, insert, replace, delete or list",
+				  argc ? "'" : "", argc ? argv[0] : "", argc ? "': " : "");
 	if (is_json)
-		return tool_usage("--json is for 'rule list'");
+		return tool_usage("--json is only for 'rule list'");
 	argc--;
 	argv++;
 	if (changes[i].has_which && !argc)
-		return tool_usage("%s which rule? its number or name", changes[i].name);
+		return tool_usage("%s: missing number or name of the rule", changes[i].name);
 	if (changes[i].has_which) {
 		change.which = *argv++;
 		argc--;
 	}
 	if (changes[i].has_text && !argc)
-		return tool_usage("%s: what is the new rule?", changes[i].name);
+		return tool_usage("%s: missing text of the rule", changes[i].name);
 	if (!changes[i].has_text && argc)
-		return tool_usage("'%s': takes one rule at a time", argv[0]);
+		return tool_usage("'%s': delete takes one rule", argv[0]);
 	text = join_words(argc, argv);
 	change.text = text;
 	change.kind = changes[i].kind;

@@ -14,7 +14,7 @@ void fw_free_text(char **text)
 	free(*text);
 }
 
-/* What is wrong with rules is shown as compilers do: FILE:LINE:COLUMN at the line's beginning */
+/* Errors in rules are printed as by compilers: lines begin with FILE:LINE:COLUMN */
 int fw_fail_rules(const struct tool *tool)
 {
 	const char *detail = ecbpf_error_detail(tool->ecbpf);

@@ -24,15 +24,15 @@ static void free_stats(struct ecbpf_fw_stat **stats)
 const struct tool_option fw_stats_options[] = {
 	{'j', "json", NULL, "as JSON"},
 	{OPT_CLEAR, "clear", NULL, "set all counters to zero"},
-	{OPT_WATCH, "watch", NULL, "again every second, until interrupted"},
+	{OPT_WATCH, "watch", NULL, "print them every second until interrupted"},
 	TOOL_COMMON_OPTIONS,
 };
 
-/* Two readings of the counters, some time apart */
+/* Two readings of the counters, @seconds apart */
 struct reading {
 	struct ecbpf_fw_ruleset *ruleset;
 	struct ecbpf_fw_stat *stats;
-	struct ecbpf_fw_stat *before; /* NULL: the rules have changed meanwhile */
+	struct ecbpf_fw_stat *before; /* NULL: the rules have changed since */
 	double seconds;
 };
 
@@ -44,7 +44,7 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-/* Are the counters of both those of the same rules? */
+/* Do both have the same rules? */
 static bool is_same(const struct ecbpf_fw_ruleset *a, const struct ecbpf_fw_ruleset *b)
 {
 	struct ecbpf_fw_summary x, y;
@@ -163,7 +163,7 @@ int fw_run_stats(struct tool *tool, int argc, char **argv)
 	if (optind < argc)
 		return tool_usage("'%s': takes no operands", argv[optind]);
 	if (is_clear + is_watch + is_json > 1 && !(is_watch && is_json))
-		return tool_usage("--clear goes alone");
+		return tool_usage("--clear excludes --json and --watch");
 	if (is_clear)
 		return ecbpf_fw_stats_clear(tool->ecbpf) ? tool_fail_ecbpf(tool) : TOOL_OK;
 	do

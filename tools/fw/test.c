@@ -11,14 +11,14 @@
 
 const struct tool_option fw_test_options[] = {
 	FW_FILE_OPTION,
-	{'r', "read", "PCAP", "packets, pcap or pcapng; - is standard input"},
+	{'r', "read", "PCAP", "capture (pcap or pcapng); - is standard input"},
 	FW_JSON_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
 
 #define SHA1_TEXT_SIZE 41
 
-/* A run of `test` */
+/* The state of one run */
 struct test_run {
 	const struct tool *tool;
 	const char *rules_file;
@@ -26,10 +26,10 @@ struct test_run {
 	struct ecbpf_fw_trial *trial;
 	const struct ecbpf_fw_assertion *assertions;
 	size_t assertions_count;
-	size_t *seen; /* of each: how many packets it was about */
+	size_t *seen; /* packets with the sum, for each assertion */
 	size_t packets;
 	size_t failed;
-	struct json_object *json_packets; /* NULL: as text */
+	struct json_object *json_packets; /* NULL: print text */
 	struct json_object *json_failed;
 };
 
@@ -66,7 +66,7 @@ static void print_packet(struct test_run *t, const struct frame *frame, __u32 ac
 	json_object_array_add(t->json_packets, json);
 }
 
-/* @frame: NULL if there was none */
+/* @frame: NULL if no packet has the sum */
 static void assertion_failed(struct test_run *t, const struct ecbpf_fw_assertion *assertion,
 			     const struct frame *frame, __u32 action)
 {
@@ -78,13 +78,13 @@ static void assertion_failed(struct test_run *t, const struct ecbpf_fw_assertion
 	sha1_text(assertion->sha1, sha1);
 	if (!t->json_failed) {
 		fflush(stdout);
-		fprintf(stderr, "%s:%u: %s: %s", tool_safe(t->rules_file), assertion->line, sha1,
-			expected);
+		fprintf(stderr, "%s:%u: %s: expected %s", tool_safe(t->rules_file), assertion->line,
+			sha1, expected);
 		if (frame)
-			fprintf(stderr, " is expected, packet %zu got %s\n", frame->number,
+			fprintf(stderr, ", packet %zu got %s\n", frame->number,
 				ecbpf_action_name(action));
 		else
-			fprintf(stderr, " is expected, but no packet has this sum\n");
+			fprintf(stderr, ", but no packet has this sum\n");
 		return;
 	}
 	json = json_object_new_object();
@@ -105,12 +105,11 @@ static int test_packet(struct test_run *t, const struct frame *frame)
 	t->packets++;
 	if (frame->size < ETH_HLEN)
 		return tool_fail(
-			"packet %zu has %zu bytes, less than an Ethernet header: the kernel "
-			"runs no program on it",
+			"packet %zu has %zu bytes, less than an Ethernet header, which the kernel "
+			"does not accept",
 			frame->number, frame->size);
 	if (frame->size < frame->wire_size)
-		tool_warn("packet %zu was cut, %zu of its %zu bytes are there: to rules, it is "
-			  "malformed",
+		tool_warn("packet %zu is truncated to %zu of %zu bytes, which makes it malformed",
 			  frame->number, frame->size, frame->wire_size);
 	if (ecbpf_fw_trial_run(t->tool->ecbpf, t->trial, frame->data, frame->size, &action, &rule))
 		return tool_fail_ecbpf(t->tool);
@@ -211,9 +210,9 @@ int fw_run_test(struct tool *tool, int argc, char **argv)
 	if (optind < argc)
 		return tool_usage("'%s': takes no operands", argv[optind]);
 	if (!file)
-		return tool_usage("which rules? -f FILE");
+		return tool_usage("missing -f FILE");
 	if (!pcap_file)
-		return tool_usage("which packets? -r PCAP");
+		return tool_usage("missing -r PCAP");
 	if (!strcmp(file, "-") && !strcmp(pcap_file, "-"))
 		return tool_usage("rules and packets cannot both be standard input");
 	if (fw_read_rules(tool, file, &ruleset))
