@@ -70,11 +70,21 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, ECBPF_FW_BUCKETS);
+	__uint(max_entries, ECBPF_FW_LIMITS);
 	__type(key, __u32);
 	__type(value, struct ecbpf_bucket);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } fw_buckets SEC(".maps");
+
+/* BPF_F_MMAPABLE: values begin at a page, and so each lies in as few cache lines as can be */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, ECBPF_FW_GROUPS);
+	__type(key, __u32);
+	__type(value, struct ecbpf_bucket_group);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} fw_groups SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -12,7 +12,7 @@
 #define FW_UNDECIDED 0xffffffffU /* no deciding rule matched */
 
 /* @key: in fw_counters */
-static __always_inline void fw_count_at(__u32 key, __u32 bytes, __u32 is_over)
+static __always_inline void fw_count_at(__u32 key, __u32 bytes)
 {
 	struct ecbpf_fw_counter *counter = bpf_map_lookup_elem(&fw_counters, &key);
 
@@ -20,52 +20,70 @@ static __always_inline void fw_count_at(__u32 key, __u32 bytes, __u32 is_over)
 		return;
 	counter->packets++;
 	counter->bytes += bytes;
-	if (is_over)
-		counter->over++;
 }
 
-static __always_inline void fw_count(const struct ecbpf_fw_tables *t, __u64 index, __u32 bytes,
-				     __u32 is_over)
+static __always_inline void fw_count(const struct ecbpf_fw_tables *t, __u64 index, __u32 bytes)
 {
 	if (FW_IS_BELOW(index, ECBPF_FW_RULES_MAX))
-		fw_count_at(t->counters[index], bytes, is_over);
+		fw_count_at(t->counters[index], bytes);
 }
 
-/*
- * The bucket of the packet's source, chosen by a hash: sources that share a bucket share its rate,
- * and never get more than that.
- */
-static __always_inline __u32 fw_bucket_of(const struct fw_packet *p,
-					  const struct ecbpf_fw_limit *limit)
+/* Take from the bucket of the packet's source. Return: as ecbpf_bucket_take_key() */
+static __always_inline __u32 fw_take_per_src(const struct fw_packet *p,
+					     const struct ecbpf_fw_limit *limit, __u64 count,
+					     __u64 now)
 {
-	const __be32 *addr = p->addr[0];
-	__u64 high = 0, low = bpf_ntohl(addr[0]);
+	__u64 key[2] = {0, bpf_ntohl(p->addr[0][0])};
+	struct ecbpf_bucket_group *group;
+	__u32 hash, index;
 
 	if (p->is_ip6) {
-		high = low << 32 | bpf_ntohl(addr[1]);
-		low = (__u64)bpf_ntohl(addr[2]) << 32 | bpf_ntohl(addr[3]);
+		key[0] = key[1] << 32 | bpf_ntohl(p->addr[0][1]);
+		key[1] = (__u64)bpf_ntohl(p->addr[0][2]) << 32 | bpf_ntohl(p->addr[0][3]);
 	}
-	high &= limit->mask[0];
-	low &= limit->mask[1];
-	return ECBPF_FW_HASH(high, low, limit->seed) >> limit->shift;
+	key[0] &= limit->mask[0];
+	key[1] &= limit->mask[1];
+	hash = ecbpf_bucket_hash(key, limit->secret);
+	index = limit->group + ((__u64)hash * limit->groups >> 32);
+	group = bpf_map_lookup_elem(&fw_groups, &index);
+	return group ? ecbpf_bucket_take_key(group, &limit->rate, key, hash, count, now) : 0;
 }
 
-/* Return: the packet is above the limit */
-static __always_inline bool fw_is_over(const struct fw_packet *p, __u32 id)
+/* Return: ECBPF_BUCKET_REFUSED: the packet is above the limit; ECBPF_BUCKET_SHARED */
+static __always_inline __u32 fw_take(const struct fw_packet *p, __u32 id)
 {
 	struct ecbpf_fw_limit *limit = bpf_map_lookup_elem(&fw_limits, &id);
+	__u64 now = fw_is_trial ? 1 : bpf_jiffies64(), count = 1;
 	struct ecbpf_bucket *bucket;
-	__u32 key;
 
 	if (!limit)
-		return false;
-	key = limit->bucket;
-	if (limit->is_per_src)
-		key += fw_bucket_of(p, limit);
-	bucket = bpf_map_lookup_elem(&fw_buckets, &key);
-	return bucket &&
-	       !ecbpf_bucket_take_at(bucket, &limit->rate, limit->is_bytes ? p->frame_len : 1,
-				     fw_is_trial ? 1 : bpf_jiffies64());
+		return 0;
+	if (limit->is_bytes)
+		count = p->frame_len;
+	if (limit->groups)
+		return fw_take_per_src(p, limit, count, now);
+	bucket = bpf_map_lookup_elem(&fw_buckets, &id);
+	return bucket && !ecbpf_bucket_take_at(bucket, &limit->rate, count, now);
+}
+
+/* Count a packet for its limit. @taken: as fw_take() returns it; @is_dry: only if it was refused */
+static __always_inline void fw_count_limit(__u32 key, __u32 bytes, __u32 taken, bool is_dry)
+{
+	struct ecbpf_fw_counter *counter;
+
+	if (is_dry && !taken)
+		return;
+	counter = bpf_map_lookup_elem(&fw_counters, &key);
+	if (!counter)
+		return;
+	if (taken & ECBPF_BUCKET_SHARED)
+		counter->shared++;
+	if (is_dry && !(taken & ECBPF_BUCKET_REFUSED))
+		return;
+	counter->packets++;
+	counter->bytes += bytes;
+	if (taken & ECBPF_BUCKET_REFUSED)
+		counter->over++;
 }
 
 /*
@@ -74,18 +92,19 @@ static __always_inline bool fw_is_over(const struct fw_packet *p, __u32 id)
  */
 __noinline int fw_do(__u32 rule, __u32 counter, __u32 limit)
 {
+	bool is_dry = rule & ECBPF_FW_RULE_DRY;
 	struct fw_packet *p = fw_packet();
-	bool is_over = false;
+	__u32 taken;
 
 	if (!p)
 		return 0;
-	if ((rule & ECBPF_FW_RULE_ACTION) == ECBPF_FW_RULE_LIMIT) {
-		is_over = fw_is_over(p, limit);
-		if (rule & ECBPF_FW_RULE_DRY && !is_over)
-			return 0;
+	if ((rule & ECBPF_FW_RULE_ACTION) != ECBPF_FW_RULE_LIMIT) {
+		fw_count_at(counter, p->frame_len);
+		return 0;
 	}
-	fw_count_at(counter, p->frame_len, is_over);
-	return is_over && !(rule & ECBPF_FW_RULE_DRY);
+	taken = fw_take(p, limit);
+	fw_count_limit(counter, p->frame_len, taken, is_dry);
+	return !is_dry && taken & ECBPF_BUCKET_REFUSED;
 }
 
 /*
@@ -138,7 +157,7 @@ static __always_inline __u32 fw_end(const struct ecbpf_fw_tables *t, __u32 rule,
 {
 	fw_decide(rule);
 	if (rule != FW_UNDECIDED && (rule & ECBPF_FW_RULE_ACTION) != ECBPF_FW_RULE_LIMIT)
-		fw_count(t, rule >> ECBPF_FW_RULE_INDEX, bytes, 0);
+		fw_count(t, rule >> ECBPF_FW_RULE_INDEX, bytes);
 	return rule; /* a limit is counted by fw_do() */
 }
 

@@ -95,7 +95,7 @@ static __always_inline __u32 fw_small_end(const struct ecbpf_fw_small *small, __
 	}
 	rule = fw_small_rule(small, bits);
 	fw_decide(rule->rule);
-	fw_count_at(rule->counter, frame_len, 0);
+	fw_count_at(rule->counter, frame_len);
 	return rule->verdict;
 }
 

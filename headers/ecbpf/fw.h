@@ -289,11 +289,13 @@ struct ecbpf_fw_cells {
  * @packets: that matched; of `dry limit`, that it would have dropped
  * @bytes: likewise, whole frames
  * @over: of a limit, packets above it
+ * @shared: of a limit for each source, packets of sources without a bucket of their own
  */
 struct ecbpf_fw_counter {
 	__u64 packets;
 	__u64 bytes;
 	__u64 over;
+	__u64 shared;
 };
 
 /* Counters of the live generation and of the next one */
@@ -302,34 +304,32 @@ struct ecbpf_fw_counter {
 /* Limits of the live generation and of the next one */
 #define ECBPF_FW_LIMITS 20480
 
-/* Buckets of `per src` limits, which have many, are behind the buckets of all other limits */
-#define ECBPF_FW_BUCKETS_SRC (1 << 18)
-#define ECBPF_FW_BUCKETS     (ECBPF_FW_LIMITS + ECBPF_FW_BUCKETS_SRC)
+/*
+ * Groups of buckets of all `per src` limits, live and next: of each at least one, and of up to six
+ * the most that a limit gets, which are the buckets of 65,536 sources
+ */
+#define ECBPF_FW_GROUPS	    24576
+#define ECBPF_FW_GROUPS_MAX 4096
 
 /**
  * struct ecbpf_fw_limit - an entry of `fw_limits`
  * @rate: of @is_bytes ? bytes of whole frames : packets
  * @mask: of the source address, high and low half; an IPv4 address is in the low half
- * @seed: secret, so that a sender cannot choose an address that shares another sender's bucket
- * @bucket: its entry in `fw_buckets`, the first one if @is_per_src
- * @shift: 32 minus the number of hash bits that choose the bucket
+ * @secret: of the hash, so that a sender cannot choose addresses that crowd a group
+ * @groups: 0: one bucket for all, of this entry's number in `fw_buckets`; else how many groups
+ *	    `fw_groups` has for it
+ * @group: the first of them
+ * @is_bytes: see @rate
  */
 struct ecbpf_fw_limit {
 	struct ecbpf_rate rate;
 	__u64 mask[2];
-	__u64 seed;
-	__u32 bucket;
-	__u8 shift;
-	__u8 is_per_src;
-	__u8 is_bytes;
-	__u8 reserved;
+	__u64 secret[5];
+	__u32 groups;
+	__u32 group;
+	__u32 is_bytes;
+	__u32 reserved;
 };
-
-/* A hash of 32 bits; multiplications as in splitmix64 */
-#define ECBPF_FW_HASH(high, low, seed)                                                     \
-	((__u32)((((((high) ^ (seed)) * 0xbf58476d1ce4e5b9ULL) ^ (low) ^ ((high) >> 29)) * \
-		  0x94d049bb133111ebULL) >>                                                \
-		 32))
 
 /* --- sets, text ----------------------------------------------------------------------------- */
 

@@ -147,11 +147,14 @@ int ecbpf_fw_trial_run(struct ecbpf *e, struct ecbpf_fw_trial *trial, const void
  * @packets: that it took; of `dry limit`, that it would have dropped
  * @bytes: likewise, whole frames
  * @over: of a limit, how many of the packets were above it
+ * @shared: of a limit for each source, how many packets, within it or above, were of sources that
+ *	    came when there was no bucket left for them, and that shared one
  */
 struct ecbpf_fw_stat {
 	__u64 packets;
 	__u64 bytes;
 	__u64 over;
+	__u64 shared;
 };
 
 /* @ret_stats: one for each rule of the ruleset */

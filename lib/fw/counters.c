@@ -43,6 +43,7 @@ int fw_counters_read(struct ecbpf *e, int fd, const __u16 *counters, size_t coun
 			ret_stats[i].packets += values[cpu].packets;
 			ret_stats[i].bytes += values[cpu].bytes;
 			ret_stats[i].over += values[cpu].over;
+			ret_stats[i].shared += values[cpu].shared;
 		}
 	}
 	return 0;

@@ -13,19 +13,19 @@
 #include "core/time.h"
 #include "fw/live.h"
 
-/* Buckets of a `per src` limit: a power of two, half of all are left for the next ruleset */
-static __u32 buckets_per_limit(const struct ecbpf_fw_ruleset *ruleset)
+/* Groups of a `per src` limit: half of all are left for the next ruleset */
+static __u32 groups_per_limit(const struct ecbpf_fw_ruleset *ruleset)
 {
-	__u32 limits = 0, buckets = 1 << 16;
+	__u32 limits = 0, groups;
 
 	for (size_t i = 0; i < ruleset->rules_count; i++)
 		limits += ruleset->rules[i].action == FW_LIMIT && ruleset->rules[i].limit.src_len;
-	while (buckets > 1 && (__u64)buckets * limits > ECBPF_FW_BUCKETS_SRC / 2)
-		buckets /= 2;
-	return buckets;
+	_Static_assert(ECBPF_FW_GROUPS / 2 >= FW_RULES_MAX, "at least one");
+	groups = ECBPF_FW_GROUPS / 2 / (limits ? limits : 1);
+	return groups < ECBPF_FW_GROUPS_MAX ? groups : ECBPF_FW_GROUPS_MAX;
 }
 
-static void limit_fill(const struct fw_rule *rule, __u64 seed, __u32 bucket, __u32 buckets,
+static void limit_fill(const struct fw_rule *rule, __u32 group, __u32 groups,
 		       struct ecbpf_fw_limit *ret)
 {
 	int len = rule->limit.src_len + (rule->family == 4 ? 96 : 0);
@@ -33,10 +33,8 @@ static void limit_fill(const struct fw_rule *rule, __u64 seed, __u32 bucket, __u
 	*ret = (struct ecbpf_fw_limit){
 		.rate = ecbpf_rate_burst(rule->limit.rate, rule->limit.burst, ecbpf_hz()),
 		.mask = {len >= 64 ? ~0ULL : ~(~0ULL >> len), len <= 64 ? 0 : ~0ULL << (128 - len)},
-		.seed = seed,
-		.bucket = bucket,
-		.shift = 32 - __builtin_ctz(buckets),
-		.is_per_src = rule->limit.src_len != 0,
+		.groups = groups,
+		.group = group,
 		.is_bytes = rule->limit.is_bytes,
 	};
 }
@@ -48,40 +46,46 @@ static bool limits_equal(const struct fw_rule *a, const struct fw_rule *b)
 	       a->limit.src_len == b->limit.src_len;
 }
 
-static int buckets_zero(struct ecbpf *e, const struct fw_maps *maps, __u32 first, __u32 count)
+/* Zero @count entries: full buckets */
+static int buckets_fill(struct ecbpf *e, int fd, const char *name, size_t bytes, __u32 first,
+			__u32 count)
 {
-	_cleanup_free_ struct ecbpf_bucket *full = calloc(count, sizeof(*full));
+	_cleanup_free_ void *full = calloc(count, bytes);
 	_cleanup_free_ __u32 *keys = calloc(count, sizeof(*keys));
 
 	if (!full || !keys)
 		return ecbpf_fail_memory(e);
 	for (__u32 i = 0; i < count; i++)
 		keys[i] = first + i;
-	if (bpf_map_update_batch(maps->buckets, keys, full, &count, NULL))
-		return fw_fail_map(e, "fw_buckets", -errno);
+	if (bpf_map_update_batch(fd, keys, full, &count, NULL))
+		return fw_fail_map(e, name, -errno);
 	return 0;
 }
 
-/* @first, @buckets: the buckets of a `per src` limit */
+/* @group, @groups: the groups of a `per src` limit; else @groups is 0 */
 static int limit_make(struct ecbpf *e, const struct fw_maps *maps, const struct fw_rule *rule,
-		      __u32 entry, __u32 first, __u32 buckets)
+		      __u32 entry, __u32 group, __u32 groups)
 {
 	struct ecbpf_fw_limit limit;
-	__u64 seed;
 	int err;
 
-	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+	limit_fill(rule, group, groups, &limit);
+	if (getrandom(&limit.secret, sizeof(limit.secret), 0) != sizeof(limit.secret))
 		return ecbpf_fail(e, -errno, "random numbers: %s", strerror(errno));
-	limit_fill(rule, seed, rule->limit.src_len ? first : entry, buckets, &limit);
-	err = buckets_zero(e, maps, limit.bucket, rule->limit.src_len ? buckets : 1);
+	if (groups)
+		err = buckets_fill(e, maps->groups, "fw_groups", sizeof(struct ecbpf_bucket_group),
+				   group, groups);
+	else
+		err = buckets_fill(e, maps->buckets, "fw_buckets", sizeof(struct ecbpf_bucket),
+				   entry, 1);
 	if (!err && bpf_map_update_elem(maps->limits, &entry, &limit, BPF_EXIST))
 		err = fw_fail_map(e, "fw_limits", -errno);
 	return err;
 }
 
-/* Mark the buckets of live `per src` limits in @used, which begins at ECBPF_FW_LIMITS */
-static int buckets_mark(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *old,
-			bool *used)
+/* Mark the groups of live `per src` limits in @used */
+static int groups_mark(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *old,
+		       bool *used)
 {
 	for (size_t i = 0; i < old->ruleset->rules_count; i++) {
 		struct ecbpf_fw_limit limit;
@@ -91,29 +95,33 @@ static int buckets_mark(struct ecbpf *e, const struct fw_maps *maps, const struc
 			continue;
 		if (bpf_map_lookup_elem(maps->limits, &entry, &limit))
 			return fw_fail_map(e, "fw_limits", -errno);
-		memset(&used[limit.bucket - ECBPF_FW_LIMITS], 1, 1U << (32 - limit.shift));
+		memset(&used[limit.group], 1, limit.groups);
 	}
 	return 0;
 }
 
-/* Find and mark @buckets adjacent free buckets. Return: the first one, 0 if there are none */
-static __u32 buckets_take(bool *used, __u32 buckets)
+/* Find and mark @count adjacent free groups. Return: false if there are none */
+static bool groups_take(bool *used, __u32 count, __u32 *ret_first)
 {
-	for (__u32 i = 0; i + buckets <= ECBPF_FW_BUCKETS_SRC; i += buckets) {
-		if (memchr(&used[i], 1, buckets))
+	__u32 free = 0;
+
+	for (__u32 i = 0; i < ECBPF_FW_GROUPS; i++) {
+		free = used[i] ? 0 : free + 1;
+		if (free < count)
 			continue;
-		memset(&used[i], 1, buckets);
-		return ECBPF_FW_LIMITS + i;
+		*ret_first = i + 1 - count;
+		memset(&used[*ret_first], 1, count);
+		return true;
 	}
-	return 0;
+	return false;
 }
 
 int fw_limits_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *old,
 		     struct fw_state *new, const __u16 *same)
 {
-	_cleanup_free_ bool *used = calloc(ECBPF_FW_LIMITS + ECBPF_FW_BUCKETS_SRC, sizeof(*used));
-	__u32 next = 0, most = buckets_per_limit(new->ruleset);
-	bool *used_buckets = used ? used + ECBPF_FW_LIMITS : NULL;
+	_cleanup_free_ bool *used = calloc(ECBPF_FW_LIMITS + ECBPF_FW_GROUPS, sizeof(*used));
+	__u32 next = 0, most = groups_per_limit(new->ruleset);
+	bool *used_groups = used ? used + ECBPF_FW_LIMITS : NULL;
 	int err;
 
 	if (!used)
@@ -122,10 +130,10 @@ int fw_limits_assign(struct ecbpf *e, const struct fw_maps *maps, const struct f
 		if (old->limits[i] != FW_NO_ENTRY)
 			used[old->limits[i]] = true;
 	}
-	err = buckets_mark(e, maps, old, used_buckets);
+	err = groups_mark(e, maps, old, used_groups);
 	for (size_t i = 0; !err && i < new->ruleset->rules_count; i++) {
 		const struct fw_rule *rule = &new->ruleset->rules[i];
-		__u32 first = 0, buckets = rule->limit.src_len ? most : 1;
+		__u32 group = 0, groups = rule->limit.src_len ? most : 0;
 
 		new->limits[i] = FW_NO_ENTRY;
 		if (rule->action != FW_LIMIT)
@@ -136,14 +144,11 @@ int fw_limits_assign(struct ecbpf *e, const struct fw_maps *maps, const struct f
 			continue;
 		}
 		new->limits[i] = fw_entry_take(used, &next);
-		for (; rule->limit.src_len && !first; buckets /= 2) {
-			first = buckets_take(used_buckets, buckets);
-			if (first || buckets == 1)
-				break;
-		}
-		if (rule->limit.src_len && !first)
+		while (groups && !groups_take(used_groups, groups, &group))
+			groups /= 2;
+		if (rule->limit.src_len && !groups)
 			return ecbpf_fail(e, -E2BIG, "too many limits for each source");
-		err = limit_make(e, maps, rule, new->limits[i], first, buckets);
+		err = limit_make(e, maps, rule, new->limits[i], group, groups);
 	}
 	return err;
 }

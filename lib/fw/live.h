@@ -27,6 +27,7 @@ struct fw_maps {
 	int counters;
 	int limits;
 	int buckets;
+	int groups;
 	int sets;
 	int pool;
 	int text;

@@ -230,7 +230,7 @@ static bool take_limit(struct parser *p, struct rule_state *state)
 		return true;
 	if (!fw_take_keyword(p->src, "src"))
 		return fw_error_expected(p, "'src' or 'src/LEN'");
-	limit->src_len = 255; /* all of it, when the family is known */
+	limit->src_len = 255; /* the default, when the family is known */
 	if (fw_take(p->src, '/')) {
 		state->src_len = fw_span_word(p->src);
 		if (!fw_take_number(p, "per src", 1, 128, &number, &bad))
@@ -477,7 +477,7 @@ static void check_rule(struct parser *p, const struct rule_state *state)
 			"or code");
 	if (rule->action == FW_LIMIT && rule->limit.src_len) {
 		if (rule->limit.src_len == 255)
-			rule->limit.src_len = max;
+			rule->limit.src_len = fw_limit_src_len(rule->family);
 		else if (rule->limit.src_len > max)
 			fw_error_at(p, &state->src_len,
 				    "per src: '%s' is not a number from 1 to %u",

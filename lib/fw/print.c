@@ -167,7 +167,7 @@ static void print_limit(FILE *out, const struct fw_limit *limit, __u8 family)
 		fprintf(out, " burst %llu", limit->burst);
 	if (limit->src_len)
 		fputs(" per src", out);
-	if (limit->src_len && limit->src_len != (family == 4 ? 32 : 128))
+	if (limit->src_len && limit->src_len != fw_limit_src_len(family))
 		fprintf(out, "/%u", limit->src_len);
 }
 

@@ -174,6 +174,11 @@ __u64 fw_limit_burst(const struct fw_limit *limit)
 	return limit->rate / 10 > least ? limit->rate / 10 : least;
 }
 
+__u8 fw_limit_src_len(__u8 family)
+{
+	return family == 4 ? 32 : 64;
+}
+
 struct fw_set *fw_set_find(const struct ecbpf_fw_ruleset *ruleset, const char *name, size_t len)
 {
 	for (size_t i = 0; i < ruleset->sets_count; i++)

@@ -208,6 +208,9 @@ bool fw_prefix_has(const struct fw_prefix *prefix, const void *addr);
 /* The default burst; @burst is not used */
 __u64 fw_limit_burst(const struct fw_limit *limit);
 
+/* Default bits that tell sources apart: who has an IPv6 address has 2^64 */
+__u8 fw_limit_src_len(__u8 family);
+
 /* @name need not end with NUL. Return: NULL if there is no set of this name */
 struct fw_set *fw_set_find(const struct ecbpf_fw_ruleset *ruleset, const char *name, size_t len);
 

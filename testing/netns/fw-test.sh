@@ -89,7 +89,7 @@ equal "no packets" "$status ${err%%$'\n'*}" "2 ecbpf-fw: missing -r PCAP"
 
 # Budgets for each source: time stands still, and so all counts are exact. Of each length of prefix
 # two sources that differ behind it, which share a budget of 5, and a third that differs in its last
-# bit. Sources that share a budget by their hashes (one time in 8192) do not do so three times
+# bit. Without a length an IPv4 address is a source, of IPv6 a /64
 /usr/bin/python3 - "$work" <<-'END'
 	import ipaddress, sys
 	from scapy.all import Ether, IP, IPv6, UDP, wrpcap
@@ -100,7 +100,7 @@ equal "no packets" "$status ${err%%$'\n'*}" "2 ecbpf-fw: missing -r PCAP"
 	    to = "198.51.100.1" if bits == 32 else "2001:db8::2"
 	    for length in lengths:
 	        port = 1000 * (bits == 128) + length
-	        per = "" if length == bits else f"/{length}"
+	        per = "" if length == {"ip": 32, "ip6": 64}[family] else f"/{length}"
 	        lines.append(f"{family} from any to any udp dport {port} limit 1/s burst 5 per src{per}")
 	        behind = base ^ (1 << bits - length - 1) if length < bits else base
 	        for source, count, passing in ((base, 3, 3), (behind, 4, 2),
@@ -114,12 +114,47 @@ equal "no packets" "$status ${err%%$'\n'*}" "2 ecbpf-fw: missing -r PCAP"
 	open(f"{work}/sources", "w").write("\n".join(lines) + "\n")
 	open(f"{work}/wanted", "w").write("\n".join(wanted) + "\n")
 END
-for _ in 1 2 3; do
-	ecbpf-fw test -j -f "$work/sources" -r "$work/sources.pcap" | jq -r '.packets[].action' |
-		paste -d ' ' <(cut -d ' ' -f 1,2 "$work/wanted") - >"$work/got"
-	cmp -s "$work/wanted" "$work/got" && break
-done
+ecbpf-fw test -j -f "$work/sources" -r "$work/sources.pcap" | jq -r '.packets[].action' |
+	paste -d ' ' <(cut -d ' ' -f 1,2 "$work/wanted") - >"$work/got"
 equal "budgets for each source, exactly" "$(diff "$work/wanted" "$work/got" | head -n 5)" ""
+
+# Many sources, none of which may be another one's loss: 20,000 that use up their budgets; and 1,000
+# with a packet each, in the middle of 150,000 of random addresses of one /64
+/usr/bin/python3 - "$work" <<-'END'
+	import random, struct, sys
+	work, rng = sys.argv[1], random.Random(17)
+
+	def write(name, frames):
+	    with open(f"{work}/{name}.pcap", "wb") as file:
+	        file.write(struct.pack("=IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+	        for frame in frames:
+	            file.write(struct.pack("=IIII", 0, 0, len(frame), len(frame)) + frame)
+
+	def ip4(source):
+	    return bytes(12) + struct.pack("!HBBHHHBBHIIHHHH", 0x0800, 0x45, 0, 28, 0, 0, 64, 17, 0,
+	                                   source, 0xc6336401, 1, 53, 8, 0)
+
+	def ip6(high):
+	    return bytes(12) + struct.pack("!HIHBBQQQQHHHH", 0x86dd, 6 << 28, 8, 17, 64, high,
+	                                   rng.getrandbits(64), 0x20010db8 << 32, 2, 1, 53, 8, 0)
+
+	sources = rng.sample(range(1 << 24, 223 << 24), 20000)
+	write("many", [ip4(source) for source in sources for _ in range(5)])
+	write("attack", [frame for i in range(1000) for frame in
+	                 [ip6(0x20010db8000f0000)] * 75 + [ip6(0x2001 << 48 | i << 16)] +
+	                 [ip6(0x20010db8000f0000) for _ in range(75)]])
+END
+echo 'ip from any to any udp limit 5/s burst 5 per src' >"$work/many"
+equal "20,000 sources within their limits: none is over" \
+	"$(ecbpf-fw test -f "$work/many" -r "$work/many.pcap" | cut -f 3 | grep -c XDP_DROP)" 0
+cat >"$work/attack" <<-'END'
+	ip6 from any to any udp limit 5/s burst 5 per src
+	ip6 from any to any udp pass
+END
+ecbpf-fw test -f "$work/attack" -r "$work/attack.pcap" | cut -f 3,4 | grep XDP | sort |
+	uniq -c | awk '{ print $1, $2, $3 }' >"$work/got"
+equal "a /64 with 150,000 packets: 1,000 other sources get through" "$(<"$work/got")" \
+	$'149995 XDP_DROP 1\n1005 XDP_PASS 2'
 
 while read -r result name; do
 	case $result in

@@ -40,6 +40,28 @@ done
 wait
 check "both CPUs at full rate: every verdict" "$repeat $repeat 0" "$(counted packets)"
 
+# --- limits for each source, so many of them that each has a group of buckets only ----------------
+
+# 20 sources with one packet each: 16 have a bucket, and the others one together
+/usr/bin/python3 - >"$work/limits" <<-'END'
+	print("ip from any to any udp dport 53 limit 1/s burst 1 per src")
+	print("ip from any to any udp dport 53 dry limit 1/s burst 1 per src")
+	for port in range(1000, 8000):
+	    print(f"ip from any to any udp dport {port} limit 1/s per src")
+END
+good "limits: 7,002 for each source" fw apply -f "$work/limits"
+cat >"$work/sources" <<-'END'
+	import socket, struct
+	sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+	sock.bind(("fw1", 0))
+	for i in range(20):
+	    sock.send(bytes.fromhex("0200000000010200000000020800450000200001400040110000") +
+	              struct.pack("!IIHHHH", 0xc0000200 + i, 0xc6336401, 1234, 53, 12, 0) + bytes(18))
+END
+ns fwpeer /usr/bin/python3 "$work/sources"
+check "limits: packets, above, shared" "20 3 4 0 0 1" \
+	"$(fw stats -j | jq -r '[.[:2][] | .packets, .above, .shared] | join(" ")')"
+
 # --- sets that nobody looks up any more -----------------------------------------------------------
 
 # what sets take of their pool

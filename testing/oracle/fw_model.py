@@ -394,7 +394,7 @@ def _parse_rule(tokens):
     if not rule.family or not rule.protos:
         raise ValueError("no family, or no protocol")
     if rule.src_len == -1:
-        rule.src_len = BITS[rule.family]
+        rule.src_len = {4: 32, 6: 64}[rule.family]
     return rule
 
 

@@ -560,7 +560,7 @@ int ecbpf_fw_stats(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset,
 	*ret_ruleset = NULL;
 	*ret_stats = calloc(4, sizeof(**ret_stats));
 	for (__u64 i = 0; i < 4; i++)
-		(*ret_stats)[i] = (struct ecbpf_fw_stat){1ULL << i, 100ULL << i, i};
+		(*ret_stats)[i] = (struct ecbpf_fw_stat){1ULL << i, 100ULL << i, i, 10 * i};
 	return 0;
 }
 

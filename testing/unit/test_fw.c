@@ -117,8 +117,12 @@ static void printed(void **state)
 		 "ip from any to any udp limit 2Mpps burst 7 per src\n"},
 		{"ip6 from any to any udp limit 5 Mbit/s per src/56",
 		 "ip6 from any to any udp limit 5Mbit/s per src/56\n"},
-		{"ip6 from any to any udp limit 5 Mbit/s per src / 128",
+		{"ip6 from any to any udp limit 5 Mbit/s per src / 64",
 		 "ip6 from any to any udp limit 5Mbit/s per src\n"},
+		{"ip6 from any to any udp limit 5 Mbit/s per src/128",
+		 "ip6 from any to any udp limit 5Mbit/s per src/128\n"},
+		{"ip from any to any udp limit 5/s per src/32",
+		 "ip from any to any udp limit 5/s per src\n"},
 		/* sets, before and behind their use */
 		{"ip from @b-1.x to ! @a udp\nset a { 1.2.3.4/24,\n\t1.2.3.4 # c\n\n 1.2.3.0/24 }\n"
 		 "set b-1.x ip { }",

@@ -60,8 +60,8 @@ static const struct tool_verb verbs[] = {
 		.args = "",
 		.text = "print the counters of the live rules",
 		.about =
-			"Packets and bytes that matched, for limits the packets above the limit, and\n"
-			"packets a second.\n",
+			"Packets and bytes that matched, for limits the packets above the limit and\n"
+			"the packets of sources that shared a bucket, and packets a second.\n",
 		.examples =
 			"      ecbpf-fw stats --watch\n",
 		.options = fw_stats_options,

@@ -72,11 +72,11 @@ static double pps(const struct reading *r, size_t i)
 
 static void print_stats(const struct reading *r)
 {
-	struct tool_table table TOOL_CLEANUP(tool_table_free) = {.columns = 6, .align = "rrrrrl"};
+	struct tool_table table TOOL_CLEANUP(tool_table_free) = {.columns = 7, .align = "rrrrrrl"};
 	struct ecbpf_fw_summary summary;
 
 	ecbpf_fw_summary(r->ruleset, &summary);
-	tool_table_row(&table, "rule", "packets", "bytes", "above", "pps", "text");
+	tool_table_row(&table, "rule", "packets", "bytes", "above", "shared", "pps", "text");
 	for (size_t i = 0; i < summary.rules; i++) {
 		const struct ecbpf_fw_stat *stat = &r->stats[i];
 		char *text = ecbpf_fw_rule_text(r->ruleset, i);
@@ -85,6 +85,7 @@ static void print_stats(const struct reading *r)
 			       tool_str("%" PRIu64, (uint64_t)stat->packets),
 			       tool_str("%" PRIu64, (uint64_t)stat->bytes),
 			       tool_str("%" PRIu64, (uint64_t)stat->over),
+			       tool_str("%" PRIu64, (uint64_t)stat->shared),
 			       tool_str("%.0f", pps(r, i)), text ? text : "");
 		free(text);
 	}
@@ -106,6 +107,7 @@ static void print_stats_json(const struct reading *r)
 		tool_json_num(json, "packets", r->stats[i].packets);
 		tool_json_num(json, "bytes", r->stats[i].bytes);
 		tool_json_num(json, "above", r->stats[i].over);
+		tool_json_num(json, "shared", r->stats[i].shared);
 		tool_json_num(json, "pps", (__u64)pps(r, i));
 		tool_json_str(json, "text", text);
 		json_object_array_add(list, json);

@@ -261,6 +261,7 @@ static size_t rules_sum(const struct ecbpf_fw_ruleset *ruleset, const struct ecb
 		rules[kept - 1].stat.packets += rules[i].stat.packets;
 		rules[kept - 1].stat.bytes += rules[i].stat.bytes;
 		rules[kept - 1].stat.over += rules[i].stat.over;
+		rules[kept - 1].stat.shared += rules[i].stat.shared;
 		free(rules[i].label);
 	}
 	*ret_rules = rules;
@@ -272,6 +273,7 @@ static int print_rules(struct tool *tool, const struct metrics *m)
 	static const char packets[] = "ecbpf_rule_packets_total";
 	static const char bytes[] = "ecbpf_rule_bytes_total";
 	static const char over[] = "ecbpf_rule_over_limit_packets_total";
+	static const char shared[] = "ecbpf_rule_shared_limit_packets_total";
 	struct ecbpf_fw_ruleset *ruleset;
 	struct ecbpf_fw_summary summary;
 	struct ecbpf_fw_stat *stats;
@@ -294,6 +296,10 @@ static int print_rules(struct tool *tool, const struct metrics *m)
 	head(m, over, "Packets above the limit of a rule of the firewall.");
 	for (size_t i = 0; i < count; i++)
 		SAMPLE(m, over, rules[i].stat.over, "rule", rules[i].label);
+	head(m, shared,
+	     "Packets of sources that shared a bucket, because a limit had no more of them.");
+	for (size_t i = 0; i < count; i++)
+		SAMPLE(m, shared, rules[i].stat.shared, "rule", rules[i].label);
 	for (size_t i = 0; i < count; i++)
 		free(rules[i].label);
 	free(rules);
