@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Stage fastpath: forwards packets of flows that IPVS has balanced, to where it would send them. It
- * decides nothing: fastpath_egress gives leases for what it sees the kernel send, and what has none
- * goes up.
- * Place: behind what drops (default priority 50), before what looks at what is left.
+ * Stage fastpath: forwards packets of flows that IPVS has balanced to the server that IPVS chose.
+ * It makes no choice of its own: fastpath_egress grants leases for packets that the kernel sends,
+ * and a packet without a lease is passed to the stack. Run priority 50: after stages that drop,
+ * before stages that only observe.
  */
 #include <ecbpf/stage.bpf.h>
 #include "fastpath.bpf.h"
@@ -11,7 +11,7 @@
 #include "fastpath_rewrite.bpf.h"
 #include "fastpath_shield.bpf.h"
 
-/* Ports that packets may be redirected to, by interface index: any that there is */
+/* Interfaces that packets may be redirected to, by interface index */
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
 	__uint(max_entries, 256);
@@ -20,30 +20,24 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } fastpath_ports SEC(".maps");
 
-/* No path has an MTU below these: RFC 8200 section 5, net.ipv4.route.min_pmtu */
+/* The MTU of every path is at least this: RFC 8200 section 5, net.ipv4.route.min_pmtu */
 #define FASTPATH_MTU_MIN4 552
 #define FASTPATH_MTU_MIN6 1280
 
-/* Padding of frames up to here is the wire's; of longer ones it is not what the kernel would send
- */
+/* Frames up to this length may be padded on the wire; the kernel would not pad longer ones */
 #define FASTPATH_FRAME_MIN ETH_ZLEN
 
-/* Jiffies a packet is waited for at the other end, of which there are hz a second */
+/* Jiffies that a pending packet is kept for: 50 ms */
 #define FASTPATH_HOLD(hz) ((hz) / 20)
 
 /*
- * Only records that ecbpf_parse_plain() has made are of packets to be forwarded, and only in those
- * the compiler knows that there are no extension headers: this makes one copy of the code, not two,
- * of which ecbpf_run() would have the second for all other packets.
+ * Only packets that ecbpf_parse_plain() accepts are forwarded, and only of their records the
+ * compiler knows ext_count. The test drops the code from the other path of ecbpf_run(), where it
+ * could never be reached.
  */
 #define FASTPATH_IS_PLAIN(rec) __builtin_constant_p((rec)->ext_count)
 
-#define TCP_FIN 0x01
-#define TCP_SYN 0x02
-#define TCP_RST 0x04
-#define TCP_ACK 0x10
-
-/* What the steps of one packet know of it */
+/* State of one packet */
 struct fastpath_packet {
 	struct ecbpf_flow_key key;
 	__u64 hash;
@@ -52,10 +46,10 @@ struct fastpath_packet {
 	void *l4;
 };
 
-/* Let fastpath_egress know the packet again. The first of several is waited for, for a while */
-static __always_inline void fastpath_send_up(const struct ecbpf_fastpath *settings,
-					     const struct ecbpf_record *rec,
-					     const struct fastpath_packet *pkt)
+/* Note the packet, for fastpath_egress. One that was noted before is kept for FASTPATH_HOLD() */
+static __always_inline void fastpath_note(const struct ecbpf_fastpath *settings,
+					  const struct ecbpf_record *rec,
+					  const struct fastpath_packet *pkt)
 {
 	__u32 index = ecbpf_flow_pending(pkt->hash);
 	struct ecbpf_pending *pending = bpf_map_lookup_elem(&fastpath_up, &index);
@@ -71,7 +65,7 @@ static __always_inline void fastpath_send_up(const struct ecbpf_fastpath *settin
 	pending->is_open = 1;
 }
 
-/* Sum of a header of 20 bytes is all ones if its checksum is right (RFC 1071) */
+/* The sum of a header of 20 bytes is all ones if its checksum is right (RFC 1071) */
 static __always_inline bool fastpath_ip4_is_intact(const void *l3)
 {
 	const __u32 *word = l3;
@@ -82,7 +76,7 @@ static __always_inline bool fastpath_ip4_is_intact(const void *l3)
 	return sum == 0xffff;
 }
 
-/* Is it one that the kernel would forward without a word, unchanged but for its TTL? */
+/* Would the kernel forward the packet silently, with no change but the TTL? */
 static __always_inline __u32 fastpath_check_packet(const struct ecbpf_fastpath *settings,
 						   const struct ecbpf_record *rec,
 						   const struct fastpath_packet *pkt,
@@ -103,25 +97,27 @@ static __always_inline __u32 fastpath_check_packet(const struct ecbpf_fastpath *
 	return ECBPF_REASON_NONE;
 }
 
-/* TCP flags that IPVS has to see. Return: the reason, or 0 */
+/* TCP flags that IPVS must see. Return: the reason, or 0 */
 static __always_inline __u32 fastpath_check_flags(const struct ecbpf_record *rec,
 						  struct ecbpf_flow *flow)
 {
-	if (rec->proto != IPPROTO_TCP || !(rec->tcp_flags & (TCP_SYN | TCP_RST | TCP_FIN)))
+	if (rec->proto != IPPROTO_TCP ||
+	    !(rec->tcp_flags & (ECBPF_TCP_SYN | ECBPF_TCP_RST | ECBPF_TCP_FIN)))
 		return ECBPF_REASON_NONE;
-	if (rec->tcp_flags & (TCP_SYN | TCP_RST)) {
-		/* IPVS may begin anew with it: what it decided before is void, and so is a FIN */
+	if (rec->tcp_flags & (ECBPF_TCP_SYN | ECBPF_TCP_RST)) {
+		/* IPVS may start a new connection: an older lease and an older FIN no longer count
+		 */
 		flow->lease = 0;
 		flow->flags = 0;
-		return rec->tcp_flags & TCP_SYN ? ECBPF_REASON_FP_SYN : ECBPF_REASON_FP_RST;
+		return rec->tcp_flags & ECBPF_TCP_SYN ? ECBPF_REASON_FP_SYN : ECBPF_REASON_FP_RST;
 	}
 	flow->flags |= ECBPF_FLOW_FIN;
 	return ECBPF_REASON_FP_FIN;
 }
 
 /*
- * What is to become of a packet of flow @flow. Return: ECBPF_REASON_FP_LEASE: to be forwarded, to
- * @ret_hop; ECBPF_REASON_FP_DEAD: by nobody; else why it goes up.
+ * Decide on a packet of @flow. Return: ECBPF_REASON_FP_LEASE: forward it to @ret_hop;
+ * ECBPF_REASON_FP_DEAD: the flow is dead; else why the packet is passed to the stack.
  */
 static __always_inline __u32 fastpath_decide(const struct ecbpf_fastpath *settings,
 					     const struct ecbpf_record *rec,
@@ -131,7 +127,7 @@ static __always_inline __u32 fastpath_decide(const struct ecbpf_fastpath *settin
 	__u64 lease = *(volatile __u64 *)&flow->lease;
 	__u32 reason;
 
-	barrier(); /* or the compiler takes the key that was found for the one below */
+	barrier(); /* or the compiler takes the key compared before for the one below */
 	reason = fastpath_check_flags(rec, flow);
 	if (reason)
 		return reason;
@@ -140,24 +136,24 @@ static __always_inline __u32 fastpath_decide(const struct ecbpf_fastpath *settin
 	*ret_hop = ECBPF_LEASE_HOP(lease);
 	if (*ret_hop == ECBPF_HOP_DEAD)
 		return ECBPF_REASON_FP_DEAD;
-	if ((__u32)pkt->now - flow->up >=
+	if ((__u32)pkt->now - flow->punted >=
 	    (flow->flags & ECBPF_FLOW_FIN ? settings->sample_fin : settings->sample)) {
-		flow->up = pkt->now;
+		flow->punted = pkt->now;
 		return ECBPF_REASON_FP_SAMPLE;
 	}
 	reason = fastpath_check_packet(settings, rec, pkt, flow);
 	if (reason)
 		return reason;
-	/* still the flow that it was: nobody has put another one in its place */
+	/* another CPU may have replaced the flow meanwhile */
 	if (!fastpath_same(&flow->key, &pkt->key) || *(volatile __u64 *)&flow->lease != lease)
 		return ECBPF_REASON_FP_UNKNOWN;
 	return ECBPF_REASON_FP_LEASE;
 }
 
 /*
- * What an interface in promiscuous mode gets besides, the kernel does not forward. Of that, frames
- * to a group, and those that have been sent to @hop already and that a switch, which does not know
- * where it is, brings back: they would go round until their TTL is 1.
+ * The kernel does not forward frames that only promiscuous mode receives. This finds those of them
+ * that are multicast, or were sent to @hop before and flooded back by a switch that has not learned
+ * its address: they would loop until their TTL is 1.
  */
 static __always_inline bool fastpath_is_to_host(struct xdp_md *ctx, const struct ecbpf_hop *hop)
 {
@@ -169,7 +165,7 @@ static __always_inline bool fastpath_is_to_host(struct xdp_md *ctx, const struct
 		*(const __u16 *)(eth + 4) != *(const __u16 *)(dest + 1));
 }
 
-/* Return: the verdict on a packet that is to leave by a hop */
+/* Return: the verdict on a packet to be sent to a hop */
 static __always_inline __u32 fastpath_forward(struct xdp_md *ctx, const struct ecbpf_record *rec,
 					      const struct ecbpf_fastpath *settings,
 					      struct ecbpf_flow *flow, __u32 index)
@@ -197,8 +193,8 @@ static __always_inline __u32 fastpath_forward(struct xdp_md *ctx, const struct e
 }
 
 /*
- * A packet of a flow that the kernel has reset. What is not answered here goes up, where the kernel
- * answers. What is rare is called.
+ * A packet of a flow that the kernel has reset. It is answered here, or passed to the stack, which
+ * answers it. Rare code is called, not inlined.
  */
 static __always_inline __u32 fastpath_dead(struct xdp_md *ctx, const struct ecbpf_record *rec,
 					   const struct ecbpf_fastpath *settings,
@@ -206,7 +202,7 @@ static __always_inline __u32 fastpath_dead(struct xdp_md *ctx, const struct ecbp
 {
 	__u32 verdict;
 
-	if (rec->proto != IPPROTO_TCP || !(rec->tcp_flags & TCP_ACK) ||
+	if (rec->proto != IPPROTO_TCP || !(rec->tcp_flags & ECBPF_TCP_ACK) ||
 	    settings->flags & ECBPF_FASTPATH_MONITOR || !fastpath_reset_is_due(settings, flow))
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_DEAD);
 	verdict = ecbpf_verdict_early(ctx, ECBPF_STAGE_FASTPATH,
@@ -221,7 +217,7 @@ static __always_inline bool fastpath_unknown(struct xdp_md *ctx, const struct ec
 					     const struct fastpath_packet *pkt)
 {
 	__u32 info = rec->l3_off | (rec->version == 4 ? SHIELD_IP4 : 0) |
-		     (rec->tcp_flags & TCP_SYN ? SHIELD_SYN : 0);
+		     (rec->tcp_flags & ECBPF_TCP_SYN ? SHIELD_SYN : 0);
 
 	return fastpath_shield_drops(ctx, settings, pkt->hash, pkt->now, info);
 }
@@ -248,17 +244,18 @@ static __always_inline __u32 fastpath_flow(struct xdp_md *ctx, const struct ecbp
 		if (reason == ECBPF_REASON_FP_DEAD)
 			return fastpath_dead(ctx, rec, settings, flow, headers);
 	} else {
-		reason = rec->tcp_flags & TCP_SYN   ? ECBPF_REASON_FP_SYN
-			 : rec->tcp_flags & TCP_RST ? ECBPF_REASON_FP_RST
-						    : ECBPF_REASON_FP_UNKNOWN;
+		reason = rec->tcp_flags & ECBPF_TCP_SYN	  ? ECBPF_REASON_FP_SYN
+			 : rec->tcp_flags & ECBPF_TCP_RST ? ECBPF_REASON_FP_RST
+							  : ECBPF_REASON_FP_UNKNOWN;
 		if (settings->flags & ECBPF_FASTPATH_LIMIT &&
 		    fastpath_unknown(ctx, rec, settings, &pkt))
 			return ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FP_SHIELD);
 	}
-	/* no lease is given for what begins or ends a connection */
+	/* packets that begin or end a connection get no lease */
 	if (rec->proto == IPPROTO_UDP ||
-	    (rec->tcp_flags & (TCP_SYN | TCP_RST | TCP_FIN | TCP_ACK)) == TCP_ACK)
-		fastpath_send_up(settings, rec, &pkt);
+	    (rec->tcp_flags & (ECBPF_TCP_SYN | ECBPF_TCP_RST | ECBPF_TCP_FIN | ECBPF_TCP_ACK)) ==
+		    ECBPF_TCP_ACK)
+		fastpath_note(settings, rec, &pkt);
 	return ECBPF_VERDICT(XDP_PASS, reason);
 }
 
@@ -277,7 +274,7 @@ static __always_inline __u32 fastpath_stage(struct xdp_md *ctx, const struct ecb
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
 	if (!FASTPATH_IS_PLAIN(rec))
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_SPECIAL);
-	/* apart, so that the verifier knows how long each is */
+	/* two calls, so that the verifier knows the length of the headers */
 	if (rec->version == 4)
 		return fastpath_flow(ctx, rec, settings, FASTPATH_HEADERS4);
 	return fastpath_flow(ctx, rec, settings, FASTPATH_HEADERS6);

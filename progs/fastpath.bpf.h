@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stage fastpath: what its two programs share: the maps, and how a flow is found.
+ * Stage fastpath: maps of its two programs.
  *
- * The maps are made by `ecbpf-fastpath load` in the size that is asked for. Without it (a stage
- * that somebody else's loader has loaded) they are empty and the stage passes everything on.
+ * `ecbpf-fastpath load` creates the maps in the size that was asked for. Another loader creates
+ * them with one entry; then the stage passes everything to the stack.
  *
- * Who reads a flow takes no lock: the lease is read before and after all else and has to be the
- * same, and it is 0 while anything else is changed. Loads of one CPU are in order on x86; where
- * they are not, a stale lease is the worst that can be read, as if the packet had come earlier.
+ * Readers of a flow take no lock: they read the lease before and after the other fields and compare
+ * the two, and writers keep it at 0 while they change other fields. Loads of one CPU are ordered on
+ * x86; elsewhere the worst result is an older lease, as if the packet had come earlier.
  */
 #ifndef ECBPF_FASTPATH_BPF_H
 #define ECBPF_FASTPATH_BPF_H
 
 #include <ecbpf/fastpath.h>
 #include <ecbpf/parse.bpf.h>
+#include <ecbpf/tcp.h>
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -24,7 +25,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } fastpath SEC(".maps");
 
-/* User space reads the table, and ends leases in it, where it is */
+/* User space maps the table, to read it and to end leases */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -58,7 +59,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } fastpath_hops SEC(".maps");
 
-/* Addresses that are none of the fast path's business */
+/* Addresses whose flows get no lease */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -75,11 +76,11 @@ static __always_inline struct ecbpf_fastpath *fastpath_settings(void)
 	return bpf_map_lookup_elem(&fastpath, &key);
 }
 
-/* Bytes that ecbpf_parse_plain() has found from the IP header on: for the verifier's sake */
+/* Bytes from the IP header on that ecbpf_parse_plain() has checked; constants for the verifier */
 #define FASTPATH_HEADERS4 (sizeof(struct iphdr) + sizeof(struct tcphdr))
 #define FASTPATH_HEADERS6 (sizeof(struct ipv6hdr) + sizeof(struct tcphdr))
 
-/* @l3: the IP header, of a packet that ecbpf_parse_plain() takes */
+/* @l3: IP header of a packet that ecbpf_parse_plain() accepts */
 static __always_inline void fastpath_key(const struct ecbpf_record *rec, const void *l3,
 					 __u16 generation, struct ecbpf_flow_key *key)
 {
@@ -108,20 +109,20 @@ static __always_inline bool fastpath_same(const struct ecbpf_flow_key *a,
 	       a->addrs[2] == b->addrs[2] && a->addrs[3] == b->addrs[3];
 }
 
-/* One bit, the highest, in each byte of @tags that may be @tag: in all that are, and few others */
+/* Return: the highest bit of each byte of @tags that equals @tag, and of few others */
 static __always_inline __u64 fastpath_tags_match(__u64 tags, __u8 tag)
 {
 	tags ^= tag * 0x0101010101010101ULL;
 	return (tags - 0x0101010101010101ULL) & ~tags & 0x8080808080808080ULL;
 }
 
-/* Number of the byte in which the lowest bit of @match is set */
+/* Return: number of the lowest byte of @match that is not 0 */
 static __always_inline __u32 fastpath_tags_first(__u64 match)
 {
 	return ((match & -match) >> 7) * 0x0001020304050607ULL >> 56;
 }
 
-/* Return: the flow of this key, or NULL. What it points to may change at any time */
+/* Return: the flow of this key, or NULL. The flow may change at any time */
 static __always_inline struct ecbpf_flow *fastpath_find(const struct ecbpf_flow_key *key,
 							__u64 hash, __u32 groups)
 {
@@ -151,8 +152,8 @@ static __always_inline struct ecbpf_flow *fastpath_find(const struct ecbpf_flow_
 }
 
 /*
- * What is kept of a packet on its way up. @l3, @l4: headers, of a packet that ecbpf_parse_plain()
- * takes
+ * Fill @pending with the headers of a packet. @l3, @l4: headers of a packet that
+ * ecbpf_parse_plain() accepts
  */
 static __always_inline void fastpath_header(const struct ecbpf_record *rec, const void *l3,
 					    const void *l4, struct ecbpf_pending *pending)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The other half of stage fastpath, at TC egress: sees what the kernel sends, and gives, renews and
- * ends the leases that XDP forwards by. Nothing is changed or dropped here.
+ * Stage fastpath at TC egress: grants, renews and revokes the leases that XDP forwards by. It
+ * neither changes nor drops packets.
  *
- * A lease is given for a packet that equals one that XDP has sent up a moment ago, header for
- * header, but for what forwarding changes: one less TTL, and the Ethernet header. Thus what this
- * host sends itself, and what the kernel rewrites on its way, gets none.
+ * A lease is granted for a packet whose headers equal those of a packet that XDP has just passed to
+ * the stack, except for the changes that forwarding makes: the TTL and the Ethernet header. So
+ * packets of this host itself, and packets that the kernel rewrites, get none.
  */
 #define ECBPF_PARSE_SKB
 #include <linux/pkt_cls.h>
@@ -41,7 +41,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } fastpath_hop_count SEC(".maps");
 
-/* UDP services that keep a client's server: not "one packet" ones, which choose for each packet */
+/* UDP services that keep a client's server; "one packet" services choose one for each packet */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
@@ -49,12 +49,6 @@ struct {
 	__type(value, __u8);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } fastpath_udp SEC(".maps");
-
-#define TCP_FIN 0x01
-#define TCP_SYN 0x02
-#define TCP_RST 0x04
-#define TCP_PSH 0x08
-#define TCP_ACK 0x10
 
 static __always_inline void egress_count(enum ecbpf_egress_counter what)
 {
@@ -66,18 +60,18 @@ static __always_inline void egress_count(enum ecbpf_egress_counter what)
 		counters->packets[what]++;
 }
 
-/* What the steps of one packet know of it */
+/* State of one packet */
 struct egress {
 	struct ecbpf_flow_key key;
 	__u64 hash;
 	__u64 now;
-	__u32 len; /* of the longest IP packet that leaves: GRO may have made one of many */
+	__u32 len; /* longest IP packet that leaves: GRO may have merged several */
 	bool is_merged;
 };
 
 /* --- ending leases ------------------------------------------------------------------------ */
 
-/* Whatever there is of this flow: let @lease be its lease, if it has one. Return: it had */
+/* Replace the lease of a flow by @lease, if it has one. Return: it had one */
 static __always_inline bool egress_end(const struct ecbpf_fastpath *settings,
 				       const struct ecbpf_flow_key *key, __u64 hash, __u64 lease)
 {
@@ -147,14 +141,14 @@ static __always_inline __u32 hop_new(const struct ecbpf_hop *hop)
 	entry = bpf_map_lookup_elem(&fastpath_hops, &index);
 	if (!entry)
 		return 0;
-	entry->hop = *hop; /* nobody knows its number yet */
+	entry->hop = *hop; /* no reader knows its number yet */
 	if (!bpf_map_update_elem(&fastpath_hop_ids, hop, &index, BPF_NOEXIST))
 		return index;
 	known = bpf_map_lookup_elem(&fastpath_hop_ids, hop); /* another CPU was faster */
 	return known ? *known : 0;
 }
 
-/* The hop that the packet leaves by. Return: it is one that XDP can send to */
+/* The hop by which the packet leaves. Return: XDP can send to it */
 static __always_inline bool hop_read(struct __sk_buff *skb, const void *eth, struct ecbpf_hop *hop)
 {
 	__builtin_memcpy(hop->dest, eth, 12); /* and hop->source */
@@ -170,56 +164,58 @@ static __always_inline bool hop_read(struct __sk_buff *skb, const void *eth, str
 	return true;
 }
 
-/* --- is it what came in? ------------------------------------------------------------------ */
+/* --- comparison with the packet at ingress ------------------------------------------------ */
 
-/* Of one that GRO has merged: the one that came in is among those it was made of */
-static __always_inline bool egress_same_merged(const struct ecbpf_pending *came,
-					       const struct ecbpf_pending *goes, __u32 payload)
+/* Is the packet at ingress part of this one, which GRO has merged? */
+static __always_inline bool egress_same_merged(const struct ecbpf_pending *in,
+					       const struct ecbpf_pending *out, __u32 payload)
 {
-	/* of the word with the flags, FIN and PSH may be of any of them */
-	const __be32 flags = ~bpf_htonl((__u32)(TCP_FIN | TCP_PSH) << 16);
-	const __be32 frag = goes->key.version == 4 ? bpf_htonl(0xffff) : ~0U;
+	/* FIN and PSH may come from any of the merged packets */
+	const __be32 flags = ~bpf_htonl((__u32)(ECBPF_TCP_FIN | ECBPF_TCP_PSH) << 16);
+	const __be32 frag = out->key.version == 4 ? bpf_htonl(0xffff) : ~0U;
 
-	if ((came->net ^ goes->net) & frag)
+	if ((in->net ^ out->net) & frag)
 		return false;
-	if (goes->key.proto == IPPROTO_UDP)
+	if (out->key.proto == IPPROTO_UDP)
 		return true;
-	return bpf_ntohl(came->l4[0]) - bpf_ntohl(goes->l4[0]) < payload &&
-	       came->l4[1] == goes->l4[1] && !((came->l4[2] ^ goes->l4[2]) & flags);
+	return bpf_ntohl(in->l4[0]) - bpf_ntohl(out->l4[0]) < payload && in->l4[1] == out->l4[1] &&
+	       !((in->l4[2] ^ out->l4[2]) & flags);
 }
 
-static __always_inline bool egress_same(const struct ecbpf_pending *came,
-					const struct ecbpf_pending *goes, const struct egress *e)
+static __always_inline bool egress_same(const struct ecbpf_pending *in,
+					const struct ecbpf_pending *out, const struct egress *e)
 {
-	if (!fastpath_same(&came->key, &goes->key))
+	if (!fastpath_same(&in->key, &out->key))
 		return false;
-	if (came->ttl != (__u8)(goes->ttl + 1) || came->tos != goes->tos)
+	if (in->ttl != (__u8)(out->ttl + 1) || in->tos != out->tos)
 		return false;
 	if (e->is_merged)
-		return egress_same_merged(came, goes, goes->len);
-	return came->net == goes->net && came->len == goes->len && came->check == goes->check &&
-	       came->l4[0] == goes->l4[0] && came->l4[1] == goes->l4[1] &&
-	       came->l4[2] == goes->l4[2];
+		return egress_same_merged(in, out, out->len);
+	return in->net == out->net && in->len == out->len && in->check == out->check &&
+	       in->l4[0] == out->l4[0] && in->l4[1] == out->l4[1] && in->l4[2] == out->l4[2];
 }
 
-/* Return: XDP has sent it up, and nothing was done to it; from now on another one is waited for */
-static __always_inline bool egress_came_in(const struct ecbpf_record *rec, const void *l3,
-					   const void *l4, const struct egress *e)
+/*
+ * Return: XDP has passed the packet to the stack, which has not changed it. Then the next packet of
+ * the flow may be noted.
+ */
+static __always_inline bool egress_is_unchanged(const struct ecbpf_record *rec, const void *l3,
+						const void *l4, const struct egress *e)
 {
 	__u32 index = ecbpf_flow_pending(e->hash);
-	struct ecbpf_pending goes = {.key = e->key}, *came;
+	struct ecbpf_pending out = {.key = e->key}, *in;
 
-	came = bpf_map_lookup_elem(&fastpath_up, &index);
-	if (!came || !came->is_open)
+	in = bpf_map_lookup_elem(&fastpath_up, &index);
+	if (!in || !in->is_open)
 		return false;
-	fastpath_header(rec, l3, l4, &goes);
-	if (!egress_same(came, &goes, e))
+	fastpath_header(rec, l3, l4, &out);
+	if (!egress_same(in, &out, e))
 		return false;
-	came->is_open = 0;
+	in->is_open = 0;
 	return true;
 }
 
-/* --- giving leases ------------------------------------------------------------------------ */
+/* --- granting leases ---------------------------------------------------------------------- */
 
 static __always_inline void lease_renew(const struct ecbpf_fastpath *settings,
 					struct ecbpf_flow *flow, const struct egress *e,
@@ -237,7 +233,7 @@ static __always_inline void lease_new(struct ecbpf_flow *flow, const struct egre
 	*(volatile __u64 *)&flow->lease = 0;
 	barrier();
 	flow->key = e->key;
-	flow->up = e->now;
+	flow->punted = e->now;
 	flow->len_at = e->now;
 	flow->packets = 0;
 	flow->len = e->len;
@@ -247,8 +243,8 @@ static __always_inline void lease_new(struct ecbpf_flow *flow, const struct egre
 }
 
 /*
- * How much a flow is worth keeping: 0: nothing; else what has been without a lease for long goes
- * first, and what is at work last.
+ * Order of eviction: 0: a free way; else the end of the lease, so that flows that have been idle
+ * for longest are evicted first.
  */
 static __always_inline __u64 flow_worth(const struct ecbpf_fastpath *settings,
 					const struct ecbpf_flow *flow)
@@ -307,7 +303,7 @@ static __always_inline void egress_grant(const struct ecbpf_fastpath *settings,
 		egress_count(ECBPF_EGRESS_RENEWED);
 }
 
-/* Does its flow have a lease to elsewhere? */
+/* Does the flow have a lease to another hop? */
 static __always_inline bool egress_has_moved(const struct ecbpf_fastpath *settings,
 					     const struct egress *e, __u32 hop)
 {
@@ -337,7 +333,7 @@ static __always_inline bool egress_is_service(struct __sk_buff *skb,
 	return bpf_map_lookup_elem(&fastpath_udp, &service);
 }
 
-/* A packet that may give a lease. Return: it does not, and what its flow has is over */
+/* Return: true if no lease was granted and an existing one must be revoked */
 static __always_inline bool egress_learn(struct __sk_buff *skb, const struct ecbpf_record *rec,
 					 const void *eth, const void *l3, const void *l4,
 					 const struct ecbpf_fastpath *settings,
@@ -354,7 +350,7 @@ static __always_inline bool egress_learn(struct __sk_buff *skb, const struct ecb
 		return true;
 	known = bpf_map_lookup_elem(&fastpath_hop_ids, &hop);
 	index = known ? *known : 0;
-	if (!egress_came_in(rec, l3, l4, e)) {
+	if (!egress_is_unchanged(rec, l3, l4, e)) {
 		egress_count(ECBPF_EGRESS_MISMATCH);
 		return egress_has_moved(settings, e, index);
 	}
@@ -366,7 +362,7 @@ static __always_inline bool egress_learn(struct __sk_buff *skb, const struct ecb
 		egress_count(ECBPF_EGRESS_UDP);
 		return true;
 	}
-	/* last, since nothing gives one back: for others' packets none is taken */
+	/* last: hops are never freed, so none is taken for other packets */
 	if (!index)
 		index = hop_new(&hop);
 	if (!index)
@@ -393,14 +389,14 @@ static __always_inline void egress_packet(struct __sk_buff *skb, const struct ec
 		e.len = l4 - l3 + skb->gso_size +
 			(rec->proto == IPPROTO_TCP ? (((const __u8 *)l4)[12] >> 2 & 0x3c)
 						   : sizeof(struct udphdr));
-	if (rec->proto == IPPROTO_TCP && flags & TCP_RST)
+	if (rec->proto == IPPROTO_TCP && flags & ECBPF_TCP_RST)
 		egress_reset(settings, &e.key, e.now);
-	if (rec->proto == IPPROTO_TCP && flags & (TCP_RST | TCP_SYN)) {
+	if (rec->proto == IPPROTO_TCP && flags & (ECBPF_TCP_RST | ECBPF_TCP_SYN)) {
 		if (egress_end(settings, &e.key, e.hash, 0))
 			egress_count(ECBPF_EGRESS_REVOKED);
 		return;
 	}
-	if (rec->proto == IPPROTO_TCP && (flags & (TCP_FIN | TCP_ACK)) != TCP_ACK)
+	if (rec->proto == IPPROTO_TCP && (flags & (ECBPF_TCP_FIN | ECBPF_TCP_ACK)) != ECBPF_TCP_ACK)
 		return;
 	if (egress_learn(skb, rec, eth, l3, l4, settings, &e) &&
 	    egress_end(settings, &e.key, e.hash, 0))
@@ -416,7 +412,7 @@ int ecbpf_egress(struct __sk_buff *skb)
 
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return TC_ACT_UNSPEC;
-	/* what is looked at has to be in the linear part; as a rule it is */
+	/* the headers must be in the linear part; as a rule they are */
 	if (data + sizeof(struct ecbpf_eth_hdr) + sizeof(struct ipv6hdr) + sizeof(struct tcphdr) >
 	    data_end) {
 		bpf_skb_pull_data(skb, skb->len < 74 ? skb->len : 74);
@@ -426,7 +422,7 @@ int ecbpf_egress(struct __sk_buff *skb)
 	if (!ecbpf_parse_plain((struct xdp_md *)skb, data, data_end, &rec) || rec.vlan_count)
 		return TC_ACT_UNSPEC;
 	l3 = data + sizeof(struct ecbpf_eth_hdr);
-	/* apart, so that the verifier knows how long each is */
+	/* two calls, so that the verifier knows the length of the headers */
 	if (rec.version == 4 && l3 + FASTPATH_HEADERS4 <= data_end)
 		egress_packet(skb, &rec, data, l3, l3 + sizeof(struct iphdr));
 	else if (rec.version == 6 && l3 + FASTPATH_HEADERS6 <= data_end)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stage fastpath: answers packets of a flow that the kernel has reset as the kernel would, by a TCP
- * RST (RFC 9293 section 3.5.2), as long as there are tokens for it.
+ * Stage fastpath: answers packets of flows that the kernel has reset with a TCP RST, as the kernel
+ * would (RFC 9293 section 3.5.2), within a rate limit.
  */
 #ifndef ECBPF_FASTPATH_RESET_BPF_H
 #define ECBPF_FASTPATH_RESET_BPF_H
 
 #include <ecbpf/bucket.bpf.h>
+#include <ecbpf/csum.bpf.h>
 #include "fastpath.bpf.h"
 #include <ecbpf/verdict.bpf.h>
 
@@ -19,27 +20,6 @@ struct {
 } fastpath_resets SEC(".maps");
 
 #define RESET_TTL 64 /* net.ipv4.ip_default_ttl */
-
-/* Internet checksum of a sum of 32-bit words (RFC 1071) */
-static __always_inline __sum16 reset_fold(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
-}
-
-static __always_inline __u64 reset_sum(const void *from, __u32 words)
-{
-	const __u32 *word = from;
-	__u64 sum = 0;
-
-#pragma unroll
-	for (__u32 i = 0; i < words; i++)
-		sum += word[i];
-	return sum;
-}
 
 static __always_inline void reset_swap_eth(void *eth)
 {
@@ -54,17 +34,17 @@ static __always_inline void reset_swap_eth(void *eth)
 	}
 }
 
-/* The TCP header; what it says is in the one that came in. @pseudo: sum of the pseudo header */
+/* Turn the TCP header of the packet into that of the answer. @pseudo: sum of the pseudo header */
 static __always_inline void reset_tcp(void *l4, __u64 pseudo)
 {
 	__u32 *word = l4;
 
 	word[0] = word[0] << 16 | word[0] >> 16; /* ports */
-	word[1] = word[2];			 /* sequence: what the client expects next */
+	word[1] = word[2]; /* sequence: the acknowledgement, as the client expects */
 	word[2] = 0;
 	word[3] = bpf_htonl(0x50040000); /* no options, RST, no window */
 	word[4] = 0;
-	*(__sum16 *)(l4 + 16) = reset_fold(pseudo + reset_sum(l4, 5));
+	*(__sum16 *)(l4 + 16) = ecbpf_csum_fold(pseudo + ecbpf_csum_add(l4, 20));
 }
 
 static __always_inline void reset_ip4(void *l3)
@@ -76,8 +56,8 @@ static __always_inline void reset_ip4(void *l3)
 	word[2] = bpf_htonl((__u32)RESET_TTL << 24 | IPPROTO_TCP << 16);
 	word[3] = word[4];
 	word[4] = source;
-	*(__sum16 *)(l3 + 10) = reset_fold(reset_sum(l3, 5));
-	reset_tcp(l3 + sizeof(struct iphdr), reset_sum(l3 + 12, 2) + bpf_htonl(IPPROTO_TCP) +
+	*(__sum16 *)(l3 + 10) = ecbpf_csum_fold(ecbpf_csum_add(l3, 20));
+	reset_tcp(l3 + sizeof(struct iphdr), ecbpf_csum_add(l3 + 12, 8) + bpf_htonl(IPPROTO_TCP) +
 						     bpf_htonl(sizeof(struct tcphdr)));
 }
 
@@ -94,27 +74,27 @@ static __always_inline void reset_ip6(void *l3)
 		word[i] = word[i + 4];
 		word[i + 4] = source;
 	}
-	reset_tcp(l3 + sizeof(struct ipv6hdr),
-		  reset_sum(l3 + 8, 8) + bpf_htonl(IPPROTO_TCP) + bpf_htonl(sizeof(struct tcphdr)));
+	reset_tcp(l3 + sizeof(struct ipv6hdr), ecbpf_csum_add(l3 + 8, 32) + bpf_htonl(IPPROTO_TCP) +
+						       bpf_htonl(sizeof(struct tcphdr)));
 }
 
-/* Return: whether there is to be an answer now */
+/* Return: the flow may be answered now */
 static __noinline int fastpath_reset_is_due(const struct ecbpf_fastpath *settings,
 					    struct ecbpf_flow *flow)
 {
 	struct ecbpf_bucket *bucket;
 	__u32 key = 0, now = bpf_jiffies64();
 
-	if (!settings->reset_pps || now - flow->up < settings->reset_gap)
+	if (!settings->reset_pps || now - flow->punted < settings->reset_gap)
 		return false;
 	bucket = bpf_map_lookup_elem(&fastpath_resets, &key);
 	if (!bucket || !ecbpf_bucket_take(bucket, &settings->reset, 1))
 		return false;
-	flow->up = now;
+	flow->punted = now;
 	return true;
 }
 
-/* @off, @headers: constants, so that the verifier knows where everything is */
+/* @off, @headers: constants, so that the verifier knows all offsets */
 static __always_inline bool reset_write(struct xdp_md *ctx, __u32 off, __u32 headers)
 {
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
@@ -130,8 +110,8 @@ static __always_inline bool reset_write(struct xdp_md *ctx, __u32 off, __u32 hea
 }
 
 /*
- * Make the answer of the packet that came in. @off: of the IP header; @headers: FASTPATH_HEADERS4
- * or FASTPATH_HEADERS6. Return: false if it could not be
+ * Turn the packet into its answer. @off: offset of the IP header; @headers: FASTPATH_HEADERS4 or
+ * FASTPATH_HEADERS6. Return: false if it failed
  */
 static __noinline int fastpath_reset_make(struct xdp_md *ctx, __u32 off, __u32 headers,
 					  __u32 frame_len)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stage fastpath: makes of a packet what the kernel would have sent: addresses and tag of its next
- * hop, one less TTL. The packet is changed only if all of it can be.
+ * Stage fastpath: rewrites a packet as the kernel would, with the addresses and VLAN tag of its
+ * next hop and a decremented TTL. A packet is changed completely or not at all.
  */
 #ifndef ECBPF_FASTPATH_REWRITE_BPF_H
 #define ECBPF_FASTPATH_REWRITE_BPF_H
@@ -9,7 +9,7 @@
 #include <ecbpf/fastpath.h>
 #include <ecbpf/parse.bpf.h>
 
-/* As ip_decrease_ttl() of the kernel: never a checksum of all ones (RFC 1624) */
+/* As ip_decrease_ttl() of the kernel: the checksum never becomes all ones (RFC 1624) */
 static __always_inline void fastpath_ttl(__u8 version, void *l3)
 {
 	__u32 check;
@@ -23,7 +23,7 @@ static __always_inline void fastpath_ttl(__u8 version, void *l3)
 	*(__u16 *)(l3 + 10) = check + (check >= 0xffff);
 }
 
-/* The addresses, as words: six bytes copied one by one would be twelve instructions each */
+/* In words: copied byte by byte, each address would take twelve instructions */
 static __always_inline void fastpath_addresses(void *eth, const struct ecbpf_hop *hop)
 {
 	const __u32 *from = (const void *)hop;
@@ -34,7 +34,7 @@ static __always_inline void fastpath_addresses(void *eth, const struct ecbpf_hop
 	to[2] = from[2];
 }
 
-/* @l3_off: a constant, so that the verifier knows where everything is */
+/* @l3_off: a constant, so that the verifier knows all offsets */
 static __always_inline bool fastpath_rewrite_at(struct xdp_md *ctx, const struct ecbpf_record *rec,
 						const struct ecbpf_hop *hop, __u32 l3_off)
 {
@@ -52,15 +52,15 @@ static __always_inline bool fastpath_rewrite_at(struct xdp_md *ctx, const struct
 	return true;
 }
 
-/* Return: false if it cannot be, and nothing is changed */
+/* Return: false if nothing was changed */
 static __always_inline bool fastpath_rewrite(struct xdp_md *ctx, const struct ecbpf_record *rec,
 					     const struct ecbpf_hop *hop)
 {
-	bool is_tagged = rec->vlan_count, will_be = hop->flags & ECBPF_HOP_TAGGED;
+	bool is_tagged = rec->vlan_count, tag_it = hop->flags & ECBPF_HOP_TAGGED;
 
-	if (is_tagged != will_be && bpf_xdp_adjust_head(ctx, will_be ? -4 : 4))
+	if (is_tagged != tag_it && bpf_xdp_adjust_head(ctx, tag_it ? -4 : 4))
 		return false;
-	if (will_be)
+	if (tag_it)
 		return fastpath_rewrite_at(ctx, rec, hop, sizeof(struct ecbpf_eth_hdr) + 4);
 	return fastpath_rewrite_at(ctx, rec, hop, sizeof(struct ecbpf_eth_hdr));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stage fastpath: the shield, which drops part of the unknown flows when more comes in than the
- * kernel can take. Off, it costs nothing.
+ * Stage fastpath: the shield, which drops a share of the unknown flows when more packets come in
+ * than the kernel can handle.
  */
 #ifndef ECBPF_FASTPATH_SHIELD_BPF_H
 #define ECBPF_FASTPATH_SHIELD_BPF_H
@@ -16,7 +16,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } fastpath_shield SEC(".maps");
 
-/* Packets of this CPU that are not in struct ecbpf_shield yet */
+/* Packets of this CPU that are not yet in struct ecbpf_shield */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -25,7 +25,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } fastpath_shield_cpu SEC(".maps");
 
-/* What was dropped or let in lately, by hash: SHIELD_*() below */
+/* Flows that were dropped or admitted recently, by hash: SHIELD_*() below */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, ECBPF_SHIELD_SEEN);
@@ -34,16 +34,16 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } fastpath_shield_seen SEC(".maps");
 
-/* So many packets a CPU counts for itself before it tells the others: a power of two */
+/* Packets that a CPU counts before it adds them to the shared counter: a power of two */
 #define SHIELD_BATCH 32
 
-/* An entry of fastpath_shield_seen: jiffy (low 16 bits), 15 bits of the hash, let in or not */
+/* An entry of fastpath_shield_seen: jiffy (low 16 bits), admitted, 15 bits of the hash */
 #define SHIELD_TAG(hash)      ((__u32)((hash) >> 8) << 17)
 #define SHIELD_TAG_MASK	      0xfffe0000
 #define SHIELD_ADMITTED	      0x10000
 #define SHIELD_AGE(seen, now) ((__u16)((now) - (seen)))
 
-/* From nothing at the target to the most at the ceiling, in a straight line */
+/* Linear from 0 at the target to the maximum at the ceiling */
 static __always_inline __u32 shield_ramp(const struct ecbpf_fastpath *settings, __u64 rate)
 {
 	__u64 target = settings->target, ceiling = settings->ceiling;
@@ -55,7 +55,7 @@ static __always_inline __u32 shield_ramp(const struct ecbpf_fastpath *settings, 
 	return (rate - target) * settings->drop_max / (ceiling - target);
 }
 
-/* One packet, of whatever kind. The CPU at which a window is over computes what is dropped next */
+/* Count a packet of any kind. The CPU that ends a window computes the share to drop in the next */
 static __noinline int fastpath_shield_count(const struct ecbpf_fastpath *settings)
 {
 	struct ecbpf_shield *shield;
@@ -85,12 +85,12 @@ static __noinline int fastpath_shield_count(const struct ecbpf_fastpath *setting
 	return 0;
 }
 
-/* What is to be known of a packet of an unknown flow: where its IP header is, and what it is */
+/* Facts of a packet, for fastpath_shield_drops() */
 #define SHIELD_L3_OFF 0xffff
 #define SHIELD_IP4    (1U << 16)
 #define SHIELD_SYN    (1U << 17)
 
-/* Who comes again after a second or so is no flood: TCP sends a lost SYN again */
+/* A flow whose SYN is repeated after about a second is no flood: TCP repeats a lost SYN */
 static __always_inline bool shield_admits(const struct ecbpf_fastpath *settings, __u64 hash,
 					  __u64 now, bool is_syn, bool is_lucky)
 {
@@ -133,8 +133,8 @@ static __always_inline bool shield_is_excluded(struct xdp_md *ctx, __u32 info)
 }
 
 /*
- * A packet of an unknown flow. Called, and with few arguments: all that would have to be in memory
- * for it would be so for all packets. Return: too many come in, and it is one of those to drop
+ * A packet of an unknown flow. A call with few arguments: a structure would have to be in memory
+ * for all packets. Return: drop it
  */
 static __noinline int fastpath_shield_drops(struct xdp_md *ctx,
 					    const struct ecbpf_fastpath *settings, __u64 hash,
@@ -148,7 +148,7 @@ static __noinline int fastpath_shield_drops(struct xdp_md *ctx,
 	if (!shield)
 		return false;
 	drop = *(volatile __u32 *)&shield->drop;
-	/* the flood may have ended, and nobody has counted since */
+	/* the flood may have ended, with no packet counted since */
 	if (!drop ||
 	    now - ECBPF_LEASE_NOW(*(volatile __u64 *)&shield->since) > 2 * settings->window)
 		return false;

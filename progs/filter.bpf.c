@@ -1,39 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Stage filter: what a director must not see, gone before it costs anything. Packets that no honest
- * host sends, blocked sources, and fragments, which a director cannot balance: their later parts
- * have no ports. First fragments may be answered with packet too big (filter-ptb.bpf.h).
- * Place: first of all (default priority 10).
+ * Stage filter: drops packets that no legitimate host sends, packets of blocked sources, and
+ * fragments, which a director cannot balance because later fragments have no ports. First fragments
+ * may be answered with packet too big (filter_ptb.bpf.h). Run priority 10: before all other stages.
  */
 #include <ecbpf/stage.bpf.h>
 #include <ecbpf/filter.h>
+#include <ecbpf/tcp.h>
 #include "filter_list.bpf.h"
 #include "filter_ptb.bpf.h"
 
-/* Checks that depend on malformed headers; nothing else of these packets is looked at */
+/* Return: the check that a malformed packet fails; its other headers are not checked */
 static __always_inline __u32 filter_malformed(const struct ecbpf_record *rec)
 {
 	if (rec->reason == ECBPF_REASON_IP6_EXT_LIMIT)
 		return ECBPF_FILTER_CHECK_IP6_EXT_LIMIT;
-	/* RFC 1858 section 3: what would tell the fragments of attacks comes in the second one */
+	/* RFC 1858 section 3: the transport header continues in the second fragment */
 	if (rec->frag == ECBPF_FRAG_FIRST && rec->l4_off && rec->reason != ECBPF_REASON_TCP_DOFF)
 		return ECBPF_FILTER_CHECK_FRAG_TINY;
 	return ECBPF_FILTER_CHECK_MALFORMED;
 }
 
 /*
- * Checks of well-formed packets are free of branches: each one would double what the verifier has
- * to walk, and ecbpf_fused has this stage in each of its slots.
+ * Checks of well-formed packets have no branches: each would double the work of the verifier, and
+ * ecbpf_fused has this stage in each of its slots.
  */
 
 /* Return: 1 if @value, below 2^63, is 0; else 0 */
 static __always_inline __u64 filter_is_zero(__u64 value)
 {
-	barrier_var(value); /* or the compiler makes a comparison of it, and a branch */
+	barrier_var(value); /* or the compiler makes it a comparison with a branch */
 	return (value - 1) >> 63;
 }
 
-/* Likewise, of any value */
+/* The same for any value */
 static __always_inline __u64 filter_is_zero64(__u64 value)
 {
 	value |= -value;
@@ -41,7 +41,7 @@ static __always_inline __u64 filter_is_zero64(__u64 value)
 	return ~value >> 63;
 }
 
-/* RFC 1122 section 3.2.1.3, RFC 6890: 0/8, 127/8, 224/4, 240/4 are no source on a wire */
+/* RFC 1122 section 3.2.1.3, RFC 6890: 0/8, 127/8, 224/4, 240/4 are invalid sources */
 static __always_inline __u32 filter_ip4_addrs(const struct iphdr *ip)
 {
 	__u32 saddr = ip->saddr, daddr = ip->daddr;
@@ -53,7 +53,7 @@ static __always_inline __u32 filter_ip4_addrs(const struct iphdr *ip)
 	       is_martian * ECBPF_FILTER_CHECK_MARTIAN;
 }
 
-/* RFC 4291 section 2: ::/64 has the unspecified, loopback and IPv4-mapped addresses in it */
+/* RFC 4291 section 2: ::/64 contains the unspecified, loopback and IPv4-mapped addresses */
 static __always_inline __u32 filter_ip6_addrs(const struct ipv6hdr *ip6)
 {
 	const __u64 *saddr = (const void *)&ip6->saddr, *daddr = (const void *)&ip6->daddr;
@@ -66,8 +66,8 @@ static __always_inline __u32 filter_ip6_addrs(const struct ipv6hdr *ip6)
 }
 
 /*
- * Who has no address yet asks for one, or says which groups it is in: from 0.0.0.0 by DHCP (RFC
- * 2131) and IGMP, from :: by ICMPv6. Global, so that the verifier walks it once.
+ * Hosts without an address send DHCP (RFC 2131) and IGMP from 0.0.0.0, and ICMPv6 from ::. Global,
+ * so that the verifier walks it once.
  */
 __noinline int filter_is_asking(struct xdp_md *ctx, __u32 l3_off, __u32 version, __u32 proto)
 {
@@ -83,14 +83,14 @@ __noinline int filter_is_asking(struct xdp_md *ctx, __u32 l3_off, __u32 version,
 	}
 }
 
-#define FIN 0x01
-#define SYN 0x02
-#define RST 0x04
-#define PSH 0x08
-#define ACK 0x10
-#define URG 0x20
+#define FIN ECBPF_TCP_FIN
+#define SYN ECBPF_TCP_SYN
+#define RST ECBPF_TCP_RST
+#define PSH ECBPF_TCP_PSH
+#define ACK ECBPF_TCP_ACK
+#define URG ECBPF_TCP_URG
 
-/* By the lower six flags; ECN's two say nothing */
+/* Indexed by the lower six flags; those of ECN do not matter */
 #define FLAGS(flags)                                                                          \
 	[flags] = ((flags) == 0) * ECBPF_FILTER_CHECK_TCP_NULL |                              \
 		  (((flags) & (FIN | PSH | URG | ACK)) == (FIN | PSH | URG)) *                \
@@ -111,7 +111,7 @@ static __always_inline __u32 filter_l4(struct xdp_md *ctx, const struct ecbpf_re
 	} else if (rec->proto == IPPROTO_UDP) {
 		const struct udphdr *udp = ecbpf_header(ctx, rec->l4_off, sizeof(*udp));
 
-		/* of a first fragment it is that of the whole datagram */
+		/* in a first fragment it is the length of the whole datagram */
 		if (udp && rec->frag != ECBPF_FRAG_FIRST) {
 			is_length_wrong =
 				1 ^ filter_is_zero(bpf_ntohs(udp->len) ^
@@ -121,18 +121,18 @@ static __always_inline __u32 filter_l4(struct xdp_md *ctx, const struct ecbpf_re
 	} else {
 		return 0;
 	}
-	/* a port that is 0 borrows, and then has its highest bit */
+	/* a port of 0 borrows, which sets its highest bit */
 	ports = (ports - 0x10001) & ~ports & 0x80008000;
 	return found | ((ports | ports >> 16) * ECBPF_FILTER_CHECK_PORT_ZERO >> 15 &
 			ECBPF_FILTER_CHECK_PORT_ZERO);
 }
 
-/* Of a flag of the record's the bit of a check */
+/* Return: bit of a check if the record has a flag */
 #define FILTER_FLAG(rec, flag, check) (((rec)->flags & (flag)) * ((check) / (flag)))
 
 /*
- * Return: the checks that the packet fails, bits of enum ecbpf_filter_check. @ret_key: the first 32
- * bits of its source, in host byte order, for filter_is_near()
+ * Return: checks that the packet fails, bits of enum ecbpf_filter_check. @ret_key: first 32 bits of
+ * its source, in host byte order, for filter_is_near()
  */
 static __always_inline __u32 filter_check(struct xdp_md *ctx, const struct ecbpf_record *rec,
 					  __u32 *ret_key)
@@ -163,14 +163,14 @@ static __always_inline __u32 filter_check(struct xdp_md *ctx, const struct ecbpf
 		return filter_malformed(rec);
 	if (rec->l4_off)
 		found |= filter_l4(ctx, rec);
-	/* RFC 3128: the header's 20 bytes are those of the first fragment, and no other's */
+	/* RFC 3128: the TCP header must be in the first fragment only */
 	if (rec->frag == ECBPF_FRAG_LATER && rec->proto == IPPROTO_TCP &&
 	    rec->frag_off < sizeof(struct tcphdr))
 		found |= ECBPF_FILTER_CHECK_FRAG_OVERLAP;
 	return found;
 }
 
-/* The reason for the lowest bit of @found. Rare; global, so that the verifier walks it once */
+/* Return: reason of the lowest bit of @found. Global, so that the verifier walks it once */
 __noinline int filter_reason(__u32 found, __u32 malformed)
 {
 	found &= -found;
@@ -201,7 +201,7 @@ static __always_inline bool filter_is_frag(const struct ecbpf_record *rec)
 	return rec->frag == ECBPF_FRAG_FIRST || rec->frag == ECBPF_FRAG_LATER;
 }
 
-/* A fragment, where not all of them pass. Return: a verdict; 0: the packet goes on */
+/* A fragment, where not all of them pass. Return: a verdict; 0: the packet continues */
 static __always_inline __u32 filter_frag(struct xdp_md *ctx, const struct ecbpf_record *rec)
 {
 	__u32 verdict = filter_fragment(ctx, FILTER_OFFSETS(rec), FILTER_KINDS(rec));
@@ -211,12 +211,12 @@ static __always_inline __u32 filter_frag(struct xdp_md *ctx, const struct ecbpf_
 	verdict = ecbpf_verdict_early(ctx, ECBPF_STAGE_FILTER, verdict);
 	if (!filter_answer(ctx, FILTER_OFFSETS(rec), FILTER_KINDS(rec)))
 		return verdict;
-	/* all that it needs was seen to be there: but never let half an answer out */
+	/* cannot happen, as the length was checked: but never send half an answer */
 	return ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_PTB_ROOM + (rec->version == 6)) |
 	       ECBPF_VERDICT_DRAWN;
 }
 
-/* Packets that fail checks, and fragments: all that settings are needed for */
+/* Apply the settings to a packet that fails checks or is a fragment */
 static __always_inline __u32 filter_judge(struct xdp_md *ctx, const struct ecbpf_record *rec,
 					  __u32 found)
 {
@@ -250,16 +250,16 @@ static __always_inline __u32 filter_stage(struct xdp_md *ctx, const struct ecbpf
 {
 	__u32 key = 0, found = filter_check(ctx, rec, &key), reason;
 
-	/* of malformed packets too, if their source can be read */
+	/* also for malformed packets, if their source can be read */
 	if (filter_is_near(key, rec->version)) {
 		reason = rec->version == 6 ? filter_blocked6(ctx, rec->l3_off, rec->frame_len)
 					   : filter_blocked4(ctx, rec->l3_off, rec->frame_len);
-		barrier_var(reason); /* clang 19 knows what they return; the verifier does not */
+		barrier_var(reason); /* clang 19 knows the return values; the verifier does not */
 		reason &= 0x7f;
 		if (reason)
 			return ECBPF_VERDICT(XDP_DROP, reason);
 	}
-	/* nearly all packets, and they do not even look at the settings */
+	/* nearly all packets: the settings are not read */
 	if (__builtin_expect(!found && !filter_is_frag(rec), 1))
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
 	return filter_judge(ctx, rec, found);

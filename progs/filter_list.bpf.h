@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stage filter, lists: sources that are blocked, unless they are allowed. Functions are global, so
- * that the verifier walks each of them once, however many slots ecbpf_fused has.
+ * Stage filter: lists of blocked and of allowed sources. Functions are global, so that the verifier
+ * walks each of them once for all slots of ecbpf_fused.
  */
 #ifndef ECBPF_FILTER_LIST_BPF_H
 #define ECBPF_FILTER_LIST_BPF_H
@@ -22,10 +22,10 @@ struct {
 ECBPF_TRIE_POOL(filter_tries);
 ECBPF_TRIE_POOL(filter_sources);
 
-/* As many as prefixes of one address can be in each other */
+/* Prefixes of one address that can overlap, at most */
 #define FILTER_PARENTS 129
 
-/* Where a list begins; 0: it has no prefixes of the family, or was never written to */
+/* Return: roots of a list; 0: it was never written */
 static __always_inline __u64 filter_roots(enum ecbpf_filter_list list)
 {
 	const struct ecbpf_filter_lists *lists;
@@ -36,8 +36,8 @@ static __always_inline __u64 filter_roots(enum ecbpf_filter_list list)
 }
 
 /*
- * May a source be on a list? Most are not, which one bit tells. Inline, for these are nearly all
- * packets: they pay no call. @first: 32 bits of it, in host byte order
+ * May a source be on the block list? For most packets one bit says no. Inline, so that they pay no
+ * call. @first: 32 bits of the source, in host byte order
  */
 static __always_inline bool filter_is_near(__u32 first, __u32 version)
 {
@@ -54,17 +54,17 @@ static __always_inline bool filter_list_is_empty(__u64 roots, __u32 version)
 
 static __always_inline struct ecbpf_filter_source *filter_source(__u32 number)
 {
-	__u32 place = number * ECBPF_FILTER_SOURCE_WORDS;
-	const __u64 *words = ecbpf_trie_chunk(&filter_sources, place);
+	__u32 index = number * ECBPF_FILTER_SOURCE_WORDS;
+	const __u64 *words = ecbpf_trie_chunk(&filter_sources, index);
 
 	if (!words)
 		return NULL;
-	barrier_var(words); /* first checked, then added to: kernels before 6.6 want it so */
-	place &= ECBPF_TRIE_CHUNK_WORDS - ECBPF_FILTER_SOURCE_WORDS;
-	return (struct ecbpf_filter_source *)&words[place];
+	barrier_var(words); /* check, then add: kernels before 6.6 need this order */
+	index &= ECBPF_TRIE_CHUNK_WORDS - ECBPF_FILTER_SOURCE_WORDS;
+	return (struct ecbpf_filter_source *)&words[index];
 }
 
-/* Of a source that expires, the number; or of the one that is left of those it lies in; 0: none */
+/* Return: this source, or its longest covering prefix that has not expired; 0 if none */
 __noinline int filter_live(__u32 number)
 {
 	const struct ecbpf_filter_source *source;
@@ -81,7 +81,7 @@ __noinline int filter_live(__u32 number)
 	return 0;
 }
 
-/* The source of a number, if it has not expired, or the one that is left of those it lies in */
+/* The same, as a pointer; NULL if none */
 static __always_inline struct ecbpf_filter_source *filter_source_live(__u32 number)
 {
 	struct ecbpf_filter_source *source = number ? filter_source(number) : NULL;
@@ -92,7 +92,7 @@ static __always_inline struct ecbpf_filter_source *filter_source_live(__u32 numb
 	return number ? filter_source(number) : NULL;
 }
 
-/* The source that a packet's one lies in; 0: none */
+/* Return: number of the longest prefix that contains the source of a packet; 0: none */
 static __always_inline __u32 filter_find4(struct xdp_md *ctx, __u32 l3_off,
 					  enum ecbpf_filter_list list)
 {
@@ -109,7 +109,7 @@ static __always_inline __u32 filter_find6(struct xdp_md *ctx, __u32 l3_off,
 	return ip6 ? ecbpf_trie_lookup6(&filter_tries, filter_roots(list), &ip6->saddr) : 0;
 }
 
-/* Likewise, on the allow list */
+/* The same on the allow list */
 __noinline int filter_allowed4(struct xdp_md *ctx, __u32 l3_off)
 {
 	return filter_find4(ctx, l3_off, ECBPF_FILTER_ALLOW);
@@ -120,7 +120,7 @@ __noinline int filter_allowed6(struct xdp_md *ctx, __u32 l3_off)
 	return filter_find6(ctx, l3_off, ECBPF_FILTER_ALLOW);
 }
 
-/* Count a packet of a listed source. Return: is it to be dropped? */
+/* Count a packet of a listed source. Return: drop it */
 static __always_inline bool filter_drops(struct ecbpf_filter_source *blocked, __u32 allowed_number,
 					 __u32 frame_len)
 {
@@ -136,8 +136,8 @@ static __always_inline bool filter_drops(struct ecbpf_filter_source *blocked, __
 }
 
 /*
- * Return: the reason to drop a packet for its source; 0: there is none. Most packets are on no
- * list: whether they are allowed is asked of those only that are blocked.
+ * Return: the reason to drop a packet for its source; 0: do not. Most sources are on no list, so
+ * the allow list is read only for blocked ones.
  */
 __noinline int filter_blocked4(struct xdp_md *ctx, __u32 l3_off, __u32 frame_len)
 {

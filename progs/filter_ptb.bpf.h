@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stage filter, fragments: which are not for this host, and the answer to the first of them: ICMP
- * fragmentation needed (RFC 792, RFC 1191) or ICMPv6 packet too big (RFC 4443, RFC 8201), so that a
- * sender that can do so sends packets that need no fragments.
+ * Stage filter: fragments that are not for this host. The first fragment of a packet is answered
+ * with ICMP fragmentation needed (RFC 792, RFC 1191) or ICMPv6 packet too big (RFC 4443, RFC 8201),
+ * so that the sender sends smaller packets.
  *
- * The answer takes the place of the packet, in the same frame: first fragments are longer than it
- * has to be. What is left of the packet behind it is padding, which whoever receives the frame cuts
- * off. So the frame need not be resized, and the program goes into any dispatcher: since Linux 6.12
- * those of libxdp before 1.5.5 take none that resizes. Nobody gets more bytes than were sent.
+ * The answer overwrites the packet in its frame: first fragments are longer than the answer. The
+ * rest of the frame is padding, which its receiver cuts off. So the frame is not resized, and the
+ * program fits into every dispatcher: since Linux 6.12, those of libxdp before 1.5.5 refuse
+ * programs that resize. The answer is never longer than the packet.
  */
 #ifndef ECBPF_FILTER_PTB_BPF_H
 #define ECBPF_FILTER_PTB_BPF_H
 
 #include <ecbpf/bucket.bpf.h>
+#include <ecbpf/csum.bpf.h>
 #include <ecbpf/filter.h>
 #include <ecbpf/stage.bpf.h>
 
@@ -59,19 +60,19 @@ static __always_inline const struct ecbpf_filter_settings *filter_settings_get(v
 	return filter ? &filter->settings[filter->active & 1] : NULL;
 }
 
-/* 0/8, 127/8, 224/4 and 240/4: no host's address. @first: its first byte */
+/* 0/8, 127/8, 224/4 and 240/4 are no host's addresses. @first: first byte of the address */
 static __always_inline bool filter_ip4_is_special(__u8 first)
 {
 	return (__u8)(first - 1) >= 223 || first == 127;
 }
 
-/* ::/64 and ff00::/8, likewise */
+/* ::/64 and ff00::/8 are no host's addresses */
 static __always_inline bool filter_ip6_is_special(const __u64 *addr)
 {
 	return !addr[0] || *(const __u8 *)addr == 0xff;
 }
 
-/* Both addresses of a packet, IPv4 ones as ::ffff:0:0/96; the destination as a key */
+/* Both addresses of a packet, IPv4 as ::ffff:a.b.c.d; the destination as a key of filter_addrs */
 struct filter_addrs {
 	__u32 aligns_dst_addr;
 	struct ecbpf_filter_addr dst;
@@ -116,19 +117,22 @@ static __always_inline __u32 filter_addr_kind(const struct ecbpf_filter_addr *ad
 	return kind ? *kind : 0;
 }
 
-/* RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e.1, e.2): no error in answer to an error */
+/* RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e.1, e.2): errors are not answered by errors */
 static __always_inline bool filter_is_icmp_error(const struct ecbpf_record *rec)
 {
 	__u8 type = rec->icmp_type;
 
 	if (rec->version == 6)
 		return rec->proto == IPPROTO_ICMPV6 && (type < 128 || type == 137);
-	/* like the kernel, which takes all types that it does not know for errors */
+	/* like the kernel, which treats unknown types as errors */
 	return rec->proto == IPPROTO_ICMP &&
 	       (type == 3 || type == 4 || type == 5 || type == 11 || type == 12 || type > 18);
 }
 
-/* Likewise, to multicast and broadcast, to what has no sender, to what cannot be a fragment */
+/*
+ * Return: the packet must not be answered: it is an error, a multicast or broadcast, has no valid
+ * source, or cannot be a fragment
+ */
 static __always_inline bool filter_is_unfit(struct xdp_md *ctx, const struct ecbpf_record *rec,
 					    const struct filter_addrs *addrs, __u32 kind)
 {
@@ -136,8 +140,7 @@ static __always_inline bool filter_is_unfit(struct xdp_md *ctx, const struct ecb
 	const __u64 *saddr = (const void *)addrs->saddr, *daddr = (const void *)addrs->dst.addr;
 	__u32 payload = rec->l3_off + rec->l3_len - rec->l4_off;
 
-	/* extension headers come in eights, so that this is the payload of the fragment, modulo 8
-	 */
+	/* lengths of extension headers are multiples of 8, and do not change the remainder */
 	if (!eth || rec->reason || !rec->l4_off || !payload || payload % 8)
 		return true;
 	if ((eth->dest[0] | eth->source[0]) & 1 || kind == ECBPF_FILTER_ADDR_BROADCAST)
@@ -150,7 +153,7 @@ static __always_inline bool filter_is_unfit(struct xdp_md *ctx, const struct ecb
 	return filter_ip6_is_special(saddr) || filter_ip6_is_special(daddr);
 }
 
-/* Sources that share a bucket share its budget: that may be too strict, and is never too lax */
+/* Sources with the same hash share a budget: the limit may be too strict, never too lax */
 static __always_inline __u32 filter_source_hash(const struct ecbpf_record *rec,
 						const struct filter_addrs *addrs, __u64 seed)
 {
@@ -181,7 +184,7 @@ static __always_inline bool filter_is_limited(const struct ecbpf_record *rec,
 
 #define FILTER_IP4_ANSWER_MAX 576  /* RFC 1812 section 4.3.2.3 */
 #define FILTER_IP6_ANSWER_MAX 1280 /* RFC 4443 section 3.2: the minimum MTU */
-#define FILTER_QUOTE_MIN      8	   /* behind the IP header: RFC 792 */
+#define FILTER_QUOTE_MIN      8	   /* after the IP header: RFC 792 */
 
 struct filter_ip4_answer {
 	__be16 first; /* version, header length, type of service */
@@ -204,30 +207,9 @@ struct filter_ip6_answer {
 _Static_assert(sizeof(struct filter_ip4_answer) == 28, "RFC 791, RFC 792");
 _Static_assert(sizeof(struct filter_ip6_answer) == 48, "RFC 8200, RFC 4443");
 
-/* Ones' complement sum (RFC 1071) of 16-bit words, as they lie in memory */
-static __always_inline __u64 filter_sum(const void *from, __u32 size)
-{
-	const __u32 *words = from;
-	__u64 sum = 0;
-
-#pragma unroll
-	for (__u32 i = 0; i < size / 4; i++)
-		sum += words[i];
-	return sum;
-}
-
-static __always_inline __sum16 filter_fold(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
-}
-
 /*
- * Moves @len bytes, a multiple of 4, at @from of the frame further down by @by. Global, for the
- * verifier walks the loop once then. Return: their sum, folded to 16 bits; -1: beyond the frame.
+ * Move @len bytes, a multiple of 4, from offset @from of the frame to @from + @by. Global, so that
+ * the verifier walks the loop once. Return: their sum, folded to 16 bits; -1: beyond the frame.
  */
 __noinline int filter_quote(struct xdp_md *ctx, __u32 from, __u32 len, __u32 by)
 {
@@ -245,14 +227,14 @@ __noinline int filter_quote(struct xdp_md *ctx, __u32 from, __u32 len, __u32 by)
 			break;
 		barrier_var(off);
 		off &= 0x7fc;
-		word = data + from + off; /* from the end: nothing is read after it was written */
+		word = data + from + off; /* from the end: source and target overlap */
 		to = data + from + off + by;
 		if ((void *)(word + 1) > data_end || (void *)(to + 1) > data_end)
 			return -1;
 		sum += *word;
 		*to = *word;
 	}
-	return (__u16)~filter_fold(sum);
+	return (__u16)~ecbpf_csum_fold(sum);
 }
 
 static __always_inline void filter_eth_turn(struct ecbpf_eth_hdr *eth)
@@ -264,28 +246,29 @@ static __always_inline void filter_eth_turn(struct ecbpf_eth_hdr *eth)
 	__builtin_memcpy(eth->source, mac, ETH_ALEN);
 }
 
-/* @sum: of the quoted bytes, of which there are @quote */
+/* @sum: sum of the @quote quoted bytes */
 static __always_inline void filter_ip4_answer(struct filter_ip4_answer *answer, __u32 l3_len,
 					      const struct filter_addrs *addrs, __u32 quote,
 					      __u32 sum)
 {
 	__u32 mtu = l3_len < 576 ? 576 : l3_len;
 
-	answer->first = bpf_htons(0x45c0); /* internetwork control, as the kernel's own errors */
+	answer->first = bpf_htons(0x45c0); /* internetwork control, as in errors of the kernel */
 	answer->tot_len = bpf_htons(sizeof(*answer) + quote);
 	answer->id = 0;
-	answer->frag_off = bpf_htons(ECBPF_FRAG_DF); /* so that the id means nothing: RFC 6864 */
+	answer->frag_off = bpf_htons(ECBPF_FRAG_DF); /* then the id has no meaning: RFC 6864 */
 	answer->ttl = 64;
 	answer->protocol = IPPROTO_ICMP;
 	answer->check = 0;
 	__builtin_memcpy(answer->saddr, addrs->dst.addr + 12, 4);
 	__builtin_memcpy(answer->daddr, addrs->saddr + 12, 4);
-	answer->check = filter_fold(filter_sum(answer, sizeof(struct iphdr)));
+	answer->check = ecbpf_csum_fold(ecbpf_csum_add(answer, sizeof(struct iphdr)));
 	answer->icmp.type = 3;
 	answer->icmp.code = 4;
 	answer->icmp.checksum = 0;
 	answer->icmp.rest = bpf_htonl(mtu);
-	answer->icmp.checksum = filter_fold(sum + filter_sum(&answer->icmp, sizeof(answer->icmp)));
+	answer->icmp.checksum =
+		ecbpf_csum_fold(sum + ecbpf_csum_add(&answer->icmp, sizeof(answer->icmp)));
 }
 
 static __always_inline void filter_ip6_answer(struct filter_ip6_answer *answer, __u32 l3_len,
@@ -304,14 +287,15 @@ static __always_inline void filter_ip6_answer(struct filter_ip6_answer *answer, 
 	answer->icmp.code = 0;
 	answer->icmp.checksum = 0;
 	answer->icmp.rest = bpf_htonl(mtu);
-	sum += filter_sum(&answer->ip6.saddr, 32) + filter_sum(&answer->icmp, sizeof(answer->icmp));
+	sum += ecbpf_csum_add(&answer->ip6.saddr, 32) +
+	       ecbpf_csum_add(&answer->icmp, sizeof(answer->icmp));
 	sum += (__u64)bpf_htonl(sizeof(answer->icmp) + quote) + bpf_htonl(IPPROTO_ICMPV6);
-	answer->icmp.checksum = filter_fold(sum);
+	answer->icmp.checksum = ecbpf_csum_fold(sum);
 }
 
 /*
- * What a function of its own gets of the record: two numbers instead of an address, for otherwise
- * the record would have to be in memory, for all packets.
+ * Facts of the record as two numbers, for global functions: with a pointer, the record would have
+ * to be in memory for all packets.
  */
 #define FILTER_OFFSETS(rec) \
 	((rec)->l3_off | (__u32)(rec)->l4_off << 16 | (__u64)(rec)->l3_len << 32)
@@ -333,15 +317,14 @@ static __always_inline struct ecbpf_record filter_record(__u64 offsets, __u64 ki
 	};
 }
 
-/* Return: how much of the packet can be quoted, a multiple of 4; 0: not as much as it takes */
+/* Return: bytes of the packet to quote, a multiple of 4; 0: too few fit */
 static __always_inline __u32 filter_quote_len(struct xdp_md *ctx, const struct ecbpf_record *rec)
 {
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
 	__u64 room = data_end - data;
 	__u32 quote;
 
-	barrier_var(
-		room); /* the difference first, or it would be arithmetic on half of a pointer */
+	barrier_var(room); /* or the compiler subtracts from a truncated pointer */
 	room -= rec->l3_off;
 	if (rec->version == 4) {
 		if (room > FILTER_IP4_ANSWER_MAX)
@@ -363,9 +346,9 @@ static __always_inline __u32 filter_quote_len(struct xdp_md *ctx, const struct e
 }
 
 /*
- * Make a packet that filter_fragment() gave XDP_TX the answer to itself. The MTU is the length of
- * the first fragment: so much came through, and a router that had to fragment filled it as far as
- * it could. Global, so that the verifier walks it once.
+ * Turn a packet into its answer, after filter_fragment() returned XDP_TX. The MTU is the length of
+ * the first fragment: routers make fragments as long as the next path allows. Global, so that the
+ * verifier walks it once.
  */
 __noinline int filter_answer(struct xdp_md *ctx, __u64 offsets, __u64 kinds)
 {
@@ -401,8 +384,8 @@ __noinline int filter_answer(struct xdp_md *ctx, __u64 offsets, __u64 kinds)
 }
 
 /*
- * A fragment, where fragments do not simply pass. Likewise global.
- * Return: a verdict; 0: the packet goes on.
+ * A fragment, where the settings do not let all of them pass. Global, so that the verifier walks it
+ * once. Return: a verdict; 0: the packet continues.
  */
 __noinline int filter_fragment(struct xdp_md *ctx, __u64 offsets, __u64 kinds)
 {
@@ -428,7 +411,7 @@ __noinline int filter_fragment(struct xdp_md *ctx, __u64 offsets, __u64 kinds)
 		reason = ECBPF_REASON_PTB_LIMIT;
 	else
 		return ECBPF_VERDICT(XDP_TX, ECBPF_REASON_PTB_SENT + is_ip6);
-	/* of each reason there are two, that of IPv6 behind the other one */
+	/* the reason of IPv6 follows that of IPv4 */
 	return ECBPF_VERDICT(XDP_DROP, reason + is_ip6);
 }
 

@@ -13,6 +13,7 @@
 #define ECBPF_BUCKET_H
 
 #include <linux/types.h>
+#include <ecbpf/lock.h>
 
 /**
  * struct ecbpf_rate - how a bucket fills; written by user space
@@ -31,16 +32,12 @@ struct ecbpf_rate {
 
 /**
  * struct ecbpf_bucket - the value of an array map, one bucket an entry; all zero is a full one
- * @lock: struct bpf_spin_lock, on the side of the kernel
+ * @lock: held while tokens are taken
  * @level: units in it at @time
  * @time: jiffies
  */
 struct ecbpf_bucket {
-#ifdef __bpf__
-	struct bpf_spin_lock lock;
-#else
-	__u32 lock;
-#endif
+	ECBPF_SPIN_LOCK lock;
 	__u32 reserved;
 	__u64 level;
 	__u64 time;
@@ -65,7 +62,7 @@ struct ecbpf_bucket_way {
 
 /**
  * struct ecbpf_bucket_group - the value of an array map: buckets of the keys whose hash chooses it
- * @lock: struct bpf_spin_lock, on the side of the kernel
+ * @lock: held while tokens are taken
  * @next_free: jiffies; no bucket of the group is full before
  * @level, @time: the overflow bucket, as in struct ecbpf_bucket
  * @tags: 16 bits of the hash of each way's key
@@ -75,11 +72,7 @@ struct ecbpf_bucket_way {
  * other. While none is, all keys without a way share the overflow bucket. All zero: unused.
  */
 struct ecbpf_bucket_group {
-#ifdef __bpf__
-	struct bpf_spin_lock lock;
-#else
-	__u32 lock;
-#endif
+	ECBPF_SPIN_LOCK lock;
 	__u32 reserved;
 	__u64 next_free;
 	__u64 level;

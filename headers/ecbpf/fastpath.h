@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stage fastpath: what its two programs (XDP fastpath, TC fastpath_egress) and user space know.
+ * Stage fastpath: structures that its two programs (XDP fastpath, TC fastpath_egress) share with
+ * user space.
  *
- * A flow is what comes in with one pair of addresses and ports. A lease says: until then, packets
- * of this flow go there. Only fastpath_egress gives leases, for what it sees the kernel send.
+ * A flow is the packets that come in with the same addresses, ports and protocol. A lease allows
+ * XDP to forward packets of a flow to a next hop until a given time. Only fastpath_egress grants
+ * leases, for packets that it sees the kernel send.
  *
  * All times are the kernel's jiffies: reading them costs nothing, reading a clock 21 to 44 ns.
  */
@@ -12,10 +14,8 @@
 
 #include <stdbool.h>
 #include <linux/types.h>
-#ifdef __bpf__
-#include <linux/bpf.h> /* struct bpf_spin_lock */
-#endif
 #include <ecbpf/bucket.h>
+#include <ecbpf/lock.h>
 
 /* --- flows -------------------------------------------------------------------------------- */
 
@@ -26,7 +26,8 @@
  * @ports: source and destination port, as they stand in the packet
  * @proto: IPPROTO_TCP or IPPROTO_UDP
  * @version: 4 or 6; 0: no flow
- * @generation: of the settings when the lease was given; a flow of another one is forgotten
+ * @generation: that of the settings when the lease was granted; a flow of another generation
+ *		counts as free
  */
 struct ecbpf_flow_key {
 	__u64 addrs[4];
@@ -43,15 +44,15 @@ struct ecbpf_flow_key {
 _Static_assert(sizeof(struct ecbpf_flow_key) == 40, "ABI");
 
 /*
- * A lease in one word, so that one store gives it and no reader sees half of it: the jiffy it ends
- * at (40 bits: 34 years at 1000 a second), and the hop (24 bits). 0: none.
+ * A lease in one word, so that a single store sets it and no reader sees half of it: the jiffy at
+ * which it ends (40 bits: 34 years at 1000 a second) and the hop (24 bits). 0: none.
  */
 #define ECBPF_LEASE(end, hop)	 ((__u64)(end) << 24 | (hop))
 #define ECBPF_LEASE_END(lease)	 ((lease) >> 24)
 #define ECBPF_LEASE_HOP(lease)	 ((__u32)(lease)&0xffffff)
 #define ECBPF_LEASE_NOW(jiffies) ((jiffies) & ((1ULL << 40) - 1))
 
-/* Instead of a hop: the kernel has reset this flow */
+/* In place of a hop: the kernel has reset this flow */
 #define ECBPF_HOP_DEAD 0xffffff
 
 enum ecbpf_flow_flag {
@@ -60,8 +61,8 @@ enum ecbpf_flow_flag {
 
 /**
  * struct ecbpf_flow - one flow: a cache line
- * @lease: ECBPF_LEASE(). It is 0 whenever the other fields are being changed
- * @up: jiffy (low 32 bits) when a packet was last sent up to IPVS
+ * @lease: ECBPF_LEASE(). 0 while other fields change
+ * @punted: jiffy (low 32 bits) when a packet was last passed to IPVS
  * @len_at: jiffy (low 32 bits) when the kernel was seen sending a packet of @len
  * @packets: forwarded by XDP. Counted without a lock, low 32 bits
  * @len: longest IP packet that the kernel has sent for this flow, bytes
@@ -70,7 +71,7 @@ enum ecbpf_flow_flag {
 struct ecbpf_flow {
 	struct ecbpf_flow_key key;
 	__u64 lease;
-	__u32 up;
+	__u32 punted;
 	__u32 len_at;
 	__u32 packets;
 	__u16 len;
@@ -80,9 +81,9 @@ struct ecbpf_flow {
 _Static_assert(sizeof(struct ecbpf_flow) == 64, "ABI");
 
 /*
- * The table: groups of eight flows. A flow lies in the group that its hash says, at
- * ecbpf_flow_home() or anywhere else in it. One byte of the hash for each of them is kept apart
- * (struct ecbpf_flow_tags), so that it need not be looked for in all eight.
+ * The table: groups of eight flows. The hash of a flow selects the group; within it the flow is at
+ * ecbpf_flow_home() or in any other way. One byte of the hash of each flow is kept apart (struct
+ * ecbpf_flow_tags), so that a lookup does not read all eight flows.
  */
 #define ECBPF_FLOW_WAYS 8
 
@@ -91,22 +92,18 @@ struct ecbpf_flow_group {
 };
 
 /**
- * struct ecbpf_flow_tags - of one group
- * @lock: struct bpf_spin_lock, on the side of the kernel; for who adds or removes flows
+ * struct ecbpf_flow_tags - tags of one group
+ * @lock: held while flows are added or removed
  * @tags: flow 0 in the lowest byte; 0: no flow
  */
 struct ecbpf_flow_tags {
-#ifdef __bpf__
-	struct bpf_spin_lock lock;
-#else
-	__u32 lock;
-#endif
+	ECBPF_SPIN_LOCK lock;
 	__u32 reserved;
 	__u64 tags;
 };
 _Static_assert(sizeof(struct ecbpf_flow_tags) == 16, "ABI");
 
-/* Groups for so many flows: filled to 15/16 of half, as many fit but one in a hundred */
+/* Groups for a number of flows: with 15/16 of half the ways used, 99 % of the flows find room */
 #define ECBPF_FLOW_GROUPS(flows) \
 	((__u32)(((__u64)(flows)*15 / 8 + ECBPF_FLOW_WAYS - 1) / ECBPF_FLOW_WAYS))
 
@@ -123,14 +120,12 @@ enum ecbpf_hop_flag {
 };
 
 /**
- * struct ecbpf_hop - where packets leave, and the Ethernet header they leave with
+ * struct ecbpf_hop - a next hop: interface and Ethernet header
  * @dest: destination address: that of the real server
  * @source: source address
  * @vlan_tci: tag control information, host order; 0 without ECBPF_HOP_TAGGED
  * @flags: enum ecbpf_hop_flag
- * @ifindex: of the interface, one on which XDP can send: not a VLAN's or bond's, but that below
- *
- * Behind it there is room for the outer header of a tunnel.
+ * @ifindex: interface on which XDP can send: the one below a VLAN or bond
  */
 struct ecbpf_hop {
 	__u8 dest[6];
@@ -144,39 +139,35 @@ _Static_assert(sizeof(struct ecbpf_hop) == 20, "ABI");
 struct ecbpf_hop_entry {
 	struct ecbpf_hop hop;
 	__u32 reserved;
-	__u64 outer[5]; /* 0 */
+	__u64 outer[5]; /* 0; room for the outer header of a tunnel */
 };
 _Static_assert(sizeof(struct ecbpf_hop_entry) == 64, "ABI");
 
-/* How many hops there are */
+/* Number of hops in use */
 struct ecbpf_hop_count {
-#ifdef __bpf__
-	struct bpf_spin_lock lock;
-#else
-	__u32 lock;
-#endif
+	ECBPF_SPIN_LOCK lock;
 	__u32 count;
 };
 
-/* --- packets on their way up -------------------------------------------------------------- */
+/* --- packets that were passed to the stack ------------------------------------------------ */
 
 #define ECBPF_PENDINGS 32768 /* a power of two */
 
 /**
- * struct ecbpf_pending - header of a packet that XDP has sent up; a cache line
- * @key: of its flow
+ * struct ecbpf_pending - header of a packet that XDP has passed to the stack; a cache line
+ * @key: its flow
  * @net: IPv4: identification and fragment word; IPv6: version, traffic class, flow label
  * @tos: type of service of IPv4
- * @ttl: as it came in
- * @len: of the IP packet
+ * @ttl: at ingress
+ * @len: length of the IP packet
  * @at: jiffy, low 8 bits
  * @is_open: the kernel has not sent it yet
  * @l4: TCP: sequence, acknowledgement, word with flags and window; UDP: length and checksum, 0, 0
  * @check: TCP checksum
  *
- * fastpath_egress gives a lease for what equals it: then, and only then, the kernel has forwarded
- * what came in, header for header. It is written without a lock: one that is mixed of two packets
- * equals neither.
+ * fastpath_egress grants a lease for a packet that equals it: then the kernel has forwarded the
+ * packet without changing its headers. It is written without a lock: a mixture of two packets
+ * equals neither of them.
  */
 struct ecbpf_pending {
 	struct ecbpf_flow_key key;
@@ -194,30 +185,30 @@ _Static_assert(sizeof(struct ecbpf_pending) == 64, "ABI");
 /* --- settings ----------------------------------------------------------------------------- */
 
 enum ecbpf_fastpath_flag {
-	ECBPF_FASTPATH_MONITOR = 1 << 0, /* decide and count, but send everything up */
+	ECBPF_FASTPATH_MONITOR = 1 << 0, /* decide and count, but pass everything to the stack */
 	ECBPF_FASTPATH_LIMIT = 1 << 1,	 /* the shield is on */
 };
 
 /**
- * struct ecbpf_fastpath - the settings; each field may change at any time, by itself
- * @seed: secret; of the hash
- * @mult: likewise, odd
- * @groups: size of the table; 0: off, everything is passed on
+ * struct ecbpf_fastpath - the settings; each field may change at any time, independently
+ * @seed: secret of the hash
+ * @mult: second secret of the hash, odd
+ * @groups: size of the table; 0: off, everything is passed to the stack
  * @generation: see struct ecbpf_flow_key
  * @flags: enum ecbpf_fastpath_flag
  * @hz: jiffies a second
- * @lease: jiffies a lease lasts
- * @sample: jiffies between two packets of a flow that are sent up to IPVS
- * @sample_fin: likewise, once the client has sent a FIN
- * @inactive: jiffies after which a flow without a packet is idle: the first to make room
+ * @lease: duration of a lease, jiffies
+ * @sample: jiffies between two packets of a flow that are passed to IPVS
+ * @sample_fin: the same once the client has sent a FIN
+ * @inactive: jiffies after which a flow without packets is idle; idle flows are evicted first
  * @window: jiffies over which the shield measures
- * @target: packets in a window from which on it drops
- * @ceiling: packets in a window from which on it drops the most
- * @drop_max: that most, of 65536
- * @reset_gap: jiffies between two resets for one flow
- * @reset: resets for all flows together
- * @target_pps, @spike_percent, @max_percent, @reset_pps: what user space was told; others are made
- *	 of these
+ * @target: packets in a window above which it drops
+ * @ceiling: packets in a window at which it drops @drop_max
+ * @drop_max: largest share that it drops, of 65536
+ * @reset_gap: jiffies between two resets of one flow
+ * @reset: rate of resets for all flows together
+ * @target_pps, @spike_percent, @max_percent, @reset_pps: settings as the user gave them, from which
+ *	 other fields are computed
  */
 struct ecbpf_fastpath {
 	__u64 seed;
@@ -248,19 +239,15 @@ _Static_assert(sizeof(struct ecbpf_fastpath) == 120, "ABI");
 #define ECBPF_SHIELD_SEEN (1 << 20)
 
 /**
- * struct ecbpf_shield - what the shield measures, for the whole host
- * @lock: struct bpf_spin_lock, on the side of the kernel
- * @drop: of 65536 packets of unknown flows so many are dropped
+ * struct ecbpf_shield - measurements of the shield, for the whole host
+ * @lock: held while a window ends
+ * @drop: packets to drop of 65536 packets of unknown flows
  * @count: packets in this window so far
  * @since: jiffy when the window began
  * @rate: packets a window, averaged
  */
 struct ecbpf_shield {
-#ifdef __bpf__
-	struct bpf_spin_lock lock;
-#else
-	__u32 lock;
-#endif
+	ECBPF_SPIN_LOCK lock;
 	__u32 drop;
 	__u64 count;
 	__u64 since;
@@ -284,20 +271,20 @@ struct ecbpf_udp_service {
 
 /* --- counters ----------------------------------------------------------------------------- */
 
-/* What fastpath_egress did with packets that it saw. X(value, NAME, "name", "text") */
-#define ECBPF_EGRESS_COUNTERS(X)                                                    \
-	X(0, GRANTED, "granted", "leases given to flows that had none")             \
-	X(1, RENEWED, "renewed", "leases renewed")                                  \
-	X(2, MOVED, "moved", "leases changed to another next hop")                  \
-	X(3, REVOKED, "revoked", "leases ended: the kernel sent something else")    \
-	X(4, DEAD, "dead", "flows reset by the kernel")                             \
-	X(5, EVICTED, "evicted", "flows that made room for others")                 \
-	X(6, EXCLUDED, "excluded", "no lease: an address is excluded")              \
-	X(7, MISMATCH, "mismatch", "no lease: not what came in, header for header") \
-	X(8, LOCAL, "local", "no lease: sent by this host itself")                  \
-	X(9, HOPS_FULL, "hops-full", "no lease: too many next hops")                \
-	X(10, TAGS, "tags", "no lease: leaves with more than one VLAN tag")         \
-	X(11, UDP, "udp", "no lease: not a UDP service that is known to keep its servers")
+/* Actions of fastpath_egress. X(value, NAME, "name", "text") */
+#define ECBPF_EGRESS_COUNTERS(X)                                                     \
+	X(0, GRANTED, "granted", "leases granted to flows without one")              \
+	X(1, RENEWED, "renewed", "leases renewed")                                   \
+	X(2, MOVED, "moved", "leases changed to another next hop")                   \
+	X(3, REVOKED, "revoked", "leases ended: the kernel sent another packet")     \
+	X(4, DEAD, "dead", "flows reset by the kernel")                              \
+	X(5, EVICTED, "evicted", "flows evicted for others")                         \
+	X(6, EXCLUDED, "excluded", "no lease: an address is excluded")               \
+	X(7, MISMATCH, "mismatch", "no lease: headers differ from those at ingress") \
+	X(8, LOCAL, "local", "no lease: sent by this host itself")                   \
+	X(9, HOPS_FULL, "hops-full", "no lease: too many next hops")                 \
+	X(10, TAGS, "tags", "no lease: leaves with more than one VLAN tag")          \
+	X(11, UDP, "udp", "no lease: no UDP service that keeps its servers")
 
 enum ecbpf_egress_counter {
 #define X(value, NAME, name, text) ECBPF_EGRESS_##NAME = value,
@@ -313,7 +300,7 @@ struct ecbpf_egress_counters {
 
 /* --- the hash ----------------------------------------------------------------------------- */
 
-/* Keyed by two secrets: who does not know them cannot choose flows that fall into one group */
+/* Keyed by two secrets: without them nobody can choose flows of the same group */
 static inline __attribute__((always_inline)) __u64 ecbpf_flow_mix(__u64 hash, __u64 word,
 								  __u64 mult)
 {
@@ -348,15 +335,15 @@ static inline __attribute__((always_inline)) __u8 ecbpf_flow_tag(__u64 hash)
 }
 
 /*
- * Where in its group a flow is put if there is room, and looked for first: without waiting for the
- * tags, of which there are too many for a CPU's caches, it is one cache miss and not two.
+ * The way of its group in which a flow is stored if it is free, and looked for first: the tags are
+ * too many for a CPU's caches, so this saves a cache miss.
  */
 static inline __attribute__((always_inline)) __u32 ecbpf_flow_home(__u64 hash)
 {
 	return hash >> 24 & (ECBPF_FLOW_WAYS - 1);
 }
 
-/* An own part of the hash, so that flows of one group do not meet here again */
+/* Other bits of the hash, so that flows of one group do not collide here as well */
 static inline __attribute__((always_inline)) __u32 ecbpf_flow_pending(__u64 hash)
 {
 	return hash >> 8 & (ECBPF_PENDINGS - 1);

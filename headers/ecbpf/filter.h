@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stage filter: its settings, and what else its maps hold. They are pinned by name, one set for all
- * interfaces.
+ * Stage filter: layout of its maps. They are pinned by name; all interfaces share them.
  *
  *	filter_settings		array of one struct ecbpf_filter, BPF_F_MMAPABLE
  *	filter_addrs		LPM trie, struct ecbpf_filter_addr to __u32
@@ -23,9 +22,9 @@
 #include <ecbpf/trie.h>
 
 /*
- * Hygiene checks: X(bit, NAME, "key", is_dropped by default). A packet may fail several; the lowest
- * bit of those that drop, or else of those that count, gives the reason. That is the reason of the
- * same name, but the parser's own one for MALFORMED and IP6_EXT_LIMIT.
+ * Checks: X(bit, NAME, "key", is_dropped by default). A packet may fail several. The lowest bit of
+ * the checks that drop, or else of those that count, gives the reason: the one of the same name,
+ * for MALFORMED and IP6_EXT_LIMIT the one of the parser.
  */
 #define ECBPF_FILTER_CHECKS(X)                   \
 	X(0, FRAG_TINY, "frag-tiny", 0)          \
@@ -62,7 +61,7 @@ enum {
 enum ecbpf_filter_frags {
 	ECBPF_FILTER_FRAGS_PASS = 0,
 	ECBPF_FILTER_FRAGS_DROP = 1,
-	ECBPF_FILTER_FRAGS_PTB = 2, /* and first fragments are answered: packet too big */
+	ECBPF_FILTER_FRAGS_PTB = 2, /* drop; answer first fragments with packet too big */
 };
 
 #define ECBPF_FILTER_PTB_MAX_PPS	200 /* default */
@@ -73,11 +72,11 @@ enum ecbpf_filter_frags {
  * @drop_flip: checks that drop, bits; those in ECBPF_FILTER_DROP_DEFAULT are inverted
  * @count: checks that count only, bits; where a check is in both, it drops
  * @frags: enum ecbpf_filter_frags, for IPv4
- * @frags6: likewise, IPv6
- * @ptb_max_pps: answers that this host sends in any second at most; 0: the default
- * @ptb_per_source_pps: likewise, to one IPv4 address or one /64 of IPv6
- * @ptb_rate: @ptb_max_pps in units of the kernel; all zero: nothing is answered
- * @ptb_source_rate: likewise, @ptb_per_source_pps
+ * @frags6: the same for IPv6
+ * @ptb_max_pps: answers of this host in any second, at most; 0: the default
+ * @ptb_per_source_pps: the same to one IPv4 address or one /64 of IPv6
+ * @ptb_rate: @ptb_max_pps in units of the kernel; all zero: no answers
+ * @ptb_source_rate: @ptb_per_source_pps in units of the kernel
  * @hash_seed: random
  */
 struct ecbpf_filter_settings {
@@ -96,11 +95,11 @@ struct ecbpf_filter_settings {
 _Static_assert(sizeof(struct ecbpf_filter_settings) == 96, "ABI");
 
 /**
- * struct ecbpf_filter - settings, exchanged in one step
- * @active: which generation packets meet, 0 or 1
+ * struct ecbpf_filter - settings, two generations of them
+ * @active: generation in use, 0 or 1
  *
- * Who changes them fills in the other generation, stores @active, and waits for packets that may
- * still read the first one before it is written again.
+ * A writer fills in the other generation, stores @active, and waits until no program run can read
+ * the old one.
  */
 struct ecbpf_filter {
 	__u32 active;
@@ -111,7 +110,7 @@ struct ecbpf_filter {
 /**
  * struct ecbpf_filter_addr - key of filter_addrs
  * @prefix_len: bits, 0..128
- * @addr: IPv6, network order; IPv4 as ::ffff:0:0/96
+ * @addr: network order; IPv4 as ::ffff:a.b.c.d
  */
 struct ecbpf_filter_addr {
 	__u32 prefix_len;
@@ -119,16 +118,15 @@ struct ecbpf_filter_addr {
 };
 
 /*
- * Which destinations a fragment may be for. What is in no prefix is not this host's. 128 bits of an
- * IPv4 address are ::ffff:0:0/96 and 32 more.
+ * Kinds of destinations. Addresses in no prefix are those of other hosts.
  */
 enum ecbpf_filter_addr_kind {
 	ECBPF_FILTER_ADDR_LOCAL = 1,	 /* of this host: fragments pass */
-	ECBPF_FILTER_ADDR_VIP = 2,	 /* listed: treated as if it were not this host's */
-	ECBPF_FILTER_ADDR_BROADCAST = 3, /* not this host's alone: never answered */
+	ECBPF_FILTER_ADDR_VIP = 2,	 /* listed: treated as an address of another host */
+	ECBPF_FILTER_ADDR_BROADCAST = 3, /* broadcast: fragments are never answered */
 };
 
-/* Lists of sources. What is in both is allowed */
+/* Lists of sources. A source on both lists is allowed */
 enum ecbpf_filter_list {
 	ECBPF_FILTER_ALLOW = 0,
 	ECBPF_FILTER_BLOCK = 1,
@@ -139,13 +137,13 @@ enum ecbpf_filter_list {
 
 /**
  * struct ecbpf_filter_source - a prefix on a list; its number is the value in the trie
- * @packets: that it was the longest match of, and decided on
- * @bytes: likewise, whole frames
- * @expires: CLOCK_MONOTONIC in ns, from when on it does not match any more; 0: never
+ * @packets: packets that it decided on, as the longest match
+ * @bytes: bytes of their frames
+ * @expires: CLOCK_MONOTONIC in ns when it stops matching; 0: never
  * @loaded: when it was added, seconds since 1970
- * @parent: of one that expires: the longest prefix of the list that it lies in and that is there
- *	    for longer; 0: none. It matches instead
- * @tag: up to a NUL. Of a free one: the next free one's number, __u32
+ * @parent: if it expires: its longest covering prefix on the list that expires later, which matches
+ *	    then; 0: none
+ * @tag: NUL-terminated. In a free source: number of the next free one, __u32
  */
 struct ecbpf_filter_source {
 	__u64 packets;
@@ -160,17 +158,17 @@ _Static_assert(sizeof(struct ecbpf_filter_source) == 64, "ABI");
 #define ECBPF_FILTER_SOURCE_WORDS (sizeof(struct ecbpf_filter_source) / sizeof(__u64))
 
 /**
- * struct ecbpf_filter_lists - where lists begin, and what writers know of filter_sources
- * @tables: enum ecbpf_filter_list
- * @dirty: what follows is not to be relied on: a writer died
- * @expiring: prefixes of a list that have an expiry
- * @first_expiry: of a list, the first one; there is nothing to sweep before it
+ * struct ecbpf_filter_lists - heads of the lists, and state of the allocator of filter_sources
+ * @tables: by enum ecbpf_filter_list
+ * @first_expiry: earliest expiry on a list
+ * @dirty: the other fields may be wrong: a writer died
+ * @expiring: prefixes of a list that expire
  * @next: number of the first source that was never used
- * @end: and of the first one that has no memory
- * @free: number of the first free one; 0: none
- * @pending: likewise, which packets may still look at
- * @pending_last: the last of them
- * @pending_count: how many
+ * @end: number of the first source without memory
+ * @free: first free source; 0: none
+ * @pending: first retired source, which a packet may still read; 0: none
+ * @pending_last: last retired source
+ * @pending_count: retired sources
  */
 struct ecbpf_filter_lists {
 	struct ecbpf_trie_head tables[ECBPF_FILTER_LISTS];

@@ -64,22 +64,22 @@
 	X(64, FW_DROP, "fw-drop", "dropped by a rule of the firewall")                          \
 	X(65, FW_LIMIT, "fw-limit", "above the limit of a rule of the firewall")                \
 	X(72, FP_LEASE, "fastpath-lease", "forwarded as IPVS would, by its flow's lease")       \
-	X(73, FP_UNKNOWN, "fastpath-unknown", "sent up: a flow without a lease")                \
-	X(74, FP_EXPIRED, "fastpath-expired", "sent up: its flow's lease has run out")          \
-	X(75, FP_SAMPLE, "fastpath-sample", "sent up: to keep IPVS informed")                   \
-	X(76, FP_SYN, "fastpath-syn", "sent up: TCP SYN")                                       \
-	X(77, FP_FIN, "fastpath-fin", "sent up: TCP FIN")                                       \
-	X(78, FP_RST, "fastpath-rst", "sent up: TCP RST")                                       \
-	X(79, FP_LENGTH, "fastpath-length", "sent up: longer than any that the kernel sent")    \
-	X(80, FP_TTL, "fastpath-ttl", "sent up: TTL or hop limit runs out here")                \
-	X(81, FP_CHECKSUM, "fastpath-checksum", "sent up: IPv4 header checksum is wrong")       \
-	X(82, FP_SPECIAL, "fastpath-special", "sent up: options, extensions, fragments, tags")  \
-	X(83, FP_PORT, "fastpath-port", "sent up: leaves by a port that is not loaded")         \
-	X(84, FP_MONITOR, "fastpath-monitor", "sent up: would be forwarded, but for monitor")   \
+	X(73, FP_UNKNOWN, "fastpath-unknown", "to the stack: a flow without a lease")           \
+	X(74, FP_EXPIRED, "fastpath-expired", "to the stack: its flow's lease has expired")     \
+	X(75, FP_SAMPLE, "fastpath-sample", "to the stack: sample for IPVS")                    \
+	X(76, FP_SYN, "fastpath-syn", "to the stack: TCP SYN")                                  \
+	X(77, FP_FIN, "fastpath-fin", "to the stack: TCP FIN")                                  \
+	X(78, FP_RST, "fastpath-rst", "to the stack: TCP RST")                                  \
+	X(79, FP_LENGTH, "fastpath-length", "to the stack: longer than any the kernel sent")    \
+	X(80, FP_TTL, "fastpath-ttl", "to the stack: TTL or hop limit expires here")            \
+	X(81, FP_CHECKSUM, "fastpath-checksum", "to the stack: wrong IPv4 header checksum")     \
+	X(82, FP_SPECIAL, "fastpath-special", "to the stack: not a plain TCP or UDP packet")    \
+	X(83, FP_PORT, "fastpath-port", "to the stack: leaves by a port that is not loaded")    \
+	X(84, FP_MONITOR, "fastpath-monitor", "to the stack: monitor, else forwarded")          \
 	X(85, FP_SHIELD, "fastpath-shield", "dropped: an unknown flow, and too many packets")   \
 	X(86, FP_RESET, "fastpath-reset", "answered by a TCP RST: its flow is dead")            \
-	X(87, FP_DEAD, "fastpath-dead", "sent up: its flow is dead, no RST left for it")        \
-	X(88, FP_HOST, "fastpath-host", "sent up: not to this host's Ethernet address")
+	X(87, FP_DEAD, "fastpath-dead", "to the stack: flow is dead, no RST due")               \
+	X(88, FP_HOST, "fastpath-host", "to the stack: not for this host's Ethernet address")
 
 enum ecbpf_reason {
 #define X(value, NAME, name, text) ECBPF_REASON_##NAME = value,

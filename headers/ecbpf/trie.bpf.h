@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Longest-prefix match in the tables of trie.h. It compiles for user space too (testing/unit),
- * where barrier_var(), ecbpf_trie_word() and ecbpf_trie_entry() are given by the includer.
+ * Longest-prefix match in the tables of trie.h. For user space (testing/unit) the includer defines
+ * barrier_var(), ecbpf_trie_word() and ecbpf_trie_entry().
  */
 #ifndef ECBPF_TRIE_BPF_H
 #define ECBPF_TRIE_BPF_H
@@ -14,7 +14,7 @@
 #ifdef __bpf__
 #include <bpf/bpf_helpers.h>
 
-/* The pool @name of one table or several. Chunks are of one size, so that lookups are inlined */
+/* A pool of one table or several. Chunks have one size, so that lookups are inlined */
 #define ECBPF_TRIE_POOL(name)                                                        \
 	struct {                                                                     \
 		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                            \
@@ -31,9 +31,9 @@
 			});                                                          \
 	} name SEC(".maps")
 
-static __always_inline const __u64 *ecbpf_trie_chunk(void *pool, __u32 place)
+static __always_inline const __u64 *ecbpf_trie_chunk(void *pool, __u32 index)
 {
-	__u32 key = place >> ECBPF_TRIE_CHUNK_SHIFT, zero = 0;
+	__u32 key = index >> ECBPF_TRIE_CHUNK_SHIFT, zero = 0;
 	void *map = bpf_map_lookup_elem(pool, &key);
 	const struct ecbpf_trie_chunk *chunk;
 
@@ -43,24 +43,24 @@ static __always_inline const __u64 *ecbpf_trie_chunk(void *pool, __u32 place)
 	return chunk ? chunk->words : NULL;
 }
 
-/* The word at a place; 0 if there is none, which is an empty slot */
-static __always_inline __u64 ecbpf_trie_word(void *pool, __u32 place)
+/* The word at an index; 0, an empty slot, if its chunk does not exist */
+static __always_inline __u64 ecbpf_trie_word(void *pool, __u32 index)
 {
-	const __u64 *words = ecbpf_trie_chunk(pool, place);
+	const __u64 *words = ecbpf_trie_chunk(pool, index);
 
-	return words ? *(const volatile __u64 *)&words[place & (ECBPF_TRIE_CHUNK_WORDS - 1)] : 0;
+	return words ? *(const volatile __u64 *)&words[index & (ECBPF_TRIE_CHUNK_WORDS - 1)] : 0;
 }
 
-/* The IPv6 entry at a place; NULL if there is none */
-static __always_inline const __u64 *ecbpf_trie_entry(void *pool, __u32 place)
+/* The IPv6 entry at a word index; NULL if its chunk does not exist */
+static __always_inline const __u64 *ecbpf_trie_entry(void *pool, __u32 index)
 {
-	const __u64 *words = ecbpf_trie_chunk(pool, place);
+	const __u64 *words = ecbpf_trie_chunk(pool, index);
 
-	return words ? &words[place & (ECBPF_TRIE_CHUNK_WORDS - 4)] : NULL;
+	return words ? &words[index & (ECBPF_TRIE_CHUNK_WORDS - 4)] : NULL;
 }
 #endif
 
-/* Does an IPv4 address, in the upper half of @key, lie in the prefix of a leaf? */
+/* Does the prefix of a leaf contain an IPv4 address, in the upper half of @key? */
 static __always_inline bool ecbpf_trie_match4(__u64 leaf, __u64 key)
 {
 	return !((leaf ^ key) >> 1 >> (leaf >> 26 & 63)) && leaf;
@@ -73,14 +73,14 @@ static __always_inline __u64 ecbpf_trie_shift(__u64 value, __u64 bits)
 }
 
 /*
- * All ones if the first @len bits of two halves are zero, else 0; @len: 0 to 128. Free of branches:
- * each would double what the verifier has to walk, in every round of a loop.
+ * Return: all ones if the first @len bits of two halves are zero, else 0; @len: 0 to 128. Without
+ * branches: each would double the verifier's work in every round of a loop.
  */
 static __always_inline __u64 ecbpf_trie_is_zero(__u64 hi, __u64 lo, __u64 len)
 {
 	__u64 beyond = len - 64, is_short = (__s64)beyond >> 63, rest;
 
-	barrier_var(is_short); /* or the compiler makes one */
+	barrier_var(is_short); /* or the compiler inserts a branch */
 	rest = ecbpf_trie_shift(hi, -beyond & is_short) |
 	       ecbpf_trie_shift(lo, 64 - (beyond & ~is_short));
 	rest |= -rest;
@@ -88,7 +88,7 @@ static __always_inline __u64 ecbpf_trie_is_zero(__u64 hi, __u64 lo, __u64 len)
 	return (rest >> 63) - 1;
 }
 
-/* 64 bits of two halves, from bit @depth on; @depth: 0 to 127 */
+/* Return: 64 bits of two halves, from bit @depth on; @depth: 0 to 127 */
 static __always_inline __u64 ecbpf_trie_bits(__u64 hi, __u64 lo, __u64 depth)
 {
 	__u64 is_high = (depth >> 6) - 1; /* all ones, or 0 */
@@ -99,13 +99,14 @@ static __always_inline __u64 ecbpf_trie_bits(__u64 hi, __u64 lo, __u64 depth)
 	       (lo & is_high) >> 1 >> (63 - depth);
 }
 
-/* What is in slot @index of a node; 0 if nothing is, for which slots need not be looked at */
-static __always_inline __u64 ecbpf_trie_slot(void *pool, __u32 place, __u32 stride, __u32 index)
+/* Return: slot @index of the node at word @node; 0 if it is empty. The bitmap spares the read then
+ */
+static __always_inline __u64 ecbpf_trie_slot(void *pool, __u32 node, __u32 stride, __u32 index)
 {
 	if (stride >= ECBPF_TRIE_WIDE &&
-	    !(ecbpf_trie_word(pool, place + (1U << stride) + index / 64) >> (index & 63) & 1))
+	    !(ecbpf_trie_word(pool, node + (1U << stride) + index / 64) >> (index & 63) & 1))
 		return 0;
-	return ecbpf_trie_word(pool, place + index);
+	return ecbpf_trie_word(pool, node + index);
 }
 
 static __always_inline bool ecbpf_trie_is_node(__u64 slot)
@@ -113,108 +114,108 @@ static __always_inline bool ecbpf_trie_is_node(__u64 slot)
 	return (slot & ECBPF_TRIE_KIND) == ECBPF_TRIE_NODE;
 }
 
-static __always_inline __u32 ecbpf_trie_root_place(__u32 root)
+static __always_inline __u32 ecbpf_trie_root_node(__u32 root)
 {
 	return (root >> ECBPF_TRIE_ROOT_SHIFT) * ECBPF_TRIE_ROOT_ALIGN;
 }
 
 /**
- * ecbpf_trie_is_near() - may there be a prefix that an address lies in?
+ * ecbpf_trie_is_near() - cheap test before a lookup
  * @pool: an ECBPF_TRIE_POOL()
  * @root: ecbpf_trie_head.roots, the family's half
  * @first: 32 bits of the address, in host byte order
  *
- * Return: false if a lookup finds none. It looks at one word.
+ * Return: false if a lookup would find nothing. It reads one word.
  */
 static __always_inline bool ecbpf_trie_is_near(void *pool, __u32 root, __u32 first)
 {
-	__u32 place = ecbpf_trie_root_place(root), stride = root & ECBPF_TRIE_ROOT_STRIDE, index;
+	__u32 node = ecbpf_trie_root_node(root), stride = root & ECBPF_TRIE_ROOT_STRIDE, index;
 
 	if (!stride)
 		return false;
-	if (root & ECBPF_TRIE_ROOT_BEST)
+	if (root & ECBPF_TRIE_ROOT_COVER)
 		return true;
 	index = (__u64)first << 32 >> (64 - stride);
 	if (stride < ECBPF_TRIE_WIDE)
-		return ecbpf_trie_word(pool, place + index);
-	return ecbpf_trie_word(pool, place + (1U << stride) + index / 64) >> (index & 63) & 1;
+		return ecbpf_trie_word(pool, node + index);
+	return ecbpf_trie_word(pool, node + (1U << stride) + index / 64) >> (index & 63) & 1;
 }
 
 /**
- * ecbpf_trie_lookup4() - longest prefix that an IPv4 address lies in
+ * ecbpf_trie_lookup4() - look up the longest prefix that contains an IPv4 address
  * @pool: an ECBPF_TRIE_POOL()
  * @roots: of the table, ecbpf_trie_head.roots
- * @addr: as it stands in the packet
+ * @addr: as in the packet
  *
- * Return: its value, 0 if there is none.
+ * Return: value of the prefix, 0 if there is none.
  */
 static __always_inline __u32 ecbpf_trie_lookup4(void *pool, __u64 roots, __be32 addr)
 {
-	__u32 place = ecbpf_trie_root_place(roots), stride = roots & ECBPF_TRIE_ROOT_STRIDE;
-	__u64 key = (__u64)bpf_ntohl(addr) << 32, slot, best = 0, leaf;
+	__u32 node = ecbpf_trie_root_node(roots), stride = roots & ECBPF_TRIE_ROOT_STRIDE;
+	__u64 key = (__u64)bpf_ntohl(addr) << 32, slot, match = 0, leaf;
 
 	if (!stride)
 		return 0;
-	if (roots & ECBPF_TRIE_ROOT_BEST)
-		best = ecbpf_trie_word(pool, place - 1);
-	slot = ecbpf_trie_slot(pool, place, stride, key >> (64 - stride));
+	if (roots & ECBPF_TRIE_ROOT_COVER)
+		match = ecbpf_trie_word(pool, node - 1);
+	slot = ecbpf_trie_slot(pool, node, stride, key >> (64 - stride));
 	for (int i = 1; i < ECBPF_TRIE_DEPTH4 && ecbpf_trie_is_node(slot); i++) {
-		place = slot >> 32;
+		node = slot >> 32;
 		stride = slot >> 8 & 31;
-		if (slot & ECBPF_TRIE_BEST) {
-			leaf = ecbpf_trie_word(pool, place - 1);
+		if (slot & ECBPF_TRIE_COVER) {
+			leaf = ecbpf_trie_word(pool, node - 1);
 			if (ecbpf_trie_match4(leaf, key))
-				best = leaf;
+				match = leaf;
 		}
-		slot = ecbpf_trie_slot(pool, place, stride,
+		slot = ecbpf_trie_slot(pool, node, stride,
 				       key << (slot >> 16 & 31) >> (64 - stride));
 	}
 	if (ecbpf_trie_match4(slot, key))
-		best = slot;
-	return best >> 2 & ECBPF_TRIE_VALUE_MAX;
+		match = slot;
+	return match >> 2 & ECBPF_TRIE_VALUE_MAX;
 }
 
 /**
- * ecbpf_trie_lookup6() - longest prefix that an IPv6 address lies in
- * @addr: 16 bytes as they stand in the packet, bounds already checked
+ * ecbpf_trie_lookup6() - look up the longest prefix that contains an IPv6 address
+ * @addr: 16 bytes as in the packet, bounds checked by the caller
  *
- * Else as ecbpf_trie_lookup4(). The verifier walks 25,000 instructions for it: where there is more
- * than one call, or in a stage (ecbpf_fused has each of them eight times), it belongs into a global
- * function, which is walked once.
+ * See ecbpf_trie_lookup4(). The verifier walks 25,000 instructions for it. Call it from a global
+ * function, which is walked once, if there are several calls or in a stage (ecbpf_fused has eight
+ * copies of each stage).
  */
 static __always_inline __u32 ecbpf_trie_lookup6(void *pool, __u64 roots, const void *addr)
 {
-	const __be32 *words = addr; /* not of 64 bits: packets are not aligned so far */
-	__u64 hi, lo, slot, leaf, is_match, best;
-	__u32 place, stride;
+	const __be32 *words = addr; /* not 64 bits wide: packets are not aligned to that */
+	__u64 hi, lo, slot, leaf, is_match, match;
+	__u32 node, stride;
 	const __u64 *entry;
 
 	roots >>= 32;
-	place = ecbpf_trie_root_place(roots);
+	node = ecbpf_trie_root_node(roots);
 	stride = roots & ECBPF_TRIE_ROOT_STRIDE;
 	if (!stride)
 		return 0;
 	hi = (__u64)bpf_ntohl(words[0]) << 32 | bpf_ntohl(words[1]);
 	lo = (__u64)bpf_ntohl(words[2]) << 32 | bpf_ntohl(words[3]);
-	best = roots & ECBPF_TRIE_ROOT_BEST;
-	barrier_var(best); /* so that it is 0, which the verifier is not to know */
-	if (roots & ECBPF_TRIE_ROOT_BEST)
-		best = ecbpf_trie_word(pool, place - 1);
-	slot = ecbpf_trie_slot(pool, place, stride, hi >> (64 - stride));
+	match = roots & ECBPF_TRIE_ROOT_COVER;
+	barrier_var(match); /* 0, but unknown to the verifier */
+	if (roots & ECBPF_TRIE_ROOT_COVER)
+		match = ecbpf_trie_word(pool, node - 1);
+	slot = ecbpf_trie_slot(pool, node, stride, hi >> (64 - stride));
 	for (int i = 1; i < ECBPF_TRIE_DEPTH6 && ecbpf_trie_is_node(slot); i++) {
-		place = slot >> 32;
+		node = slot >> 32;
 		stride = slot >> 8 & 31;
-		if (slot & ECBPF_TRIE_BEST) {
-			/* it is a prefix of the node's path, which is at hand */
-			entry = ecbpf_trie_entry(pool, place - 4);
+		if (slot & ECBPF_TRIE_COVER) {
+			/* a prefix of the node's path, which is stored beside it */
+			entry = ecbpf_trie_entry(pool, node - 4);
 			if (!entry)
 				return 0;
 			leaf = *(const volatile __u64 *)&entry[3];
 			is_match = -(leaf & 1) & ecbpf_trie_is_zero(hi ^ entry[1], lo ^ entry[2],
 								    (__u32)leaf >> 24);
-			best ^= (best ^ leaf) & is_match;
+			match ^= (match ^ leaf) & is_match;
 		}
-		slot = ecbpf_trie_slot(pool, place, stride,
+		slot = ecbpf_trie_slot(pool, node, stride,
 				       ecbpf_trie_bits(hi, lo, slot >> 16 & 127) >> (64 - stride));
 	}
 	if (slot) {
@@ -222,7 +223,7 @@ static __always_inline __u32 ecbpf_trie_lookup6(void *pool, __u64 roots, const v
 		if (entry && ecbpf_trie_is_zero(hi ^ entry[0], lo ^ entry[1], (__u32)slot >> 24))
 			return entry[2];
 	}
-	entry = best ? ecbpf_trie_entry(pool, best >> 32) : NULL;
+	entry = match ? ecbpf_trie_entry(pool, match >> 32) : NULL;
 	return entry ? entry[2] : 0;
 }
 

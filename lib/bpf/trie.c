@@ -144,7 +144,7 @@ static void op_do(struct ecbpf_trie *t, const struct ecbpf_trie_op *op)
 			trie_add(t, root, &key, leaf);
 		} else {
 			store(t, node_place(root) - 1, leaf);
-			t->gen->root[i] |= ECBPF_TRIE_ROOT_BEST;
+			t->gen->root[i] |= ECBPF_TRIE_ROOT_COVER;
 		}
 		t->gen->count[i] += !old;
 		roots_store(t);

@@ -11,9 +11,9 @@ static void best_store(struct ecbpf_trie *t, __u32 place, __u64 leaf)
 
 	store(t, node_place(node) - 1, leaf);
 	if (!leaf)
-		store(t, place, node & ~(__u64)ECBPF_TRIE_BEST);
-	else if (!(node & ECBPF_TRIE_BEST))
-		store(t, place, node | ECBPF_TRIE_BEST);
+		store(t, place, node & ~(__u64)ECBPF_TRIE_COVER);
+	else if (!(node & ECBPF_TRIE_COVER))
+		store(t, place, node | ECBPF_TRIE_COVER);
 }
 
 /* A copy of a node, without its `best`. The original is retired */

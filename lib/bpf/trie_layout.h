@@ -205,7 +205,7 @@ static inline __u32 node_end(__u64 node)
 
 static inline __u64 node_best(struct ecbpf_trie *t, __u64 node)
 {
-	return node & ECBPF_TRIE_BEST ? load(t, node_place(node) - 1) : 0;
+	return node & ECBPF_TRIE_COVER ? load(t, node_place(node) - 1) : 0;
 }
 
 static inline struct key node_path(struct ecbpf_trie *t, __u64 node)
@@ -245,7 +245,7 @@ static inline void slot_fill(struct ecbpf_trie *t, __u64 node, __u32 place, __u6
 static inline __u64 with_best(struct ecbpf_trie *t, __u64 node, __u64 leaf)
 {
 	*word(t, node_place(node) - 1) = leaf;
-	return leaf ? node | ECBPF_TRIE_BEST : node & ~(__u64)ECBPF_TRIE_BEST;
+	return leaf ? node | ECBPF_TRIE_COVER : node & ~(__u64)ECBPF_TRIE_COVER;
 }
 
 static inline __u64 root_slot(__u32 root)
@@ -253,13 +253,13 @@ static inline __u64 root_slot(__u32 root)
 	__u64 slot = node_slot((root >> ECBPF_TRIE_ROOT_SHIFT) * ECBPF_TRIE_ROOT_ALIGN, 0,
 			       root & ECBPF_TRIE_ROOT_STRIDE);
 
-	return root & ECBPF_TRIE_ROOT_BEST ? slot | ECBPF_TRIE_BEST : slot;
+	return root & ECBPF_TRIE_ROOT_COVER ? slot | ECBPF_TRIE_COVER : slot;
 }
 
 static inline __u32 root_of(__u64 node)
 {
 	return node_place(node) / ECBPF_TRIE_ROOT_ALIGN << ECBPF_TRIE_ROOT_SHIFT |
-	       node_stride(node) | (node & ECBPF_TRIE_BEST ? ECBPF_TRIE_ROOT_BEST : 0);
+	       node_stride(node) | (node & ECBPF_TRIE_COVER ? ECBPF_TRIE_ROOT_COVER : 0);
 }
 
 /* The roots of this generation, for the head */

@@ -70,7 +70,7 @@ void fastpath_flow_decode(const struct ecbpf_flow *flow, const struct ecbpf_fast
 {
 	__s64 left = (__s64)ECBPF_LEASE_END(flow->lease) - (__s64)now;
 	/* 32 bits; below 0 if XDP has set it since `now` was read */
-	__s64 up = (__s32)((__u32)now - flow->up);
+	__s64 up = (__s32)((__u32)now - flow->punted);
 
 	*ret = (struct ecbpf_fastpath_flow){
 		.client_port = ntohs(flow->key.ports & 0xffff),

@@ -217,7 +217,7 @@ static void up_is_not_negative(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(moments); i++) {
-		struct ecbpf_flow slot = {.up = moments[i].up};
+		struct ecbpf_flow slot = {.punted = moments[i].up};
 
 		fastpath_flow_decode(&slot, &settings, moments[i].now, &flow);
 		assert_int_equal(flow.up_ms, moments[i].ms);
