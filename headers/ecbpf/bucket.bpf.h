@@ -98,10 +98,21 @@ static __always_inline bool ecbpf_bucket_take(struct ecbpf_bucket *bucket,
 
 #define BUCKET_LANES(bits) ((bits)*0x0001000100010001ULL)
 
-/* Return: the way that belongs to @key, or BUCKET_NO_WAY */
+static __always_inline bool bucket_is_of(const struct ecbpf_bucket_way *way, const __u64 key[2])
+{
+	return *(const volatile __u64 *)&way->key[0] == key[0] &&
+	       *(const volatile __u64 *)&way->key[1] == key[1];
+}
+
+/*
+ * Return: the way that belongs to @key, or BUCKET_NO_WAY. Most keys are in the way that
+ * bucket_claim() tries first: tags are not read for them
+ */
 static __always_inline __u32 bucket_find(const struct ecbpf_bucket_group *group, const __u64 key[2],
 					 __u16 tag)
 {
+	if (bucket_is_of(&group->ways[tag & (ECBPF_BUCKET_WAYS - 1)], key))
+		return tag & (ECBPF_BUCKET_WAYS - 1);
 	for (__u32 word = 0; word < ECBPF_BUCKET_WAYS / 4; word++) {
 		__u64 differs = group->tag_words[word] ^ BUCKET_LANES((__u64)tag), equal;
 
@@ -110,10 +121,8 @@ static __always_inline __u32 bucket_find(const struct ecbpf_bucket_group *group,
 		if (!equal)
 			continue;
 		for (__u32 lane = 0; lane < 4; lane++) {
-			const struct ecbpf_bucket_way *way = &group->ways[word * 4 + lane];
-
-			if (equal >> (16 * lane) & 0x8000 && way->key[0] == key[0] &&
-			    way->key[1] == key[1])
+			if (equal >> (16 * lane) & 0x8000 &&
+			    bucket_is_of(&group->ways[word * 4 + lane], key))
 				return word * 4 + lane;
 		}
 	}
@@ -166,26 +175,20 @@ static __always_inline __u32 bucket_claim(struct ecbpf_bucket_group *group,
 	return BUCKET_NO_WAY;
 }
 
-/* Without the lock. Return: as ecbpf_bucket_take_key() if that is sure to refuse; else 0 */
-static __always_inline __u32 bucket_refuses(const struct ecbpf_bucket_group *group,
+/* Without the lock. @index: of bucket_find(). Return: as ecbpf_bucket_take_key(); 0: not sure */
+static __always_inline __u32 bucket_refuses(const struct ecbpf_bucket_group *group, __u32 index,
 					    const struct ecbpf_rate *rate, const __u64 key[2],
-					    __u16 tag, __u64 need, __u64 now)
+					    __u64 need, __u64 now)
 {
-	__u32 index = bucket_find(group, key, tag);
-	const struct ecbpf_bucket_way *way;
+	const struct ecbpf_bucket_way *way = &group->ways[index & (ECBPF_BUCKET_WAYS - 1)];
 
-	if (index == BUCKET_NO_WAY) {
-		if ((__s64)(now - *(const volatile __u64 *)&group->next_free) < 0 &&
-		    bucket_is_short(&group->level, &group->time, rate, need, now))
-			return ECBPF_BUCKET_REFUSED | ECBPF_BUCKET_SHARED;
-		return 0;
-	}
-	way = &group->ways[index & (ECBPF_BUCKET_WAYS - 1)];
-	if (!bucket_is_short(&way->level, &way->time, rate, need, now))
-		return 0;
-	/* another key may have taken it over meanwhile */
-	return *(const volatile __u64 *)&way->key[0] == key[0] &&
-	       *(const volatile __u64 *)&way->key[1] == key[1];
+	if (index != BUCKET_NO_WAY) /* compared again: another key may have claimed it */
+		return bucket_is_short(&way->level, &way->time, rate, need, now) &&
+		       bucket_is_of(way, key);
+	if ((__s64)(now - *(const volatile __u64 *)&group->next_free) < 0 &&
+	    bucket_is_short(&group->level, &group->time, rate, need, now))
+		return ECBPF_BUCKET_REFUSED | ECBPF_BUCKET_SHARED;
+	return 0;
 }
 
 /**
@@ -211,13 +214,17 @@ static __always_inline __u32 ecbpf_bucket_take_key(struct ecbpf_bucket_group *gr
 	__u64 need = count * rate->cost;
 	__u32 result, index;
 
-	result = bucket_refuses(group, rate, key, tag, need, now);
+	index = bucket_find(group, key, tag);
+	result = bucket_refuses(group, index, rate, key, need, now);
 	if (result)
 		return result;
 	bpf_spin_lock(&group->lock);
-	index = bucket_find(group, key, tag);
-	if (index == BUCKET_NO_WAY)
-		index = bucket_claim(group, rate, key, tag, now);
+	if (index == BUCKET_NO_WAY ||
+	    !bucket_is_of(&group->ways[index & (ECBPF_BUCKET_WAYS - 1)], key)) {
+		index = bucket_find(group, key, tag);
+		if (index == BUCKET_NO_WAY)
+			index = bucket_claim(group, rate, key, tag, now);
+	}
 	if (index == BUCKET_NO_WAY) {
 		result = ECBPF_BUCKET_SHARED;
 		if (!bucket_draw(&group->level, &group->time, rate, need, now))
