@@ -114,8 +114,8 @@ gives 2 "--program: 'a,,b': a name is missing" ecbpf-pcap -p --program a,,b
 gives 2 "--count: '0' is not a number from 1" ecbpf-pcap -p --count 0
 gives 2 "--pcap, -C, -G and -W need --write" ecbpf-pcap -p -C 1
 gives 2 "-W needs -C or -G" ecbpf-pcap -w "$work/file" -W 1
-gives 2 "--write -: -C, -G and -W are for files" ecbpf-pcap -C 1
-gives 2 "--write -: --print and --top go to" ecbpf-pcap -w - -p
+gives 2 "--write -: -C, -G and -W need a file" ecbpf-pcap -C 1
+gives 2 "--write -: --print and --top use standard output" ecbpf-pcap -w - -p
 gives 2 "'tcp port': " ecbpf-pcap -p tcp port
 gives 1 "$work/none/file: No such file" ecbpf-pcap -w "$work/none/file"
 summary

@@ -49,7 +49,7 @@ struct tool_option {
 
 /* In every verb's options, last */
 #define TOOL_COMMON_OPTIONS                                                                 \
-	{'v', "verbose", NULL, "say what is done; twice: what libbpf and libxdp say, too"}, \
+	{'v', "verbose", NULL, "print each step; twice: also messages of libbpf and libxdp"}, \
 		{'h', "help", NULL, "show this help"},                                      \
 		{TOOL_LONG_ONLY - 1, "version", NULL, "show the version"},                  \
 	{                                                                                   \
