@@ -48,11 +48,11 @@ struct tool_option {
 };
 
 /* In every verb's options, last */
-#define TOOL_COMMON_OPTIONS                                                                 \
-	{'v', "verbose", NULL, "print each step; twice: also messages of libbpf and libxdp"}, \
-		{'h', "help", NULL, "show this help"},                                      \
-		{TOOL_LONG_ONLY - 1, "version", NULL, "show the version"},                  \
-	{                                                                                   \
+#define TOOL_COMMON_OPTIONS                                                       \
+	{'v', "verbose", NULL, "print each step; twice: also libbpf's messages"}, \
+		{'h', "help", NULL, "show this help"},                            \
+		{TOOL_LONG_ONLY - 1, "version", NULL, "show the version"},        \
+	{                                                                         \
 	}
 
 /* --mode, of verbs that attach */
