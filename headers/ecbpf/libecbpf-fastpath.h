@@ -9,6 +9,7 @@
 #define LIBECBPF_FASTPATH_H
 
 #include <ecbpf/fastpath.h>
+#include <ecbpf/libecbpf-list.h>
 #include <ecbpf/libecbpf.h>
 
 #ifdef __cplusplus
@@ -116,21 +117,6 @@ int ecbpf_fastpath_refresh(struct ecbpf *e, size_t *ret_count);
 int ecbpf_fastpath_repair(struct ecbpf *e, size_t *ret_count);
 
 /* --- addresses ---------------------------------------------------------------------------- */
-
-/**
- * struct ecbpf_prefix - an address prefix
- * @addr: network order; IPv4 as ::ffff:a.b.c.d
- * @len: 0 to 128; of an IPv4 prefix 96 more
- */
-struct ecbpf_prefix {
-	__u8 addr[16];
-	__u8 len;
-};
-
-/* "192.0.2.0/24", "2001:db8::1". Return: 0, -EINVAL. @ret_text: ECBPF_PREFIX_TEXT bytes */
-#define ECBPF_PREFIX_TEXT 64
-int ecbpf_prefix_parse(const char *text, struct ecbpf_prefix *ret_prefix);
-void ecbpf_prefix_format(const struct ecbpf_prefix *prefix, char *ret_text);
 
 /* Addresses, of clients or services, whose flows are none of the fast path's business. Leases that
  * they have end at once. delete: -ENOENT if it is none. @ret_prefixes: sorted, for free()

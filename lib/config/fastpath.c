@@ -86,12 +86,11 @@ static int set_excludes(struct conf_parser *p, const char *value, struct conf_wo
 	for (size_t i = 0; i < raw.count && !err; i++) {
 		char text[ECBPF_PREFIX_TEXT];
 		struct ecbpf_prefix prefix;
+		bool has_host_bits;
 
-		if (ecbpf_prefix_parse(raw.items[i].text, &prefix)) {
-			err = conf_fail(p->e, &p->at,
-					"exclude: '%s' is neither an IPv4 nor an IPv6 address or "
-					"prefix",
-					raw.items[i].text);
+		err = ecbpf_prefix_parse(p->e, raw.items[i].text, &prefix, &has_host_bits);
+		if (err) {
+			conf_fail_at(p->e, err, &p->at);
 			break;
 		}
 		ecbpf_prefix_format(&prefix, text);
@@ -167,13 +166,14 @@ static int excludes_apply(struct ecbpf *e, const struct conf_words *wanted, bool
 	for (size_t i = 0; i < wanted->count && !err; i++) {
 		const char *text = wanted->items[i].text;
 		struct ecbpf_prefix prefix;
+		bool has_host_bits;
 
 		if (has_prefix(live, count, text))
 			continue;
 		err = conf_report_change(e, r, "fastpath: exclude %s", text);
 		if (err || check)
 			continue;
-		ecbpf_prefix_parse(text, &prefix);
+		ecbpf_prefix_parse(e, text, &prefix, &has_host_bits);
 		err = ecbpf_fastpath_exclude_add(e, &prefix);
 	}
 	for (size_t i = 0; i < count && !err; i++) {

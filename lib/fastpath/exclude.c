@@ -2,83 +2,26 @@
 /*
  * The addresses that get no leases.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <bpf/bpf.h>
 #include "core/handle.h"
+#include "core/prefix.h"
 #include "fastpath/fastpath.h"
-
-int ecbpf_prefix_parse(const char *text, struct ecbpf_prefix *ret_prefix)
-{
-	const char *slash = strchr(text, '/');
-	size_t len = slash ? (size_t)(slash - text) : strlen(text);
-	struct ecbpf_prefix prefix = {};
-	char addr[INET6_ADDRSTRLEN], *end;
-	unsigned long bits, max = 128;
-
-	if (len >= sizeof(addr))
-		return -EINVAL;
-	memcpy(addr, text, len);
-	addr[len] = '\0';
-	if (inet_pton(AF_INET, addr, prefix.addr + 12) == 1) {
-		memset(prefix.addr + 10, 0xff, 2);
-		max = 32;
-	} else if (inet_pton(AF_INET6, addr, prefix.addr) != 1) {
-		return -EINVAL;
-	}
-	bits = max;
-	if (slash) {
-		if (!slash[1] || slash[1 + strspn(slash + 1, "0123456789")])
-			return -EINVAL;
-		errno = 0;
-		bits = strtoul(slash + 1, &end, 10);
-		if (errno || bits > max)
-			return -EINVAL;
-	}
-	prefix.len = bits + (max == 32 ? 96 : 0);
-	for (int bit = prefix.len; bit < 128; bit++) {
-		if (prefix.addr[bit / 8] & 0x80 >> bit % 8)
-			return -EINVAL; /* 192.0.2.1/24: which is meant? */
-	}
-	*ret_prefix = prefix;
-	return 0;
-}
-
-static bool is_ip4(const __u8 *addr)
-{
-	static const __u8 mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	return !memcmp(addr, mapped, sizeof(mapped));
-}
-
-void ecbpf_prefix_format(const struct ecbpf_prefix *prefix, char *ret_text)
-{
-	bool ip4 = is_ip4(prefix->addr) && prefix->len >= 96;
-	unsigned int bits = ip4 ? prefix->len - 96 : prefix->len;
-	char addr[INET6_ADDRSTRLEN];
-
-	inet_ntop(ip4 ? AF_INET : AF_INET6, prefix->addr + (ip4 ? 12 : 0), addr, sizeof(addr));
-	if (bits == (ip4 ? 32 : 128))
-		snprintf(ret_text, ECBPF_PREFIX_TEXT, "%s", addr);
-	else
-		snprintf(ret_text, ECBPF_PREFIX_TEXT, "%s/%u", addr, bits);
-}
 
 bool fastpath_prefix_has(const struct ecbpf_prefix *prefix, const __u8 *addr)
 {
-	unsigned int bytes = prefix->len / 8, bits = prefix->len % 8;
+	struct ecbpf_prefix other = ecbpf_prefix_unmap(addr, 128);
 
-	return !memcmp(prefix->addr, addr, bytes) &&
-	       (!bits || !((prefix->addr[bytes] ^ addr[bytes]) >> (8 - bits)));
+	return ecbpf_prefix_has(prefix, &other);
 }
 
 static struct ecbpf_exclude_key exclude_key(const struct ecbpf_prefix *prefix)
 {
-	struct ecbpf_exclude_key key = {.prefix_len = prefix->len};
+	struct ecbpf_exclude_key key;
 
-	memcpy(key.addr, prefix->addr, sizeof(key.addr));
+	ecbpf_prefix_map(prefix, key.addr, &key.prefix_len);
 	return key;
 }
 
@@ -121,7 +64,7 @@ int ecbpf_fastpath_exclude_delete(struct ecbpf *e, const struct ecbpf_prefix *pr
 
 static int prefix_compare(const void *a, const void *b)
 {
-	return memcmp(a, b, sizeof(struct ecbpf_prefix));
+	return ecbpf_prefix_compare(a, b);
 }
 
 int ecbpf_fastpath_exclude_list(struct ecbpf *e, struct ecbpf_prefix **ret_prefixes,
@@ -143,8 +86,7 @@ int ecbpf_fastpath_exclude_list(struct ecbpf *e, struct ecbpf_prefix **ret_prefi
 		if (!more)
 			return ecbpf_fail(e, -ENOMEM, "out of memory");
 		prefixes = more;
-		prefixes[count] = (struct ecbpf_prefix){.len = key.prefix_len};
-		memcpy(prefixes[count++].addr, key.addr, sizeof(key.addr));
+		prefixes[count++] = ecbpf_prefix_unmap(key.addr, key.prefix_len);
 	}
 	if (count)
 		qsort(prefixes, count, sizeof(*prefixes), prefix_compare);

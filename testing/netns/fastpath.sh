@@ -162,8 +162,8 @@ equal "exclude: nothing yet" "" "$(fastpath exclude list)"
 expect "exclude" fastpath exclude add 198.51.100.0/24 2001:db8:1::2
 equal "exclude: listed" "198.51.100.0/24 2001:db8:1::2" \
 	"$(fastpath exclude list | sort | tr '\n' ' ' | sed 's/ $//')"
-refused "exclude, bits behind the prefix" 2 "is not an address or prefix" \
-	fastpath exclude add 198.51.100.1/24
+refused "exclude, no prefix" 2 "has a prefix length that is not 0 to 32" \
+	fastpath exclude add 203.0.113.1 198.51.100.1/33
 equal "excluded: leases ended" 0 "$(value .flows)"
 before=$(value .packets.XDP_TX)
 on client curl -s -o /dev/null "http://$vip4/bulk" -o /dev/null "http://[$vip6]/bulk"

@@ -153,7 +153,7 @@ static int exclude_list(struct tool *tool)
 
 static int run_exclude(struct tool *tool, int argc, char **argv)
 {
-	struct ecbpf_prefix prefix;
+	struct ecbpf_list list TOOL_CLEANUP(ecbpf_list_free) = {};
 	const char *what;
 	bool is_add;
 
@@ -165,13 +165,14 @@ static int run_exclude(struct tool *tool, int argc, char **argv)
 	is_add = !strcmp(what, "add");
 	if ((!is_add && strcmp(what, "delete")) || optind == argc)
 		return tool_usage("exclude what? 'add ADDRESS...', 'delete ADDRESS...' or 'list'");
-	for (int i = optind; i < argc; i++)
-		if (parse_prefix("exclude", argv[i], &prefix))
-			return TOOL_USAGE;
-	for (int i = optind; i < argc; i++) {
-		parse_prefix("exclude", argv[i], &prefix);
-		if (is_add ? ecbpf_fastpath_exclude_add(tool->ecbpf, &prefix)
-			   : ecbpf_fastpath_exclude_delete(tool->ecbpf, &prefix))
+	if (ecbpf_list_parse_words(tool->ecbpf, (const char *const *)argv + optind, argc - optind,
+				   0, &list))
+		return tool_usage("exclude: %s", ecbpf_error(tool->ecbpf));
+	for (size_t i = 0; i < list.count; i++) {
+		const struct ecbpf_prefix *prefix = &list.entries[i].prefix;
+
+		if (is_add ? ecbpf_fastpath_exclude_add(tool->ecbpf, prefix)
+			   : ecbpf_fastpath_exclude_delete(tool->ecbpf, prefix))
 			return tool_fail_ecbpf(tool);
 	}
 	return TOOL_OK;

@@ -20,9 +20,10 @@ int parse_json(struct tool *tool, int argc, char **argv, bool *ret_json);
 /* --- text.c --------------------------------------------------------------------------------- */
 
 /* @what: for errors. Return: 0 or TOOL_USAGE */
-int parse_prefix(const char *what, const char *text, struct ecbpf_prefix *ret_prefix);
+int parse_prefix(struct tool *tool, const char *what, const char *text,
+		 struct ecbpf_prefix *ret_prefix);
 /* PROTO SOURCE DESTINATION */
-int parse_flow(char **words, struct ecbpf_fastpath_flow *ret_flow);
+int parse_flow(struct tool *tool, char **words, struct ecbpf_fastpath_flow *ret_flow);
 /* Memory as of tool_str() */
 const char *addr_text(const __u8 *addr);
 const char *endpoint_text(const __u8 *addr, __u16 port);

@@ -79,11 +79,11 @@ int run_flows(struct tool *tool, int argc, char **argv)
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
 		switch (id) {
 		case OPT_VIP:
-			err = parse_prefix("--vip", optarg, &vip);
+			err = parse_prefix(tool, "--vip", optarg, &vip);
 			filter.service = &vip;
 			break;
 		case OPT_CLIENT:
-			err = parse_prefix("--client", optarg, &client);
+			err = parse_prefix(tool, "--client", optarg, &client);
 			filter.client = &client;
 			break;
 		case OPT_LIMIT:
@@ -149,11 +149,11 @@ int run_flush(struct tool *tool, int argc, char **argv)
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
 		switch (id) {
 		case OPT_VIP:
-			err = parse_prefix("--vip", optarg, &vip);
+			err = parse_prefix(tool, "--vip", optarg, &vip);
 			filter.service = &vip;
 			break;
 		case OPT_CLIENT:
-			err = parse_prefix("--client", optarg, &client);
+			err = parse_prefix(tool, "--client", optarg, &client);
 			filter.client = &client;
 			break;
 		case OPT_REAL:
@@ -173,7 +173,7 @@ int run_flush(struct tool *tool, int argc, char **argv)
 			return err;
 	}
 	if (is_flow && argc - optind == 3) {
-		if (parse_flow(argv + optind, &flow))
+		if (parse_flow(tool, argv + optind, &flow))
 			return TOOL_USAGE;
 		filter.flow = &flow;
 		optind += 3;
@@ -197,7 +197,7 @@ int run_explain(struct tool *tool, int argc, char **argv)
 		return TOOL_USAGE;
 	if (argc - optind != 3)
 		return tool_usage("explain which flow? PROTO SOURCE:PORT DESTINATION:PORT");
-	if (parse_flow(argv + optind, &flow))
+	if (parse_flow(tool, argv + optind, &flow))
 		return TOOL_USAGE;
 	if (ecbpf_fastpath_explain(tool->ecbpf, &flow, &x))
 		return tool_fail_ecbpf(tool);

@@ -6,21 +6,25 @@
 #include <string.h>
 #include "tools/fastpath/fastpath.h"
 
-int parse_prefix(const char *what, const char *text, struct ecbpf_prefix *ret_prefix)
+int parse_prefix(struct tool *tool, const char *what, const char *text,
+		 struct ecbpf_prefix *ret_prefix)
 {
-	if (ecbpf_prefix_parse(text, ret_prefix))
-		return tool_usage("%s: '%s' is not an address or prefix, such as 192.0.2.0/24 or "
-				  "2001:db8::1 (no bits behind the prefix)",
-				  what, text);
+	bool has_host_bits;
+
+	if (ecbpf_prefix_parse(tool->ecbpf, text, ret_prefix, &has_host_bits))
+		return tool_usage("%s: %s", what, ecbpf_error(tool->ecbpf));
 	return 0;
 }
 
 /* "192.0.2.1:80", "[2001:db8::1]:80" */
-static int parse_endpoint(const char *what, const char *text, __u8 *ret_addr, __u16 *ret_port)
+static int parse_endpoint(struct tool *tool, const char *what, const char *text, __u8 *ret_addr,
+			  __u16 *ret_port)
 {
 	const char *colon = strrchr(text, ':'), *begin = text;
 	struct ecbpf_prefix prefix;
 	char addr[INET6_ADDRSTRLEN];
+	bool has_host_bits;
+	__u32 bits;
 	__u64 port;
 	size_t len;
 
@@ -37,11 +41,11 @@ static int parse_endpoint(const char *what, const char *text, __u8 *ret_addr, __
 		goto bad;
 	memcpy(addr, begin, len);
 	addr[len] = '\0';
-	if (strchr(addr, '/') || ecbpf_prefix_parse(addr, &prefix))
+	if (strchr(addr, '/') || ecbpf_prefix_parse(tool->ecbpf, addr, &prefix, &has_host_bits))
 		goto bad;
 	if (tool_parse_number(what, colon + 1, 0, 65535, &port))
 		return TOOL_USAGE;
-	memcpy(ret_addr, prefix.addr, sizeof(prefix.addr));
+	ecbpf_prefix_map(&prefix, ret_addr, &bits);
 	*ret_port = port;
 	return 0;
 bad:
@@ -61,26 +65,26 @@ static int parse_proto(const char *text, __u8 *ret_proto)
 }
 
 /* PROTO SOURCE DESTINATION */
-int parse_flow(char **words, struct ecbpf_fastpath_flow *ret_flow)
+int parse_flow(struct tool *tool, char **words, struct ecbpf_fastpath_flow *ret_flow)
 {
 	int err;
 
 	*ret_flow = (struct ecbpf_fastpath_flow){};
 	err = parse_proto(words[0], &ret_flow->proto);
 	if (!err)
-		err = parse_endpoint("source", words[1], ret_flow->client, &ret_flow->client_port);
+		err = parse_endpoint(tool, "source", words[1], ret_flow->client,
+				     &ret_flow->client_port);
 	if (!err)
-		err = parse_endpoint("destination", words[2], ret_flow->service,
+		err = parse_endpoint(tool, "destination", words[2], ret_flow->service,
 				     &ret_flow->service_port);
 	return err;
 }
 
 const char *addr_text(const __u8 *addr)
 {
-	struct ecbpf_prefix prefix = {.len = 128};
+	struct ecbpf_prefix prefix = ecbpf_prefix_unmap(addr, 128);
 	char text[ECBPF_PREFIX_TEXT];
 
-	memcpy(prefix.addr, addr, sizeof(prefix.addr));
 	ecbpf_prefix_format(&prefix, text);
 	return tool_str("%s", text);
 }

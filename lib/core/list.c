@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The one reader of files that list prefixes.
+ *
+ * A line is taken for exactly what it says, or refused: whoever reads a blocklist wrongly drops
+ * packets that nobody wanted dropped. All errors of a file are found in one run.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "core/array.h"
+#include "core/error.h"
+#include "core/handle.h"
+#include "core/list.h"
+#include "core/prefix.h"
+
+#define ERRORS_SHOWN 20
+#define FILE_MAX     (512 << 20) /* bytes */
+#define ENTRIES_MAX  (1 << 24)
+
+static void log_bad(struct list_reader *r, const struct ecbpf_span *span, const char *message)
+{
+	_cleanup_free_ char *text = NULL;
+	char *rest, *line;
+
+	if (r->list.bad >= ERRORS_SHOWN)
+		return;
+	rest = text = ecbpf_diagnostic_text(span, message);
+	while (rest && (line = strsep(&rest, "\n"))) {
+		for (char *c = line; *c; c++)
+			if (*c == '\t') /* alike above the caret, behind what the log adds */
+				*c = ' ';
+		ecbpf_log(r->e, ECBPF_LOG_WARN, "%s", line);
+	}
+}
+
+bool list_error(struct list_reader *r, const char *pos, const char *end, const char *format, ...)
+{
+	struct ecbpf_span span = r->span;
+	char message[512];
+	va_list args;
+
+	span.pos = pos;
+	span.end = end;
+	r->is_bad = true;
+	va_start(args, format);
+	if (r->is_word || r->flags & ECBPF_LIST_SKIP_BAD)
+		vsnprintf(message, sizeof(message), format, args);
+	else
+		ecbpf_diagnose(&r->d, &span, format, args);
+	va_end(args);
+	if (r->is_word)
+		r->err = ecbpf_fail(r->e, -EINVAL, "%s", message);
+	else if (r->flags & ECBPF_LIST_SKIP_BAD)
+		log_bad(r, &span, message);
+	return false;
+}
+
+/* --- entries ---------------------------------------------------------------------------------- */
+
+struct addition {
+	struct list_reader *r;
+	const struct list_columns *columns;
+};
+
+static int add_prefix(void *data, const struct ecbpf_prefix *prefix)
+{
+	struct addition *addition = data;
+	struct list_reader *r = addition->r;
+	struct ecbpf_list *list = &r->list;
+	struct ecbpf_list_entry *entry;
+
+	if (r->family && r->family != prefix->family) {
+		list->other_family++;
+		return 0;
+	}
+	if (list->count == ENTRIES_MAX) {
+		r->err = ecbpf_fail(r->e, -E2BIG, "%s: more than %d prefixes", r->span.file,
+				    ENTRIES_MAX);
+		return r->err;
+	}
+	entry = ecbpf_array_add(&list->entries, &list->count, sizeof(*entry));
+	if (!entry) {
+		r->err = ecbpf_fail_memory(r->e);
+		return r->err;
+	}
+	entry->prefix = *prefix;
+	entry->expires = addition->columns->expires;
+	strcpy(entry->tag, addition->columns->tag);
+	return 0;
+}
+
+/* An IPv6 prefix of IPv4-mapped addresses would be printed, and read again, as one of IPv4 */
+static int check_mapped(void *data, const struct ecbpf_prefix *prefix)
+{
+	(void)data;
+	return prefix->family == 6 && ecbpf_prefix_unmap(prefix->addr, prefix->len).family == 4;
+}
+
+static void note_host_bits(struct list_reader *r, const struct list_form *form)
+{
+	char text[ECBPF_PREFIX_TEXT];
+
+	if (r->host_bits++)
+		return;
+	ecbpf_prefix_format(&form->first, text);
+	snprintf(r->host_bits_first, sizeof(r->host_bits_first), "'%s' is taken as %s",
+		 ecbpf_quote(form->pos, form->end - form->pos), text);
+}
+
+bool list_add(struct list_reader *r, const struct list_form *form,
+	      const struct list_columns *columns)
+{
+	struct addition addition = {.r = r, .columns = columns};
+
+	if (form->is_range && ecbpf_prefix_range(&form->first, &form->last, check_mapped, NULL))
+		return list_error(r, form->pos, form->end,
+				  "'%s' is a range of IPv6 that ends in IPv4-mapped addresses",
+				  ecbpf_quote(form->pos, form->end - form->pos));
+	if (columns->is_expired) {
+		r->list.expired++;
+		return true;
+	}
+	if (form->has_host_bits)
+		note_host_bits(r, form);
+	return !(form->is_range
+			 ? ecbpf_prefix_range(&form->first, &form->last, add_prefix, &addition)
+			 : add_prefix(&addition, &form->first));
+}
+
+/* --- lines ------------------------------------------------------------------------------------ */
+
+/* Classic Mac OS ended lines by these; such a file would be a single line, or a single comment */
+static bool check_bytes(struct list_reader *r, const char *pos, const char *end)
+{
+	const char *bad = memchr(pos, '\r', end - pos);
+
+	if (bad)
+		return list_error(r, bad, bad + 1, "a carriage return within a line");
+	bad = memchr(pos, '\0', end - pos);
+	return !bad || list_error(r, bad, bad + 1, "a zero byte: this is not a text file");
+}
+
+/* As list_reader was before a bad line */
+static void take_line(struct list_reader *r)
+{
+	const char *pos = r->span.line, *end = r->span.line_end;
+	struct list_reader before = *r;
+
+	r->is_bad = false;
+	while (end > pos && (end[-1] == '\r' || list_is_blank(end[-1])))
+		end--;
+	pos = list_skip_blanks(pos, end);
+	if (check_bytes(r, pos, end))
+		list_take_line(r, pos, end);
+	if (!r->is_bad)
+		return;
+	r->list.count = before.list.count;
+	r->list.expired = before.list.expired;
+	r->list.other_family = before.list.other_family;
+	r->host_bits = before.host_bits;
+	r->tags_cut = before.tags_cut;
+	r->list.bad++;
+}
+
+static void take_text(struct list_reader *r, const char *text, size_t size)
+{
+	const char *end = text + size, *pos = text;
+
+	if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) /* byte order mark of UTF-8 */
+		pos += 3;
+	for (r->span.number = 1; pos < end && !r->err; r->span.number++) {
+		const char *newline = memchr(pos, '\n', end - pos);
+
+		r->span.line = pos;
+		r->span.line_end = newline ? newline : end;
+		take_line(r);
+		pos = newline ? newline + 1 : end;
+	}
+	if (r->set_depth && !r->err) {
+		r->span = r->set_open;
+		list_error(r, r->span.pos, r->span.end,
+			   "the '{' has no '}': is the file complete?");
+		r->list.bad++;
+	}
+}
+
+/* One line for each thing that was not taken as it was written */
+static void log_notes(struct list_reader *r)
+{
+	const struct ecbpf_list *list = &r->list;
+	const char *name = r->is_word ? "" : r->span.file, *colon = r->is_word ? "" : ": ";
+
+	if (list->bad)
+		ecbpf_log(r->e, ECBPF_LOG_WARN, "%s: %zu bad line%s skipped", name, list->bad,
+			  list->bad == 1 ? "" : "s");
+	if (r->host_bits)
+		ecbpf_log(r->e, ECBPF_LOG_WARN, "%s%s%zu prefix%s bits set behind the length: %s%s",
+			  name, colon, r->host_bits, r->host_bits == 1 ? " has" : "es have",
+			  r->host_bits_first, r->host_bits == 1 ? "" : ", and so on");
+	if (list->other_family)
+		ecbpf_log(r->e, ECBPF_LOG_WARN, "%s%s%zu IPv%d prefix%s left out", name, colon,
+			  list->other_family, r->family == 4 ? 6 : 4,
+			  list->other_family == 1 ? "" : "es");
+	if (list->expired)
+		ecbpf_log(r->e, ECBPF_LOG_WARN, "%s: %zu line%s expired, left out", name,
+			  list->expired, list->expired == 1 ? " has" : "s have");
+	if (r->tags_cut)
+		ecbpf_log(r->e, ECBPF_LOG_WARN,
+			  "%s: %zu tag%s cut to %d characters, or have '_' for what a tag cannot "
+			  "hold",
+			  name, r->tags_cut, r->tags_cut == 1 ? " is" : "s are",
+			  ECBPF_LIST_TAG_MAX);
+}
+
+static int finish(struct list_reader *r, struct ecbpf_list *ret_list)
+{
+	ecbpf_diagnostics_end(&r->d);
+	if (!r->err && r->d.errors)
+		r->err = -EINVAL;
+	if (r->err) {
+		ecbpf_list_free(&r->list);
+		return r->err;
+	}
+	log_notes(r);
+	*ret_list = r->list;
+	return 0;
+}
+
+int ecbpf_list_parse(struct ecbpf *e, const char *name, const char *text, size_t size, __u8 family,
+		     unsigned int flags, struct ecbpf_list *ret_list)
+{
+	struct list_reader r = {.e = e,
+				.family = family,
+				.flags = flags,
+				.span.file = name,
+				.d = {.e = e, .max = ERRORS_SHOWN}};
+
+	e->detail[0] = '\0';
+	take_text(&r, text, size);
+	r.span.file = name;
+	return finish(&r, ret_list);
+}
+
+int ecbpf_list_parse_words(struct ecbpf *e, const char *const *words, size_t count, __u8 family,
+			   struct ecbpf_list *ret_list)
+{
+	static const struct list_columns none;
+	struct list_reader r = {.e = e, .family = family, .is_word = true, .d.e = e};
+
+	e->detail[0] = '\0';
+	for (size_t i = 0; i < count && !r.err; i++) {
+		const char *pos = words[i], *end = words[i] + strlen(words[i]);
+		struct list_form form;
+
+		r.span.line = pos;
+		if (!list_take_form(&r, &pos, end, &form))
+			break;
+		if (pos < end)
+			list_error(&r, words[i], end,
+				   "'%s' is more than an address, a prefix or a "
+				   "range",
+				   ecbpf_quote(words[i], end - words[i]));
+		else
+			list_add(&r, &form, &none);
+	}
+	return finish(&r, ret_list);
+}
+
+void ecbpf_list_free(struct ecbpf_list *list)
+{
+	free(list->entries);
+	*list = (struct ecbpf_list){};
+}
+
+/* --- files ------------------------------------------------------------------------------------ */
+
+static int read_fd(int fd, char **ret_text, size_t *ret_size)
+{
+	size_t size = 0, room = 0;
+	char *text = NULL;
+	ssize_t len = 1;
+
+	while (len) {
+		if (size == room) {
+			char *more;
+
+			room = room ? room * 2 : 1 << 16;
+			more = room > FILE_MAX ? NULL : realloc(text, room);
+			if (!more) {
+				free(text);
+				return room > FILE_MAX ? -EFBIG : -ENOMEM;
+			}
+			text = more;
+		}
+		len = read(fd, text + size, room - size);
+		if (len < 0 && errno != EINTR) {
+			len = -errno;
+			free(text);
+			return len;
+		}
+		if (len > 0)
+			size += len;
+	}
+	*ret_text = text;
+	*ret_size = size;
+	return 0;
+}
+
+int ecbpf_list_read(struct ecbpf *e, const char *file, __u8 family, unsigned int flags,
+		    struct ecbpf_list *ret_list)
+{
+	bool is_stdin = !strcmp(file, "-");
+	_cleanup_free_ char *text = NULL;
+	_cleanup_close_ int fd = -1;
+	size_t size = 0;
+	int err;
+
+	e->detail[0] = '\0';
+	fd = is_stdin ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return ecbpf_fail(e, -errno, "%s: %s", file, strerror(errno));
+	err = read_fd(fd, &text, &size);
+	if (err)
+		return ecbpf_fail(e, err, "%s: %s", is_stdin ? "standard input" : file,
+				  strerror(-err));
+	return ecbpf_list_parse(e, is_stdin ? "standard input" : file, text, size, family, flags,
+				ret_list);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the files of the list reader share.
+ */
+#ifndef ECBPF_CORE_LIST_H
+#define ECBPF_CORE_LIST_H
+
+#include <string.h>
+#include <ecbpf/libecbpf-list.h>
+#include "core/diagnostic.h"
+
+/**
+ * struct list_reader - a file while it is read
+ * @span: the line; its pos and end are not used
+ * @is_word: it is an operand, which has no columns
+ * @is_bad: an error was found in the line
+ * @d: errors, unless lines are skipped
+ * @host_bits: prefixes that had some; @host_bits_first: the first one, for the summary
+ * @tags_cut: tags that were too long, or had characters that are not allowed
+ * @set_name: of the set that ipset or nft has printed; more than one is refused
+ * @is_set_refused: and what is added to it, too
+ * @set_depth: of braces, in an nft set
+ * @set_open: the last '{'
+ */
+struct list_reader {
+	struct ecbpf *e;
+	__u8 family;
+	unsigned int flags;
+	struct ecbpf_span span;
+	bool is_word;
+	bool is_bad;
+	struct ecbpf_diagnostics d;
+	struct ecbpf_list list;
+	size_t host_bits;
+	char host_bits_first[160];
+	size_t tags_cut;
+	const char *set_name;
+	size_t set_name_len;
+	bool is_set_refused;
+	int set_depth;
+	bool is_in_elements;
+	struct ecbpf_span set_open;
+	int err; /* no memory, or too many */
+};
+
+/* What stands behind an address */
+struct list_columns {
+	char tag[ECBPF_LIST_TAG_MAX + 1];
+	__u64 expires;
+	bool is_expired;
+};
+
+/* An address, a prefix or a range */
+struct list_form {
+	struct ecbpf_prefix first;
+	struct ecbpf_prefix last;
+	bool is_range;
+	bool has_host_bits;
+	const char *pos; /* as written */
+	const char *end;
+};
+
+static inline bool list_is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static inline const char *list_skip_blanks(const char *pos, const char *end)
+{
+	while (pos < end && list_is_blank(*pos))
+		pos++;
+	return pos;
+}
+
+/* --- list.c --------------------------------------------------------------------------------- */
+
+/* Return: false */
+bool list_error(struct list_reader *r, const char *pos, const char *end, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+bool list_add(struct list_reader *r, const struct list_form *form,
+	      const struct list_columns *columns);
+
+/* --- list-line.c: a line is address, prefix or range, and columns --------------------------- */
+
+/* These return false when they have told an error */
+
+/* @pos: at the form; behind it afterwards */
+bool list_take_form(struct list_reader *r, const char **pos, const char *end,
+		    struct list_form *ret_form);
+/* FIRST-LAST, @dash between them */
+bool list_take_range(struct list_reader *r, const char *pos, const char *dash, const char *end,
+		     struct list_form *ret_form);
+bool list_take_line(struct list_reader *r, const char *pos, const char *end);
+
+/* --- list-columns.c: what stands behind an address ------------------------------------------ */
+
+/* Could somebody have meant an address, a prefix, a length? */
+bool list_is_addr_like(const char *pos, const char *end);
+void list_set_tag(struct list_reader *r, const char *pos, const char *end,
+		  struct list_columns *columns);
+/* @seconds: from now; 0: never */
+bool list_set_timeout(struct list_reader *r, const char *pos, const char *end, __u64 seconds,
+		      struct list_columns *columns);
+bool list_take_columns(struct list_reader *r, const char *pos, const char *end,
+		       struct list_columns *columns);
+
+/* "90s", "10m", "2h", "7d", "4w" from now, or "2027-01-31T23:59:59Z". Return: seconds since 1970;
+ * 0: neither
+ */
+__u64 list_expiry_relative(const char *pos, const char *end);
+__u64 list_expiry_absolute(const char *pos, const char *end);
+
+#define LIST_EXPIRY_MAX	    (100ULL * 366 * 24 * 3600) /* from now on, seconds */
+#define LIST_EXPIRY_ALLOWED "2027-01-31T23:59:59Z"
+
+/* --- list-foreign.c: what other programs export --------------------------------------------- */
+
+/* Return: it is such a line, and was taken or refused */
+bool list_take_json(struct list_reader *r, const char *pos, const char *end);
+bool list_take_p2p(struct list_reader *r, const char *pos, const char *end);
+
+/* --- list-set.c: sets that ipset and nft print ---------------------------------------------- */
+
+bool list_take_ipset(struct list_reader *r, const char *pos, const char *end);
+bool list_take_nft(struct list_reader *r, const char *pos, const char *end);
+
+#endif /* ECBPF_CORE_LIST_H */

@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The list reader: what each form of a line is taken for, and what is refused, where, and in which
+ * words. That prefixes and ranges mean the same to another implementation is for test_lists.py.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <ecbpf/libecbpf-list.h>
+
+static struct ecbpf *e;
+static char warnings[8192];
+
+static void note(void *data, enum ecbpf_log_level level, const char *line)
+{
+	(void)data;
+	(void)level;
+	strncat(warnings, line, sizeof(warnings) - strlen(warnings) - 2);
+	strcat(warnings, "\n");
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	if (ecbpf_new(&e))
+		return -1;
+	ecbpf_set_log(e, note, NULL);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	ecbpf_free(e);
+	return 0;
+}
+
+/* "192.0.2.0/24=tag 2001:db8::1" */
+static const char *list_text(const struct ecbpf_list *list)
+{
+	static char text[65536];
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < list->count && len < sizeof(text) - 200; i++) {
+		const struct ecbpf_list_entry *entry = &list->entries[i];
+		char prefix[ECBPF_PREFIX_TEXT];
+
+		ecbpf_prefix_format(&entry->prefix, prefix);
+		len += sprintf(text + len, "%s%s%s%s", i ? " " : "", prefix, *entry->tag ? "=" : "",
+			       entry->tag);
+	}
+	return text;
+}
+
+static const char *read_size(const char *text, size_t size, __u8 family, unsigned int flags)
+{
+	static char result[65536];
+	struct ecbpf_list list;
+	char *copy = malloc(size + 1); /* of its own, so that a byte beyond is noticed */
+
+	assert_non_null(copy);
+	memcpy(copy, text, size);
+	warnings[0] = '\0';
+	if (ecbpf_list_parse(e, "f", copy, size, family, flags, &list)) {
+		snprintf(result, sizeof(result), "! %s", ecbpf_error(e));
+	} else {
+		snprintf(result, sizeof(result), "%s", list_text(&list));
+		ecbpf_list_free(&list);
+	}
+	free(copy);
+	return result;
+}
+
+static const char *read_text(const char *text)
+{
+	return read_size(text, strlen(text), 0, ECBPF_LIST_EXPIRES);
+}
+
+static void check(const char *text, const char *expected)
+{
+	const char *result = read_text(text);
+
+	if (strcmp(result, expected))
+		fail_msg("'%s':\n%s\nexpected:\n%s", text, result, expected);
+}
+
+/* The error of a line that is refused begins so */
+static void check_bad(const char *text, const char *expected)
+{
+	const char *result = read_text(text);
+
+	if (strncmp(result, "! f:", 4) || strncmp(result + 4, expected, strlen(expected)))
+		fail_msg("'%s':\n%s\nexpected:\n! f:%s...", text, result, expected);
+}
+
+static void forms(void **state)
+{
+	(void)state;
+	check("192.0.2.1\n", "192.0.2.1");
+	check("192.0.2.0/24", "192.0.2.0/24");
+	check("192.0.2.0/255.255.255.0", "192.0.2.0/24");
+	check("192.0.2.0 255.255.255.0", "192.0.2.0/24");
+	check("192.0.2.0\t255.255.255.0", "192.0.2.0/24");
+	check("192.0.2.1 255.255.255.255", "192.0.2.1");
+	check("192.0.2.1-192.0.2.1", "192.0.2.1");
+	check("192.0.2.0-192.0.2.255", "192.0.2.0/24");
+	check("192.0.2.0 - 192.0.2.255", "192.0.2.0/24");
+	check("192.0.2.0 -192.0.2.255", "192.0.2.0/24");
+	check("192.0.2.0- 192.0.2.255", "192.0.2.0/24");
+	check("192.0.2.0 192.0.2.255", "192.0.2.0/24");
+	check("192.0.2.1-192.0.2.6", "192.0.2.1 192.0.2.2/31 192.0.2.4/31 192.0.2.6");
+	check("0.0.0.0-255.255.255.255", "0.0.0.0/0");
+	check("0.0.0.0/0", "0.0.0.0/0");
+	check("0.0.0.0/0.0.0.0", "0.0.0.0/0");
+	check("224.0.0.0-255.255.255.255", "224.0.0.0/3");
+	check("2001:db8::1", "2001:db8::1");
+	check("2001:DB8:0::/32", "2001:db8::/32");
+	check("2001:db8::/ffff:ffff::", "2001:db8::/32");
+	check("2001:db8:: ffff:ffff::", "2001:db8::/32");
+	check("2001:db8::-2001:db8::ff", "2001:db8::/120");
+	check("2001:db8::1 - 2001:db8::2", "2001:db8::1 2001:db8::2");
+	check("::/0", "::/0");
+	check("::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::/0");
+	check("::ffff:192.0.2.1", "192.0.2.1");
+	check("::ffff:c000:201", "192.0.2.1");
+	check("::FFFF:192.0.2.0/120", "192.0.2.0/24");
+	check("::ffff:192.0.2.0-::ffff:192.0.2.3", "192.0.2.0/30");
+	check("::ffff:192.0.2.0-192.0.2.3", "192.0.2.0/30");
+	check("192.0.2.1\n2001:db8::1\n", "192.0.2.1 2001:db8::1");
+}
+
+static void surroundings(void **state)
+{
+	(void)state;
+	check("", "");
+	check("\n\n  \t \n", "");
+	check("# c\n; c\n// c\n  # c\n192.0.2.1 # c\n192.0.2.2 ; c\n192.0.2.3 // c\n192.0.2.4;c\n"
+	      "192.0.2.5#c\n",
+	      "192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4 192.0.2.5");
+	check("\xef\xbb\xbf# c\r\n192.0.2.1\r\n192.0.2.2\r", "192.0.2.1 192.0.2.2");
+	check("\xef\xbb\xbf", "");
+	check("  192.0.2.1  \n", "192.0.2.1");
+	check("\"192.0.2.1\"\n'192.0.2.2'\n\"192.0.2.0/24\"\n\"192.0.2.0\",\"x\"\n",
+	      "192.0.2.1 192.0.2.2 192.0.2.0/24 192.0.2.0=x");
+	check("\"192.0.2.0\"-\"192.0.2.1\"\n\"192.0.2.0\" - \"192.0.2.1\"\n\"192.0.2.0 - "
+	      "192.0.2.1\"\n\"192.0.2.0 192.0.2.1\"\n\" 192.0.2.1 \",x y",
+	      "192.0.2.0/31 192.0.2.0/31 192.0.2.0/31 192.0.2.0/31 192.0.2.1=x");
+}
+
+static void columns(void **state)
+{
+	(void)state;
+	check("192.0.2.1 ssh", "192.0.2.1=ssh");
+	check("192.0.2.1,ssh,x", "192.0.2.1=ssh");
+	check("192.0.2.1|ssh|x", "192.0.2.1=ssh");
+	check("192.0.2.1 | ssh | x", "192.0.2.1=ssh");
+	check("192.0.2.1, \"brute force\",x", "192.0.2.1=brute");
+	check("192.0.2.1 25", "192.0.2.1");
+	check("192.0.2.1\t25\tssh", "192.0.2.1");
+	check("192.0.2.1,0.95,ssh", "192.0.2.1");
+	check("192.0.2.1,,ssh", "192.0.2.1");
+	check("192.0.2.1,", "192.0.2.1");
+	check("192.0.2.1 -", "192.0.2.1");
+	check("192.0.2.1 - -", "192.0.2.1");
+	check("192.0.2.1 - Some Network", "192.0.2.1");
+	check("192.0.2.0/24 - tag", "192.0.2.0/24");
+	check("192.0.2.1 -tag", "192.0.2.1=-tag");
+	check("192.0.2.1 2024-01-01", "192.0.2.1=2024-01-01");
+	check("192.0.2.1 host.example.net 198.51.100.1", "192.0.2.1=host.example.net");
+	check("192.0.2.1 4.3.2.1.in-addr.arpa", "192.0.2.1=4.3.2.1.in-addr.arpa");
+	check("192.0.2.1 http://x/", "192.0.2.1=http://x/");
+	check("2001:db8::1-2001:db8::2 -", "2001:db8::1 2001:db8::2");
+	check("192.0.2.0-192.0.2.1 tag", "192.0.2.0/31=tag");
+	check("192.0.2.0 255.255.255.0 tag", "192.0.2.0/24=tag");
+	check("192.0.2.1 caf\xc3\xa9\x1b[31m", "192.0.2.1=caf___[31m");
+	assert_non_null(strstr(warnings, "f: 1 tag is cut"));
+	check("192.0.2.1 aaaaaaaaaabbbbbbbbbbcccccccccc1",
+	      "192.0.2.1=aaaaaaaaaabbbbbbbbbbcccccccccc1");
+	assert_string_equal(warnings, "");
+	check("192.0.2.1 aaaaaaaaaabbbbbbbbbbcccccccccc12",
+	      "192.0.2.1=aaaaaaaaaabbbbbbbbbbcccccccccc1");
+	assert_non_null(strstr(warnings, "f: 1 tag is cut"));
+}
+
+static void exports(void **state)
+{
+	(void)state;
+	check("create x hash:net family inet hashsize 1024 maxelem 65536 timeout 0\n"
+	      "add x 192.0.2.0/24\nadd x 192.0.2.1 timeout 0 packets 3 bytes 4\n"
+	      "add x 192.0.2.2 comment \"ssh brute, force\"\nadd x 2001:db8::/32 -exist\n"
+	      "add x 192.0.2.0-192.0.2.3\n",
+	      "192.0.2.0/24 192.0.2.1 192.0.2.2=ssh_brute,_force 2001:db8::/32 192.0.2.0/30");
+	check("add element 192.0.2.1\n", "192.0.2.1");
+	check("table inet filter {\n\tset blocklist { # handle 3\n\t\ttype ipv4_addr\n"
+	      "\t\tflags interval,timeout\n\t\tauto-merge\n\t\telements = { 192.0.2.0/24, "
+	      "198.51.100.1-198.51.100.2,\n\t\t\t     203.0.113.1 counter packets 0 bytes 0 "
+	      "comment "
+	      "\"a, {b}\",\n\t\t\t     203.0.113.2 }\n\t}\n}\n",
+	      "192.0.2.0/24 198.51.100.1 198.51.100.2 203.0.113.1=a,_{b} 203.0.113.2");
+	check("add element inet t s { 192.0.2.1, 192.0.2.2 }\nadd element inet t s { 192.0.2.3 }\n",
+	      "192.0.2.1 192.0.2.2 192.0.2.3");
+	check("elements = {\n192.0.2.1,\n192.0.2.2\n}\n192.0.2.3\n",
+	      "192.0.2.1 192.0.2.2 192.0.2.3");
+	check("{ 192.0.2.1, 2001:db8::1 }", "192.0.2.1 2001:db8::1");
+	check("{\n}\n", "");
+	check("{\"cidr\":\"192.0.2.0\\/24\",\"sblid\":\"SBL1\",\"rir\":\"ripe\"}\r\n"
+	      "{ \"sblid\": 1, \"cidr\": \"2001:db8::/32\" }\n"
+	      "{\"type\":\"metadata\",\"timestamp\":1,\"records\":2,\"terms\":\"x\"}\n",
+	      "192.0.2.0/24=SBL1 2001:db8::/32");
+	check("Some Org, Inc:192.0.2.0-192.0.2.255\n"
+	      "x:y:198.51.100.0 - 198.51.100.1\nBad:203.0.113.0-203.0.113.0\n",
+	      "192.0.2.0/24=Some_Org,_Inc 198.51.100.0/31=x:y 203.0.113.0=Bad");
+	check("# DShield\nStart\tEnd\tNetblock\tAttacks\tName\tCountry\temail\n"
+	      "192.0.2.0\t192.0.2.255\t24\t3454\tNET\tNL\tabuse@example.net\n",
+	      "192.0.2.0/24");
+}
+
+/* What could mean two things, or is broken, is no third thing */
+static void refused(void **state)
+{
+	(void)state;
+	check_bad("192.0.2.256", "1:1: '192.0.2.256' is not an address");
+	check_bad("x\n", "1:1: 'x' is not an address");
+	check_bad("192.0.2", "1:1: ");
+	check_bad("3221225985", "1:1: ");
+	check_bad("0xc0000201", "1:1: ");
+	check_bad("192.0.2.1.5", "1:1: ");
+	check_bad("192.0.2.01", "1:1: '192.0.2.01' has an octet with a leading zero");
+	check_bad("010.0.0.1", "1:1: '010.0.0.1' has an octet with a leading zero");
+	check_bad("::ffff:010.0.0.1", "1:1: '::ffff:010.0.0.1' has an octet with a leading zero");
+	check_bad("name:001.002.003.004-001.002.003.255",
+		  "1:6: '001.002.003.004' has an octet with");
+	check_bad("192.0.2.0/33", "1:1: '192.0.2.0/33' has a prefix length that is not 0 to 32");
+	check_bad("192.0.2.0/", "1:1: ");
+	check_bad("192.0.2.0/024", "1:1: ");
+	check_bad("192.0.2.0/+4", "1:1: ");
+	check_bad("192.0.2.0/24/24", "1:1: ");
+	check_bad("192.0.2.0/255.0.255.0",
+		  "1:1: '192.0.2.0/255.0.255.0' has a netmask that is not");
+	check_bad("192.0.2.0/0.0.0.255", "1:1: ");
+	check_bad("192.0.2.0 0.0.0.255", "1:11: '0.0.0.255' is neither a netmask nor");
+	check_bad("192.0.2.0 0.0.0.0", "1:1: '192.0.2.0 0.0.0.0' may be everything");
+	check_bad("0.0.0.0 0.0.0.0", "1:1: ");
+	check_bad("2001:db8::/129",
+		  "1:1: '2001:db8::/129' has a prefix length that is not 0 to 128");
+	check_bad("::ffff:192.0.2.0/24",
+		  "1:1: '::ffff:192.0.2.0/24' is an IPv4-mapped address with");
+	check_bad("fe80::1%eth0", "1:1: ");
+	check_bad("[2001:db8::1]", "1:1: ");
+	check_bad("2001:db8:::1", "1:1: ");
+	check_bad("192.0.2.1:80", "1:1: ");
+	check_bad("!192.0.2.1", "1:1: ");
+	check_bad("192.0.2.9-192.0.2.1", "1:1: '192.0.2.9-192.0.2.1' ends before it begins");
+	check_bad("192.0.2.9 192.0.2.1", "1:11: '192.0.2.1' is neither a netmask nor");
+	check_bad("192.0.2.9 - 192.0.2.1", "1:1: '192.0.2.9 - 192.0.2.1' ends before");
+	check_bad("192.0.2.1-2001:db8::1", "1:1: '192.0.2.1-2001:db8::1': a range ends in the");
+	check_bad("2001:db8::1.2.3.4-1.2.3.9", "1:1: ");
+	check_bad("192.0.2.1-5", "1:11: '5' is not an address");
+	check_bad("192.0.2.1-", "1:1: the range has no end");
+	check_bad("192.0.2.1- x", "1:12: 'x' is not");
+	check_bad("192.0.2.0/24-192.0.3.0", "1:1: '192.0.2.0/24' is not");
+	check_bad("192.0.2.0/24 - 192.0.3.0", "1:1: '192.0.2.0/24 - 192.0.3.0': a range is of two");
+	check_bad("192.0.2.1-192.0.2.2/31", "1:11: ");
+	check_bad("192.0.2.1-192.0.2.2-192.0.2.3", "1:11: ");
+	check_bad("192.0.2.1 - 192.0.2.256", "1:13: '192.0.2.256' is not an address");
+	check_bad("192.0.2.1 - l92.0.2.2", "1:13: 'l92.0.2.2' is not an address");
+	check_bad("192.0.2.1 192.0.2.256", "1:11: '192.0.2.256' is not an address");
+	check_bad("192.0.2.1 192.0.2.2/32", "1:11: ");
+	check_bad("192.0.2.0/24 192.0.3.0/24", "1:14: '192.0.3.0/24' is another address");
+	check_bad("192.0.2.0/24 192.0.3.0", "1:14: '192.0.3.0' is another address");
+	check_bad("192.0.2.1 192.0.2.2 192.0.2.3", "1:21: '192.0.2.3' is another address");
+	check_bad("192.0.2.1,192.0.2.2", "1:11: '192.0.2.2' is another address");
+	check_bad("\"192.0.2.1\",\"192.0.2.2\"", "1:14: '192.0.2.2' is another address");
+	check_bad("192.0.2.1;192.0.2.2;x", "1:11: '192.0.2.2' is another address, in a comment");
+	check_bad("192.0.2.0 /24", "1:11: '/24' is not an address");
+	check_bad("192.0.2.0/ 24", "1:1: ");
+	check_bad(",192.0.2.1", "1:1: ");
+	check_bad("\"192.0.2.1", "1:1: the quotation has no end");
+	check_bad("\"192.0.2.1\"x", "1:12: ");
+	check_bad("\"192.0.2.1 x\"", "1:11: ");
+	check_bad("192.0.2.1\xc2\xa0x", "1:1: ");
+	check_bad("# c\r192.0.2.1\r", "1:4: a carriage return");
+	check_bad("::fffe:ffff:ffff-::1:0:0:0",
+		  "1:1: '::fffe:ffff:ffff-::1:0:0:0' is a range of IPv6");
+	check_bad("1.2.3.4 Corp:5.6.7.8-5.6.7.9", "1:1: an address with a tag, or P2P's");
+	check_bad("<html>\n<title>502</title>\n", "1:1: '<html>' is not an address");
+	assert_string_equal(read_size("192.0.2.1\0/24", 13, 0, 0),
+			    "! f:1:10: a zero byte: this is not a text file");
+	assert_string_equal(
+		read_size("\xff\xfe", 2, 0, 0),
+		"! f:1:1: '\xff\xfe' is not an address, such as 192.0.2.1 or 2001:db8::1");
+}
+
+static void refused_exports(void **state)
+{
+	(void)state;
+	check_bad("create x hash:ip,port\n", "1:10: 'hash:ip,port' is not a set of addresses");
+	check_bad("create x hash:ip netmask 24\n", "1:18: 'netmask' makes");
+	check_bad("add x 192.0.2.1,tcp:80\n", "1:7: '192.0.2.1,tcp:80' is not");
+	check_bad("add x 192.0.2.1 nomatch\n", "1:17: 'nomatch' excepts");
+	check_bad("add x 192.0.2.1 foo 3\n", "1:17: 'foo' is not known");
+	check_bad("add x 192.0.2.1 timeout\n", "1:17: 'timeout' has no value");
+	check_bad("add x 192.0.2.1 timeout 3x\n", "1:25: '3x' is not a time");
+	check_bad("add x 192.0.2.1\nadd y 192.0.2.2\n", "2:5: 'y' is a second set");
+	check_bad("create x hash:ip\ncreate y hash:ip\n", "2:8: 'y' is a second set");
+	check_bad("add x\n", "1:6: ");
+	check_bad("add\n", "1:4: ");
+	check_bad("flush x\n", "1:1: 'flush' is not an address");
+	check_bad("set s {\ntype ipv4_addr . inet_service\n}\n",
+		  "2:6: 'ipv4_addr . inet_service' is");
+	check_bad("{ 192.0.2.1 . 80 }", "1:13: '.' is not known");
+	check_bad("{ 192.0.2.1 : drop }", "1:13: ':' is not known");
+	check_bad("{ 192.0.2.1\n", "1:1: the '{' has no '}'");
+	check_bad("{ 192.0.2.1 } }\n", "1:15: ");
+	check_bad("table ip t {\nchain c {\n}\n}\n", "2:1: ");
+	check_bad("set s {\n}\nset t {\n}\n", "3:5: 't' is a second set");
+	check_bad("set s { type ipv4_addr; elements = { 192.0.2.1 } }\n", "1:9: a statement");
+	check_bad("add element t s { 192.0.2.1 }\nadd element t u { 192.0.2.1 }\n",
+		  "2:13: 't u' is");
+	check_bad("{\"a\":\"192.0.2.1\"}\n", "1:1: JSON without a text \"cidr\"");
+	check_bad("{\"cidr\":5}\n", "1:1: JSON without a text \"cidr\"");
+	check_bad("{\"cidr\":\"192.0.2.0/33\"}\n", "1:1: '192.0.2.0/33' has a prefix length");
+	check_bad("{\"cidr\":\"192.0.2.1\\u0000/24\"}\n", "1:1: ");
+	check_bad("{\"cidr\":\"192.0.2.1\",\"cidr\":\"192.0.2.2\"}\n", "1:1: JSON with two");
+	check_bad("{\"cidr\":\"192.0.2.1\"} x\n", "1:22: ");
+	check_bad("{\"cidr\":\"192.0.2.1\"\n", "1:20: ");
+	check_bad("{}\n", "1:1: JSON without");
+	check_bad("[{\"cidr\":\"192.0.2.1\"}]\n", "1:1: ");
+}
+
+static void expiries(void **state)
+{
+	struct ecbpf_list list;
+	const char *text = "192.0.2.1 - 2h\n192.0.2.2 tag 2099-01-31T23:59:59Z\n"
+			   "192.0.2.3 old 2001-01-31T23:59:59Z # c\nadd x 192.0.2.4 timeout 60\n"
+			   "{ 192.0.2.5 timeout 1d expires 1h30m500ms }\n192.0.2.6,tag,2h\n"
+			   "192.0.2.7 2h\n192.0.2.8 tag 2024-01-01\n192.0.2.9 tag 17 2h\n";
+	time_t now = time(NULL);
+
+	(void)state;
+	assert_int_equal(ecbpf_list_parse(e, "f", text, strlen(text), 0, ECBPF_LIST_EXPIRES, &list),
+			 0);
+	assert_string_equal(list_text(&list),
+			    "192.0.2.1 192.0.2.2=tag 192.0.2.4 192.0.2.5 192.0.2.6=tag "
+			    "192.0.2.7=2h 192.0.2.8=tag 192.0.2.9=tag");
+	assert_in_range(list.entries[0].expires, now + 7200, now + 7210);
+	assert_int_equal(list.entries[1].expires, 4073587199);
+	assert_in_range(list.entries[2].expires, now + 60, now + 70);
+	assert_in_range(list.entries[3].expires, now + 5401, now + 5411);
+	for (size_t i = 4; i < 8; i++)
+		assert_int_equal(list.entries[i].expires, 0);
+	assert_int_equal(list.expired, 1);
+	ecbpf_list_free(&list);
+	check_bad("192.0.2.1 - 2x", "1:13: '2x' is not");
+	check_bad("192.0.2.1 t 2099-02-31T00:00:00Z", "1:13: ");
+	check_bad("192.0.2.1 t 2027-01-31T23:59", "1:13: ");
+	check_bad("192.0.2.1 t 3000-01-31T23:59:59Z", "1:13: ");
+	/* who keeps no expiry must not make it permanent; who reads again needs a fixed one */
+	assert_string_equal(read_size("192.0.2.1 t 2h", 14, 0, 0),
+			    "! f:1:13: '2h' is an expiry, and what is read here stays for good");
+	assert_string_equal(read_size("192.0.2.1 t 2001-01-31T23:59:59Z", 32, 0, 0), "");
+	assert_memory_equal(
+		read_size("192.0.2.1 t 2h", 14, 0, ECBPF_LIST_EXPIRES | ECBPF_LIST_ABSOLUTE),
+		"! f:1:13: '2h' is a time from now;", 34);
+	assert_memory_equal(read_size("add x 192.0.2.4 timeout 60", 26, 0,
+				      ECBPF_LIST_EXPIRES | ECBPF_LIST_ABSOLUTE),
+			    "! f:1:25: '60' is a time from now;", 34);
+}
+
+static void notes(void **state)
+{
+	(void)state;
+	check("192.0.2.1/24\n192.0.2.0/24\n2001:db8::1 ffff:ffff::\n192.0.2.77/255.255.255.0 x\n",
+	      "192.0.2.0/24 192.0.2.0/24 2001:db8::/32 192.0.2.0/24=x");
+	assert_string_equal(warnings, "f: 3 prefixes have bits set behind the length: "
+				      "'192.0.2.1/24' is taken as 192.0.2.0/24, and so on\n");
+	check("192.0.2.1/24\n", "192.0.2.0/24");
+	assert_string_equal(warnings, "f: 1 prefix has bits set behind the length: "
+				      "'192.0.2.1/24' is taken as 192.0.2.0/24\n");
+	assert_string_equal(
+		read_size("192.0.2.1\n2001:db8::1\n2001:db8::2-2001:db8::4\n", 46, 4, 0),
+		"192.0.2.1");
+	assert_string_equal(warnings, "f: 3 IPv6 prefixes left out\n");
+	assert_string_equal(read_size("192.0.2.1\n2001:db8::1\n", 22, 6, 0), "2001:db8::1");
+	assert_string_equal(warnings, "f: 1 IPv4 prefix left out\n");
+}
+
+/* All errors of a file, with their lines; 20 are shown */
+static void all_errors(void **state)
+{
+	char text[1000] = "";
+	const char *detail;
+	size_t carets = 0;
+
+	(void)state;
+	check_bad("192.0.2.1\n\t192.0.2.1 192.0.2.256 \x1b\r\nx\n", "2:12: '192.0.2.256' is not");
+	assert_string_equal(ecbpf_error_detail(e),
+			    "f:2:12: '192.0.2.256' is not an address, such as 192.0.2.1 or "
+			    "2001:db8::1\n\t192.0.2.1 192.0.2.256 ?\n\t          ^~~~~~~~~~~\n"
+			    "f:3:1: 'x' is not an address, such as 192.0.2.1 or 2001:db8::1\n"
+			    "x\n^\n2 errors\n");
+	for (int i = 0; i < 25; i++)
+		sprintf(text + strlen(text), "x%d\n", i);
+	check_bad(text, "1:1: 'x0' is not");
+	detail = ecbpf_error_detail(e);
+	for (const char *c = detail; *c; c++)
+		carets += *c == '^';
+	assert_int_equal(carets, 20);
+	assert_non_null(strstr(detail, "25 errors, of which 20 are shown\n"));
+}
+
+static void skip_bad(void **state)
+{
+	const char *text = "192.0.2.1\nx\n192.0.2.0/24 - 192.0.3.0\n192.0.2.2\n"
+			   "{ 192.0.2.3, 192.0.2.4, x }\n192.0.2.5\n";
+	struct ecbpf_list list;
+
+	(void)state;
+	assert_string_equal(read_size(text, strlen(text), 0, ECBPF_LIST_SKIP_BAD),
+			    "192.0.2.1 192.0.2.2 192.0.2.5");
+	text = "192.0.2.1\nx\n192.0.2.0/24 - 192.0.3.0\n192.0.2.2\n";
+	warnings[0] = '\0';
+	assert_int_equal(
+		ecbpf_list_parse(e, "f", text, strlen(text), 0, ECBPF_LIST_SKIP_BAD, &list), 0);
+	assert_string_equal(list_text(&list), "192.0.2.1 192.0.2.2");
+	assert_int_equal(list.bad, 2);
+	assert_non_null(strstr(warnings, "f:2:1: 'x' is not an address, such as 192.0.2.1 or "
+					 "2001:db8::1\nx\n^\n"));
+	assert_non_null(strstr(warnings, "f:3:1: "));
+	assert_non_null(strstr(warnings, "f: 2 bad lines skipped\n"));
+	ecbpf_list_free(&list);
+	/* what is added to a set that was refused means something else than its text */
+	assert_string_equal(read_size("create x hash:ip netmask 24\nadd x 192.0.2.0\n", 43, 0,
+				      ECBPF_LIST_SKIP_BAD),
+			    "");
+	/* nothing of a line that is bad at its end */
+	assert_string_equal(read_size("add element t s { 192.0.2.1, x }\n192.0.2.2/24\n", 46, 0,
+				      ECBPF_LIST_SKIP_BAD),
+			    "192.0.2.0/24");
+}
+
+static void words(void **state)
+{
+	static const char *const good[] = {"192.0.2.1", "192.0.2.77/24", "192.0.2.0-192.0.2.3",
+					   "2001:db8::/255.0.0.0" + 0};
+	static const char *const bad[] = {"192.0.2.1 tag", "192.0.2.1,x",  "192.0.2.1#x", "",
+					  "\"192.0.2.1\"", "192.0.2.1/33", " 192.0.2.1"};
+	struct ecbpf_list list;
+
+	(void)state;
+	warnings[0] = '\0';
+	assert_int_equal(ecbpf_list_parse_words(e, good, 3, 0, &list), 0);
+	assert_string_equal(list_text(&list), "192.0.2.1 192.0.2.0/24 192.0.2.0/30");
+	assert_string_equal(warnings, "1 prefix has bits set behind the length: '192.0.2.77/24' is "
+				      "taken as 192.0.2.0/24\n");
+	ecbpf_list_free(&list);
+	assert_int_equal(ecbpf_list_parse_words(e, good, 4, 0, &list), -EINVAL);
+	assert_string_equal(ecbpf_error(e),
+			    "'2001:db8::/255.0.0.0' has a netmask of the other family");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (ecbpf_list_parse_words(e, bad + i, 1, 0, &list) != -EINVAL)
+			fail_msg("'%s' is taken", bad[i]);
+}
+
+static void files(void **state)
+{
+	struct ecbpf_list list;
+
+	(void)state;
+	assert_int_equal(ecbpf_list_read(e, "/nonexistent", 0, 0, &list), -ENOENT);
+	assert_string_equal(ecbpf_error(e), "/nonexistent: No such file or directory");
+	assert_int_equal(ecbpf_list_read(e, "/", 0, 0, &list), -EISDIR);
+	assert_int_equal(ecbpf_list_read(e, "/dev/zero", 0, 0, &list), -EFBIG);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(forms),      cmocka_unit_test(surroundings),
+		cmocka_unit_test(columns),    cmocka_unit_test(exports),
+		cmocka_unit_test(refused),    cmocka_unit_test(refused_exports),
+		cmocka_unit_test(expiries),   cmocka_unit_test(notes),
+		cmocka_unit_test(all_errors), cmocka_unit_test(skip_bad),
+		cmocka_unit_test(words),      cmocka_unit_test(files),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
