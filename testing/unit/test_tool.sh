@@ -24,8 +24,7 @@ build()
 	# shellcheck disable=SC2086 # flags are words
 	"${CC:-cc}" ${CFLAGS:--g -fsanitize=address,undefined} -D_GNU_SOURCE -I"$work/include" -I"$top" \
 		"$top"/tools/loader/ecbpf-loader.c "$top"/tools/loader/lldp.c "$top"/tools/loader/metrics.c \
-		"$top"/tools/common/statsd.c "$top"/tools/common/common.c "$top"/tools/common/safe.c \
-		"$top"/tools/common/settings.c \
+		"$top"/tools/common/{common,safe,settings,statsd}.c \
 		"$dir/fake_libecbpf.c" -ljson-c -o "$work/ecbpf-loader"
 }
 

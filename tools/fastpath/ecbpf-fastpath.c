@@ -43,26 +43,11 @@ static const struct tool_option load_options[] = {
 	 "times"},
 	{'o', "out", "IFACE,...", "where they leave, if elsewhere; likewise"},
 	{OPT_FLOWS, "flows", "N", "size of the table (default: 1000000)"},
-	{'m', "mode", "MODE",
-	 "of XDP: native, skb or unspecified: that of the\n"
-	 "chain, native for a new one (default: unspecified)"},
+	TOOL_MODE_OPTION,
 	{OPT_MONITOR, "monitor", NULL, "forward nothing, only count what would be"},
 	{OPT_FUSED, "fused", NULL, "in ecbpf_fused, with the stages that it runs already"},
 	TOOL_COMMON_OPTIONS,
 };
-
-static int parse_mode(const char *text, enum ecbpf_mode *ret_mode)
-{
-	if (!strcmp(text, "native"))
-		*ret_mode = ECBPF_MODE_NATIVE;
-	else if (!strcmp(text, "skb"))
-		*ret_mode = ECBPF_MODE_SKB;
-	else if (!strcmp(text, "unspecified"))
-		*ret_mode = ECBPF_MODE_UNSPEC;
-	else
-		return tool_usage("--mode: '%s' is not native, skb or unspecified", text);
-	return 0;
-}
 
 static int parse_load(struct tool *tool, int argc, char **argv, struct ecbpf_fastpath_load *load,
 		      struct tool_list *in, struct tool_list *out)
@@ -86,7 +71,7 @@ static int parse_load(struct tool *tool, int argc, char **argv, struct ecbpf_fas
 				load->flows = number;
 			break;
 		case 'm':
-			err = parse_mode(optarg, &load->mode);
+			err = tool_parse_mode(optarg, &load->mode);
 			break;
 		case OPT_MONITOR:
 			load->monitor = true;

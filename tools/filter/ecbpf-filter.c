@@ -56,9 +56,7 @@ int filter_loaded_ifaces(struct tool *tool, struct tool_list *ifaces)
 /* --- load, unload --------------------------------------------------------------------------- */
 
 static const struct tool_option load_options[] = {
-	{'m', "mode", "MODE",
-	 "native or skb (default: that of the chain, native\n"
-	 "for a new one)"},
+	TOOL_MODE_OPTION,
 	{OPT_FUSED, "fused", NULL, "in ecbpf_fused, with the stages that it runs already"},
 	TOOL_COMMON_OPTIONS,
 };
@@ -68,20 +66,18 @@ static int run_load(struct tool *tool, int argc, char **argv)
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
 	enum ecbpf_mode mode = ECBPF_MODE_UNSPEC;
 	bool is_fused = false;
-	int id;
+	int id, err = 0;
 
-	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+	while (!err && (id = tool_getopt(tool, argc, argv)) != -1) {
 		if (id == OPT_FUSED)
 			is_fused = true;
-		else if (id == 'm' && !strcmp(optarg, "native"))
-			mode = ECBPF_MODE_NATIVE;
-		else if (id == 'm' && !strcmp(optarg, "skb"))
-			mode = ECBPF_MODE_SKB;
 		else if (id == 'm')
-			return tool_usage("--mode: '%s' is not native or skb", optarg);
+			err = tool_parse_mode(optarg, &mode);
 		else
-			return TOOL_USAGE;
+			err = TOOL_USAGE;
 	}
+	if (err)
+		return err;
 	if (optind == argc)
 		return tool_usage("on which interface?");
 	if (filter_parse_ifaces(argc, argv, &ifaces))

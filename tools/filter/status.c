@@ -72,13 +72,6 @@ static const char *reason_name(__u32 reason)
 	return name ? name : tool_str("reason-%u", reason);
 }
 
-static const char *mode_name(enum ecbpf_mode mode)
-{
-	return mode == ECBPF_MODE_SKB	   ? "skb"
-	       : mode == ECBPF_MODE_NATIVE ? "native"
-					   : "unspecified";
-}
-
 static void print_config(const struct ecbpf_filter_config *config,
 			 const struct ecbpf_filter_vip *vips, size_t vips_count)
 {
@@ -101,7 +94,7 @@ static void print_iface(const char *iface, const struct ecbpf_filter_status *sta
 {
 	const struct ecbpf_counters *counters = &status->counters;
 
-	printf("\n%s: %s mode%s\n", tool_safe(iface), mode_name(status->mode),
+	printf("\n%s: %s mode%s\n", tool_safe(iface), ecbpf_mode_name(status->mode),
 	       status->is_fused ? ", fused" : "");
 	for (__u32 action = 0; action < ECBPF_ACTION_MAX; action++)
 		if (counters->packets[action])
@@ -151,7 +144,7 @@ static struct json_object *json_iface(const char *iface, const struct ecbpf_filt
 		if (counters->reasons[reason])
 			tool_json_num(reasons, reason_name(reason), counters->reasons[reason]);
 	tool_json_str(json, "interface", iface);
-	tool_json_str(json, "mode", mode_name(status->mode));
+	tool_json_str(json, "mode", ecbpf_mode_name(status->mode));
 	tool_json_bool(json, "fused", status->is_fused);
 	for (size_t i = 0; i < SUMS_COUNT; i++)
 		tool_json_num(json, sums[i].name, sum_of(counters, i));

@@ -10,27 +10,10 @@ enum {
 
 const struct tool_option fw_load_options[] = {
 	{'f', "file", "FILE", "rules; - is standard input (default: the live rules)"},
-	{'m', "mode", "MODE", "native, skb or unspecified (default: the mode of the chain)"},
+	TOOL_MODE_OPTION,
 	{OPT_FUSED, "fused", NULL, "as a stage of ecbpf_fused, added to those that it has"},
 	TOOL_COMMON_OPTIONS,
 };
-
-static int take_mode(const char *text, enum ecbpf_mode *ret_mode)
-{
-	static const char *const names[] = {
-		[ECBPF_MODE_UNSPEC] = "unspecified",
-		[ECBPF_MODE_NATIVE] = "native",
-		[ECBPF_MODE_SKB] = "skb",
-	};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(text, names[i]))
-			continue;
-		*ret_mode = i;
-		return 0;
-	}
-	return tool_usage("--mode: '%s' is not one of native, skb, unspecified", text);
-}
 
 int fw_run_load(struct tool *tool, int argc, char **argv)
 {
@@ -47,7 +30,7 @@ int fw_run_load(struct tool *tool, int argc, char **argv)
 			file = optarg;
 			break;
 		case 'm':
-			if (take_mode(optarg, &mode))
+			if (tool_parse_mode(optarg, &mode))
 				return TOOL_USAGE;
 			break;
 		case OPT_FUSED:

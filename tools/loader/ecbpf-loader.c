@@ -57,9 +57,7 @@ struct load_options {
 	}
 
 static const struct tool_option load_options[] = {
-	{'m', "mode", "MODE",
-	 "native, skb or unspecified: that of the chain,\n"
-	 "native for a new one (default: unspecified)"},
+	TOOL_MODE_OPTION,
 	PROGRAM_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
@@ -68,18 +66,10 @@ static const struct tool_option replace_options[] = {PROGRAM_OPTIONS, TOOL_COMMO
 
 static int parse_mode(const char *text, enum ecbpf_mode *ret_mode)
 {
-	if (!strcmp(text, "native"))
-		*ret_mode = ECBPF_MODE_NATIVE;
-	else if (!strcmp(text, "skb"))
-		*ret_mode = ECBPF_MODE_SKB;
-	else if (!strcmp(text, "unspecified"))
-		*ret_mode = ECBPF_MODE_UNSPEC;
-	else if (!strcmp(text, "hw"))
+	if (!strcmp(text, "hw")) /* which xdp-loader has */
 		return tool_fail("--mode: 'hw': programs in hardware have no dispatcher, so they "
 				 "cannot be chained; use native or skb");
-	else
-		return tool_usage("--mode: '%s' is not native, skb or unspecified", text);
-	return 0;
+	return tool_parse_mode(text, ret_mode);
 }
 
 static int parse_load_options(struct tool *tool, int argc, char **argv, struct load_options *o)
@@ -294,18 +284,6 @@ static const struct tool_option status_options[] = {
 	TOOL_COMMON_OPTIONS,
 };
 
-static const char *mode_name(enum ecbpf_mode mode)
-{
-	switch (mode) {
-	case ECBPF_MODE_NATIVE:
-		return "native";
-	case ECBPF_MODE_SKB:
-		return "skb";
-	default:
-		return "unspecified";
-	}
-}
-
 static const char *kind_name(enum ecbpf_chain_kind kind)
 {
 	switch (kind) {
@@ -354,7 +332,7 @@ static void print_chain_rows(const struct ecbpf_chain *chain)
 		return;
 	}
 	printf("%-16s %-5s %-17s %-8s %-4u %-17s\n", tool_safe(chain->iface), "",
-	       tool_safe(is_single ? single->name : chain->name), mode_name(chain->mode),
+	       tool_safe(is_single ? single->name : chain->name), ecbpf_mode_name(chain->mode),
 	       is_single ? single->id : chain->id, tag_text(is_single ? single->tag : chain->tag));
 	for (size_t i = 0; i < chain->members_count && !is_single; i++) {
 		const struct ecbpf_member *member = &chain->members[i];
@@ -627,7 +605,7 @@ static struct json_object *json_chain(const struct ecbpf_chain *chain)
 	tool_json_num(json, "ifindex", chain->ifindex);
 	tool_json_str(json, "kind", kind_name(chain->kind));
 	tool_json_str(json, "mode",
-		      chain->kind == ECBPF_CHAIN_NONE ? NULL : mode_name(chain->mode));
+		      chain->kind == ECBPF_CHAIN_NONE ? NULL : ecbpf_mode_name(chain->mode));
 	json_object_object_add(json, "dispatcher", dispatcher);
 	json_object_object_add(json, "members", members);
 	return json;
