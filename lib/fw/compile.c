@@ -200,6 +200,6 @@ int fw_compile(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const __
 	if (err == -ENOMEM)
 		return ecbpf_fail_memory(e);
 	if (err)
-		return ecbpf_fail(e, err, "there are more different %s than fit", what);
+		return ecbpf_fail(e, err, "too many different %s for the tables", what);
 	return 0;
 }

@@ -17,10 +17,10 @@ int ecbpf_fw_rule_insert(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size
 	int err;
 
 	if (index > ruleset->rules_count)
-		return ecbpf_fail(e, -EINVAL, "no rule %zu to put a rule before; there are %zu",
+		return ecbpf_fail(e, -EINVAL, "no rule %zu to insert before; there are %zu",
 				  index + 1, ruleset->rules_count);
 	if (ruleset->rules_count == FW_RULES_MAX)
-		return ecbpf_fail(e, -E2BIG, "there are %d rules already; no more are possible",
+		return ecbpf_fail(e, -E2BIG, "there are %d rules, which is the maximum",
 				  FW_RULES_MAX);
 	err = fw_rule_parse(e, ruleset, text, &rule);
 	if (err)

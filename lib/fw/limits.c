@@ -71,7 +71,7 @@ static int limit_make(struct ecbpf *e, const struct fw_maps *maps, const struct 
 
 	limit_fill(rule, group, groups, &limit);
 	if (getrandom(&limit.secret, sizeof(limit.secret), 0) != sizeof(limit.secret))
-		return ecbpf_fail(e, -errno, "random numbers: %s", strerror(errno));
+		return ecbpf_fail(e, -errno, "cannot get random numbers: %s", strerror(errno));
 	if (groups)
 		err = buckets_fill(e, maps->groups, "fw_groups", sizeof(struct ecbpf_bucket_group),
 				   group, groups);
@@ -147,7 +147,7 @@ int fw_limits_assign(struct ecbpf *e, const struct fw_maps *maps, const struct f
 		while (groups && !groups_take(used_groups, groups, &group))
 			groups /= 2;
 		if (rule->limit.src_len && !groups)
-			return ecbpf_fail(e, -E2BIG, "too many limits for each source");
+			return ecbpf_fail(e, -E2BIG, "too many rules with 'limit ... per src'");
 		err = limit_make(e, maps, rule, new->limits[i], group, groups);
 	}
 	return err;

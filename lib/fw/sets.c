@@ -139,7 +139,7 @@ int ecbpf_fw_set_create(struct ecbpf *e, const char *name, __u8 family)
 	if (fw_set_find(s.old.ruleset, name, strlen(name)))
 		err = ecbpf_fail(e, -EEXIST, "there is a set '%s' already", name);
 	else if (s.old.ruleset->sets_count == FW_SETS_MAX)
-		err = ecbpf_fail(e, -E2BIG, "there are %d sets, which is the most", FW_SETS_MAX);
+		err = ecbpf_fail(e, -E2BIG, "there are %d sets, which is the maximum", FW_SETS_MAX);
 	if (!err)
 		ruleset = fw_ruleset_copy(s.old.ruleset);
 	if (!err && !ruleset)

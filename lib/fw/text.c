@@ -135,7 +135,7 @@ static int fail_text(struct ecbpf *e, int err)
 {
 	return ecbpf_fail(e, err,
 			  "the text of the live rules (fw_text): %s; 'ecbpf-fw apply' repairs it",
-			  err == -EPROTO ? "not as it was written" : strerror(-err));
+			  err == -EPROTO ? "damaged" : strerror(-err));
 }
 
 /* Read the live state; it is empty if no generation is live. Sets are without their addresses */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * libFuzzer target: rules of any text are refused with a message, or taken; what is printed of them
- * is taken, too, and printed the same. What follows a zero byte in the input is the file that sets
- * are read from, whatever their path. Linked with --wrap=realpath.
+ * is taken, too, and printed the same; so is a copy. What follows a zero byte in the input is the
+ * file that sets are read from, whatever their path. Linked with --wrap=realpath.
  */
 #include <stdarg.h>
 #include <stdint.h>
@@ -56,16 +56,21 @@ const char *ecbpf_action_name(__u32 action)
 
 static void check_print(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)
 {
-	struct ecbpf_fw_ruleset *again;
-	char *text, *text_again;
+	struct ecbpf_fw_ruleset *again, *copy = fw_ruleset_copy(ruleset);
+	char *text, *text_again, *text_copy;
 
 	CHECK(!ecbpf_fw_print(e, ruleset, &text));
 	CHECK(!ecbpf_fw_parse(e, "printed", text, strlen(text), &again));
 	CHECK(!ecbpf_fw_print(e, again, &text_again));
 	CHECK(!strcmp(text, text_again));
+	CHECK(copy);
+	CHECK(!ecbpf_fw_print(e, copy, &text_copy));
+	CHECK(!strcmp(text, text_copy));
 	ecbpf_fw_ruleset_free(again);
+	ecbpf_fw_ruleset_free(copy);
 	free(text);
 	free(text_again);
+	free(text_copy);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -86,7 +86,7 @@ for _ in 1 2 3; do
 	fw apply -f "$work/sets"
 done
 check "sets: applied again and again take no more" "$once" "$(chunks)"
-bad "sets: rules that do not fit" 1 "source prefixes than fit" fw apply -f "$work/unfit"
+bad "sets: rules that do not fit" 1 "too many different source prefixes" fw apply -f "$work/unfit"
 check "sets: and leave nothing" "$once" "$(chunks)"
 good "sets: one more" fw set create more
 good "sets: is destroyed" fw set destroy more
@@ -105,7 +105,7 @@ for ((i = 0; i < 33; i++)); do
 	((i == 32)) || echo "ip from @s$i to @s$i udp"
 done >"$work/uses"
 good "sets: as many as rules may look up" fw apply -f "$work/uses"
-bad "sets: one more" 1 "more different sets in rules (64" fw rule add 'ip from @s32 to any udp'
+bad "sets: one more" 1 "too many different sets in rules (64" fw rule add 'ip from @s32 to any udp'
 fw apply -f "$work/a"
 check "sets: none is left" 0 "$(chunks)"
 

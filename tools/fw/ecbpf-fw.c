@@ -2,16 +2,14 @@
 /* ecbpf-fw: the firewall, see ecbpf-fw(8) and, for its rules, ecbpf-fw-rules(5). */
 #include "tools/fw/fw.h"
 
-/* clang-format off */
 static const struct tool_verb verbs[] = {
 	{
 		.name = "load",
 		.args = "IFACE...",
 		.text = "load the firewall on interfaces",
-		.about =
-			"All interfaces share one ruleset. The rules are live before the first packet.\n",
-		.examples =
-			"      ecbpf-fw load -f rules eth0 eth1\n",
+		.about = "All interfaces share one ruleset. The rules are live before the first\n"
+			 "packet.\n",
+		.examples = "      ecbpf-fw load -f rules eth0 eth1\n",
 		.options = fw_load_options,
 		.run = fw_run_load,
 	},
@@ -19,8 +17,8 @@ static const struct tool_verb verbs[] = {
 		.name = "unload",
 		.args = "[IFACE]...",
 		.text = "unload it from these interfaces, or from all",
-		.about =
-			"Rules and counters stay for the next load. 'ecbpf-loader clean' removes them.\n",
+		.about = "Rules and counters stay for the next load. 'ecbpf-loader clean'\n"
+			 "removes them.\n",
 		.options = fw_unload_options,
 		.run = fw_run_unload,
 	},
@@ -28,10 +26,9 @@ static const struct tool_verb verbs[] = {
 		.name = "apply",
 		.args = "-f FILE",
 		.text = "replace the live rules by those of a file, in one step",
-		.about =
-			"Packets are matched against all of the old rules or all of the new ones. A rule\n"
-			"that stays keeps its counters: a rule of the same name, or without a name, of\n"
-			"the same meaning.\n",
+		.about = "Packets are matched against all of the old rules or all of the new\n"
+			 "ones. A rule that stays keeps its counters: a rule of the same name,\n"
+			 "or without a name, of the same meaning.\n",
 		.examples =
 			"      ecbpf-fw apply -f rules\n"
 			"  Edit the live rules:\n"
@@ -43,15 +40,13 @@ static const struct tool_verb verbs[] = {
 		.name = "set",
 		.args = "create|destroy|add|delete|list|flush|replace NAME [PREFIX]...",
 		.text = "change or list the live sets of addresses",
-		.about =
-			"Adding a prefix that is there, or deleting one that is not, is no error. If a\n"
-			"command fails, the set is not changed. 'list NAME' prints what 'replace -f'\n"
-			"reads; 'list' prints all sets.\n",
-		.examples =
-			"      ecbpf-fw set create bad\n"
-			"      ecbpf-fw rule add 'ip from @bad to any tcp udp icmp'\n"
-			"      ecbpf-fw set add bad 192.0.2.1 198.51.100.0/24\n"
-			"      ecbpf-fw set replace bad -f blocklist\n",
+		.about = "Adding a prefix that is there, or deleting one that is not, is no\n"
+			 "error. If a command fails, the set is not changed. 'list NAME' prints\n"
+			 "what 'replace -f' reads; 'list' prints all sets.\n",
+		.examples = "      ecbpf-fw set create bad\n"
+			    "      ecbpf-fw rule add 'ip from @bad to any tcp udp icmp'\n"
+			    "      ecbpf-fw set add bad 192.0.2.1 198.51.100.0/24\n"
+			    "      ecbpf-fw set replace bad -f blocklist\n",
 		.options = fw_set_options,
 		.run = fw_run_set,
 	},
@@ -59,11 +54,10 @@ static const struct tool_verb verbs[] = {
 		.name = "stats",
 		.args = "",
 		.text = "print the counters of the live rules",
-		.about =
-			"Packets and bytes that matched, for limits the packets above the limit and\n"
-			"the packets of sources that shared a bucket, and packets a second.\n",
-		.examples =
-			"      ecbpf-fw stats --watch\n",
+		.about = "Packets and bytes that matched, for limits the packets above the\n"
+			 "limit and the packets of sources that shared a bucket, and packets a\n"
+			 "second.\n",
+		.examples = "      ecbpf-fw stats --watch\n",
 		.options = fw_stats_options,
 		.run = fw_run_stats,
 	},
@@ -78,13 +72,12 @@ static const struct tool_verb verbs[] = {
 		.name = "check",
 		.args = "-f FILE",
 		.text = "report all errors in rules",
-		.about =
-			"Needs no privilege. Prints how many rules, sets and assertions there are; or\n"
-			"each error, with its position and what is allowed there.\n",
-		.examples =
-			"      ecbpf-fw check -f rules\n"
-			"  One rule in its canonical form:\n"
-			"      echo 'ip from any to any udp sport {19, 123}' | ecbpf-fw check -p -f -\n",
+		.about = "Needs no privilege. Prints how many rules, sets and assertions there\n"
+			 "are; or each error, with its position and what is allowed there.\n",
+		.examples = "      ecbpf-fw check -f rules\n"
+			    "  One rule in its canonical form:\n"
+			    "      echo 'ip from any to any udp sport {19, 123}' "
+			    "| ecbpf-fw check -p -f -\n",
 		.options = fw_check_options,
 		.run = fw_run_check,
 	},
@@ -92,15 +85,15 @@ static const struct tool_verb verbs[] = {
 		.name = "test",
 		.args = "-f FILE -r PCAP",
 		.text = "try rules on captured packets, and check their assertions",
-		.about =
-			"Runs the firewall's program without touching the live rules. Prints a line for\n"
-			"each packet: number, bytes, verdict, number of the rule that decided or -,\n"
-			"SHA-1 of the packet, name of the rule. The exit status is 1 if a packet has\n"
-			"another verdict than a 'test' line of FILE says, or if there is no such packet.\n",
-		.examples =
-			"  What would these rules have dropped of an attack?\n"
-			"      tcpdump -c 10000 -w attack.pcap -i eth0\n"
-			"      ecbpf-fw test -f rules -r attack.pcap | cut -f 3,4 | sort | uniq -c\n",
+		.about = "Runs the firewall's program without touching the live rules. Prints a\n"
+			 "line for each packet: number, bytes, verdict, number of the rule that\n"
+			 "decided or -, SHA-1 of the packet, name of the rule. The exit status\n"
+			 "is 1 if a packet has another verdict than a 'test' line of FILE says,\n"
+			 "or if there is no such packet.\n",
+		.examples = "  What would these rules have dropped of an attack?\n"
+			    "      tcpdump -c 10000 -w attack.pcap -i eth0\n"
+			    "      ecbpf-fw test -f rules -r attack.pcap | cut -f 3,4 | sort "
+			    "| uniq -c\n",
 		.options = fw_test_options,
 		.run = fw_run_test,
 	},
@@ -108,14 +101,15 @@ static const struct tool_verb verbs[] = {
 		.name = "rule",
 		.args = "add TEXT | insert N TEXT | replace N|NAME TEXT | delete N|NAME | list",
 		.text = "change single live rules, or list all",
-		.about =
-			"Each change is atomic. 'insert' puts the new rule before rule N. 'list' prints\n"
-			"what 'apply' reads. Quote rules, as braces, '!' and '\"' are special to the shell.\n",
+		.about = "Each change is atomic. 'insert' puts the new rule before rule N.\n"
+			 "'list' prints what 'apply' reads. Quote rules, as braces, '!' and '\"'\n"
+			 "are special to the shell.\n",
 		.examples =
 			"  Drop an attack:\n"
 			"      ecbpf-fw rule add 'ip from any to any udp sport {123, 11211} drop'\n"
 			"  First only count, then drop:\n"
-			"      ecbpf-fw rule insert 1 'dry drop ip from @bad to any tcp name \"bad\"'\n"
+			"      ecbpf-fw rule insert 1 'dry drop ip from @bad to any tcp "
+			"name \"bad\"'\n"
 			"      ecbpf-fw rule replace bad 'drop ip from @bad to any tcp'\n"
 			"      ecbpf-fw rule delete bad\n",
 		.options = fw_rule_options,
@@ -123,7 +117,6 @@ static const struct tool_verb verbs[] = {
 	},
 	{},
 };
-/* clang-format on */
 
 int main(int argc, char **argv)
 {
