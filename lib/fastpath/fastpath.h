@@ -125,7 +125,7 @@ int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports
 int ecbpf_fastpath_leave(struct ecbpf *e, const char *iface);
 
 /* What the doctor wants to know of the fast path. @ports: for free() */
-struct fastpath_look {
+struct fastpath_diagnosis {
 	bool is_on;
 	__u64 megabytes; /* of the table */
 	struct ecbpf_fastpath_settings settings;
@@ -137,6 +137,6 @@ struct fastpath_look {
 };
 
 /* Return: 0; -ENOENT there is nothing of it */
-int ecbpf_fastpath_look(struct ecbpf *e, struct fastpath_look *ret_look);
+int ecbpf_fastpath_diagnose(struct ecbpf *e, struct fastpath_diagnosis *ret_diagnosis);
 
 #endif /* ECBPF_LIB_FASTPATH_H */

@@ -104,10 +104,10 @@ void ecbpf_fastpath_status_free(struct ecbpf_fastpath_status *status)
 	free(status);
 }
 
-int ecbpf_fastpath_look(struct ecbpf *e, struct fastpath_look *ret_look)
+int ecbpf_fastpath_diagnose(struct ecbpf *e, struct fastpath_diagnosis *ret_diagnosis)
 {
 	CLEANUP(fastpath_view_close) struct fastpath_view view = {};
-	struct fastpath_look look = {};
+	struct fastpath_diagnosis diagnosis = {};
 	const struct ecbpf_fastpath *f;
 	struct bpf_map_info info;
 	int err;
@@ -116,19 +116,19 @@ int ecbpf_fastpath_look(struct ecbpf *e, struct fastpath_look *ret_look)
 	if (err)
 		return err;
 	f = view.at;
-	look.is_on = f->groups;
-	fastpath_settings_read(f, &look.settings);
+	diagnosis.is_on = f->groups;
+	fastpath_settings_read(f, &diagnosis.settings);
 	err = fastpath_map_open(e, "fastpath_flows", &info);
 	if (err >= 0) {
 		close(err);
-		look.megabytes = (__u64)info.max_entries * info.value_size >> 20;
+		diagnosis.megabytes = (__u64)info.max_entries * info.value_size >> 20;
 	}
-	err = fastpath_settings_check_ipvs(e, &look.settings, &look.better);
-	look.is_unfit = err == -EINVAL;
-	if (look.is_unfit)
-		snprintf(look.text, sizeof(look.text), "%.255s", e->error);
-	err = ecbpf_fastpath_ports(e, &look.ports, &look.ports_count);
+	err = fastpath_settings_check_ipvs(e, &diagnosis.settings, &diagnosis.better);
+	diagnosis.is_unfit = err == -EINVAL;
+	if (diagnosis.is_unfit)
+		snprintf(diagnosis.text, sizeof(diagnosis.text), "%.255s", e->error);
+	err = ecbpf_fastpath_ports(e, &diagnosis.ports, &diagnosis.ports_count);
 	if (!err)
-		*ret_look = look;
+		*ret_diagnosis = diagnosis;
 	return err;
 }

@@ -23,8 +23,7 @@ build()
 	cp "$top"/headers/ecbpf/*.h "$work/include/ecbpf/"
 	# shellcheck disable=SC2086 # flags are words
 	"${CC:-cc}" ${CFLAGS:--g -fsanitize=address,undefined} -D_GNU_SOURCE -I"$work/include" -I"$top" \
-		"$top"/tools/loader/ecbpf-loader.c "$top"/tools/loader/lldp.c "$top"/tools/loader/metrics.c \
-		"$top"/tools/common/{common,safe,settings,statsd}.c \
+		"$top"/tools/loader/*.c "$top"/tools/common/{common,safe,settings,statsd}.c \
 		"$dir/fake_libecbpf.c" -ljson-c -o "$work/ecbpf-loader"
 }
 

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Checks of the chain of one interface. */
+#include <string.h>
+#include <time.h>
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include "bpf/info.h"
+#include "bpf/metadata.h"
+#include "bpf/probe.h"
+#include "chain/dispatcher.h"
+#include "chain/probe.h"
+#include "core/handle.h"
+#include "core/iface.h"
+#include "doctor/doctor.h"
+
+#define FEATURE_BASIC 1	   /* NETDEV_XDP_ACT_BASIC; not in the headers of Linux 6.1 */
+#define FREE_WAIT_MS  1000 /* how long the kernel may take to free unpinned programs */
+
+static struct btf *btf_of_prog(__u32 id)
+{
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+	struct bpf_prog_info info = {};
+
+	if (fd < 0 || ecbpf_prog_info(fd, &info) || !info.btf_id)
+		return NULL;
+	return btf__load_from_kernel_by_id(info.btf_id);
+}
+
+static bool dispatcher_config(__u32 id, struct dispatcher_config *ret)
+{
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+	struct bpf_prog_info info = {};
+
+	return fd >= 0 && !ecbpf_prog_info(fd, &info) && !ecbpf_dispatcher_config(fd, &info, ret);
+}
+
+void doctor_check_none(struct doctor *d, const struct ecbpf_chain *chain)
+{
+	struct ecbpf_finding *f;
+	int mtu = ecbpf_iface_mtu(chain->iface);
+
+	if (chain->kind != ECBPF_CHAIN_NONE)
+		return;
+	f = doctor_add(d, ECBPF_NOTE, chain->iface, "no-program", "no XDP program is attached");
+	doctor_why(f, "all packets go up to the stack");
+	if (mtu <= NATIVE_MTU)
+		return;
+	f = doctor_add(d, ECBPF_NOTE, chain->iface, "mtu-large", "its MTU is %d", mtu);
+	if (ecbpf_frags_probe(d->e))
+		doctor_why(f, "this kernel attaches no program in native mode above about %d",
+			   NATIVE_MTU);
+	else
+		doctor_why(f,
+			   "in native mode only programs that take fragments can be attached above "
+			   "about %d",
+			   NATIVE_MTU);
+	doctor_fix(f, "ip link set %s mtu 1500", chain->iface);
+}
+
+void doctor_check_single(struct doctor *d, const struct ecbpf_chain *chain)
+{
+	const struct ecbpf_member *m = chain->members;
+	struct ecbpf_finding *f;
+	struct btf *btf;
+	__u32 version;
+
+	if (chain->kind != ECBPF_CHAIN_SINGLE || chain->mode == ECBPF_MODE_UNSPEC)
+		return;
+	if (!strcmp(m->name, DISPATCHER_NAME)) {
+		btf = btf_of_prog(m->id);
+		if (!ecbpf_btf_number(btf, "xdp_metadata", "dispatcher_version", &version))
+			version = 0;
+		btf__free(btf);
+		f = doctor_add(d, ECBPF_WARNING, chain->iface, "protocol-unknown",
+			       "its chain is of dispatcher protocol %u, which ecbpf does not speak",
+			       version);
+		doctor_why(f, "its members can be neither seen nor changed from here");
+		doctor_fix(f, "ecbpf-loader unload --all %s && ecbpf-loader clean %s", chain->iface,
+			   chain->iface);
+	} else if (m->is_ours && !strcmp(m->name, "ecbpf_fused")) {
+		if (ecbpf_freplace_probe(d->e)) {
+			doctor_add(d, ECBPF_OK, chain->iface, "direct",
+				   "%s (id %u) is attached without a dispatcher, as this kernel "
+				   "wants it",
+				   m->name, m->id);
+			return;
+		}
+		f = doctor_add(d, ECBPF_NOTE, chain->iface, "direct",
+			       "%s (id %u) is attached without a dispatcher", m->name, m->id);
+		doctor_why(f, "it works, but nothing can be added to it");
+	} else {
+		f = doctor_add(d, ECBPF_WARNING, chain->iface, "no-dispatcher",
+			       "%s (id %u) is attached without a dispatcher", m->name, m->id);
+		doctor_why(f, "it runs, but alone: nothing can be added, every load is refused");
+		doctor_fix(f, "ecbpf-loader unload --all %s", chain->iface);
+	}
+}
+
+/* Give the kernel time to free what was unpinned just now, lest it pass for running */
+static bool wait_for_change(struct doctor *d, int *ms)
+{
+	if (*ms >= FREE_WAIT_MS)
+		return false;
+	*ms += 50;
+	nanosleep(&(struct timespec){.tv_nsec = 50 * 1000000L}, NULL);
+	doctor_read_links(d);
+	return true;
+}
+
+/* Pins are there as it seems: does every member run? */
+void doctor_check_members(struct doctor *d, const struct ecbpf_chain *chain)
+{
+	size_t stopped, unpinned, unknown;
+	struct ecbpf_finding *f;
+	char names[128];
+	int ms = 0;
+
+	if (chain->kind != ECBPF_CHAIN_DISPATCHER)
+		return;
+	do {
+		stopped = unpinned = unknown = 0;
+		*names = '\0';
+		for (size_t i = 0; i < chain->members_count; i++) {
+			const struct ecbpf_member *m = &chain->members[i];
+			struct running running = doctor_count_running(d, chain->id, m->id);
+
+			if (running.most && m->has_link)
+				continue;
+			stopped += !running.most;
+			unpinned += !!running.some;
+			unknown += !running.some && running.most;
+			doctor_append(names, sizeof(names), "%s%s (id %u)", *names ? ", " : "",
+				      m->name, m->id);
+		}
+	} while (unpinned + unknown && wait_for_change(d, &ms));
+
+	if (stopped) {
+		f = doctor_add(d, ECBPF_ERROR, chain->iface, "fails-open",
+			       "looks attached but fails open: %zu of %zu members run; not %s",
+			       chain->members_count - stopped, chain->members_count, names);
+		doctor_why(f, "its link is gone, so the dispatcher passes packets by");
+		doctor_fix_rebuild(d, f, chain);
+	} else if (unpinned + unknown) {
+		f = doctor_add(d, ECBPF_WARNING, chain->iface, "link-unpinned",
+			       "%s the link of %s is not pinned here",
+			       unknown ? "this kernel does not tell whether all run:"
+				       : "all run, but",
+			       names);
+		doctor_why(f, "who holds it elsewhere can let go of it, and packets pass by");
+		doctor_fix_rebuild(d, f, chain);
+	} else {
+		doctor_add(d, ECBPF_OK, chain->iface, "members", "%zu of %zu members run",
+			   chain->members_count, chain->members_count);
+	}
+}
+
+/* A dispatcher whose pins are not here: lost, or in another mount namespace's BPF file system */
+void doctor_check_broken(struct doctor *d, const struct ecbpf_chain *chain)
+{
+	struct dispatcher_config config = {};
+	struct ecbpf_finding *f;
+	struct running running;
+	int ms = 0;
+
+	if (chain->kind != ECBPF_CHAIN_BROKEN)
+		return;
+	dispatcher_config(chain->id, &config);
+	do
+		running = doctor_count_running(d, chain->id, 0);
+	while (running.most >= config.num_progs_enabled && wait_for_change(d, &ms));
+
+	if (running.most < config.num_progs_enabled) {
+		f = doctor_add(d, ECBPF_ERROR, chain->iface, "fails-open",
+			       "looks attached but fails open: %s%zu of %u members run",
+			       running.some < running.most ? "at most " : "", running.most,
+			       config.num_progs_enabled);
+		doctor_why(f,
+			   "their pins were removed, or were in a mount namespace that ended ('ip "
+			   "netns exec'): the dispatcher passes packets by");
+	} else {
+		f = doctor_add(d, ECBPF_WARNING, chain->iface, "pins-missing",
+			       "%s the pins of its chain are not in %s/xdp",
+			       running.some < config.num_progs_enabled
+				       ? "this kernel does not tell whether all members run:"
+				       : "all members run, but",
+			       d->has_bpffs ? d->e->bpffs : "BPFFS");
+		doctor_why(
+			f,
+			"they are in another mount namespace or BPF file system: the chain cannot "
+			"be changed from here, and fails open when that ends");
+	}
+	doctor_fix_reload(f, chain, " && ecbpf-loader clean");
+}
+
+void doctor_check_protocol(struct doctor *d, const struct ecbpf_chain *chain)
+{
+	struct ecbpf_finding *f;
+
+	if (!chain->protocol || !d->protocol || chain->protocol == d->protocol)
+		return;
+	f = doctor_add(d, ECBPF_WARNING, chain->iface, "protocol-mixed",
+		       "its chain is of dispatcher protocol %u, the libxdp here speaks %u",
+		       chain->protocol, d->protocol);
+	doctor_why(f, "it runs, but nothing can be added to it or replaced");
+	doctor_fix_reload(f, chain, "");
+}
+
+void doctor_check_schema(struct doctor *d, const struct ecbpf_chain *chain)
+{
+	for (size_t i = 0; i < chain->members_count; i++) {
+		const struct ecbpf_member *m = &chain->members[i];
+		struct ecbpf_finding *f;
+
+		if (!m->is_ours || m->schema == ECBPF_SCHEMA)
+			continue;
+		f = doctor_add(d, ECBPF_WARNING, chain->iface, "schema-member",
+			       "%s (id %u) is of schema %u, this ecbpf has %u", m->name, m->id,
+			       m->schema, ECBPF_SCHEMA);
+		doctor_why(f, "it runs, but its counters and settings mean something else to this "
+			      "version");
+		doctor_fix(f, "ecbpf-loader unload --all %s && ecbpf-loader clean", chain->iface);
+	}
+}
+
+void doctor_check_mode(struct doctor *d, const struct ecbpf_chain *chain)
+{
+	__u64 features = 0;
+	struct ecbpf_finding *f;
+	bool known;
+
+	if (chain->kind == ECBPF_CHAIN_NONE)
+		return;
+	if (chain->mode == ECBPF_MODE_UNSPEC) {
+		f = doctor_add(d, ECBPF_NOTE, chain->iface, "offload",
+			       "%s (id %u) runs in the network card", chain->members[0].name,
+			       chain->members[0].id);
+		doctor_why(f, "there is no dispatcher in a card: nothing can be chained");
+		return;
+	}
+	if (chain->mode == ECBPF_MODE_NATIVE) {
+		doctor_add(d, ECBPF_OK, chain->iface, "mode", "native mode");
+		return;
+	}
+	known = !ecbpf_features(d->e, chain->iface, &features) && features;
+	if (known && !(features & FEATURE_BASIC)) {
+		doctor_add(d, ECBPF_OK, chain->iface, "mode", "skb mode: its driver has no other");
+		return;
+	}
+	f = doctor_add(d, known ? ECBPF_WARNING : ECBPF_NOTE, chain->iface, "mode-skb",
+		       "in skb mode, %s",
+		       known ? "though its driver does native mode"
+			     : "which is for drivers without native mode");
+	doctor_why(f, "packets are handled late, several times slower%s",
+		   !chain->has_frags && ecbpf_iface_mtu(chain->iface) > NATIVE_MTU
+			   ? "; with this MTU native mode would take programs with fragments"
+			   : "");
+	doctor_fix_reload(f, chain, "");
+}
+
+/* Ours take fragments where they are loaded at an MTU that may need it; foreign ones, as they are
+ */
+void doctor_check_mtu(struct doctor *d, const struct ecbpf_chain *chain)
+{
+	struct dispatcher_config config = {};
+	struct ecbpf_finding *f;
+	char names[128] = "";
+
+	if (chain->kind != ECBPF_CHAIN_DISPATCHER || chain->has_frags ||
+	    chain->mode != ECBPF_MODE_NATIVE || ecbpf_frags_probe(d->e) ||
+	    !dispatcher_config(chain->id, &config))
+		return;
+	for (size_t i = 0; i < chain->members_count; i++) {
+		if (!chain->members[i].is_ours && !(config.program_flags[i] & BPF_F_XDP_HAS_FRAGS))
+			doctor_append(names, sizeof(names), "%s%s", *names ? ", " : "",
+				      chain->members[i].name);
+	}
+	if (!*names) {
+		doctor_add(
+			d, ECBPF_OK, chain->iface, "mtu",
+			"good for an MTU of up to about %d; for more: unload, set it, load again",
+			NATIVE_MTU);
+		return;
+	}
+	f = doctor_add(d, ECBPF_NOTE, chain->iface, "no-frags",
+		       "takes no packets in fragments, because of %s", names);
+	doctor_why(f, "an MTU above about %d will be refused", NATIVE_MTU);
+}
+
+void doctor_check_own(struct doctor *d, const struct ecbpf_chain *chain)
+{
+	struct ecbpf_finding *f;
+
+	if (!chain->is_ours)
+		return;
+	f = doctor_add(d, ECBPF_NOTE, chain->iface, "dispatcher-own",
+		       "its chain runs under ecbpf's own dispatcher");
+	doctor_why(f, "a member resizes packets, which libxdp's dispatcher may not on this kernel; "
+		      "xdp-loader can list this chain but not add to it");
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Checks of the fast path, whose parts lie in several places. */
+#include <stdlib.h>
+#include "core/handle.h"
+#include "doctor/doctor.h"
+#include "fastpath/fastpath.h"
+
+/* The XDP program is there, somewhere; so what it needs has to be */
+static void check_fastpath_ports(struct doctor *d, const struct fastpath_diagnosis *diagnosis)
+{
+	struct ecbpf_finding *f;
+
+	if (!diagnosis->is_on) {
+		f = doctor_add(
+			d, ECBPF_ERROR, "", "fastpath-off",
+			"the fast path is loaded, and off: its load or unload was killed, or %s",
+			"'ecbpf-loader' has loaded the stage without the rest of it");
+		doctor_why(f, "all packets go up to IPVS");
+		doctor_fix(f, "ecbpf-fastpath unload");
+		return;
+	}
+	for (size_t i = 0; i < diagnosis->ports_count; i++) {
+		const struct ecbpf_fastpath_port *port = &diagnosis->ports[i];
+
+		if (port->is_out && port->is_port && port->is_current)
+			continue;
+		if (!port->is_out) {
+			f = doctor_add(d, ECBPF_ERROR, port->iface, "fastpath-egress",
+				       "the fast path's program at TC egress is gone");
+			doctor_why(f,
+				   "it sees nothing of what the kernel sends there: no leases for "
+				   "packets that leave by it, and a reset does not end one");
+		} else if (!port->is_port) {
+			f = doctor_add(d, ECBPF_WARNING, port->iface, "fastpath-port",
+				       "the fast path forwards nothing to it: a load was killed");
+			doctor_why(f, "packets that are to leave by it go up to IPVS");
+		} else {
+			f = doctor_add(
+				d, ECBPF_WARNING, port->iface, "fastpath-version",
+				"the fast path's program at TC egress is one of another version");
+			doctor_why(f, "what was mended in it since is not there");
+		}
+		doctor_fix(f, "ecbpf-fastpath refresh");
+	}
+}
+
+void doctor_check_fastpath(struct doctor *d)
+{
+	struct fastpath_diagnosis diagnosis = {};
+	size_t count = d->count, in = 0;
+	struct ecbpf_finding *f;
+
+	if (!d->has_bpffs || ecbpf_fastpath_diagnose(d->e, &diagnosis))
+		return;
+	for (size_t i = 0; i < diagnosis.ports_count; i++)
+		in += diagnosis.ports[i].is_in;
+	if (in) {
+		check_fastpath_ports(d, &diagnosis);
+	} else {
+		f = doctor_add(
+			d, ECBPF_WARNING, "", "fastpath-no-program",
+			"the fast path's table is there (%llu MiB), and no interface has its XDP "
+			"program",
+			diagnosis.megabytes);
+		doctor_why(
+			f,
+			"nothing is forwarded; its load or unload was killed, or somebody else has "
+			"removed the program");
+		doctor_fix(f, "ecbpf-fastpath unload");
+	}
+	if (diagnosis.is_unfit) {
+		f = doctor_add(d, ECBPF_WARNING, "", "fastpath-timeouts", "%s", diagnosis.text);
+		doctor_why(f, "IPVS may forget connections that the fast path forwards");
+		doctor_fix(f, "ecbpf-fastpath set inactive=%u sample=%u",
+			   diagnosis.better.inactive_ms, diagnosis.better.sample_ms);
+	}
+	if (d->count == count)
+		doctor_add(d, ECBPF_OK, "", "fastpath", "the fast path: on %zu interface%s", in,
+			   in > 1 ? "s" : "");
+	free(diagnosis.ports);
+}

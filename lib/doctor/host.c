@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Checks of the host: its kernel, privileges and libraries. */
+#include <errno.h>
+#include <limits.h>
+#include <link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/utsname.h>
+#include <bpf/bpf.h>
+#include "bpf/info.h"
+#include "bpf/probe.h"
+#include "chain/dispatcher.h"
+#include "chain/probe.h"
+#include "core/handle.h"
+#include "doctor/doctor.h"
+
+#define KERNEL_MAJOR 5 /* the oldest that can build a chain member by member */
+#define KERNEL_MINOR 10
+
+void doctor_check_kernel(struct doctor *d)
+{
+	struct ecbpf_finding *f;
+	int major = 0, minor = 0;
+	struct utsname name;
+
+	if (uname(&name) || sscanf(name.release, "%d.%d", &major, &minor) != 2)
+		name.release[0] = '\0';
+	if (major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR)) {
+		doctor_add(d, ECBPF_OK, "", "kernel", "Linux %s", name.release);
+		return;
+	}
+	f = doctor_add(d, ECBPF_ERROR, "", "kernel-old", "Linux %s is older than %d.%d",
+		       name.release, KERNEL_MAJOR, KERNEL_MINOR);
+	doctor_why(f, "it cannot change chains of XDP programs");
+}
+
+static bool has_capability(cap_value_t capability)
+{
+	cap_flag_value_t flag = CAP_CLEAR;
+	cap_t caps = cap_get_proc();
+
+	if (caps)
+		cap_get_flag(caps, capability, CAP_EFFECTIVE, &flag);
+	cap_free(caps);
+	return flag == CAP_SET;
+}
+
+/* Programs, maps and links of others can be looked at with CAP_SYS_ADMIN only; it implies CAP_BPF
+ * and CAP_PERFMON */
+void doctor_check_privilege(struct doctor *d)
+{
+	bool has_admin = has_capability(CAP_SYS_ADMIN), has_net = has_capability(CAP_NET_ADMIN);
+	struct ecbpf_finding *f;
+
+	d->is_privileged = has_admin && has_net;
+	if (d->is_privileged) {
+		doctor_add(d, ECBPF_OK, "", "privilege", "CAP_SYS_ADMIN, CAP_NET_ADMIN are there");
+		return;
+	}
+	f = doctor_add(d, ECBPF_ERROR, "", "privilege", "not permitted to look: missing%s%s",
+		       has_admin ? "" : " CAP_SYS_ADMIN", has_net ? "" : " CAP_NET_ADMIN");
+	doctor_why(f, "XDP programs can be neither examined nor changed; nothing else was checked");
+	doctor_fix(f, "sudo ecbpf-loader doctor");
+}
+
+void doctor_check_jit(struct doctor *d)
+{
+	_cleanup_close_ int fd = ecbpf_probe_load(BPF_PROG_TYPE_XDP, 0);
+	struct bpf_prog_info info = {};
+	struct ecbpf_finding *f;
+
+	if (fd < 0) {
+		f = doctor_add(d, ECBPF_ERROR, "", "bpf-refused",
+			       "the kernel loads no XDP program: %s", strerror(-fd));
+		doctor_why(f, "none can run");
+		return;
+	}
+	if (!ecbpf_prog_info(fd, &info) && !info.jited_prog_len) {
+		f = doctor_add(d, ECBPF_WARNING, "", "jit-off",
+			       "BPF programs are interpreted (no JIT)");
+		doctor_why(f, "they take many times as long, and cannot be chained");
+		/* the setting is seen in the first network namespace only */
+		doctor_fix(f, "nsenter --net=/proc/1/ns/net sysctl -w net.core.bpf_jit_enable=1");
+	} else {
+		doctor_add(d, ECBPF_OK, "", "jit", "BPF programs are compiled (JIT)");
+	}
+}
+
+void doctor_check_freplace(struct doctor *d)
+{
+	struct ecbpf_finding *f;
+	int err;
+
+	err = ecbpf_freplace_probe(d->e);
+	if (!err) {
+		doctor_add(d, ECBPF_OK, "", "freplace", "the kernel can replace BPF functions");
+		return;
+	}
+	f = doctor_add(d, ECBPF_NOTE, "", "freplace-missing",
+		       "the kernel cannot replace BPF functions (freplace: %s)", strerror(-err));
+	doctor_why(f, "programs cannot be chained; our stages can run in one program "
+		      "('ecbpf-loader load --fused STAGE[,STAGE...] IFACE'), others alone");
+}
+
+void doctor_check_frags(struct doctor *d)
+{
+	struct ecbpf_finding *f;
+
+	if (!ecbpf_frags_probe(d->e)) {
+		doctor_add(d, ECBPF_OK, "", "frags", "the kernel has XDP for packets in fragments");
+		return;
+	}
+	f = doctor_add(d, ECBPF_NOTE, "", "frags-missing",
+		       "the kernel has no XDP for packets in fragments (5.18)");
+	doctor_why(f, "native mode works up to an MTU of about %d", NATIVE_MTU);
+}
+
+/* The library that runs, not the one that was there when we were built */
+static int find_libxdp(struct dl_phdr_info *info, size_t size, void *data)
+{
+	(void)size;
+	if (!strstr(info->dlpi_name, "/libxdp.so"))
+		return 0;
+	return !!realpath(info->dlpi_name, data);
+}
+
+void doctor_check_libxdp(struct doctor *d)
+{
+	char library[PATH_MAX] = "libxdp", *name;
+	struct ecbpf_finding *f;
+	int err;
+
+	dl_iterate_phdr(find_libxdp, library);
+	name = strrchr(library, '/');
+	name = name ? name + 1 : library;
+	err = ecbpf_dispatcher_protocol(d->e, &d->protocol);
+	if (err) {
+		f = doctor_add(d, ECBPF_ERROR, "", "libxdp-dispatcher", "%.200s", d->e->error);
+		doctor_why(f, "nothing can be chained");
+		doctor_fix(f, "apt-get install --reinstall libxdp1");
+		return;
+	}
+	doctor_add(d, ECBPF_OK, "", "libxdp", "%.64s, dispatcher protocol %u", name, d->protocol);
+}
+
+/*
+ * Since Linux 6.12 a program that resizes packets may not replace a function which does not, and
+ * libxdp's dispatcher before 1.5.5 has no function that does. Distributions mix both; only trying
+ * tells.
+ */
+void doctor_check_resize(struct doctor *d)
+{
+	struct ecbpf_finding *f;
+	int err;
+
+	if (!d->protocol || ecbpf_freplace_probe(d->e))
+		return;
+	err = ecbpf_resize_probe(d->e);
+	if (!err) {
+		doctor_add(d, ECBPF_OK, "", "resize",
+			   "programs that resize packets can be chained");
+		return;
+	}
+	f = doctor_add(
+		d, d->protocol == 2 ? ECBPF_NOTE : ECBPF_WARNING, "", "resize-refused",
+		"this kernel refuses libxdp's dispatcher to chain programs that resize packets "
+		"(%s)",
+		strerror(-err));
+	if (d->protocol == 2)
+		doctor_why(
+			f,
+			"ecbpf uses a dispatcher of its own where needed; other tools cannot load "
+			"such programs until libxdp is 1.5.5");
+	else
+		doctor_why(f, "such programs can only run alone");
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Checks of the BPF file system: maps of ours and pins of dispatchers. */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include "bpf/bpffs.h"
+#include "bpf/metadata.h"
+#include "bpf/pins.h"
+#include "chain/live.h"
+#include "chain/pins.h"
+#include "core/handle.h"
+#include "doctor/doctor.h"
+
+void doctor_check_bpffs(struct doctor *d)
+{
+	const char *path = secure_getenv("LIBXDP_BPFFS");
+	struct ecbpf_finding *f;
+	struct stat st;
+	int err;
+
+	err = ecbpf_bpffs_open(d->e, false);
+	d->has_bpffs = !err;
+	if (!err) {
+		doctor_add(d, ECBPF_OK, "", "bpffs", "BPF file system at %s", d->e->bpffs);
+		return;
+	}
+	if (!path)
+		path = "/sys/fs/bpf";
+	d->e->bpffs[0] = '\0';
+	f = doctor_add(d, ECBPF_ERROR, "", "bpffs-missing", "no BPF file system at %s", path);
+	doctor_why(
+		f,
+		"chains and maps are kept there: nothing can be loaded, and no chain be told to be "
+		"whole");
+	if (err == -ENODEV)
+		doctor_fix(f, "%s%s%smount -t bpf bpf %s", stat(path, &st) ? "mkdir -p " : "",
+			   stat(path, &st) ? path : "", stat(path, &st) ? " && " : "", path);
+}
+
+struct pins {
+	struct doctor *d;
+	size_t count;
+	size_t other; /* of another schema */
+	__u32 schema;
+	char path[128]; /* one of these */
+};
+
+static int inspect_pin(struct ecbpf *e, const char *path, bool is_symlink, void *data)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info), schema;
+	struct pins *pins = data;
+	struct btf *btf;
+	int fd;
+
+	(void)e;
+	if (is_symlink)
+		return 0;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return 0;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len)) {
+		pins->count++;
+		btf = info.btf_id ? btf__load_from_kernel_by_id(info.btf_id) : NULL;
+		schema = ecbpf_btf_schema(btf);
+		btf__free(btf);
+		if (schema && schema != ECBPF_SCHEMA) {
+			pins->other++;
+			pins->schema = schema;
+			snprintf(pins->path, sizeof(pins->path), "%s", path);
+		}
+	}
+	close(fd);
+	return 0;
+}
+
+/* " eth0 eth1": interfaces with a member of another schema */
+static void ifaces_of_other_schema(struct doctor *d, char *ret, size_t size)
+{
+	struct if_nameindex *all = if_nameindex();
+
+	for (struct if_nameindex *i = all; i && i->if_index; i++) {
+		struct ecbpf_chain *chain;
+		bool has = false;
+
+		if (ecbpf_chain_get(d->e, i->if_name, &chain))
+			continue;
+		for (size_t m = 0; m < chain->members_count; m++)
+			has |= chain->members[m].is_ours &&
+			       chain->members[m].schema != ECBPF_SCHEMA;
+		if (has)
+			doctor_append(ret, size, " %s", i->if_name);
+		ecbpf_chain_free(chain);
+	}
+	if_freenameindex(all);
+}
+
+void doctor_check_maps(struct doctor *d)
+{
+	struct pins pins = {.d = d};
+	struct ecbpf_finding *f;
+	char ifaces[160] = "";
+
+	if (!d->has_bpffs || ecbpf_for_each_pin(d->e, inspect_pin, &pins))
+		return;
+	if (pins.other) {
+		d->has_other_schema = true;
+		ifaces_of_other_schema(d, ifaces, sizeof(ifaces));
+		f = doctor_add(d, ECBPF_ERROR, "", "schema-maps",
+			       "%s is of schema %u, this ecbpf has %u", pins.path, pins.schema,
+			       ECBPF_SCHEMA);
+		doctor_why(f, "made by another version of ecbpf: no program of ours can be loaded "
+			      "beside");
+		doctor_fix(f, "%s%s%secbpf-loader clean",
+			   *ifaces ? "ecbpf-loader unload --all" : "", ifaces,
+			   *ifaces ? " && " : "");
+	} else if (pins.count && !ecbpf_pins_are_used(d->e)) {
+		f = doctor_add(d, ECBPF_NOTE, "", "maps-unused",
+			       "%zu maps in %s/ecbpf, used by no program", pins.count, d->e->bpffs);
+		doctor_why(f, "they keep memory, and what was in them for the next load");
+		doctor_fix(f, "ecbpf-loader clean");
+	} else if (pins.count) {
+		doctor_add(d, ECBPF_OK, "", "maps", "%zu maps in %s/ecbpf, of schema %u",
+			   pins.count, d->e->bpffs, ECBPF_SCHEMA);
+	}
+}
+
+/* Is there a process or a mount in network namespace "net:[INODE]"? */
+static bool netns_is_known(const char *netns)
+{
+	char path[64], line[4096], found[NETNS_SIZE];
+	struct dirent *entry;
+	bool known = false;
+	FILE *mounts;
+	ssize_t len;
+	DIR *dir;
+
+	dir = opendir("/proc");
+	while (dir && !known && (entry = readdir(dir))) {
+		if (!isdigit(entry->d_name[0]))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%.16s/ns/net", entry->d_name);
+		len = readlink(path, found, sizeof(found) - 1);
+		found[len > 0 ? len : 0] = '\0';
+		known = !strcmp(found, netns);
+	}
+	if (dir)
+		closedir(dir);
+	mounts = fopen("/proc/self/mountinfo", "re");
+	while (mounts && !known && fgets(line, sizeof(line), mounts))
+		known = strstr(line, netns);
+	if (mounts)
+		fclose(mounts);
+	return known;
+}
+
+struct stale {
+	struct doctor *d;
+	size_t stale;
+	size_t elsewhere;
+	char first_stale[32]; /* dispatch-IFINDEX-ID */
+	char first_elsewhere[32];
+};
+
+static int inspect_dispatcher(struct ecbpf *e, int ifindex, __u32 id, void *data)
+{
+	struct stale *s = data;
+	char netns[NETNS_SIZE], name[32];
+	struct ecbpf_finding *f;
+	enum ecbpf_mode mode;
+	__u32 now = 0;
+
+	if (!ecbpf_attached(e, ifindex, &now, &mode) && now == id)
+		return 0;
+	snprintf(name, sizeof(name), "dispatch-%d-%u", ifindex, id);
+	if (!ecbpf_netns_is_other(e, ifindex, id, netns)) {
+		if (!s->stale++)
+			strcpy(s->first_stale, name);
+		return 0;
+	}
+	if (netns_is_known(netns)) {
+		if (!s->elsewhere++)
+			strcpy(s->first_elsewhere, name);
+		return 0;
+	}
+	f = doctor_add(s->d, ECBPF_WARNING, "", "netns-gone",
+		       "%s: pins of network namespace %s, which no process and no mount here is of",
+		       name, netns);
+	doctor_why(f, "if it is gone, they keep programs and memory for nothing");
+	if (strlen(e->bpffs) < 64)
+		doctor_fix(f, "rm -r %s/xdp/%s %s/ecbpf/%s", e->bpffs, name, e->bpffs, name);
+	return 0;
+}
+
+void doctor_check_pins(struct doctor *d)
+{
+	struct stale s = {.d = d};
+	struct ecbpf_finding *f;
+
+	if (!d->has_bpffs || ecbpf_for_each_dispatcher(d->e, inspect_dispatcher, &s))
+		return;
+	if (s.stale) {
+		f = doctor_add(
+			d, ECBPF_WARNING, "", "stale-pins",
+			"pins of %zu dispatchers that are attached to no interface here: %s%s",
+			s.stale, s.first_stale, s.stale > 1 ? ", ..." : "");
+		doctor_why(
+			f,
+			"an interrupted load left them, and they keep programs and memory; unless "
+			"another tool made them in another network namespace");
+		doctor_fix(f, "ecbpf-loader clean");
+	}
+	if (s.elsewhere) {
+		f = doctor_add(d, ECBPF_WARNING, "", "netns-shared",
+			       "pins of %zu dispatchers of other network namespaces: %s%s",
+			       s.elsewhere, s.first_elsewhere, s.elsewhere > 1 ? ", ..." : "");
+		doctor_why(
+			f,
+			"ecbpf leaves them alone, but 'xdp-loader clean' here makes their chains "
+			"fail open: give each namespace a BPF file system (LIBXDP_BPFFS)");
+	}
+	if (!s.stale && !s.elsewhere)
+		doctor_add(d, ECBPF_OK, "", "pins", "no pins without an interface");
+}
