@@ -149,13 +149,13 @@ on client curl -s -o /dev/null "http://$vip4/bulk"
 client=$(fastpath flows -j --vip "$vip4" | jq -r 'max_by(.lease_ms) | "\(.client):\(.client_port)"')
 equal "flows: no lease is longer than leases are" true \
 	"$(fastpath flows -j | jq 'map(.lease_ms) | max > 0 and max <= 60000')"
-expect "explain says forwarded" grep -q "^a plain packet now: fastpath-lease" \
+expect "explain says forwarded" grep -q "^next packet: fastpath-lease" \
 	<(fastpath explain tcp "$client" "$vip4:80")
-expect "explain says unknown" grep -q "^a plain packet now: fastpath-unknown" \
+expect "explain says unknown" grep -q "^next packet: fastpath-unknown" \
 	<(fastpath explain tcp 192.0.2.99:1 "$vip4:80")
 refused "explain, no port" 2 "is not ADDRESS:PORT" fastpath explain tcp 192.0.2.99 "$vip4:80"
 expect "flush one" grep -q "^1 lease ended" <(fastpath flush --flow tcp "$client" "$vip4:80")
-expect "explain says unknown after it" grep -q "^a plain packet now: fastpath-unknown" \
+expect "explain says unknown after it" grep -q "^next packet: fastpath-unknown" \
 	<(fastpath explain tcp "$client" "$vip4:80")
 on client curl -s -o /dev/null "http://[$vip6]/bulk"
 equal "exclude: nothing yet" "" "$(fastpath exclude list)"
@@ -491,7 +491,7 @@ equal "set, flush, exclude, killed $count times: old or new" "" "$wrong"
 fastpath unload
 fastpath load --in eth0 --fused --flows 1000
 on director tc qdisc del dev eth0 clsact
-refused "check: no TC program" 1 "eth0: the TC program is gone" fastpath check
+refused "check: no TC program" 1 "eth0: no TC program" fastpath check
 fastpath unload
 
 # --- much, both ways ----------------------------------------------------------------------------

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "tools/fastpath/fastpath.h"
 
-/* One reading of the leases, and of IPVS's connections, which comes before it */
+/* Leases that IPVS does not agree with. The connections of IPVS are read before the leases */
 struct check {
 	size_t leases;
 	struct ecbpf_fastpath_flow *wrong;
@@ -45,8 +45,8 @@ static int check_compare(const void *a, const void *b)
 }
 
 /*
- * Read once more, and forget what was not wrong before as well: IPVS's connections are read bit by
- * bit, and one that was made behind that is there by now.
+ * Read again, and keep only leases that were wrong in both readings: the connections of IPVS are
+ * not read atomically, and a new one may have been missed.
  */
 static int check_again(struct tool *tool, struct check *check)
 {
@@ -71,12 +71,12 @@ static void check_print(const struct ecbpf_fastpath_flow *flow)
 	printf("%s %s to %s: ", proto_text(flow->proto),
 	       endpoint_text(flow->client, flow->client_port),
 	       endpoint_text(flow->service, flow->service_port));
-	printf("lease to %s, and IPVS %s%s\n", tool_safe(hop_text(&flow->hop)),
-	       flow->agreement == ECBPF_NO_ENTRY ? "does not know it" : "has it at ",
+	printf("lease to %s, but IPVS %s%s\n", tool_safe(hop_text(&flow->hop)),
+	       flow->agreement == ECBPF_NO_ENTRY ? "has no such connection" : "has it at ",
 	       flow->agreement == ECBPF_NO_ENTRY ? "" : ipvs_text(flow));
 }
 
-/* Is all of it there? Return: how much is not */
+/* Print what is missing. Return: how many things */
 static size_t check_status(const struct ecbpf_fastpath_status *status)
 {
 	size_t wrong = 0, in = 0;
@@ -90,11 +90,12 @@ static size_t check_status(const struct ecbpf_fastpath_status *status)
 
 		in += port->is_in;
 		if ((port->is_in || port->is_port) && !port->is_out) {
-			printf("%s: the TC program is gone: no leases for what leaves there\n",
+			printf("%s: no TC program: packets that leave there get no lease\n",
 			       tool_safe(port->iface));
 			wrong++;
 		} else if (!port->is_port) {
-			printf("%s: nothing is forwarded to it: 'ecbpf-fastpath refresh'\n",
+			printf("%s: packets are not forwarded to it; run 'ecbpf-fastpath "
+			       "refresh'\n",
 			       tool_safe(port->iface));
 			wrong++;
 		}
@@ -123,12 +124,11 @@ int run_check(struct tool *tool, int argc, char **argv)
 	if (ecbpf_fastpath_flows(tool->ecbpf, NULL, check_add, &check) < 0)
 		return tool_fail_ecbpf(tool);
 	if (check.is_ipvs_missing)
-		return tool_fail("IPVS is not loaded: nothing to check leases against");
+		return tool_fail("IPVS is not loaded, so leases cannot be checked");
 	if (check.wrong_count && check_again(tool, &check))
 		return TOOL_FAILED;
 	for (size_t i = 0; i < check.wrong_count; i++)
 		check_print(&check.wrong[i]);
-	printf("%zu leases, %zu of which IPVS does not agree to\n", check.leases,
-	       check.wrong_count);
+	printf("%zu leases, %zu of them differ from IPVS\n", check.leases, check.wrong_count);
 	return wrong || check.wrong_count ? TOOL_FAILED : TOOL_OK;
 }

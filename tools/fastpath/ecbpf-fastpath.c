@@ -38,14 +38,12 @@ int parse_json(struct tool *tool, int argc, char **argv, bool *ret_json)
 /* --- load, unload --------------------------------------------------------------------------- */
 
 static const struct tool_option load_options[] = {
-	{'i', "in", "IFACE,...",
-	 "where clients' packets come in; may be given several\n"
-	 "times"},
-	{'o', "out", "IFACE,...", "where they leave, if elsewhere; likewise"},
-	{OPT_FLOWS, "flows", "N", "size of the table (default: 1000000)"},
+	{'i', "in", "IFACE,...", "where packets of clients come in; may be repeated"},
+	{'o', "out", "IFACE,...", "further interfaces where they leave; may be repeated"},
+	{OPT_FLOWS, "flows", "N", "flows that the table has room for (default: 1000000)"},
 	TOOL_MODE_OPTION,
-	{OPT_MONITOR, "monitor", NULL, "forward nothing, only count what would be"},
-	{OPT_FUSED, "fused", NULL, "in ecbpf_fused, with the stages that it runs already"},
+	{OPT_MONITOR, "monitor", NULL, "forward nothing, count packets that would be forwarded"},
+	{OPT_FUSED, "fused", NULL, "load it in ecbpf_fused, with the stages there"},
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -86,9 +84,9 @@ static int parse_load(struct tool *tool, int argc, char **argv, struct ecbpf_fas
 			return err;
 	}
 	if (optind < argc)
-		return tool_usage("'%s': interfaces come with --in and --out", argv[optind]);
+		return tool_usage("'%s': name interfaces with --in and --out", argv[optind]);
 	if (!in->count)
-		return tool_usage("where do packets come in? give --in");
+		return tool_usage("no interface: give --in");
 	load->in = (const char *const *)in->items;
 	load->in_count = in->count;
 	load->out = (const char *const *)out->items;
@@ -114,7 +112,7 @@ static int run_unload(struct tool *tool, int argc, char **argv)
 	if (parse_none(tool, argc, argv))
 		return TOOL_USAGE;
 	if (optind < argc)
-		return tool_usage("'%s': it is unloaded from all interfaces", argv[optind]);
+		return tool_usage("'%s': unload takes no interface", argv[optind]);
 	return ecbpf_fastpath_unload(tool->ecbpf) ? tool_fail_ecbpf(tool) : TOOL_OK;
 }
 
@@ -149,7 +147,7 @@ static int run_exclude(struct tool *tool, int argc, char **argv)
 		return exclude_list(tool);
 	is_add = !strcmp(what, "add");
 	if ((!is_add && strcmp(what, "delete")) || optind == argc)
-		return tool_usage("exclude what? 'add ADDRESS...', 'delete ADDRESS...' or 'list'");
+		return tool_usage("exclude takes 'add ADDRESS...', 'delete ADDRESS...' or 'list'");
 	if (ecbpf_list_parse_words(tool->ecbpf, (const char *const *)argv + optind, argc - optind,
 				   0, &list))
 		return tool_usage("exclude: %s", ecbpf_error(tool->ecbpf));
@@ -174,9 +172,9 @@ static int run_refresh(struct tool *tool, int argc, char **argv)
 	if (ecbpf_fastpath_refresh(tool->ecbpf, &count) ||
 	    ecbpf_fastpath_repair(tool->ecbpf, &repaired))
 		return tool_fail_ecbpf(tool);
-	printf("%zu services whose UDP flows get leases\n", count);
+	printf("UDP flows of %zu services get leases\n", count);
 	if (repaired)
-		printf("%zu interface%s: the TC program is there again\n", repaired,
+		printf("%zu interface%s: TC program attached again\n", repaired,
 		       repaired > 1 ? "s" : "");
 	return TOOL_OK;
 }
@@ -187,37 +185,36 @@ static const struct tool_verb verbs[] = {
 	{
 		.name = "load",
 		.args = "--in IFACE",
-		.text = "put the fast path between the wire and IPVS",
+		.text = "load the fast path on interfaces",
 		.options = load_options,
-		.examples =
-			"  ecbpf-fastpath load -i eth0              in and out by one port\n"
-			"  ecbpf-loader load eth1 pass              takes redirected packets then\n"
-			"  ecbpf-fastpath load -i eth0 -o eth1      in by one, out by the other\n",
+		.examples = "  ecbpf-fastpath load -i eth0              in and out by eth0\n"
+			    "  ecbpf-loader load eth1 pass              so that eth1 accepts "
+			    "redirected packets\n"
+			    "  ecbpf-fastpath load -i eth0 -o eth1      in by eth0, out by eth1\n",
 		.run = run_load,
 	},
 	{
 		.name = "unload",
 		.args = "",
-		.text = "take it away; connections go on by IPVS",
+		.text = "unload it from all interfaces; IPVS continues",
 		.options = plain_options,
 		.run = run_unload,
 	},
 	{
 		.name = "set",
 		.args = "KEY=VALUE...",
-		.text = "change settings while packets pass",
+		.text = "change settings",
 		.options = plain_options,
-		.about = "  lease=MS        how long XDP forwards without IPVS having seen a "
-			 "packet\n"
-			 "  sample=MS       every so often a packet of each flow goes up to IPVS\n"
-			 "  inactive=MS     without a packet for so long, a flow is idle\n"
-			 "  monitor=on|off  forward nothing, only count what would be\n"
-			 "  limit=on|off    the shield: drop part of the unknown flows from\n"
-			 "  target-pps=N    this rate of all packets on, rising until it is\n"
-			 "  spike=PERCENT   so much higher, to at most\n"
-			 "  max=PERCENT     this part of them\n"
-			 "  reset-pps=N     answer packets of dead flows by so many resets a "
-			 "second\n",
+		.about = "  lease=MS        duration of a lease\n"
+			 "  sample=MS       interval of packets of a flow that are passed to "
+			 "IPVS\n"
+			 "  inactive=MS     time without packets after which a flow is idle\n"
+			 "  monitor=on|off  forward nothing, count packets that would be\n"
+			 "  limit=on|off    the shield: drop a share of the unknown flows\n"
+			 "  target-pps=N    rate of all packets above which it drops\n"
+			 "  spike=PERCENT   how far above that rate it drops its maximum\n"
+			 "  max=PERCENT     maximum share that it drops\n"
+			 "  reset-pps=N     TCP resets per second for dead flows\n",
 		.run = run_set,
 	},
 	{
@@ -230,21 +227,21 @@ static const struct tool_verb verbs[] = {
 	{
 		.name = "stats",
 		.args = "[SECONDS [COUNT]]",
-		.text = "show what happens in SECONDS (1), COUNT times (1)",
+		.text = "show the rates of SECONDS (1), COUNT times (1)",
 		.options = json_options,
 		.run = run_stats,
 	},
 	{
 		.name = "exclude",
 		.args = "add|delete|list [ADDRESS]...",
-		.text = "addresses that are to have no leases",
+		.text = "addresses whose flows get no lease",
 		.options = plain_options,
 		.run = run_exclude,
 	},
 	{
 		.name = "flows",
 		.args = "",
-		.text = "show the flows that have, or had, a lease",
+		.text = "show flows that have or had a lease",
 		.options = flows_options,
 		.run = run_flows,
 	},
@@ -258,7 +255,7 @@ static const struct tool_verb verbs[] = {
 	{
 		.name = "explain",
 		.args = "PROTO SOURCE:PORT DESTINATION:PORT",
-		.text = "what would happen to a packet of this flow now, and why",
+		.text = "show how a packet of a flow would be handled, and why",
 		.options = plain_options,
 		.examples = "  ecbpf-fastpath explain tcp 198.51.100.2:40000 203.0.113.80:443\n",
 		.run = run_explain,
@@ -266,14 +263,14 @@ static const struct tool_verb verbs[] = {
 	{
 		.name = "check",
 		.args = "",
-		.text = "hold all leases against IPVS's connections",
+		.text = "check the setup, and the leases against IPVS",
 		.options = plain_options,
 		.run = run_check,
 	},
 	{
 		.name = "refresh",
 		.args = "",
-		.text = "read IPVS's UDP services anew, attach lost TC programs",
+		.text = "read the UDP services of IPVS, attach lost TC programs",
 		.options = plain_options,
 		.run = run_refresh,
 	},
@@ -284,14 +281,14 @@ int main(int argc, char **argv)
 {
 	struct tool tool = {
 		.name = "ecbpf-fastpath",
-		.text = "The fast path for IPVS: XDP forwards packets of connections that IPVS "
-			"has\n"
-			"balanced, to where IPVS would send them.\n",
+		.text = "The fast path for IPVS: XDP forwards packets of balanced connections to "
+			"the\n"
+			"server that IPVS chose.\n",
 		.examples =
-			"  ecbpf-fastpath load -i eth0           clients and servers beyond eth0\n"
-			"  ecbpf-fastpath status                 what it does\n"
-			"  ecbpf-fastpath set lease=500          IPVS is asked twice a second\n"
-			"  ecbpf-fastpath unload                 as if nothing had been\n",
+			"  ecbpf-fastpath load -i eth0           clients and servers behind eth0\n"
+			"  ecbpf-fastpath status                 settings, table and counters\n"
+			"  ecbpf-fastpath set lease=500          leases of half a second\n"
+			"  ecbpf-fastpath unload                 all packets to IPVS again\n",
 		.verbs = verbs,
 	};
 

@@ -15,9 +15,9 @@ enum {
 };
 
 const struct tool_option flows_options[] = {
-	{OPT_VIP, "vip", "ADDR", "only flows to this service address, or prefix"},
-	{OPT_CLIENT, "client", "ADDR", "only flows from this address, or prefix"},
-	{OPT_LIMIT, "limit", "N", "not more than N"},
+	{OPT_VIP, "vip", "ADDR", "only flows to this service address or prefix"},
+	{OPT_CLIENT, "client", "ADDR", "only flows from this address or prefix"},
+	{OPT_LIMIT, "limit", "N", "at most N flows"},
 	{'j', "json", NULL, "print JSON"},
 	TOOL_COMMON_OPTIONS,
 };
@@ -116,8 +116,8 @@ int run_flows(struct tool *tool, int argc, char **argv)
 }
 
 const struct tool_option flush_options[] = {
-	{OPT_VIP, "vip", "ADDR", "flows to this service address, or prefix"},
-	{OPT_CLIENT, "client", "ADDR", "flows from this address, or prefix"},
+	{OPT_VIP, "vip", "ADDR", "flows to this service address or prefix"},
+	{OPT_CLIENT, "client", "ADDR", "flows from this address or prefix"},
 	{OPT_REAL, "real", "MAC", "flows to the real server with this Ethernet address"},
 	{OPT_FLOW, "flow", NULL, "this flow: PROTO SOURCE:PORT DESTINATION:PORT"},
 	{OPT_ALL, "all", NULL, "all flows"},
@@ -181,7 +181,7 @@ int run_flush(struct tool *tool, int argc, char **argv)
 	if (optind < argc || (is_flow && !filter.flow))
 		return tool_usage("--flow: PROTO SOURCE:PORT DESTINATION:PORT");
 	if (is_all == (filter.service || filter.client || filter.dest || filter.flow))
-		return tool_usage("give --all, or which flows: --vip, --client, --real, --flow");
+		return tool_usage("give --all, or some of --vip, --client, --real, --flow");
 	if (ecbpf_fastpath_flush(tool->ecbpf, is_all ? NULL : &filter, &count))
 		return tool_fail_ecbpf(tool);
 	printf("%zu lease%s ended\n", count, count == 1 ? "" : "s");
@@ -196,15 +196,15 @@ int run_explain(struct tool *tool, int argc, char **argv)
 	if (parse_none(tool, argc, argv))
 		return TOOL_USAGE;
 	if (argc - optind != 3)
-		return tool_usage("explain which flow? PROTO SOURCE:PORT DESTINATION:PORT");
+		return tool_usage("explain takes PROTO SOURCE:PORT DESTINATION:PORT");
 	if (parse_flow(tool, argv + optind, &flow))
 		return TOOL_USAGE;
 	if (ecbpf_fastpath_explain(tool->ecbpf, &flow, &x))
 		return tool_fail_ecbpf(tool);
 	if (!x.is_known)
-		printf("table: not there\n");
+		printf("table: no entry\n");
 	else if (x.flow.lease_ms <= 0)
-		printf("table: lease ran out %lld ms ago\n", -x.flow.lease_ms);
+		printf("table: lease expired %lld ms ago\n", -x.flow.lease_ms);
 	else
 		printf("table: lease for another %lld ms, %s\n", x.flow.lease_ms,
 		       x.flow.is_dead ? "dead" : tool_safe(hop_text(&x.flow.hop)));
@@ -215,8 +215,7 @@ int run_explain(struct tool *tool, int argc, char **argv)
 			     : *x.flow.ipvs_state	       ? ipvs_text(&x.flow)
 							       : "no such connection");
 	if (x.is_excluded)
-		printf("excluded: it gets no lease\n");
-	printf("a plain packet now: %s: %s\n", ecbpf_reason_name(x.reason),
-	       ecbpf_reason_text(x.reason));
+		printf("excluded: the flow gets no lease\n");
+	printf("next packet: %s: %s\n", ecbpf_reason_name(x.reason), ecbpf_reason_text(x.reason));
 	return TOOL_OK;
 }

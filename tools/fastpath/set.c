@@ -64,8 +64,8 @@ int run_set(struct tool *tool, int argc, char **argv)
 	if (parse_none(tool, argc, argv))
 		return TOOL_USAGE;
 	if (optind == argc)
-		return tool_usage("set what? KEY=VALUE");
-	/* what is not understood is told before anything else */
+		return tool_usage("no setting: give KEY=VALUE");
+	/* usage errors come before all others */
 	for (int i = optind; i < argc; i++) {
 		err = set_one(argv[i], &settings);
 		if (err)

@@ -7,9 +7,9 @@
 #include <linux/bpf.h>
 #include "tools/fastpath/fastpath.h"
 
-const char off_text[] = "off: a load or unload has not come to its end; unload it";
+const char off_text[] = "off: a load or unload was interrupted; run 'ecbpf-fastpath unload'";
 
-/* Sum of all ports */
+/* Counters of all ports together */
 static void counters_sum(const struct ecbpf_fastpath_status *status, struct ecbpf_counters *ret)
 {
 	*ret = (struct ecbpf_counters){};
@@ -39,7 +39,7 @@ static void status_print(const struct ecbpf_fastpath_status *status,
 		       status->ports[i].is_in ? "in" : "",
 		       status->ports[i].is_fused ? " (fused)" : "",
 		       status->ports[i].is_in ? ", " : "",
-		       status->ports[i].is_out ? "out" : "the TC program is gone");
+		       status->ports[i].is_out ? "out" : "no TC program");
 	printf("flows: %" PRIu64 " with a lease, %" PRIu64 " idle, %" PRIu64
 	       " dead; of %u (%.1f MiB)\n",
 	       (uint64_t)status->flows, (uint64_t)status->idle, (uint64_t)status->dead,
@@ -138,7 +138,7 @@ int run_status(struct tool *tool, int argc, char **argv)
 	return TOOL_OK;
 }
 
-/* What is counted since the last line */
+/* One reading of all counters */
 struct stats {
 	struct ecbpf_counters xdp;
 	struct ecbpf_egress_counters egress;
@@ -164,26 +164,26 @@ static __u64 stats_forwarded(const struct stats *s)
 	       s->xdp.reasons[ECBPF_REASON_FP_RESET];
 }
 
-/* Of the packets that the fast path was asked about, so many it forwarded */
-static double stats_ratio(__u64 forwarded, __u64 up)
+/* Share of forwarded packets, percent */
+static double stats_ratio(__u64 forwarded, __u64 punted)
 {
-	return forwarded + up ? 100.0 * forwarded / (forwarded + up) : 0;
+	return forwarded + punted ? 100.0 * forwarded / (forwarded + punted) : 0;
 }
 
 static void stats_json(const struct stats *old, const struct stats *now, __u64 seconds)
 {
 	struct json_object *json = json_object_new_object(), *part;
 	__u64 forwarded = stats_forwarded(now) - stats_forwarded(old);
-	__u64 up = now->xdp.packets[XDP_PASS] - old->xdp.packets[XDP_PASS];
+	__u64 punted = now->xdp.packets[XDP_PASS] - old->xdp.packets[XDP_PASS];
 
 	tool_json_num(json, "seconds", seconds);
 	tool_json_num(json, "forwarded", forwarded);
-	tool_json_num(json, "up", up);
+	tool_json_num(json, "up", punted);
 	json_object_object_add(json, "bypass_percent",
-			       json_object_new_double(stats_ratio(forwarded, up)));
+			       json_object_new_double(stats_ratio(forwarded, punted)));
 	tool_json_num(json, "flows", now->flows);
 	part = json_object_new_object();
-	/* behind the last one of the stage no number has a name */
+	/* numbers after the last reason of the stage have no name */
 	for (__u32 reason = ECBPF_REASON_FP_LEASE; ecbpf_reason_name(reason); reason++)
 		tool_json_num(part, ecbpf_reason_name(reason),
 			      now->xdp.reasons[reason] - old->xdp.reasons[reason]);
@@ -199,14 +199,14 @@ static void stats_json(const struct stats *old, const struct stats *now, __u64 s
 static void stats_line(const struct stats *old, const struct stats *now, __u64 seconds)
 {
 	__u64 forwarded = stats_forwarded(now) - stats_forwarded(old);
-	__u64 up = now->xdp.packets[XDP_PASS] - old->xdp.packets[XDP_PASS];
+	__u64 punted = now->xdp.packets[XDP_PASS] - old->xdp.packets[XDP_PASS];
 	__u64 drop = now->xdp.packets[XDP_DROP] - old->xdp.packets[XDP_DROP];
 	const __u64 *a = old->egress.packets, *b = now->egress.packets;
 
 	printf("%12" PRIu64 " %12" PRIu64 " %7.2f %10" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64
 	       " %10" PRIu64 "\n",
-	       (uint64_t)(forwarded / seconds), (uint64_t)(up / seconds),
-	       stats_ratio(forwarded, up), (uint64_t)now->flows,
+	       (uint64_t)(forwarded / seconds), (uint64_t)(punted / seconds),
+	       stats_ratio(forwarded, punted), (uint64_t)now->flows,
 	       (uint64_t)(b[ECBPF_EGRESS_GRANTED] - a[ECBPF_EGRESS_GRANTED]),
 	       (uint64_t)(b[ECBPF_EGRESS_RENEWED] - a[ECBPF_EGRESS_RENEWED]),
 	       (uint64_t)(now->xdp.reasons[ECBPF_REASON_FP_EXPIRED] -
@@ -232,8 +232,8 @@ int run_stats(struct tool *tool, int argc, char **argv)
 	if (stats_read(tool, &old))
 		return TOOL_FAILED;
 	if (!is_json)
-		printf("%12s %12s %7s %10s %9s %9s %9s %10s\n", "FORWARDED/s", "UP/s", "BYPASS%",
-		       "FLOWS", "GRANTED", "RENEWED", "EXPIRED", "DROPPED/s");
+		printf("%12s %12s %7s %10s %9s %9s %9s %10s\n", "FORWARDED/s", "PUNTED/s",
+		       "BYPASS%", "FLOWS", "GRANTED", "RENEWED", "EXPIRED", "DROPPED/s");
 	while (count--) {
 		sleep(seconds);
 		if (stats_read(tool, &now))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* ecbpf-filter: what a director must not see, see ecbpf-filter(8) */
+/* ecbpf-filter: the filter for invalid packets, fragments and blocked sources, see ecbpf-filter(8)
+ */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -15,7 +16,7 @@ enum {
 
 static const struct tool_option common_options[] = {TOOL_COMMON_OPTIONS};
 
-/* What the library does not understand was nothing that could be tried */
+/* -EINVAL: a usage error, nothing was changed */
 static int fail(const struct tool *tool, int err)
 {
 	return err == -EINVAL ? tool_usage("%s", ecbpf_error(tool->ecbpf)) : tool_fail_ecbpf(tool);
@@ -26,7 +27,7 @@ static const char *const *strings(const struct tool_list *list)
 	return (const char *const *)list->items;
 }
 
-/* Operands that are interfaces, all of them. Return: 0 or TOOL_USAGE */
+/* All operands as interfaces. Return: 0 or TOOL_USAGE */
 int filter_parse_ifaces(int argc, char **argv, struct tool_list *ifaces)
 {
 	for (int i = optind; i < argc; i++)
@@ -35,7 +36,7 @@ int filter_parse_ifaces(int argc, char **argv, struct tool_list *ifaces)
 	return 0;
 }
 
-/* Of all interfaces those that have the filter */
+/* All interfaces that have the filter */
 int filter_loaded_ifaces(struct tool *tool, struct tool_list *ifaces)
 {
 	struct tool_list all TOOL_CLEANUP(tool_list_free) = {};
@@ -57,7 +58,7 @@ int filter_loaded_ifaces(struct tool *tool, struct tool_list *ifaces)
 
 static const struct tool_option load_options[] = {
 	TOOL_MODE_OPTION,
-	{OPT_FUSED, "fused", NULL, "in ecbpf_fused, with the stages that it runs already"},
+	{OPT_FUSED, "fused", NULL, "load it in ecbpf_fused, with the stages there"},
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -79,7 +80,7 @@ static int run_load(struct tool *tool, int argc, char **argv)
 	if (err)
 		return err;
 	if (optind == argc)
-		return tool_usage("on which interface?");
+		return tool_usage("no interface");
 	if (filter_parse_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
 	if (ecbpf_filter_load(tool->ecbpf, strings(&ifaces), ifaces.count, mode, is_fused))
@@ -113,7 +114,7 @@ static int run_set(struct tool *tool, int argc, char **argv)
 	if (tool_getopt(tool, argc, argv) != -1)
 		return TOOL_USAGE;
 	if (optind == argc)
-		return tool_usage("set what? KEY=VALUE");
+		return tool_usage("no setting: give KEY=VALUE");
 	err = ecbpf_filter_set(tool->ecbpf, (const char *const *)argv + optind, argc - optind);
 	return err ? fail(tool, err) : TOOL_OK;
 }
@@ -137,7 +138,7 @@ static int compare_vips(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* For free(); NULL: told already */
+/* For free(); NULL: the error was printed */
 struct ecbpf_filter_vip *filter_vips_get(struct tool *tool, size_t *count)
 {
 	struct ecbpf_filter_vip *vips;
@@ -188,7 +189,7 @@ static int run_vip(struct tool *tool, int argc, char **argv)
 		is_json = true;
 	}
 	if (optind == argc)
-		return tool_usage("vip add, delete, list or flush?");
+		return tool_usage("vip takes add, delete, list or flush");
 	what = argv[optind];
 	operands = (const char *const *)argv + optind + 1;
 	count = argc - optind - 1;
@@ -196,7 +197,7 @@ static int run_vip(struct tool *tool, int argc, char **argv)
 		return tool_usage("--json goes with vip list");
 	if (!strcmp(what, "add") || !strcmp(what, "delete")) {
 		if (!count)
-			return tool_usage("which address?");
+			return tool_usage("no address");
 		err = what[0] == 'a' ? ecbpf_filter_vip_add(tool->ecbpf, operands, count)
 				     : ecbpf_filter_vip_delete(tool->ecbpf, operands, count);
 		return err ? fail(tool, err) : TOOL_OK;
@@ -213,15 +214,15 @@ static int run_vip(struct tool *tool, int argc, char **argv)
 /* --- the tool ------------------------------------------------------------------------------- */
 
 static const char settings_about[] =
-	"frags, frags6        pass, drop, ptb: IPv4 and IPv6 fragments that are not for an\n"
-	"                     address of this host, or for one of its VIPs ('vip add');\n"
-	"                     ptb: drop them, and answer the first one with packet too big\n"
-	"ptb-max-pps          1 to 1000000000 answers in any second (default: 200)\n"
-	"ptb-per-source-pps   likewise, to one source (default: 10)\n"
+	"frags, frags6        pass, drop or ptb: IPv4 and IPv6 fragments that are not for\n"
+	"                     this host, or are for one of its VIPs ('vip add');\n"
+	"                     ptb: drop them, and answer the first with packet too big\n"
+	"ptb-max-pps          answers in any second, 1 to 1000000000 (default: 200)\n"
+	"ptb-per-source-pps   the same to one source (default: 10)\n"
 	"malformed, ip-options, ip-reserved-bit, martian-source, land, tcp-null, tcp-xmas,\n"
 	"tcp-syn-fin, tcp-syn-rst, udp-length, port-zero, frag-tiny, frag-overlap,\n"
-	"ip6-routing0, ip6-ext-limit, or all of them: checks\n"
-	"                     off, count, drop (default: drop for the first three)\n";
+	"ip6-routing0, ip6-ext-limit, or checks for all of them:\n"
+	"                     off, count or drop (default: drop for the first three)\n";
 
 #define LIST_ARGS                                                                \
 	"add PREFIX... [-t TAG] [-e TIME] | delete PREFIX... | list | flush |\n" \
@@ -232,8 +233,8 @@ static const struct tool_verb verbs[] = {
 		.name = "load",
 		.args = "IFACE...",
 		.text = "load the filter on interfaces",
-		.about = "Interfaces are separated by blanks or commas. All of them get it, or\n"
-			 "none. Settings and lists are those that were there before.\n",
+		.about = "Interfaces are separated by blanks or commas. All of them get the\n"
+			 "filter, or none. Existing settings and lists are used.\n",
 		.examples = "  ecbpf-filter load eth0 eth1\n"
 			    "  ecbpf-filter load -m skb --fused eth0\n",
 		.options = load_options,
@@ -242,8 +243,8 @@ static const struct tool_verb verbs[] = {
 	{
 		.name = "unload",
 		.args = "[IFACE...]",
-		.text = "unload it from interfaces, or from all",
-		.about = "Settings and lists stay.\n",
+		.text = "unload the filter from interfaces, or from all",
+		.about = "Settings and lists are kept.\n",
 		.examples = "  ecbpf-filter unload eth0\n",
 		.options = common_options,
 		.run = run_unload,
@@ -251,7 +252,7 @@ static const struct tool_verb verbs[] = {
 	{
 		.name = "set",
 		.args = "KEY=VALUE...",
-		.text = "change settings, all in one step",
+		.text = "change settings in one step",
 		.about = settings_about,
 		.examples = "  ecbpf-filter set frags=ptb frags6=ptb ptb-max-pps=100\n"
 			    "  ecbpf-filter set checks=drop martian-source=count\n",
@@ -261,11 +262,11 @@ static const struct tool_verb verbs[] = {
 	{
 		.name = "drop",
 		.args = LIST_ARGS,
-		.text = "sources that are blocked",
-		.about = "A file has a prefix a line, with a tag and an expiry if you like ('-':\n"
-			 "none), and comments that begin with '#' or ';'. All of it is imported,\n"
-			 "in one step, or nothing. Counters of what stays are kept.\n"
-			 "'list' prints such a file; 'top' those that were hit most.\n",
+		.text = "manage blocked sources",
+		.about = "A file has one prefix per line, optionally a tag and an expiry ('-':\n"
+			 "none), and comments after '#' or ';'. The whole file is imported in\n"
+			 "one step, or nothing. Prefixes that remain keep their counters.\n"
+			 "'list' prints a file; 'top' the prefixes with most packets.\n",
 		.examples = "  ecbpf-filter drop add 192.0.2.0/24 2001:db8::/32 -t scan -e 2h\n"
 			    "  ecbpf-filter drop import --replace -f blocklist.txt\n",
 		.options = filter_list_options,
@@ -274,9 +275,9 @@ static const struct tool_verb verbs[] = {
 	{
 		.name = "allow",
 		.args = LIST_ARGS,
-		.text = "sources that are not blocked, whatever is",
-		.about = "As 'drop'. Packets of these sources are not exempt from checks.\n"
-			 "Counted are those that would have been dropped.\n",
+		.text = "manage sources that are never blocked",
+		.about = "As 'drop'. These sources are not exempt from checks. Packets are\n"
+			 "counted if 'drop' has their source as well.\n",
 		.examples = "  ecbpf-filter allow add 198.51.100.0/24 -t office\n",
 		.options = filter_list_options,
 		.run = filter_list_allow,
@@ -284,8 +285,8 @@ static const struct tool_verb verbs[] = {
 	{
 		.name = "vip",
 		.args = "add ADDRESS... | delete ADDRESS... | list | flush",
-		.text = "the addresses of this host that get no fragments",
-		.about = "Addresses or prefixes. Fragments to them are treated as those to\n"
+		.text = "manage addresses of this host that get no fragments",
+		.about = "Addresses or prefixes. Fragments to them are treated like those to\n"
 			 "other hosts: see the settings frags and frags6.\n",
 		.examples = "  ecbpf-filter vip add 203.0.113.80 2001:db8:80::/64\n",
 		.options = vip_options,
@@ -294,8 +295,8 @@ static const struct tool_verb verbs[] = {
 	{
 		.name = "refresh",
 		.args = "",
-		.text = "read this host's addresses again",
-		.about = "Load, set and vip do so as well.\n",
+		.text = "read the addresses of this host again",
+		.about = "load, set and vip do so as well.\n",
 		.examples = "  ecbpf-filter refresh\n",
 		.options = common_options,
 		.run = run_refresh,
@@ -316,13 +317,13 @@ int main(int argc, char **argv)
 {
 	struct tool tool = {
 		.name = "ecbpf-filter",
-		.text = "What a director must not see: packets that no honest host sends, "
-			"fragments,\n"
-			"blocked sources. Gone before the kernel's stack sees them.\n",
-		.examples = "  ecbpf-filter load eth0                the old system's defaults\n"
-			    "  ecbpf-filter set frags=ptb frags6=ptb\n"
-			    "  ecbpf-filter vip add 203.0.113.80     a VIP of this director\n"
-			    "  ecbpf-filter status                   what came of it\n",
+		.text = "Drops packets that no legitimate host sends, fragments, and packets of\n"
+			"blocked sources, before the network stack handles them.\n",
+		.examples =
+			"  ecbpf-filter load eth0                load it with its defaults\n"
+			"  ecbpf-filter set frags=ptb frags6=ptb\n"
+			"  ecbpf-filter vip add 203.0.113.80     a VIP of this director\n"
+			"  ecbpf-filter status                   settings, lists and counters\n",
 		.verbs = verbs,
 	};
 

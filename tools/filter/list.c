@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * ecbpf-filter: lists of sources. What `list` prints is what `import` reads: prefix, tag, expiry;
- * all else is in a comment.
+ * ecbpf-filter: lists of sources. `list` prints the format that `import` reads: prefix, tag,
+ * expiry; other information is in a comment.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -21,12 +21,12 @@ enum {
 #define TOP_DEFAULT 10
 
 const struct tool_option filter_list_options[] = {
-	{'t', "tag", "TAG", "add: why it is there, up to 31 characters without blanks"},
+	{'t', "tag", "TAG", "add: a note of up to 31 characters without blanks"},
 	{'e', "expires", "TIME",
-	 "add: for how long, as 90s, 10m, 2h, 7d, 4w; or until when,\n"
-	 "as 2027-01-31T23:59:59Z"},
-	{'f', "file", "FILE", "import: a prefix a line; -: standard input"},
-	{OPT_REPLACE, "replace", NULL, "import: these, and no others"},
+	 "add: duration, such as 90s, 10m, 2h, 7d, 4w, or time,\n"
+	 "such as 2027-01-31T23:59:59Z"},
+	{'f', "file", "FILE", "import: file with a prefix per line; -: standard input"},
+	{OPT_REPLACE, "replace", NULL, "import: replaces the list with these prefixes"},
 	{'j', "json", NULL, "list, top: print JSON"},
 	TOOL_COMMON_OPTIONS,
 };
@@ -51,7 +51,7 @@ static void entries_free(struct entries *entries)
 	free(entries->items);
 }
 
-/* --- what users write ------------------------------------------------------------------------- */
+/* --- operands --------------------------------------------------------------------------------- */
 
 /* Operands. Return: 0 or TOOL_USAGE */
 static int parse_operands(struct tool *tool, const struct options *options, char **operands,
@@ -87,14 +87,14 @@ static int parse_operands(struct tool *tool, const struct options *options, char
 static int report(const struct ecbpf_filter_changes *changes, bool is_import)
 {
 	if (changes->same)
-		tool_warn("note: %" PRIu64 " there already, or given twice",
+		tool_warn("note: %" PRIu64 " already listed, or given twice",
 			  (uint64_t)changes->same);
 	if (changes->covered)
-		tool_warn("note: %" PRIu64 " in a prefix that is on the list, too",
+		tool_warn("note: %" PRIu64 " covered by another prefix of the list",
 			  (uint64_t)changes->covered);
 	if (is_import)
 		printf("%" PRIu64 " added, %" PRIu64 " changed, %" PRIu64 " removed, %" PRIu64
-		       " as before\n",
+		       " unchanged\n",
 		       (uint64_t)changes->added, (uint64_t)changes->updated,
 		       (uint64_t)changes->deleted, (uint64_t)changes->same);
 	return TOOL_OK;
@@ -107,7 +107,7 @@ static int run_import(struct tool *tool, const struct options *options)
 	int err;
 
 	if (!options->file)
-		return tool_usage("import what? -f FILE");
+		return tool_usage("no file: give -f FILE");
 	if (ecbpf_filter_file_read(tool->ecbpf, options->file, false, &entries.items,
 				   &entries.count))
 		return tool_fail_ecbpf(tool);
@@ -169,7 +169,7 @@ static int compare_hits(const void *a, const void *b)
 	return x->packets > y->packets ? -1 : x->packets < y->packets;
 }
 
-/* @top: the most hit ones, so many; 0: all */
+/* @top: number of entries with most packets; 0: all */
 static int run_list(struct tool *tool, const struct options *options, __u64 top)
 {
 	struct entries entries TOOL_CLEANUP(entries_free) = {};
@@ -214,7 +214,7 @@ static int run_change(struct tool *tool, const struct options *options, int argc
 	int err;
 
 	if (!argc)
-		return tool_usage("which prefix?");
+		return tool_usage("no prefix");
 	if (parse_operands(tool, options, argv, argc, &entries))
 		return TOOL_USAGE;
 	if (!strcmp(options->verb, "delete"))
@@ -226,18 +226,18 @@ static int run_change(struct tool *tool, const struct options *options, int argc
 	return err ? tool_fail_ecbpf(tool) : report(&changes, false);
 }
 
-/* Options that another verb has. Return: 0 or TOOL_USAGE */
+/* Refuse options of other verbs. Return: 0 or TOOL_USAGE */
 static int check_options(const struct options *options)
 {
 	const char *verb = options->verb;
 	bool is_add = !strcmp(verb, "add"), is_import = !strcmp(verb, "import");
 
 	if ((options->tag || options->expires) && !is_add)
-		return tool_usage("--tag and --expires go with add");
+		return tool_usage("--tag and --expires are options of add");
 	if ((options->file || options->is_replace) && !is_import)
-		return tool_usage("--file and --replace go with import");
+		return tool_usage("--file and --replace are options of import");
 	if (options->is_json && strcmp(verb, "list") && strcmp(verb, "top"))
-		return tool_usage("--json goes with list and top");
+		return tool_usage("--json is an option of list and top");
 	return 0;
 }
 
@@ -261,7 +261,7 @@ static int run(struct tool *tool, __u32 list, int argc, char **argv)
 			return TOOL_USAGE;
 	}
 	if (optind == argc)
-		return tool_usage("add, delete, list, flush, import or top?");
+		return tool_usage("expected add, delete, list, flush, import or top");
 	options.verb = argv[optind++];
 	rest = argc - optind;
 	if (check_options(&options))

@@ -13,7 +13,7 @@ enum {
 
 const struct tool_option filter_status_options[] = {
 	{'j', "json", NULL, "print JSON"},
-	{OPT_CLEAR, "clear", NULL, "set the counters of the filter to zero"},
+	{OPT_CLEAR, "clear", NULL, "reset the counters of the filter, print nothing"},
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -31,11 +31,11 @@ static const char *check_mode(const struct ecbpf_filter_config *config, __u32 nu
 
 #define R(name) ECBPF_REASON_##name
 
-/* Names of the system before this one, in its order, and such as it would have had; 0 ends them */
+/* Totals with the names of the predecessor system, in its order; 0 ends the reasons */
 static const struct {
 	const char *name;
 	__u8 reasons[8];
-} sums[] = {
+} totals[] = {
 	{"eth_frame_err", {R(RUNT), R(VLAN_TRUNC), R(VLAN_TAGS), R(IP_TRUNC), R(IP6_TRUNC)}},
 	{"ip_header_err",
 	 {R(IP_VERSION), R(IP_IHL), R(IP_LEN_SHORT), R(IP_LEN_LONG), R(IP_OPTIONS),
@@ -54,14 +54,14 @@ static const struct {
 	{"ptb_mem_err_count", {R(PTB_ROOM), R(PTB_ROOM6)}},
 };
 
-#define SUMS_COUNT (sizeof(sums) / sizeof(sums[0]))
+#define TOTALS_COUNT (sizeof(totals) / sizeof(totals[0]))
 
-static __u64 sum_of(const struct ecbpf_counters *counters, size_t n)
+static __u64 total_of(const struct ecbpf_counters *counters, size_t n)
 {
 	__u64 sum = 0;
 
-	for (size_t i = 0; i < sizeof(sums[n].reasons) && sums[n].reasons[i]; i++)
-		sum += counters->reasons[sums[n].reasons[i]];
+	for (size_t i = 0; i < sizeof(totals[n].reasons) && totals[n].reasons[i]; i++)
+		sum += counters->reasons[totals[n].reasons[i]];
 	return sum;
 }
 
@@ -101,8 +101,8 @@ static void print_iface(const char *iface, const struct ecbpf_filter_status *sta
 			printf("  %s: %" PRIu64 " packets, %" PRIu64 " bytes\n",
 			       ecbpf_action_name(action), (uint64_t)counters->packets[action],
 			       (uint64_t)counters->bytes[action]);
-	for (size_t i = 0; i < SUMS_COUNT; i++)
-		printf("  %s: %" PRIu64 "\n", sums[i].name, (uint64_t)sum_of(counters, i));
+	for (size_t i = 0; i < TOTALS_COUNT; i++)
+		printf("  %s: %" PRIu64 "\n", totals[i].name, (uint64_t)total_of(counters, i));
 	for (__u32 reason = 1; reason < ECBPF_REASON_MAX; reason++)
 		if (counters->reasons[reason])
 			printf("  reason %s: %" PRIu64 "\n", reason_name(reason),
@@ -146,14 +146,14 @@ static struct json_object *json_iface(const char *iface, const struct ecbpf_filt
 	tool_json_str(json, "interface", iface);
 	tool_json_str(json, "mode", ecbpf_mode_name(status->mode));
 	tool_json_bool(json, "fused", status->is_fused);
-	for (size_t i = 0; i < SUMS_COUNT; i++)
-		tool_json_num(json, sums[i].name, sum_of(counters, i));
+	for (size_t i = 0; i < TOTALS_COUNT; i++)
+		tool_json_num(json, totals[i].name, total_of(counters, i));
 	json_object_object_add(json, "actions", actions);
 	json_object_object_add(json, "reasons", reasons);
 	return json;
 }
 
-/* @is_named: those that the user asked for must have the filter */
+/* @is_named: the user named them, so that they must have the filter */
 static int show_ifaces(struct tool *tool, const struct tool_list *ifaces, bool is_named,
 		       struct json_object *json)
 {
@@ -232,7 +232,7 @@ int filter_run_status(struct tool *tool, int argc, char **argv)
 			return TOOL_USAGE;
 	}
 	if (is_clear && is_json)
-		return tool_usage("--clear prints nothing, so --json does not go with it");
+		return tool_usage("--clear and --json exclude each other");
 	is_named = optind < argc;
 	if (filter_parse_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;

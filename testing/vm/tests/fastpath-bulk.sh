@@ -49,7 +49,7 @@ transfer()
 }
 
 # said CLIENT SERVICE: what is to become of a packet now
-said() { fastpath explain tcp "$1" "$2" | sed -n 's/^a plain packet now: \([a-z-]*\).*/\1/p'; }
+said() { fastpath explain tcp "$1" "$2" | sed -n 's/^next packet: \([a-z-]*\).*/\1/p'; }
 
 # entry CLIENT: IPVS's state of a connection, and its service
 entry()
