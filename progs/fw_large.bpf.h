@@ -37,6 +37,10 @@ static __always_inline const union ecbpf_fw_cell *fw_dim_cells(void *map, __u32 
 	return cells ? cells->cells : NULL;
 }
 
+/*
+ * Search. One long function, because each call would keep values on the stack, which is full.
+ * Return: the deciding rule so far; if nothing is pending, it is final and counted
+ */
 static __always_inline __u32 fw_match_vectors(__u32 active, void *map, const bool is_large)
 {
 	const __u32 blocks = is_large ? ECBPF_FW_BLOCKS : ECBPF_FW_MEDIUM_RULES / 64;

@@ -8,13 +8,14 @@
 
 void *ecbpf_array_add(void *items_p, size_t *count, size_t size)
 {
-	char *items;
+	char *items, *more;
 
 	memcpy(&items, items_p, sizeof(items));
 	if (!(*count & (*count - 1))) {
-		items = reallocarray(items, *count ? *count * 2 : 1, size);
-		if (!items)
+		more = reallocarray(items, *count ? *count * 2 : 1, size);
+		if (!more)
 			return NULL;
+		items = more;
 		memcpy(items_p, &items, sizeof(items));
 	}
 	return memset(items + (*count)++ * size, 0, size);

@@ -2,16 +2,9 @@
 /*
  * Error texts that several files need, see error.h.
  */
-#include <errno.h>
 #include <string.h>
 #include "core/error.h"
 #include "core/handle.h"
-
-int ecbpf_fail_memory(struct ecbpf *e)
-{
-	ecbpf_fail(e, -ENOMEM, "out of memory");
-	return -ENOMEM;
-}
 
 void ecbpf_error_save(const struct ecbpf *e, struct saved_error *ret_error)
 {

@@ -5,10 +5,15 @@
 #ifndef ECBPF_LIB_ERROR_H
 #define ECBPF_LIB_ERROR_H
 
-struct ecbpf;
+#include <errno.h>
+#include "core/handle.h"
 
-/* Return: -ENOMEM */
-int ecbpf_fail_memory(struct ecbpf *e);
+/* Return: -ENOMEM; inline, for static analysis to see that */
+static inline int ecbpf_fail_memory(struct ecbpf *e)
+{
+	ecbpf_fail(e, -ENOMEM, "out of memory");
+	return -ENOMEM;
+}
 
 /* For a clean-up after an error, whose own errors are of no interest */
 struct saved_error {

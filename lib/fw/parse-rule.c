@@ -87,15 +87,15 @@ struct rule_state {
 	struct fw_rule *rule;
 	struct span start;
 	__u32 seen;		   /* keywords */
-	__u32 seen_behind[KW_MAX]; /* of each group: those of its words that have been */
-	enum keyword group;	   /* that the words before belong to */
-	struct span spans[KW_MAX]; /* of the last one of each */
+	__u32 seen_behind[KW_MAX]; /* likewise, within each group */
+	enum keyword group;	   /* of the previous keyword */
+	struct span spans[KW_MAX]; /* last occurrence of each keyword */
 	struct span src_len;	   /* of `per src/LEN` */
 };
 
 static const char *const flag_names[] = {"fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"};
 
-/* [{FLAG, ...}]; @ret_is_empty: there are braces, and nothing in them */
+/* Take [{FLAG, ...}]. @ret_is_empty: the braces are empty */
 static bool take_flag_set(struct parser *p, __u8 *ret_flags, bool *ret_is_empty)
 {
 	bool ok = true;
@@ -125,8 +125,9 @@ static bool take_flag_set(struct parser *p, __u8 *ret_flags, bool *ret_is_empty)
 }
 
 /*
- * flags [F] [mask [M]]. Without F it is empty, without M it is F: `flags` alone takes any, as it
- * always did; `flags {}` looks like "none", which it would not be, and so wants a mask.
+ * Take [F] [mask [M]], behind `flags`. F is empty by default, and M is F. `flags` alone matches any
+ * flags, as in the former firewall. `flags {}` would do so, too, but reads like "no flags": it
+ * needs a mask.
  */
 static bool take_flags(struct parser *p, struct fw_rule *rule)
 {
@@ -178,7 +179,7 @@ static bool take_frag(struct parser *p, struct fw_rule *rule)
 	return fw_error_expected(p, "'first', 'later', 'any' or 'no'");
 }
 
-/* N/s | N[pps|kpps|Mpps|Mbit/s] [burst N] [per src[/LEN]] */
+/* Take N/s | N[pps|kpps|Mpps|Mbit/s] [burst N] [per src[/LEN]] */
 static bool take_limit(struct parser *p, struct rule_state *state)
 {
 	static const struct {

@@ -85,7 +85,7 @@ static bool take_set_file(struct parser *p, struct fw_set *set)
 	struct source src = {}, *outer = p->src;
 	struct span span;
 	struct stat st;
-	size_t size;
+	size_t size = 0;
 	int err;
 
 	if (!fw_take_quoted(p, "the path of a file in double quotes", &path, &span))

@@ -208,7 +208,7 @@ bool fw_prefix_has(const struct fw_prefix *prefix, const void *addr);
 /* The default burst; @burst is not used */
 __u64 fw_limit_burst(const struct fw_limit *limit);
 
-/* Default bits that tell sources apart: who has an IPv6 address has 2^64 */
+/* Default length of `per src`: a host with an IPv6 address has all addresses of its /64 */
 __u8 fw_limit_src_len(__u8 family);
 
 /* @name need not end with NUL. Return: NULL if there is no set of this name */
