@@ -7,7 +7,7 @@
 #include "bpf/trie_layout.h"
 #include "core/handle.h"
 
-#define PENDING_ENOUGH 1024 /* to wait for packets */
+#define PENDING_ENOUGH 1024 /* retired blocks that are worth waiting for program runs */
 
 int trie_fail(struct ecbpf_trie *t, int err)
 {
@@ -64,19 +64,19 @@ static bool leaf_has(struct ecbpf_trie *t, __u64 leaf, const struct key *key)
 __u32 ecbpf_trie_match(struct ecbpf_trie *t, const struct ecbpf_trie_op *address, __u32 *ret_len)
 {
 	struct key key = op_key(address);
-	__u64 slot = root_slot(t->gen->root[address->family == 6]), best = 0, leaf;
+	__u64 slot = root_slot(t->gen->root[address->family == 6]), match = 0, leaf;
 
 	t->err = 0;
 	while (!t->err && is_node(slot) && node_stride(slot)) {
-		leaf = node_best(t, slot);
+		leaf = node_cover(t, slot);
 		if (leaf_has(t, leaf, &key))
-			best = leaf;
+			match = leaf;
 		slot = load(t, slot_of(slot, &key));
 	}
 	if (!is_node(slot) && leaf_has(t, slot, &key))
-		best = slot;
-	*ret_len = leaf_len(best);
-	return best ? leaf_value(t, best) : 0;
+		match = slot;
+	*ret_len = leaf_len(match);
+	return match ? leaf_value(t, match) : 0;
 }
 
 int ecbpf_trie_entries(struct ecbpf_trie *t, struct ecbpf_trie_op **ret_entries, size_t *ret_count)
@@ -124,8 +124,8 @@ int ecbpf_trie_entries(struct ecbpf_trie *t, struct ecbpf_trie_op **ret_entries,
 static void op_do(struct ecbpf_trie *t, const struct ecbpf_trie_op *op)
 {
 	struct key key = op_key(op);
-	__u32 place = trie_hash_find(t, op->family, &key);
-	__u64 old = load(t, place), leaf, root;
+	__u32 index = trie_hash_find(t, op->family, &key);
+	__u64 old = load(t, index), leaf, root;
 	int i = op->family == 6;
 
 	if (t->err || (!old && !op->value))
@@ -139,11 +139,11 @@ static void op_do(struct ecbpf_trie *t, const struct ecbpf_trie_op *op)
 		leaf = trie_leaf_new(t, op);
 		if (!leaf)
 			return;
-		store(t, place, leaf);
+		store(t, index, leaf);
 		if (op->len) {
 			trie_add(t, root, &key, leaf);
 		} else {
-			store(t, node_place(root) - 1, leaf);
+			store(t, node_index(root) - 1, leaf);
 			t->gen->root[i] |= ECBPF_TRIE_ROOT_COVER;
 		}
 		t->gen->count[i] += !old;
@@ -153,16 +153,16 @@ static void op_do(struct ecbpf_trie *t, const struct ecbpf_trie_op *op)
 	if (op->len)
 		trie_remove(t, root, &key, old);
 	else
-		store(t, node_place(root) - 1, 0);
+		store(t, node_index(root) - 1, 0);
 	if (t->err)
 		return;
-	trie_hash_delete(t, place);
+	trie_hash_delete(t, index);
 	trie_leaf_retire(t, old);
 	if (!--t->gen->count[i])
 		roots_store(t);
 }
 
-/* Do changes by building anew what they lead to */
+/* Make changes by building a new generation */
 static int rebuild(struct ecbpf_trie *t, const struct ecbpf_trie_op *ops, size_t count)
 {
 	_cleanup_free_ struct ecbpf_trie_op *entries = NULL;
@@ -196,7 +196,7 @@ static int rebuild(struct ecbpf_trie *t, const struct ecbpf_trie_op *ops, size_t
 	return ecbpf_trie_build(t, entries, kept);
 }
 
-/* What was decided is done, though it may be again */
+/* Complete an interrupted change; parts of it may be done twice */
 static int journal_redo(struct ecbpf_trie *t)
 {
 	int err = rebuild(t, t->head->journal, t->head->journal_count);
@@ -230,14 +230,14 @@ int ecbpf_trie_change(struct ecbpf_trie *t, const struct ecbpf_trie_op *ops, siz
 		return journal_redo(t);
 	__atomic_store_n(&t->head->journal_count, 0, __ATOMIC_RELEASE);
 
-	/* it is done, and packets see it: time for what need not be done now */
+	/* programs see the change: now prepare for the next one */
 	if (t->gen->pending_count > PENDING_ENOUGH)
 		trie_pending_free(t);
 	trie_room_make(t);
 	return 0;
 }
 
-/* Chunks of a writer that died before it published them, or before it dropped them */
+/* Free chunks of a writer that died before it published or dropped them */
 static void orphans_drop(struct ecbpf_trie *t)
 {
 	const struct generation *gen = t->gen;
@@ -254,7 +254,7 @@ static void orphans_drop(struct ecbpf_trie *t)
 	__atomic_store_n(&t->head->dirty, 0, __ATOMIC_RELEASE);
 }
 
-/* The generation that is live; whatever was interrupted is completed */
+/* Open the live generation, and complete an interrupted change */
 static int generation_open(struct ecbpf_trie *t)
 {
 	bool is_dirty = t->head->dirty || t->head->journal_count;
@@ -262,7 +262,7 @@ static int generation_open(struct ecbpf_trie *t)
 	int err = 0;
 
 	if (roots) {
-		t->gen = (void *)word(t, node_place(root_slot(roots)) - ROOT4_PLACE);
+		t->gen = (void *)word(t, node_index(root_slot(roots)) - ROOT4_INDEX);
 		if (t->err)
 			return trie_fail(t, t->err);
 		if (t->head->journal_count)
@@ -275,7 +275,6 @@ static int generation_open(struct ecbpf_trie *t)
 	return err;
 }
 
-/* A handle without a generation. NULL: @data was closed */
 struct ecbpf_trie *trie_handle_new(struct ecbpf *e, const struct ecbpf_trie_memory *memory,
 				   void *data, struct ecbpf_trie_head *head)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Tables of prefixes for longest-prefix match: the side that writes. What they look like is in
+ * Tables of prefixes for longest-prefix match, from the side of the writer. Their layout is in
  * <ecbpf/trie.h>. Not exported.
  *
- * A table lies in a pool (a pinned array of maps) and begins at a head (an entry of a pinned array
- * map, made with BPF_F_MMAPABLE). A pool may hold several tables. One writer at a time: callers
- * hold ecbpf_lock(), for ecbpf_trie_entries() and ecbpf_trie_find() as well.
+ * A table is in a pool (a pinned array of maps) and has a head (an entry of a pinned array map with
+ * BPF_F_MMAPABLE). A pool may hold several tables. There is one writer at a time: callers hold
+ * ecbpf_lock(), also for ecbpf_trie_entries() and ecbpf_trie_find().
  *
- * Packets may use the table at any time. Each sees, for its own address, the answer before a change
- * or the one after it. A writer that is killed leaves the table as it was, or a change that
- * was decided and is completed when the table is opened next.
+ * Programs may look up addresses at any time. A lookup gets the answer from before a change or the
+ * one from after it. A killed writer leaves the table unchanged, or with a change in its journal,
+ * which the next ecbpf_trie_open() completes.
  */
 #ifndef ECBPF_LIB_TRIE_H
 #define ECBPF_LIB_TRIE_H
@@ -22,23 +22,23 @@ struct ecbpf;
 struct ecbpf_trie;
 
 /*
- * A prefix with its value is a struct ecbpf_trie_op: `family` 4 or 6; `hi` and `lo` its address, in
- * host order, IPv4 in the upper half of `hi`, no bits set behind `len`; `value` 1 to
- * ECBPF_TRIE_VALUE_MAX, or 0 where it is to be deleted.
+ * A struct ecbpf_trie_op is a prefix with its value: `family` 4 or 6; `hi` and `lo` the address in
+ * host order, IPv4 in the upper half of `hi`, with no host bits; `value` 1 to ECBPF_TRIE_VALUE_MAX,
+ * or 0 to delete it.
  */
 
-/* Sorts IPv4 before IPv6, then by address, shorter prefixes before those in them. For qsort(3) */
+/* For qsort(3): IPv4 before IPv6, then by address, covering prefixes first */
 int ecbpf_trie_compare(const void *a, const void *b);
 
 /**
- * struct ecbpf_trie_memory - where chunks come from; tests have one without BPF
- * @get: the words of chunk @id. NULL and errno
- * @make: make a chunk: it is not found under its number before @publish. NULL and errno
- * @publish: chunks @ids were written to; programs find them from now on
- * @drop: chunks @ids are not used any more, not even by packets on their way
- * @is_used: is there a chunk of this number, of whichever table?
- * @is_own: and is it this table's?
- * @wait: until every packet that is being handled now has been
+ * struct ecbpf_trie_memory - functions that provide chunks; tests have one without BPF
+ * @get: return the words of chunk @id; NULL and errno
+ * @make: make chunk @id, which programs do not find before @publish; NULL and errno
+ * @publish: let programs find chunks @ids, which are written
+ * @drop: free chunks @ids, which no program reads any more
+ * @is_used: does any table of the pool have this chunk?
+ * @is_own: does this table have it?
+ * @wait: return when all program runs that are in progress have ended
  * @close: end of the handle
  *
  * @publish, @get and @make return 0 or a value; or -errno or NULL.
@@ -54,38 +54,37 @@ struct ecbpf_trie_memory {
 	void (*close)(void *data);
 };
 
-/* Chunks in a pool, as tables have them: for what else is kept in chunks. @id: as below */
+/* Chunks in a pool; also for other data than tables. @id: as below */
 extern const struct ecbpf_trie_memory ecbpf_trie_pool_memory;
 /* The data of these functions, for @close; NULL: out of memory */
 void *ecbpf_trie_pool_open(struct ecbpf *e, int pool_fd, __u32 id);
 
 /**
- * ecbpf_trie_open() - open a table, make it if there is none, complete an interrupted change
+ * ecbpf_trie_open() - open or make a table, and complete an interrupted change
  * @pool_fd: an ECBPF_TRIE_POOL(); not closed
- * @head: the table's own, mapped writable; stays mapped as long as the handle is used
- * @id: the table's number within the pool
+ * @head: head of the table, mapped writable for as long as the handle is open
+ * @id: number of the table within the pool
  * @ret_trie: for ecbpf_trie_close()
  */
 int ecbpf_trie_open(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, __u32 id,
 		    struct ecbpf_trie **ret_trie);
-/* Likewise, with memory of another kind; @data is passed to its functions */
+/* The same with other memory; @data is passed to its functions */
 int ecbpf_trie_open_memory(struct ecbpf *e, const struct ecbpf_trie_memory *memory, void *data,
 			   struct ecbpf_trie_head *head, struct ecbpf_trie **ret_trie);
 void ecbpf_trie_close(struct ecbpf_trie *trie); /* NULL is fine */
 
 /**
- * ecbpf_trie_new() - a table with these contents at once, where there is none
+ * ecbpf_trie_new() - make a table with contents where there is none
  *
- * As ecbpf_trie_open() and ecbpf_trie_build(), but with one wait for packets, not with four.
+ * As ecbpf_trie_open() and ecbpf_trie_build(), but waiting once for program runs, not four times.
  */
 int ecbpf_trie_new(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, __u32 id,
 		   struct ecbpf_trie_op *entries, size_t count);
 
 /**
- * ecbpf_trie_delete() - free all that a table takes, or what is left of it
+ * ecbpf_trie_delete() - free the memory of a table, or the rest of it
  *
- * No packet looks it up any more. If the caller is killed, the head's @dirty says that there is
- * something left.
+ * No program must use it any more. If the caller is killed, @dirty in the head stays set.
  */
 int ecbpf_trie_delete(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, __u32 id);
 
@@ -93,28 +92,28 @@ int ecbpf_trie_delete(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head
 __u32 ecbpf_trie_find(struct ecbpf_trie *trie, const struct ecbpf_trie_op *prefix);
 
 /**
- * ecbpf_trie_match() - as packets are looked up
- * @address: its length is not looked at, nor its value
+ * ecbpf_trie_match() - look up an address as programs do
+ * @address: length and value are ignored
  * @ret_len: length of the prefix
  *
- * Return: the value of the longest prefix that the address lies in; 0: none.
+ * Return: the value of the longest prefix that contains the address; 0: none.
  */
 __u32 ecbpf_trie_match(struct ecbpf_trie *trie, const struct ecbpf_trie_op *address,
 		       __u32 *ret_len);
 
-/* How many prefixes there are, of family 4 or 6 */
+/* Number of prefixes of family 4 or 6 */
 size_t ecbpf_trie_count(const struct ecbpf_trie *trie, int family);
 
-/* Memory that the table takes, in bytes */
+/* Memory of the table in bytes */
 size_t ecbpf_trie_bytes(const struct ecbpf_trie *trie);
 
 /**
  * ecbpf_trie_change() - add prefixes, change their values, delete them
- * @ops: deleting one that is not there is fine
- * @count: ECBPF_TRIE_JOURNAL at most; for more, ecbpf_trie_build()
+ * @ops: prefixes to delete need not exist
+ * @count: at most ECBPF_TRIE_JOURNAL; for more, ecbpf_trie_build()
  *
- * In the time that it takes to find their places. All or nothing: on failure, nothing. Who is
- * killed leaves a part, and the rest to ecbpf_trie_open().
+ * It takes the time of a lookup for each. A failure changes nothing. If the caller is killed,
+ * ecbpf_trie_open() completes the change.
  */
 int ecbpf_trie_change(struct ecbpf_trie *trie, const struct ecbpf_trie_op *ops, size_t count);
 
@@ -126,10 +125,10 @@ int ecbpf_trie_entries(struct ecbpf_trie *trie, struct ecbpf_trie_op **ret_entri
 		       size_t *ret_count);
 
 /**
- * ecbpf_trie_build() - new contents: a generation beside the old one, published in one step
- * @entries: gets sorted; none twice, none to delete
+ * ecbpf_trie_build() - replace the contents by a new generation, published in one step
+ * @entries: get sorted; no duplicates, none to delete
  *
- * While both are there it takes the memory of both. Returns when the old one is not used any more.
+ * Until it returns, the table takes the memory of both generations.
  */
 int ecbpf_trie_build(struct ecbpf_trie *trie, struct ecbpf_trie_op *entries, size_t count);
 

@@ -6,13 +6,13 @@
 #include "bpf/trie_layout.h"
 
 #define ENTRY_WORDS 4
-#define ROOM_WORDS  4096 /* free, before a change is decided */
+#define ROOM_WORDS  4096 /* free before a change starts */
 
-/* Where words are that cannot be had: t->err is set, and nobody uses what is read */
-__u64 *trie_word_map(struct ecbpf_trie *t, __u32 place)
+/* On an error, return a dummy word: t->err is set, and callers discard what they read */
+__u64 *trie_word_map(struct ecbpf_trie *t, __u32 index)
 {
 	static __u64 nowhere[1 << STRIDE];
-	__u32 id = place >> ECBPF_TRIE_CHUNK_SHIFT;
+	__u32 id = index >> ECBPF_TRIE_CHUNK_SHIFT;
 
 	if (id >= ECBPF_TRIE_CHUNKS) {
 		t->err = -EINVAL;
@@ -23,7 +23,7 @@ __u64 *trie_word_map(struct ecbpf_trie *t, __u32 place)
 		t->err = -errno;
 		return nowhere;
 	}
-	return &t->chunks[id][place & (ECBPF_TRIE_CHUNK_WORDS - 1)];
+	return &t->chunks[id][index & (ECBPF_TRIE_CHUNK_WORDS - 1)];
 }
 
 void trie_chunks_drop(struct ecbpf_trie *t, const __u32 *ids, size_t count)
@@ -33,8 +33,7 @@ void trie_chunks_drop(struct ecbpf_trie *t, const __u32 *ids, size_t count)
 		t->chunks[ids[i]] = NULL;
 }
 
-/* Chunks with numbers in a row; the first of a generation has its header. Return: the first's, or
- * -errno */
+/* The first chunk of a generation has its header */
 int trie_chunks_make(struct ecbpf_trie *t, __u32 count)
 {
 	__u32 ids[ECBPF_TRIE_CHUNKS] = {}, first, run = 0, made;
@@ -42,7 +41,7 @@ int trie_chunks_make(struct ecbpf_trie *t, __u32 count)
 	__u64 *words;
 	int err = 0;
 
-	/* not number 0: its first place would be none */
+	/* not chunk 0: word index 0 means none */
 	for (first = 1; run < count && first + run < ECBPF_TRIE_CHUNKS;) {
 		if (!t->chunks[first + run] && !t->memory->is_used(t->data, first + run)) {
 			run++;
@@ -66,7 +65,7 @@ int trie_chunks_make(struct ecbpf_trie *t, __u32 count)
 	}
 	if (!err && !t->is_building)
 		err = t->memory->publish(t->data, ids, count);
-	if (err || !gen) { /* and no count is 0 */
+	if (err || !gen) { /* count is never 0 */
 		trie_chunks_drop(t, ids, made);
 		return err ? err : -EINVAL;
 	}
@@ -76,107 +75,104 @@ int trie_chunks_make(struct ecbpf_trie *t, __u32 count)
 	return first;
 }
 
-/* Room for a block at a place that is a multiple of @align. Return: 0, t->err */
 __u32 trie_block_alloc(struct ecbpf_trie *t, __u32 words, __u32 align)
 {
 	struct generation *gen = t->gen;
-	__u32 place = (gen->next + align - 1) / align * align, end = gen->end, chunks;
+	__u32 index = (gen->next + align - 1) / align * align, end = gen->end, chunks;
 	int first;
 
-	if (place + words > end) {
+	if (index + words > end) {
 		chunks = (words + ECBPF_TRIE_CHUNK_WORDS - 1) >> ECBPF_TRIE_CHUNK_SHIFT;
 		first = trie_chunks_make(t, chunks);
 		if (first < 0) {
 			t->err = first;
 			return 0;
 		}
-		place = (__u32)first << ECBPF_TRIE_CHUNK_SHIFT;
-		end = place + chunks * ECBPF_TRIE_CHUNK_WORDS;
-		if (end - (place + words) < gen->end - gen->next)
-			return place; /* what was left is more than what is left of this */
+		index = (__u32)first << ECBPF_TRIE_CHUNK_SHIFT;
+		end = index + chunks * ECBPF_TRIE_CHUNK_WORDS;
+		if (end - (index + words) < gen->end - gen->next)
+			return index; /* keep the old rest, which is larger than the new one */
 		gen->end = end;
 	}
-	gen->next = place + words;
-	return place;
+	gen->next = index + words;
+	return index;
 }
 
-/* A node with empty slots at @depth of the path of @key. Return: 0, t->err */
 __u64 trie_node_new(struct ecbpf_trie *t, __u32 depth, __u32 stride, const struct key *key)
 {
-	__u32 before = depth ? NODE_BEFORE : ECBPF_TRIE_ROOT_ALIGN, place;
+	__u32 before = depth ? NODE_BEFORE : ECBPF_TRIE_ROOT_ALIGN, index;
 	struct generation *gen = t->gen;
 	struct key path = key_cut(key, depth);
 
 	if (stride == STRIDE && depth && gen->free_nodes) {
-		place = gen->free_nodes;
-		gen->free_nodes = load(t, place);
+		index = gen->free_nodes;
+		gen->free_nodes = load(t, index);
 		for (__u32 i = 0; i < 1U << STRIDE; i++)
-			*word(t, place + i) = 0;
+			*word(t, index + i) = 0;
 	} else {
-		place = trie_block_alloc(t, before + stride_words(stride),
+		index = trie_block_alloc(t, before + stride_words(stride),
 					 depth ? NODE_WORDS : ECBPF_TRIE_ROOT_ALIGN);
-		if (!place)
+		if (!index)
 			return 0;
-		place += before;
+		index += before;
 	}
-	*word(t, place - 3) = path.hi;
-	*word(t, place - 2) = path.lo;
-	*word(t, place - 1) = 0;
-	return node_slot(place, depth, stride);
+	*word(t, index - 3) = path.hi;
+	*word(t, index - 2) = path.lo;
+	*word(t, index - 1) = 0;
+	return node_slot(index, depth, stride);
 }
 
 __u64 trie_leaf_new(struct ecbpf_trie *t, const struct ecbpf_trie_op *op)
 {
 	struct generation *gen = t->gen;
-	__u32 place;
+	__u32 index;
 
 	if (op->family == 4)
 		return op->hi | (__u64)(63 - op->len) << 26 | (__u64)op->value << 2 |
 		       ECBPF_TRIE_LEAF4;
-	place = gen->free_entries;
-	if (place) {
-		gen->free_entries = load(t, place);
+	index = gen->free_entries;
+	if (index) {
+		gen->free_entries = load(t, index);
 	} else {
-		place = trie_block_alloc(t, ENTRY_WORDS, ENTRY_WORDS);
-		if (!place)
+		index = trie_block_alloc(t, ENTRY_WORDS, ENTRY_WORDS);
+		if (!index)
 			return 0;
 	}
-	*word(t, place) = op->hi;
-	*word(t, place + 1) = op->lo;
-	*word(t, place + 2) = op->value;
-	return (__u64)place << 32 | (__u64)op->len << 24 | ECBPF_TRIE_LEAF6;
+	*word(t, index) = op->hi;
+	*word(t, index + 1) = op->lo;
+	*word(t, index + 2) = op->value;
+	return (__u64)index << 32 | (__u64)op->len << 24 | ECBPF_TRIE_LEAF6;
 }
 
-/* Retired blocks can be had again */
 void trie_pending_free(struct ecbpf_trie *t)
 {
 	struct generation *gen = t->gen;
 
 	t->memory->wait(t->data);
 	for (__u32 i = 0; i < gen->pending_count; i++) {
-		__u32 place = gen->pending[i] >> 1 << 1;
+		__u32 index = gen->pending[i] >> 1 << 1;
 		__u32 *list = gen->pending[i] & 1 ? &gen->free_nodes : &gen->free_entries;
 
-		*word(t, place) = *list;
-		*list = place;
+		*word(t, index) = *list;
+		*list = index;
 	}
 	gen->pending_count = 0;
 }
 
-/* Places are multiples of 4, so that the lowest bit can tell what it is */
-static void retire(struct ecbpf_trie *t, __u32 place, bool is_a_node)
+/* Word indices of blocks are multiples of 4: the lowest bit says whether it is a node */
+static void retire(struct ecbpf_trie *t, __u32 index, bool is_a_node)
 {
 	struct generation *gen = t->gen;
 
-	/* what is too much until the next wait is lost until the next generation */
+	/* blocks beyond PENDING_MAX stay unused until the next generation */
 	if (gen->pending_count < PENDING_MAX)
-		gen->pending[gen->pending_count++] = place | is_a_node;
+		gen->pending[gen->pending_count++] = index | is_a_node;
 }
 
 void trie_node_retire(struct ecbpf_trie *t, __u64 node)
 {
-	if (node_stride(node) == STRIDE) /* wide ones come with a generation, and go with it */
-		retire(t, node_place(node), true);
+	if (node_stride(node) == STRIDE) /* wide nodes are freed with their generation */
+		retire(t, node_index(node), true);
 }
 
 void trie_leaf_retire(struct ecbpf_trie *t, __u64 leaf)
@@ -185,7 +181,6 @@ void trie_leaf_retire(struct ecbpf_trie *t, __u64 leaf)
 		retire(t, leaf >> 32, false);
 }
 
-/* Room for most changes, so that what is decided can be done at once */
 int trie_room_make(struct ecbpf_trie *t)
 {
 	if (t->gen->end - t->gen->next < ROOM_WORDS) {

@@ -12,13 +12,13 @@
 #define FILL_SHIFT_TOP 4     /* a sixteenth of a root, and of what most of the table is below */
 #define TOP_MIN	       65536 /* prefixes */
 
-/* What is to be built of: prefixes in order, and their leaves */
+/* Sorted prefixes, and their leaves */
 struct source {
 	const struct ecbpf_trie_op *ops;
 	const __u64 *leaves;
 };
 
-/* How wide to make a node at @depth for the prefixes [from, to), which share so many bits */
+/* Stride of a node at @depth for the prefixes [from, to), which share @depth bits */
 static __u32 stride_for(const struct source *src, size_t from, size_t to, __u32 depth, __u32 width)
 {
 	__u32 stride = STRIDE, fill_shift = FILL_SHIFT;
@@ -51,29 +51,29 @@ static void build_node(struct ecbpf_trie *t, const struct source *src, __u64 nod
 		       size_t to);
 
 /*
- * The slot that ends at @depth for the prefixes [from, to), all longer, in the order that covering
- * ones come first; @best: a leaf that covers the slot, or 0.
+ * Build the slot that ends at @depth for the prefixes [from, to), all of which are longer, sorted
+ * so that covering prefixes come first; @cover: a leaf that covers the slot, or 0.
  */
 static __u64 build_slot(struct ecbpf_trie *t, const struct source *src, __u32 depth, size_t from,
-			size_t to, __u64 best)
+			size_t to, __u64 cover)
 {
 	struct key first, last;
 	__u32 common, width;
 	__u64 node;
 
 	if (from == to)
-		return best;
-	if (to - from == 1 && !best)
+		return cover;
+	if (to - from == 1 && !cover)
 		return src->leaves[from];
 	first = op_key(&src->ops[from]);
 	last = op_key(&src->ops[to - 1]);
 	common = key_common(&first, &last);
-	if (!best && first.len <= common) { /* covers all others */
+	if (!cover && first.len <= common) { /* the first covers all others */
 		struct key next = op_key(&src->ops[from + 1]);
 
 		common = min_u32(key_common(&next, &last), next.len - 1) / STRIDE * STRIDE;
 		if (first.len <= common) {
-			best = src->leaves[from++];
+			cover = src->leaves[from++];
 			first = next;
 			common = key_common(&first, &last);
 		} else {
@@ -86,7 +86,7 @@ static __u64 build_slot(struct ecbpf_trie *t, const struct source *src, __u32 de
 	if (!node)
 		return 0;
 	build_node(t, src, node, from, to);
-	return best ? with_best(t, node, best) : node;
+	return cover ? with_cover(t, node, cover) : node;
 }
 
 static void build_node(struct ecbpf_trie *t, const struct source *src, __u64 node, size_t from,
@@ -97,40 +97,40 @@ static void build_node(struct ecbpf_trie *t, const struct source *src, __u64 nod
 
 	while (i < to && !t->err) {
 		struct key key = op_key(&src->ops[i]);
-		__u32 place = slot_of(node, &key);
+		__u32 index = slot_of(node, &key);
 		size_t next = i + 1;
 
 		if (key.len <= end) {
 			for (__u32 n = 0; n < 1U << (end - key.len); n++)
-				slot_fill(t, node, place + n, src->leaves[i]);
+				slot_fill(t, node, index + n, src->leaves[i]);
 			i = next;
 			continue;
 		}
 		for (; next < to; next++) {
 			struct key other = op_key(&src->ops[next]);
 
-			if (slot_of(node, &other) != place)
+			if (slot_of(node, &other) != index)
 				break;
 		}
-		slot_fill(t, node, place, build_slot(t, src, end, i, next, load(t, place)));
+		slot_fill(t, node, index, build_slot(t, src, end, i, next, load(t, index)));
 		i = next;
 	}
 }
 
-/* The root's node of a family's trie gets what is below it */
+/* Build the trie of a family below its root */
 static void build_root(struct ecbpf_trie *t, const struct source *src, __u64 node, int family,
 		       size_t from, size_t to)
 {
 	if (from < to && !src->ops[from].len)
-		node = with_best(t, node, src->leaves[from++]);
+		node = with_cover(t, node, src->leaves[from++]);
 	build_node(t, src, node, from, to);
 	t->gen->root[family == 6] = root_of(node);
 }
 
-/* A generation with nothing but its header and the IPv4 root. Return: that node; 0, t->err */
+/* A generation with its header and IPv4 root. Return: the root; 0, t->err */
 static __u64 generation_new(struct ecbpf_trie *t, __u32 stride)
 {
-	__u32 words = ROOT4_PLACE + stride_words(stride), chunks, place;
+	__u32 words = ROOT4_INDEX + stride_words(stride), chunks, index;
 	int first;
 
 	chunks = (words + ECBPF_TRIE_CHUNK_WORDS - 1) >> ECBPF_TRIE_CHUNK_SHIFT;
@@ -139,10 +139,10 @@ static __u64 generation_new(struct ecbpf_trie *t, __u32 stride)
 		t->err = first;
 		return 0;
 	}
-	place = (__u32)first << ECBPF_TRIE_CHUNK_SHIFT;
-	t->gen->next = place + words;
-	t->gen->end = place + chunks * ECBPF_TRIE_CHUNK_WORDS;
-	return node_slot(place + ROOT4_PLACE, 0, stride);
+	index = (__u32)first << ECBPF_TRIE_CHUNK_SHIFT;
+	t->gen->next = index + words;
+	t->gen->end = index + chunks * ECBPF_TRIE_CHUNK_WORDS;
+	return node_slot(index + ROOT4_INDEX, 0, stride);
 }
 
 static void generation_build(struct ecbpf_trie *t, const struct ecbpf_trie_op *ops, __u64 *leaves,

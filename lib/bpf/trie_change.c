@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Tables of prefixes: changes of the nodes that packets may be at.
+ * Tables of prefixes: changes of nodes that programs may be reading.
  */
 #include "bpf/trie_layout.h"
 
-/* Give a node that packets may be at, and that had no `best`, one: before it is said to be there */
-static void best_store(struct ecbpf_trie *t, __u32 place, __u64 leaf)
+/* Set the covering prefix of a node that programs may read: the word first, then the flag */
+static void cover_store(struct ecbpf_trie *t, __u32 index, __u64 leaf)
 {
-	__u64 node = load(t, place);
+	__u64 node = load(t, index);
 
-	store(t, node_place(node) - 1, leaf);
+	store(t, node_index(node) - 1, leaf);
 	if (!leaf)
-		store(t, place, node & ~(__u64)ECBPF_TRIE_COVER);
+		store(t, index, node & ~(__u64)ECBPF_TRIE_COVER);
 	else if (!(node & ECBPF_TRIE_COVER))
-		store(t, place, node | ECBPF_TRIE_COVER);
+		store(t, index, node | ECBPF_TRIE_COVER);
 }
 
-/* A copy of a node, without its `best`. The original is retired */
+/* A copy of a node without its covering prefix. The original is retired */
 static __u64 node_copy(struct ecbpf_trie *t, __u64 node)
 {
 	struct key path = node_path(t, node);
@@ -25,41 +25,41 @@ static __u64 node_copy(struct ecbpf_trie *t, __u64 node)
 	if (!copy)
 		return 0;
 	for (__u32 i = 0; i < stride_words(node_stride(node)); i++)
-		*word(t, node_place(copy) + i) = load(t, node_place(node) + i);
+		*word(t, node_index(copy) + i) = load(t, node_index(node) + i);
 	trie_node_retire(t, node);
 	return copy;
 }
 
 /*
- * A node at @depth between the slot that has @child and it. Its `best` goes along if it ends above
- * the child. Return: the new node, of which packets know nothing yet
+ * A node at @depth between @child and its slot. The covering prefix of the child moves into it if
+ * it ends there. Return: the new node, which no program can read yet
  */
 static __u64 node_between(struct ecbpf_trie *t, __u32 depth, __u64 child)
 {
-	struct key path = node_path(t, child), best_key;
-	__u64 best = node_best(t, child), node;
+	struct key path = node_path(t, child), cover_key;
+	__u64 cover = node_cover(t, child), node;
 
 	node = trie_node_new(t, depth, STRIDE, &path);
 	if (!node)
 		return 0;
-	if (best && leaf_len(best) <= depth + STRIDE) {
+	if (cover && leaf_len(cover) <= depth + STRIDE) {
 		child = node_copy(t, child);
 		if (!child)
 			return 0;
 	} else {
-		best = 0;
+		cover = 0;
 	}
 	*word(t, slot_of(node, &path)) = child;
-	if (best && leaf_len(best) <= depth) {
-		node = with_best(t, node, best);
-	} else if (best) {
-		best_key = leaf_key(t, best);
-		trie_add(t, node, &best_key, best);
+	if (cover && leaf_len(cover) <= depth) {
+		node = with_cover(t, node, cover);
+	} else if (cover) {
+		cover_key = leaf_key(t, cover);
+		trie_add(t, node, &cover_key, cover);
 	}
 	return node;
 }
 
-/* A node for two leaves of one slot that ends at @depth. One may cover the other */
+/* A node for two leaves in one slot, which ends at @depth. One may cover the other */
 static __u64 node_of_two(struct ecbpf_trie *t, __u32 depth, __u64 a, __u64 b)
 {
 	struct key key_a = leaf_key(t, a), key_b = leaf_key(t, b);
@@ -78,7 +78,7 @@ static __u64 node_of_two(struct ecbpf_trie *t, __u32 depth, __u64 a, __u64 b)
 		node = trie_node_new(t, to, STRIDE, &key_b);
 		if (!node)
 			return 0;
-		node = with_best(t, node, a);
+		node = with_cover(t, node, a);
 	} else {
 		to = min_u32(common, key_a.len - 1) / STRIDE * STRIDE;
 		if (to < depth)
@@ -92,43 +92,42 @@ static __u64 node_of_two(struct ecbpf_trie *t, __u32 depth, __u64 a, __u64 b)
 	return node;
 }
 
-/* A prefix that ends in a node: to all slots that it covers */
+/* Add a prefix that ends in a node, to all slots that it covers */
 static void add_here(struct ecbpf_trie *t, __u64 node, const struct key *key, __u64 leaf)
 {
-	__u32 end = node_end(node), place = slot_of(node, key);
+	__u32 end = node_end(node), index = slot_of(node, key);
 
-	for (__u32 last = place + (1U << (end - key->len)); place < last && !t->err; place++) {
-		__u64 slot = load(t, place), best, new;
+	for (__u32 last = index + (1U << (end - key->len)); index < last && !t->err; index++) {
+		__u64 slot = load(t, index), cover, new;
 
 		if (is_node(slot)) {
-			best = node_best(t, slot);
-			if (!best || (leaf_len(best) <= end && leaf_len(best) <= key->len)) {
-				best_store(t, place, leaf);
-			} else if (leaf_len(best) > end) {
+			cover = node_cover(t, slot);
+			if (!cover || (leaf_len(cover) <= end && leaf_len(cover) <= key->len)) {
+				cover_store(t, index, leaf);
+			} else if (leaf_len(cover) > end) {
 				new = node_between(t, end, slot);
 				if (new)
-					store(t, place, with_best(t, new, leaf));
+					store(t, index, with_cover(t, new, leaf));
 			}
 		} else if (!slot || leaf_len(slot) <= key->len) {
-			slot_fill(t, node, place, leaf);
+			slot_fill(t, node, index, leaf);
 		} else if (leaf_len(slot) > end) {
 			new = node_of_two(t, end, leaf, slot);
 			if (new)
-				store(t, place, new);
+				store(t, index, new);
 		}
 	}
 }
 
-/* A prefix longer than the depth of a node that lies on its path */
 void trie_add(struct ecbpf_trie *t, __u64 node, const struct key *key, __u64 leaf)
 {
 	while (key->len > node_end(node) && !t->err) {
-		__u32 place = slot_of(node, key), common, end = node_end(node);
-		__u64 slot = load(t, place), new;
+		__u32 index = slot_of(node, key), common, end = node_end(node);
+		__u64 slot = load(t, index), new;
 		struct key path;
 
 		if (!slot) {
-			slot_fill(t, node, place, leaf);
+			slot_fill(t, node, index, leaf);
 			return;
 		}
 		if (!is_node(slot)) {
@@ -138,7 +137,7 @@ void trie_add(struct ecbpf_trie *t, __u64 node, const struct key *key, __u64 lea
 			else
 				new = node_of_two(t, end, slot, leaf);
 			if (new)
-				store(t, place, new);
+				store(t, index, new);
 			return;
 		}
 		path = node_path(t, slot);
@@ -147,11 +146,11 @@ void trie_add(struct ecbpf_trie *t, __u64 node, const struct key *key, __u64 lea
 			node = slot;
 			continue;
 		}
-		if (common >= key->len) { /* it ends in what the slot skips */
-			__u64 best = node_best(t, slot);
+		if (common >= key->len) { /* it ends in the bits that the slot skips */
+			__u64 cover = node_cover(t, slot);
 
-			if (!best || leaf_len(best) == key->len) {
-				best_store(t, place, leaf);
+			if (!cover || leaf_len(cover) == key->len) {
+				cover_store(t, index, leaf);
 				return;
 			}
 			new = node_between(t, depth_of(key->len), slot);
@@ -160,7 +159,7 @@ void trie_add(struct ecbpf_trie *t, __u64 node, const struct key *key, __u64 lea
 		}
 		if (new) {
 			trie_add(t, new, key, leaf);
-			store(t, place, new);
+			store(t, index, new);
 		}
 		return;
 	}
@@ -168,15 +167,15 @@ void trie_add(struct ecbpf_trie *t, __u64 node, const struct key *key, __u64 lea
 		add_here(t, node, key, leaf);
 }
 
-/* A slot whose node has no more than one thing in it gets that thing. Return: true if so */
-static bool collapse(struct ecbpf_trie *t, __u32 place)
+/* Replace a node with at most one entry by that entry. Return: true if so */
+static bool collapse(struct ecbpf_trie *t, __u32 index)
 {
-	__u64 node = load(t, place), best = node_best(t, node), only = 0;
+	__u64 node = load(t, index), cover = node_cover(t, node), only = 0;
 
 	if (node_stride(node) != STRIDE)
 		return false;
 	for (__u32 i = 0; i < 1U << STRIDE; i++) {
-		__u64 slot = load(t, node_place(node) + i);
+		__u64 slot = load(t, node_index(node) + i);
 
 		if (!slot)
 			continue;
@@ -184,34 +183,34 @@ static bool collapse(struct ecbpf_trie *t, __u32 place)
 			return false;
 		only = slot;
 	}
-	if (only && best)
+	if (only && cover)
 		return false;
-	store(t, place, only ? only : best);
+	store(t, index, only ? only : cover);
 	trie_node_retire(t, node);
 	return true;
 }
 
-/* The slots of a node that @key covers and that @leaf stands in */
+/* Remove a leaf from the slots of a node that @key covers */
 static void delete_here(struct ecbpf_trie *t, __u64 node, const struct key *key, __u64 leaf)
 {
 	__u64 cover = trie_hash_cover(t, leaf_family(leaf), key, node_depth(node));
-	__u32 place = slot_of(node, key), last = place + (1U << (node_end(node) - key->len));
+	__u32 index = slot_of(node, key), last = index + (1U << (node_end(node) - key->len));
 
-	for (; place < last && !t->err; place++) {
-		__u64 slot = load(t, place);
+	for (; index < last && !t->err; index++) {
+		__u64 slot = load(t, index);
 
 		if (slot == leaf) {
-			store(t, place, cover);
-		} else if (is_node(slot) && node_best(t, slot) == leaf) {
-			best_store(t, place, cover);
-			collapse(t, place);
+			store(t, index, cover);
+		} else if (is_node(slot) && node_cover(t, slot) == leaf) {
+			cover_store(t, index, cover);
+			collapse(t, index);
 		}
 	}
 }
 
 void trie_remove(struct ecbpf_trie *t, __u64 root, const struct key *key, __u64 leaf)
 {
-	__u32 path[ECBPF_TRIE_DEPTH6], steps = 0, place;
+	__u32 path[ECBPF_TRIE_DEPTH6], steps = 0, index;
 	__u64 node = root, slot;
 
 	while (!t->err) {
@@ -219,22 +218,22 @@ void trie_remove(struct ecbpf_trie *t, __u64 root, const struct key *key, __u64 
 			delete_here(t, node, key, leaf);
 			break;
 		}
-		place = slot_of(node, key);
-		slot = load(t, place);
+		index = slot_of(node, key);
+		slot = load(t, index);
 		if (slot == leaf) {
-			store(t, place, 0);
+			store(t, index, 0);
 			break;
 		}
 		if (!is_node(slot))
 			break;
 		if (key->len <= node_depth(slot)) {
-			if (node_best(t, slot) == leaf) {
-				best_store(t, place, 0);
-				path[steps++] = place;
+			if (node_cover(t, slot) == leaf) {
+				cover_store(t, index, 0);
+				path[steps++] = index;
 			}
 			break;
 		}
-		path[steps++] = place;
+		path[steps++] = index;
 		node = slot;
 	}
 	while (steps && !t->err && collapse(t, path[--steps]))

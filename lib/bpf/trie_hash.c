@@ -13,7 +13,6 @@ static __u32 hash_of(const struct ecbpf_trie *t, int family, const struct key *k
 	return h >> (64 - t->gen->hash_bits);
 }
 
-/* Place in the table of a prefix, or the empty one where it would stand */
 __u32 trie_hash_find(struct ecbpf_trie *t, int family, const struct key *key)
 {
 	__u32 mask = (1U << t->gen->hash_bits) - 1, i = hash_of(t, family, key);
@@ -34,12 +33,12 @@ __u32 trie_hash_find(struct ecbpf_trie *t, int family, const struct key *key)
 }
 
 /*
- * Close the gap: what would be found no more moves into it. It is copied before its old place is
- * emptied, so that a writer that is killed leaves it twice, not lost.
+ * Close the gap: entries that would no longer be found move into it. An entry is copied before its
+ * old word is cleared, so that a killed writer leaves it twice, but does not lose it.
  */
-void trie_hash_delete(struct ecbpf_trie *t, __u32 place)
+void trie_hash_delete(struct ecbpf_trie *t, __u32 index)
 {
-	__u32 mask = (1U << t->gen->hash_bits) - 1, base = t->gen->hash, gap = place - base;
+	__u32 mask = (1U << t->gen->hash_bits) - 1, base = t->gen->hash, gap = index - base;
 
 	for (__u32 i = (gap + 1) & mask; !t->err; i = (i + 1) & mask) {
 		__u64 leaf = load(t, base + i);
@@ -58,7 +57,6 @@ void trie_hash_delete(struct ecbpf_trie *t, __u32 place)
 	store(t, base + gap, 0);
 }
 
-/* The leaf of the longest prefix above @key that is longer than @above; 0 if there is none */
 __u64 trie_hash_cover(struct ecbpf_trie *t, int family, const struct key *key, __u32 above)
 {
 	for (__u32 len = key->len - 1; len > above; len--) {

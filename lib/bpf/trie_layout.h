@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What writers know of a table of prefixes. The layout that programs see is in
- * <ecbpf/trie.h>; beside it a generation has a header and a hash table in its pool:
+ * Layout of a generation of a table, for its writers. Programs see the part in <ecbpf/trie.h>.
+ * Besides, a generation has in its pool:
  *
- *	header	struct generation, at the beginning of its first chunk, where the IPv4 root is, too
- *	hash	of all leaves, by prefix: what is in the table. Open addressing; only writers use it
- *	nodes	before slot 0: two words with the key of the node's path, and `best`
+ *	header	struct generation, at the start of the first chunk, which also holds the IPv4 root
+ *	hash	all leaves, by prefix, with open addressing; only writers use it
+ *	nodes	before slot 0: two words with the key of the path, and the covering prefix
  *
- * Where a prefix of length L stands:
+ * A prefix of length L is stored
  *
- *	in the node with depth < L <= depth + stride: in all slots that it covers; a longer one of
- *	the same node wins there. Where the slot has a child, in the child's `best` instead
- *	in the `best` of a node of depth >= L, if L > depth + stride of the parent
- *	in the slot, as the only one below it
+ *	in the node with depth < L <= depth + stride, in all slots that it covers, unless a longer
+ *	prefix of the same node has the slot; in a slot with a child, as covering prefix of the
+ *	child
+ *	or as covering prefix of a node of depth >= L, if L > depth + stride of its parent
+ *	or in a slot, as the only prefix below it
  *
- * Nothing that a packet on its way may see changes its meaning: blocks that fell out of the trie
- * are used again only after a grace period.
+ * A running program may read any block: blocks that left the trie are reused only after all program
+ * runs have ended that may have seen them.
  */
 #ifndef ECBPF_LIB_TRIE_LAYOUT_H
 #define ECBPF_LIB_TRIE_LAYOUT_H
@@ -25,7 +26,7 @@
 #include "bpf/trie.h"
 
 #define CHUNK_BYTES (sizeof(struct ecbpf_trie_chunk))
-#define NODE_BEFORE 4 /* words before slot 0: unused, path (high, low), best */
+#define NODE_BEFORE 4 /* words before slot 0: unused, path (high, low), covering prefix */
 #define NODE_WORDS  (NODE_BEFORE + (1 << ECBPF_TRIE_STRIDE))
 #define PENDING_MAX 32768
 #define STRIDE	    ECBPF_TRIE_STRIDE
@@ -33,19 +34,19 @@
 struct generation {
 	__u64 count[2];	 /* prefixes, IPv4 and IPv6 */
 	__u32 root[2];	 /* as in the head, but with the stride even if it is empty */
-	__u32 hash;	 /* its place */
+	__u32 hash;	 /* word index of the hash table */
 	__u32 hash_bits; /* log2 of its words */
-	__u32 next;	 /* place of the next free word, up to... */
+	__u32 next;	 /* word index of the free words, up to @end */
 	__u32 end;
-	__u32 free_nodes; /* first word: the next one's place */
+	__u32 free_nodes; /* word index; the first word of a free block has that of the next */
 	__u32 free_entries;
-	__u32 pending_count;	    /* retired, not to be written to yet: */
-	__u32 pending[PENDING_MAX]; /* place; of nodes that of slot 0 */
+	__u32 pending_count;	    /* retired blocks, which a program may still read */
+	__u32 pending[PENDING_MAX]; /* word indices; of nodes that of slot 0 */
 	__u32 chunks_count;
 	__u32 chunks[ECBPF_TRIE_CHUNKS];
 };
 
-#define ROOT4_PLACE                                                                    \
+#define ROOT4_INDEX                                                                    \
 	(((sizeof(struct generation) / 8 + NODE_BEFORE) / ECBPF_TRIE_ROOT_ALIGN + 1) * \
 	 ECBPF_TRIE_ROOT_ALIGN)
 
@@ -54,7 +55,7 @@ struct ecbpf_trie {
 	const struct ecbpf_trie_memory *memory;
 	void *data;
 	struct ecbpf_trie_head *head;
-	struct generation *gen; /* live, or the one that is being built */
+	struct generation *gen; /* live, or being built */
 	bool is_building;
 	int err; /* of an allocation */
 	__u64 *chunks[ECBPF_TRIE_CHUNKS];
@@ -68,27 +69,27 @@ struct key {
 
 /* --- words ------------------------------------------------------------------------------------ */
 
-/* For word(): a chunk that is not mapped yet. Never NULL, see t->err */
-__u64 *trie_word_map(struct ecbpf_trie *t, __u32 place);
+/* word() for a chunk that is not mapped yet. Never NULL; errors are in t->err */
+__u64 *trie_word_map(struct ecbpf_trie *t, __u32 index);
 
-static inline __u64 *word(struct ecbpf_trie *t, __u32 place)
+static inline __u64 *word(struct ecbpf_trie *t, __u32 index)
 {
-	__u32 id = place >> ECBPF_TRIE_CHUNK_SHIFT;
+	__u32 id = index >> ECBPF_TRIE_CHUNK_SHIFT;
 
 	if (id >= ECBPF_TRIE_CHUNKS || !t->chunks[id])
-		return trie_word_map(t, place);
-	return &t->chunks[id][place & (ECBPF_TRIE_CHUNK_WORDS - 1)];
+		return trie_word_map(t, index);
+	return &t->chunks[id][index & (ECBPF_TRIE_CHUNK_WORDS - 1)];
 }
 
-static inline __u64 load(struct ecbpf_trie *t, __u32 place)
+static inline __u64 load(struct ecbpf_trie *t, __u32 index)
 {
-	return *word(t, place);
+	return *word(t, index);
 }
 
-/* What it points to was written before */
-static inline void store(struct ecbpf_trie *t, __u32 place, __u64 value)
+/* After all stores to the words that @value refers to */
+static inline void store(struct ecbpf_trie *t, __u32 index, __u64 value)
 {
-	__atomic_store_n(word(t, place), value, __ATOMIC_RELEASE);
+	__atomic_store_n(word(t, index), value, __ATOMIC_RELEASE);
 }
 
 /* --- keys ------------------------------------------------------------------------------------- */
@@ -131,7 +132,7 @@ static inline struct key op_key(const struct ecbpf_trie_op *op)
 	return (struct key){.hi = op->hi, .lo = op->lo, .len = op->len};
 }
 
-/* Depth of the node that a prefix of length @len ends in */
+/* Depth of the node in which a prefix of length @len ends */
 static inline __u32 depth_of(__u32 len)
 {
 	return (len - 1) / STRIDE * STRIDE;
@@ -178,12 +179,12 @@ static inline __u32 leaf_value(struct ecbpf_trie *t, __u64 leaf)
 
 /* --- nodes, as slots -------------------------------------------------------------------------- */
 
-static inline __u64 node_slot(__u32 place, __u32 depth, __u32 stride)
+static inline __u64 node_slot(__u32 index, __u32 depth, __u32 stride)
 {
-	return (__u64)place << 32 | depth << 16 | stride << 8 | ECBPF_TRIE_NODE;
+	return (__u64)index << 32 | depth << 16 | stride << 8 | ECBPF_TRIE_NODE;
 }
 
-static inline __u32 node_place(__u64 node)
+static inline __u32 node_index(__u64 node)
 {
 	return node >> 32;
 }
@@ -203,48 +204,48 @@ static inline __u32 node_end(__u64 node)
 	return node_depth(node) + node_stride(node);
 }
 
-static inline __u64 node_best(struct ecbpf_trie *t, __u64 node)
+static inline __u64 node_cover(struct ecbpf_trie *t, __u64 node)
 {
-	return node & ECBPF_TRIE_COVER ? load(t, node_place(node) - 1) : 0;
+	return node & ECBPF_TRIE_COVER ? load(t, node_index(node) - 1) : 0;
 }
 
 static inline struct key node_path(struct ecbpf_trie *t, __u64 node)
 {
-	struct key path = {.hi = load(t, node_place(node) - 3),
-			   .lo = load(t, node_place(node) - 2),
+	struct key path = {.hi = load(t, node_index(node) - 3),
+			   .lo = load(t, node_index(node) - 2),
 			   .len = node_depth(node)};
 
 	return path;
 }
 
-/* Place of the slot of a node that a key goes through */
+/* Word index of the slot of a node for a key */
 static inline __u32 slot_of(__u64 node, const struct key *key)
 {
-	return node_place(node) + key_bits(key, node_depth(node), node_stride(node));
+	return node_index(node) + key_bits(key, node_depth(node), node_stride(node));
 }
 
-/* Words of a node from slot 0 on: slots, and the map of them */
+/* Words of a node from slot 0 on: slots and their bitmap */
 static inline __u32 stride_words(__u32 stride)
 {
 	return (1U << stride) + (stride < ECBPF_TRIE_WIDE ? 0 : 1U << (stride - 6));
 }
 
-/* Store into a slot that may be empty: first of all it is said that there is something in it */
-static inline void slot_fill(struct ecbpf_trie *t, __u64 node, __u32 place, __u64 value)
+/* Store into a slot that may be empty. The bitmap first: a program reads it before the slot */
+static inline void slot_fill(struct ecbpf_trie *t, __u64 node, __u32 index, __u64 value)
 {
-	__u32 index = place - node_place(node), bits;
+	__u32 slot = index - node_index(node), bits;
 
 	if (node_stride(node) >= ECBPF_TRIE_WIDE) {
-		bits = node_place(node) + (1U << node_stride(node)) + index / 64;
-		store(t, bits, load(t, bits) | 1ULL << (index & 63));
+		bits = node_index(node) + (1U << node_stride(node)) + slot / 64;
+		store(t, bits, load(t, bits) | 1ULL << (slot & 63));
 	}
-	store(t, place, value);
+	store(t, index, value);
 }
 
-/* The slot of a node that points to @node, with `best`. Not for nodes that packets may be at */
-static inline __u64 with_best(struct ecbpf_trie *t, __u64 node, __u64 leaf)
+/* Set the covering prefix of a node that no program can read yet. Return: its slot value */
+static inline __u64 with_cover(struct ecbpf_trie *t, __u64 node, __u64 leaf)
 {
-	*word(t, node_place(node) - 1) = leaf;
+	*word(t, node_index(node) - 1) = leaf;
 	return leaf ? node | ECBPF_TRIE_COVER : node & ~(__u64)ECBPF_TRIE_COVER;
 }
 
@@ -258,7 +259,7 @@ static inline __u64 root_slot(__u32 root)
 
 static inline __u32 root_of(__u64 node)
 {
-	return node_place(node) / ECBPF_TRIE_ROOT_ALIGN << ECBPF_TRIE_ROOT_SHIFT |
+	return node_index(node) / ECBPF_TRIE_ROOT_ALIGN << ECBPF_TRIE_ROOT_SHIFT |
 	       node_stride(node) | (node & ECBPF_TRIE_COVER ? ECBPF_TRIE_ROOT_COVER : 0);
 }
 
@@ -288,33 +289,32 @@ struct ecbpf_trie *trie_handle_new(struct ecbpf *e, const struct ecbpf_trie_memo
 /* --- trie_alloc.c ----------------------------------------------------------------------------- */
 
 void trie_chunks_drop(struct ecbpf_trie *t, const __u32 *ids, size_t count);
-/* Chunks with numbers in a row; the first of a generation has its header. Return: the first's, or
- * -errno */
+/* Make chunks with consecutive numbers. Return: the first number, or -errno */
 int trie_chunks_make(struct ecbpf_trie *t, __u32 count);
-/* Room for a block at a place that is a multiple of @align. Return: 0, t->err */
+/* A block at a word index that is a multiple of @align. Return: 0, t->err */
 __u32 trie_block_alloc(struct ecbpf_trie *t, __u32 words, __u32 align);
-/* A node with empty slots at @depth of the path of @key. Return: 0, t->err */
+/* A node with empty slots, at @depth of the path of @key. Return: 0, t->err */
 __u64 trie_node_new(struct ecbpf_trie *t, __u32 depth, __u32 stride, const struct key *key);
 __u64 trie_leaf_new(struct ecbpf_trie *t, const struct ecbpf_trie_op *op);
 void trie_node_retire(struct ecbpf_trie *t, __u64 node);
 void trie_leaf_retire(struct ecbpf_trie *t, __u64 leaf);
-/* Retired blocks can be had again */
+/* Make retired blocks free, once no program can read them */
 void trie_pending_free(struct ecbpf_trie *t);
-/* Room for most changes, so that what is decided can be done at once */
+/* Make sure that there is room for most changes, so that a change cannot fail half way */
 int trie_room_make(struct ecbpf_trie *t);
 void trie_generation_drop(struct ecbpf_trie *t, const struct generation *gen);
 
 /* --- trie_hash.c ------------------------------------------------------------------------------ */
 
-/* Place in the table of a prefix, or the empty one where it would stand */
+/* Word index of a prefix in the hash table, or of the empty word where it belongs */
 __u32 trie_hash_find(struct ecbpf_trie *t, int family, const struct key *key);
-void trie_hash_delete(struct ecbpf_trie *t, __u32 place);
-/* The leaf of the longest prefix above @key that is longer than @above; 0 if there is none */
+void trie_hash_delete(struct ecbpf_trie *t, __u32 index);
+/* The leaf of the longest covering prefix of @key that is longer than @above; 0 if none */
 __u64 trie_hash_cover(struct ecbpf_trie *t, int family, const struct key *key, __u32 above);
 
 /* --- trie_change.c ---------------------------------------------------------------------------- */
 
-/* A prefix longer than the depth of a node that lies on its path */
+/* Add a prefix below a node on its path; it is longer than the depth of the node */
 void trie_add(struct ecbpf_trie *t, __u64 node, const struct key *key, __u64 leaf);
 void trie_remove(struct ecbpf_trie *t, __u64 root, const struct key *key, __u64 leaf);
 

@@ -17,7 +17,7 @@ struct pool {
 	struct ecbpf *e;
 	int fd;
 	char name[BPF_OBJ_NAME_LEN];	 /* of the table's chunks */
-	int fds[ECBPF_TRIE_CHUNKS];	 /* of chunks that are not published yet, + 1 */
+	int fds[ECBPF_TRIE_CHUNKS];	 /* of unpublished chunks, + 1 */
 	__u64 *words[ECBPF_TRIE_CHUNKS]; /* mapped */
 };
 
@@ -69,7 +69,7 @@ static __u64 *pool_make(void *data, __u32 id)
 	return pool->words[id];
 }
 
-/* In one step where the kernel can (5.15), as each waits until all packets on their way are done */
+/* In one step where the kernel can (5.15): each update waits for all program runs */
 static int pool_publish(void *data, const __u32 *ids, size_t count)
 {
 	struct pool *pool = data;
@@ -206,7 +206,7 @@ int ecbpf_trie_delete(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head
 
 	if (!pool)
 		return ecbpf_fail(e, -ENOMEM, "out of memory");
-	/* the chunks by their names, not by what is written in them: it need not be whole */
+	/* find the chunks by name: their contents may be incomplete */
 	__atomic_store_n(&head->dirty, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&head->roots, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&head->journal_count, 0, __ATOMIC_RELEASE);
