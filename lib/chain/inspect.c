@@ -16,6 +16,7 @@
 #include "chain/counters.h"
 #include "chain/live.h"
 #include "chain/pins.h"
+#include "core/error.h"
 #include "core/handle.h"
 #include "core/iface.h"
 
@@ -57,15 +58,54 @@ static int member_inspect(struct ecbpf *e, const struct live *live, const struct
 	return ecbpf_counters_read(e, m->fd, ret);
 }
 
+/* The dispatcher's own fields */
+static int dispatcher_inspect(struct ecbpf *e, const struct live *live, struct ecbpf_chain *chain)
+{
+	struct bpf_prog_info info = {};
+	struct btf *btf;
+	__u32 number;
+	int err;
+
+	err = ecbpf_prog_info(live->fd, &info);
+	if (err)
+		return ecbpf_fail(e, err, "%s: %s", chain->iface, strerror(-err));
+	chain->id = info.id;
+	memcpy(chain->tag, info.tag, sizeof(chain->tag));
+	snprintf(chain->name, sizeof(chain->name), "%s", info.name);
+	chain->protocol = live->config.dispatcher_version;
+	chain->has_frags = live->config.is_xdp_frags;
+	btf = ecbpf_prog_btf(&info);
+	chain->is_ours = ecbpf_btf_number(btf, "xdp_metadata", "ecbpf_dispatcher", &number);
+	btf__free(btf);
+	return 0;
+}
+
+static int members_inspect(struct ecbpf *e, const struct live *live, struct ecbpf_chain *chain)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int err;
+
+	for (size_t slot = 0; slot < live->count; slot++) {
+		err = member_inspect(e, live, &live->members[slot], &chain->members[slot]);
+		if (err)
+			return err;
+		chain->members_count++;
+		if (live->kind == ECBPF_CHAIN_SINGLE)
+			continue;
+		err = ecbpf_member_path(e, path, sizeof(path), chain->ifindex, live->id, slot,
+					"link");
+		if (err)
+			return err;
+		chain->members[slot].has_link = !stat(path, &st);
+	}
+	return 0;
+}
+
 int ecbpf_chain_get(struct ecbpf *e, const char *iface, struct ecbpf_chain **ret_chain)
 {
 	struct live live = {.fd = -1};
-	struct bpf_prog_info info = {};
 	struct ecbpf_chain *chain;
-	char path[PATH_MAX];
-	struct stat st;
-	__u32 number;
-	struct btf *btf;
 	int err, ifindex;
 
 	ecbpf_capture(e);
@@ -81,40 +121,19 @@ int ecbpf_chain_get(struct ecbpf *e, const char *iface, struct ecbpf_chain **ret
 	if (chain)
 		chain->members = calloc(DISPATCHER_MEMBERS, sizeof(*chain->members));
 	if (!chain || !chain->members) {
-		err = ecbpf_fail(e, -ENOMEM, "out of memory");
+		err = ecbpf_fail_memory(e);
 		goto out;
 	}
 	snprintf(chain->iface, sizeof(chain->iface), "%s", iface);
 	chain->ifindex = ifindex;
 	chain->kind = live.id ? live.kind : ECBPF_CHAIN_NONE;
 	chain->mode = live.mode;
-	if (live.id && live.kind != ECBPF_CHAIN_SINGLE) {
-		err = ecbpf_prog_info(live.fd, &info);
-		if (err) {
-			ecbpf_fail(e, err, "%s: %s", iface, strerror(-err));
-			goto out;
-		}
-		chain->id = info.id;
-		memcpy(chain->tag, info.tag, sizeof(chain->tag));
-		snprintf(chain->name, sizeof(chain->name), "%s", info.name);
-		chain->protocol = live.config.dispatcher_version;
-		chain->has_frags = live.config.is_xdp_frags;
-		btf = ecbpf_prog_btf(&info);
-		chain->is_ours = ecbpf_btf_number(btf, "xdp_metadata", "ecbpf_dispatcher", &number);
-		btf__free(btf);
-	}
-	for (size_t slot = 0; slot < live.count; slot++) {
-		err = member_inspect(e, &live, &live.members[slot], &chain->members[slot]);
-		if (err)
-			goto out;
-		chain->members_count++;
-		if (live.kind == ECBPF_CHAIN_SINGLE)
-			continue;
-		err = ecbpf_member_path(e, path, sizeof(path), ifindex, live.id, slot, "link");
-		if (err)
-			goto out;
-		chain->members[slot].has_link = !stat(path, &st);
-	}
+	if (live.id && live.kind != ECBPF_CHAIN_SINGLE)
+		err = dispatcher_inspect(e, &live, chain);
+	if (!err)
+		err = members_inspect(e, &live, chain);
+	if (err)
+		goto out;
 	*ret_chain = chain;
 	chain = NULL;
 out:
