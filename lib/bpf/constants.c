@@ -8,6 +8,7 @@
 #include "bpf/constants.h"
 #include "bpf/info.h"
 #include "bpf/metadata.h"
+#include "core/error.h"
 #include "core/handle.h"
 
 /* Where constant @name lies in the not yet loaded object; NULL: it has none of that name */
@@ -101,7 +102,7 @@ int ecbpf_setting_apply(struct ecbpf *e, const char *file, struct bpf_object *ob
 		return ecbpf_fail(e, -EINVAL, "setting '%s' is not NAME=NUMBER", setting);
 	name = strndup(setting, equals - setting);
 	if (!name)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	if (!ecbpf_constant_find(obj, name, &size, &type) ||
 	    (!btf_is_int(type) && !btf_is_enum(type)))
 		return fail_setting(e, file, obj, name);

@@ -4,7 +4,9 @@
 #include <string.h>
 #include "bpf/constants.h"
 #include "bpf/fused.h"
-#include "bpf/map.h"
+#include "bpf/info.h"
+#include "bpf/percpu.h"
+#include "core/error.h"
 #include "core/handle.h"
 
 int ecbpf_fused_layout(int prog_fd, struct fused_layout *ret_layout)
@@ -29,10 +31,13 @@ static int fused_place_counters(struct ecbpf *e, const __u8 *stages, __u8 *count
 {
 	const __u32 all = (1U << ECBPF_FUSED_SLOTS) - 1;
 	struct fused_layout old = {};
+	_cleanup_close_ int map_fd = -1;
 	__u32 used = 0, live = 0, is_placed = 0;
 
 	if (old_fd >= 0 && ecbpf_fused_layout(old_fd, &old))
 		old_fd = -1; /* something else */
+	if (old_fd >= 0)
+		map_fd = ecbpf_prog_map(old_fd, "counters", NULL);
 	for (__u32 j = 0; j < ECBPF_FUSED_SLOTS; j++) {
 		if (old.stages[j])
 			live |= 1U << old.counters[j];
@@ -56,7 +61,7 @@ static int fused_place_counters(struct ecbpf *e, const __u8 *stages, __u8 *count
 		 */
 		counters[i] = __builtin_ctz(free ? free : ~used);
 		used |= 1U << counters[i];
-		if (old_fd >= 0 && ecbpf_percpu_zero(old_fd, "counters", counters[i]))
+		if (map_fd >= 0 && ecbpf_percpu_zero(map_fd, counters[i], 1))
 			return ecbpf_fail(e, -EIO, "ecbpf_fused: cannot clear its counters");
 	}
 	return 0;
@@ -72,7 +77,7 @@ int ecbpf_fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list,
 	__u8 *at, *counters;
 
 	if (!copy)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	at = ecbpf_constant_find(obj, "fused_stages", &size, &type);
 	if (!at || size != ECBPF_FUSED_SLOTS)
 		return ecbpf_fail(e, -EPROTO, "ecbpf_fused: has no fused_stages");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* What the kernel says of a loaded program. */
+/* What the kernel says of a loaded program or map. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +10,13 @@
 #include "core/util.h"
 
 int ecbpf_prog_info(int fd, struct bpf_prog_info *info)
+{
+	__u32 len = sizeof(*info);
+
+	return bpf_obj_get_info_by_fd(fd, info, &len) ? -errno : 0;
+}
+
+int ecbpf_map_info(int fd, struct bpf_map_info *info)
 {
 	__u32 len = sizeof(*info);
 
@@ -50,12 +57,14 @@ struct btf *ecbpf_prog_btf(const struct bpf_prog_info *info)
 int ecbpf_prog_map(int prog_fd, const char *name, struct bpf_map_info *ret_info)
 {
 	struct bpf_prog_info info = {};
-	__u32 ids[64], len = sizeof(info);
+	__u32 ids[64];
+	int err;
 
 	info.map_ids = (unsigned long)ids;
 	info.nr_map_ids = ARRAY_SIZE(ids);
-	if (bpf_obj_get_info_by_fd(prog_fd, &info, &len))
-		return -errno;
+	err = ecbpf_prog_info(prog_fd, &info);
+	if (err)
+		return err;
 	for (__u32 i = 0; i < info.nr_map_ids && i < ARRAY_SIZE(ids); i++) {
 		struct bpf_map_info map = {};
 		size_t suffix;
@@ -64,8 +73,7 @@ int ecbpf_prog_map(int prog_fd, const char *name, struct bpf_map_info *ret_info)
 		fd = bpf_map_get_fd_by_id(ids[i]);
 		if (fd < 0)
 			continue;
-		len = sizeof(map);
-		if (bpf_obj_get_info_by_fd(fd, &map, &len)) {
+		if (ecbpf_map_info(fd, &map)) {
 			close(fd);
 			continue;
 		}

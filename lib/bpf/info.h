@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the kernel says of a loaded program. */
+/* What the kernel says of a loaded program or map. */
 #ifndef ECBPF_LIB_INFO_H
 #define ECBPF_LIB_INFO_H
 
@@ -8,7 +8,9 @@
 
 struct btf;
 
+/* Return: 0 or -errno */
 int ecbpf_prog_info(int fd, struct bpf_prog_info *info);
+int ecbpf_map_info(int fd, struct bpf_map_info *info);
 /* For btf__free(); NULL: it has none */
 struct btf *ecbpf_prog_btf(const struct bpf_prog_info *info);
 /* Full name (BTF) of a loaded program */

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Maps: those that are pinned, and values of all CPUs. */
+/* Pinned maps: opening one, checking its schema, mapping its memory. */
 #include <errno.h>
-#include <stdlib.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <bpf/bpf.h>
+#include "bpf/bpffs.h"
 #include "bpf/info.h"
 #include "bpf/map.h"
 #include "bpf/metadata.h"
 #include "core/handle.h"
 
-/* Return: of the map, 0 if it does not say (a devmap has no BTF) */
-static __u32 map_schema(const struct bpf_map_info *info)
+__u32 ecbpf_map_schema(const struct bpf_map_info *info)
 {
 	struct btf *btf;
 	__u32 schema;
@@ -22,22 +24,60 @@ static __u32 map_schema(const struct bpf_map_info *info)
 	return schema;
 }
 
-int ecbpf_pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *map)
+static int check_schema(struct ecbpf *e, const char *path, const struct bpf_map_info *info)
+{
+	__u32 schema = ecbpf_map_schema(info);
+
+	if (!schema || schema == ECBPF_SCHEMA)
+		return 0;
+	return ecbpf_fail(e, -EPROTO,
+			  "%s is of schema %u, this ecbpf has %u: unload all its programs, then "
+			  "'ecbpf-loader clean'",
+			  path, schema, ECBPF_SCHEMA);
+}
+
+static int fail_map(struct ecbpf *e, const char *path, int err)
+{
+	return ecbpf_fail(e, err, "%s: %s%s", path, strerror(-err),
+			  err == -EPERM || err == -EACCES ? " (must be root)" : "");
+}
+
+int ecbpf_map_open(struct ecbpf *e, const char *name, struct bpf_map_info *ret_info)
+{
+	struct bpf_map_info info = {};
+	char path[PATH_MAX];
+	int err, fd;
+
+	err = ecbpf_bpffs_open(e, false);
+	if (!err)
+		err = ecbpf_pin_path(e, path, sizeof(path), name);
+	if (err)
+		return err;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return fail_map(e, path, -errno);
+	err = ecbpf_map_info(fd, &info);
+	err = err ? fail_map(e, path, err) : check_schema(e, path, &info);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	if (ret_info)
+		*ret_info = info;
+	return fd;
+}
+
+int ecbpf_map_adopt(struct ecbpf *e, const char *path, struct bpf_map *map)
 {
 	_cleanup_close_ int fd = bpf_obj_get(path);
 	struct bpf_map_info info = {};
-	__u32 len = sizeof(info), schema;
+	int err;
 
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+	if (fd < 0 || ecbpf_map_info(fd, &info))
 		return 0;
-	schema = map_schema(&info);
-	if (schema && schema != ECBPF_SCHEMA)
-		return ecbpf_fail(e, -EPROTO,
-				  "%s is of schema %u, this ecbpf has %u: unload all its programs, "
-				  "then 'ecbpf-loader clean'",
-				  path, schema, ECBPF_SCHEMA);
-	if (!map)
-		return 0;
+	err = check_schema(e, path, &info);
+	if (err)
+		return err;
 	bpf_map__set_max_entries(map, info.max_entries);
 	/* the kernel adds a flag to a devmap, which libbpf before 1.6 takes for another map */
 	if (info.type == BPF_MAP_TYPE_DEVMAP_HASH)
@@ -45,45 +85,30 @@ int ecbpf_pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *ma
 	return 0;
 }
 
-/* All CPUs' values of entry @key, each rounded up to 8 bytes; for free() */
-void *ecbpf_percpu_values(int fd, __u32 key, const struct bpf_map_info *map, int *ret_cpus)
+int ecbpf_view_open(struct ecbpf *e, int fd, const char *name, size_t value_size,
+		    struct ecbpf_view *ret_view)
 {
-	int cpus = libbpf_num_possible_cpus();
-	void *values;
+	struct bpf_map_info info = {};
+	struct ecbpf_view view;
+	int err;
 
-	if (cpus < 0)
-		return NULL;
-	values = calloc(cpus, (map->value_size + 7) & ~7U);
-	if (values && bpf_map_lookup_elem(fd, &key, values)) {
-		free(values);
-		return NULL;
-	}
-	*ret_cpus = cpus;
-	return values;
+	err = ecbpf_map_info(fd, &info);
+	if (err)
+		return ecbpf_fail(e, err, "map %s: %s", name, strerror(-err));
+	if (info.value_size != value_size)
+		return ecbpf_fail(e, -EPROTO, "map %s: of another version of ecbpf", name);
+	view.entries = info.max_entries;
+	view.size = (size_t)info.max_entries * value_size;
+	view.at = mmap(NULL, view.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (view.at == MAP_FAILED)
+		return ecbpf_fail(e, -errno, "map %s: %s", name, strerror(errno));
+	*ret_view = view;
+	return 0;
 }
 
-/* One entry of a per-CPU map, or all (@key -1) */
-int ecbpf_percpu_zero(int prog_fd, const char *name, int key)
+void ecbpf_view_close(struct ecbpf_view *view)
 {
-	_cleanup_free_ char *zero = NULL;
-	_cleanup_close_ int fd = -1;
-	int cpus = libbpf_num_possible_cpus();
-	struct bpf_map_info map = {};
-	__u32 first, end;
-
-	fd = ecbpf_prog_map(prog_fd, name, &map);
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
-	if (cpus < 0)
-		return cpus;
-	zero = calloc(cpus, (map.value_size + 7) & ~7U);
-	if (!zero)
-		return -ENOMEM;
-	first = key < 0 ? 0 : key;
-	end = key < 0 ? map.max_entries : first + 1;
-	for (; first < end; first++) {
-		if (bpf_map_update_elem(fd, &first, zero, BPF_EXIST))
-			return -errno;
-	}
-	return 0;
+	if (view->at)
+		munmap(view->at, view->size);
+	*view = (struct ecbpf_view){};
 }

@@ -1,21 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Maps: those that are pinned, and values of all CPUs. */
+/* Pinned maps: opening one, checking its schema, mapping its memory. */
 #ifndef ECBPF_LIB_MAP_H
 #define ECBPF_LIB_MAP_H
 
 #include <linux/bpf.h>
 #include <bpf/libbpf.h>
+#include "core/util.h"
 
 struct ecbpf;
 
 /*
- * A map that is pinned at @path already has to be of our schema: -EPROTO. @map, if not NULL, is
- * made as large as that one is.
+ * Open BPFFS/ecbpf/NAME. @ret_info: or NULL
+ * Return: fd; -ENOENT it does not exist; -EPROTO it is of another schema; other errors
  */
-int ecbpf_pinned_map_check(struct ecbpf *e, const char *path, struct bpf_map *map);
-/* All CPUs' values of entry @key, each rounded up to 8 bytes; for free() */
-void *ecbpf_percpu_values(int fd, __u32 key, const struct bpf_map_info *map, int *ret_cpus);
-/* Set one entry of per-CPU map @name of a program to zero, or all (@key -1) */
-int ecbpf_percpu_zero(int prog_fd, const char *name, int key);
+int ecbpf_map_open(struct ecbpf *e, const char *name, struct bpf_map_info *ret_info);
+/* The schema of a map; 0: unknown (a devmap has no BTF) */
+__u32 ecbpf_map_schema(const struct bpf_map_info *info);
+/* Before libbpf finds or makes @map at @path: check the schema, take over the size. 0 or -EPROTO */
+int ecbpf_map_adopt(struct ecbpf *e, const char *path, struct bpf_map *map);
+
+/* The entries of an array map in our memory; zeroed: not open */
+struct ecbpf_view {
+	void *at;
+	size_t size;
+	__u32 entries;
+};
+
+/*
+ * @fd: of a map with BPF_F_MMAPABLE; it may be closed afterwards. @name: for errors
+ * Return: 0; -EPROTO its entries have another size; other errors
+ */
+int ecbpf_view_open(struct ecbpf *e, int fd, const char *name, size_t value_size,
+		    struct ecbpf_view *ret_view);
+void ecbpf_view_close(struct ecbpf_view *view);
+#define _cleanup_view_ __attribute__((cleanup(ecbpf_view_close)))
 
 #endif /* ECBPF_LIB_MAP_H */

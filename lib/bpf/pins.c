@@ -65,7 +65,6 @@ bool ecbpf_map_is_used(__u32 map_id)
 static int pin_is_used(struct ecbpf *e, const char *path, bool is_symlink, void *data)
 {
 	struct bpf_map_info info = {};
-	__u32 len = sizeof(info);
 	bool *used = data;
 	int fd;
 
@@ -75,7 +74,7 @@ static int pin_is_used(struct ecbpf *e, const char *path, bool is_symlink, void 
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return 0; /* a directory; unpin_one() leaves it */
-	*used = bpf_obj_get_info_by_fd(fd, &info, &len) || ecbpf_map_is_used(info.id);
+	*used = ecbpf_map_info(fd, &info) || ecbpf_map_is_used(info.id);
 	close(fd);
 	return 0;
 }

@@ -173,7 +173,7 @@ static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int o
 		if (bpf_map__pin_path(map) && program->is_ours) {
 			err = ecbpf_pin_path(e, path, sizeof(path), bpf_map__name(map));
 			if (!err)
-				err = ecbpf_pinned_map_check(e, path, map);
+				err = ecbpf_map_adopt(e, path, map);
 			if (err)
 				return err;
 			err = bpf_map__set_pin_path(map, path);

@@ -40,6 +40,7 @@
 #include "chain/change.h"
 #include "chain/pins.h"
 #include "chain/probe.h"
+#include "core/error.h"
 #include "core/handle.h"
 #include "core/iface.h"
 
@@ -336,7 +337,7 @@ static int change_build_direct(struct ecbpf *e, struct change *c)
 
 static int change_build(struct ecbpf *e, struct change *c)
 {
-	char error[sizeof(e->error)];
+	struct saved_error error;
 	int err, again;
 
 	if (!c->count)
@@ -368,7 +369,7 @@ static int change_build(struct ecbpf *e, struct change *c)
 	 * tell.
 	 */
 	if (err == -EINVAL && c->dispatcher.protocol == 2 && c->fd >= 0) {
-		strcpy(error, e->error);
+		ecbpf_error_save(e, &error);
 		change_close_built(e, c);
 		again = change_build_dispatcher(e, c, true);
 		if (!again) {
@@ -377,7 +378,7 @@ static int change_build(struct ecbpf *e, struct change *c)
 				  c->iface);
 			return 0;
 		}
-		strcpy(e->error, error);
+		ecbpf_error_restore(e, &error);
 	}
 	return err;
 }
@@ -571,7 +572,7 @@ int ecbpf_change_chains(struct ecbpf *e, const char *const *ifaces, size_t count
 
 		changes = calloc(count, sizeof(*changes));
 		if (!changes)
-			return ecbpf_fail(e, -ENOMEM, "out of memory");
+			return ecbpf_fail_memory(e);
 		err = ecbpf_changes_plan(e, ifaces, count, plan, data, changes, &n);
 		if (!err && n)
 			err = commit(e, changes, n);

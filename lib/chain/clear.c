@@ -5,9 +5,20 @@
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include "bpf/fused.h"
-#include "bpf/map.h"
+#include "bpf/info.h"
+#include "bpf/percpu.h"
 #include "chain/clear.h"
 #include "core/handle.h"
+
+/* Entries of a map of a program that may have gone meanwhile */
+static int map_zero(int prog_fd, const char *name, __u32 key, __u32 count)
+{
+	_cleanup_close_ int fd = ecbpf_prog_map(prog_fd, name, NULL);
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	return ecbpf_percpu_zero(fd, key, count);
+}
 
 static int member_clear(const struct ecbpf_member *member, __u32 stage)
 {
@@ -21,10 +32,10 @@ static int member_clear(const struct ecbpf_member *member, __u32 stage)
 		err = ecbpf_fused_layout(fd, &layout);
 	for (size_t slot = 0; slot < member->stages_count && !err; slot++) {
 		if (!stage || member->stages[slot].stage == stage)
-			err = ecbpf_percpu_zero(fd, "counters", layout.counters[slot]);
+			err = map_zero(fd, "counters", layout.counters[slot], 1);
 	}
 	if (!err && member->has_count && (!stage || stage == ECBPF_STAGE_COUNT))
-		err = ecbpf_percpu_zero(fd, "count_protocols", -1);
+		err = map_zero(fd, "count_protocols", 0, ECBPF_COUNT_MAX);
 	return err;
 }
 

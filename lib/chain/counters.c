@@ -9,33 +9,9 @@
 #include <unistd.h>
 #include "bpf/fused.h"
 #include "bpf/info.h"
-#include "bpf/map.h"
+#include "bpf/percpu.h"
 #include "chain/counters.h"
 #include "core/handle.h"
-
-static int counters_sum(int fd, const struct bpf_map_info *map, __u32 slot,
-			struct ecbpf_counters *ret)
-{
-	const struct ecbpf_counters *values;
-	int cpus;
-
-	if (map->value_size != sizeof(*ret))
-		return -EPROTO;
-	values = ecbpf_percpu_values(fd, slot, map, &cpus);
-	if (!values)
-		return -errno;
-	memset(ret, 0, sizeof(*ret));
-	for (int cpu = 0; cpu < cpus; cpu++) {
-		for (int i = 0; i < ECBPF_ACTION_MAX; i++) {
-			ret->packets[i] += values[cpu].packets[i];
-			ret->bytes[i] += values[cpu].bytes[i];
-		}
-		for (int i = 0; i < ECBPF_REASON_MAX; i++)
-			ret->reasons[i] += values[cpu].reasons[i];
-	}
-	free((void *)values);
-	return 0;
-}
 
 static void count_sum(int prog_fd, struct ecbpf_member *member)
 {
@@ -47,17 +23,9 @@ static void count_sum(int prog_fd, struct ecbpf_member *member)
 	    map.max_entries != ECBPF_COUNT_MAX)
 		return;
 	for (__u32 class = 0; class < ECBPF_COUNT_MAX; class ++) {
-		const struct ecbpf_count *values;
-		int cpus;
-
-		values = ecbpf_percpu_values(fd, class, &map, &cpus);
-		if (!values)
+		if (ecbpf_percpu_sum(fd, class, &member->count[class],
+				     sizeof(member->count[class])))
 			return;
-		for (int cpu = 0; cpu < cpus; cpu++) {
-			member->count[class].packets += values[cpu].packets;
-			member->count[class].bytes += values[cpu].bytes;
-		}
-		free((void *)values);
 	}
 	member->has_count = true;
 }
@@ -94,7 +62,8 @@ int ecbpf_counters_read(struct ecbpf *e, int prog_fd, struct ecbpf_member *membe
 		if (slot && !layout.stages[slot])
 			break;
 		member->stages[slot].stage = layout.stages[slot];
-		err = counters_sum(fd, &map, layout.counters[slot], &member->stages[slot].counters);
+		err = ecbpf_percpu_sum(fd, layout.counters[slot], &member->stages[slot].counters,
+				       sizeof(member->stages[slot].counters));
 		if (err)
 			return ecbpf_fail(e, err, "%s: cannot read its counters: %s", member->name,
 					  strerror(-err));

@@ -13,11 +13,13 @@
 #include "bpf/metadata.h"
 #include "chain/change.h"
 #include "chain/set.h"
+#include "core/array.h"
+#include "core/error.h"
 #include "core/handle.h"
 #include "core/iface.h"
 
-/* What a wanted program is, from its object file */
-struct identity {
+/* What tells whether a program is the wanted one, from its object file */
+struct wanted_id {
 	const struct ecbpf_program *spec;
 	bool frags;
 	char name[64];
@@ -29,35 +31,35 @@ struct identity {
 struct set {
 	const struct ecbpf_chain_want *wants;
 	size_t count;
-	struct identity *identities; /* made once, not for each interface */
-	size_t identities_count;
+	struct wanted_id *ids; /* made once, not for each interface */
+	size_t ids_count;
 	struct ecbpf_chain_change *changes;
 	size_t changes_count;
 };
 
-/* A member that is there, and what becomes of it */
-struct present {
+/* A member of the live chain, and the wanted program that it stays or becomes; NULL: none */
+struct attached_member {
 	struct loaded loaded;
 	bool is_owned;
-	const struct identity *wanted;
+	const struct wanted_id *wanted;
 };
 
-static int identify(struct ecbpf *e, struct set *set, const struct ecbpf_program *spec, bool frags,
-		    struct identity *ret)
+static int wanted_id_get(struct ecbpf *e, struct set *set, const struct ecbpf_program *spec,
+			 bool frags, struct wanted_id *ret)
 {
-	struct identity *identities;
+	struct wanted_id *id;
 	struct program program;
 	int err;
 
-	for (size_t i = 0; i < set->identities_count; i++) {
-		*ret = set->identities[i];
+	for (size_t i = 0; i < set->ids_count; i++) {
+		*ret = set->ids[i];
 		if (ret->spec == spec && ret->frags == frags)
 			return 0;
 	}
 	err = ecbpf_program_open(e, spec, NULL, frags, &program);
 	if (err)
 		return err;
-	*ret = (struct identity){
+	*ret = (struct wanted_id){
 		.spec = spec,
 		.frags = frags,
 		.prio = program.prio,
@@ -66,28 +68,24 @@ static int identify(struct ecbpf *e, struct set *set, const struct ecbpf_program
 	};
 	snprintf(ret->name, sizeof(ret->name), "%s", program.name);
 	ecbpf_program_close(&program);
-	identities = reallocarray(set->identities, set->identities_count + 1, sizeof(*identities));
-	if (!identities)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
-	set->identities = identities;
-	identities[set->identities_count++] = *ret;
+	id = ecbpf_array_add(&set->ids, &set->ids_count, sizeof(*id));
+	if (!id)
+		return ecbpf_fail_memory(e);
+	*id = *ret;
 	return 0;
 }
 
 static int set_note(struct ecbpf *e, struct set *set, const struct change *c,
 		    enum ecbpf_change_kind kind, const struct member *m)
 {
-	struct ecbpf_chain_change *changes;
+	struct ecbpf_chain_change *change;
 
-	changes = reallocarray(set->changes, set->changes_count + 1, sizeof(*changes));
-	if (!changes)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
-	set->changes = changes;
-	changes += set->changes_count++;
-	*changes =
-		(struct ecbpf_chain_change){.kind = kind, .prio = m->prio, .actions = m->actions};
-	snprintf(changes->iface, sizeof(changes->iface), "%s", c->iface);
-	snprintf(changes->name, sizeof(changes->name), "%s", m->name);
+	change = ecbpf_array_add(&set->changes, &set->changes_count, sizeof(*change));
+	if (!change)
+		return ecbpf_fail_memory(e);
+	*change = (struct ecbpf_chain_change){.kind = kind, .prio = m->prio, .actions = m->actions};
+	snprintf(change->iface, sizeof(change->iface), "%s", c->iface);
+	snprintf(change->name, sizeof(change->name), "%s", m->name);
 	return 0;
 }
 
@@ -108,12 +106,13 @@ static bool is_owned(int fd, const struct loaded *loaded)
 	return schema;
 }
 
-/* Which of those that are there a wanted one is: the same, or else one of its name; NULL: none */
-static struct present *present_find(const struct live *live, struct present *present,
-				    const struct identity *wanted, bool is_same)
+/* The attached member for a wanted program, by fingerprint (@is_same) or by name; NULL: none */
+static struct attached_member *attached_find(const struct live *live,
+					     struct attached_member *attached,
+					     const struct wanted_id *wanted, bool is_same)
 {
 	for (size_t i = 0; i < live->count; i++) {
-		struct present *p = &present[i];
+		struct attached_member *p = &attached[i];
 
 		if (p->is_owned && !p->wanted && !strcmp(live->members[i].name, wanted->name) &&
 		    (!is_same || p->loaded.fingerprint == wanted->fingerprint))
@@ -123,7 +122,7 @@ static struct present *present_find(const struct live *live, struct present *pre
 }
 
 /* @old_fd: of the program that it takes the place of; -1: none */
-static struct member member_wanted(const struct identity *wanted, int old_fd)
+static struct member member_wanted(const struct wanted_id *wanted, int old_fd)
 {
 	struct member m = {
 		.spec = wanted->spec,
@@ -139,12 +138,12 @@ static struct member member_wanted(const struct identity *wanted, int old_fd)
 	return m;
 }
 
-/* One that is there: what becomes of it goes into the change */
-static int plan_present(struct ecbpf *e, struct set *set, struct change *c, size_t slot,
-			const struct present *p, bool is_reloaded)
+/* Keep, move, replace or remove an attached member */
+static int plan_attached(struct ecbpf *e, struct set *set, struct change *c, size_t slot,
+			 const struct attached_member *p, bool is_reloaded)
 {
 	struct member m = c->live.members[slot];
-	const struct identity *wanted = p->wanted;
+	const struct wanted_id *wanted = p->wanted;
 
 	if (p->is_owned && !wanted)
 		return set_note(e, set, c, ECBPF_CHANGE_REMOVE, &m);
@@ -166,11 +165,11 @@ static int plan_present(struct ecbpf *e, struct set *set, struct change *c, size
 
 /* Can the chain be one of ours at all? */
 static int set_check(struct ecbpf *e, const struct change *c, const struct ecbpf_chain_want *want,
-		     const struct present *present, size_t foreign)
+		     const struct attached_member *attached, size_t foreign)
 {
 	if (c->live.kind == ECBPF_CHAIN_BROKEN)
 		return ecbpf_fail_broken(e, c);
-	if (c->live.kind == ECBPF_CHAIN_SINGLE && !present[0].is_owned)
+	if (c->live.kind == ECBPF_CHAIN_SINGLE && !attached[0].is_owned)
 		return ecbpf_fail_single(e, c);
 	if (c->live.id && want->programs_count && want->mode != ECBPF_MODE_UNSPEC &&
 	    want->mode != c->live.mode)
@@ -187,25 +186,26 @@ static int set_check(struct ecbpf *e, const struct change *c, const struct ecbpf
 }
 
 static int plan_wanted(struct ecbpf *e, struct set *set, struct change *c,
-		       const struct ecbpf_chain_want *want, struct present *present)
+		       const struct ecbpf_chain_want *want, struct attached_member *attached)
 {
-	struct identity wanted[DISPATCHER_MEMBERS];
+	struct wanted_id wanted[DISPATCHER_MEMBERS];
 	bool is_there[DISPATCHER_MEMBERS] = {}, is_reloaded;
 	size_t before = set->changes_count;
 	int err = 0;
 
 	for (size_t i = 0; i < want->programs_count; i++) {
-		err = identify(e, set, &want->programs[i], ecbpf_needs_frags(c->iface), &wanted[i]);
+		err = wanted_id_get(e, set, &want->programs[i], ecbpf_needs_frags(c->iface),
+				    &wanted[i]);
 		if (err)
 			return err;
 	}
-	/* what is the same already comes first, that it is left alone */
+	/* first those that need no change, so that they are left alone */
 	for (int is_same = 1; is_same >= 0; is_same--) {
 		for (size_t i = 0; i < want->programs_count; i++) {
-			struct present *p;
+			struct attached_member *p;
 
 			p = is_there[i] ? NULL
-					: present_find(&c->live, present, &wanted[i], is_same);
+					: attached_find(&c->live, attached, &wanted[i], is_same);
 			if (!p)
 				continue;
 			p->wanted = &wanted[i];
@@ -215,7 +215,7 @@ static int plan_wanted(struct ecbpf *e, struct set *set, struct change *c,
 	/* one that is attached without a dispatcher cannot be linked into one */
 	is_reloaded = c->live.kind == ECBPF_CHAIN_SINGLE && want->programs_count > 1;
 	for (size_t slot = 0; slot < c->live.count && !err; slot++)
-		err = plan_present(e, set, c, slot, &present[slot], is_reloaded);
+		err = plan_attached(e, set, c, slot, &attached[slot], is_reloaded);
 	for (size_t i = 0; i < want->programs_count && !err; i++) {
 		if (is_there[i])
 			continue;
@@ -228,32 +228,33 @@ static int plan_wanted(struct ecbpf *e, struct set *set, struct change *c,
 
 static int plan_set(struct ecbpf *e, struct change *c, void *data)
 {
-	_cleanup_free_ struct present *present = calloc(DISPATCHER_MEMBERS, sizeof(*present));
+	_cleanup_free_ struct attached_member *attached =
+		calloc(DISPATCHER_MEMBERS, sizeof(*attached));
 	struct set *set = data;
 	const struct ecbpf_chain_want *want = set->wants;
 	size_t owned = 0;
 	int err;
 
-	if (!present)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+	if (!attached)
+		return ecbpf_fail_memory(e);
 	while (want->iface != c->iface)
 		want++;
 	if (want == set->wants)
 		set->changes_count = 0; /* from the start: somebody else was faster */
 	for (size_t i = 0; i < c->live.count; i++) {
-		ecbpf_loaded_read(c->live.members[i].fd, &present[i].loaded);
-		present[i].is_owned = is_owned(c->live.members[i].fd, &present[i].loaded);
-		owned += present[i].is_owned;
+		ecbpf_loaded_read(c->live.members[i].fd, &attached[i].loaded);
+		attached[i].is_owned = is_owned(c->live.members[i].fd, &attached[i].loaded);
+		owned += attached[i].is_owned;
 	}
 	if (!owned && !want->programs_count) {
 		c->is_same = true;
 		return 0;
 	}
-	err = set_check(e, c, want, present, c->live.count - owned);
+	err = set_check(e, c, want, attached, c->live.count - owned);
 	if (err)
 		return err;
 	c->mode = c->live.id ? c->live.mode : want->mode ? want->mode : ECBPF_MODE_NATIVE;
-	return plan_wanted(e, set, c, want, present);
+	return plan_wanted(e, set, c, want, attached);
 }
 
 /* The plan alone: nothing is locked, nothing made */
@@ -264,7 +265,7 @@ static int set_plan(struct ecbpf *e, const char *const *ifaces, size_t count, st
 	int err;
 
 	if (!changes)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	ecbpf_capture(e);
 	err = ecbpf_bpffs_open(e, false);
 	if (!err)
@@ -283,7 +284,7 @@ int ecbpf_chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_
 	int err;
 
 	if (!ifaces)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < count; i++) {
 		if (wants[i].programs_count > DISPATCHER_MEMBERS)
 			return ecbpf_fail(e, -E2BIG, "%s: %zu programs: a chain has %d at most",
@@ -296,7 +297,7 @@ int ecbpf_chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_
 	err = set_plan(e, ifaces, n, &set);
 	if (!err && set.changes_count && !check)
 		err = ecbpf_change_chains(e, ifaces, n, plan_set, &set);
-	free(set.identities);
+	free(set.ids);
 	if (err) {
 		free(set.changes);
 		return err;

@@ -29,21 +29,13 @@ static bool sampler_is_wanted(const struct ecbpf_config *config)
 /* Straight from the map: asking must make nothing. -ENOENT if it was never loaded */
 static int sampler_get(struct ecbpf *e, struct ecbpf_sampling *ret)
 {
-	_cleanup_close_ int fd = -1;
-	char path[PATH_MAX];
+	_cleanup_close_ int fd = ecbpf_map_open(e, "sampling", NULL);
 	__u32 key = 0;
-	int err;
 
-	err = ecbpf_bpffs_open(e, false);
-	if (!err)
-		err = ecbpf_pin_path(e, path, sizeof(path), "sampling");
-	if (!err)
-		err = ecbpf_pinned_map_check(e, path, NULL);
-	if (err)
-		return err;
-	fd = bpf_obj_get(path);
-	if (fd < 0 || bpf_map_lookup_elem(fd, &key, ret))
-		return ecbpf_fail(e, -errno, "%s: %s", path, strerror(errno));
+	if (fd < 0)
+		return fd;
+	if (bpf_map_lookup_elem(fd, &key, ret))
+		return ecbpf_fail(e, -errno, "map sampling: %s", strerror(errno));
 	return 0;
 }
 

@@ -7,10 +7,9 @@
 
 __u32 ecbpf_hz(void)
 {
-	struct timespec tick;
-
 	/* the resolution of the coarse clocks is a jiffy (kernel/time/posix-timers.c) */
-	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) || tick.tv_sec || tick.tv_nsec <= 0)
-		return 0;
+	struct timespec tick = {.tv_nsec = NS_PER_S / 100};
+
+	clock_getres(CLOCK_MONOTONIC_COARSE, &tick); /* cannot fail since Linux 2.6.32 */
 	return (NS_PER_S + tick.tv_nsec / 2) / tick.tv_nsec;
 }

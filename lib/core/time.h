@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-/* Jiffies a second of the running kernel; 0: not known */
+/* Jiffies a second of the running kernel */
 __u32 ecbpf_hz(void);
 
 #endif /* ECBPF_LIB_TIME_H */

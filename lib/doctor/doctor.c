@@ -97,7 +97,7 @@ int ecbpf_doctor(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count
 		close(lock);
 	free(d.links);
 	if (!err && *d.lost.code)
-		err = ecbpf_fail(e, -ENOMEM, "out of memory");
+		err = ecbpf_fail_memory(e);
 	if (err) {
 		free(d.findings);
 		return err;

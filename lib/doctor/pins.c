@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include "bpf/bpffs.h"
-#include "bpf/metadata.h"
+#include "bpf/info.h"
+#include "bpf/map.h"
 #include "bpf/pins.h"
 #include "chain/live.h"
 #include "chain/pins.h"
@@ -56,29 +56,23 @@ struct pins {
 static int inspect_pin(struct ecbpf *e, const char *path, bool is_symlink, void *data)
 {
 	struct bpf_map_info info = {};
-	__u32 len = sizeof(info), schema;
+	_cleanup_close_ int fd = -1;
 	struct pins *pins = data;
-	struct btf *btf;
-	int fd;
+	__u32 schema;
 
 	(void)e;
 	if (is_symlink)
 		return 0;
 	fd = bpf_obj_get(path);
-	if (fd < 0)
+	if (fd < 0 || ecbpf_map_info(fd, &info))
 		return 0;
-	if (!bpf_obj_get_info_by_fd(fd, &info, &len)) {
-		pins->count++;
-		btf = info.btf_id ? btf__load_from_kernel_by_id(info.btf_id) : NULL;
-		schema = ecbpf_btf_schema(btf);
-		btf__free(btf);
-		if (schema && schema != ECBPF_SCHEMA) {
-			pins->other++;
-			pins->schema = schema;
-			snprintf(pins->path, sizeof(pins->path), "%s", path);
-		}
+	pins->count++;
+	schema = ecbpf_map_schema(&info);
+	if (schema && schema != ECBPF_SCHEMA) {
+		pins->other++;
+		pins->schema = schema;
+		snprintf(pins->path, sizeof(pins->path), "%s", path);
 	}
-	close(fd);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "bpf/info.h"
 #include "bpf/loaded.h"
 #include "bpf/map.h"
+#include "bpf/percpu.h"
 #include "core/handle.h"
 #include "core/iface.h"
 #include "fastpath/fastpath.h"
@@ -72,7 +73,7 @@ int fastpath_egress_open(struct ecbpf *e, __u32 groups, struct bpf_object **ret_
 			continue;
 		err = ecbpf_pin_path(e, path, sizeof(path), bpf_map__name(map));
 		if (!err)
-			err = ecbpf_pinned_map_check(e, path, map);
+			err = ecbpf_map_adopt(e, path, map);
 		if (!err)
 			err = bpf_map__set_pin_path(map, path);
 		if (!err && groups && strstr("fastpath_flows fastpath_tags", bpf_map__name(map)) &&
@@ -174,23 +175,11 @@ void fastpath_egress_detach(int ifindex)
 
 int fastpath_egress_read(struct ecbpf *e, struct ecbpf_egress_counters *ret)
 {
-	_cleanup_free_ struct ecbpf_egress_counters *values = NULL;
-	int cpus = libbpf_num_possible_cpus();
-	_cleanup_close_ int fd = -1;
-	__u32 key = 0;
+	_cleanup_close_ int fd = fastpath_map_open(e, "fastpath_egress", NULL);
+	int err;
 
-	fd = fastpath_map_open(e, "fastpath_egress", NULL);
 	if (fd < 0)
 		return fd;
-	values = cpus > 0 ? calloc(cpus, sizeof(*values)) : NULL;
-	if (!values)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
-	if (bpf_map_lookup_elem(fd, &key, values))
-		return ecbpf_fail(e, -errno, "map fastpath_egress: %s", strerror(errno));
-	memset(ret, 0, sizeof(*ret));
-	for (int cpu = 0; cpu < cpus; cpu++) {
-		for (int i = 0; i < ECBPF_EGRESS_MAX; i++)
-			ret->packets[i] += values[cpu].packets[i];
-	}
-	return 0;
+	err = ecbpf_percpu_sum(fd, 0, ret, sizeof(*ret));
+	return err ? ecbpf_fail(e, err, "map fastpath_egress: %s", strerror(-err)) : 0;
 }

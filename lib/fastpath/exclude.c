@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <bpf/bpf.h>
+#include "core/error.h"
 #include "core/handle.h"
 #include "core/prefix.h"
 #include "fastpath/fastpath.h"
@@ -84,7 +85,7 @@ int ecbpf_fastpath_exclude_list(struct ecbpf *e, struct ecbpf_prefix **ret_prefi
 		at = &key;
 		more = realloc(prefixes, (count + 1) * sizeof(*prefixes));
 		if (!more)
-			return ecbpf_fail(e, -ENOMEM, "out of memory");
+			return ecbpf_fail_memory(e);
 		prefixes = more;
 		prefixes[count++] = ecbpf_prefix_unmap(key.addr, key.prefix_len);
 	}

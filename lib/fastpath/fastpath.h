@@ -9,6 +9,7 @@
 #include <bpf/libbpf.h>
 #include <ecbpf/libecbpf-fastpath.h>
 #include "fastpath/fastpath.h"
+#include "bpf/map.h"
 #include "fastpath/ipvs.h"
 
 /* So many times as often flows are sampled once their client has sent a FIN */
@@ -18,18 +19,10 @@
 
 /* --- maps.c ------------------------------------------------------------------------------- */
 
-/* A map of which user space has a view */
-struct fastpath_view {
-	void *at;
-	size_t size;
-	__u32 entries;
-};
-
 /* Return: fd or -errno; -ENOENT: the fast path is not loaded. @ret_info: or NULL */
 int fastpath_map_open(struct ecbpf *e, const char *name, struct bpf_map_info *ret_info);
 int fastpath_view_open(struct ecbpf *e, const char *name, size_t value_size,
-		       struct fastpath_view *ret_view);
-void fastpath_view_close(struct fastpath_view *view);
+		       struct ecbpf_view *ret_view);
 /* For ecbpf_for_each_pin() */
 int fastpath_unpin(struct ecbpf *e, const char *path, bool is_symlink, void *data);
 int fastpath_maps_check(struct ecbpf *e, __u32 flows, __u32 *ret_groups);
@@ -38,7 +31,7 @@ int fastpath_maps_check(struct ecbpf *e, __u32 flows, __u32 *ret_groups);
 
 __u32 fastpath_jiffies_from_ms(__u32 ms, __u32 hz);
 __u32 fastpath_ms_from_jiffies(__u64 jiffies, __u32 hz);
-int fastpath_settings_open(struct ecbpf *e, struct fastpath_view *ret_view);
+int fastpath_settings_open(struct ecbpf *e, struct ecbpf_view *ret_view);
 void fastpath_settings_read(const struct ecbpf_fastpath *f, struct ecbpf_fastpath_settings *ret);
 void fastpath_settings_write(struct ecbpf_fastpath *v, const struct ecbpf_fastpath_settings *s);
 int fastpath_settings_check(struct ecbpf *e, struct ecbpf_fastpath_settings *s, __u32 hz);
@@ -86,8 +79,8 @@ void fastpath_ipvs_join(const struct fastpath_ipvs *ipvs, struct ecbpf_fastpath_
 
 /* All that is needed to walk the table */
 struct fastpath_table {
-	struct fastpath_view settings;
-	struct fastpath_view flows;
+	struct ecbpf_view settings;
+	struct ecbpf_view flows;
 	struct ecbpf_hop_entry *hops;
 	__u64 now;
 };

@@ -227,7 +227,7 @@ int ecbpf_ipvs_conns(struct ecbpf *e, struct ipvs_conn **ret_conns, size_t *ret_
 			if (!more) {
 				free(conns);
 				fclose(file);
-				return ecbpf_fail(e, -ENOMEM, "out of memory");
+				return ecbpf_fail_memory(e);
 			}
 			conns = more;
 		}

@@ -141,7 +141,7 @@ static int load_all(struct ecbpf *e, const struct ecbpf_fastpath_load *load, int
 	int err;
 
 	if (!undo)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	err = egress_load(e, load, prog_fd, undo, &undo_count);
 	if (!err)
 		err = xdp_load(e, load);
@@ -172,7 +172,7 @@ undo_egress:
 static int load_settings(struct ecbpf *e, const struct ecbpf_fastpath_load *load,
 			 struct bpf_object *egress)
 {
-	CLEANUP(fastpath_view_close) struct fastpath_view settings = {}, flows = {};
+	_cleanup_view_ struct ecbpf_view settings = {}, flows = {};
 	struct bpf_program *prog = bpf_object__find_program_by_name(egress, "ecbpf_egress");
 	int err;
 
@@ -236,7 +236,7 @@ static int unload_locked(struct ecbpf *e)
 {
 	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
 	_cleanup_free_ const char **ifaces = NULL;
-	CLEANUP(fastpath_view_close) struct fastpath_view settings = {};
+	_cleanup_view_ struct ecbpf_view settings = {};
 	size_t count = 0, in_count = 0, pins = 0;
 	int err;
 
@@ -250,7 +250,7 @@ static int unload_locked(struct ecbpf *e)
 		return err;
 	ifaces = calloc(count + 1, sizeof(*ifaces));
 	if (!ifaces)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < count; i++) {
 		if (ports[i].is_in)
 			ifaces[in_count++] = ports[i].iface;

@@ -4,74 +4,27 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
-#include <bpf/bpf.h>
-#include "bpf/bpffs.h"
+#include "bpf/map.h"
 #include "bpf/pins.h"
 #include "core/handle.h"
 #include "fastpath/fastpath.h"
 
 int fastpath_map_open(struct ecbpf *e, const char *name, struct bpf_map_info *ret_info)
 {
-	struct bpf_map_info info = {};
-	__u32 len = sizeof(info);
-	char path[PATH_MAX];
-	int err, fd;
+	int fd = ecbpf_map_open(e, name, ret_info);
 
-	err = ecbpf_bpffs_open(e, false);
-	if (!err)
-		err = ecbpf_pin_path(e, path, sizeof(path), name);
-	if (err)
-		return err;
-	fd = bpf_obj_get(path);
-	if (fd < 0 && errno == ENOENT) {
-		ecbpf_fail(e, -ENOENT, "the fast path is not loaded: no %s", path);
-		return -ENOENT;
-	}
-	if (fd < 0)
-		return ecbpf_fail(e, -errno, "%s: %s%s", path, strerror(errno),
-				  errno == EPERM || errno == EACCES ? " (must be root)" : "");
-	if (bpf_obj_get_info_by_fd(fd, &info, &len)) {
-		err = ecbpf_fail(e, -errno, "%s: %s", path, strerror(errno));
-		close(fd);
-		return err;
-	}
-	if (ret_info)
-		*ret_info = info;
+	if (fd == -ENOENT)
+		ecbpf_fail(e, fd, "the fast path is not loaded: no %s/ecbpf/%s", e->bpffs, name);
 	return fd;
 }
 
 int fastpath_view_open(struct ecbpf *e, const char *name, size_t value_size,
-		       struct fastpath_view *ret_view)
+		       struct ecbpf_view *ret_view)
 {
-	_cleanup_close_ int fd = -1;
-	struct bpf_map_info info = {};
-	struct fastpath_view view;
+	_cleanup_close_ int fd = fastpath_map_open(e, name, NULL);
 
-	fd = fastpath_map_open(e, name, &info);
-	if (fd < 0)
-		return fd;
-	if (info.value_size != value_size) {
-		ecbpf_fail(e, -EPROTO, "map %s: of another version of ecbpf", name);
-		return -EPROTO;
-	}
-	view.entries = info.max_entries;
-	view.size = (size_t)info.max_entries * value_size;
-	view.at = mmap(NULL, view.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (view.at == MAP_FAILED) {
-		ecbpf_fail(e, -errno, "map %s: %s", name, strerror(errno));
-		return -ENOMEM;
-	}
-	*ret_view = view;
-	return 0;
-}
-
-void fastpath_view_close(struct fastpath_view *view)
-{
-	if (view->size)
-		munmap(view->at, view->size);
-	view->size = 0;
+	return fd < 0 ? fd : ecbpf_view_open(e, fd, name, value_size, ret_view);
 }
 
 /* How many flows a table was made for */

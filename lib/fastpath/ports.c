@@ -9,6 +9,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include "bpf/lock.h"
+#include "core/error.h"
 #include "core/handle.h"
 #include "core/iface.h"
 #include "fastpath/fastpath.h"
@@ -105,7 +106,7 @@ int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports
 		if (!more) {
 			free(ports);
 			if_freenameindex(ifaces);
-			return ecbpf_fail(e, -ENOMEM, "out of memory");
+			return ecbpf_fail_memory(e);
 		}
 		ports = more;
 		ports[count++] = port;

@@ -5,25 +5,15 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <bpf/bpf.h>
 #include "bpf/lock.h"
 #include "core/error.h"
 #include "core/handle.h"
+#include "core/time.h"
 #include "fastpath/fastpath.h"
 #include "fastpath/ipvs.h"
 
 #define LEASE_MS_MIN 100
-
-/* A jiffy is what the coarse clock advances by (kernel/time/posix-timers.c) */
-static __u32 jiffies_hz(void)
-{
-	struct timespec tick = {};
-
-	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) || tick.tv_nsec <= 0)
-		return 100;
-	return (1000000000 + tick.tv_nsec / 2) / tick.tv_nsec;
-}
 
 /*
  * Up to whole jiffies, and down to milliseconds: what is read back is never less than what was
@@ -42,7 +32,7 @@ __u32 fastpath_ms_from_jiffies(__u64 jiffies, __u32 hz)
 }
 
 /* Of a load that was killed they may be all 0 */
-int fastpath_settings_open(struct ecbpf *e, struct fastpath_view *ret_view)
+int fastpath_settings_open(struct ecbpf *e, struct ecbpf_view *ret_view)
 {
 	struct ecbpf_fastpath *settings;
 	int err;
@@ -52,7 +42,7 @@ int fastpath_settings_open(struct ecbpf *e, struct fastpath_view *ret_view)
 		return err;
 	settings = ret_view->at;
 	if (!settings->hz)
-		settings->hz = jiffies_hz();
+		settings->hz = ecbpf_hz();
 	return 0;
 }
 
@@ -133,7 +123,7 @@ int fastpath_settings_check(struct ecbpf *e, struct ecbpf_fastpath_settings *s, 
 int ecbpf_fastpath_check(struct ecbpf *e, struct ecbpf_fastpath_settings *settings)
 {
 	struct ecbpf_fastpath_settings checked = *settings;
-	int err = fastpath_settings_check(e, &checked, jiffies_hz());
+	int err = fastpath_settings_check(e, &checked, ecbpf_hz());
 
 	if (!err)
 		*settings = checked;
@@ -237,7 +227,7 @@ int fastpath_groups_set(struct ecbpf *e, struct ecbpf_fastpath *settings, __u32 
 
 int ecbpf_fastpath_get(struct ecbpf *e, struct ecbpf_fastpath_settings *ret_settings)
 {
-	CLEANUP(fastpath_view_close) struct fastpath_view view = {};
+	_cleanup_view_ struct ecbpf_view view = {};
 	int err;
 
 	ecbpf_capture(e);
@@ -251,7 +241,7 @@ int ecbpf_fastpath_get(struct ecbpf *e, struct ecbpf_fastpath_settings *ret_sett
 int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *settings)
 {
 	struct ecbpf_fastpath_settings wanted = *settings;
-	CLEANUP(fastpath_view_close) struct fastpath_view view = {};
+	_cleanup_view_ struct ecbpf_view view = {};
 	_cleanup_close_ int lock = -1, fd = -1;
 	struct ecbpf_fastpath changed;
 	__u32 key = 0;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "core/error.h"
 #include "core/handle.h"
 #include "fastpath/fastpath.h"
 
@@ -16,7 +17,7 @@ struct status_count {
 
 int ecbpf_fastpath_state(struct ecbpf *e, bool *ret_is_on, __u32 *ret_groups)
 {
-	CLEANUP(fastpath_view_close) struct fastpath_view settings = {};
+	_cleanup_view_ struct ecbpf_view settings = {};
 	struct bpf_map_info info = {};
 	_cleanup_close_ int fd = -1;
 	int err;
@@ -87,7 +88,7 @@ int ecbpf_fastpath_status(struct ecbpf *e, struct ecbpf_fastpath_status **ret_st
 		return err;
 	status = calloc(1, sizeof(*status));
 	if (!status)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	err = status_fill(e, &table, status);
 	if (err)
 		ecbpf_fastpath_status_free(status);
@@ -106,7 +107,7 @@ void ecbpf_fastpath_status_free(struct ecbpf_fastpath_status *status)
 
 int ecbpf_fastpath_diagnose(struct ecbpf *e, struct fastpath_diagnosis *ret_diagnosis)
 {
-	CLEANUP(fastpath_view_close) struct fastpath_view view = {};
+	_cleanup_view_ struct ecbpf_view view = {};
 	struct fastpath_diagnosis diagnosis = {};
 	const struct ecbpf_fastpath *f;
 	struct bpf_map_info info;

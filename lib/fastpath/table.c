@@ -7,6 +7,7 @@
 #include <string.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include "core/error.h"
 #include "core/handle.h"
 #include "fastpath/fastpath.h"
 
@@ -107,8 +108,8 @@ static bool flow_matches(const struct ecbpf_fastpath_flow *flow,
 
 void fastpath_table_close(struct fastpath_table *table)
 {
-	fastpath_view_close(&table->settings);
-	fastpath_view_close(&table->flows);
+	ecbpf_view_close(&table->settings);
+	ecbpf_view_close(&table->flows);
 	free(table->hops);
 }
 
@@ -121,7 +122,7 @@ static int table_read(struct ecbpf *e, struct fastpath_table *table)
 		return fd;
 	table->hops = calloc(ECBPF_HOPS, sizeof(*table->hops));
 	if (!table->hops)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	for (__u32 i = 1; i < ECBPF_HOPS; i++) {
 		if (bpf_map_lookup_elem(fd, &i, &table->hops[i]))
 			return ecbpf_fail(e, -errno, "map fastpath_hops: %s", strerror(errno));

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <bpf/bpf.h>
+#include "core/error.h"
 #include "core/handle.h"
 #include "core/routes.h"
 #include "filter/filter.h"
@@ -36,7 +37,7 @@ static int addrs_read(struct ecbpf *e, int fd, struct ecbpf_route **ret, size_t 
 
 	addrs = calloc(ECBPF_FILTER_ADDRS_MAX, sizeof(*addrs));
 	if (!addrs)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	while (count < ECBPF_FILTER_ADDRS_MAX && !bpf_map_get_next_key(fd, last, &key)) {
 		addrs[count].prefix = key;
 		last = &key;
@@ -90,7 +91,7 @@ int filter_addrs_write(struct ecbpf *e, int fd, struct ecbpf_route *vips, size_t
 		return err;
 	all = calloc(vips_count + routes_count + 1, sizeof(*all));
 	if (!all)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < vips_count; i++)
 		all[count++] = vips[i];
 	for (size_t i = 0; i < routes_count; i++)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "core/error.h"
 #include "core/handle.h"
 #include <ecbpf/libecbpf-filter.h>
 
@@ -160,7 +161,7 @@ static int line_take(struct reader *r, char *line)
 		r->room = r->room ? r->room * 2 : 64;
 		entries = reallocarray(r->entries, r->room, sizeof(*entries));
 		if (!entries)
-			return ecbpf_fail(r->e, -ENOMEM, "out of memory");
+			return ecbpf_fail_memory(r->e);
 		r->entries = entries;
 	}
 	r->entries[r->count++] = entry;

@@ -6,6 +6,7 @@
 #define ECBPF_LIB_FILTER_H
 
 #include <ecbpf/libecbpf-filter.h>
+#include "bpf/map.h"
 #include "bpf/trie.h"
 #include "core/routes.h"
 #include "filter/filter.h"
@@ -17,7 +18,8 @@
 /* The maps that are pinned, and settings mapped */
 struct filter_maps {
 	struct bpf_object *obj;
-	struct ecbpf_filter *filter;
+	struct ecbpf_view settings;
+	struct ecbpf_filter *filter; /* in that */
 	int addrs_fd;
 	int lock;
 };
@@ -46,7 +48,8 @@ int filter_addrs_refresh(struct ecbpf *e, int fd);
 struct filter_lists {
 	struct ecbpf *e;
 	int lists_fd, tries_fd, sources_fd;
-	struct ecbpf_filter_lists *head;
+	struct ecbpf_view view;
+	struct ecbpf_filter_lists *head; /* in that */
 	struct ecbpf_trie *tries[ECBPF_FILTER_LISTS];
 	void *pool;					       /* of sources */
 	struct ecbpf_filter_source *chunks[ECBPF_TRIE_CHUNKS]; /* mapped so far */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "bpf/bpffs.h"
+#include "core/error.h"
 #include "core/handle.h"
 #include "filter/filter.h"
 
@@ -37,7 +38,7 @@ static int changes_make(struct filter_lists *l, const struct ecbpf_filter_entry 
 	size_t kept = 0;
 
 	if (!changes)
-		return ecbpf_fail(l->e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(l->e);
 	for (size_t i = 0; i < count; i++) {
 		changes[i].op = filter_entry_op(&entries[i]);
 		changes[i].op.value = i + 1;
@@ -133,7 +134,7 @@ static int after_make(struct filter_lists *l, __u32 list, const struct change *c
 		return err;
 	after = malloc((old_count + count + 1) * sizeof(*after));
 	if (!after)
-		return ecbpf_fail(l->e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(l->e);
 	while (i < old_count || j < count) {
 		int cmp = i == old_count ? 1
 			  : j == count	 ? -1
@@ -186,7 +187,7 @@ static int changes_do(struct filter_lists *l, __u32 list, const struct change *c
 	is_all |= count > ECBPF_TRIE_JOURNAL;
 	retired = malloc((total + 1) * sizeof(*retired));
 	if (!retired)
-		return ecbpf_fail(l->e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(l->e);
 	for (size_t i = 0; i < count; i++)
 		if (changes[i].old && changes[i].old != changes[i].op.value)
 			retired[retired_count++] = changes[i].old;
@@ -225,7 +226,7 @@ static int changes_do(struct filter_lists *l, __u32 list, const struct change *c
 	free(ops);
 	ops = malloc((count + 1) * sizeof(*ops));
 	if (!ops)
-		return ecbpf_fail(l->e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(l->e);
 	for (size_t i = 0; i < count; i++)
 		ops[i] = changes[i].op;
 	err = ecbpf_trie_change(l->tries[list], ops, count);
@@ -368,7 +369,7 @@ int ecbpf_filter_list_get(struct ecbpf *e, __u32 list, struct ecbpf_filter_entry
 		return err;
 	entries = calloc(count + 1, sizeof(*entries));
 	if (!entries)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < count; i++) {
 		const struct ecbpf_filter_source *source = filter_source_get(&l, ops[i].value);
 

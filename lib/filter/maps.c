@@ -3,11 +3,10 @@
  * The pinned maps of the filter.
  */
 #include <errno.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <bpf/libbpf.h>
 #include "bpf/bpffs.h"
 #include "bpf/lock.h"
+#include "bpf/map.h"
 #include "bpf/program.h"
 #include "core/handle.h"
 #include "filter/filter.h"
@@ -21,8 +20,7 @@ static int map_fd(struct ecbpf *e, const struct bpf_object *obj, const char *nam
 
 void filter_maps_close(struct filter_maps *maps)
 {
-	if (maps->filter)
-		munmap(maps->filter, sizeof(*maps->filter));
+	ecbpf_view_close(&maps->settings);
 	bpf_object__close(maps->obj);
 	close_fd(&maps->lock);
 }
@@ -31,7 +29,6 @@ void filter_maps_close(struct filter_maps *maps)
  */
 int filter_maps_open(struct ecbpf *e, struct filter_maps *maps)
 {
-	void *filter;
 	int fd, err;
 
 	ecbpf_capture(e);
@@ -50,9 +47,7 @@ int filter_maps_open(struct ecbpf *e, struct filter_maps *maps)
 	fd = map_fd(e, maps->obj, "filter_settings");
 	if (fd < 0)
 		return fd;
-	filter = mmap(NULL, sizeof(*maps->filter), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (filter == MAP_FAILED)
-		return ecbpf_fail(e, -errno, "filter_settings: %s", strerror(errno));
-	maps->filter = filter;
-	return 0;
+	err = ecbpf_view_open(e, fd, "filter_settings", sizeof(*maps->filter), &maps->settings);
+	maps->filter = maps->settings.at;
+	return err;
 }

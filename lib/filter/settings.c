@@ -55,8 +55,6 @@ static int config_apply(struct ecbpf *e, const struct ecbpf_filter_config *confi
 {
 	__u32 hz = ecbpf_hz();
 
-	if (!hz)
-		return ecbpf_fail(e, -EIO, "cannot find out how long the kernel's jiffies are");
 	settings->frags = config->frags;
 	settings->frags6 = config->frags6;
 	settings->ptb_max_pps = config->ptb_max_pps;
@@ -92,7 +90,6 @@ int ecbpf_filter_config_get(struct ecbpf *e, struct ecbpf_filter_config *ret_con
 {
 	_cleanup_close_ int fd = -1, lock = -1;
 	struct ecbpf_filter filter = {};
-	char path[PATH_MAX];
 	__u32 key = 0;
 	int err;
 
@@ -103,16 +100,11 @@ int ecbpf_filter_config_get(struct ecbpf *e, struct ecbpf_filter_config *ret_con
 	lock = ecbpf_lock(e); /* or settings may be written while they are read */
 	if (lock < 0)
 		return lock;
-	err = ecbpf_pin_path(e, path, sizeof(path), "filter_settings");
-	if (!err)
-		err = ecbpf_pinned_map_check(e, path, NULL);
-	if (err)
-		return err;
-	fd = bpf_obj_get(path);
-	if (fd < 0 && errno != ENOENT)
-		return ecbpf_fail(e, -errno, "%s: %s", path, strerror(errno));
+	fd = ecbpf_map_open(e, "filter_settings", NULL);
+	if (fd < 0 && fd != -ENOENT)
+		return fd;
 	if (fd >= 0 && bpf_map_lookup_elem(fd, &key, &filter))
-		return ecbpf_fail(e, -errno, "%s: %s", path, strerror(errno));
+		return ecbpf_fail(e, -errno, "map filter_settings: %s", strerror(errno));
 	config_of(&filter.settings[filter.active & 1], ret_config);
 	return 0;
 }

@@ -20,6 +20,7 @@
 #include "bpf/map.h"
 #include "bpf/program.h"
 #include "bpf/synchronize.h"
+#include "core/error.h"
 #include "core/handle.h"
 #include "filter/filter.h"
 
@@ -197,7 +198,7 @@ int filter_lists_repair(struct filter_lists *l)
 	int err = 0;
 
 	if (!used)
-		return ecbpf_fail(l->e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(l->e);
 	while (chunks < ECBPF_TRIE_CHUNKS && memory->is_used(l->pool, chunks))
 		chunks++;
 	head->end = chunks * CHUNK_SOURCES;
@@ -248,8 +249,7 @@ void filter_lists_close(struct filter_lists *l)
 		ecbpf_trie_close(l->tries[list]);
 	if (l->pool)
 		memory->close(l->pool);
-	if (l->head)
-		munmap(l->head, sizeof(*l->head));
+	ecbpf_view_close(&l->view);
 	maps_close(l);
 	close_fd(&l->lock);
 }
@@ -258,23 +258,12 @@ void filter_lists_close(struct filter_lists *l)
 static int map_get(struct filter_lists *l, const char *name, __u32 value_size, int *ret)
 {
 	struct bpf_map_info info = {};
-	__u32 len = sizeof(info);
-	char path[PATH_MAX];
-	int err;
 
-	err = ecbpf_pin_path(l->e, path, sizeof(path), name);
-	if (!err)
-		err = ecbpf_pinned_map_check(l->e, path, NULL);
-	if (err)
-		return err;
-	*ret = bpf_obj_get(path);
+	*ret = ecbpf_map_open(l->e, name, &info);
 	if (*ret < 0)
-		return errno == ENOENT ? 0
-				       : ecbpf_fail(l->e, -errno, "%s: %s", path, strerror(errno));
-	if (bpf_obj_get_info_by_fd(*ret, &info, &len))
-		return ecbpf_fail(l->e, -errno, "%s: %s", path, strerror(errno));
+		return *ret == -ENOENT ? 0 : *ret;
 	if (info.value_size != value_size)
-		return ecbpf_fail(l->e, -EPROTO, "%s: is not a map of this ecbpf", path);
+		return ecbpf_fail(l->e, -EPROTO, "map %s: of another version of ecbpf", name);
 	return 0;
 }
 
@@ -292,7 +281,6 @@ static int maps_get(struct filter_lists *l)
 static int maps_open(struct filter_lists *l)
 {
 	struct bpf_object *obj;
-	void *head;
 	int err;
 
 	err = maps_get(l);
@@ -306,13 +294,9 @@ static int maps_open(struct filter_lists *l)
 	}
 	if (err)
 		return err;
-	head = mmap(NULL, sizeof(*l->head), PROT_READ | PROT_WRITE, MAP_SHARED, l->lists_fd, 0);
-	if (head == MAP_FAILED) {
-		ecbpf_fail(l->e, -ENOMEM, "filter_lists: %s", strerror(errno));
-		return -ENOMEM;
-	}
-	l->head = head;
-	return 0;
+	err = ecbpf_view_open(l->e, l->lists_fd, "filter_lists", sizeof(*l->head), &l->view);
+	l->head = l->view.at;
+	return err;
 }
 
 /* To be closed in any case */
@@ -336,7 +320,7 @@ int filter_lists_open(struct ecbpf *e, struct filter_lists *l)
 		return err;
 	l->pool = ecbpf_trie_pool_open(e, l->sources_fd, 2);
 	if (!l->pool)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	was_dirty = l->head->dirty;
 	for (__u32 list = 0; list < ECBPF_FILTER_LISTS && !err; list++)
 		err = ecbpf_trie_open(e, l->tries_fd, &l->head->tables[list], list,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/error.h"
 #include "core/handle.h"
 #include "core/routes.h"
 #include "filter/filter.h"
@@ -100,7 +101,7 @@ static int vips_change(struct ecbpf *e, const char *const *texts, size_t count, 
 
 	prefixes = calloc(count + 1, sizeof(*prefixes));
 	if (!prefixes)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < count && !err; i++)
 		err = prefix_parse(e, texts[i], &prefixes[i]);
 	if (!err)
@@ -155,7 +156,7 @@ int ecbpf_filter_vip_list(struct ecbpf *e, struct ecbpf_filter_vip **ret_vips, s
 		return err;
 	texts = calloc(count + 1, sizeof(*texts));
 	if (!texts)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < count; i++)
 		prefix_format(&vips[i].prefix, texts[i].text, sizeof(texts[i].text));
 	*ret_vips = texts;

@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include "bpf/bpffs.h"
+#include "bpf/map.h"
 #include "bpf/program.h"
 #include "core/handle.h"
 #include "fw/live.h"
@@ -71,19 +71,16 @@ int fw_maps_open(struct ecbpf *e, struct fw_maps *ret)
 		{"fw_sets", &maps.sets},	 {"fw_set_pool", &maps.pool},
 		{"fw_text", &maps.text},
 	};
-	char path[PATH_MAX];
 	int err = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		*all[i].fd = -1;
 	for (size_t i = 0; !err && i < ARRAY_SIZE(all); i++) {
-		err = ecbpf_pin_path(e, path, sizeof(path), all[i].name);
-		if (err)
-			break;
-		*all[i].fd = bpf_obj_get(path);
-		if (*all[i].fd < 0)
-			err = ecbpf_fail(e, -errno, "%s: %s%s", path, strerror(errno),
-					 errno == ENOENT ? " (the firewall was never loaded)" : "");
+		*all[i].fd = ecbpf_map_open(e, all[i].name, NULL);
+		err = *all[i].fd < 0 ? *all[i].fd : 0;
+		if (err == -ENOENT)
+			ecbpf_fail(e, err, "no map %s/ecbpf/%s: the firewall was never loaded",
+				   e->bpffs, all[i].name);
 	}
 	if (err)
 		fw_maps_close(&maps);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <bpf/bpf.h>
+#include "bpf/info.h"
 #include "core/array.h"
 #include "core/error.h"
 #include "core/handle.h"
@@ -145,7 +146,6 @@ int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, str
 	__u32 slot = active & ECBPF_FW_SLOT, id;
 	struct bpf_map_info info = {};
 	_cleanup_close_ int fd = -1;
-	__u32 len = sizeof(info);
 	const char *bytes;
 	size_t size;
 	int err;
@@ -157,7 +157,7 @@ int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, str
 		goto out;
 	}
 	if (bpf_map_lookup_elem(maps->text, &slot, &id) || (fd = bpf_map_get_fd_by_id(id)) < 0 ||
-	    bpf_obj_get_info_by_fd(fd, &info, &len)) {
+	    ecbpf_map_info(fd, &info)) {
 		err = fail_text(e, -errno);
 		goto out;
 	}

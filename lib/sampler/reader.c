@@ -7,20 +7,23 @@
 #include <unistd.h>
 #include <linux/perf_event.h>
 #include <bpf/bpf.h>
+#include "bpf/map.h"
 #include "bpf/bpffs.h"
 #include "bpf/info.h"
 #include "bpf/synchronize.h"
 #include "chain/dispatcher.h"
 #include "chain/live.h"
 #include "chain/pins.h"
+#include "core/error.h"
 #include "sampler/sampler.h"
 
 struct ecbpf_sampler_reader {
 	struct ecbpf *e;
 	struct bpf_object *obj;
 	struct perf_buffer *rings;
-	struct ecbpf_sampler_stats *stats;
-	__u32 map_id; /* of `samples` */
+	struct ecbpf_view view;
+	struct ecbpf_sampler_stats *stats; /* in that */
+	__u32 map_id;			   /* of `samples` */
 	int lock;
 	ecbpf_sample_fn fn; /* during a read, like @data */
 	void *data;
@@ -105,7 +108,6 @@ static int count_abandoned(struct ecbpf_sampler_reader *reader)
 static int reader_setup(struct ecbpf_sampler_reader *reader, size_t ring_bytes)
 {
 	struct bpf_map_info info = {};
-	__u32 len = sizeof(info);
 	int err;
 
 	err = sampler_maps_open(reader->e, &reader->obj);
@@ -114,15 +116,15 @@ static int reader_setup(struct ecbpf_sampler_reader *reader, size_t ring_bytes)
 	reader->lock = sampler_lock(reader->e);
 	if (reader->lock < 0)
 		return reader->lock;
-	if (bpf_obj_get_info_by_fd(sampler_map(reader->obj, "samples"), &info, &len))
-		return ecbpf_fail(reader->e, -errno, "samples: %s", strerror(errno));
+	err = ecbpf_map_info(sampler_map(reader->obj, "samples"), &info);
+	if (err)
+		return ecbpf_fail(reader->e, err, "map samples: %s", strerror(-err));
 	reader->map_id = info.id;
-	reader->stats = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED,
-			     sampler_map(reader->obj, "sampler_stats"), 0);
-	if (reader->stats == MAP_FAILED) {
-		reader->stats = NULL;
-		return ecbpf_fail(reader->e, -errno, "sampler_stats: %s", strerror(errno));
-	}
+	err = ecbpf_view_open(reader->e, sampler_map(reader->obj, "sampler_stats"), "sampler_stats",
+			      sizeof(*reader->stats), &reader->view);
+	if (err)
+		return err;
+	reader->stats = reader->view.at;
 	err = count_abandoned(reader);
 	return err ? err : rings_open(reader, ring_bytes);
 }
@@ -133,7 +135,7 @@ int ecbpf_sampler_open(struct ecbpf *e, size_t ring_bytes, struct ecbpf_sampler_
 	int err;
 
 	if (!reader)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	reader->e = e;
 	reader->lock = -1;
 	err = reader_setup(reader, ring_bytes);
@@ -175,15 +177,9 @@ int ecbpf_sampler_reader_status(struct ecbpf_sampler_reader *reader,
 bool ecbpf_sampler_is_stale(struct ecbpf_sampler_reader *reader)
 {
 	struct bpf_map_info info = {};
-	_cleanup_close_ int fd = -1;
-	__u32 len = sizeof(info);
-	char path[PATH_MAX];
+	_cleanup_close_ int fd = ecbpf_map_open(reader->e, "samples", &info);
 
-	if (ecbpf_pin_path(reader->e, path, sizeof(path), "samples"))
-		return false;
-	fd = bpf_obj_get(path);
-	return fd < 0 ? errno == ENOENT
-		      : !bpf_obj_get_info_by_fd(fd, &info, &len) && info.id != reader->map_id;
+	return fd < 0 ? fd == -ENOENT : info.id != reader->map_id;
 }
 
 int ecbpf_sampler_drain(struct ecbpf_sampler_reader *reader, ecbpf_sample_fn fn, void *data)
@@ -204,8 +200,7 @@ void ecbpf_sampler_close(struct ecbpf_sampler_reader *reader)
 	if (!reader)
 		return;
 	perf_buffer__free(reader->rings);
-	if (reader->stats)
-		munmap(reader->stats, sysconf(_SC_PAGESIZE));
+	ecbpf_view_close(&reader->view);
 	bpf_object__close(reader->obj);
 	close_fd(&reader->lock);
 	free(reader);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <limits.h>
 #include <bpf/bpf.h>
+#include "bpf/percpu.h"
 #include "sampler/sampler.h"
 
 #define FIELD(field) .offset = offsetof(struct ecbpf_sampling, field)
@@ -55,17 +56,7 @@ const struct ecbpf_settings *ecbpf_sampler_settings(void)
 /* User space may set the countdowns to zero, "not drawn yet", at any time */
 static int gaps_reset(const struct bpf_object *obj)
 {
-	_cleanup_free_ struct ecbpf_sampling_gap *zero = NULL;
-	int cpus = libbpf_num_possible_cpus();
-	__u32 key = 0;
-
-	if (cpus < 0)
-		return cpus;
-	zero = calloc(cpus, sizeof(*zero));
-	if (!zero)
-		return -ENOMEM;
-	return bpf_map_update_elem(sampler_map(obj, "sampling_gap"), &key, zero, BPF_ANY) ? -errno
-											  : 0;
+	return ecbpf_percpu_zero(sampler_map(obj, "sampling_gap"), 0, 1);
 }
 
 int ecbpf_sampler_set(struct ecbpf *e, const struct ecbpf_sampling *settings)

@@ -4,29 +4,16 @@
 #include <string.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
+#include "bpf/percpu.h"
 #include "sampler/sampler.h"
 
 int sampler_state_sum(struct ecbpf *e, const struct bpf_object *obj,
 		      struct ecbpf_sampling_state *ret_state)
 {
-	_cleanup_free_ struct ecbpf_sampling_state *values = NULL;
-	struct ecbpf_sampling_state sum = {};
-	int cpus = libbpf_num_possible_cpus();
-	__u32 key = 0;
+	int err = ecbpf_percpu_sum(sampler_map(obj, "sampling_state"), 0, ret_state,
+				   sizeof(*ret_state));
 
-	values = cpus < 0 ? NULL : calloc(cpus, sizeof(*values));
-	if (!values)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
-	if (bpf_map_lookup_elem(sampler_map(obj, "sampling_state"), &key, values))
-		return ecbpf_fail(e, -errno, "cannot read sampling_state: %s", strerror(errno));
-	for (int cpu = 0; cpu < cpus; cpu++) {
-		sum.put += values[cpu].put;
-		sum.capped += values[cpu].capped;
-		sum.lost += values[cpu].lost;
-		sum.unread += values[cpu].unread;
-	}
-	*ret_state = sum;
-	return 0;
+	return err ? ecbpf_fail(e, err, "cannot read sampling_state: %s", strerror(-err)) : 0;
 }
 
 int sampler_status_read(struct ecbpf *e, const struct bpf_object *obj,

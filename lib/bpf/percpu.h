@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Entries of per-CPU maps, of all CPUs together. */
+#ifndef ECBPF_LIB_PERCPU_H
+#define ECBPF_LIB_PERCPU_H
+
+#include <stddef.h>
+#include <linux/types.h>
+
+/*
+ * Add up an entry over the CPUs. @size: of the value, which consists of __u64
+ * Return: 0; -EPROTO the map has another value; -errno
+ */
+int ecbpf_percpu_sum(int fd, __u32 key, void *ret_sum, size_t size);
+/* Set @count entries from @key on to zero on all CPUs. Return: 0 or -errno */
+int ecbpf_percpu_zero(int fd, __u32 key, __u32 count);
+
+#endif /* ECBPF_LIB_PERCPU_H */
