@@ -56,7 +56,7 @@ int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
  * ecbpf_fastpath_unload() - take it away
  *
  * From all interfaces, with the table and the settings, or what a load or unload that was killed
- * has left of it. Everything goes up to IPVS before the first program is removed.
+ * has left of it. All packets are passed to IPVS before the first program is removed.
  *
  * Return: 0; -ENOENT there is nothing of it.
  */
@@ -146,7 +146,7 @@ enum ecbpf_agreement {
  * @is_dead: the kernel has reset it
  * @is_ending: the client has sent a FIN
  * @lease_ms: what is left; negative: it has run out so long ago
- * @up_ms: since a packet was last sent up
+ * @punted_ms: since a packet was last passed to the stack
  * @packets: forwarded by XDP; counts to 2^32
  * @hop: where its packets go; all 0 if it is dead
  * @agreement: of the lease with IPVS's table
@@ -164,7 +164,7 @@ struct ecbpf_fastpath_flow {
 	bool is_dead;
 	bool is_ending;
 	long long lease_ms;
-	long long up_ms;
+	long long punted_ms;
 	__u32 packets;
 	struct ecbpf_hop hop;
 	enum ecbpf_agreement agreement;
@@ -201,7 +201,7 @@ int ecbpf_fastpath_flows(struct ecbpf *e, const struct ecbpf_fastpath_filter *fi
  * @is_excluded: an address is
  * @is_known: it is in the table
  * @reason: enum ecbpf_reason: that a plain packet of it (TCP: an ACK) would be counted by
- * @sample_ms: until one goes up as a sample, if it has a lease
+ * @sample_ms: until a packet is passed to IPVS as a sample, if it has a lease
  */
 struct ecbpf_fastpath_explanation {
 	struct ecbpf_fastpath_flow flow;

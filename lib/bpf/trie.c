@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "bpf/trie_layout.h"
+#include "core/error.h"
 #include "core/handle.h"
 
 #define PENDING_ENOUGH 1024 /* retired blocks that are worth waiting for program runs */
@@ -298,7 +299,7 @@ int ecbpf_trie_open_memory(struct ecbpf *e, const struct ecbpf_trie_memory *memo
 	int err;
 
 	if (!t)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	err = generation_open(t);
 	if (err) {
 		ecbpf_trie_close(t);

@@ -11,6 +11,7 @@
 #include <bpf/libbpf.h>
 #include "bpf/synchronize.h"
 #include "bpf/trie_layout.h"
+#include "core/error.h"
 #include "core/handle.h"
 
 struct pool {
@@ -181,7 +182,7 @@ int ecbpf_trie_open(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, 
 	void *pool = ecbpf_trie_pool_open(e, pool_fd, id);
 
 	if (!pool)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	return ecbpf_trie_open_memory(e, &ecbpf_trie_pool_memory, pool, head, ret_trie);
 }
 
@@ -194,7 +195,7 @@ int ecbpf_trie_new(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, _
 
 	t = pool ? trie_handle_new(e, &ecbpf_trie_pool_memory, pool, head) : NULL;
 	if (!t)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	err = ecbpf_trie_build(t, entries, count);
 	ecbpf_trie_close(t);
 	return err;
@@ -205,7 +206,7 @@ int ecbpf_trie_delete(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head
 	void *pool = ecbpf_trie_pool_open(e, pool_fd, id);
 
 	if (!pool)
-		return ecbpf_fail(e, -ENOMEM, "out of memory");
+		return ecbpf_fail_memory(e);
 	/* find the chunks by name: their contents may be incomplete */
 	__atomic_store_n(&head->dirty, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&head->roots, 0, __ATOMIC_RELEASE);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Compares the leases of flows with the connections of IPVS.
+ * Comparison of leases with the connections of IPVS.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -36,7 +36,7 @@ static const __u8 *neighbour_mac(const struct fastpath_ipvs *ipvs, const __u8 *a
 	return NULL;
 }
 
-/* Let the flow know what IPVS says of it */
+/* Add the connection of IPVS to a flow */
 void fastpath_ipvs_join(const struct fastpath_ipvs *ipvs, struct ecbpf_fastpath_flow *flow)
 {
 	struct ipvs_conn key = {

@@ -17,8 +17,8 @@
 #include "progs/fastpath_egress.skel.h"
 
 /*
- * By these, at TC, everybody's egress filters are told apart. Ours is the last: what another one
- * drops or changes has not been learned before. One that ends the classification costs leases.
+ * Identify our filter at TC. It is the last one: no lease is granted for packets that another
+ * filter drops or changes. A filter that ends classification keeps us from seeing its packets.
  */
 #define EGRESS_HANDLE	1
 #define EGRESS_PRIORITY 0xffff
@@ -49,7 +49,7 @@ const char *ecbpf_egress_text(__u32 counter)
 	}
 }
 
-/* The TC program, loaded, with its maps */
+/* Load the TC program with its maps. @groups: size of the table; 0: that of the existing maps */
 int fastpath_egress_open(struct ecbpf *e, __u32 groups, struct bpf_object **ret_obj)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "fastpath_egress",
@@ -84,8 +84,8 @@ int fastpath_egress_open(struct ecbpf *e, __u32 groups, struct bpf_object **ret_
 	}
 	err = bpf_object__load(obj);
 	if (err) {
-		ecbpf_fail(e, err, "fastpath_egress: the kernel refuses it: %s%s", strerror(-err),
-			   err == -EPERM ? " (must be root)" : "");
+		ecbpf_fail(e, err, "fastpath_egress: the kernel refuses the program: %s%s",
+			   strerror(-err), err == -EPERM ? " (must be root)" : "");
 		goto out;
 	}
 	prog = bpf_object__find_program_by_name(obj, "ecbpf_egress");
@@ -112,7 +112,7 @@ static int egress_query(int ifindex, __u32 *ret_id)
 	return err;
 }
 
-/* @ret_is_current: it is the one of this library, and not of another version; or NULL */
+/* @ret_is_current: it is the program of this version; or NULL */
 bool fastpath_egress_is_there(int ifindex, bool *ret_is_current)
 {
 	struct bpf_prog_info info = {};

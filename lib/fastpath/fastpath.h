@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the files of the fast path share. Not exported.
+ * Types and functions that the files of the fast path share. Not exported.
  */
 #ifndef ECBPF_LIB_FASTPATH_H
 #define ECBPF_LIB_FASTPATH_H
@@ -8,11 +8,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <ecbpf/libecbpf-fastpath.h>
-#include "fastpath/fastpath.h"
 #include "bpf/map.h"
 #include "fastpath/ipvs.h"
 
-/* So many times as often flows are sampled once their client has sent a FIN */
+/* Once the client has sent a FIN, the sampling interval is divided by this */
 #define SAMPLE_FIN 8
 
 #define CLEANUP(function) __attribute__((cleanup(function)))
@@ -23,7 +22,8 @@
 int fastpath_map_open(struct ecbpf *e, const char *name, struct bpf_map_info *ret_info);
 int fastpath_view_open(struct ecbpf *e, const char *name, size_t value_size,
 		       struct ecbpf_view *ret_view);
-/* For ecbpf_for_each_pin() */
+/* Remove a pinned map of the fast path, for ecbpf_for_each_pin(). @data: size_t, counter; or NULL
+ */
 int fastpath_unpin(struct ecbpf *e, const char *path, bool is_symlink, void *data);
 int fastpath_maps_check(struct ecbpf *e, __u32 flows, __u32 *ret_groups);
 
@@ -62,7 +62,7 @@ bool fastpath_prefix_has(const struct ecbpf_prefix *prefix, const __u8 *addr);
 
 /* --- agreement.c -------------------------------------------------------------------------- */
 
-/* What IPVS and the neighbour table say */
+/* Connections of IPVS, and the neighbour table */
 struct fastpath_ipvs {
 	struct ipvs_conn *conns;
 	size_t conns_count;
@@ -77,7 +77,7 @@ void fastpath_ipvs_join(const struct fastpath_ipvs *ipvs, struct ecbpf_fastpath_
 
 /* --- table.c ------------------------------------------------------------------------------ */
 
-/* All that is needed to walk the table */
+/* The table of flows, open for a walk */
 struct fastpath_table {
 	struct ecbpf_view settings;
 	struct ecbpf_view flows;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What is done with flows: they are shown, explained, flushed.
+ * Operations on flows: list, explain, flush.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -39,13 +39,13 @@ int ecbpf_fastpath_flows(struct ecbpf *e, const struct ecbpf_fastpath_filter *fi
 	return err ? err : fastpath_table_walk(&table, filter, flows_call, &call);
 }
 
-/* Until the next one goes up */
+/* Milliseconds until the next packet is passed to IPVS */
 long long fastpath_explain_sample_ms(const struct ecbpf_fastpath_settings *settings,
 				     const struct ecbpf_fastpath_flow *flow)
 {
 	return (long long)(flow->is_ending ? settings->sample_ms / SAMPLE_FIN
 					   : settings->sample_ms) -
-	       flow->up_ms;
+	       flow->punted_ms;
 }
 
 static int explain_found(void *data, const struct ecbpf_fastpath_flow *flow)
@@ -57,7 +57,7 @@ static int explain_found(void *data, const struct ecbpf_fastpath_flow *flow)
 	return 1;
 }
 
-/* As the program decides, in its order */
+/* The decision of the program, in the same order */
 __u32 fastpath_explain_reason(const struct ecbpf_fastpath_explanation *explanation,
 			      const struct ecbpf_fastpath_settings *settings)
 {
@@ -116,7 +116,7 @@ static int flush_one(void *data, struct ecbpf_flow *slot, const struct ecbpf_fas
 	return 0;
 }
 
-/* A new generation, and nothing that is in the table counts; then there is time to tidy up */
+/* A new generation ends all leases at once; then the slots are cleared */
 static size_t flush_all(const struct fastpath_table *table)
 {
 	struct ecbpf_fastpath *settings = table->settings.at;
@@ -148,7 +148,7 @@ int ecbpf_fastpath_flush(struct ecbpf *e, const struct ecbpf_fastpath_filter *fi
 	err = fastpath_table_open(e, NULL, &table);
 	if (err)
 		return err;
-	lock = ecbpf_lock(e); /* not while the settings are written, which say the generation */
+	lock = ecbpf_lock(e); /* the generation is part of the settings */
 	if (lock < 0)
 		return lock;
 	if (filter)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * IPVS, as the kernel tells of it. See ipvs.h.
+ * Reads IPVS, see ipvs.h.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
+#include "core/array.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/netlink.h"
@@ -23,7 +24,7 @@
 
 /* --- netlink ------------------------------------------------------------------------------ */
 
-/* Ask, and collect the answers in an array, see ecbpf_netlink_collect() */
+/* Send a request, and collect the answers in an array, see ecbpf_netlink_collect() */
 static int request(struct ecbpf *e, int command, int flags, ecbpf_netlink_fn fn, size_t size,
 		   void *items_p, size_t *count)
 {
@@ -151,7 +152,7 @@ int ecbpf_ipvs_timeouts(struct ecbpf *e, struct ipvs_timeouts *ret_timeouts)
 
 /* --- connections -------------------------------------------------------------------------- */
 
-/* As the kernel writes it: IPv4 in eight hexadecimal digits, IPv6 with colons */
+/* The kernel writes IPv4 as eight hexadecimal digits, IPv6 with colons */
 static bool addr_read(const char *text, __u8 *ret_addr)
 {
 	unsigned int number;
@@ -213,25 +214,23 @@ static int conn_compare(const void *a, const void *b)
 int ecbpf_ipvs_conns(struct ecbpf *e, struct ipvs_conn **ret_conns, size_t *ret_count)
 {
 	FILE *file = fopen(CONNS_PATH, "re");
-	struct ipvs_conn *conns = NULL, *more;
-	size_t count = 0, room = 0;
+	struct ipvs_conn *conns = NULL, *added, conn;
+	size_t count = 0;
 	char line[512];
 
 	if (!file)
 		return ecbpf_fail(e, -errno, "%s: %s%s", CONNS_PATH, strerror(errno),
 				  errno == ENOENT ? ": IPVS is not loaded" : "");
 	while (fgets(line, sizeof(line), file)) {
-		if (count == room) {
-			room = room ? 2 * room : 1024;
-			more = realloc(conns, room * sizeof(*conns));
-			if (!more) {
-				free(conns);
-				fclose(file);
-				return ecbpf_fail_memory(e);
-			}
-			conns = more;
+		if (!conn_read(line, &conn))
+			continue;
+		added = ecbpf_array_add(&conns, &count, sizeof(*conns));
+		if (!added) {
+			free(conns);
+			fclose(file);
+			return ecbpf_fail_memory(e);
 		}
-		count += conn_read(line, &conns[count]);
+		*added = conn;
 	}
 	fclose(file);
 	if (count)

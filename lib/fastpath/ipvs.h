@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What IPVS knows, read and never written: services and timeouts by generic netlink, connections
- * from /proc/net/ip_vs_conn, which netlink does not have.
+ * Services, timeouts and connections of IPVS. Connections come from /proc/net/ip_vs_conn, as
+ * netlink does not provide them.
  */
 #ifndef ECBPF_IPVS_H
 #define ECBPF_IPVS_H
@@ -18,7 +18,7 @@ struct ecbpf;
  * @port: host order
  * @proto: IPPROTO_TCP, IPPROTO_UDP or another one; 0 with a mark
  * @mark: firewall mark, or 0
- * @is_one_packet: chooses a server for each packet
+ * @is_one_packet: it chooses a server for each packet
  */
 struct ipvs_service {
 	__u8 addr[16];
@@ -33,7 +33,7 @@ struct ipvs_service {
  * @client, @service, @real: IPv4 as ::ffff:a.b.c.d
  * @client_port, @service_port, @real_port: host order
  * @proto: IPPROTO_TCP or IPPROTO_UDP
- * @timer_s: seconds until it is forgotten, if no packet comes
+ * @timer_s: seconds until it expires, without further packets
  */
 struct ipvs_conn {
 	__u8 client[16];
@@ -55,26 +55,26 @@ struct ipvs_timeouts {
 };
 
 /*
- * All return 0 or -errno; -ENOENT: the kernel has no IPVS, or it is not loaded. Lists are for
+ * All return 0 or -errno; -ENOENT: the kernel has no IPVS, or it is not loaded. Arrays are for
  * free()
  */
 int ecbpf_ipvs_services(struct ecbpf *e, struct ipvs_service **ret_services, size_t *ret_count);
 int ecbpf_ipvs_timeouts(struct ecbpf *e, struct ipvs_timeouts *ret_timeouts);
 
-/* Connections, sorted so that ecbpf_ipvs_find() finds them */
+/* Connections, sorted for ecbpf_ipvs_find() */
 int ecbpf_ipvs_conns(struct ecbpf *e, struct ipvs_conn **ret_conns, size_t *ret_count);
 
-/* The one of @key's addresses, ports and protocol; NULL if there is none */
+/* The connection with the addresses, ports and protocol of @key; or NULL */
 const struct ipvs_conn *ecbpf_ipvs_find(const struct ipvs_conn *conns, size_t count,
 					const struct ipvs_conn *key);
 
-/* The Ethernet address by which the kernel reaches an IP address. IPv4 as ::ffff:a.b.c.d */
+/* Ethernet address of an IP address in the neighbour table. IPv4 as ::ffff:a.b.c.d */
 struct ipvs_neighbour {
 	__u8 addr[16];
 	__u8 mac[6];
 };
 
-/* All that the kernel knows now */
+/* The neighbour table of the kernel */
 int ecbpf_ipvs_neighbours(struct ecbpf *e, struct ipvs_neighbour **ret_neighbours,
 			  size_t *ret_count);
 

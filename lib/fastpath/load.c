@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Loading and unloading of the fast path.
+ * Loading the fast path on interfaces, or unloading it.
  */
 #include <errno.h>
 #include <net/if.h>
@@ -46,8 +46,8 @@ static int check_ifaces(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 		if (is_there)
 			return ecbpf_fail(
 				e, -EEXIST,
-				"%s: the fast path is there already; 'ecbpf-fastpath unload' "
-				"takes it away",
+				"%s: the fast path is loaded already; 'ecbpf-fastpath unload' "
+				"removes it",
 				load->in[i]);
 	}
 	return 0;
@@ -61,7 +61,7 @@ static int xdp_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 				      load->is_fused, load->mode);
 }
 
-/* The interfaces that the TC program was not on before are undone */
+/* @ret_undo: interfaces that did not have the TC program before */
 static int egress_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load, int prog_fd,
 		       int *ret_undo, size_t *ret_undo_count)
 {
@@ -81,7 +81,7 @@ static int egress_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load, 
 	return 0;
 }
 
-/* Does the card take VLAN tags off what comes in? */
+/* Does the card remove VLAN tags from received packets? */
 static bool iface_takes_tags(const char *iface)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -92,7 +92,7 @@ static bool iface_takes_tags(const char *iface)
 	return fd >= 0 && !ioctl(fd, SIOCETHTOOL, &request) && value.data & ETH_FLAG_RXVLAN;
 }
 
-/* Its driver has XDP, and nothing set up to send what other interfaces redirect there */
+/* The driver has XDP, but cannot send redirected packets in its current setup */
 static bool iface_cannot_xmit(struct ecbpf *e, const char *iface)
 {
 	__u64 features = 0;
@@ -100,7 +100,7 @@ static bool iface_cannot_xmit(struct ecbpf *e, const char *iface)
 	return !ecbpf_features(e, iface, &features) && features && !(features & FEATURE_NDO_XMIT);
 }
 
-/* What the kernel allows, and loses packets by */
+/* Warn of setups in which the kernel loses packets silently */
 static void load_warn(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 {
 	bool is_native = false;
@@ -114,8 +114,9 @@ static void load_warn(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 		is_native |= mode == ECBPF_MODE_NATIVE;
 		if (mode == ECBPF_MODE_SKB && iface_takes_tags(load->in[i]))
 			ecbpf_log(e, ECBPF_LOG_WARN,
-				  "%s: in skb mode XDP does not see VLAN tags that the card takes "
-				  "off, and packets leave with them: 'ethtool -K %s rxvlan off'",
+				  "%s: in skb mode XDP does not see VLAN tags that the card "
+				  "removes, and packets leave with them; run 'ethtool -K %s rxvlan "
+				  "off'",
 				  load->in[i], load->in[i]);
 	}
 	if (!is_native || load->in_count + load->out_count < 2)
@@ -126,8 +127,8 @@ static void load_warn(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 
 		if (iface_cannot_xmit(e, iface))
 			ecbpf_log(e, ECBPF_LOG_WARN,
-				  "%s: drops what other interfaces redirect there, as it is set up "
-				  "now: 'ecbpf-loader load %s pass', of a veth at its other end",
+				  "%s: drops packets that are redirected to it; run 'ecbpf-loader "
+				  "load %s pass', for a veth on its peer",
 				  iface, iface);
 	}
 }
@@ -168,7 +169,7 @@ undo_egress:
 	return err;
 }
 
-/* The settings there are, or new ones, which are off; and then all the rest */
+/* Keep the settings of a loaded fast path, else make new ones; then load the programs */
 static int load_settings(struct ecbpf *e, const struct ecbpf_fastpath_load *load,
 			 struct bpf_object *egress)
 {
@@ -201,12 +202,12 @@ static int load_locked(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 		return err;
 	err = fastpath_egress_open(e, groups, &egress);
 	if (!err)
-		err = ecbpf_stage_maps(e, "fastpath", &stage); /* which has some more */
+		err = ecbpf_stage_maps(e, "fastpath", &stage); /* it has further maps */
 	if (!err)
 		err = load_settings(e, load, egress);
 	bpf_object__close(egress);
 	bpf_object__close(stage);
-	if (err && groups) { /* these maps were made here */
+	if (err && groups) { /* the maps were made by this call */
 		ecbpf_error_save(e, &error);
 		ecbpf_for_each_pin(e, fastpath_unpin, NULL);
 		ecbpf_error_restore(e, &error);
@@ -220,8 +221,8 @@ int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 
 	ecbpf_capture(e);
 	if (load->flows && (load->flows < ECBPF_FLOWS_MIN || load->flows > ECBPF_FLOWS_MAX))
-		return ecbpf_fail(e, -EINVAL, "flows: %u is not from %u to %u", load->flows,
-				  ECBPF_FLOWS_MIN, ECBPF_FLOWS_MAX);
+		return ecbpf_fail(e, -EINVAL, "flows: %u is out of range, allowed is %u to %u",
+				  load->flows, ECBPF_FLOWS_MIN, ECBPF_FLOWS_MAX);
 	err = ecbpf_bpffs_open(e, true);
 	if (!err)
 		err = ecbpf_lock_hold(e);

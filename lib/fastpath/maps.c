@@ -27,13 +27,12 @@ int fastpath_view_open(struct ecbpf *e, const char *name, size_t value_size,
 	return fd < 0 ? fd : ecbpf_view_open(e, fd, name, value_size, ret_view);
 }
 
-/* How many flows a table was made for */
+/* Return: number of flows that a table was made for */
 __u32 ecbpf_fastpath_capacity(__u32 groups)
 {
 	return (__u64)groups * ECBPF_FLOW_WAYS * 8 / 15;
 }
 
-/* Pinned maps of ours go, so that they can be made anew. @data: size_t, how many; or NULL */
 int fastpath_unpin(struct ecbpf *e, const char *path, bool is_symlink, void *data)
 {
 	size_t *count = data;
@@ -48,8 +47,8 @@ int fastpath_unpin(struct ecbpf *e, const char *path, bool is_symlink, void *dat
 }
 
 /*
- * Are there maps, and will they do? @ret_groups: size of the table to make; 0: that of the maps
- * which are there
+ * Check the existing maps; remove them if no program uses them. @ret_groups: groups of the table to
+ * make; 0: use the existing maps
  */
 int fastpath_maps_check(struct ecbpf *e, __u32 flows, __u32 *ret_groups)
 {
@@ -65,10 +64,11 @@ int fastpath_maps_check(struct ecbpf *e, __u32 flows, __u32 *ret_groups)
 		return ecbpf_for_each_pin(e, fastpath_unpin, NULL);
 	}
 	if (flows && info.max_entries != groups)
-		return ecbpf_fail(e, -EBUSY,
-				  "the fast path is loaded, for %u flows: 'ecbpf-fastpath unload' "
-				  "first",
-				  ecbpf_fastpath_capacity(info.max_entries));
+		return ecbpf_fail(
+			e, -EBUSY,
+			"the fast path is loaded with %u flows; run 'ecbpf-fastpath unload' "
+			"first",
+			ecbpf_fastpath_capacity(info.max_entries));
 	*ret_groups = 0;
 	return 0;
 }

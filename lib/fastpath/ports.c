@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The interfaces that the fast path is on.
+ * The interfaces of the fast path.
  */
 #include <errno.h>
 #include <net/if.h>
@@ -9,12 +9,14 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include "bpf/lock.h"
+#include "core/array.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/iface.h"
 #include "fastpath/fastpath.h"
 
-/* Is the stage in this chain? @ret_counters: of it, or NULL */
+/* Return: the member of a chain that runs the stage, or NULL. @ret_counters: its counters; or NULL
+ */
 const struct ecbpf_member *fastpath_in_chain(const struct ecbpf_chain *chain,
 					     const struct ecbpf_counters **ret_counters)
 {
@@ -32,7 +34,7 @@ const struct ecbpf_member *fastpath_in_chain(const struct ecbpf_chain *chain,
 	return NULL;
 }
 
-/* Where packets may be redirected to */
+/* Let packets be redirected to these interfaces */
 int fastpath_ports_add(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 {
 	_cleanup_close_ int fd = fastpath_map_open(e, "fastpath_ports", NULL);
@@ -47,7 +49,7 @@ int fastpath_ports_add(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 		if (ifindex < 0)
 			return ifindex;
 		if (bpf_map_update_elem(fd, &ifindex, &ifindex, BPF_ANY))
-			return ecbpf_fail(e, -errno, "%s: cannot make it a port: %s", iface,
+			return ecbpf_fail(e, -errno, "%s: cannot add it as a port: %s", iface,
 					  strerror(errno));
 	}
 	return 0;
@@ -64,55 +66,63 @@ int ecbpf_fastpath_leave(struct ecbpf *e, const char *iface)
 		return ifindex;
 	fastpath_egress_detach(ifindex);
 	if (bpf_map_delete_elem(fd, &ifindex) && errno != ENOENT)
-		return ecbpf_fail(e, -errno, "%s: cannot be a port no more: %s", iface,
+		return ecbpf_fail(e, -errno, "%s: cannot remove it as a port: %s", iface,
 				  strerror(errno));
 	return 0;
 }
 
-/* The interfaces of this network namespace that the fast path is on; *@ret_ports: for free() */
+/* Return: the interface belongs to the fast path */
+static bool port_read(struct ecbpf *e, const struct if_nameindex *iface, int map_fd,
+		      struct ecbpf_fastpath_port *ret)
+{
+	struct ecbpf_fastpath_port port = {};
+	const struct ecbpf_counters *counters;
+	const struct ecbpf_member *member;
+	struct ecbpf_chain *chain;
+	__u32 value;
+
+	snprintf(port.iface, sizeof(port.iface), "%s", iface->if_name);
+	port.is_out = fastpath_egress_is_there(iface->if_index, &port.is_current);
+	port.is_port = map_fd >= 0 && !bpf_map_lookup_elem(map_fd, &iface->if_index, &value);
+	if (!ecbpf_chain_get(e, iface->if_name, &chain)) {
+		member = fastpath_in_chain(chain, &counters);
+		if (member) {
+			port.is_in = true;
+			port.is_fused = !strcmp(member->name, "ecbpf_fused");
+			port.counters = *counters;
+		}
+		ecbpf_chain_free(chain);
+	}
+	*ret = port;
+	return port.is_in || port.is_out || port.is_port;
+}
+
 int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports, size_t *ret_count)
 {
+	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
 	struct if_nameindex *ifaces = if_nameindex();
-	struct ecbpf_fastpath_port *ports = NULL;
+	struct ecbpf_fastpath_port port, *added;
 	_cleanup_close_ int fd = -1;
 	size_t count = 0;
+	int err = 0;
 
 	if (!ifaces)
 		return ecbpf_fail(e, -errno, "list of interfaces: %s", strerror(errno));
 	fd = fastpath_map_open(e, "fastpath_ports", NULL);
-	for (struct if_nameindex *i = ifaces; i->if_index; i++) {
-		struct ecbpf_fastpath_port port = {};
-		const struct ecbpf_counters *counters = NULL;
-		const struct ecbpf_member *member = NULL;
-		struct ecbpf_fastpath_port *more;
-		struct ecbpf_chain *chain;
-		__u32 out;
-
-		port.is_out = fastpath_egress_is_there(i->if_index, &port.is_current);
-		port.is_port = fd >= 0 && !bpf_map_lookup_elem(fd, &i->if_index, &out);
-		if (!ecbpf_chain_get(e, i->if_name, &chain)) {
-			member = fastpath_in_chain(chain, &counters);
-			if (member) {
-				port.is_in = true;
-				port.is_fused = !strcmp(member->name, "ecbpf_fused");
-				port.counters = *counters;
-			}
-			ecbpf_chain_free(chain);
-		}
-		if (!port.is_in && !port.is_out && !port.is_port)
+	for (struct if_nameindex *i = ifaces; i->if_index && !err; i++) {
+		if (!port_read(e, i, fd, &port))
 			continue;
-		snprintf(port.iface, sizeof(port.iface), "%s", i->if_name);
-		more = realloc(ports, (count + 1) * sizeof(*ports));
-		if (!more) {
-			free(ports);
-			if_freenameindex(ifaces);
-			return ecbpf_fail_memory(e);
-		}
-		ports = more;
-		ports[count++] = port;
+		added = ecbpf_array_add(&ports, &count, sizeof(*ports));
+		if (added)
+			*added = port;
+		else
+			err = ecbpf_fail_memory(e);
 	}
 	if_freenameindex(ifaces);
+	if (err)
+		return err;
 	*ret_ports = ports;
+	ports = NULL;
 	*ret_count = count;
 	return 0;
 }

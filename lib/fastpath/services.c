@@ -24,7 +24,7 @@ static bool udp_keeps_server(const struct ipvs_service *service)
 	return !service->is_one_packet && (service->mark || service->proto == IPPROTO_UDP);
 }
 
-/* What is in the map and not among the services goes */
+/* Remove keys from the map that are not among the services */
 static void udp_remove(int fd, const struct ipvs_service *services, size_t count)
 {
 	struct ecbpf_udp_service key, next;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What the fast path says of itself.
+ * Status of the fast path.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The table of flows, read while the programs change it.
+ * Reading of the table of flows while programs change it.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include "core/handle.h"
 #include "fastpath/fastpath.h"
 
-/* As leases say it. By way of the context: what a program returns has 32 bits */
+/* In the units of a lease. A program stores it in its context, as its return value has 32 bits */
 static int jiffies_now(struct ecbpf *e, __u64 *ret_now)
 {
 	const struct bpf_insn insns[] = {
@@ -26,7 +26,7 @@ static int jiffies_now(struct ecbpf *e, __u64 *ret_now)
 	};
 	union {
 		struct __sk_buff skb;
-		char room[1024]; /* this kernel's may be longer */
+		char room[1024]; /* the context of the running kernel may be longer */
 	} context = {};
 	char frame[64] = "";
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
@@ -37,14 +37,15 @@ static int jiffies_now(struct ecbpf *e, __u64 *ret_now)
 	fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "ecbpf_now", "GPL", insns, ARRAY_SIZE(insns),
 			   NULL);
 	if (fd < 0 || bpf_prog_test_run_opts(fd, &opts))
-		return ecbpf_fail(e, -errno, "cannot ask the kernel for its time: %s%s",
+		return ecbpf_fail(e, -errno, "cannot read jiffies from the kernel: %s%s",
 				  strerror(errno), errno == EPERM ? " (must be root)" : "");
 	memcpy(&now, context.skb.cb, sizeof(now));
 	*ret_now = ECBPF_LEASE_NOW(now);
 	return 0;
 }
 
-/* Of what lies in a slot of the table; it may change while it is read */
+/* Copy a slot of the table, which may change meanwhile. Return: it holds a flow, and did not change
+ */
 static bool flow_read(const struct ecbpf_flow *slot, const struct ecbpf_fastpath *settings,
 		      struct ecbpf_flow *ret)
 {
@@ -70,8 +71,8 @@ void fastpath_flow_decode(const struct ecbpf_flow *flow, const struct ecbpf_fast
 			  __u64 now, struct ecbpf_fastpath_flow *ret)
 {
 	__s64 left = (__s64)ECBPF_LEASE_END(flow->lease) - (__s64)now;
-	/* 32 bits; below 0 if XDP has set it since `now` was read */
-	__s64 up = (__s32)((__u32)now - flow->punted);
+	/* 32 bits; negative if XDP has set it since `now` was read */
+	__s64 punted = (__s32)((__u32)now - flow->punted);
 
 	*ret = (struct ecbpf_fastpath_flow){
 		.client_port = ntohs(flow->key.ports & 0xffff),
@@ -80,7 +81,7 @@ void fastpath_flow_decode(const struct ecbpf_flow *flow, const struct ecbpf_fast
 		.is_dead = ECBPF_LEASE_HOP(flow->lease) == ECBPF_HOP_DEAD,
 		.is_ending = flow->flags & ECBPF_FLOW_FIN,
 		.lease_ms = left * 1000 / settings->hz,
-		.up_ms = (up > 0 ? up : 0) * 1000 / settings->hz,
+		.punted_ms = (punted > 0 ? punted : 0) * 1000 / settings->hz,
 		.packets = flow->packets,
 	};
 	addr_copy(ret->client, &flow->key, false);
@@ -113,7 +114,7 @@ void fastpath_table_close(struct fastpath_table *table)
 	free(table->hops);
 }
 
-/* What is read, not seen as it is: right before the walk */
+/* Copy what is not mapped, right before the walk */
 static int table_read(struct ecbpf *e, struct fastpath_table *table)
 {
 	_cleanup_close_ int fd = fastpath_map_open(e, "fastpath_hops", NULL);
@@ -127,12 +128,12 @@ static int table_read(struct ecbpf *e, struct fastpath_table *table)
 		if (bpf_map_lookup_elem(fd, &i, &table->hops[i]))
 			return ecbpf_fail(e, -errno, "map fastpath_hops: %s", strerror(errno));
 		if (!table->hops[i].hop.ifindex)
-			break; /* they are given out in order */
+			break; /* hops are allocated in order */
 	}
 	return jiffies_now(e, &table->now);
 }
 
-/* @ret_ipvs: read with it, which may take seconds; or NULL */
+/* @ret_ipvs: read IPVS as well, which may take seconds; or NULL */
 int fastpath_table_open(struct ecbpf *e, struct fastpath_ipvs *ret_ipvs,
 			struct fastpath_table *ret_table)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The addresses of this host that fragments and errors are checked against.
+ * The map filter_addrs: addresses of this host, and VIPs.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ static bool prefix_has(const struct ecbpf_filter_addr *outer, const struct ecbpf
 	       (!bits || !((outer->addr[bytes] ^ inner->addr[bytes]) >> (8 - bits)));
 }
 
-/* All of filter_addrs. @ret: for free() */
+/* All entries of filter_addrs. @ret: for free() */
 static int addrs_read(struct ecbpf *e, int fd, struct ecbpf_route **ret, size_t *ret_count)
 {
 	_cleanup_free_ struct ecbpf_route *addrs = NULL;
@@ -75,8 +75,8 @@ static bool is_in_vips(const struct ecbpf_route *vips, size_t count,
 }
 
 /*
- * Make filter_addrs these VIPs, and what is local now but for addresses of VIPs. New entries come
- * first, so that no fragment meets a table without either.
+ * Write the VIPs, and the local addresses that no VIP covers. New entries are added before old ones
+ * are removed, so that no fragment finds the map without either.
  */
 int filter_addrs_write(struct ecbpf *e, int fd, struct ecbpf_route *vips, size_t vips_count)
 {
@@ -98,7 +98,7 @@ int filter_addrs_write(struct ecbpf *e, int fd, struct ecbpf_route *vips, size_t
 		if (!is_in_vips(vips, vips_count, &routes[i].prefix))
 			all[count++] = routes[i];
 	if (count > ECBPF_FILTER_ADDRS_MAX)
-		return ecbpf_fail(e, -E2BIG, "%zu local addresses and VIPs: more than %d", count,
+		return ecbpf_fail(e, -E2BIG, "%zu local addresses and VIPs: the limit is %d", count,
 				  ECBPF_FILTER_ADDRS_MAX);
 	for (size_t i = 0; i < count; i++)
 		if (bpf_map_update_elem(fd, &all[i].prefix, &all[i].kind, BPF_ANY))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The filter on interfaces.
+ * Loading, unloading and status of the filter on interfaces.
  */
 #include <errno.h>
 #include <string.h>

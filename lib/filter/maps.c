@@ -25,8 +25,6 @@ void filter_maps_close(struct filter_maps *maps)
 	close_fd(&maps->lock);
 }
 
-/* Find them, or make them; nobody else changes them until they are closed. To be closed in any case
- */
 int filter_maps_open(struct ecbpf *e, struct filter_maps *maps)
 {
 	int fd, err;

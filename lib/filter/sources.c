@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What is kept for each prefix of a list: tag, expiry, counters. Prefixes are in tables of
- * bpf/trie.h, which say the number of a struct ecbpf_filter_source; these are kept in chunks of a
- * pool of their own.
+ * Sources: the data of each prefix of a list, such as tag, expiry and counters. Prefixes are in
+ * tables of bpf/trie.h; their values are numbers of struct ecbpf_filter_source, in chunks of
+ * another pool.
  *
- * The tables' changes are atomic. What else is written (which sources are free, parents) is marked
- * dirty meanwhile, and found anew from the tables when a writer died.
+ * Changes of the tables are atomic. Other data (free sources, parents) is marked dirty while it
+ * changes, and rebuilt from the tables if a writer died.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -85,7 +85,6 @@ static int chunk_make(struct filter_lists *l)
 	return 0;
 }
 
-/* A source that no packet looks at. Return: number or -errno */
 int filter_source_new(struct filter_lists *l, struct ecbpf_filter_source **ret)
 {
 	struct ecbpf_filter_lists *head = l->head;
@@ -101,14 +100,13 @@ int filter_source_new(struct filter_lists *l, struct ecbpf_filter_source **ret)
 	}
 	err = head->next == head->end ? chunk_make(l) : 0;
 	if (!err && !head->next)
-		head->next = 1; /* 0 is none */
+		head->next = 1; /* 0 means none */
 	*ret = err ? NULL : filter_source_get(l, head->next);
 	if (!*ret)
 		return err ?: -errno;
 	return head->next++;
 }
 
-/* It is in no table any more; packets may still look at it */
 int filter_source_retire(struct filter_lists *l, __u32 number)
 {
 	struct ecbpf_filter_lists *head = l->head;
@@ -151,7 +149,7 @@ static bool op_has(const struct ecbpf_trie_op *outer, const struct ecbpf_trie_op
 }
 
 /*
- * Of all prefixes of a list, as they will be. Sorted: those that one lies in come before it.
+ * Set the parents of all prefixes of a list. They are sorted: covering prefixes come first.
  */
 int filter_parents_set(struct filter_lists *l, __u32 list, const struct ecbpf_trie_op *ops,
 		       size_t count)
@@ -189,7 +187,6 @@ int filter_parents_set(struct filter_lists *l, __u32 list, const struct ecbpf_tr
 	return 0;
 }
 
-/* After a writer died or failed: whatever is in no table is free */
 int filter_lists_repair(struct filter_lists *l)
 {
 	_cleanup_free_ __u8 *used = calloc(1, ECBPF_TRIE_VALUE_MAX + 1);
@@ -254,7 +251,7 @@ void filter_lists_close(struct filter_lists *l)
 	close_fd(&l->lock);
 }
 
-/* Return: 0, *ret is -1 if there is no such map yet; or -errno */
+/* Return: 0, with *ret -1 if the map does not exist; or -errno */
 static int map_get(struct filter_lists *l, const char *name, __u32 value_size, int *ret)
 {
 	struct bpf_map_info info = {};
@@ -277,7 +274,7 @@ static int maps_get(struct filter_lists *l)
 	return err ?: map_get(l, "filter_sources", sizeof(__u32), &l->sources_fd);
 }
 
-/* The maps by their pins: the whole stage, to make them, takes as long as all else of a change */
+/* Open the pinned maps. Only if one is missing, make those of the stage, which takes long */
 static int maps_open(struct filter_lists *l)
 {
 	struct bpf_object *obj;
@@ -299,7 +296,6 @@ static int maps_open(struct filter_lists *l)
 	return err;
 }
 
-/* To be closed in any case */
 int filter_lists_open(struct ecbpf *e, struct filter_lists *l)
 {
 	bool was_dirty;

@@ -84,7 +84,7 @@ on router ecbpf-loader load --fused pass director
 refused "status, not loaded" 1 "not loaded" fastpath status
 traffic "the kernel alone" 1 "$director"
 expect "load" fastpath load --in eth0 --fused --flows 10000
-refused "load, again" 1 "is there already" fastpath load --in eth0 --fused
+refused "load, again" 1 "is loaded already" fastpath load --in eth0 --fused
 traffic "with the fast path" 2 "$director"
 tx=$(value .packets.XDP_TX) up=$(value .packets.XDP_PASS)
 if ((tx > 2 * up)); then
@@ -213,7 +213,7 @@ readings()
 
 	out=$(on director env LD_PRELOAD="$tmp/readings.so" READINGS="$2" ecbpf-fastpath check) ||
 		status=$?
-	equal "$1" "$3 $4$5" "$status $(sed -n 's/^tcp \[::\]:\([0-9]*\) .* not know it$/\1/p' \
+	equal "$1" "$3 $4$5" "$status $(sed -n 's/^tcp \[::\]:\([0-9]*\) .* no such connection$/\1/p' \
 		<<<"$out" | tr '\n' ' ')$(sed -n 's/ leases, .*//p' <<<"$out")"
 }
 readings "check: wrong once is not wrong" ab, 0 "" 0
@@ -310,7 +310,7 @@ for ((i = 0; i < ${ECBPF_TIMES:-10}; i++)); do
 		pids+=($!)
 	done
 	wait "${pids[@]}" || : # not all of them can
-	! grep -qhEv 'is there already|is not loaded' "$tmp"/said-* ||
+	! grep -qhEv 'is loaded already|is not loaded' "$tmp"/said-* ||
 		wrong+="; $(cat "$tmp"/said-*)"
 	case $(fastpath status -j 2>/dev/null | jq .on) in
 	true)

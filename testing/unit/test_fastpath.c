@@ -220,7 +220,7 @@ static void up_is_not_negative(void **state)
 		struct ecbpf_flow slot = {.punted = moments[i].up};
 
 		fastpath_flow_decode(&slot, &settings, moments[i].now, &flow);
-		assert_int_equal(flow.up_ms, moments[i].ms);
+		assert_int_equal(flow.punted_ms, moments[i].ms);
 	}
 }
 
@@ -231,7 +231,7 @@ static void explain_sample(void **state)
 	struct ecbpf_fastpath_explanation x = {.is_known = true, .flow = {.lease_ms = 10}};
 
 	(void)state;
-	x.flow.up_ms = 200;
+	x.flow.punted_ms = 200;
 	x.sample_ms = fastpath_explain_sample_ms(&settings, &x.flow);
 	assert_int_equal(x.sample_ms, 800);
 	assert_int_equal(fastpath_explain_reason(&x, &settings), ECBPF_REASON_FP_LEASE);

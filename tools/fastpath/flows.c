@@ -51,7 +51,7 @@ static int flows_add(void *data, const struct ecbpf_fastpath_flow *flow)
 	tool_json_num(json, "service_port", flow->service_port);
 	tool_json_str(json, "state", flow_state(flow));
 	json_object_object_add(json, "lease_ms", json_object_new_int64(flow->lease_ms));
-	json_object_object_add(json, "up_ms", json_object_new_int64(flow->up_ms));
+	json_object_object_add(json, "up_ms", json_object_new_int64(flow->punted_ms));
 	tool_json_num(json, "packets", flow->packets);
 	if (flow->hop.ifindex) {
 		tool_json_str(json, "interface", iface_text(flow->hop.ifindex));
