@@ -71,6 +71,7 @@ _ecbpf()
 	case $argument in
 	FILE | PCAP | DIR) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
 	MODE) mapfile -t COMPREPLY < <(compgen -W "native skb unspecified" -- "$word"); return ;;
+	VERDICT) mapfile -t COMPREPLY < <(compgen -W "drop pass" -- "$word"); return ;;
 	IFACE | LIST | '') ;;
 	*) return ;;
 	esac

@@ -2,7 +2,9 @@
 /*
  * Stage fw: a firewall. User space compiles the rules to tables (<ecbpf/fw.h>, lib/fw/compile.c).
  * The fields of a packet are looked up in them, at a cost that hardly depends on the number of
- * rules. Malformed packets get the verdict of ecbpf_malformed(), packets that are not IP pass.
+ * rules. Malformed packets are taken by rules that ask for them, else by the setting `malformed`.
+ * Frames that are not IP pass; other link layers, which may carry IP, by the setting
+ * `not-inspected`.
  * Place in the chain: early, behind the filter (default priority 20).
  */
 #include <ecbpf/stage.bpf.h>
@@ -31,19 +33,44 @@ static __always_inline __u32 fw_verdict(__u32 rule)
 	}
 }
 
-static __always_inline __u32 fw_stage(struct xdp_md *ctx, const struct ecbpf_record *rec)
+static __always_inline const struct ecbpf_fw_settings *fw_settings_get(void)
 {
-	__u32 zero = 0, live, rule, verdict, *active;
+	__u32 key = 0;
+
+	return bpf_map_lookup_elem(&fw_settings, &key);
+}
+
+/* @verdict: of the rules, which have a number if one decided. Return: a verdict with the reason */
+__noinline __u32 fw_malformed(__u32 verdict, __u32 reason)
+{
+	const struct ecbpf_fw_settings *settings = fw_settings_get();
+	__u32 action = XDP_DROP;
+
+	if (verdict >> 16)
+		return (verdict & ~(__u32)ECBPF_VERDICT(0, 0xff)) |
+		       ECBPF_VERDICT(0, reason & ECBPF_REASON_MALFORMED_LAST);
+	if (settings && *(volatile __u32 *)&settings->malformed == XDP_PASS)
+		action = XDP_PASS;
+	return ECBPF_VERDICT(action, reason & ECBPF_REASON_MALFORMED_LAST);
+}
+
+/* A frame that is not IP; @live: a ruleset is */
+__noinline __u32 fw_not_inspected(__u32 ethertype, __u32 live)
+{
+	const struct ecbpf_fw_settings *settings = fw_settings_get();
+	__u32 reason = ecbpf_link_reason(ethertype), action = XDP_PASS;
+
+	if (reason && live && settings && *(volatile __u32 *)&settings->not_inspected == XDP_DROP)
+		action = XDP_DROP;
+	return ECBPF_VERDICT(action, reason);
+}
+
+static __always_inline __u32 fw_search(struct xdp_md *ctx, const struct ecbpf_record *rec,
+				       __u32 live)
+{
+	__u32 rule, verdict;
 	struct fw_packet *p;
 
-	if (rec->reason)
-		return ecbpf_malformed(rec);
-	if (!rec->version)
-		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
-	active = bpf_map_lookup_elem(&fw_active, &zero);
-	live = active ? *(volatile __u32 *)active : ECBPF_FW_NONE;
-	if (!live)
-		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
 	if ((live & ~ECBPF_FW_SLOT) == ECBPF_FW_SMALL) {
 		verdict = fw_small_try(ctx, rec, live);
 		return verdict == FW_SLOW ? fw_match_small_slow(live) : verdict;
@@ -55,6 +82,22 @@ static __always_inline __u32 fw_stage(struct xdp_md *ctx, const struct ecbpf_rec
 	if (p->pending_count)
 		rule = fw_pending(live, rule);
 	return fw_verdict(rule);
+}
+
+static __always_inline __u32 fw_stage(struct xdp_md *ctx, const struct ecbpf_record *rec)
+{
+	__u32 zero = 0, live, *active;
+
+	active = bpf_map_lookup_elem(&fw_active, &zero);
+	live = active ? *(volatile __u32 *)active : ECBPF_FW_NONE;
+	if (!rec->reason && !rec->version)
+		return fw_not_inspected(rec->ethertype, live);
+	if (!live)
+		return rec->reason ? ecbpf_malformed(rec)
+				   : ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+	if (rec->reason)
+		return fw_malformed(fw_search(ctx, rec, live), rec->reason);
+	return fw_search(ctx, rec, live);
 }
 
 ECBPF_STAGE_PROGRAM(fw, FW);

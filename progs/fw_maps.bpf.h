@@ -31,6 +31,14 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } fw_active SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ecbpf_fw_settings);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} fw_settings SEC(".maps");
+
 /* Generations by size; at most one slot of all three maps is live */
 #define FW_GENERATIONS(name, size, entries)                              \
 	struct {                                                         \

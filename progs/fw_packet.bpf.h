@@ -63,6 +63,8 @@ static __always_inline __u32 fw_l4(const struct ecbpf_record *rec)
 {
 	__u32 has_l4 = (rec->l4_off + 0xffffU) >> 16;
 
+	if (rec->reason) /* never of plain packets, the compiler knows */
+		return ECBPF_FW_L4_OTHER;
 	return fw_l4_table[fw_is_ip6(rec)][rec->proto] | has_l4 * ECBPF_FW_L4_THERE;
 }
 
@@ -75,6 +77,9 @@ static __always_inline __u32 fw_kind(const struct ecbpf_record *rec, const __u8 
 	__u32 kind = (__u32)rec->frag << ECBPF_FW_KIND_FRAG;
 
 	_Static_assert(ECBPF_IP6_EXT_MAX <= 8, "a flag");
+	_Static_assert(ECBPF_REASON_MALFORMED_LAST < 256, "takes the place of the protocol");
+	if (rec->reason)
+		return ECBPF_FW_KIND_OF_MALFORMED(rec->reason, rec->version);
 	if (rec->version == 4) /* the flag: the header has more than 5 words */
 		return kind | ((const struct iphdr *)ip)->protocol |
 		       ((ip[0] & 15) + 10) >> 4 << ECBPF_FW_KIND_OPTIONS;
@@ -91,6 +96,8 @@ static __always_inline __u32 fw_length(__u32 frame_len)
 
 static __always_inline __u32 fw_ttl(const struct ecbpf_record *rec, const __u8 *ip)
 {
+	if (rec->reason) /* rules of malformed packets do not test it */
+		return 0;
 	return rec->version == 4 ? ip[8] : ip[7] | 1 << 8;
 }
 
@@ -109,7 +116,7 @@ static __always_inline __u32 fw_code(struct xdp_md *ctx, const struct ecbpf_reco
 	if (rec->proto != IPPROTO_TCP || !rec->l4_off)
 		return rec->icmp_code;
 	tcp = ecbpf_header(ctx, rec->l4_off, sizeof(*tcp));
-	return tcp ? tcp->window : 0;
+	return tcp ? tcp->window : 0; /* NULL: malformed */
 }
 
 /* The packet's value in dimension @dim, a constant; @ip: the IP header */
@@ -145,7 +152,7 @@ static __always_inline struct fw_packet *fw_packet_set(struct xdp_md *ctx,
 	const __u8 *ip = ecbpf_header(ctx, rec->l3_off, sizeof(struct iphdr));
 	struct fw_packet *p = fw_packet();
 
-	if (!p || !ip)
+	if (!p || (!ip && !rec->reason))
 		return NULL;
 #pragma unroll
 	for (int dim = 0; dim < ECBPF_FW_DIMS; dim++)
@@ -153,6 +160,10 @@ static __always_inline struct fw_packet *fw_packet_set(struct xdp_md *ctx,
 	p->frame_len = rec->frame_len;
 	p->l4 = fw_l4(rec);
 	p->is_ip6 = fw_is_ip6(rec);
+	if (!rec->version) /* only rules that do not look at addresses match it */
+		return p;
+	if (!ip)
+		return NULL;
 	if (rec->version == 4) {
 		p->addr[0][0] = ((const struct iphdr *)ip)->saddr;
 		p->addr[1][0] = ((const struct iphdr *)ip)->daddr;

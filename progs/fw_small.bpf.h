@@ -131,6 +131,10 @@ static __always_inline __u32 fw_small_try(struct xdp_md *ctx, const struct ecbpf
 	const __u8 *ip = ecbpf_header(ctx, rec->l3_off, sizeof(struct iphdr));
 	__u64 addrs, facts, l4;
 
+	if (!rec->version) /* see fw_packet_set() */
+		return fw_match_small(active, 0,
+				      fw_kind(rec, NULL) | (__u64)fw_vlan(rec) << FW_VLAN, 0,
+				      rec->frame_len);
 	if (!ip)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
 	facts = fw_kind(rec, ip) | fw_ttl(rec, ip) << FW_TTL | (__u64)fw_vlan(rec) << FW_VLAN;

@@ -27,8 +27,8 @@
  * for MALFORMED and IP6_EXT_LIMIT the one of the parser.
  */
 #define ECBPF_FILTER_CHECKS(X)                   \
-	X(0, FRAG_TINY, "frag-tiny", 0)          \
-	X(1, FRAG_OVERLAP, "frag-overlap", 0)    \
+	X(0, FRAG_TINY, "frag-tiny", 1)          \
+	X(1, FRAG_OVERLAP, "frag-overlap", 1)    \
 	X(2, IP_OPTIONS, "ip-options", 1)        \
 	X(3, IP_RESERVED, "ip-reserved-bit", 1)  \
 	X(4, MARTIAN, "martian-source", 0)       \
@@ -40,7 +40,7 @@
 	X(10, UDP_LENGTH, "udp-length", 0)       \
 	X(11, PORT_ZERO, "port-zero", 0)         \
 	X(12, IP6_ROUTING0, "ip6-routing0", 0)   \
-	X(13, IP6_EXT_LIMIT, "ip6-ext-limit", 0) \
+	X(13, IP6_EXT_LIMIT, "ip6-ext-limit", 1) \
 	X(14, MALFORMED, "malformed", 1)
 
 enum ecbpf_filter_check {

@@ -33,6 +33,7 @@
 
 #include <linux/types.h>
 #include <ecbpf/bucket.h>
+#include <ecbpf/record.h>
 
 #define ECBPF_FW_RULES_MAX 10240
 #define ECBPF_FW_BLOCKS	   (ECBPF_FW_RULES_MAX / 64) /* words of 64 bits in a vector */
@@ -83,6 +84,16 @@ enum ecbpf_fw_l4 {
 #define ECBPF_FW_KIND_OPTIONS 10 /* IPv4 options, IPv6 extension headers */
 #define ECBPF_FW_KIND_IP6     11
 #define ECBPF_FW_KINDS	      4096
+
+/*
+ * The kinds of malformed packets are indices that no well-formed packet has: IPv4 has no atomic
+ * fragments, and IPv6 fragments have extension headers. The reason takes the bits of the protocol.
+ * @version: 4, 6, or 0 if the IP header could not be read
+ */
+#define ECBPF_FW_KIND_MALFORMED (ECBPF_FRAG_ATOMIC << ECBPF_FW_KIND_FRAG)
+#define ECBPF_FW_KIND_OF_MALFORMED(reason, version)                                       \
+	(ECBPF_FW_KIND_MALFORMED | (reason) | ((version) == 0) << ECBPF_FW_KIND_OPTIONS | \
+	 ((version) == 6) << ECBPF_FW_KIND_IP6)
 
 /* The class, in every dimension, of values that all rules match */
 #define ECBPF_FW_ANY 1
@@ -281,6 +292,26 @@ struct ecbpf_fw_cells {
 #define ECBPF_FW_LARGE_SETS   ECBPF_FW_DIMS /* entry of large for vectors of set lookups */
 #define ECBPF_FW_LARGE_TABLES (ECBPF_FW_DIMS + 1)
 #define ECBPF_FW_LARGE_COUNT  (ECBPF_FW_DIMS + 2)
+
+/* --- settings ------------------------------------------------------------------------------- */
+
+/* X(field, "key", default, "text"): verdicts on packets that no rule decides on; live at once */
+#define ECBPF_FW_SETTINGS(X)                                     \
+	X(malformed, "malformed", XDP_DROP, "malformed packets") \
+	X(not_inspected, "not-inspected", XDP_PASS, "PPPoE, MPLS, and other link layers")
+
+/**
+ * struct ecbpf_fw_settings - the entry of the array `fw_settings`
+ *
+ * Of each setting XDP_DROP or XDP_PASS; 0: the default. They hold while a ruleset is live; without
+ * one, malformed packets get the stage's malformed_action, others pass.
+ */
+struct ecbpf_fw_settings {
+#define X(field, key, default, text) __u32 field;
+	ECBPF_FW_SETTINGS(X)
+#undef X
+};
+_Static_assert(sizeof(struct ecbpf_fw_settings) == 8, "ABI");
 
 /* --- counters, limits ----------------------------------------------------------------------- */
 

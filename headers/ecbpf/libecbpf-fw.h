@@ -170,6 +170,7 @@ int ecbpf_fw_trial_stats(struct ecbpf *e, struct ecbpf_fw_trial *trial,
 /**
  * ecbpf_fw_load() - load the firewall on interfaces
  * @ruleset: applied before the program is attached; NULL: the live ruleset stays, if there is one
+ * @settings: "KEY=VALUE" each, as for ecbpf_fw_set(); others stay as they are
  * @fused: as a stage of ecbpf_fused, see ecbpf-loader(8)
  * @mode: as for ecbpf_chain_load()
  *
@@ -178,7 +179,8 @@ int ecbpf_fw_trial_stats(struct ecbpf *e, struct ecbpf_fw_trial *trial,
  * Return: 0; -EEXIST the firewall is loaded there; else as ecbpf_chain_load(), ecbpf_fw_apply().
  */
 int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
-		  const struct ecbpf_fw_ruleset *ruleset, bool fused, enum ecbpf_mode mode);
+		  const struct ecbpf_fw_ruleset *ruleset, const char *const *settings,
+		  size_t settings_count, bool fused, enum ecbpf_mode mode);
 
 /*
  * Unload the firewall; ruleset and counters stay. Return: 0; -ENOENT it is not loaded on one of
@@ -187,6 +189,30 @@ int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_coun
 int ecbpf_fw_unload(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count);
 
 int ecbpf_fw_is_loaded(struct ecbpf *e, const char *iface, bool *ret_is_loaded);
+
+/* --- settings ------------------------------------------------------------------------------- */
+
+/**
+ * struct ecbpf_fw_config - verdicts on packets that rules do not match: XDP_DROP or XDP_PASS
+ * @malformed: for malformed packets that no rule drops or passes
+ * @not_inspected: for frames of other link layers that can carry IP
+ *
+ * They are in effect while a ruleset is live.
+ */
+struct ecbpf_fw_config {
+	__u32 malformed;
+	__u32 not_inspected;
+};
+
+/* The settings in effect, or the defaults */
+int ecbpf_fw_config_get(struct ecbpf *e, struct ecbpf_fw_config *ret_config);
+
+/* @key: "malformed" or "not-inspected", @value: "drop" or "pass". Return: 0; -EINVAL */
+int ecbpf_fw_setting(struct ecbpf *e, const char *key, const char *value,
+		     struct ecbpf_fw_config *config);
+
+/* @settings: "KEY=VALUE" each. An error changes nothing. Return: 0; -EINVAL; others */
+int ecbpf_fw_set(struct ecbpf *e, const char *const *settings, size_t count);
 
 /* --- the live ruleset ----------------------------------------------------------------------- */
 

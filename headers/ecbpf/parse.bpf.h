@@ -348,6 +348,38 @@ static __always_inline __u8 ecbpf_parse_l2(void *data, void *data_end, struct ec
 }
 
 /*
+ * Of a frame that is not IP, by its EtherType after the tags, network order. Return: the reason to
+ * count if it is a link layer that may carry IP and is not looked into, else 0
+ */
+static __always_inline __u32 ecbpf_link_reason(__u32 ethertype)
+{
+	__u32 type = bpf_ntohs((__be16)ethertype);
+
+	if (type < ETH_P_802_3_MIN)
+		return ECBPF_REASON_LINK_LLC;
+	switch (type) {
+	case ETH_P_PPP_DISC:
+	case ETH_P_PPP_SES:
+		return ECBPF_REASON_LINK_PPPOE;
+	case ETH_P_MPLS_UC:
+	case ETH_P_MPLS_MC:
+		return ECBPF_REASON_LINK_MPLS;
+	case ETH_P_8021AH:
+		return ECBPF_REASON_LINK_PBB;
+	case 0x893f: /* IEEE 802.1BR */
+		return ECBPF_REASON_LINK_ETAG;
+	case 0x8926: /* VN-tag, of Cisco */
+		return ECBPF_REASON_LINK_VNTAG;
+	case ETH_P_NSH:
+		return ECBPF_REASON_LINK_NSH;
+	case ETH_P_MACSEC:
+		return ECBPF_REASON_LINK_MACSEC;
+	default:
+		return ECBPF_REASON_NONE;
+	}
+}
+
+/*
  * What ecbpf_parse_plain() compares at once: EtherType, version and IPv4 header length; fragment
  * word and protocol of IPv4. TTL and type of service lie in between and are masked.
  */

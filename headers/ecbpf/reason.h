@@ -13,7 +13,8 @@
  * X(value, NAME, "name", "text")
  *
  * 1 to 31 say that a packet is malformed; the parser gives exactly one of them, the first defect
- * in wire order, and they are the only ones it gives. Stages append their own from 32 on;
+ * in wire order, and they are the only ones it gives. Stages append their own from 32 on; 96 to 111
+ * are frames that are no IP but may carry it behind headers that are not inspected;
  * ECBPF_REASON_LOCAL and above never get a meaning here.
  */
 #define ECBPF_REASONS(X)                                                                        \
@@ -79,7 +80,15 @@
 	X(85, FP_SHIELD, "fastpath-shield", "dropped: an unknown flow, and too many packets")   \
 	X(86, FP_RESET, "fastpath-reset", "answered by a TCP RST: its flow is dead")            \
 	X(87, FP_DEAD, "fastpath-dead", "to the stack: flow is dead, no RST due")               \
-	X(88, FP_HOST, "fastpath-host", "to the stack: not for this host's Ethernet address")
+	X(88, FP_HOST, "fastpath-host", "to the stack: not for this host's Ethernet address")   \
+	X(96, LINK_LLC, "link-llc", "not inspected: IEEE 802.3 frame with LLC or SNAP")         \
+	X(97, LINK_PPPOE, "link-pppoe", "not inspected: PPPoE")                                 \
+	X(98, LINK_MPLS, "link-mpls", "not inspected: MPLS")                                    \
+	X(99, LINK_PBB, "link-802-1ah", "not inspected: IEEE 802.1ah provider backbone")        \
+	X(100, LINK_ETAG, "link-e-tag", "not inspected: IEEE 802.1BR E-tag")                    \
+	X(101, LINK_VNTAG, "link-vn-tag", "not inspected: VN-tag")                              \
+	X(102, LINK_NSH, "link-nsh", "not inspected: network service header")                   \
+	X(103, LINK_MACSEC, "link-macsec", "not inspected: IEEE 802.1AE MACsec")
 
 enum ecbpf_reason {
 #define X(value, NAME, name, text) ECBPF_REASON_##NAME = value,

@@ -71,6 +71,8 @@ struct ecbpf_config {
 	struct conf_list lists[ECBPF_FILTER_LISTS];
 	struct conf_word rules;		  /* file; text NULL: not said; "": no rules */
 	struct ecbpf_fw_ruleset *ruleset; /* NULL: not said */
+	bool has_fw;
+	struct ecbpf_fw_config fw;
 	struct conf_fastpath fastpath;
 	bool has_sampler;
 	struct ecbpf_sampling sampling;

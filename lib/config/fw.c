@@ -6,18 +6,33 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/bpf.h>
 #include <bpf/libbpf.h>
+#include <ecbpf/fw.h>
 #include "bpf/bpffs.h"
 #include "bpf/lock.h"
 #include "bpf/program.h"
 #include "config/parse.h"
 #include "core/error.h"
+#include "core/util.h"
 #include "fw/rules.h"
+
+static int open_fw(struct conf_parser *p, const char *name)
+{
+	(void)name;
+	p->config->has_fw = true;
+	return 0;
+}
 
 static int set_fw(struct conf_parser *p, const char *key, const char *value)
 {
 	struct conf_word *rules = &p->config->rules;
 
+	if (strcmp(key, "rules")) {
+		int err = ecbpf_fw_setting(p->e, key, value, &p->config->fw);
+
+		return err ? conf_fail_at(p->e, err, &p->at) : 0;
+	}
 	if (*value && *value != '/')
 		return conf_fail(p->e, &p->at, "%s: '%s' does not begin with /", key, value);
 	rules->line = p->at.line;
@@ -40,7 +55,27 @@ static int rules_read(struct ecbpf *e, struct ecbpf_config *config)
 
 static bool fw_is_wanted(const struct ecbpf_config *config)
 {
-	return config->ruleset;
+	return config->ruleset || config->has_fw;
+}
+
+static const struct {
+	const char *key;
+	size_t off;
+	__u32 is;
+} fw_settings[] = {
+#define X(field, key, is, text) {key, offsetof(struct ecbpf_fw_config, field), is},
+	ECBPF_FW_SETTINGS(X)
+#undef X
+};
+
+static __u32 fw_setting(const struct ecbpf_fw_config *config, size_t i)
+{
+	return *(const __u32 *)((const char *)config + fw_settings[i].off);
+}
+
+static const char *fw_verdict(__u32 action)
+{
+	return action == XDP_DROP ? "drop" : "pass";
 }
 
 /* The ruleset that is live; one without rules, if none ever was */
@@ -191,13 +226,44 @@ static int ruleset_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset
 	return err ? err : ecbpf_fw_apply(e, ruleset);
 }
 
+/* Before rules: a ruleset that becomes live finds them */
+static int fw_apply_settings(struct ecbpf *e, const struct ecbpf_fw_config *wanted, bool check,
+			     struct conf_report *r)
+{
+	char settings[ARRAY_SIZE(fw_settings)][48];
+	const char *list[ARRAY_SIZE(fw_settings)];
+	struct ecbpf_fw_config running;
+	size_t count = 0;
+	int err;
+
+	err = ecbpf_fw_config_get(e, &running);
+	for (size_t i = 0; !err && i < ARRAY_SIZE(fw_settings); i++) {
+		const char *new = fw_verdict(fw_setting(wanted, i));
+
+		if (fw_setting(wanted, i) == fw_setting(&running, i))
+			continue;
+		err = conf_report_change(e, r, "fw: %s %s, was %s", fw_settings[i].key, new,
+					 fw_verdict(fw_setting(&running, i)));
+		snprintf(settings[count], sizeof(*settings), "%s=%s", fw_settings[i].key, new);
+		list[count] = settings[count];
+		count++;
+	}
+	return err || check || !count ? err : ecbpf_fw_set(e, list, count);
+}
+
 static int fw_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 		    struct conf_report *r)
 {
 	struct ecbpf_fw_ruleset *live;
-	size_t before = r->count, bytes;
+	size_t before, bytes;
 	int err;
 
+	if (config->has_fw) {
+		err = fw_apply_settings(e, &config->fw, check, r);
+		if (err || !config->ruleset)
+			return err;
+	}
+	before = r->count;
 	err = ruleset_get(e, &live);
 	if (err)
 		return err;
@@ -211,7 +277,10 @@ static int fw_apply(struct ecbpf *e, const struct ecbpf_config *config, bool che
 
 static int fw_get(struct ecbpf *e, struct ecbpf_config *config)
 {
-	return ruleset_get(e, &config->ruleset);
+	int err = ecbpf_fw_config_get(e, &config->fw);
+
+	config->has_fw = true;
+	return err ? err : ruleset_get(e, &config->ruleset);
 }
 
 static int ruleset_write(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const char *dir,
@@ -239,15 +308,27 @@ static int fw_export(struct ecbpf *e, const char *dir, struct conf_text *text)
 	static const char name[] = "fw.rules";
 	struct ecbpf_fw_summary sum;
 	struct ecbpf_fw_ruleset *live;
+	struct ecbpf_fw_config running;
+	bool has_head = false;
 	int err;
 
-	err = ruleset_get(e, &live);
+	err = ecbpf_fw_config_get(e, &running);
+	if (!err)
+		err = ruleset_get(e, &live);
 	if (err)
 		return err;
 	ecbpf_fw_summary(live, &sum);
+	for (size_t i = 0; i < ARRAY_SIZE(fw_settings); i++) {
+		if (fw_setting(&running, i) == fw_settings[i].is)
+			continue;
+		conf_printf(text, "%s%s = %s\n", has_head ? "" : "\n[fw]\n", fw_settings[i].key,
+			    fw_verdict(fw_setting(&running, i)));
+		has_head = true;
+	}
 	if (sum.rules || sum.sets) {
 		if (dir) {
-			conf_printf(text, "\n[fw]\nrules = %s/%s\n", dir, name);
+			conf_printf(text, "%srules = %s/%s\n", has_head ? "" : "\n[fw]\n", dir,
+				    name);
 			err = ruleset_write(e, live, dir, name);
 		} else {
 			conf_printf(text, "\n# [fw]: %zu rules, %zu sets\n", sum.rules, sum.sets);
@@ -257,11 +338,16 @@ static int fw_export(struct ecbpf *e, const char *dir, struct conf_text *text)
 	return err;
 }
 
-static const char *const keys[] = {"rules", NULL};
+static const char *const keys[] = {"rules",
+#define X(field, key, is, text) key,
+				   ECBPF_FW_SETTINGS(X)
+#undef X
+					   NULL};
 
 const struct conf_section conf_section_fw = {
 	.name = "fw",
 	.keys = keys,
+	.open = open_fw,
 	.set = set_fw,
 	.check = rules_read,
 	.is_wanted = fw_is_wanted,

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/bpf.h>
+#include <ecbpf/fw.h>
 #include "config.h"
 #include "core/error.h"
 #include "config/parse.h"
@@ -178,6 +180,11 @@ static struct ecbpf_config *config_new(struct ecbpf *e)
 		ecbpf_fail_memory(e);
 		return NULL;
 	}
+	config->fw = (struct ecbpf_fw_config){
+#define X(field, key, is, text) .field = is,
+		ECBPF_FW_SETTINGS(X)
+#undef X
+	};
 	config->filter = (struct ecbpf_filter_config){
 		.ptb_max_pps = ECBPF_FILTER_PTB_MAX_PPS,
 		.ptb_per_source_pps = ECBPF_FILTER_PTB_PER_SOURCE_PPS,

@@ -47,6 +47,7 @@ int fw_vector_class(struct build *b, size_t dim, __u16 *ret_class);
 
 /* --- compile-fields.c ----------------------------------------------------------------------- */
 
+__u32 fw_kind_malformed(__u32 kind);
 int fw_kind_make(struct build *b);
 int fw_fields_make(struct build *b);
 

@@ -320,6 +320,32 @@ static void protos_add(struct build *b, size_t rule, __u64 (*protos)[256][ECBPF_
 	}
 }
 
+/* Return: the reason, if the kind is one of malformed packets, else 0 */
+__u32 fw_kind_malformed(__u32 kind)
+{
+	__u32 reason = kind & 255;
+
+	if (!reason || reason > ECBPF_REASON_MALFORMED_LAST)
+		return 0;
+	for (__u32 version = 0; version <= 6; version += version ? 2 : 4)
+		if (kind == ECBPF_FW_KIND_OF_MALFORMED(reason, version))
+			return reason;
+	return 0;
+}
+
+/* Into the vector being built: rules that match packets of this kind, malformed for @reason */
+static void malformed_vector(struct build *b, __u32 kind, __u32 reason)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		const struct fw_rule *rule = &b->ruleset->rules[i];
+
+		fw_vector_set(b->vector, b->position[i],
+			      rule->malformed >> reason & 1 &&
+				      (!rule->family ||
+				       kind == ECBPF_FW_KIND_OF_MALFORMED(reason, rule->family)));
+	}
+}
+
 /* The vectors of this dimension have no bits but those of rules: spare bits never match */
 int fw_kind_make(struct build *b)
 {
@@ -345,6 +371,8 @@ int fw_kind_make(struct build *b)
 
 		for (size_t i = 0; i < b->blocks; i++)
 			b->vector[i] = proto[i] & frag[i] & option[i];
+		if (fw_kind_malformed(kind))
+			malformed_vector(b, kind, fw_kind_malformed(kind));
 		err = fw_vector_class(b, ECBPF_FW_KIND, &b->tables->kind[kind]);
 		if (err)
 			return err;

@@ -40,9 +40,11 @@ static __u32 kind_l4(__u32 kind)
 		 [IPPROTO_UDP] = ECBPF_FW_L4_UDP,
 		 [IPPROTO_ICMPV6] = ECBPF_FW_L4_ICMP6},
 	};
-	bool is_later = (kind >> ECBPF_FW_KIND_FRAG & 3) == ECBPF_FRAG_LATER;
+	bool is_malformed = fw_kind_malformed(kind) != 0;
+	bool is_later = is_malformed || (kind >> ECBPF_FW_KIND_FRAG & 3) == ECBPF_FRAG_LATER;
 
-	return protos[kind >> ECBPF_FW_KIND_IP6][kind & 255] | (is_later ? 0 : ECBPF_FW_L4_THERE);
+	return (is_malformed ? ECBPF_FW_L4_OTHER : protos[kind >> ECBPF_FW_KIND_IP6][kind & 255]) |
+	       (is_later ? 0 : ECBPF_FW_L4_THERE);
 }
 
 static void fw_small_make(struct build *b)

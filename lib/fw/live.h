@@ -21,6 +21,7 @@ struct ecbpf_trie_op;
 /* File descriptors of the maps */
 struct fw_maps {
 	int active;
+	int settings;
 	int small;
 	int medium;
 	int large;
@@ -60,6 +61,12 @@ void fw_maps_close(struct fw_maps *maps);
 int fw_maps_make(struct ecbpf *e);
 int fw_active_get(struct ecbpf *e, const struct fw_maps *maps, __u32 *ret_active);
 void fw_active_set(const struct fw_maps *maps, __u32 active);
+
+/* --- settings.c ----------------------------------------------------------------------------- */
+
+int fw_settings_change(struct ecbpf *e, int fd, const char *const *settings, size_t count,
+		       struct ecbpf_fw_settings *ret_before);
+int fw_settings_store(struct ecbpf *e, int fd, const struct ecbpf_fw_settings *settings);
 
 /* --- generation.c --------------------------------------------------------------------------- */
 

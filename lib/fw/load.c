@@ -44,8 +44,10 @@ static void load_clean(struct ecbpf *e)
 }
 
 static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
-		       const struct ecbpf_fw_ruleset *ruleset, bool fused, enum ecbpf_mode mode)
+		       const struct ecbpf_fw_ruleset *ruleset, const char *const *settings,
+		       size_t settings_count, bool fused, enum ecbpf_mode mode)
 {
+	struct ecbpf_fw_settings settings_before;
 	struct fw_session s;
 	__u32 before;
 	int err;
@@ -64,6 +66,11 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 	if (err)
 		return err;
 	before = s.active;
+	err = fw_settings_change(e, s.maps.settings, settings, settings_count, &settings_before);
+	if (err) {
+		fw_session_close(&s);
+		return err;
+	}
 	if (ruleset)
 		err = fw_session_apply(e, &s, ruleset);
 	if (!err)
@@ -71,6 +78,13 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 	/* the old generation is still there, the lock was held all the time */
 	if (err && s.active != before)
 		fw_active_set(&s.maps, before);
+	if (err && settings_count) {
+		char error[sizeof(e->error)];
+
+		memcpy(error, e->error, sizeof(error));
+		fw_settings_store(e, s.maps.settings, &settings_before);
+		memcpy(e->error, error, sizeof(error));
+	}
 	fw_session_close(&s);
 	if (ruleset)
 		load_clean(e);
@@ -78,7 +92,8 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 }
 
 int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
-		  const struct ecbpf_fw_ruleset *ruleset, bool fused, enum ecbpf_mode mode)
+		  const struct ecbpf_fw_ruleset *ruleset, const char *const *settings,
+		  size_t settings_count, bool fused, enum ecbpf_mode mode)
 {
 	int err;
 
@@ -88,7 +103,7 @@ int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_coun
 		err = ecbpf_lock_hold(e);
 	if (err)
 		return err;
-	err = load_locked(e, ifaces, ifaces_count, ruleset, fused, mode);
+	err = load_locked(e, ifaces, ifaces_count, ruleset, settings, settings_count, fused, mode);
 	ecbpf_lock_release(e);
 	return err;
 }

@@ -48,9 +48,9 @@ int fw_map_create(const char *name, __u32 flags, size_t entry_bytes, size_t entr
 
 void fw_maps_close(struct fw_maps *maps)
 {
-	int *fds[] = {&maps->active,   &maps->small,  &maps->medium,  &maps->large,
-		      &maps->counters, &maps->limits, &maps->buckets, &maps->groups,
-		      &maps->sets,     &maps->pool,   &maps->text};
+	int *fds[] = {&maps->active, &maps->settings, &maps->small,  &maps->medium,
+		      &maps->large,  &maps->counters, &maps->limits, &maps->buckets,
+		      &maps->groups, &maps->sets,     &maps->pool,   &maps->text};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		close_fd(fds[i]);
@@ -64,12 +64,12 @@ int fw_maps_open(struct ecbpf *e, struct fw_maps *ret)
 		const char *name;
 		int *fd;
 	} all[] = {
-		{"fw_active", &maps.active},	 {"fw_small", &maps.small},
-		{"fw_medium", &maps.medium},	 {"fw_large", &maps.large},
-		{"fw_counters", &maps.counters}, {"fw_limits", &maps.limits},
-		{"fw_buckets", &maps.buckets},	 {"fw_groups", &maps.groups},
-		{"fw_sets", &maps.sets},	 {"fw_set_pool", &maps.pool},
-		{"fw_text", &maps.text},
+		{"fw_active", &maps.active}, {"fw_settings", &maps.settings},
+		{"fw_small", &maps.small},   {"fw_medium", &maps.medium},
+		{"fw_large", &maps.large},   {"fw_counters", &maps.counters},
+		{"fw_limits", &maps.limits}, {"fw_buckets", &maps.buckets},
+		{"fw_groups", &maps.groups}, {"fw_sets", &maps.sets},
+		{"fw_set_pool", &maps.pool}, {"fw_text", &maps.text},
 	};
 	int err = 0;
 

@@ -11,6 +11,7 @@
 
 enum keyword {
 	KW_NONE,
+	KW_MALFORMED,
 	KW_PACKET,
 	KW_LENGTH,
 	KW_VLAN,
@@ -51,6 +52,7 @@ static const struct {
 	__u32 behind;
 	bool is_group;
 } keywords[KW_MAX] = {
+	[KW_MALFORMED] = { "malformed", 0, false },
 	[KW_PACKET] = { "packet", 0, true },
 	[KW_LENGTH] = { "length", KW(KW_PACKET), false },
 	[KW_VLAN] = { "vlan", 0, false },
@@ -157,6 +159,43 @@ static bool take_flags(struct parser *p, struct fw_rule *rule)
 	rule->tcp.flags = flags;
 	rule->tcp.mask = mask;
 	return true;
+}
+
+static __u32 find_malformed(const struct span *span)
+{
+	for (__u32 i = 1; i <= ECBPF_REASON_MALFORMED_LAST; i++) {
+		const char *name = ecbpf_reason_name(i);
+
+		if (name && fw_word_is(span, name))
+			return i;
+	}
+	return 0;
+}
+
+/* any | REASON | {REASON, ...} */
+static bool take_malformed(struct parser *p, struct fw_rule *rule)
+{
+	bool is_list, ok = true;
+
+	if (fw_take_keyword(p->src, "any")) {
+		rule->malformed = FW_MALFORMED_ANY;
+		return true;
+	}
+	is_list = fw_take(p->src, '{');
+	do {
+		struct span span = fw_span_word(p->src);
+		__u32 reason = find_malformed(&span);
+
+		if (!reason)
+			return fw_error_expected(p, "any, or a reason: "
+						    "tcp-truncated, ip6-ext-limit, or another one "
+						    "of ecbpf-fw-rules(5)");
+		p->src->pos = span.end;
+		rule->malformed |= 1U << reason;
+	} while (is_list && fw_take_comma(p, &ok));
+	if (!is_list && fw_peek(p->src) == ',')
+		return fw_error_expected(p, "braces around a list: {runt, tcp-doff}");
+	return ok;
 }
 
 static bool take_frag(struct parser *p, struct fw_rule *rule)
@@ -311,6 +350,8 @@ static bool take_argument(struct parser *p, struct rule_state *state, enum keywo
 
 	rule->protos |= keyword_protos[keyword];
 	switch (keyword) {
+	case KW_MALFORMED:
+		return take_malformed(p, rule);
 	case KW_IP:
 		return take_ip(p, rule, 4);
 	case KW_IP6:
@@ -409,9 +450,9 @@ static bool take_option(struct parser *p, struct rule_state *state)
 		keyword++;
 	if (keyword == KW_MAX) {
 		p->src->pos = span.pos;
-		return fw_error_expected(p, "an option (packet, vlan, ip, ip6, ttl, frag, options, "
-					    "tcp, udp, icmp, icmp6, proto, name, drop, pass, "
-					    "count, limit, dry)");
+		return fw_error_expected(p, "an option (malformed, packet, vlan, ip, ip6, ttl, "
+					    "frag, options, tcp, udp, icmp, icmp6, proto, name, "
+					    "drop, pass, count, limit, dry)");
 	}
 	return check_keyword(p, state, keyword, &word) && take_argument(p, state, keyword);
 }
@@ -445,12 +486,48 @@ static void check_proto(struct parser *p, const struct rule_state *state)
 				    protos[i].proto, keywords[protos[i].keyword].name);
 }
 
-/* Checks that need the whole rule */
-static void check_rule(struct parser *p, const struct rule_state *state)
+static void check_limit(struct parser *p, const struct rule_state *state)
 {
 	struct fw_rule *rule = state->rule;
 	__u8 max = rule->family == 4 ? 32 : 128;
 
+	if (rule->action != FW_LIMIT || !rule->limit.src_len)
+		return;
+	if (rule->limit.src_len == 255)
+		rule->limit.src_len = fw_limit_src_len(rule->family);
+	else if (rule->limit.src_len > max)
+		fw_error_at(p, &state->src_len, "per src: '%s' is not a number from 1 to %u",
+			    fw_quote(&state->src_len), max);
+}
+
+/* Of a malformed packet, only what stands before the defect can be read */
+static void check_malformed(struct parser *p, const struct rule_state *state)
+{
+	static const enum keyword others[] = {KW_TTL, KW_FRAG, KW_OPTIONS, KW_TCP,
+					      KW_UDP, KW_ICMP, KW_ICMP6,   KW_PROTO};
+	const struct fw_rule *rule = state->rule;
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (state->seen & KW(others[i]))
+			fw_error_at(p, &state->spans[others[i]],
+				    "'%s' and 'malformed' in one rule: with malformed go packet "
+				    "length, vlan, ip and ip6",
+				    keywords[others[i]].name);
+	if (!rule->family && rule->action == FW_LIMIT && rule->limit.src_len)
+		fw_error_at(p, &state->spans[KW_LIMIT],
+			    "'per src' needs ip or ip6: ip from any to any");
+}
+
+/* Checks that need the whole rule */
+static void check_rule(struct parser *p, const struct rule_state *state)
+{
+	struct fw_rule *rule = state->rule;
+
+	if (rule->malformed) {
+		check_malformed(p, state);
+		check_limit(p, state);
+		return;
+	}
 	if (!rule->family)
 		fw_error_at(p, &state->start, "a rule needs ip or ip6: ip from any to any");
 	if (!rule->protos)
@@ -476,14 +553,7 @@ static void check_rule(struct parser *p, const struct rule_state *state)
 			p, &state->spans[KW_FRAG],
 			"this matches nothing: a later fragment has no ports, window, flags, type "
 			"or code");
-	if (rule->action == FW_LIMIT && rule->limit.src_len) {
-		if (rule->limit.src_len == 255)
-			rule->limit.src_len = fw_limit_src_len(rule->family);
-		else if (rule->limit.src_len > max)
-			fw_error_at(p, &state->src_len,
-				    "per src: '%s' is not a number from 1 to %u",
-				    fw_quote(&state->src_len), max);
-	}
+	check_limit(p, state);
 }
 
 /* Take the whole line. Errors are counted in p->errors */

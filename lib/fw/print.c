@@ -123,6 +123,23 @@ static void print_frags(FILE *out, __u8 frags)
 				       : "no");
 }
 
+static void print_malformed(FILE *out, __u32 reasons)
+{
+	const char *separator = reasons & (reasons - 1) ? "malformed {" : "malformed ";
+
+	if (reasons == FW_MALFORMED_ANY) {
+		fputs("malformed any", out);
+		return;
+	}
+	for (__u32 i = 1; i <= ECBPF_REASON_MALFORMED_LAST; i++) {
+		if (!(reasons >> i & 1))
+			continue;
+		fprintf(out, "%s%s", separator, ecbpf_reason_name(i));
+		separator = ", ";
+	}
+	fputs(reasons & (reasons - 1) ? "}" : "", out);
+}
+
 static void print_protos(FILE *out, const struct fw_rule *rule)
 {
 	if (rule->protos & FW_PROTO_TCP) {
@@ -182,10 +199,15 @@ static void print_rule(FILE *out, const struct ecbpf_fw_ruleset *ruleset,
 		print_values(out, "length", 65535, &rule->length);
 		fputs(" ", out);
 	}
-	fprintf(out, "%s from ", rule->family == 4 ? "ip" : "ip6");
-	print_addrs(out, ruleset, &rule->src, rule->family);
-	fputs(" to ", out);
-	print_addrs(out, ruleset, &rule->dst, rule->family);
+	if (rule->malformed)
+		print_malformed(out, rule->malformed);
+	if (rule->family) {
+		fprintf(out, "%s%s from ", rule->malformed ? " " : "",
+			rule->family == 4 ? "ip" : "ip6");
+		print_addrs(out, ruleset, &rule->src, rule->family);
+		fputs(" to ", out);
+		print_addrs(out, ruleset, &rule->dst, rule->family);
+	}
 	print_values(out, "ttl", 255, &rule->ttl);
 	print_values(out, "vlan", 4095, &rule->vlan);
 	print_frags(out, rule->frags);

@@ -8,7 +8,8 @@
  *
  * A rule matches a packet if the packet is well-formed, has the family of the rule, matches all of
  * @length, @vlan, @src, @dst, @ttl, @frags and @options, and matches one of the rule's protocols
- * with the values of that protocol. A test of a field fails if the packet does not have the field:
+ * with the values of that protocol. A rule with @malformed matches only packets that are malformed
+ * for one of these reasons. A test of a field fails if the packet does not have the field:
  * a later fragment has no ports, window, flags, type or code, an untagged frame has no VLAN; "!53"
  * does not match a packet without ports. Rules are tried in order until one decides:
  *
@@ -28,6 +29,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <linux/types.h>
+#include <ecbpf/reason.h>
 #include <ecbpf/record.h>
 #include <ecbpf/libecbpf-fw.h>
 
@@ -91,6 +93,10 @@ enum fw_proto {
 	FW_PROTO_NUMBER = 1 << 3, /* fw_rule.proto */
 };
 
+/* fw_rule.malformed of `malformed any` */
+#define FW_MALFORMED_ANY (~0U << 1)
+_Static_assert(ECBPF_REASON_MALFORMED_LAST == 31, "a bit for each");
+
 enum fw_action {
 	FW_DROP,
 	FW_PASS,
@@ -122,8 +128,9 @@ struct fw_limit {
  * struct fw_rule - a rule
  * @name: as written, or NULL. Names need not be unique
  * @line: in the file, from 1; 0 if the rule is not from a file
- * @family: 4 or 6
- * @protos: enum fw_proto bits
+ * @malformed: bits 1 << enum ecbpf_reason; 0: the rule matches well-formed packets
+ * @family: 4 or 6; with @malformed also 0: any packet, also without an IP header
+ * @protos: enum fw_proto bits; none with @malformed
  * @action: @limit belongs to FW_LIMIT
  * @length: frame_len of the record
  * @vlan: VLAN id of the outermost tag
@@ -138,6 +145,7 @@ struct fw_limit {
 struct fw_rule {
 	char *name;
 	unsigned int line;
+	__u32 malformed;
 	__u8 family;
 	__u8 protos;
 	enum fw_action action;

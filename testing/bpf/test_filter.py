@@ -31,7 +31,8 @@ NAMES.update(enumerate(
     "ip-ptb-unfit ip6-ptb-unfit ip-ptb-room ip6-ptb-room".split(), 32))
 CHECKS = ("frag-tiny frag-overlap ip-options ip-reserved-bit martian-source land tcp-null tcp-xmas "
           "tcp-syn-fin tcp-syn-rst udp-length port-zero ip6-routing0 ip6-ext-limit malformed").split()
-DEFAULT = {"ip-options", "ip-reserved-bit", "malformed"}
+DEFAULT = {"frag-tiny", "frag-overlap", "ip-options", "ip-reserved-bit", "ip6-ext-limit",
+           "malformed"}
 FRAGS_PASS, FRAGS_DROP, FRAGS_PTB = range(3)
 LOCAL, VIP, BROADCAST = 1, 2, 3
 
@@ -242,7 +243,8 @@ def test_malformed(report):
             for check in DEFAULT - {"malformed"}:
                 found = [programs.judge(frame)[:2] for frame in frames(FAIL[check], ETHER)]
                 report.check(f"filter {how}: {check}: default",
-                             found != [(DROP, check)] * len(found) and f"{found}")
+                             found != [(DROP, REASON_OF.get(check, check))] * len(found) and
+                             f"{found}")
             for check in set(FAIL) - DEFAULT:
                 found = [programs.judge(frame)[:2] for frame in frames(FAIL[check], ETHER)]
                 report.check(f"filter {how}: {check}: default",

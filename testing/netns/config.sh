@@ -129,8 +129,17 @@ fw: add set peers" \
 		sort | uniq -c | sed 's/^ *1 fw/fw/; s/^ *//' | LC_ALL=C sort)"
 is "apply" 16 "$(ecbpf-loader apply --diff "$conf" 2>&1 | wc -l)"
 says "the second time, again" "nothing to do" "$conf"
-is "rules" "$(<"$tmp/rules")" "$(ecbpf-fw rule list | tr -d '\n' |
+is "rules" "$(<"$tmp/rules")" "$(ecbpf-fw rule list | sed 1d | tr -d '\n' |
 	sed 's/\t/ /g; s/}/ }\n/; s/"dns"/&\n/')"
+sed -i 's/^rules = .*/&\nmalformed = pass\nnot-inspected = drop/' "$conf"
+says "settings of the firewall" "fw: malformed pass, was drop
+fw: not-inspected drop, was pass" --diff "$conf"
+is "they hold" "# malformed=pass not-inspected=drop" "$(ecbpf-fw rule list | head -n 1)"
+is "and are exported" "malformed = pass not-inspected = drop" \
+	"$(ecbpf-loader export | sed -n '/^\[fw\]/,/^\[/{/ = /p}' | grep -v rules | paste -sd ' ')"
+sed -i '/^malformed = \|^not-inspected = /d' "$conf"
+says "without their lines they are the defaults" "fw: malformed drop, was pass
+fw: not-inspected pass, was drop" --diff "$conf"
 is "a list" "192.0.2.0/24 scan - 2001:db8:1::/48 - 2090-01-01T00:00:00Z" \
 	"$(ecbpf-filter drop list | sed 's/ *#.*//' | xargs)"
 is "the fast path" "5 1 5000" "$(ecbpf-fastpath status -j | jq -r '[
@@ -306,7 +315,7 @@ ecbpf-loader apply "$tmp/heads.conf" >"$tmp/out"
 		sed -nE 's/^#?(\[|[a-z0-9-]+ = )/\1/p' |
 		grep -vE '^(vip|drop|allow|rules|exclude) = ' | sed 's/^flows = .*/flows = 5000/'
 } >"$tmp/shown.conf"
-is "there are values in it" 36 "$(grep -c ' = ' "$tmp/shown.conf")"
+is "there are values in it" 38 "$(grep -c ' = ' "$tmp/shown.conf")"
 says "what is shown is the default" "nothing to do" "$tmp/shown.conf"
 printf '[chain]\non-stop = leave\n' >"$tmp/leave.conf"
 first=$(ids)

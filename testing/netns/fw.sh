@@ -190,11 +190,35 @@ echo 'ip6 from any to any proto any drop' >"$work/rules"
 echo 'ip from any to any proto any drop' >>"$work/rules"
 fw apply -f "$work/rules"
 fw load --fused fw0
-check "malformed: passes whatever the rules say" "11 21 21 21 21 " "$(fates)"
+check "malformed: is dropped, each with its reason" "11 11 11 11 11 " "$(fates)"
+good "malformed: set to pass" fw set malformed=pass
+check "malformed: passes" "12 22 22 22 22 " "$(fates)"
+check "malformed: told by status" "pass pass" \
+	"$(fw status -j | jq -r '"\(.malformed) \(.not_inspected)"')"
+check "malformed: and at the head of the list" "# malformed=pass not-inspected=pass" \
+	"$(fw rule list | head -n 1)"
+fw set malformed=drop
+good "malformed: a rule lets one reason pass" fw rule add \
+	'malformed {tcp-truncated, vlan-tags} pass name "old"'
+check "malformed: that one, and no other" "13 13 13 23 23 " "$(fates)"
+check "malformed: the rule counts" 2 "$(fw stats -j | jq '.[] | select(.name == "old").packets')"
+fw rule replace old 'malformed tcp-truncated ip from 192.0.2.2 to any pass name "old"'
+check "malformed: of another source it does not" "14 14 14 14 14 " "$(fates)"
+fw rule replace old 'malformed tcp-truncated ip from 192.0.2.1 to any pass name "old"'
+check "malformed: of its source it does" "15 15 15 25 15 " "$(fates)"
+fw rule replace old 'malformed ip6-ext-limit ip6 from 2001:db8::1 to any pass name "old"'
+check "malformed: of IPv6" "16 26 16 16 16 " "$(fates)"
+bad "malformed: a setting that is none" 2 "malformed: 'maybe' is not drop or pass" \
+	fw set malformed=maybe
+bad "malformed: a load that fails" 1 "lo: cannot attach" \
+	fw load --fused -m native --malformed pass --not-inspected drop lo
+check "malformed: leaves the settings" "# malformed=drop not-inspected=pass" \
+	"$(fw rule list | head -n 1)"
 fw unload
-good "malformed: load with another verdict" ecbpf-loader load --fused fw \
-	-S malformed_action=XDP_DROP fw0
-check "malformed: is dropped" "11 11 11 11 11 " "$(fates)"
+fw load --fused --malformed pass fw0
+check "malformed: load with a setting" "11 21 21 21 21 " "$(fates)"
+fw apply -f /dev/null
+fw set malformed=drop
 fw unload
 
 # --- the examples of the manual -----------------------------------------------------------------

@@ -29,6 +29,7 @@ TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr")
 BITS = {4: 32, 6: 128}
 RULES_MAX = 10240
+REASONS = reference.REASONS[1:]
 HZ = 1000  # of the model's clock
 
 # action: "pass", "drop"; rule: index of the one that decided, or None; counted: indices of all
@@ -51,7 +52,7 @@ class Packet:
         self.frag = ("no", "first", "later", "no")[rec.frag]
         self.vlan = rec.vlan_tci0 % 4096 if rec.vlan_count else -1
         self.sport = self.dport = self.window = self.flags = self.type = self.code = -1
-        if self.malformed or not rec.version:
+        if not rec.version:
             return
         at = rec.l3_off
         if rec.version == 4:
@@ -61,6 +62,8 @@ class Packet:
             self.ttl, self.options = frame[at + 7], rec.ext_count > 0
             self.src = int.from_bytes(frame[at + 8:at + 24], "big")
             self.dst = int.from_bytes(frame[at + 24:at + 40], "big")
+        if self.malformed:  # rules see no more of it
+            return
         self.tcp, self.udp = rec.proto == TCP, rec.proto == UDP
         self.icmp = rec.proto == (ICMP if rec.version == 4 else ICMP6)
         if not rec.l4_off:
@@ -138,6 +141,7 @@ class Rule:
         self.src = self.dst = Addresses()
         self.fields = {}    # length, vlan, ttl: Values
         self.frag, self.options = None, False
+        self.malformed = None   # or a set of reasons
         self.protos = {}    # "tcp": {"sport": Values, ..., "flags": (F, M)}, ..., "proto": Values
         self.buckets = {}
         self.test = None
@@ -156,7 +160,7 @@ class Rule:
             tests.append("p.frag != 'no'" if self.frag == "any" else f"p.frag == '{self.frag}'")
         if self.options:
             tests.append("p.options")
-        protos = []
+        protos = ["True"] if self.malformed else []
         for proto, options in self.protos.items():
             if proto == "proto":
                 protos.append(options.test("proto") or "True")
@@ -188,24 +192,26 @@ class Ruleset:
     """Rules in order, sets by name, assertions as (sha1, action)"""
     def __init__(self):
         self.rules, self.sets, self.assertions = [], {}, []
-        self.by_family = {}
+        self.by_family, self.of_malformed = {}, []
 
     def complete(self):
         """When all rules are there"""
         for rule in self.rules:
             rule.compile(self.sets)
         self.by_family = {family: [(i, rule) for i, rule in enumerate(self.rules)
-                                   if rule.family == family] for family in BITS}
+                                   if rule.family == family and not rule.malformed]
+                          for family in BITS}
+        self.of_malformed = [(i, rule) for i, rule in enumerate(self.rules) if rule.malformed]
 
     def verdict(self, frame, now=0):
         """What becomes of a frame"""
         packet = Packet(frame)
-        counted = []
-        if packet.malformed:
-            return Verdict("pass", None, counted, packet.malformed)
-        if not packet.version:
+        counted, bad = [], packet.malformed
+        if not bad and not packet.version:
             return Verdict("pass", None, counted, None)
-        for i, rule in self.by_family[packet.version]:
+        for i, rule in self.by_family[packet.version] if not bad else self.of_malformed:
+            if bad and (bad not in rule.malformed or rule.family not in (0, packet.version)):
+                continue
             if not rule.test(packet):
                 continue
             if rule.action == "limit":
@@ -215,11 +221,11 @@ class Ruleset:
                 counted.append(i)
                 if rule.dry or not is_above:
                     continue
-                return Verdict("drop", i, counted, None)
+                return Verdict("drop", i, counted, bad)
             counted.append(i)
             if not rule.dry and rule.action != "count":
-                return Verdict(rule.action, i, counted, None)
-        return Verdict("pass", None, counted, None)
+                return Verdict(rule.action, i, counted, bad)
+        return Verdict("drop" if bad else "pass", None, counted, bad)
 
 
 def expect(ruleset, frames, now=0):
@@ -381,6 +387,10 @@ def _parse_rule(tokens):
             rule.frag = tokens.need("first", "later", "any", "no")
         elif word == "options":
             rule.options = True
+        elif word == "malformed":
+            rule.malformed = set(tokens.list(lambda: tokens.need(*REASONS, "any")))
+            if "any" in rule.malformed:
+                rule.malformed = set(REASONS)
         elif word == "name":
             rule.name = tokens.need().text or None
         elif word == "dry":
@@ -391,7 +401,7 @@ def _parse_rule(tokens):
                 _take_limit(tokens, rule)
         else:
             raise ValueError(f"{word!r} is no option")
-    if not rule.family or not rule.protos:
+    if not (rule.family and rule.protos) and not rule.malformed:
         raise ValueError("no family, or no protocol")
     if rule.src_len == -1:
         rule.src_len = {4: 32, 6: 64}[rule.family]
@@ -586,9 +596,26 @@ class Generator:
         per = rng.choice(("", "", " per src", f" per src/{rng.randint(1, BITS[family])}"))
         return f"limit {rate}{per}"
 
+    def malformed(self):
+        """Text of a rule for malformed packets"""
+        rng = self.random
+        parts = ["malformed " + (rng.choice(("any", rng.choice(REASONS))) if rng.random() < .5 else
+                                 f"{{{', '.join(rng.sample(REASONS, rng.randint(1, 6)))}}}")]
+        family = rng.choice((0, 0, 4, 6))
+        if family:
+            parts.append(f"{'ip' if family == 4 else 'ip6'} "
+                         f"from {self._addresses(family, rng.random() < .7)} "
+                         f"to {self._addresses(family, True)}")
+        parts += [f"packet {field}" for field in self._field("length", .1)] + self._field("vlan", .1)
+        rng.shuffle(parts)
+        limit = self._limit(family) if family else "limit 1000Mpps"
+        return " ".join(parts + [rng.choice(("drop", "pass", "count", "dry drop", limit))])
+
     def rule(self):
         """Text of one"""
         rng = self.random
+        if rng.random() < .05:
+            return self.malformed()
         family = rng.choice((4, 4, 6))
         protos, takes_later = self._protos(family)
         length = self._field("length", .15)
@@ -675,7 +702,7 @@ class Frames:
     def _upper(self, rule):
         """Protocol, its header, and what the packet may not be short of"""
         rng, fields = self.random, None
-        proto, options = rng.choice(list(rule.protos.items())) if rule else \
+        proto, options = rng.choice(list(rule.protos.items())) if rule and rule.protos else \
             (rng.choice(("tcp", "udp", "icmp", "icmp6", "proto")), {})
         if proto == "proto":
             number = self._value(options or None, 255, 8)
@@ -696,7 +723,7 @@ class Frames:
             return ICMP if proto == "icmp" else ICMP6, struct.pack(
                 "!BBHL", self._value(options.get("type"), 255, 8),
                 self._value(options.get("code"), 255, 8), 0, 0)
-        return number if rule else rng.choice((47, 50, 132)), rng.getrandbits(64).to_bytes(8, "big")
+        return number if rule and rule.protos else rng.choice((47, 50, 132)), rng.getrandbits(64).to_bytes(8, "big")
 
     def _fragment(self, rule):
         """Offset in units of 8 bytes, more to come?, a fragment header even so?"""
@@ -737,7 +764,8 @@ class Frames:
         """One, made for a rule that is drawn, or for none"""
         rng = self.random
         rule = rng.choice(self.ruleset.rules) if self.ruleset.rules and rng.random() < .95 else None
-        family = rule.family if rule else rng.choice((4, 6))
+        is_broken = rule and rule.malformed
+        family = rule.family if rule and rule.family else rng.choice((4, 6))
         if rng.random() < .03:
             family = 10 - family
         is_its_own = rule and rule.family == family
@@ -764,7 +792,7 @@ class Frames:
             wanted = min(self._value(fields["length"], 65535, 11), 9000)
             upper += bytes(max(0, wanted - len(frame)))
             frame = link + make(addresses, ttl, proto, options, fragment, upper)
-        elif rng.random() < .02:
+        elif is_broken or rng.random() < .02:
             return self._broken(frame)
         return frame + bytes(max(0, 60 - len(frame))) if rng.random() < .5 else frame
 

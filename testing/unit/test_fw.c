@@ -123,6 +123,14 @@ static void printed(void **state)
 		 "ip6 from any to any udp limit 5Mbit/s per src/128\n"},
 		{"ip from any to any udp limit 5/s per src/32",
 		 "ip from any to any udp limit 5/s per src\n"},
+		/* malformed packets */
+		{"malformed any", "malformed any drop\n"},
+		{"pass malformed {udp-truncated, tcp-doff,udp-truncated}",
+		 "malformed {tcp-doff, udp-truncated} pass\n"},
+		{"vlan 7 packet length 60 ip6 from ::/1 to any malformed ip6-ext-limit "
+		 "limit 5/s per src/48",
+		 "packet length 60 malformed ip6-ext-limit ip6 from ::/1 to any vlan 7 limit 5/s "
+		 "per src/48\n"},
 		/* sets, before and behind their use */
 		{"ip from @b-1.x to ! @a udp\nset a { 1.2.3.4/24,\n\t1.2.3.4 # c\n\n 1.2.3.0/24 }\n"
 		 "set b-1.x ip { }",
@@ -150,9 +158,12 @@ static void printed(void **state)
 	}
 }
 
-#define OPTIONS                                                                         \
-	"an option (packet, vlan, ip, ip6, ttl, frag, options, tcp, udp, icmp, icmp6, " \
-	"proto, name, drop, pass, count, limit, dry)"
+#define OPTIONS                                                                       \
+	"an option (malformed, packet, vlan, ip, ip6, ttl, frag, options, tcp, udp, " \
+	"icmp, icmp6, proto, name, drop, pass, count, limit, dry)"
+#define MALFORMED                                                            \
+	"any, or a reason: tcp-truncated, ip6-ext-limit, or another one of " \
+	"ecbpf-fw-rules(5)"
 #define ADDRESS "is not an address, such as 192.0.2.1 or 2001:db8::1"
 
 /* Rules, and all that is told of them: line:column, message; up to {} */
@@ -160,6 +171,19 @@ static const struct {
 	const char *text;
 	const char *told[4];
 } bad[] = {
+	/* malformed packets */
+	{"malformed", {"1:10: expected " MALFORMED ", found the end of the line"}},
+	{"malformed fw-drop", {"1:11: expected " MALFORMED ", found 'fw-drop'"}},
+	{"malformed none", {"1:11: expected " MALFORMED ", found 'none'"}},
+	{"malformed tcp-doff, runt",
+	 {"1:19: expected braces around a list: {runt, tcp-doff}, found ','"}},
+	{"ip from any to any malformed any tcp dport 7 ttl 5",
+	 {"1:46: 'ttl' and 'malformed' in one rule: with malformed go packet length, vlan, ip and "
+	  "ip6",
+	  "1:34: 'tcp' and 'malformed' in one rule: with malformed go packet length, vlan, ip and "
+	  "ip6"}},
+	{"malformed any limit 5/s per src",
+	 {"1:15: 'per src' needs ip or ip6: ip from any to any"}},
 	/* what could never match */
 	{"packet length 65536 ip from any to any tcp",
 	 {"1:15: length: '65536' is not a number from 0 to 65535"}},

@@ -219,10 +219,12 @@ static const char settings_about[] =
 	"                     ptb: drop them, and answer the first with packet too big\n"
 	"ptb-max-pps          answers in any second, 1 to 1000000000 (default: 200)\n"
 	"ptb-per-source-pps   the same to one source (default: 10)\n"
-	"malformed, ip-options, ip-reserved-bit, martian-source, land, tcp-null, tcp-xmas,\n"
-	"tcp-syn-fin, tcp-syn-rst, udp-length, port-zero, frag-tiny, frag-overlap,\n"
-	"ip6-routing0, ip6-ext-limit, or checks for all of them:\n"
-	"                     off, count or drop (default: drop for the first three)\n";
+	"malformed, ip-options, ip-reserved-bit, frag-tiny, frag-overlap, ip6-ext-limit\n"
+	"                     off, count or drop (default)\n"
+	"martian-source, land, tcp-null, tcp-xmas, tcp-syn-fin, tcp-syn-rst, udp-length,\n"
+	"port-zero, ip6-routing0\n"
+	"                     off (default), count or drop\n"
+	"checks               all checks: off, count or drop\n";
 
 #define LIST_ARGS                                                                \
 	"add PREFIX... [-t TAG] [-e TIME] | delete PREFIX... | list | flush |\n" \

@@ -50,12 +50,18 @@ static int list_rules(const struct tool *tool, bool is_json)
 {
 	struct ecbpf_fw_ruleset *ruleset TOOL_CLEANUP(fw_free_ruleset) = NULL;
 	struct ecbpf_fw_summary summary;
+	struct ecbpf_fw_config config;
 	struct json_object *list;
 
 	if (ecbpf_fw_get(tool->ecbpf, &ruleset))
 		return tool_fail_ecbpf(tool);
-	if (!is_json)
+	if (!is_json) {
+		if (ecbpf_fw_config_get(tool->ecbpf, &config))
+			return tool_fail_ecbpf(tool);
+		printf("# malformed=%s not-inspected=%s\n", fw_verdict_name(config.malformed),
+		       fw_verdict_name(config.not_inspected));
 		return fw_print_rules(tool, ruleset);
+	}
 	list = json_object_new_array();
 	ecbpf_fw_summary(ruleset, &summary);
 	for (size_t i = 0; i < summary.rules; i++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* ecbpf-fw set: changes to live sets. */
+/* ecbpf-fw set: changes to live sets and settings. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -113,9 +113,16 @@ int fw_run_set(struct tool *tool, int argc, char **argv)
 	argv += optind;
 	if (argc == 1 && !strcmp(argv[0], "list"))
 		return list_sets(tool);
+	if (argc && strchr(argv[0], '=')) {
+		if (fw_check_settings(tool, argc, argv))
+			return TOOL_USAGE;
+		return ecbpf_fw_set(tool->ecbpf, (const char *const *)argv, argc)
+			       ? tool_fail_ecbpf(tool)
+			       : TOOL_OK;
+	}
 	if (argc < 2)
 		return tool_usage("create, destroy, add, delete, list, flush or replace; and which "
-				  "set?");
+				  "set? Or KEY=VALUE");
 	verb = argv[0];
 	name = argv[1];
 	for (int i = 2; i < argc; i++)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* ecbpf-fw status: interfaces, rules, sets, memory. */
+/* ecbpf-fw status: interfaces, rules, sets, memory, settings. */
 #include <getopt.h>
 #include <json-c/json.h>
 #include "tools/fw/fw.h"
@@ -15,6 +15,7 @@ int fw_run_status(struct tool *tool, int argc, char **argv)
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
 	struct ecbpf_fw_summary summary;
 	struct json_object *json, *list;
+	struct ecbpf_fw_config config;
 	bool is_json = false;
 	size_t bytes;
 	int id;
@@ -28,13 +29,16 @@ int fw_run_status(struct tool *tool, int argc, char **argv)
 		return tool_usage("'%s': takes no operands", argv[optind]);
 	if (fw_take_ifaces(tool, argc, argv, &ifaces))
 		return TOOL_FAILED;
-	if (ecbpf_fw_get(tool->ecbpf, &ruleset) || ecbpf_fw_bytes(tool->ecbpf, ruleset, &bytes))
+	if (ecbpf_fw_get(tool->ecbpf, &ruleset) || ecbpf_fw_bytes(tool->ecbpf, ruleset, &bytes) ||
+	    ecbpf_fw_config_get(tool->ecbpf, &config))
 		return tool_fail_ecbpf(tool);
 	ecbpf_fw_summary(ruleset, &summary);
 	if (!is_json) {
 		printf("%s, %zu KiB of tables; %s with %s\n", tool_many(summary.rules, "rule"),
 		       bytes / 1024, tool_many(summary.sets, "set"),
 		       tool_many(summary.prefixes, "prefix"));
+		printf("malformed packets: %s, other link layers: %s\n",
+		       fw_verdict_name(config.malformed), fw_verdict_name(config.not_inspected));
 		printf("loaded on:");
 		for (size_t i = 0; i < ifaces.count; i++)
 			printf(" %s", tool_safe(ifaces.items[i]));
@@ -50,6 +54,8 @@ int fw_run_status(struct tool *tool, int argc, char **argv)
 	tool_json_num(json, "sets", summary.sets);
 	tool_json_num(json, "prefixes", summary.prefixes);
 	tool_json_num(json, "table_bytes", bytes);
+	tool_json_str(json, "malformed", fw_verdict_name(config.malformed));
+	tool_json_str(json, "not_inspected", fw_verdict_name(config.not_inspected));
 	tool_json_print(json);
 	return TOOL_OK;
 }
