@@ -17,7 +17,7 @@
 #include <ecbpf/libecbpf-filter.h>
 #include <ecbpf/libecbpf-fw.h>
 #include <ecbpf/libecbpf-sampler.h>
-#include "tools/loader/metrics.h"
+#include "tools/loader/loader.h"
 #include "tools/common/statsd.h"
 
 struct metrics {
@@ -202,8 +202,6 @@ static void print_sampler(const struct metrics *m, const struct ecbpf_sampler_st
 		(uint64_t)status->reader.queue_full);
 }
 
-/* --- lists, rules, flows ---------------------------------------------------------------------- */
-
 static int print_lists(struct tool *tool, const struct metrics *m)
 {
 	static const char name[] = "ecbpf_list_prefixes";
@@ -363,7 +361,7 @@ static int print_all(struct tool *tool, struct metrics *m)
 	return status;
 }
 
-int metrics_print(struct tool *tool, const struct tool_list *ifaces, FILE *out)
+static int metrics_print(struct tool *tool, const struct tool_list *ifaces, FILE *out)
 {
 	struct metrics m = {.out = out};
 	int status = TOOL_OK;
@@ -384,7 +382,7 @@ int metrics_print(struct tool *tool, const struct tool_list *ifaces, FILE *out)
 }
 
 /* Readable by all, as node_exporter is none of ours */
-int metrics_write(struct tool *tool, const struct tool_list *ifaces, const char *path)
+static int metrics_write(struct tool *tool, const struct tool_list *ifaces, const char *path)
 {
 	char *work = tool_alloc(NULL, strlen(path) + 8);
 	int status, fd, err;
@@ -414,8 +412,6 @@ out:
 	free(work);
 	return status;
 }
-
-/* --- statsd ----------------------------------------------------------------------------------- */
 
 #define GAUGE_NAME_MAX 250 /* Graphite makes names of files of it */
 #define GAUGE_MAX      (GAUGE_NAME_MAX + sizeof(":18446744073709551615|g\n"))
@@ -482,7 +478,7 @@ static int gauges_send(int fd, char *text)
 	return err;
 }
 
-int metrics_send(struct tool *tool, const struct tool_list *ifaces, const char *where)
+static int metrics_send(struct tool *tool, const struct tool_list *ifaces, const char *where)
 {
 	int fd, err, status = statsd_open(where, &fd);
 	char *text = NULL;
@@ -501,4 +497,39 @@ int metrics_send(struct tool *tool, const struct tool_list *ifaces, const char *
 	free(text);
 	close(fd);
 	return status;
+}
+
+const struct tool_option loader_metrics_options[] = {
+	{'o', "output", "FILE", "write to FILE, that is replaced in one step"},
+	{OPT_STATSD, "statsd", "HOST:PORT", "send them there, as gauges"},
+	TOOL_COMMON_OPTIONS,
+};
+
+int loader_run_metrics(struct tool *tool, int argc, char **argv)
+{
+	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
+	const char *output = NULL, *statsd = NULL;
+	int id;
+
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		switch (id) {
+		case 'o':
+			output = optarg;
+			break;
+		case OPT_STATSD:
+			statsd = optarg;
+			break;
+		default:
+			return TOOL_USAGE;
+		}
+	}
+	if (output && statsd)
+		return tool_usage("either --output or --statsd");
+	if (loader_parse_ifaces(argc, argv, &ifaces))
+		return TOOL_USAGE;
+	if (!ifaces.count && tool_ifaces_all(&ifaces))
+		return TOOL_FAILED;
+	if (statsd)
+		return metrics_send(tool, &ifaces, statsd);
+	return output ? metrics_write(tool, &ifaces, output) : metrics_print(tool, &ifaces, stdout);
 }

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The verbs of ecbpf.conf: apply, export, refresh */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ecbpf/libecbpf-config.h>
+#include "tools/loader/lldp.h"
+#include "tools/loader/loader.h"
+
+const struct tool_option loader_apply_options[] = {
+	{'c', "check", NULL, "say what would change, and change nothing"},
+	{OPT_DIFF, "diff", NULL, "say each change that is made"},
+	{OPT_NO_LLDP, "no-lldp", NULL, "do not ask lldpcli about ingress-vlan and egress-vlan"},
+	{OPT_STOP, "stop", NULL, "take away what it says, unless on-stop is leave"},
+	TOOL_COMMON_OPTIONS,
+};
+
+struct apply {
+	bool is_check;
+	bool is_diff;
+	bool is_stop;
+	bool without_lldp;
+};
+
+/* Before anything is touched */
+static int check_vlans(struct tool *tool, const struct ecbpf_config *config)
+{
+	struct ecbpf_config_vlan *vlans;
+	size_t count;
+	int status;
+
+	if (ecbpf_config_vlans(tool->ecbpf, config, &vlans, &count))
+		return tool_fail_ecbpf(tool);
+	status = lldp_check(vlans, count);
+	free(vlans);
+	return status;
+}
+
+static int apply(struct tool *tool, const char *file, const struct apply *a)
+{
+	struct ecbpf_config_change *changes;
+	struct ecbpf_config *config = NULL;
+	size_t count;
+	int err;
+
+	if (!a->is_stop && ecbpf_config_read(tool->ecbpf, file, &config))
+		return tool_fail_ecbpf(tool);
+	if (!a->is_stop && !a->without_lldp && check_vlans(tool, config)) {
+		ecbpf_config_free(config);
+		return TOOL_FAILED;
+	}
+	err = a->is_stop ? ecbpf_config_stop(tool->ecbpf, file, &changes, &count)
+			 : ecbpf_config_apply(tool->ecbpf, config, a->is_check, &changes, &count);
+	ecbpf_config_free(config);
+	if (err)
+		return tool_fail_ecbpf(tool);
+	for (size_t i = 0; i < count && (a->is_check || a->is_diff); i++)
+		printf("%s\n", tool_safe(changes[i].text));
+	if (!count)
+		printf("nothing to do\n");
+	else if (!a->is_check && !a->is_diff)
+		printf("%zu change%s made\n", count, count == 1 ? "" : "s");
+	free(changes);
+	return TOOL_OK;
+}
+
+int loader_run_apply(struct tool *tool, int argc, char **argv)
+{
+	struct apply a = {};
+	int id;
+
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		if (id == 'c')
+			a.is_check = true;
+		else if (id == OPT_DIFF)
+			a.is_diff = true;
+		else if (id == OPT_NO_LLDP)
+			a.without_lldp = true;
+		else if (id == OPT_STOP)
+			a.is_stop = true;
+		else
+			return TOOL_USAGE;
+	}
+	if (a.is_check && a.is_stop)
+		return tool_usage("--check and --stop: one of them");
+	if (argc - optind > 1)
+		return tool_usage("'%s': one file at a time", argv[optind + 1]);
+	return apply(tool, argv[optind], &a);
+}
+
+const struct tool_option loader_export_options[] = {
+	{'d', "directory", "DIR", "write rules and lists to files there, too"},
+	TOOL_COMMON_OPTIONS,
+};
+
+int loader_run_export(struct tool *tool, int argc, char **argv)
+{
+	const char *dir = NULL;
+	char *text;
+	int id;
+
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		if (id != 'd')
+			return TOOL_USAGE;
+		dir = optarg;
+	}
+	if (optind < argc)
+		return tool_usage("'%s': takes no operands", argv[optind]);
+	if (ecbpf_config_export(tool->ecbpf, dir, &text))
+		return tool_fail_ecbpf(tool);
+	tool_put_safe(stdout, text, strlen(text), "\n\t");
+	free(text);
+	return TOOL_OK;
+}
+
+const struct tool_option loader_refresh_options[] = {TOOL_COMMON_OPTIONS};
+
+int loader_run_refresh(struct tool *tool, int argc, char **argv)
+{
+	if (tool_getopt(tool, argc, argv) != -1)
+		return TOOL_USAGE;
+	if (optind < argc)
+		return tool_usage("'%s': takes no operands", argv[optind]);
+	return ecbpf_config_refresh(tool->ecbpf) ? tool_fail_ecbpf(tool) : TOOL_OK;
+}

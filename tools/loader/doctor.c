@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The verb doctor */
+#include <stdio.h>
+#include <stdlib.h>
+#include <json-c/json.h>
+#include "tools/loader/loader.h"
+
+static const char *severity_name(enum ecbpf_severity severity)
+{
+	switch (severity) {
+	case ECBPF_OK:
+		return "ok";
+	case ECBPF_NOTE:
+		return "note";
+	case ECBPF_WARNING:
+		return "warning";
+	default:
+		return "error";
+	}
+}
+
+static void json_findings(const struct ecbpf_finding *findings, size_t count)
+{
+	struct json_object *json = json_object_new_array();
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *entry = json_object_new_object();
+
+		tool_json_str(entry, "severity", severity_name(findings[i].severity));
+		tool_json_str(entry, "interface", findings[i].iface[0] ? findings[i].iface : NULL);
+		tool_json_str(entry, "code", findings[i].code);
+		tool_json_str(entry, "what", findings[i].what);
+		tool_json_str(entry, "why", findings[i].why);
+		tool_json_str(entry, "fix", findings[i].fix);
+		json_object_array_add(json, entry);
+	}
+	tool_json_print(json);
+}
+
+static void print_findings(const struct ecbpf_finding *findings, size_t count)
+{
+	struct tool_table table TOOL_CLEANUP(tool_table_free) = {.columns = 3, .align = "lll"};
+	size_t shown = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct ecbpf_finding *f = &findings[i];
+		struct tool_list *cells = &table.cells;
+		char text[sizeof(f->what) + sizeof(f->why) + sizeof(f->fix) + 16];
+
+		if (f->severity == ECBPF_OK && !tool_verbosity())
+			continue;
+		snprintf(text, sizeof(text), "%s%s%s%s%s", f->what, f->why[0] ? " -- " : "", f->why,
+			 f->fix[0] ? " -- fix: " : "", f->fix);
+		tool_list_add(cells, severity_name(f->severity));
+		tool_list_add(cells, f->iface[0] ? f->iface : "host");
+		tool_list_add(cells, text);
+		shown++;
+	}
+	tool_table_print(&table, "");
+	if (!shown)
+		printf("all well: %zu check%s, listed with -v\n", count, count == 1 ? "" : "s");
+}
+
+int loader_run_doctor(struct tool *tool, int argc, char **argv)
+{
+	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
+	struct ecbpf_finding *findings;
+	int status = TOOL_OK;
+	bool is_json = false;
+	size_t count;
+
+	if (loader_parse_json(tool, argc, argv, &is_json) ||
+	    loader_parse_ifaces(argc, argv, &ifaces))
+		return TOOL_USAGE;
+	if (ecbpf_doctor(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count, &findings,
+			 &count))
+		return tool_fail_ecbpf(tool);
+	for (size_t i = 0; i < count; i++)
+		if (findings[i].severity == ECBPF_ERROR)
+			status = TOOL_FAILED;
+	if (is_json)
+		json_findings(findings, count);
+	else
+		print_findings(findings, count);
+	free(findings);
+	return status;
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The verbs that change chains: load, replace, unload, clean */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "tools/loader/loader.h"
+
+/* Options of load and replace; -m is for load alone, as a chain has one mode */
+struct load_options {
+	enum ecbpf_mode mode;
+	struct ecbpf_program program; /* what all programs get */
+	struct tool_list settings;
+};
+
+#define PROGRAM_OPTIONS                                                                        \
+	{'P', "prio", "N",                                                                     \
+	 "run priority, 0 to 2147483647; low runs first\n"                                     \
+	 "(default: what the program says, else 50)"},                                         \
+		{'A', "actions", "LIST",                                                       \
+		 "actions after which the next program runs,\n"                                \
+		 "XDP_PASS,XDP_TX (default: what the program\n"                                \
+		 "says, else XDP_PASS)"},                                                      \
+		{'s', "section", "NAME",                                                       \
+		 "ELF section to take the program from\n"                                      \
+		 "(default: the first XDP program)"},                                          \
+		{'n', "prog-name", "NAME", "name of the program in the object"},               \
+		{'p', "pin-path", "DIR",                                                       \
+		 "directory of the BPF file system to pin maps\n"                              \
+		 "in that ask for it (default: do not pin them)"},                             \
+		{'S', "set", "NAME=VALUE",                                                     \
+		 "set a constant of the program to a number or an\n"                           \
+		 "XDP action; may be given several times"},                                    \
+	{                                                                                      \
+		OPT_FUSED, "fused", "STAGES", "one program that runs these stages: pass,count" \
+	}
+
+const struct tool_option loader_load_options[] = {
+	TOOL_MODE_OPTION,
+	PROGRAM_OPTIONS,
+	TOOL_COMMON_OPTIONS,
+};
+
+const struct tool_option loader_replace_options[] = {PROGRAM_OPTIONS, TOOL_COMMON_OPTIONS};
+
+static int parse_mode(const char *text, enum ecbpf_mode *ret_mode)
+{
+	if (!strcmp(text, "hw")) /* which xdp-loader has */
+		return tool_fail("--mode: 'hw': programs in hardware have no dispatcher, so they "
+				 "cannot be chained; use native or skb");
+	return tool_parse_mode(text, ret_mode);
+}
+
+static int parse_load_options(struct tool *tool, int argc, char **argv, struct load_options *o)
+{
+	struct ecbpf_program *program = &o->program;
+	__u64 number;
+	int id;
+
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		int err = 0;
+
+		switch (id) {
+		case 'm':
+			err = parse_mode(optarg, &o->mode);
+			break;
+		case 'P':
+			err = tool_parse_number("--prio", optarg, 0, INT_MAX, &number);
+			if (!err)
+				program->prio = number;
+			break;
+		case 'A':
+			err = tool_parse_actions("--actions", optarg, &program->actions);
+			break;
+		case 's':
+			program->section = optarg;
+			break;
+		case 'n':
+			program->name = optarg;
+			break;
+		case 'p':
+			program->pin_path = optarg;
+			break;
+		case 'S':
+			err = tool_parse_setting("--set", optarg, &o->settings);
+			break;
+		case OPT_FUSED:
+			program->fused = optarg;
+			break;
+		default:
+			return TOOL_USAGE;
+		}
+		if (err)
+			return err;
+	}
+	if (program->section && program->name)
+		return tool_usage("--section and --prog-name both say which program; give one");
+	program->settings = (const char *const *)o->settings.items;
+	program->settings_count = o->settings.count;
+	return 0;
+}
+
+/*
+ * The programs to load: --fused, and what is named; options are for all. A section or a name is of
+ * an object file, so not of --fused. Return: how many
+ */
+static size_t list_programs(const struct load_options *o, size_t files_count, char **files,
+			    struct ecbpf_program *programs)
+{
+	size_t count = 0;
+
+	if (o->program.fused) {
+		programs[count] = o->program;
+		programs[count].section = NULL;
+		programs[count].name = NULL;
+		count++;
+	}
+	for (size_t i = 0; i < files_count; i++) {
+		programs[count] = o->program;
+		programs[count].fused = NULL;
+		programs[count].file = files[i];
+		count++;
+	}
+	return count;
+}
+
+static int load(struct tool *tool, const struct load_options *o, int argc, char **argv)
+{
+	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
+	struct ecbpf_program *programs;
+	int err;
+
+	if (argc < 1)
+		return tool_usage("on which interface?");
+	if (argc < 2 && !o->program.fused)
+		return tool_usage("which program?");
+	if (argc < 2 && (o->program.section || o->program.name))
+		return tool_usage(
+			"--section and --prog-name are for object files, not for --fused");
+	err = tool_parse_ifaces(argv[0], &ifaces);
+	if (err)
+		return err;
+	programs = tool_alloc(NULL, argc * sizeof(*programs));
+	err = ecbpf_chain_load(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
+			       programs, list_programs(o, argc - 1, argv + 1, programs), o->mode);
+	free(programs);
+	return err ? tool_fail_ecbpf(tool) : TOOL_OK;
+}
+
+int loader_run_load(struct tool *tool, int argc, char **argv)
+{
+	struct load_options o = {.program = ECBPF_PROGRAM_INIT};
+	int err;
+
+	err = parse_load_options(tool, argc, argv, &o);
+	if (!err)
+		err = load(tool, &o, argc - optind, argv + optind);
+	tool_list_free(&o.settings);
+	return err;
+}
+
+static int replace(struct tool *tool, const struct load_options *o, int argc, char **argv)
+{
+	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
+	struct ecbpf_program program;
+	int err;
+
+	if (argc < 2)
+		return tool_usage(argc ? "replace which program?" : "on which interface?");
+	if (argc < 3 && !o->program.fused)
+		return tool_usage("replace it by which program?");
+	if (argc > 2 && o->program.fused)
+		return tool_usage("'%s': --fused is the program already", argv[2]);
+	if (argc > 3)
+		return tool_usage("'%s': one program takes the place of one", argv[3]);
+	if (o->program.fused && (o->program.section || o->program.name))
+		return tool_usage(
+			"--section and --prog-name are for object files, not for --fused");
+	err = tool_parse_ifaces(argv[0], &ifaces);
+	if (err)
+		return err;
+	if (ifaces.count > 1)
+		return tool_usage("'%s': replace works on one interface at a time", argv[0]);
+	list_programs(o, argc - 2, argv + 2, &program);
+	if (ecbpf_chain_replace(tool->ecbpf, ifaces.items[0], argv[1], &program))
+		return tool_fail_ecbpf(tool);
+	return TOOL_OK;
+}
+
+int loader_run_replace(struct tool *tool, int argc, char **argv)
+{
+	struct load_options o = {.program = ECBPF_PROGRAM_INIT};
+	int err;
+
+	err = parse_load_options(tool, argc, argv, &o);
+	if (!err)
+		err = replace(tool, &o, argc - optind, argv + optind);
+	tool_list_free(&o.settings);
+	return err;
+}
+
+const struct tool_option loader_unload_options[] = {
+	{'i', "id", "ID", "the program with this ID"},
+	{'n', "name", "NAME", "the programs of this name, or of this stage"},
+	{'a', "all", NULL,
+	 "all programs, and one that is attached without\n"
+	 "a dispatcher as well"},
+	TOOL_COMMON_OPTIONS,
+};
+
+int loader_run_unload(struct tool *tool, int argc, char **argv)
+{
+	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
+	struct ecbpf_selector selector = {};
+	__u64 number;
+	int id;
+
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		switch (id) {
+		case 'i':
+			if (tool_parse_number("--id", optarg, 1, UINT_MAX, &number))
+				return TOOL_USAGE;
+			selector.id = number;
+			break;
+		case 'n':
+			selector.name = optarg;
+			break;
+		case 'a':
+			selector.all = true;
+			break;
+		default:
+			return TOOL_USAGE;
+		}
+	}
+	if (!!selector.id + !!selector.name + selector.all != 1)
+		return tool_usage("give one of --id, --name and --all");
+	if (optind == argc)
+		return tool_usage("from which interface?");
+	if (loader_parse_ifaces(argc, argv, &ifaces))
+		return TOOL_USAGE;
+	if (ecbpf_chain_unload(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
+			       &selector))
+		return tool_fail_ecbpf(tool);
+	return TOOL_OK;
+}
+
+const struct tool_option loader_clean_options[] = {TOOL_COMMON_OPTIONS};
+
+int loader_run_clean(struct tool *tool, int argc, char **argv)
+{
+	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
+	size_t removed = 0, i = 0;
+
+	if (tool_getopt(tool, argc, argv) != -1 || loader_parse_ifaces(argc, argv, &ifaces))
+		return TOOL_USAGE;
+	do {
+		const char *iface = ifaces.count ? ifaces.items[i] : NULL;
+		size_t count = 0;
+
+		if (ecbpf_clean(tool->ecbpf, iface, &count))
+			return tool_fail_ecbpf(tool);
+		removed += count;
+	} while (++i < ifaces.count);
+	printf("removed the pins of %zu dispatcher%s\n", removed, removed == 1 ? "" : "s");
+	return TOOL_OK;
+}
