@@ -4,11 +4,15 @@
 #include <string.h>
 #include "chain/load.h"
 #include "core/handle.h"
+#include "core/iface.h"
 
 int ecbpf_plan_load(struct ecbpf *e, struct change *c, void *data)
 {
 	const struct load *load = data;
+	int err = ecbpf_iface_check_ethernet(e, c->iface);
 
+	if (err)
+		return err;
 	if (c->live.kind == ECBPF_CHAIN_SINGLE)
 		return ecbpf_fail_single(e, c);
 	if (c->live.kind == ECBPF_CHAIN_BROKEN)
@@ -91,7 +95,10 @@ static int plan_replace(struct ecbpf *e, struct change *c, void *data)
 {
 	const struct replace *r = data;
 	struct member *found = NULL;
+	int err = ecbpf_iface_check_ethernet(e, c->iface);
 
+	if (err)
+		return err;
 	if (!c->live.id)
 		return ecbpf_fail(e, -ENOENT, "%s: no XDP program loaded", c->iface);
 	if (c->live.kind == ECBPF_CHAIN_BROKEN)

@@ -250,7 +250,9 @@ static int plan_set(struct ecbpf *e, struct change *c, void *data)
 		c->is_same = true;
 		return 0;
 	}
-	err = set_check(e, c, want, attached, c->live.count - owned);
+	err = want->programs_count ? ecbpf_iface_check_ethernet(e, c->iface) : 0;
+	if (!err)
+		err = set_check(e, c, want, attached, c->live.count - owned);
 	if (err)
 		return err;
 	c->mode = c->live.id ? c->live.mode : want->mode ? want->mode : ECBPF_MODE_NATIVE;

@@ -6,6 +6,7 @@
 #include "bpf/fused.h"
 #include "chain/load.h"
 #include "core/handle.h"
+#include "core/iface.h"
 
 struct stage {
 	__u32 stage;
@@ -77,6 +78,9 @@ static int plan_stage_load(struct ecbpf *e, struct change *c, void *data)
 	size_t found_count = 0, at = 0;
 	int err;
 
+	err = ecbpf_iface_check_ethernet(e, c->iface);
+	if (err)
+		return err;
 	for (size_t i = 0; i < c->live.count; i++) {
 		struct member *m = &c->live.members[i];
 		size_t count = member_stages(m, &layout);

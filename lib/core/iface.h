@@ -1,11 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* One interface: its index, its MTU. */
+/* One interface: its index, its MTU, its link type. */
 #ifndef ECBPF_LIB_IFACE_H
 #define ECBPF_LIB_IFACE_H
+
+#include <stdbool.h>
 
 struct ecbpf;
 
 int ecbpf_iface_index(struct ecbpf *e, const char *iface);
 int ecbpf_iface_mtu(const char *iface); /* 0: not known */
+
+/*
+ * Do its frames begin with an Ethernet header? Of others XDP programs would misread every packet.
+ * @ret_type: ARPHRD_*. Return: true if the type cannot be read
+ */
+bool ecbpf_iface_is_ethernet(const char *iface, unsigned int *ret_type);
+
+/* Return: 0; -EINVAL its frames do not, and ecbpf_error() names the interface below */
+int ecbpf_iface_check_ethernet(struct ecbpf *e, const char *iface);
+
+/* @ret: " (eth0)", the interface below as the kernel knows it, or "". Return: @ret */
+#define ECBPF_IFACE_BELOW 32
+const char *ecbpf_iface_below(const char *iface, char *ret);
 
 #endif /* ECBPF_LIB_IFACE_H */

@@ -257,6 +257,25 @@ void doctor_check_mode(struct doctor *d, const struct ecbpf_chain *chain)
 	doctor_fix_reload(f, chain, "");
 }
 
+/* Where it was attached by a version that did not refuse to */
+void doctor_check_link(struct doctor *d, const struct ecbpf_chain *chain)
+{
+	char below[ECBPF_IFACE_BELOW];
+	struct ecbpf_finding *f;
+	unsigned int type = 0;
+	bool is_ours = false;
+
+	for (size_t i = 0; i < chain->members_count; i++)
+		is_ours |= chain->members[i].is_ours;
+	if (!is_ours || ecbpf_iface_is_ethernet(chain->iface, &type))
+		return;
+	f = doctor_add(d, ECBPF_ERROR, chain->iface, "link-type",
+		       "its packets have no Ethernet header (link type %u)", type);
+	doctor_why(f, "every packet is misread: rules do not match, and some packets are dropped");
+	doctor_fix(f, "ecbpf-loader unload --all %s # and load on the interface below%s",
+		   chain->iface, ecbpf_iface_below(chain->iface, below));
+}
+
 /* Ours take fragments where they are loaded at an MTU that may need it; foreign ones, as they are
  */
 void doctor_check_mtu(struct doctor *d, const struct ecbpf_chain *chain)

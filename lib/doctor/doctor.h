@@ -101,6 +101,7 @@ void doctor_check_broken(struct doctor *d, const struct ecbpf_chain *chain);
 void doctor_check_protocol(struct doctor *d, const struct ecbpf_chain *chain);
 void doctor_check_schema(struct doctor *d, const struct ecbpf_chain *chain);
 void doctor_check_mode(struct doctor *d, const struct ecbpf_chain *chain);
+void doctor_check_link(struct doctor *d, const struct ecbpf_chain *chain);
 void doctor_check_mtu(struct doctor *d, const struct ecbpf_chain *chain);
 void doctor_check_own(struct doctor *d, const struct ecbpf_chain *chain);
 
