@@ -10,27 +10,6 @@
 
 #define PENDING_ENOUGH 1024 /* retired blocks that are worth waiting for program runs */
 
-int trie_fail(struct ecbpf_trie *t, int err)
-{
-	if (err == -ENOSPC)
-		return ecbpf_fail(t->e, err, "too many prefixes: the pool of %zu MiB is full",
-				  ECBPF_TRIE_CHUNKS * CHUNK_BYTES >> 20);
-	return ecbpf_fail(t->e, err, "table of prefixes: %s", strerror(-err));
-}
-
-int ecbpf_trie_compare(const void *a, const void *b)
-{
-	const struct ecbpf_trie_op *x = a, *y = b;
-
-	if (x->family != y->family)
-		return x->family < y->family ? -1 : 1;
-	if (x->hi != y->hi)
-		return x->hi < y->hi ? -1 : 1;
-	if (x->lo != y->lo)
-		return x->lo < y->lo ? -1 : 1;
-	return x->len - y->len;
-}
-
 size_t ecbpf_trie_count(const struct ecbpf_trie *t, int family)
 {
 	return t->gen->count[family == 6];

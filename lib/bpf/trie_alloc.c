@@ -4,9 +4,18 @@
  */
 #include <errno.h>
 #include "bpf/trie_layout.h"
+#include "core/handle.h"
 
 #define ENTRY_WORDS 4
 #define ROOM_WORDS  4096 /* free before a change starts */
+
+int trie_fail(struct ecbpf_trie *t, int err)
+{
+	if (err == -ENOSPC)
+		return ecbpf_fail(t->e, err, "too many prefixes: the pool of %zu MiB is full",
+				  ECBPF_TRIE_CHUNKS * CHUNK_BYTES >> 20);
+	return ecbpf_fail(t->e, err, "table of prefixes: %s", strerror(-err));
+}
 
 /* On an error, return a dummy word: t->err is set, and callers discard what they read */
 __u64 *trie_word_map(struct ecbpf_trie *t, __u32 index)

@@ -177,6 +177,19 @@ static void generation_build(struct ecbpf_trie *t, const struct ecbpf_trie_op *o
 	build_root(t, &src, root6, 6, split, count);
 }
 
+int ecbpf_trie_compare(const void *a, const void *b)
+{
+	const struct ecbpf_trie_op *x = a, *y = b;
+
+	if (x->family != y->family)
+		return x->family < y->family ? -1 : 1;
+	if (x->hi != y->hi)
+		return x->hi < y->hi ? -1 : 1;
+	if (x->lo != y->lo)
+		return x->lo < y->lo ? -1 : 1;
+	return x->len - y->len;
+}
+
 int ecbpf_trie_build(struct ecbpf_trie *t, struct ecbpf_trie_op *entries, size_t count)
 {
 	_cleanup_free_ __u64 *leaves = malloc((count + 1) * sizeof(*leaves));

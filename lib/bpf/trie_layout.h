@@ -280,14 +280,14 @@ static inline void roots_store(struct ecbpf_trie *t)
 
 /* --- trie.c ----------------------------------------------------------------------------------- */
 
-/* Set the error text; returns @err */
-int trie_fail(struct ecbpf_trie *t, int err);
 /* A handle without a generation. NULL: @data was closed */
 struct ecbpf_trie *trie_handle_new(struct ecbpf *e, const struct ecbpf_trie_memory *memory,
 				   void *data, struct ecbpf_trie_head *head);
 
 /* --- trie_alloc.c ----------------------------------------------------------------------------- */
 
+/* Set the error text; returns @err */
+int trie_fail(struct ecbpf_trie *t, int err);
 void trie_chunks_drop(struct ecbpf_trie *t, const __u32 *ids, size_t count);
 /* Make chunks with consecutive numbers. Return: the first number, or -errno */
 int trie_chunks_make(struct ecbpf_trie *t, __u32 count);

@@ -11,13 +11,6 @@
 #include "core/prefix.h"
 #include "fastpath/fastpath.h"
 
-bool fastpath_prefix_has(const struct ecbpf_prefix *prefix, const __u8 *addr)
-{
-	struct ecbpf_prefix other = ecbpf_prefix_unmap(addr, 128);
-
-	return ecbpf_prefix_has(prefix, &other);
-}
-
 static struct ecbpf_exclude_key exclude_key(const struct ecbpf_prefix *prefix)
 {
 	struct ecbpf_exclude_key key;

@@ -56,10 +56,6 @@ const struct ecbpf_member *fastpath_in_chain(const struct ecbpf_chain *chain,
 					     const struct ecbpf_counters **ret_counters);
 int fastpath_ports_add(struct ecbpf *e, const struct ecbpf_fastpath_load *load);
 
-/* --- exclude.c ---------------------------------------------------------------------------- */
-
-bool fastpath_prefix_has(const struct ecbpf_prefix *prefix, const __u8 *addr);
-
 /* --- agreement.c -------------------------------------------------------------------------- */
 
 /* Connections of IPVS, and the neighbour table */
@@ -85,6 +81,8 @@ struct fastpath_table {
 	__u64 now;
 };
 
+/* @addr: IPv4 as ::ffff:a.b.c.d */
+bool fastpath_prefix_has(const struct ecbpf_prefix *prefix, const __u8 *addr);
 void fastpath_flow_decode(const struct ecbpf_flow *flow, const struct ecbpf_fastpath *settings,
 			  __u64 now, struct ecbpf_fastpath_flow *ret);
 void fastpath_table_close(struct fastpath_table *table);
@@ -96,7 +94,7 @@ int fastpath_table_walk(const struct fastpath_table *table,
 			const struct ecbpf_fastpath_filter *filter, fastpath_slot_fn fn,
 			void *data);
 
-/* --- flows.c ------------------------------------------------------------------------------ */
+/* --- explain.c ---------------------------------------------------------------------------- */
 
 long long fastpath_explain_sample_ms(const struct ecbpf_fastpath_settings *settings,
 				     const struct ecbpf_fastpath_flow *flow);

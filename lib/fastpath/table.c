@@ -9,6 +9,7 @@
 #include <bpf/libbpf.h>
 #include "core/error.h"
 #include "core/handle.h"
+#include "core/prefix.h"
 #include "fastpath/fastpath.h"
 
 /* In the units of a lease. A program stores it in its context, as its return value has 32 bits */
@@ -86,6 +87,13 @@ void fastpath_flow_decode(const struct ecbpf_flow *flow, const struct ecbpf_fast
 	};
 	addr_copy(ret->client, &flow->key, false);
 	addr_copy(ret->service, &flow->key, true);
+}
+
+bool fastpath_prefix_has(const struct ecbpf_prefix *prefix, const __u8 *addr)
+{
+	struct ecbpf_prefix other = ecbpf_prefix_unmap(addr, 128);
+
+	return ecbpf_prefix_has(prefix, &other);
 }
 
 static bool flow_matches(const struct ecbpf_fastpath_flow *flow,

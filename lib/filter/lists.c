@@ -160,83 +160,109 @@ static int after_make(struct filter_lists *l, __u32 list, const struct change *c
 	return 0;
 }
 
+/*
+ * Do the changes need the whole list, to remove expired prefixes or to set parents? Return: 1, 0 or
+ * -errno
+ */
+static int changes_need_list(struct filter_lists *l, __u32 list, const struct change *changes,
+			     size_t count, bool is_replace)
+{
+	const struct ecbpf_filter_lists *head = l->head;
+	bool is_sweep = head->expiring[list] && head->first_expiry[list] <= l->now;
+	bool need = is_replace || is_sweep || count > ECBPF_TRIE_JOURNAL;
+
+	for (size_t i = 0; i < count; i++) {
+		bool is_host = changes[i].op.len == (changes[i].op.family == 6 ? 128 : 32);
+		const struct ecbpf_filter_source *source;
+
+		source = filter_source_get(l, changes[i].op.value ?: changes[i].old);
+		if (!source)
+			return filter_fail_sources(l, -errno);
+		need |= head->expiring[list] && !is_host;
+		need |= source->expires && (count > 1 || !is_host);
+		source = changes[i].old ? filter_source_get(l, changes[i].old) : NULL;
+		need |= source && source->expires && count > 1;
+	}
+	return need;
+}
+
+/* Parent and expiry of one changed host address; no other prefix has it as its parent */
+static void host_account(struct filter_lists *l, __u32 list, const struct change *change)
+{
+	struct ecbpf_filter_lists *head = l->head;
+	struct ecbpf_filter_source *source = filter_source_get(l, change->op.value ?: change->old);
+	const struct ecbpf_filter_source *old =
+		change->old ? filter_source_get(l, change->old) : NULL;
+	__u64 first = head->first_expiry[list];
+
+	if (old && old->expires)
+		head->expiring[list]--;
+	if (!change->op.value || !source->expires)
+		return;
+	source->parent = cover_of(l, list, &change->op, source->expires);
+	head->expiring[list]++;
+	if (!first || source->expires < first)
+		head->first_expiry[list] = source->expires;
+}
+
+static int trie_change(struct filter_lists *l, __u32 list, const struct change *changes,
+		       size_t count)
+{
+	_cleanup_free_ struct ecbpf_trie_op *ops = malloc((count + 1) * sizeof(*ops));
+
+	if (!ops)
+		return ecbpf_fail_memory(l->e);
+	for (size_t i = 0; i < count; i++)
+		ops[i] = changes[i].op;
+	return ecbpf_trie_change(l->tries[list], ops, count);
+}
+
+static int sources_retire(struct filter_lists *l, const __u32 *numbers, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (filter_source_retire(l, numbers[i]))
+			return filter_fail_sources(l, -errno);
+	}
+	if (l->head->pending_count > PENDING_ENOUGH && filter_sources_free(l))
+		return filter_fail_sources(l, -errno);
+	return 0;
+}
+
 static int changes_do(struct filter_lists *l, __u32 list, const struct change *changes,
 		      size_t count, bool is_replace, size_t *ret_swept)
 {
 	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
 	_cleanup_free_ __u32 *retired = NULL;
-	struct ecbpf_filter_lists *head = l->head;
-	__u64 first = head->first_expiry[list];
-	bool is_sweep = head->expiring[list] && first <= l->now, is_all = is_replace || is_sweep;
-	size_t retired_count = 0, total;
-	int err = 0;
+	size_t retired_count = 0, total, replaced, after = 0;
+	int err, need_list;
 
+	need_list = changes_need_list(l, list, changes, count, is_replace);
+	if (need_list < 0)
+		return need_list;
 	total = ecbpf_trie_count(l->tries[list], 4) + ecbpf_trie_count(l->tries[list], 6) + count;
-	for (size_t i = 0; i < count; i++) {
-		const struct ecbpf_filter_source *source;
-		bool is_host = changes[i].op.len == (changes[i].op.family == 6 ? 128 : 32);
-
-		source = filter_source_get(l, changes[i].op.value ?: changes[i].old);
-		if (!source)
-			return filter_fail_sources(l, -errno);
-		is_all |= head->expiring[list] && !is_host;
-		is_all |= source->expires && (count > 1 || !is_host);
-		source = changes[i].old ? filter_source_get(l, changes[i].old) : NULL;
-		is_all |= source && source->expires && count > 1;
-	}
-	is_all |= count > ECBPF_TRIE_JOURNAL;
 	retired = malloc((total + 1) * sizeof(*retired));
 	if (!retired)
 		return ecbpf_fail_memory(l->e);
 	for (size_t i = 0; i < count; i++)
 		if (changes[i].old && changes[i].old != changes[i].op.value)
 			retired[retired_count++] = changes[i].old;
-
-	*ret_swept = 0;
-	if (is_all) {
-		size_t before = retired_count, after = 0;
-
+	replaced = retired_count;
+	if (need_list) {
 		err = after_make(l, list, changes, count, is_replace, &ops, &after, retired,
 				 &retired_count);
-		*ret_swept = retired_count - before;
 		if (!err)
 			err = filter_parents_set(l, list, ops, after);
 		if (err)
 			return err;
-		if (is_replace || count > ECBPF_TRIE_JOURNAL || *ret_swept) {
-			err = ecbpf_trie_build(l->tries[list], ops, after);
-			goto out;
-		}
 	} else if (count == 1 && changes->op.value != changes->old) {
-		/* one address, in nobody's way */
-		struct ecbpf_filter_source *source =
-			filter_source_get(l, changes->op.value ?: changes->old);
-		const struct ecbpf_filter_source *old =
-			changes->old ? filter_source_get(l, changes->old) : NULL;
-
-		if (old && old->expires)
-			head->expiring[list]--;
-		if (changes->op.value && source->expires) {
-			source->parent = cover_of(l, list, &changes->op, source->expires);
-			head->expiring[list]++;
-			if (!first || source->expires < first)
-				head->first_expiry[list] = source->expires;
-		}
+		host_account(l, list, changes);
 	}
-	free(ops);
-	ops = malloc((count + 1) * sizeof(*ops));
-	if (!ops)
-		return ecbpf_fail_memory(l->e);
-	for (size_t i = 0; i < count; i++)
-		ops[i] = changes[i].op;
-	err = ecbpf_trie_change(l->tries[list], ops, count);
-out:
-	for (size_t i = 0; i < retired_count && !err; i++)
-		if (filter_source_retire(l, retired[i]))
-			err = filter_fail_sources(l, -errno);
-	if (!err && l->head->pending_count > PENDING_ENOUGH && filter_sources_free(l))
-		err = filter_fail_sources(l, -errno);
-	return err;
+	*ret_swept = retired_count - replaced;
+	if (is_replace || count > ECBPF_TRIE_JOURNAL || *ret_swept)
+		err = ecbpf_trie_build(l->tries[list], ops, after);
+	else
+		err = trie_change(l, list, changes, count);
+	return err ? err : sources_retire(l, retired, retired_count);
 }
 
 static int sources_publish(struct filter_lists *l)

@@ -14,7 +14,6 @@
 #include <bpf/libbpf.h>
 #include "bpf/synchronize.h"
 #include "bpf/trie.h"
-#include "core/error.h"
 #include "core/handle.h"
 
 int ecbpf_fail(struct ecbpf *e, int err, const char *format, ...)
@@ -27,11 +26,6 @@ int ecbpf_fail(struct ecbpf *e, int err, const char *format, ...)
 	fputc('\n', stderr);
 	va_end(args);
 	return err;
-}
-
-int ecbpf_fail_memory(struct ecbpf *e)
-{
-	return ecbpf_fail(e, -ENOMEM, "out of memory");
 }
 
 void ecbpf_log(struct ecbpf *e, enum ecbpf_log_level level, const char *format, ...)
