@@ -6,13 +6,7 @@
 #define ECBPF_FUSED /* stages as functions, not as programs */
 #include <ecbpf/stage.bpf.h>
 #include "../../progs/pass.bpf.c"
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} next SEC(".maps");
+#include "flow.bpf.h"
 
 /* What `many` rewrites; offsets into the frame */
 struct flow {
@@ -84,10 +78,7 @@ int many(struct xdp_md *ctx)
 	}
 	if (f->ports_off)
 		*ports = (id & 0xffff) | (__u32)bpf_htons(443) << 16;
-	state ^= state << 13;
-	state ^= state >> 17;
-	state ^= state << 5;
-	f->state = state;
+	f->state = random_next(state);
 	bpf_tail_call(ctx, &next, 0);
 	return XDP_ABORTED;
 }

@@ -10,13 +10,7 @@
 #include <linux/tcp.h>
 #include <bpf/bpf_helpers.h>
 #include <ecbpf/fastpath.h>
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} next SEC(".maps");
+#include "flow.bpf.h"
 
 struct state {
 	__u32 random;
@@ -48,10 +42,7 @@ int flows(struct xdp_md *ctx)
 	*(__u16 *)(data + 24) = *(__u16 *)(data + 38); /* kept in the sequence number */
 	word[3] = (id & 0xffff) | (~id & 0xffff) << 16;
 	*(__u16 *)(data + 34) = id >> 16;
-	random ^= random << 13;
-	random ^= random >> 17;
-	random ^= random << 5;
-	s->random = random;
+	s->random = random_next(random);
 	bpf_tail_call(ctx, &next, 0);
 	return XDP_ABORTED;
 }

@@ -3,18 +3,8 @@
  * Lookups in a table of prefixes, and nothing else. Its members are drawn by trie_member4() and
  * trie_member6(), so that a program can ask for any of them without memory.
  */
-#include <ecbpf/trie.bpf.h>
+#include "../lib/trie.bpf.h"
 #include "trie.h"
-
-ECBPF_TRIE_POOL(pool);
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct ecbpf_trie_head);
-} heads SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -7,37 +7,22 @@
 import os
 import random
 import struct
-import subprocess
 
-from testrun import BUILD, main
+from testrun import BUILD, Child, main
 
 WIDTH = {4: 32, 6: 128}
 PREFIXES = ADDRESSES = 100_000
 
 
-class Table:
+class Table(Child):
     """The table itself, in maps, by trierun"""
 
     def __init__(self):
-        # pylint: disable=consider-using-with
-        self._process = subprocess.Popen([os.path.join(BUILD, "trierun"),
-                                          os.path.join(BUILD, "trie.bpf.o")],
-                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        super().__init__([os.path.join(BUILD, "trierun"), os.path.join(BUILD, "trie.bpf.o")])
         self._answer()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
-
     def _answer(self):
-        head = self._process.stdout.read(4)
-        if len(head) != 4:
-            raise RuntimeError(f"trierun exited with status {self._process.wait()}")
-        return self._process.stdout.read(struct.unpack("=I", head)[0])
+        return self._read("=I")[0]
 
     def _do(self, request, payload=b"", arg=0):
         self._process.stdin.write(struct.pack("=III", ord(request), arg, len(payload)) + payload)

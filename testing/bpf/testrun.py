@@ -12,7 +12,32 @@ STAGES = {"pass": 1, "count": 2, "printk": 3, "filter": 4, "fastpath": 6, "sampl
 BUILD = os.environ.get("BUILD", ".")
 
 
-class TestRun:
+class Child:
+    """A program of ours that answers requests on its standard input"""
+
+    def __init__(self, argv):
+        # pylint: disable=consider-using-with
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def _read(self, head_format):
+        """An answer: the fields of its head, of which the last is the size of the rest, and that"""
+        size = struct.calcsize(head_format)
+        head = self._process.stdout.read(size)
+        if len(head) != size:
+            raise RuntimeError(f"{self._process.args[0]}: exit status {self._process.wait()}")
+        *fields, size = struct.unpack(head_format, head)
+        return *fields, self._process.stdout.read(size)
+
+
+class TestRun(Child):
     """BPF programs, loaded by one testrun process; programs count from 0.
 
     A program is ("OBJECT:PROGRAM", {constant: value or list of values}); the object file is
@@ -30,28 +55,15 @@ class TestRun:
             for constant, value in constants.items():
                 values = value if isinstance(value, (list, tuple)) else [value]
                 argv.append(f"{constant}={','.join(str(int(value)) for value in values)}")
-        # pylint: disable=consider-using-with
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        super().__init__(argv)
         self.cpu, _ = self._answer()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
 
     @property
     def pid(self):
         return self._process.pid
 
     def _answer(self):
-        head = self._process.stdout.read(8)
-        if len(head) != 8:
-            raise RuntimeError(f"testrun exited with status {self._process.wait()}")
-        result, size = struct.unpack("=iI", head)
-        return result, self._process.stdout.read(size)
+        return self._read("=iI")
 
     def _ask(self, request, prog, arg, payload=b""):
         self._process.stdin.write(struct.pack("=IIII", ord(request), prog, arg, len(payload)))

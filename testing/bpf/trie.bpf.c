@@ -3,18 +3,8 @@
  * Looks up one address after the other in a table of prefixes. Each CPU begins with the first one
  * and keeps its answers in a map of its own.
  */
-#include <ecbpf/trie.bpf.h>
+#include "../lib/trie.bpf.h"
 #include "trie.h"
-
-ECBPF_TRIE_POOL(pool);
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct ecbpf_trie_head);
-} heads SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

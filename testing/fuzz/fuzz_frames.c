@@ -7,17 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "fuzz.h"
 #include "tools/fw/frames.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(what)                                               \
-	do {                                                      \
-		if (!(what)) {                                    \
-			fprintf(stderr, "not true: %s\n", #what); \
-			abort();                                  \
-		}                                                 \
-	} while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -8,23 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "fuzz.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/prefix.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 /* What the reader needs of the rest of the library */
-int ecbpf_fail(struct ecbpf *e, int err, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(e->error, sizeof(e->error), format, args);
-	va_end(args);
-	return err;
-}
-
 int ecbpf_fail_memory(struct ecbpf *e)
 {
 	return ecbpf_fail(e, -12, "out of memory");
@@ -41,14 +30,6 @@ void ecbpf_log(struct ecbpf *e, enum ecbpf_log_level level, const char *format, 
 	va_end(args);
 	e->held++;
 }
-
-#define CHECK(what)                                               \
-	do {                                                      \
-		if (!(what)) {                                    \
-			fprintf(stderr, "not true: %s\n", #what); \
-			abort();                                  \
-		}                                                 \
-	} while (0)
 
 static bool is_same(const struct ecbpf_list *a, const struct ecbpf_list *b)
 {

@@ -5,9 +5,8 @@
  */
 #include <stdint.h>
 #include <stdio.h>
+#include "fuzz.h"
 #include "parse_native.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -4,7 +4,6 @@
  * is taken, too, and printed the same; so is a copy. What follows a zero byte in the input is the
  * file that sets are read from, whatever their path. Linked with --wrap=realpath.
  */
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <linux/bpf.h>
+#include "fuzz.h"
 #include "core/handle.h"
 #include "fw/rules.h"
 
@@ -31,28 +31,10 @@ char *__wrap_realpath(const char *path, char *resolved)
 }
 
 /* What the parser needs of the rest of the library */
-int ecbpf_fail(struct ecbpf *e, int err, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(e->error, sizeof(e->error), format, args);
-	va_end(args);
-	return err;
-}
-
 const char *ecbpf_action_name(__u32 action)
 {
 	return action == XDP_PASS ? "XDP_PASS" : action == XDP_DROP ? "XDP_DROP" : "XDP_ABORTED";
 }
-
-#define CHECK(what)                                               \
-	do {                                                      \
-		if (!(what)) {                                    \
-			fprintf(stderr, "not true: %s\n", #what); \
-			abort();                                  \
-		}                                                 \
-	} while (0)
 
 static void check_print(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)
 {

@@ -5,14 +5,12 @@
  * as well, so that it does not take long until the parts behind decoding are reached.
  */
 #include <pcap/pcap.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include "fuzz.h"
 #include "tools/pcap/capture.h"
 #include "tools/common/common.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* --- what the tools' and the library's other files have ------------------------------------- */
 

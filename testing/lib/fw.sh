@@ -13,15 +13,7 @@ defer rm -rf "$work"
 
 fw() { ecbpf-fw "$@"; }
 
-# check NAME WANT GOT
-check()
-{
-	if [[ $2 == "$3" ]]; then
-		pass "$1"
-	else
-		fail "$1" "wanted '$2', got '$3'"
-	fi
-}
+check() { equal "$@"; }
 
 # good NAME COMMAND...; bad NAME STATUS TEXT COMMAND...: fails so, and says so
 good()

@@ -36,6 +36,28 @@ skip()
 	echo "SKIP $1: ${2:?skip wants a reason}"
 }
 
+# equal NAME WANT GOT: passed if both are the same
+equal()
+{
+	if [[ $2 == "$3" ]]; then
+		pass "$1"
+	else
+		fail "$1" "wanted '$2', got '$3'"
+	fi
+}
+
+# works NAME COMMAND...: passed if it succeeds
+works()
+{
+	local out
+
+	if out=$("${@:2}" 2>&1); then
+		pass "$1"
+	else
+		fail "$1" "${out:-exit status not 0}"
+	fi
+}
+
 # summary: end the script. Status 0, 1 if a test failed or none was run, 77 if
 # all were skipped. Teardown comes first: the counters are the last line.
 summary()

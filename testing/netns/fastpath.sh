@@ -24,17 +24,6 @@ director=02:ec:bf:00:00:02
 on() { "${vpop[@]}" exec "$@"; }
 fastpath() { on director ecbpf-fastpath "$@"; }
 
-# equal NAME WANT GOT
-equal() { if [[ $2 == "$3" ]]; then pass "$1"; else fail "$1" "wanted '$2', got '$3'"; fi; }
-
-# expect NAME COMMAND...
-expect()
-{
-	local out
-
-	if out=$("${@:2}" 2>&1); then pass "$1"; else fail "$1" "${out:-exit status not 0}"; fi
-}
-
 # refused NAME STATUS REGEX COMMAND...
 refused()
 {
@@ -83,7 +72,7 @@ on router ecbpf-loader load --fused pass director
 
 refused "status, not loaded" 1 "not loaded" fastpath status
 traffic "the kernel alone" 1 "$director"
-expect "load" fastpath load --in eth0 --fused --flows 10000
+works "load" fastpath load --in eth0 --fused --flows 10000
 refused "load, again" 1 "is loaded already" fastpath load --in eth0 --fused
 traffic "with the fast path" 2 "$director"
 tx=$(value .packets.XDP_TX) up=$(value .packets.XDP_PASS)
@@ -121,7 +110,7 @@ on router ip neigh replace 198.51.100.77 lladdr 02:ec:bf:00:00:77 dev client
 on router ip -6 neigh replace 2001:db8:1::77 lladdr 02:ec:bf:00:00:77 dev client
 before=$(value .packets.XDP_TX)
 cases with
-expect "odd packets: the others went by XDP" test "$(value .packets.XDP_TX)" -gt $((before + 500))
+works "odd packets: the others went by XDP" test "$(value .packets.XDP_TX)" -gt $((before + 500))
 fastpath unload
 cases without
 if out=$(/usr/bin/python3 "$here/../vm/cases.py" compare "$tmp/without" "$tmp/with"); then
@@ -140,26 +129,26 @@ refused "set, sample above inactive" 1 "sample .* must be less than inactive" \
 	fastpath set sample=5000 inactive=5000
 refused "set, unknown" 2 "'x' is not one of" fastpath set x=1
 refused "set, no number" 2 "is not a number" fastpath set lease=1s
-expect "set, the shortest, and something else after it" \
+works "set, the shortest, and something else after it" \
 	on director sh -c 'ecbpf-fastpath set sample=10 inactive=100 && ecbpf-fastpath set max=95'
-expect "set" fastpath set lease=60000 sample=30000 inactive=60000
+works "set" fastpath set lease=60000 sample=30000 inactive=60000
 equal "status: no blanks behind" "" "$(fastpath status | grep '[[:blank:]]$')"
 equal "settings" "60000 30000" "$(value '"\(.settings.lease) \(.settings.sample)"' | tr -d '"')"
 on client curl -s -o /dev/null "http://$vip4/bulk"
 client=$(fastpath flows -j --vip "$vip4" | jq -r 'max_by(.lease_ms) | "\(.client):\(.client_port)"')
 equal "flows: no lease is longer than leases are" true \
 	"$(fastpath flows -j | jq 'map(.lease_ms) | max > 0 and max <= 60000')"
-expect "explain says forwarded" grep -q "^next packet: fastpath-lease" \
+works "explain says forwarded" grep -q "^next packet: fastpath-lease" \
 	<(fastpath explain tcp "$client" "$vip4:80")
-expect "explain says unknown" grep -q "^next packet: fastpath-unknown" \
+works "explain says unknown" grep -q "^next packet: fastpath-unknown" \
 	<(fastpath explain tcp 192.0.2.99:1 "$vip4:80")
 refused "explain, no port" 2 "is not ADDRESS:PORT" fastpath explain tcp 192.0.2.99 "$vip4:80"
-expect "flush one" grep -q "^1 lease ended" <(fastpath flush --flow tcp "$client" "$vip4:80")
-expect "explain says unknown after it" grep -q "^next packet: fastpath-unknown" \
+works "flush one" grep -q "^1 lease ended" <(fastpath flush --flow tcp "$client" "$vip4:80")
+works "explain says unknown after it" grep -q "^next packet: fastpath-unknown" \
 	<(fastpath explain tcp "$client" "$vip4:80")
 on client curl -s -o /dev/null "http://[$vip6]/bulk"
 equal "exclude: nothing yet" "" "$(fastpath exclude list)"
-expect "exclude" fastpath exclude add 198.51.100.0/24 2001:db8:1::2
+works "exclude" fastpath exclude add 198.51.100.0/24 2001:db8:1::2
 equal "exclude: listed" "198.51.100.0/24 2001:db8:1::2" \
 	"$(fastpath exclude list | sort | tr '\n' ' ' | sed 's/ $//')"
 refused "exclude, no prefix" 2 "has a prefix length that is not 0 to 32" \
@@ -168,16 +157,16 @@ equal "excluded: leases ended" 0 "$(value .flows)"
 before=$(value .packets.XDP_TX)
 on client curl -s -o /dev/null "http://$vip4/bulk" -o /dev/null "http://[$vip6]/bulk"
 equal "excluded: goes by the kernel" "$before" "$(value .packets.XDP_TX)"
-expect "exclude, delete" fastpath exclude delete 198.51.100.0/24 2001:db8:1::2
+works "exclude, delete" fastpath exclude delete 198.51.100.0/24 2001:db8:1::2
 refused "exclude, delete again" 1 "is not excluded" fastpath exclude delete 2001:db8:1::2
-expect "monitor" fastpath set monitor=on
+works "monitor" fastpath set monitor=on
 on client curl -s -o /dev/null "http://$vip4/bulk"
 equal "monitor: nothing goes by XDP" "$before" "$(value .packets.XDP_TX)"
-expect "monitor: but would" test "$(value '.reasons["fastpath-monitor"]')" -gt 5
-expect "monitor off" fastpath set monitor=off
-expect "flush all" fastpath flush --all
+works "monitor: but would" test "$(value '.reasons["fastpath-monitor"]')" -gt 5
+works "monitor off" fastpath set monitor=off
+works "flush all" fastpath flush --all
 equal "flush all: none left" 0 "$(value .flows)"
-expect "check, without leases" fastpath check
+works "check, without leases" fastpath check
 # IPVS's connections as they are when others come meanwhile: what disagrees in each reading
 gcc -shared -fPIC -O2 -I"$ECBPF_BUILD/root/include" -o "$tmp/readings.so" \
 	-xc - <<-'END'
@@ -248,7 +237,7 @@ fastpath flush --all >/dev/null
 # Where tc puts it that is told no preference. As bytecode, for kernels without tc's actions: IPv4
 # (half word 12) from 198.51.100.77 (word 26) is TC_ACT_SHOT, all the rest TC_ACT_UNSPEC
 code="6,40 0 0 12,21 0 3 2048,32 0 0 26,21 0 1 $((0xc633644d)),6 0 0 2,6 0 0 $((0xffffffff))"
-expect "a filter that drops" on director \
+works "a filter that drops" on director \
 	tc filter add dev eth0 egress protocol all bpf direct-action bytecode "$code"
 before=$(value .egress.granted)
 live
@@ -275,7 +264,7 @@ for _ in 1 2 3 4; do
 done
 wait "$pid" || fail "download while it comes and goes" "curl: $?"
 equal "download while it comes and goes" 1048576 "$(stat -c %s "$tmp/big")"
-expect "unload" fastpath unload
+works "unload" fastpath unload
 refused "unload, again" 1 "not loaded" fastpath unload
 equal "no filter is left" "" "$(on director tc filter show dev eth0 egress)"
 on client curl -s -o "$tmp/big" "http://$vip4/bulk"
@@ -509,7 +498,7 @@ for gro in on off; do
 		for vip in "$vip4" "$vip6"; do
 			before=$(value '.packets.XDP_TX,.packets.XDP_PASS')
 			what="$verb ${ECBPF_MEGABYTES:-32} MB, GRO $gro, $vip"
-			expect "$what" on client "$here/../vpop/bulk" "$verb" "$vip" 81 \
+			works "$what" on client "$here/../vpop/bulk" "$verb" "$vip" 81 \
 				"${ECBPF_MEGABYTES:-32}"
 			read -r tx up <<<"$(value '.packets.XDP_TX,.packets.XDP_PASS' | tr '\n' ' ')"
 			read -r tx0 up0 <<<"${before//$'\n'/ }"
@@ -555,10 +544,10 @@ for kind in syn ack; do
 	kill "$capture"
 	wait "$capture"
 	dropped=$(($(value '.reasons["fastpath-shield"]') - before)) sent=$(<"$tmp/storm")
-	expect "shield, $kind: $dropped of $sent dropped" test $((10 * dropped)) -gt $((7 * sent))
+	works "shield, $kind: $dropped of $sent dropped" test $((10 * dropped)) -gt $((7 * sent))
 	equal "shield, $kind: no known flow loses a packet" "$(tail -n 1 "$tmp/sent")" \
 		"$(wc -l <"$tmp/real1")"
-	expect "shield, $kind: $new of 20 new connections come to be" test "$new" -ge 18
+	works "shield, $kind: $new of 20 new connections come to be" test "$new" -ge 18
 done
 fastpath unload
 
@@ -587,12 +576,12 @@ wait "${pids[@]}"
 read -r late last < <("$flows" late "$since" "$tmp/real1")
 echo "$granted flows with a lease of 1000 ms: $late packets to the old server, the last one" \
 	"sent $last ms after the change"
-expect "leases, seen on other CPUs than those who use them" test "$granted" -gt \
+works "leases, seen on other CPUs than those who use them" test "$granted" -gt \
 	$((${ECBPF_FLOWS:-3000} / 2))
-expect "the old server gets nothing after a lease" test "${last%.*}" -le 1100
+works "the old server gets nothing after a lease" test "${last%.*}" -le 1100
 equal "the new one gets all flows" "${ECBPF_FLOWS:-3000}" \
 	"$("$flows" seen $((since + 1100000000)) "$tmp/real2")"
-expect "unload" fastpath unload
+works "unload" fastpath unload
 
 # --- two-armed: out by another port -------------------------------------------------------------
 
@@ -607,14 +596,14 @@ ip -n "$name-director" -6 address add 2001:db8:2::110/64 dev eth1 nodad
 on director ip route replace default table 80 via 192.0.2.11 dev eth1
 on director ip -6 route replace default table 80 via 2001:db8:2::11 dev eth1
 for address in 192.0.2.11 2001:db8:2::11; do
-	expect "two-armed: $address" on director ping -q -c 1 -w 10 -I eth1 "$address"
+	works "two-armed: $address" on director ping -q -c 1 -w 10 -I eth1 "$address"
 done
 on router ecbpf-loader load --fused pass back
 # a veth that has no XDP program of its own takes no redirected packets
 on director ecbpf-loader load --fused pass eth1
-expect "two-armed: load" fastpath load --in eth0 --out eth1 --fused --flows 10000
+works "two-armed: load" fastpath load --in eth0 --out eth1 --fused --flows 10000
 traffic "two-armed" 3 02:ec:bf:00:00:09
-expect "two-armed: by redirect" test "$(value .packets.XDP_REDIRECT)" -gt 200
+works "two-armed: by redirect" test "$(value .packets.XDP_REDIRECT)" -gt 200
 equal "two-armed: none by TX" 0 "$(value .packets.XDP_TX)"
-expect "two-armed: unload" fastpath unload
+works "two-armed: unload" fastpath unload
 summary

@@ -14,17 +14,6 @@ require_cmd ip ping jq ecbpf-loader ecbpf-filter ecbpf-fw ecbpf-fastpath ecbpf-s
 tmp=$(mktemp -d)
 defer rm -rf "$tmp"
 
-# equal NAME WANT GOT
-equal() { if [[ $2 == "$3" ]]; then pass "$1"; else fail "$1" "wanted '$2', got '$3'"; fi; }
-
-# expect NAME COMMAND...
-expect()
-{
-	local out
-
-	if out=$("${@:2}" 2>&1); then pass "$1"; else fail "$1" "${out:-exit status not 0}"; fi
-}
-
 # refused NAME REGEX COMMAND...: and changes nothing
 refused()
 {
@@ -74,46 +63,46 @@ ns peer ip neigh replace 192.0.2.1 dev p0 lladdr "$(ip -j link show s0 | jq -r '
 # --- one after another --------------------------------------------------------------------------
 
 echo 'ip from any to any udp drop' >"$tmp/rules"
-expect "sampler" ecbpf-sampler load --fused s0
-expect "fw joins" ecbpf-fw load -f "$tmp/rules" --fused s0
+works "sampler" ecbpf-sampler load --fused s0
+works "fw joins" ecbpf-fw load -f "$tmp/rules" --fused s0
 pings 50
 equal "counted" "50 50" "$(counted fw XDP_PASS) $(counted sampler XDP_PASS)"
-expect "fastpath joins" ecbpf-fastpath load --fused -i s0 --flows 1000
+works "fastpath joins" ecbpf-fastpath load --fused -i s0 --flows 1000
 refused "none in another mode" "native mode, not skb" ecbpf-filter load --fused -m skb s0
-expect "filter joins" ecbpf-filter load --fused s0
+works "filter joins" ecbpf-filter load --fused s0
 equal "in their order" "ecbpf_fused: filter fw fastpath sampler" "$(stages)"
 pings 50
 equal "counters are those of their stages" "50 100 50 100" "$(counted filter XDP_PASS) \
 $(counted fw XDP_PASS) $(counted fastpath XDP_PASS) $(counted sampler XDP_PASS)"
 refused "not twice" "loaded already" ecbpf-filter load --fused s0
 refused "not chained beside it" "without a dispatcher" ecbpf-loader load s0 pass
-expect "fw goes" ecbpf-fw unload s0
+works "fw goes" ecbpf-fw unload s0
 equal "the others stay" "ecbpf_fused: filter fastpath sampler" "$(stages)"
 pings 50
 equal "with their counters" "100 100 150" "$(counted filter XDP_PASS) \
 $(counted fastpath XDP_PASS) $(counted sampler XDP_PASS)"
-expect "count joins" ecbpf-loader replace --fused filter,fastpath,count,sampler s0 fused
-expect "fw comes again" ecbpf-fw load --fused s0
+works "count joins" ecbpf-loader replace --fused filter,fastpath,count,sampler s0 fused
+works "fw comes again" ecbpf-fw load --fused s0
 equal "in its place" "ecbpf_fused: filter fw fastpath count sampler" "$(stages)"
 pings 50
 equal "and counts from zero" "150 50 150 50 200" "$(counted filter XDP_PASS) \
 $(counted fw XDP_PASS) $(counted fastpath XDP_PASS) $(counted count XDP_PASS) \
 $(counted sampler XDP_PASS)"
-expect "counters of one stage are cleared" ecbpf-filter status --clear s0
+works "counters of one stage are cleared" ecbpf-filter status --clear s0
 equal "of no other one" "0 50 150" "$(counted filter XDP_PASS) $(counted fw XDP_PASS) \
 $(counted fastpath XDP_PASS)"
 
 # --- several interfaces, all or nothing ----------------------------------------------------------
 
-expect "fw alone" ecbpf-fw load --fused s1
+works "fw alone" ecbpf-fw load --fused s1
 refused "one of two has it" "loaded there" ecbpf-fw load --fused s0 s1
-expect "fw leaves two" ecbpf-fw unload s0 s1
+works "fw leaves two" ecbpf-fw unload s0 s1
 equal "nothing on one" null "$(attached s1)"
 equal "others on the other" "ecbpf_fused: filter fastpath count sampler" "$(stages)"
 for tool in filter sampler; do
-	expect "$tool goes" "ecbpf-$tool" unload s0
+	works "$tool goes" "ecbpf-$tool" unload s0
 done
-expect "fastpath goes" ecbpf-fastpath unload
+works "fastpath goes" ecbpf-fastpath unload
 equal "left" "ecbpf_fused: count" "$(stages)"
 ecbpf-loader unload --all s0
 

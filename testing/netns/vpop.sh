@@ -28,50 +28,38 @@ check_pop()
 	done < <(vpop "$2" check || echo "FAIL check: exit status $?")
 }
 
-# expect NAME COMMAND...
-expect()
-{
-	local out
-
-	if out=$("${@:2}" 2>&1); then
-		pass "$1"
-	else
-		fail "$1" "${out:-exit status not 0}"
-	fi
-}
-
-# shellcheck disable=SC2317 # called by expect
+# shellcheck disable=SC2317 # called by works
 is_gone() { [[ ! -e /run/ecbpf-vpop/$1 && ! -e /run/netns/$1-client ]]; }
 
 defer vpop "$one" down
 defer vpop "$two" down
 ip netns add other
-expect "up" vpop "$one" up --no-ipvs
-expect "up, a second one" vpop "$two" up --no-ipvs
+works "up" vpop "$one" up --no-ipvs
+works "up, a second one" vpop "$two" up --no-ipvs
 check_pop "first" "$one"
 # shellcheck disable=SC2016 # expanded inside
-expect "own bpffs" vpop "$one" exec director bash -c \
+works "own bpffs" vpop "$one" exec director bash -c \
 	'[[ $(stat -f -c %T "$LIBXDP_BPFFS") == bpf_fs ]]'
-expect "exit status of exec" vpop "$one" exec client bash -c 'exit 0'
-expect "malformed frames" vpop "$one" malformed 2
+works "exit status of exec" vpop "$one" exec client bash -c 'exit 0'
+works "malformed frames" vpop "$one" malformed 2
 
 server=$(<"/run/ecbpf-vpop/$one/real1.pid")
 kill -KILL "$server"
 ip netns del "$one-real2"
-expect "up, after a crash" vpop "$one" up --no-ipvs
+works "up, after a crash" vpop "$one" up --no-ipvs
 check_pop "after a crash" "$one"
 
-expect "down" vpop "$one" down
-expect "down removed all" is_gone "$one"
+works "down" vpop "$one" down
+works "down removed all" is_gone "$one"
 check_pop "second" "$two"
-expect "down, of what is down" vpop "$one" down
+works "down, of what is down" vpop "$one" down
 ip netns add "$one-router"
 if vpop "$one" up --no-ipvs 2>/dev/null; then
 	fail "up leaves a foreign namespace alone" "it did not fail"
 else
-	expect "up leaves a foreign namespace alone" test -e "/run/netns/$one-router"
+	works "up leaves a foreign namespace alone" test -e "/run/netns/$one-router"
 fi
-expect "down, the second one" vpop "$two" down
-expect "down removed all of the second one" is_gone "$two"
-expect "down removed nothing else" test -e /run/netns/other
+works "down, the second one" vpop "$two" down
+works "down removed all of the second one" is_gone "$two"
+works "down removed nothing else" test -e /run/netns/other
 summary

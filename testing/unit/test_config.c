@@ -15,21 +15,7 @@
 #include <linux/bpf.h>
 #include "config/conf.h"
 #include "core/util.h"
-
-static struct ecbpf *e;
-
-static int setup(void **state)
-{
-	(void)state;
-	return ecbpf_new(&e) ? -1 : 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	ecbpf_free(e);
-	return 0;
-}
+#include "handle.h"
 
 static struct ecbpf_config *read_text(const char *text)
 {

@@ -16,21 +16,7 @@
 #include <linux/bpf.h>
 #include "core/util.h"
 #include "fw/rules.h"
-
-static struct ecbpf *e;
-
-static int setup(void **state)
-{
-	(void)state;
-	return ecbpf_new(&e);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	ecbpf_free(e);
-	return 0;
-}
+#include "handle.h"
 
 static struct ecbpf_fw_ruleset *parse(const char *text)
 {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include <ecbpf/libecbpf-sampler.h>
+#include "handle.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -25,21 +26,6 @@ static const struct ecbpf_setting rows[] = {
 	{ROW(b), .words = "off,on", .group = "all", .value = 1},
 };
 static const struct ecbpf_settings settings = {"test", rows, ARRAY_SIZE(rows)};
-
-static struct ecbpf *e;
-
-static int setup(void **state)
-{
-	(void)state;
-	return ecbpf_new(&e);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	ecbpf_free(e);
-	return 0;
-}
 
 static void assert_values(const struct values *v, struct values expected)
 {

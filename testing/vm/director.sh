@@ -22,17 +22,6 @@ real4=(192.0.2.11 192.0.2.12) real6=(2001:db8:2::11 2001:db8:2::12)
 on() { "${vpop[@]}" exec "$@"; }
 fastpath() { on director ecbpf-fastpath "$@"; }
 
-# equal NAME WANT GOT
-equal() { if [[ $2 == "$3" ]]; then pass "$1"; else fail "$1" "wanted '$2', got '$3'"; fi; }
-
-# expect NAME COMMAND...
-expect()
-{
-	local out
-
-	if out=$("${@:2}" 2>&1); then pass "$1"; else fail "$1" "${out:-exit status not 0}"; fi
-}
-
 # value GROUP KEY...: numbers out of `status -j`, in one line
 value()
 {

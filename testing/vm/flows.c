@@ -71,6 +71,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include "program.h"
 
 #define FRAME_MAX   9100
 #define WINDOW	    48	 /* a veth's ring is short, and so is the queue of a CPU */
@@ -88,20 +89,6 @@
 #define PORT_FIRST  10000
 #define CLIENT4	    "198.51.100.77"
 #define CLIENT6	    "2001:db8:1::77"
-
-static volatile sig_atomic_t is_over;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	is_over = 1;
-}
-
-static void die(const char *what)
-{
-	fprintf(stderr, "flows: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static uint64_t now_ns(void)
 {

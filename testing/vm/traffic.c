@@ -33,6 +33,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include "program.h"
 
 #define MAGIC	    "ecbpf #"
 #define FRAME_MIN   60
@@ -49,20 +50,6 @@ struct frame {
 	uint32_t number;
 	char rest[FRAME_MAX];
 } __attribute__((packed));
-
-static volatile sig_atomic_t is_over;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	is_over = 1;
-}
-
-static void die(const char *what)
-{
-	fprintf(stderr, "traffic: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static int open_socket(const char *iface, int protocol)
 {

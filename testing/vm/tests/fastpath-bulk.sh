@@ -77,9 +77,9 @@ connection()
 	sleep $((2 * lease / 1000 + 1)) # longer than the lease, and than sample
 	equal "$1: no lease after a pause" fastpath-expired "$(said "$2:$port" "$3:81")"
 	transfer "$1, after the pause" put 1
-	expect "$1: first to the kernel ($up), then by XDP ($tx)" test "$((up > 0 && tx > up))" -eq 1
+	works "$1: first to the kernel ($up), then by XDP ($tx)" test "$((up > 0 && tx > up))" -eq 1
 	equal "$1: IPVS's entry still lives" "ESTABLISHED $3:81" "$(entry "$2:$port")"
-	expect "$1: IPVS agrees" fastpath check
+	works "$1: IPVS agrees" fastpath check
 	eval "exec ${client[1]}>&-"
 	wait "$pid" || fail "$1" "the client ends with $?"
 }
@@ -88,11 +88,11 @@ connection()
 round()
 {
 	on director ethtool -K eth0 gro "$1"
-	expect "load ${2-}" fastpath load -i eth0 --flows 10000 "${@:2}"
+	works "load ${2-}" fastpath load -i eth0 --flows 10000 "${@:2}"
 	fastpath set lease=$lease sample=$((lease / 2))
 	connection "GRO $1, IPv4" 198.51.100.2 "$vip4"
 	connection "GRO $1, IPv6" "[2001:db8:1::2]" "[$vip6]"
-	expect "unload" fastpath unload
+	works "unload" fastpath unload
 }
 
 # goes_on get|put VIP: one megabyte after the other in one connection, until there is the file
@@ -137,17 +137,17 @@ if [[ ${ECBPF_LONG-} =~ ^(1|traffic)$ ]]; then
 	goes_on put "$vip6" >"$tmp/went-1" &
 	pids+=($!)
 	for mode in "" --fused; do
-		expect "under traffic: load $mode" fastpath load -i eth0 --flows 10000 ${mode:+"$mode"}
+		works "under traffic: load $mode" fastpath load -i eth0 --flows 10000 ${mode:+"$mode"}
 		sleep 1
 		if [[ $mode ]]; then
-			expect "under traffic: replace $mode" \
+			works "under traffic: replace $mode" \
 				on director ecbpf-loader replace --fused fastpath eth0 fused
 		else
-			expect "under traffic: replace" on director ecbpf-loader replace eth0 fastpath fastpath
+			works "under traffic: replace" on director ecbpf-loader replace eth0 fastpath fastpath
 		fi
 		sleep 1
-		expect "under traffic: packets by XDP $mode" test "$(value packets XDP_TX)" -gt 0
-		expect "under traffic: unload $mode" fastpath unload
+		works "under traffic: packets by XDP $mode" test "$(value packets XDP_TX)" -gt 0
+		works "under traffic: unload $mode" fastpath unload
 		sleep 1
 	done
 	touch "$tmp/over"

@@ -107,20 +107,20 @@ fastpath set lease="$lease" sample=$((lease / 2))
 flows_start 10000
 sleep $((lease / 1000 + 1))
 read -r leases known < <(fastpath status -j | jq -r '"\(.flows) \(.flows + .idle)"')
-expect "$known of $count flows have had a lease" test $((10 * known)) -ge $((9 * count))
-expect "$leases have one, of $turn at a time" test $((10 * leases)) -ge $((9 * turn))
+works "$known of $count flows have had a lease" test $((10 * known)) -ge $((9 * count))
+works "$leases have one, of $turn at a time" test $((10 * leases)) -ge $((9 * turn))
 
 watch_told "-d -t $vip4:80 -r ${real4[0]}:80" ipvsadm -R
 gone "a server removed" real1 $((lease + slack))
 equal "its flows go to the other one" "$count" "$(seen real2 $((lease + slack)))"
-expect "IPVS agrees" fastpath check
+works "IPVS agrees" fastpath check
 
 on director ipvsadm -a -t "$vip4:80" -r "${real4[0]}" -g
 watch_told "-e -t $vip4:80 -r ${real4[1]}:80 -g -w 0" ipvsadm -R
 equal "a server drained: its flows stay" "$count" "$(seen real2 $((lease + slack)))"
 watch flows_start 30000
 equal "new ones go to the other one" "$count $count" "$(seen real1 0) $(seen real2 0)"
-expect "IPVS agrees" fastpath check
+works "IPVS agrees" fastpath check
 flows_stop
 
 flows_start 50000
@@ -141,5 +141,5 @@ watch bash -ec "$(declare -p vpop vip4 real4)"'
 gone "a server replaced, and its leases ended" real1 0
 equal "its flows go to the other one" "$count" "$(seen real2 0)"
 flows_stop
-expect "unload" fastpath unload
+works "unload" fastpath unload
 summary

@@ -60,29 +60,29 @@ run()
 		alone=1
 	fi
 	if [[ $whole ]]; then
-		expect "filter" on director ecbpf-filter load --fused eth0
-		expect "fw" on director ecbpf-fw load --fused -f "$tmp/rules" eth0
-		expect "sampler" on director ecbpf-sampler load --fused eth0
+		works "filter" on director ecbpf-filter load --fused eth0
+		works "fw" on director ecbpf-fw load --fused -f "$tmp/rules" eth0
+		works "sampler" on director ecbpf-sampler load --fused eth0
 	fi
-	expect "load $*" fastpath load -i eth0 --flows "${ECBPF_TABLE:-100000}" "$@"
+	works "load $*" fastpath load -i eth0 --flows "${ECBPF_TABLE:-100000}" "$@"
 	fastpath set lease=60000 sample=30000 # an emulated machine may take its time
 	traffic "fast path, $name" $((seed++)) "$source" "${tag[@]}"
 	bypass "$name"
-	expect "IPVS agrees to all leases" fastpath check
+	works "IPVS agrees to all leases" fastpath check
 	if [[ $whole ]]; then
 		equal "one program with all stages" "filter fw fastpath sampler" "$(stages)"
 	fi
 	if [[ $whole == go ]]; then
-		expect "the filter goes" on director ecbpf-filter unload eth0
+		works "the filter goes" on director ecbpf-filter unload eth0
 		traffic "without the filter, $name" $((seed++)) "$source" "${tag[@]}"
 		bypass "without the filter, $name"
 	fi
-	expect "unload" fastpath unload
+	works "unload" fastpath unload
 	if [[ $whole == go ]]; then
 		equal "the others stay" "fw sampler" "$(stages)"
 		traffic "without the fast path, $name" $((seed++)) "$source" "${tag[@]}"
-		expect "unload fw" on director ecbpf-fw unload eth0
-		expect "unload sampler" on director ecbpf-sampler unload eth0
+		works "unload fw" on director ecbpf-fw unload eth0
+		works "unload sampler" on director ecbpf-sampler unload eth0
 	fi
 }
 
@@ -162,8 +162,8 @@ fastpath set lease=60000 sample=30000 # an emulated machine may take its time
 "${vpop[@]}" exec client curl -s -o "$tmp/big" --limit-rate 50k "http://$vip4/bulk" &
 pid=$!
 until (($(value packets XDP_TX) > 0)) || ! kill -0 "$pid" 2>/dev/null; do sleep 0.2; done
-expect "a download goes by XDP" test "$(value packets XDP_TX)" -gt 0
-expect "unload, in the middle of it" fastpath unload
+works "a download goes by XDP" test "$(value packets XDP_TX)" -gt 0
+works "unload, in the middle of it" fastpath unload
 wait "$pid" || fail "a download beside the fast path" "curl: $?"
 equal "all of it" 1048576 "$(stat -c %s "$tmp/big")"
 summary
