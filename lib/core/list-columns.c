@@ -112,7 +112,7 @@ static bool set_expiry(struct list_reader *r, const char *pos, const char *end, 
 	columns->is_expired = expires <= (__u64)time(NULL);
 	if (!columns->is_expired && !(r->flags & ECBPF_LIST_EXPIRES))
 		return list_error(r, pos, end,
-				  "'%s' is an expiry, and what is read here stays for good",
+				  "'%s' is an expiry, but entries of this list do not expire",
 				  ecbpf_quote(pos, end - pos));
 	return true;
 }

@@ -42,7 +42,7 @@ void doctor_check_none(struct doctor *d, const struct ecbpf_chain *chain)
 	if (chain->kind != ECBPF_CHAIN_NONE)
 		return;
 	f = doctor_add(d, ECBPF_NOTE, chain->iface, "no-program", "no XDP program is attached");
-	doctor_why(f, "all packets go up to the stack");
+	doctor_why(f, "all packets are passed to the stack");
 	if (mtu <= NATIVE_MTU)
 		return;
 	f = doctor_add(d, ECBPF_NOTE, chain->iface, "mtu-large", "its MTU is %d", mtu);

@@ -15,7 +15,7 @@ static void check_fastpath_ports(struct doctor *d, const struct fastpath_diagnos
 			d, ECBPF_ERROR, "", "fastpath-off",
 			"the fast path is loaded, and off: its load or unload was killed, or %s",
 			"'ecbpf-loader' has loaded the stage without the rest of it");
-		doctor_why(f, "all packets go up to IPVS");
+		doctor_why(f, "all packets are passed to IPVS");
 		doctor_fix(f, "ecbpf-fastpath unload");
 		return;
 	}
@@ -33,7 +33,7 @@ static void check_fastpath_ports(struct doctor *d, const struct fastpath_diagnos
 		} else if (!port->is_port) {
 			f = doctor_add(d, ECBPF_WARNING, port->iface, "fastpath-port",
 				       "the fast path forwards nothing to it: a load was killed");
-			doctor_why(f, "packets that are to leave by it go up to IPVS");
+			doctor_why(f, "packets that would leave by it are passed to IPVS");
 		} else {
 			f = doctor_add(
 				d, ECBPF_WARNING, port->iface, "fastpath-version",

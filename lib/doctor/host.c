@@ -172,7 +172,7 @@ void doctor_check_resize(struct doctor *d)
 		doctor_why(
 			f,
 			"ecbpf uses a dispatcher of its own where needed; other tools cannot load "
-			"such programs until libxdp is 1.5.5");
+			"these programs until libxdp is 1.5.5");
 	else
 		doctor_why(f, "such programs can only run alone");
 }

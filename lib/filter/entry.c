@@ -112,8 +112,7 @@ int filter_entry_check(struct ecbpf *e, const struct ecbpf_filter_entry *entry)
 	for (size_t i = 0; i < len; i++)
 		if (entry->tag[i] <= ' ' || entry->tag[i] > '~' || entry->tag[i] == '#')
 			return ecbpf_fail(e, -EINVAL,
-					  "tag '%s': blanks, '#' and what is not ASCII are not "
-					  "allowed",
+					  "tag '%s': only ASCII is allowed, without blanks and '#'",
 					  entry->tag);
 	return 0;
 }

@@ -75,10 +75,9 @@ int ecbpf_filter_tag_set(struct ecbpf *e, struct ecbpf_filter_entry *entry, cons
 				  ECBPF_FILTER_TAG_MAX);
 	for (const char *c = tag; *c; c++)
 		if (*c <= ' ' || *c > '~' || *c == '#' || *c == ';')
-			return ecbpf_fail(e, -EINVAL,
-					  "'%s': blanks, '#', ';' and what is not ASCII are not "
-					  "allowed",
-					  tag);
+			return ecbpf_fail(
+				e, -EINVAL,
+				"'%s': only ASCII is allowed, without blanks, '#' and ';'", tag);
 	snprintf(entry->tag, sizeof(entry->tag), "%s", strcmp(tag, "-") ? tag : "");
 	return 0;
 }

@@ -365,7 +365,7 @@ static void expiries(void **state)
 	check_bad("192.0.2.1 t 3000-01-31T23:59:59Z", "1:13: ");
 	/* who keeps no expiry must not make it permanent; who reads again needs a fixed one */
 	assert_string_equal(read_size("192.0.2.1 t 2h", 14, 0, 0),
-			    "! f:1:13: '2h' is an expiry, and what is read here stays for good");
+			    "! f:1:13: '2h' is an expiry, but entries of this list do not expire");
 	assert_string_equal(read_size("192.0.2.1 t 2001-01-31T23:59:59Z", 32, 0, 0), "");
 	assert_memory_equal(
 		read_size("192.0.2.1 t 2h", 14, 0, ECBPF_LIST_EXPIRES | ECBPF_LIST_ABSOLUTE),

@@ -136,8 +136,8 @@ static const struct tool_verb verbs[] = {
 		.args = "[FILE]",
 		.text = "bring chains and settings to what a file says",
 		.about = "FILE is one of ecbpf.conf(5), - is standard input; without it, the\n"
-			 "installed ecbpf.conf and what is in conf.d. Only what differs is\n"
-			 "touched; on failure all is as it was.\n",
+			 "installed ecbpf.conf and conf.d. Only differences are changed; on\n"
+			 "failure nothing is changed.\n",
 		.examples = "  What would change:\n"
 			    "      ecbpf-loader apply -c\n"
 			    "  And now do it:\n"
@@ -158,9 +158,8 @@ static const struct tool_verb verbs[] = {
 		.args = "",
 		.text = "read this host's addresses and IPVS's UDP services again",
 		.about = "The filter lets fragments to this host's addresses pass; the fast path\n"
-			 "takes UDP services of IPVS. Both as they are now. What is not loaded is\n"
-			 "left alone. apply does this, and so does ecbpf.service every 10 "
-			 "seconds.\n",
+			 "takes UDP services of IPVS. Stages that are not loaded are skipped.\n"
+			 "apply does this, and so does ecbpf.service every 10 seconds.\n",
 		.examples = "      ecbpf-loader refresh\n",
 		.options = loader_refresh_options,
 		.run = loader_run_refresh,

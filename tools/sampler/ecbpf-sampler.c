@@ -181,7 +181,7 @@ static void print_status(const struct ecbpf_sampler_status *s)
 		{"abandoned", s->reader.abandoned, "in the ring of a daemon that was killed"},
 		{"in rings", in_rings(s), "not read yet"},
 		{"send errors", s->reader.send_errors, "could not be published"},
-		{"published", s->reader.published, "what is left"},
+		{"published", s->reader.published, "given to ZeroMQ"},
 		{"queue full", s->reader.queue_full, "times that a subscriber was too slow"},
 	};
 
