@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * libecbpf: the fast path for IPVS. See ecbpf-fastpath(8) for what it does, libecbpf(3) for handles
- * and errors: functions return 0 or -errno and leave their outputs untouched on failure.
+ * libecbpf: the fast path for IPVS, see ecbpf-fastpath(8). Functions return 0 or -errno and do not
+ * change their outputs on failure, see libecbpf(3).
  *
- * There is one fast path in a network namespace: one table of flows, one set of settings.
+ * A network namespace has one fast path, with one table of flows and one set of settings.
  */
 #ifndef LIBECBPF_FASTPATH_H
 #define LIBECBPF_FASTPATH_H
@@ -19,16 +19,16 @@ extern "C" {
 /* --- load, unload ------------------------------------------------------------------------- */
 
 /**
- * struct ecbpf_fastpath_load - where the fast path is to be
- * @in: interfaces that clients' packets come in by: the XDP program goes there. None: it is put
- *	there, or is, by other means
- * @out: interfaces that they leave by; the TC program goes to these and those of @in. Physical
- *	 ones: of a VLAN or bond that below it, where the kernel has chosen port and tag
- * @flows: how many the table is to hold, ECBPF_FLOWS_MIN to ECBPF_FLOWS_MAX; 0: as many as it does
- *	   now, else ECBPF_FLOWS_DEFAULT
- * @mode: of the XDP chains
- * @is_fused: in ecbpf_fused, see ecbpf_chain_load_stage()
- * @monitor: begin with the setting `monitor` on
+ * struct ecbpf_fastpath_load - parameters of ecbpf_fastpath_load()
+ * @in: interfaces where packets of clients come in; they get the XDP program. None: it is loaded by
+ *	other means
+ * @out: interfaces where packets leave; they and those of @in get the TC program. Name physical
+ *	 interfaces: for a VLAN or bond those below it
+ * @flows: room of the table, ECBPF_FLOWS_MIN to ECBPF_FLOWS_MAX; 0: that of the existing table,
+ *else ECBPF_FLOWS_DEFAULT
+ * @mode: mode of the XDP chains
+ * @is_fused: load it in ecbpf_fused, see ecbpf_chain_load_stage()
+ * @monitor: start with the setting `monitor` on
  */
 struct ecbpf_fastpath_load {
 	const char *const *in;
@@ -42,23 +42,23 @@ struct ecbpf_fastpath_load {
 };
 
 /**
- * ecbpf_fastpath_load() - put it between the wire and IPVS
+ * ecbpf_fastpath_load() - load the fast path on interfaces
  *
- * Adds to what is loaded already. On failure all is as it was. Nothing is forwarded before all of
- * it is in place.
+ * A loaded fast path gets further interfaces. Forwarding starts only when setup is complete; a
+ * failure is rolled back.
  *
- * Return: 0; -EEXIST it is on one of these interfaces; -EBUSY it is loaded with another size; and
- * those of ecbpf_chain_load().
+ * Return: 0; -EEXIST one of the interfaces has it already; -EBUSY it is loaded with another size of
+ * the table; errors of ecbpf_chain_load().
  */
 int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load);
 
 /**
- * ecbpf_fastpath_unload() - take it away
+ * ecbpf_fastpath_unload() - unload the fast path from all interfaces
  *
- * From all interfaces, with the table and the settings, or what a load or unload that was killed
- * has left of it. All packets are passed to IPVS before the first program is removed.
+ * It removes the table and the settings as well, or the remains of a load or unload that was
+ * killed. All packets are passed to IPVS before the first program is removed.
  *
- * Return: 0; -ENOENT there is nothing of it.
+ * Return: 0; -ENOENT it is not loaded.
  */
 int ecbpf_fastpath_unload(struct ecbpf *e);
 
@@ -95,31 +95,32 @@ struct ecbpf_fastpath_settings {
 		.spike_percent = 50, .max_percent = 95,                                           \
 	}
 
-/* Return: 0; -ENOENT it is not loaded; set: -EINVAL not allowed, and nothing is changed */
+/* Return: 0; -ENOENT it is not loaded; set: -EINVAL a value is not allowed, nothing was changed */
 int ecbpf_fastpath_get(struct ecbpf *e, struct ecbpf_fastpath_settings *ret_settings);
 int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *settings);
 
 /**
- * ecbpf_fastpath_refresh() - read IPVS's UDP services
+ * ecbpf_fastpath_refresh() - read the UDP services of IPVS
+ * @ret_count: services whose flows get leases; or NULL. Without IPVS: 0
  *
- * Flows of UDP services get leases only if it is known that they keep their server, which those do
- * not that choose one for each packet (ipvsadm --ops). load and set do this, too.
- *
- * @ret_count: services that keep it; or NULL. Without IPVS: 0
+ * UDP flows get leases only if their service keeps a server for each client, and does not choose
+ * one for each packet (ipvsadm --ops). Load and set do this as well.
  */
 int ecbpf_fastpath_refresh(struct ecbpf *e, size_t *ret_count);
 
 /**
- * ecbpf_fastpath_repair() - attach the TC program where somebody has taken it away, or where it is
- *			     one of another version, and finish what was killed
- * @ret_count: to how many interfaces; or NULL. Return: 0; -ENOENT it is not loaded
+ * ecbpf_fastpath_repair() - attach the TC program where it is missing or of another version
+ * @ret_count: number of interfaces that were repaired; or NULL
+ *
+ * Return: 0; -ENOENT it is not loaded.
  */
 int ecbpf_fastpath_repair(struct ecbpf *e, size_t *ret_count);
 
 /* --- addresses ---------------------------------------------------------------------------- */
 
-/* Addresses, of clients or services, whose flows are none of the fast path's business. Leases that
- * they have end at once. delete: -ENOENT if it is none. @ret_prefixes: sorted, for free()
+/*
+ * Addresses, of clients or services, whose flows get no lease. Existing leases end at once. delete:
+ * -ENOENT if it is not excluded. @ret_prefixes: sorted, for free()
  */
 int ecbpf_fastpath_exclude_add(struct ecbpf *e, const struct ecbpf_prefix *prefix);
 int ecbpf_fastpath_exclude_delete(struct ecbpf *e, const struct ecbpf_prefix *prefix);
@@ -128,32 +129,32 @@ int ecbpf_fastpath_exclude_list(struct ecbpf *e, struct ecbpf_prefix **ret_prefi
 
 /* --- flows -------------------------------------------------------------------------------- */
 
-/* Does a lease say what IPVS says? */
+/* Does a lease agree with IPVS? */
 enum ecbpf_agreement {
-	ECBPF_AGREES,	    /* or there is no lease to speak of */
-	ECBPF_NO_IPVS,	    /* there is no IPVS in this kernel, or not loaded */
-	ECBPF_NO_ENTRY,	    /* IPVS does not know the connection */
-	ECBPF_OTHER_SERVER, /* IPVS has it at a server with another Ethernet address */
+	ECBPF_AGREES,	    /* yes, or there is no lease */
+	ECBPF_NO_IPVS,	    /* the kernel has no IPVS, or it is not loaded */
+	ECBPF_NO_ENTRY,	    /* IPVS has no such connection */
+	ECBPF_OTHER_SERVER, /* IPVS has another server, by its Ethernet address */
 };
 
 /**
  * struct ecbpf_fastpath_flow - a flow with its lease
- * @client: address; IPv4 as ::ffff:a.b.c.d
- * @service: likewise
+ * @client: address of the client; IPv4 as ::ffff:a.b.c.d
+ * @service: address of the service; IPv4 as ::ffff:a.b.c.d
  * @client_port: host order
  * @service_port: host order
  * @proto: IPPROTO_TCP or IPPROTO_UDP
  * @is_dead: the kernel has reset it
  * @is_ending: the client has sent a FIN
- * @lease_ms: what is left; negative: it has run out so long ago
- * @punted_ms: since a packet was last passed to the stack
- * @packets: forwarded by XDP; counts to 2^32
- * @hop: where its packets go; all 0 if it is dead
- * @agreement: of the lease with IPVS's table
- * @real: the server in IPVS's table, if there is an entry; IPv4 as ::ffff:a.b.c.d
- * @real_port: likewise; host order
- * @ipvs_state: likewise, as IPVS names it; "" if there is no entry
- * @ipvs_timer_s: likewise; seconds until it is forgotten if no packet comes
+ * @lease_ms: time until the lease expires; negative: time since it has expired
+ * @punted_ms: time since a packet was last passed to the stack
+ * @packets: packets that XDP has forwarded, modulo 2^32
+ * @hop: next hop; all 0 if the flow is dead
+ * @agreement: of the lease with IPVS
+ * @real: server in the entry of IPVS; IPv4 as ::ffff:a.b.c.d
+ * @real_port: port in the entry of IPVS, host order
+ * @ipvs_state: state in the entry of IPVS; "" if there is no entry
+ * @ipvs_timer_s: seconds until the entry of IPVS expires, without further packets
  */
 struct ecbpf_fastpath_flow {
 	__u8 client[16];
@@ -175,11 +176,11 @@ struct ecbpf_fastpath_flow {
 };
 
 /**
- * struct ecbpf_fastpath_filter - which flows
- * @client: or NULL for any; like the next ones
- * @service: address that clients talk to
- * @flow: addresses, ports and protocol of this one
- * @dest: Ethernet address that its packets go to
+ * struct ecbpf_fastpath_filter - selects flows; each field may be NULL
+ * @client: address of the client
+ * @service: address of the service
+ * @flow: addresses, ports and protocol
+ * @dest: destination Ethernet address of the next hop
  */
 struct ecbpf_fastpath_filter {
 	const struct ecbpf_prefix *client;
@@ -188,20 +189,20 @@ struct ecbpf_fastpath_filter {
 	const __u8 *dest;
 };
 
-/* Return: not 0 to end; ecbpf_fastpath_flows() returns that */
+/* Return: 0 to continue; another value ends ecbpf_fastpath_flows(), which returns it */
 typedef int (*ecbpf_fastpath_flow_fn)(void *data, const struct ecbpf_fastpath_flow *flow);
 
-/* All flows that have, or had, a lease, joined with IPVS's connections. @filter: or NULL for all */
+/* Call @fn for flows that have or had a lease, with their entries of IPVS. @filter: NULL for all */
 int ecbpf_fastpath_flows(struct ecbpf *e, const struct ecbpf_fastpath_filter *filter,
 			 ecbpf_fastpath_flow_fn fn, void *data);
 
 /**
- * struct ecbpf_fastpath_explanation - what would happen to the next packet of a flow
- * @flow: of the table; all 0 but for addresses, ports and protocol if it is not there
- * @is_excluded: an address is
+ * struct ecbpf_fastpath_explanation - how the next packet of a flow would be handled
+ * @flow: the flow; only addresses, ports and protocol if it is not in the table
+ * @is_excluded: one of its addresses is excluded
  * @is_known: it is in the table
- * @reason: enum ecbpf_reason: that a plain packet of it (TCP: an ACK) would be counted by
- * @sample_ms: until a packet is passed to IPVS as a sample, if it has a lease
+ * @reason: enum ecbpf_reason by which a packet (TCP: an ACK) would be counted
+ * @sample_ms: time until a packet is passed to IPVS as a sample, if it has a lease
  */
 struct ecbpf_fastpath_explanation {
 	struct ecbpf_fastpath_flow flow;
@@ -215,7 +216,7 @@ struct ecbpf_fastpath_explanation {
 int ecbpf_fastpath_explain(struct ecbpf *e, const struct ecbpf_fastpath_flow *flow,
 			   struct ecbpf_fastpath_explanation *ret_explanation);
 
-/* End leases, at once. @filter: NULL for all. @ret_count: how many; or NULL */
+/* End leases at once. @filter: NULL for all. @ret_count: number of leases; or NULL */
 int ecbpf_fastpath_flush(struct ecbpf *e, const struct ecbpf_fastpath_filter *filter,
 			 size_t *ret_count);
 
@@ -223,24 +224,26 @@ int ecbpf_fastpath_flush(struct ecbpf *e, const struct ecbpf_fastpath_filter *fi
 
 struct ecbpf_fastpath_port {
 	char iface[16];
-	bool is_in;	 /* the XDP program is there, alone or in ecbpf_fused */
-	bool is_out;	 /* the TC program is there */
-	bool is_current; /* and it is the one of this library's version */
-	bool is_port;	 /* packets may leave by it: the TC program has to be there */
+	bool is_in;	 /* it has the XDP program, alone or in ecbpf_fused */
+	bool is_out;	 /* it has the TC program */
+	bool is_current; /* the TC program is of the version of this library */
+	bool is_port;	 /* packets may leave by it, so that it needs the TC program */
 	bool is_fused;	 /* in ecbpf_fused */
 	struct ecbpf_counters counters; /* of the XDP program */
 };
 
 /**
- * struct ecbpf_fastpath_status - what there is
- * @is_on: packets are forwarded; not so if load or unload was killed: unload it
- * @capacity: flows that the table was made for
- * @bytes: of memory for it
- * @flows: that have a lease now
- * @idle: that had one not longer than `inactive_ms` ago
- * @dead: that the kernel has reset
- * @hops: next hops that leases were given to
+ * struct ecbpf_fastpath_status - status of the fast path
+ * @is_on: packets are forwarded. false: load or unload was killed; unload it
+ * @capacity: flows that the table has room for
+ * @bytes: memory of the maps
+ * @flows: flows with a lease
+ * @idle: flows whose lease has expired within the last `inactive_ms`
+ * @dead: flows that the kernel has reset
+ * @hops: next hops in use
+ * @excluded: excluded prefixes
  * @egress: counters of the TC program
+ * @ports: interfaces
  */
 struct ecbpf_fastpath_status {
 	bool is_on;
@@ -257,7 +260,7 @@ struct ecbpf_fastpath_status {
 };
 
 const char *ecbpf_egress_name(__u32 counter); /* "granted"; NULL if there is no such counter */
-const char *ecbpf_egress_text(__u32 counter); /* what it counts; NULL likewise */
+const char *ecbpf_egress_text(__u32 counter); /* description; NULL if there is no such counter */
 
 /* @ret_status: for ecbpf_fastpath_status_free(). Return: 0; -ENOENT it is not loaded */
 int ecbpf_fastpath_status(struct ecbpf *e, struct ecbpf_fastpath_status **ret_status);

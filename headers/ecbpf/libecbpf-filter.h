@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * libecbpf: stage filter. Its settings and lists are one for a network namespace, whichever
- * interfaces it is loaded on, and are there before it is loaded and after; conventions are those of
- * libecbpf.h. Changes hold for all packets from the return of the call on.
+ * libecbpf: stage filter, see ecbpf-filter(8). All interfaces of a network namespace share one set
+ * of settings and lists, which exists before the filter is loaded and after it is unloaded. A
+ * change applies to all packets once the call has returned. Conventions are those of libecbpf.h.
  */
 #ifndef LIBECBPF_FILTER_H
 #define LIBECBPF_FILTER_H
@@ -34,11 +34,11 @@ struct ecbpf_filter_config {
 	__u32 count;
 };
 
-/* The defaults, if nothing was ever set */
+/* The defaults if nothing was set */
 int ecbpf_filter_config_get(struct ecbpf *e, struct ecbpf_filter_config *ret_config);
 
 /**
- * ecbpf_filter_set() - change settings, all of them in one step
+ * ecbpf_filter_set() - change settings in one step
  * @settings: "KEY=VALUE" each: frags and frags6 (pass, drop, ptb), ptb-max-pps and
  *	      ptb-per-source-pps (1 to 1000000000), each hygiene check (off, count, drop), or all
  *	      of them ("checks"). A later one wins
@@ -52,11 +52,10 @@ const char *ecbpf_filter_check_name(__u32 number);
 /* --- addresses ------------------------------------------------------------------------------ */
 
 /**
- * ecbpf_filter_refresh() - read which addresses are this host's
+ * ecbpf_filter_refresh() - read the addresses of this host
  *
- * Fragments to them pass. They are the kernel's local routes, and thus follow addresses and
- * prefixes on any interface, at the time of the call; loading, ecbpf_filter_set() and changes of
- * VIPs read them, too.
+ * They are the local routes of the kernel at the time of the call. Fragments to them pass. Load,
+ * ecbpf_filter_set() and changes of VIPs read them as well.
  */
 int ecbpf_filter_refresh(struct ecbpf *e);
 
@@ -66,7 +65,7 @@ struct ecbpf_filter_vip {
 };
 
 /**
- * ecbpf_filter_vip_add() - treat fragments to these addresses of this host as if they were not
+ * ecbpf_filter_vip_add() - treat fragments to addresses of this host like those to other hosts
  * @vips: addresses or prefixes; bits of the host part are ignored
  * Return: 0; -EINVAL not a prefix, -E2BIG too many; nothing is changed then.
  */
@@ -87,12 +86,12 @@ int ecbpf_filter_vip_list(struct ecbpf *e, struct ecbpf_filter_vip **ret_vips, s
  * @family: 4 or 6
  * @len: of the prefix, 0 to 32 or 128
  * @tag: printable ASCII without blanks and '#', up to ECBPF_FILTER_TAG_MAX; may be empty
- * @expires: seconds since 1970, from when on it does not match; 0: never. It is kept in the
- *	     monotonic clock: setting the other one does not move it
- * @loaded: when it was added, likewise. Not read by calls
- * @packets: that it was the longest match of, and that it decided on: of the allow list, those that
- *	     the block list would have dropped. Not read by calls
- * @bytes: likewise, whole frames
+ * @expires: seconds since 1970 when it stops matching; 0: never. It is kept in the monotonic clock,
+ *	     so setting the system time does not change it
+ * @loaded: seconds since 1970 when it was added. Not read by calls
+ * @packets: packets that it decided on, as the longest match; on the allow list those that the
+ *block list would have dropped. Not read by calls
+ * @bytes: bytes of their frames. Not read by calls
  */
 struct ecbpf_filter_entry {
 	__u8 addr[16];
@@ -105,11 +104,11 @@ struct ecbpf_filter_entry {
 	__u64 bytes;
 };
 
-/* What came of a change. @covered: of @added, those within another prefix of the list */
+/* Result of a change. @covered: those of @added that another prefix of the list covers */
 struct ecbpf_filter_changes {
 	__u64 added;
-	__u64 updated; /* had another tag or expiry; counters are kept */
-	__u64 same;    /* were there already, or are twice in the call */
+	__u64 updated; /* with another tag or expiry; counters are kept */
+	__u64 same;    /* listed already, or given twice */
 	__u64 covered;
 	__u64 deleted;
 };
@@ -147,12 +146,12 @@ int ecbpf_filter_file_read(struct ecbpf *e, const char *file, bool is_repeated,
 void ecbpf_filter_entry_format(const struct ecbpf_filter_entry *entry, char *ret, size_t size);
 
 /**
- * ecbpf_filter_list_add() - put prefixes on a list, all of them or none
+ * ecbpf_filter_list_add() - add all prefixes to a list, or none
  * @list: enum ecbpf_filter_list
  * @ret_changes: may be NULL
  * Return: 0; -EINVAL a wrong entry, -ENOSPC the list is full, -ENOMEM.
  *
- * More than some hundred are built beside what is there and published in one step.
+ * More than ECBPF_TRIE_JOURNAL prefixes are published in one step, with a new generation.
  */
 int ecbpf_filter_list_add(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
 			  size_t count, struct ecbpf_filter_changes *ret_changes);
@@ -165,39 +164,39 @@ int ecbpf_filter_list_replace(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
 			     size_t count);
 
-/* @ret_entries: without what has expired; IPv4 first, by address; for free() */
+/* @ret_entries: without expired ones; IPv4 first, by address; for free() */
 int ecbpf_filter_list_get(struct ecbpf *e, __u32 list, struct ecbpf_filter_entry **ret_entries,
 			  size_t *ret_count);
 
 /**
- * struct ecbpf_filter_size - what a list takes
- * @prefixes: IPv4, IPv6; what has expired since the last change is among them
- * @bytes: of the list's maps; of counters and tags, a share by prefixes
+ * struct ecbpf_filter_size - size of a list
+ * @prefixes: IPv4, IPv6; including those that have expired since the last change
+ * @bytes: memory of its table and sources
  */
 struct ecbpf_filter_size {
 	__u64 prefixes[2];
 	__u64 bytes;
 };
 
-/* Makes no list that was not there */
+/* It does not create the maps of the lists */
 int ecbpf_filter_list_size(struct ecbpf *e, __u32 list, struct ecbpf_filter_size *ret_size);
 
 /* --- interfaces ----------------------------------------------------------------------------- */
 
 /**
  * ecbpf_filter_load() - load stage filter on interfaces, see ecbpf_chain_load()
- * @fused: as the only stage of ecbpf_fused
+ * @fused: load it in ecbpf_fused, see ecbpf_chain_load_stage()
  * Return: as ecbpf_chain_load(); -EEXIST if it is loaded on one of them already.
  */
 int ecbpf_filter_load(struct ecbpf *e, const char *const *ifaces, size_t count,
 		      enum ecbpf_mode mode, bool fused);
 
-/* Likewise, out of the chains. -ENOENT where it is not, or not the only stage of ecbpf_fused */
+/* Return: 0; -ENOENT an interface does not have it; errors of ecbpf_chain_unload() */
 int ecbpf_filter_unload(struct ecbpf *e, const char *const *ifaces, size_t count);
 
 /**
- * struct ecbpf_filter_status - the filter on one interface
- * @counters: of all its members, summed
+ * struct ecbpf_filter_status - status of the filter on one interface
+ * @counters: total of all its members
  */
 struct ecbpf_filter_status {
 	bool is_loaded;
@@ -208,7 +207,7 @@ struct ecbpf_filter_status {
 
 int ecbpf_filter_status_get(struct ecbpf *e, const char *iface, struct ecbpf_filter_status *ret);
 
-/* Set the counters of the filter on this interface to zero, and no others */
+/* Reset the counters of the filter on this interface */
 int ecbpf_filter_status_clear(struct ecbpf *e, const char *iface);
 
 #ifdef __cplusplus
