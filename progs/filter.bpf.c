@@ -83,6 +83,18 @@ __noinline int filter_is_asking(struct xdp_md *ctx, __u32 l3_off, __u32 version,
 	}
 }
 
+/* The option that tells routers to look into a packet (RFC 2113), and no other one */
+#define FILTER_ROUTER_ALERT bpf_htonl(0x94040000)
+
+/* IGMP (RFC 3376) and RSVP (RFC 2205) need it. Global, as filter_is_asking() */
+__noinline int filter_is_router_alert(struct xdp_md *ctx, __u32 l3_off, __u32 proto)
+{
+	const __u32 *ip = ecbpf_header(ctx, l3_off, sizeof(struct iphdr) + 4);
+
+	return ip && (*(const __u8 *)ip & 15) == 6 && ip[5] == FILTER_ROUTER_ALERT &&
+	       (proto == IPPROTO_IGMP || proto == IPPROTO_RSVP);
+}
+
 #define FIN ECBPF_TCP_FIN
 #define SYN ECBPF_TCP_SYN
 #define RST ECBPF_TCP_RST
@@ -228,6 +240,11 @@ static __always_inline __u32 filter_judge(struct xdp_md *ctx, const struct ecbpf
 	if (found & ECBPF_FILTER_CHECK_MARTIAN &&
 	    filter_is_asking(ctx, rec->l3_off, rec->version, rec->proto))
 		found &= ~ECBPF_FILTER_CHECK_MARTIAN;
+	if (found & ECBPF_FILTER_CHECK_IP_OPTIONS &&
+	    filter_is_router_alert(ctx, rec->l3_off, rec->proto)) {
+		found &= ~ECBPF_FILTER_CHECK_IP_OPTIONS;
+		reason = ECBPF_REASON_ROUTER_ALERT;
+	}
 	drop = settings->drop_flip ^ ECBPF_FILTER_DROP_DEFAULT;
 	found &= drop | settings->count;
 	if (found) {

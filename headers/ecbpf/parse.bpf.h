@@ -30,6 +30,11 @@
 #define ECBPF_FRAG_MF	    0x2000
 #define ECBPF_FRAG_OFFSET   0x1fff
 
+/* The most that the length fields of IPv4 and IPv6 can say; of the jumbo payload option, the type
+ */
+#define ECBPF_IP_MAX	65535
+#define ECBPF_IP6_JUMBO 0xc2
+
 /*
  * Not struct ethhdr: being packed, it makes clang read the EtherType byte by byte. Packets may be
  * read unaligned on all machines that have a BPF JIT of interest.
@@ -152,8 +157,11 @@ static __always_inline __u8 ecbpf_parse_ip4(void *data, void *data_end, __u32 of
 		return ECBPF_REASON_IP_IHL;
 
 	len = bpf_ntohs(ip->tot_len);
-	rec->l3_len = len;
 	proto = ip->protocol;
+	/* BIG TCP: merged to more than the field can say. No wire has such frames */
+	if (!len && proto == IPPROTO_TCP && frame_len - off > ECBPF_IP_MAX)
+		len = frame_len - off;
+	rec->l3_len = len;
 	rec->proto = proto;
 	frag = bpf_ntohs(ip->frag_off);
 	/* by shifts, as each branch here would double what the verifier walks */
@@ -259,11 +267,32 @@ static __noinline int ecbpf_ip6_walk(void *data, void *data_end, struct ecbpf_ip
 	return ECBPF_REASON_NONE;
 }
 
+/*
+ * Payload length of a packet whose field is 0: of BIG TCP, with a jumbo payload option (RFC 2675)
+ * that comes first, or since Linux 7.0 without one. Return: 0 if it is neither; @hdr_len: bytes
+ * looked at
+ */
+static __always_inline __u32 ecbpf_parse_jumbo(void *data, void *data_end, __u32 off, __u8 proto,
+					       __u32 room, __u32 *hdr_len)
+{
+	const __u8 *hop = data + off + sizeof(struct ipv6hdr);
+	__u32 len;
+
+	if (proto == IPPROTO_TCP)
+		return room > ECBPF_IP_MAX ? room : 0;
+	if (proto != IPPROTO_HOPOPTS || (void *)(hop + 8) > data_end)
+		return 0;
+	*hdr_len = off + sizeof(struct ipv6hdr) + 8;
+	len = bpf_ntohl(*(const __be32 *)(hop + 4));
+	return hop[2] == ECBPF_IP6_JUMBO && hop[3] == 4 && len > ECBPF_IP_MAX && len <= room ? len
+											     : 0;
+}
+
 static __always_inline __u8 ecbpf_parse_ip6(void *data, void *data_end, __u32 off,
 					    struct ecbpf_record *rec)
 {
 	const struct ipv6hdr *ip6 = data + off;
-	__u32 frame_len = rec->frame_len, end, len;
+	__u32 frame_len = rec->frame_len, hdr_len = 0, end, len;
 	__u8 proto;
 
 	rec->l3_off = off;
@@ -275,7 +304,14 @@ static __always_inline __u8 ecbpf_parse_ip6(void *data, void *data_end, __u32 of
 	rec->version = 6;
 	proto = ip6->nexthdr;
 	rec->proto = proto;
-	len = sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
+	len = bpf_ntohs(ip6->payload_len);
+	if (!len) {
+		len = ecbpf_parse_jumbo(data, data_end, off, proto, frame_len - off - sizeof(*ip6),
+					&hdr_len);
+		if (hdr_len)
+			rec->hdr_len = hdr_len;
+	}
+	len += sizeof(*ip6);
 	rec->l3_len = len;
 	if (len == sizeof(*ip6) && proto == IPPROTO_HOPOPTS)
 		return ECBPF_REASON_IP6_JUMBO;
@@ -290,7 +326,7 @@ static __always_inline __u8 ecbpf_parse_ip6(void *data, void *data_end, __u32 of
 		struct ecbpf_ip6_walk walk = {.off = off, .end = end, .proto = proto};
 		__u8 reason = ecbpf_ip6_walk(data, data_end, &walk);
 
-		if (walk.hdr_len)
+		if (walk.hdr_len > hdr_len)
 			rec->hdr_len = walk.hdr_len;
 		proto = walk.proto;
 		rec->proto = proto;

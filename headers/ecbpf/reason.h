@@ -30,7 +30,7 @@
 	X(9, IP6_TRUNC, "ip6-truncated", "IPv6 header runs past the end of the frame")          \
 	X(10, IP6_VERSION, "ip6-version", "EtherType says IPv6, version field does not")        \
 	X(11, IP6_LEN_LONG, "ip6-length-long", "IPv6 payload runs past the end of the frame")   \
-	X(12, IP6_JUMBO, "ip6-jumbogram", "IPv6 payload length 0 before a hop-by-hop header")   \
+	X(12, IP6_JUMBO, "ip6-jumbogram", "IPv6 payload length 0, and no jumbo payload option") \
 	X(13, IP6_EXT_TRUNC, "ip6-ext-truncated", "IPv6 extension header runs past the packet") \
 	X(14, IP6_EXT_LIMIT, "ip6-ext-limit", "more IPv6 extension headers than are looked at") \
 	X(15, TCP_TRUNC, "tcp-truncated", "TCP header or options run past the packet")          \
@@ -62,6 +62,7 @@
 	X(54, PTB_UNFIT6, "ip6-ptb-unfit", "IPv6 first fragment that must not be answered")     \
 	X(55, PTB_ROOM, "ip-ptb-room", "IPv4 first fragment with no room for the answer")       \
 	X(56, PTB_ROOM6, "ip6-ptb-room", "IPv6 first fragment with no room for the answer")     \
+	X(57, ROUTER_ALERT, "router-alert", "router alert of IGMP or RSVP, not for ip-options") \
 	X(64, FW_DROP, "fw-drop", "dropped by a rule of the firewall")                          \
 	X(65, FW_LIMIT, "fw-limit", "above the limit of a rule of the firewall")                \
 	X(72, FP_LEASE, "fastpath-lease", "forwarded as IPVS would, by its flow's lease")       \

@@ -19,6 +19,7 @@ from packets import (ARP, DESTINATION, ETHER, GRE, HOP_BY_HOP, ICMP, IP, IP6, RO
                      authentication, fragment)
 from reference import REASONS
 from testrun import ACTION_MAX, DROP, NO_FRAGS, PASS, TX, TestRun, has_frags, main
+from scapy.layers.inet import IPOption
 from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6PacketTooBig
 from scapy.utils import PcapWriter
 
@@ -28,7 +29,7 @@ NAMES.update(enumerate(
     "ip-blocked ip6-blocked fragment-tiny fragment-overlap ip-options ip-reserved-bit "
     "martian-source land tcp-null tcp-xmas tcp-syn-fin tcp-syn-rst udp-length port-zero "
     "ip6-routing0 ip-fragment ip6-fragment ip-ptb-sent ip6-ptb-sent ip-ptb-limit ip6-ptb-limit "
-    "ip-ptb-unfit ip6-ptb-unfit ip-ptb-room ip6-ptb-room".split(), 32))
+    "ip-ptb-unfit ip6-ptb-unfit ip-ptb-room ip6-ptb-room router-alert".split(), 32))
 CHECKS = ("frag-tiny frag-overlap ip-options ip-reserved-bit martian-source land tcp-null tcp-xmas "
           "tcp-syn-fin tcp-syn-rst udp-length port-zero ip6-routing0 ip6-ext-limit malformed").split()
 DEFAULT = {"frag-tiny", "frag-overlap", "ip-options", "ip-reserved-bit", "ip6-ext-limit",
@@ -110,7 +111,13 @@ CLEAN["ip6 routing, type 4"][IPv6].nh = 43
 # check: packets that fail it, and no other one; or (reason, packet) where the parser gives it
 FAIL = {
     "ip-options": [OK4.__class__(src=SRC4, dst=DST4, options=[IPOption_Router_Alert()]) / tcp("A"),
-                   IP(src=SRC4, dst=DST4, options=[IPOption_Router_Alert()]) / ICMP()],
+                   IP(src=SRC4, dst=DST4, options=[IPOption_Router_Alert()]) / ICMP(),
+                   IP(src=SRC4, dst=DST4, proto=2, options=[IPOption_Router_Alert()] * 2) /
+                   Raw(bytes(8)),
+                   IP(src=SRC4, dst=DST4, proto=2, options=[IPOption(b"\x94\4\0\1")]) /
+                   Raw(bytes(8)),
+                   IP(src=SRC4, dst=DST4, proto=2, options=[IPOption(b"\x83\3\4\0")]) /
+                   Raw(bytes(8))],
     "ip-reserved-bit": [IP(src=SRC4, dst=DST4, flags="evil") / tcp("A"),
                         IP(src=SRC4, dst=DST4, flags="evil", proto=47) / Raw(bytes(4)),
                         IP(src=SRC4, dst=DST4, flags="evil", frag=185, proto=17) / Raw(bytes(8))],
@@ -209,6 +216,21 @@ def test_hygiene(report):
                             if found != want:
                                 why.append(f"{frame.hex()}: {mode}: {found[:2]}, not {want[:2]}")
                     report.check(f"filter {how}, {link_name}: {check}", why)
+
+
+def test_router_alert(report):
+    """IGMP and RSVP pass with it, and are counted; with another option, or of others, not"""
+    for how in PROGRAMS:
+        with Filter(how) as programs:
+            programs.write("filter_settings", bytes(200))
+            why = []
+            for proto in 2, 46:
+                frame = bytes(ETHER / IP(src=SRC4, dst="224.0.0.22", proto=proto,
+                                         options=[IPOption_Router_Alert()]) / Raw(bytes(8)))
+                found = programs.judge(frame)[:2]
+                if found != (PASS, "router-alert"):
+                    why.append(f"protocol {proto}: {found}")
+            report.check(f"filter {how}: router alert", why)
 
 
 def test_malformed(report):
@@ -584,5 +606,5 @@ def test_flood(report):
 
 
 if __name__ == "__main__":
-    main([test_hygiene, test_malformed, test_answers, test_no_answers, test_fragments, test_counts,
+    main([test_hygiene, test_router_alert, test_malformed, test_answers, test_no_answers, test_fragments, test_counts,
           test_sampling, test_frags, test_flood])

@@ -261,6 +261,11 @@ case("ip6 length one too long", ether(IPV6) + ip6_header(21, 6) + tcp_header(), 
 case("ip6 length 65535", ether(IPV6) + ip6_header(65535, 0) + bytes(8), "malformed",
      "ip6-length-long", **ip6(65575), proto=0)
 case("ip6 jumbogram", ether(IPV6) + ip6_header(0, 0) + ext(6) + tcp_header(), "malformed",
+     "ip6-jumbogram", **ip6(40, 62), proto=0)
+case("ip6 jumbogram, option too long", ether(IPV6) + ip6_header(0, 0) +
+     bytes((6, 0, 0xc2, 4, 0, 1, 0, 0)) + tcp_header(), "malformed", "ip6-jumbogram",
+     **ip6(40, 62), proto=0)
+case("ip6 jumbogram, cut", ether(IPV6) + ip6_header(0, 0) + ext(6)[:7], "malformed",
      "ip6-jumbogram", **ip6(40), proto=0)
 case("ip6 length 0, tcp", ether(IPV6) + ip6_header(0, 6) + tcp_header(), "malformed",
      "tcp-truncated", **ip6(40, l4_off=54, flags=PADDED), proto=6)

@@ -281,6 +281,36 @@ def run_batch(job):
         return f"batch {job[0]}: {error}"
 
 
+def wrong_big(seeds, count=20000):
+    """Packets merged to more than 65,535 bytes (BIG TCP), or nearly so, through the native parser:
+    their length fields are 0. Return: what is wrong, or None"""
+    parse_many = ctypes.CDLL(os.path.join(BUILD, "parse_many.so")).parse_many
+    parse_many.restype = ctypes.c_char_p
+    rng, found = random.Random(FIXED_SEED), 0
+    stacks_ip = [stack for stack in seeds if stack.l3 and len(stack.frame) > stack.l3 + 48]
+    for _ in range(count):
+        stack = rng.choice(stacks_ip)
+        frame, l3 = bytearray(stack.frame), stack.l3
+        if frame[l3] >> 4 == 4:
+            frame[l3 + 2:l3 + 4] = b"\0\0"
+        else:
+            frame[l3 + 4:l3 + 6] = b"\0\0"
+            if not frame[l3 + 6] and rng.random() < .8:
+                struct.pack_into("!BBL", frame, l3 + 42, rng.choice((0xc2, 0xc2, 0xc2, 0xc3)),
+                                 rng.choice((4, 4, 4, 5)),
+                                 rng.choice((65535, 65536, 70000, 99946, 99947, 1 << 31)))
+        size = rng.choice((len(frame), 65535, rng.randint(65540, 65620), 100001))
+        packed, done = ctypes.create_string_buffer(RECORD_SIZE), ctypes.c_size_t()
+        wrong = parse_many(bytes(frame), (ctypes.c_uint32 * 1)(len(frame)),
+                           (ctypes.c_uint32 * 1)(size), ctypes.c_size_t(1), packed,
+                           ctypes.byref(done))
+        want = parse(bytes(frame) + bytes(size - len(frame)), len(frame))
+        if wrong or packed.raw != want.pack():
+            return f"{stack.name}, {size} bytes: {wrong or Record.unpack(packed.raw)}, not {want}"
+        found += not want.reason and want.l3_len > 65535
+    return None if found > count / 50 else "there are none"
+
+
 def stack_name(version, proto, frag, has_extensions, is_arp):
     """Which of the stacks that are told apart a record is of"""
     if not version:
@@ -343,6 +373,10 @@ def main():
 
     print(f"seeds {FIXED_SEED} (fixed) and {args.seed}, {args.jobs} processes", flush=True)
     seeds, cpus = list(stacks()), multiprocessing.Queue()
+    wrong = wrong_big(seeds)
+    if wrong:
+        print(f"DISAGREEMENT merged packets: {wrong}")
+        return 1
     allowed = sorted(os.sched_getaffinity(0))
     for job in range(args.jobs):
         cpus.put(allowed[job % len(allowed)])

@@ -120,6 +120,8 @@ def _internet4(rec, frame, linear, pos):
     header = first % 16 * 4
     if header < 20:
         raise Malformed("ip-ihl")
+    if length == 0 and proto == TCP and len(frame) - pos > 65535:
+        length = len(frame) - pos  # BIG TCP
     rec.l3_len = length
     rec.proto = proto
     rec.frag_off = fragment % 8192 * 8
@@ -141,6 +143,18 @@ def _internet4(rec, frame, linear, pos):
         _layer4(rec, frame, linear, pos + header, pos + length, ICMP)
 
 
+def _jumbo(proto, frame, linear, pos):
+    """Payload length of a packet that says 0, and how far it was read: RFC 2675 section 2; BIG TCP
+    since Linux 7.0, which has no option"""
+    room = len(frame) - pos - 40
+    if proto == TCP:
+        return (room if room > 65535 else 0), 0
+    if proto != HOP_BY_HOP or linear < pos + 48:
+        return 0, 0
+    kind, size, length = struct.unpack_from("!BBL", frame, pos + 42)
+    return (length if (kind, size) == (0xc2, 4) and 65535 < length <= room else 0), pos + 48
+
+
 def _internet6(rec, frame, linear, pos):
     """RFC 8200 sections 3 and 4, RFC 4302 section 2.2"""
     rec.l3_off = pos
@@ -151,6 +165,10 @@ def _internet6(rec, frame, linear, pos):
         raise Malformed("ip6-version")
     rec.version = 6
     payload, rec.proto = _ip6(frame, pos + 4)
+    deepest = 0
+    if payload == 0:
+        payload, deepest = _jumbo(rec.proto, frame, linear, pos)
+        rec.hdr_len = max(rec.hdr_len, deepest)
     rec.l3_len = 40 + payload
     if payload == 0 and rec.proto == HOP_BY_HOP:
         raise Malformed("ip6-jumbogram")
@@ -165,7 +183,7 @@ def _internet6(rec, frame, linear, pos):
             raise Malformed("ip6-ext-limit")
         if pos + 8 > min(end, linear):
             raise Malformed("ip6-ext-truncated")
-        rec.hdr_len = pos + 4
+        rec.hdr_len = max(pos + 4, deepest)
         rec.ext_count += 1
         kind = rec.proto
         rec.proto, length, fragment = _ext(frame, pos)
