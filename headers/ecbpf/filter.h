@@ -22,29 +22,38 @@
 #include <ecbpf/trie.h>
 
 /*
- * Checks: X(bit, NAME, "key", is_dropped by default). A packet may fail several. The lowest bit of
- * the checks that drop, or else of those that count, gives the reason: the one of the same name,
- * for MALFORMED and IP6_EXT_LIMIT the one of the parser.
+ * Checks: X(bit, NAME, "key", is_dropped by default, "text"). A packet may fail several. The lowest
+ * bit of the checks that drop, or else of those that count, gives the reason: the one of the same
+ * name, for MALFORMED and IP6_EXT_LIMIT the one of the parser.
  */
-#define ECBPF_FILTER_CHECKS(X)                   \
-	X(0, FRAG_TINY, "frag-tiny", 1)          \
-	X(1, FRAG_OVERLAP, "frag-overlap", 1)    \
-	X(2, IP_OPTIONS, "ip-options", 1)        \
-	X(3, IP_RESERVED, "ip-reserved-bit", 1)  \
-	X(4, MARTIAN, "martian-source", 0)       \
-	X(5, LAND, "land", 0)                    \
-	X(6, TCP_NULL, "tcp-null", 0)            \
-	X(7, TCP_XMAS, "tcp-xmas", 0)            \
-	X(8, TCP_SYN_FIN, "tcp-syn-fin", 0)      \
-	X(9, TCP_SYN_RST, "tcp-syn-rst", 0)      \
-	X(10, UDP_LENGTH, "udp-length", 0)       \
-	X(11, PORT_ZERO, "port-zero", 0)         \
-	X(12, IP6_ROUTING0, "ip6-routing0", 0)   \
-	X(13, IP6_EXT_LIMIT, "ip6-ext-limit", 1) \
-	X(14, MALFORMED, "malformed", 1)
+#define ECBPF_FILTER_CHECKS(X)                                                                   \
+	X(0, FRAG_TINY, "frag-tiny", 1,                                                          \
+	  "first fragment without the complete TCP, UDP or ICMP header, TCP options included "   \
+	  "(RFC 1858)")                                                                          \
+	X(1, FRAG_OVERLAP, "frag-overlap", 1,                                                    \
+	  "TCP fragment that starts within the TCP header (RFC 3128)")                           \
+	X(2, IP_OPTIONS, "ip-options", 1,                                                        \
+	  "IPv4 options, but not router alert (RFC 2113) of IGMP and RSVP, which is counted as " \
+	  "router-alert")                                                                        \
+	X(3, IP_RESERVED, "ip-reserved-bit", 1, "reserved (evil) bit of IPv4")                   \
+	X(4, MARTIAN, "martian-source", 0,                                                       \
+	  "source in 0.0.0.0/8, 127.0.0.0/8, 224.0.0.0/4, 240.0.0.0/4, ::/64 or ff00::/8, but "  \
+	  "not DHCP and IGMP from 0.0.0.0 and ICMPv6 from ::")                                   \
+	X(5, LAND, "land", 0, "source and destination are the same address")                     \
+	X(6, TCP_NULL, "tcp-null", 0, "TCP without flags")                                       \
+	X(7, TCP_XMAS, "tcp-xmas", 0, "TCP with FIN, PSH and URG, but not ACK")                  \
+	X(8, TCP_SYN_FIN, "tcp-syn-fin", 0, "TCP with SYN and FIN")                              \
+	X(9, TCP_SYN_RST, "tcp-syn-rst", 0, "TCP with SYN and RST")                              \
+	X(10, UDP_LENGTH, "udp-length", 0,                                                       \
+	  "UDP length differs from the length of the IP payload; fragments are not checked")     \
+	X(11, PORT_ZERO, "port-zero", 0, "TCP or UDP source or destination port 0")              \
+	X(12, IP6_ROUTING0, "ip6-routing0", 0, "IPv6 routing header of type 0 (RFC 5095)")       \
+	X(13, IP6_EXT_LIMIT, "ip6-ext-limit", 1,                                                 \
+	  "more than eight IPv6 extension headers, or headers beyond 2048 bytes")                \
+	X(14, MALFORMED, "malformed", 1, "wrong headers and lengths, each with its own reason")
 
 enum ecbpf_filter_check {
-#define X(bit, NAME, key, is_dropped) ECBPF_FILTER_CHECK_##NAME = 1 << (bit),
+#define X(bit, NAME, key, is_dropped, text) ECBPF_FILTER_CHECK_##NAME = 1 << (bit),
 	ECBPF_FILTER_CHECKS(X)
 #undef X
 };
@@ -52,7 +61,7 @@ enum ecbpf_filter_check {
 #define ECBPF_FILTER_CHECKS_MAX 32
 
 enum {
-#define X(bit, NAME, key, is_dropped) +((is_dropped) << (bit))
+#define X(bit, NAME, key, is_dropped, text) +((is_dropped) << (bit))
 	ECBPF_FILTER_DROP_DEFAULT = ECBPF_FILTER_CHECKS(X),
 #undef X
 };

@@ -9,6 +9,7 @@
 #define LIBECBPF_FASTPATH_H
 
 #include <ecbpf/fastpath.h>
+#include <ecbpf/libecbpf-settings.h>
 #include <ecbpf/libecbpf-list.h>
 #include <ecbpf/libecbpf.h>
 
@@ -64,36 +65,21 @@ int ecbpf_fastpath_unload(struct ecbpf *e);
 
 /* --- settings ----------------------------------------------------------------------------- */
 
-/**
- * struct ecbpf_fastpath_settings - what can be set while it runs
- * @lease_ms: how long a lease lasts, 100 to 60000
- * @sample_ms: every so often a packet of each flow goes up to IPVS, 10 to 60000
- * @inactive_ms: a flow without a packet for so long is idle, up to 86400000; more than sample_ms,
- *		 less than IPVS's timeout of established TCP connections
- * @target_pps: the shield: packets a second, on all interfaces together, from which on it drops
- * @spike_percent: so much more than that, and it drops the most; 1 to 1000
- * @max_percent: that most, of the packets of unknown flows; 0 to 100
- * @reset_pps: resets a second for packets of dead flows, at most; 0: none
- * @monitor: decide and count, but send everything up
- * @limit: the shield is on
- */
+/* What can be set while it runs, and what each means: see ecbpf_fastpath_settings() */
 struct ecbpf_fastpath_settings {
 	__u32 lease_ms;
 	__u32 sample_ms;
 	__u32 inactive_ms;
+	__u32 monitor;
+	__u32 limit;
 	__u32 target_pps;
 	__u32 spike_percent;
 	__u32 max_percent;
 	__u32 reset_pps;
-	bool monitor;
-	bool limit;
 };
 
-#define ECBPF_FASTPATH_SETTINGS_INIT                                                              \
-	{                                                                                         \
-		.lease_ms = 1000, .sample_ms = 1000, .inactive_ms = 60000, .target_pps = 1000000, \
-		.spike_percent = 50, .max_percent = 95,                                           \
-	}
+/* The table of struct ecbpf_fastpath_settings */
+const struct ecbpf_settings *ecbpf_fastpath_settings(void);
 
 /* Return: 0; -ENOENT it is not loaded; set: -EINVAL a value is not allowed, nothing was changed */
 int ecbpf_fastpath_get(struct ecbpf *e, struct ecbpf_fastpath_settings *ret_settings);

@@ -8,6 +8,7 @@
 #define LIBECBPF_FILTER_H
 
 #include <ecbpf/filter.h>
+#include <ecbpf/libecbpf-settings.h>
 #include <ecbpf/libecbpf.h>
 
 #ifdef __cplusplus
@@ -16,38 +17,38 @@ extern "C" {
 
 /* --- settings ------------------------------------------------------------------------------- */
 
+/* What becomes of a packet that fails a check */
+enum ecbpf_filter_check_action {
+	ECBPF_FILTER_CHECK_OFF = 0,
+	ECBPF_FILTER_CHECK_COUNT = 1,
+	ECBPF_FILTER_CHECK_DROP = 2,
+};
+
 /**
- * struct ecbpf_filter_config - settings in force
- * @frags: enum ecbpf_filter_frags, for IPv4 fragments that are not for this host
- * @frags6: likewise, IPv6
- * @ptb_max_pps: answers to first fragments in any second, 1 to 10^9
- * @ptb_per_source_pps: likewise, to one IPv4 address or IPv6 /64
- * @drop: hygiene checks that drop, bits of enum ecbpf_filter_check
- * @count: those that count only; none of @drop
+ * struct ecbpf_filter_config - settings in force; what each means: see ecbpf_filter_settings()
+ * @frags: enum ecbpf_filter_frags, likewise @frags6
+ * @checks: enum ecbpf_filter_check_action, by the bits of ECBPF_FILTER_CHECKS
  */
 struct ecbpf_filter_config {
 	__u32 frags;
 	__u32 frags6;
 	__u32 ptb_max_pps;
 	__u32 ptb_per_source_pps;
-	__u32 drop;
-	__u32 count;
+	__u32 checks[ECBPF_FILTER_CHECKS_MAX];
 };
+
+/* The table of struct ecbpf_filter_config; the checks are the group "checks" */
+const struct ecbpf_settings *ecbpf_filter_settings(void);
 
 /* The defaults if nothing was set */
 int ecbpf_filter_config_get(struct ecbpf *e, struct ecbpf_filter_config *ret_config);
 
 /**
  * ecbpf_filter_set() - change settings in one step
- * @settings: "KEY=VALUE" each: frags and frags6 (pass, drop, ptb), ptb-max-pps and
- *	      ptb-per-source-pps (1 to 1000000000), each hygiene check (off, count, drop), or all
- *	      of them ("checks"). A later one wins
+ * @texts: "KEY=VALUE" each; a later one wins
  * Return: 0; -EINVAL unknown key or value, nothing is changed.
  */
-int ecbpf_filter_set(struct ecbpf *e, const char *const *settings, size_t count);
-
-/* "ip-options"; NULL if there is no check of this number */
-const char *ecbpf_filter_check_name(__u32 number);
+int ecbpf_filter_set(struct ecbpf *e, const char *const *texts, size_t count);
 
 /* --- addresses ------------------------------------------------------------------------------ */
 

@@ -47,6 +47,7 @@ struct conf_fastpath {
 	struct conf_word section; /* its head; file NULL: there is none */
 	__u32 flows;		  /* 0: not said */
 	struct ecbpf_fastpath_settings settings;
+	__u64 given;
 	struct conf_words excludes; /* as ecbpf_prefix_format() writes them */
 };
 
@@ -67,6 +68,7 @@ struct ecbpf_config {
 	size_t units_count;
 	bool has_filter;
 	struct ecbpf_filter_config filter;
+	__u64 filter_given;
 	struct conf_words vips; /* as ecbpf_filter_vip_list() writes them */
 	struct conf_list lists[ECBPF_FILTER_LISTS];
 	struct conf_word rules;		  /* file; text NULL: not said; "": no rules */

@@ -3,8 +3,6 @@
  * [fastpath]: what the fast path needs besides its XDP program, which is a stage like others.
  */
 #include <errno.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "config/parse.h"
@@ -13,60 +11,6 @@
 #include "fastpath/fastpath.h"
 
 /* --- reading ------------------------------------------------------------------------------ */
-
-static const struct setting {
-	const char *key;
-	size_t off;
-	bool is_switch;
-} settings[] = {
-#define SETTING(key, field, is_switch)                                           \
-	{                                                                        \
-		key, offsetof(struct ecbpf_fastpath_settings, field), is_switch, \
-	}
-	SETTING("lease", lease_ms, false),	 SETTING("sample", sample_ms, false),
-	SETTING("inactive", inactive_ms, false), SETTING("monitor", monitor, true),
-	SETTING("limit", limit, true),		 SETTING("target-pps", target_pps, false),
-	SETTING("spike", spike_percent, false),	 SETTING("max", max_percent, false),
-	SETTING("reset-pps", reset_pps, false),
-};
-
-static void setting_format(const struct ecbpf_fastpath_settings *s, const struct setting *setting,
-			   char *ret, size_t size)
-{
-	const char *field = (const char *)s + setting->off;
-
-	if (setting->is_switch)
-		snprintf(ret, size, "%s", *(const bool *)field ? "on" : "off");
-	else
-		snprintf(ret, size, "%u", *(const __u32 *)field);
-}
-
-/* One of @settings. Return: 0; -EINVAL; -ENOENT there is none of this name */
-static int setting_parse(struct ecbpf *e, const char *key, const char *value,
-			 struct ecbpf_fastpath_settings *s)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
-		char *field = (char *)s + settings[i].off, *end;
-		unsigned long long number;
-
-		if (strcmp(key, settings[i].key))
-			continue;
-		if (settings[i].is_switch) {
-			*(bool *)field = !strcmp(value, "on");
-			return *(bool *)field || !strcmp(value, "off")
-				       ? 0
-				       : ecbpf_fail(e, -EINVAL, "%s: '%s' is not on or off", key,
-						    value);
-		}
-		errno = 0;
-		number = strtoull(value, &end, 10);
-		if (*value < '0' || *value > '9' || *end || errno || number > ~0U)
-			return ecbpf_fail(e, -EINVAL, "%s: '%s' is not a number", key, value);
-		*(__u32 *)field = number;
-		return 0;
-	}
-	return -ENOENT;
-}
 
 static int open_fastpath(struct conf_parser *p, const char *name)
 {
@@ -108,10 +52,9 @@ static int set_fastpath(struct conf_parser *p, const char *key, const char *valu
 
 	if (!strcmp(key, "exclude"))
 		return set_excludes(p, value, &f->excludes);
-	if (strcmp(key, "flows")) {
-		err = setting_parse(p->e, key, value, &f->settings);
-		return err ? conf_fail_at(p->e, err, &p->at) : 0;
-	}
+	if (strcmp(key, "flows"))
+		return conf_set_value(p, ecbpf_fastpath_settings(), key, value, &f->settings,
+				      &f->given);
 	err = conf_set_number(p, key, value, ECBPF_FLOWS_MAX, &f->flows);
 	return err || f->flows >= ECBPF_FLOWS_MIN
 		       ? err
@@ -215,15 +158,8 @@ static int apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 				 "first",
 				 f->flows, flows);
 	err = ecbpf_fastpath_get(e, &live);
-	for (size_t i = 0; i < ARRAY_SIZE(settings) && !err; i++) {
-		char old[16], new[16];
-
-		setting_format(&live, &settings[i], old, sizeof(old));
-		setting_format(&f->settings, &settings[i], new, sizeof(new));
-		if (strcmp(old, new))
-			err = conf_report_change(e, r, "fastpath: %s %s, was %s", settings[i].key,
-						 new, old);
-	}
+	if (!err)
+		err = conf_values_report(e, ecbpf_fastpath_settings(), &f->settings, &live, r);
 	if (!err && !check && r->count > before)
 		err = ecbpf_fastpath_set(e, &f->settings);
 	return err ? err : excludes_apply(e, &f->excludes, check, r);
@@ -247,12 +183,7 @@ static int export(struct ecbpf *e, const char *dir, struct conf_text *text)
 	if (err)
 		return err == -ENOENT ? 0 : err;
 	conf_printf(text, "\n[fastpath]\nflows = %u\n", ecbpf_fastpath_capacity(groups));
-	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
-		char value[16];
-
-		setting_format(&live, &settings[i], value, sizeof(value));
-		conf_printf(text, "%s = %s\n", settings[i].key, value);
-	}
+	conf_values_print(ecbpf_fastpath_settings(), &live, text);
 	for (size_t i = 0; i < count; i++) {
 		char prefix[ECBPF_PREFIX_TEXT];
 
@@ -262,12 +193,11 @@ static int export(struct ecbpf *e, const char *dir, struct conf_text *text)
 	return 0;
 }
 
-static const char *const keys[] = {"flows",   "lease",	 "sample",    "inactive",
-				   "monitor", "limit",	 "spike",     "target-pps",
-				   "max",     "exclude", "reset-pps", NULL};
+static const char *const keys[] = {"flows", "exclude", NULL};
 
 const struct conf_section conf_section_fastpath = {
 	.name = "fastpath",
+	.settings = ecbpf_fastpath_settings,
 	.keys = keys,
 	.open = open_fastpath,
 	.set = set_fastpath,

@@ -57,16 +57,14 @@ static int set_list(struct conf_parser *p, const char *key, const char *value,
 
 static int set_filter(struct conf_parser *p, const char *key, const char *value)
 {
-	int err;
-
 	if (!strcmp(key, "vip"))
 		return set_vip(p, value);
 	if (!strcmp(key, "drop"))
 		return set_list(p, key, value, &p->config->lists[ECBPF_FILTER_BLOCK]);
 	if (!strcmp(key, "allow"))
 		return set_list(p, key, value, &p->config->lists[ECBPF_FILTER_ALLOW]);
-	err = ecbpf_filter_setting(p->e, key, value, &p->config->filter);
-	return err ? conf_fail_at(p->e, err, &p->at) : 0;
+	return conf_set_value(p, ecbpf_filter_settings(), key, value, &p->config->filter,
+			      &p->config->filter_given);
 }
 
 static int prefix_compare(const struct ecbpf_filter_entry *a, const struct ecbpf_filter_entry *b)
@@ -143,58 +141,17 @@ static bool filter_is_wanted(const struct ecbpf_config *config)
 	return config->has_filter;
 }
 
-/* Setting number @i of a filter: its key; NULL: no more */
-static const char *filter_value(const struct ecbpf_filter_config *config, size_t i, char *value,
-				size_t size)
-{
-	static const char *const keys[] = {"frags", "frags6", "ptb-max-pps", "ptb-per-source-pps"};
-	static const char *const frags[] = {"pass", "drop", "ptb"};
-	const __u32 values[] = {config->frags, config->frags6, config->ptb_max_pps,
-				config->ptb_per_source_pps};
-	const char *check;
-	__u32 bit;
-
-	if (i < ARRAY_SIZE(keys)) {
-		if (i < 2)
-			snprintf(value, size, "%s", values[i] < 3 ? frags[values[i]] : "?");
-		else
-			snprintf(value, size, "%u", values[i]);
-		return keys[i];
-	}
-	check = ecbpf_filter_check_name(i - ARRAY_SIZE(keys));
-	if (!check)
-		return NULL;
-	bit = 1U << (i - ARRAY_SIZE(keys));
-	snprintf(value, size, "%s",
-		 config->drop & bit    ? "drop"
-		 : config->count & bit ? "count"
-				       : "off");
-	return check;
-}
-
 static int filter_apply_settings(struct ecbpf *e, const struct ecbpf_filter_config *wanted,
 				 bool check, struct conf_report *r)
 {
-	_cleanup_free_ char(*settings)[64] = calloc(ECBPF_FILTER_CHECKS_MAX + 4, sizeof(*settings));
-	const char *list[ECBPF_FILTER_CHECKS_MAX + 4], *key;
 	struct ecbpf_filter_config running;
-	char old[32], new[32];
-	size_t count = 0;
+	size_t before = r->count;
 	int err;
 
-	if (!settings)
-		return ecbpf_fail_memory(e);
 	err = ecbpf_filter_config_get(e, &running);
-	for (size_t i = 0; !err && (key = filter_value(wanted, i, new, sizeof(new))); i++) {
-		filter_value(&running, i, old, sizeof(old));
-		if (!strcmp(old, new))
-			continue;
-		err = conf_report_change(e, r, "filter: %s %s, was %s", key, new, old);
-		snprintf(settings[count], sizeof(*settings), "%s=%s", key, new);
-		list[count] = settings[count];
-		count++;
-	}
-	return err || check || !count ? err : ecbpf_filter_set(e, list, count);
+	if (!err)
+		err = conf_values_report(e, ecbpf_filter_settings(), wanted, &running, r);
+	return err || check || r->count == before ? err : ecbpf_filter_config_set(e, wanted);
 }
 
 static int vips_get(struct ecbpf *e, struct ecbpf_filter_vip **ret_vips, size_t *ret_count)
@@ -392,8 +349,6 @@ static int filter_export(struct ecbpf *e, const char *dir, struct conf_text *tex
 	_cleanup_free_ struct ecbpf_filter_vip *vips = NULL;
 	struct ecbpf_filter_config config;
 	size_t count = 0;
-	char value[32];
-	const char *key;
 	int err;
 
 	err = conf_is_pinned(e, "filter_settings");
@@ -405,8 +360,7 @@ static int filter_export(struct ecbpf *e, const char *dir, struct conf_text *tex
 	if (err)
 		return err;
 	conf_printf(text, "\n[filter]\n");
-	for (size_t i = 0; (key = filter_value(&config, i, value, sizeof(value))); i++)
-		conf_printf(text, "%s = %s\n", key, value);
+	conf_values_print(ecbpf_filter_settings(), &config, text);
 	if (count)
 		qsort(vips, count, sizeof(*vips), vip_compare);
 	for (size_t i = 0; i < count; i++)
@@ -416,21 +370,11 @@ static int filter_export(struct ecbpf *e, const char *dir, struct conf_text *tex
 	return err;
 }
 
-static const char *const keys[] = {"frags",
-				   "frags6",
-				   "ptb-max-pps",
-				   "ptb-per-source-pps",
-				   "vip",
-				   "drop",
-				   "allow",
-				   "checks",
-#define X(bit, NAME, key, is_dropped) key,
-				   ECBPF_FILTER_CHECKS(X)
-#undef X
-					   NULL};
+static const char *const keys[] = {"vip", "drop", "allow", NULL};
 
 const struct conf_section conf_section_filter = {
 	.name = "filter",
+	.settings = ecbpf_filter_settings,
 	.keys = keys,
 	.open = open_filter,
 	.set = set_filter,

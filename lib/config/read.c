@@ -185,12 +185,8 @@ static struct ecbpf_config *config_new(struct ecbpf *e)
 		ECBPF_FW_SETTINGS(X)
 #undef X
 	};
-	config->filter = (struct ecbpf_filter_config){
-		.ptb_max_pps = ECBPF_FILTER_PTB_MAX_PPS,
-		.ptb_per_source_pps = ECBPF_FILTER_PTB_PER_SOURCE_PPS,
-		.drop = ECBPF_FILTER_DROP_DEFAULT,
-	};
-	config->fastpath.settings = (struct ecbpf_fastpath_settings)ECBPF_FASTPATH_SETTINGS_INIT;
+	ecbpf_settings_reset(ecbpf_filter_settings(), &config->filter);
+	ecbpf_settings_reset(ecbpf_fastpath_settings(), &config->fastpath.settings);
 	ecbpf_settings_reset(ecbpf_sampler_settings(), &config->sampling);
 	return config;
 }

@@ -13,7 +13,103 @@
 #include "fastpath/fastpath.h"
 #include "fastpath/ipvs.h"
 
-#define LEASE_MS_MIN 100
+#define FIELD(field) .offset = offsetof(struct ecbpf_fastpath_settings, field)
+
+static const struct ecbpf_setting rows[] = {
+	{
+		.name = "lease",
+		FIELD(lease_ms),
+		.unit = "ms",
+		.min = 100,
+		.max = 60000,
+		.value = 1000,
+		.text = "duration of a lease",
+		.more = "After IPVS has moved a flow, packets may go to the old server for that "
+			"long",
+	},
+	{
+		.name = "sample",
+		FIELD(sample_ms),
+		.unit = "ms",
+		.min = 10,
+		.max = 60000,
+		.value = 1000,
+		.text = "interval at which one packet of each flow is passed to IPVS",
+		.more = "It is an eighth of that once the client has sent a FIN",
+	},
+	{
+		.name = "inactive",
+		FIELD(inactive_ms),
+		.unit = "ms",
+		.min = 20,
+		.max = 86400000,
+		.value = 60000,
+		.text = "a flow without packets for this time is idle",
+		.more = "It must be more than sample, and less than the timeout of IPVS for TCP "
+			"connections",
+	},
+	{
+		.name = "monitor",
+		FIELD(monitor),
+		.words = "off,on",
+		.text = "forward nothing, but count the packets that would be forwarded",
+	},
+	{
+		.name = "limit",
+		FIELD(limit),
+		.words = "off,on",
+		.text = "the shield: when more packets come in than target-pps, drop a share of "
+			"the packets of unknown flows",
+		.more = "Packets of known flows and of excluded addresses are never dropped. A SYN "
+			"that is repeated after half a second is admitted, with the packets that "
+			"follow it. Flows that never get a lease are always unknown: exclude the "
+			"addresses of this host first, see RUNBOOK",
+	},
+	{
+		.name = "target-pps",
+		FIELD(target_pps),
+		.min = 1,
+		.max = 1000000000,
+		.value = 1000000,
+		.text = "packets per second, on all interfaces together, above which the shield "
+			"drops",
+	},
+	{
+		.name = "spike",
+		FIELD(spike_percent),
+		.unit = "%",
+		.min = 1,
+		.max = 1000,
+		.value = 50,
+		.text = "how far above target-pps the shield drops its maximum",
+		.more = "Between the two rates, the share increases linearly",
+	},
+	{
+		.name = "max",
+		FIELD(max_percent),
+		.unit = "%",
+		.max = 100,
+		.value = 95,
+		.text = "maximum share that the shield drops",
+	},
+	{
+		.name = "reset-pps",
+		FIELD(reset_pps),
+		.max = 10000000,
+		.text = "TCP resets per second at most, sent by XDP for flows that the kernel has "
+			"reset; 0: their packets are passed to the stack",
+		.more = "Each flow gets ten per second at most",
+	},
+};
+_Static_assert(ARRAY_SIZE(rows) * sizeof(__u32) == sizeof(struct ecbpf_fastpath_settings),
+	       "a row each");
+
+const struct ecbpf_settings *ecbpf_fastpath_settings(void)
+{
+	static const struct ecbpf_settings settings = {"fastpath", rows, ARRAY_SIZE(rows)};
+
+	return &settings;
+}
 
 /*
  * Up to whole jiffies, and down to milliseconds: what is read back is never less than what was
@@ -56,8 +152,8 @@ void fastpath_settings_read(const struct ecbpf_fastpath *f, struct ecbpf_fastpat
 		.spike_percent = f->spike_percent,
 		.max_percent = f->max_percent,
 		.reset_pps = f->reset_pps,
-		.monitor = f->flags & ECBPF_FASTPATH_MONITOR,
-		.limit = f->flags & ECBPF_FASTPATH_LIMIT,
+		.monitor = !!(f->flags & ECBPF_FASTPATH_MONITOR),
+		.limit = !!(f->flags & ECBPF_FASTPATH_LIMIT),
 	};
 }
 
@@ -92,24 +188,10 @@ void fastpath_settings_write(struct ecbpf_fastpath *v, const struct ecbpf_fastpa
 int fastpath_settings_check(struct ecbpf *e, struct ecbpf_fastpath_settings *s, __u32 hz)
 {
 	struct ecbpf_fastpath f = {.hz = hz};
-	const struct {
-		const char *name;
-		__u32 value, min, max;
-	} ranges[] = {
-		{"lease", s->lease_ms, LEASE_MS_MIN, 60000},
-		{"sample", s->sample_ms, 10, 60000},
-		{"inactive", s->inactive_ms, 20, 86400000},
-		{"target-pps", s->target_pps, 1, 1000000000},
-		{"spike", s->spike_percent, 1, 1000},
-		{"max", s->max_percent, 0, 100},
-		{"reset-pps", s->reset_pps, 0, 10000000},
-	};
+	int err = ecbpf_settings_check(e, ecbpf_fastpath_settings(), s);
 
-	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
-		if (ranges[i].value < ranges[i].min || ranges[i].value > ranges[i].max)
-			return ecbpf_fail(e, -EINVAL, "%s: %u is not from %u to %u", ranges[i].name,
-					  ranges[i].value, ranges[i].min, ranges[i].max);
-	}
+	if (err)
+		return err;
 	fastpath_settings_write(&f, s);
 	fastpath_settings_read(&f, s);
 	if (s->sample_ms >= s->inactive_ms)
@@ -194,9 +276,10 @@ int fastpath_settings_check_change(struct ecbpf *e, const struct ecbpf_fastpath 
 /* Secrets and defaults; the table stays off */
 int fastpath_settings_init(struct ecbpf *e, struct ecbpf_fastpath *f, bool monitor)
 {
-	struct ecbpf_fastpath_settings settings = ECBPF_FASTPATH_SETTINGS_INIT, better;
+	struct ecbpf_fastpath_settings settings, better;
 	int err;
 
+	ecbpf_settings_reset(ecbpf_fastpath_settings(), &settings);
 	settings.monitor = monitor;
 	err = fastpath_settings_check_ipvs(e, &settings, &better);
 	if (err == -EINVAL) {

@@ -93,9 +93,8 @@ void filter_entry_set(const struct filter_lists *l, const struct ecbpf_trie_op *
 
 /* --- for other rooms ---------------------------------------------------------------------- */
 
-/* One setting, as ecbpf_filter_set() takes it, into @config */
-int ecbpf_filter_setting(struct ecbpf *e, const char *key, const char *value,
-			 struct ecbpf_filter_config *config);
+/* Set all values. Return: as ecbpf_filter_set() */
+int ecbpf_filter_config_set(struct ecbpf *e, const struct ecbpf_filter_config *config);
 /* An address or prefix as ecbpf_filter_vip_list() writes it; -EINVAL */
 int ecbpf_filter_vip_format(struct ecbpf *e, const char *text, char *ret, size_t size);
 

@@ -3,10 +3,9 @@
  * The settings of the filter.
  */
 #include <errno.h>
-#include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/random.h>
-#include <stdio.h>
 #include <bpf/bpf.h>
 #include "bpf/bpffs.h"
 #include "bpf/lock.h"
@@ -15,39 +14,92 @@
 #include "core/bucket.h"
 #include "core/handle.h"
 #include "core/time.h"
+#include "core/util.h"
 #include "filter/filter.h"
 
-#define PPS_MAX 1000000000
+#define FIELD(field) .offset = offsetof(struct ecbpf_filter_config, field)
+#define PPS	     .min = 1, .max = 1000000000
 
-static const char *const frags_names[] = {
-	[ECBPF_FILTER_FRAGS_PASS] = "pass",
-	[ECBPF_FILTER_FRAGS_DROP] = "drop",
-	[ECBPF_FILTER_FRAGS_PTB] = "ptb",
+static const struct ecbpf_setting rows[] = {
+	{
+		.name = "frags",
+		FIELD(frags),
+		.words = "pass,drop,ptb",
+		.value = ECBPF_FILTER_FRAGS_PASS,
+		.text = "IPv4 fragments whose destination is not an address of this host, or is "
+			"one of its VIPs",
+		.more = "With ptb, they are dropped, and the first fragment is answered with ICMP "
+			"fragmentation needed or ICMPv6 packet too big",
+	},
+	{
+		.name = "frags6",
+		FIELD(frags6),
+		.words = "pass,drop,ptb",
+		.value = ECBPF_FILTER_FRAGS_PASS,
+		.text = "the same for IPv6",
+		.more = "A complete IPv6 packet with a fragment header (RFC 6946) is not a "
+			"fragment",
+	},
+	{
+		.name = "ptb-max-pps",
+		FIELD(ptb_max_pps),
+		PPS,
+		.value = ECBPF_FILTER_PTB_MAX_PPS,
+		.text = "answers that this host sends in any second at most",
+		.more = "The limit holds for all CPUs and interfaces together. The long-term rate "
+			"is nine tenths of it",
+	},
+	{
+		.name = "ptb-per-source-pps",
+		FIELD(ptb_per_source_pps),
+		PPS,
+		.value = ECBPF_FILTER_PTB_PER_SOURCE_PPS,
+		.text = "the same to one IPv4 address or one IPv6 /64",
+		.more = "Sources are hashed to 16384 values; sources with the same hash share the "
+			"limit",
+	},
+#define X(bit, NAME, key, is_dropped, phrase)                                             \
+	{                                                                                 \
+		.name = key,                                                              \
+		FIELD(checks[bit]),                                                       \
+		.words = "off,count,drop",                                                \
+		.value = (is_dropped) ? ECBPF_FILTER_CHECK_DROP : ECBPF_FILTER_CHECK_OFF, \
+		.group = "checks",                                                        \
+		.text = phrase,                                                           \
+	},
+	ECBPF_FILTER_CHECKS(X)
+#undef X
 };
 
-const char *ecbpf_filter_check_name(__u32 number)
-{
-	switch (number) {
-#define X(bit, NAME, key, is_dropped) \
-	case bit:                     \
-		return key;
-		ECBPF_FILTER_CHECKS(X)
+#define X(bit, NAME, key, is_dropped, text) +1
+enum {
+	CHECKS_COUNT = ECBPF_FILTER_CHECKS(X),
+};
 #undef X
-	default:
-		return NULL;
-	}
+
+const struct ecbpf_settings *ecbpf_filter_settings(void)
+{
+	static const struct ecbpf_settings settings = {"filter", rows, ARRAY_SIZE(rows)};
+
+	return &settings;
 }
 
 static void config_of(const struct ecbpf_filter_settings *settings,
 		      struct ecbpf_filter_config *config)
 {
-	config->frags = settings->frags;
-	config->frags6 = settings->frags6;
-	config->ptb_max_pps = settings->ptb_max_pps ?: ECBPF_FILTER_PTB_MAX_PPS;
-	config->ptb_per_source_pps =
-		settings->ptb_per_source_pps ?: ECBPF_FILTER_PTB_PER_SOURCE_PPS;
-	config->drop = settings->drop_flip ^ ECBPF_FILTER_DROP_DEFAULT;
-	config->count = settings->count & ~config->drop;
+	__u32 drop = settings->drop_flip ^ ECBPF_FILTER_DROP_DEFAULT;
+
+	*config = (struct ecbpf_filter_config){
+		.frags = settings->frags,
+		.frags6 = settings->frags6,
+		.ptb_max_pps = settings->ptb_max_pps ?: ECBPF_FILTER_PTB_MAX_PPS,
+		.ptb_per_source_pps =
+			settings->ptb_per_source_pps ?: ECBPF_FILTER_PTB_PER_SOURCE_PPS,
+	};
+	for (__u32 i = 0; i < CHECKS_COUNT; i++)
+		config->checks[i] = drop >> i & 1	       ? ECBPF_FILTER_CHECK_DROP
+				    : settings->count >> i & 1 ? ECBPF_FILTER_CHECK_COUNT
+							       : ECBPF_FILTER_CHECK_OFF;
 }
 
 static int config_apply(struct ecbpf *e, const struct ecbpf_filter_config *config,
@@ -61,8 +113,12 @@ static int config_apply(struct ecbpf *e, const struct ecbpf_filter_config *confi
 	settings->ptb_per_source_pps = config->ptb_per_source_pps;
 	settings->ptb_rate = ecbpf_rate_cap(config->ptb_max_pps, hz);
 	settings->ptb_source_rate = ecbpf_rate_cap(config->ptb_per_source_pps, hz);
-	settings->drop_flip = config->drop ^ ECBPF_FILTER_DROP_DEFAULT;
-	settings->count = config->count;
+	settings->drop_flip = ECBPF_FILTER_DROP_DEFAULT;
+	settings->count = 0;
+	for (__u32 i = 0; i < CHECKS_COUNT; i++) {
+		settings->drop_flip ^= (config->checks[i] == ECBPF_FILTER_CHECK_DROP) << i;
+		settings->count |= (config->checks[i] == ECBPF_FILTER_CHECK_COUNT) << i;
+	}
 	if (!settings->hash_seed &&
 	    getrandom(&settings->hash_seed, sizeof(settings->hash_seed), 0) < 0)
 		return ecbpf_fail(e, -errno, "getrandom: %s", strerror(errno));
@@ -109,105 +165,42 @@ int ecbpf_filter_config_get(struct ecbpf *e, struct ecbpf_filter_config *ret_con
 	return 0;
 }
 
-static int set_frags(struct ecbpf *e, const char *key, const char *value, __u32 *frags)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(frags_names); i++) {
-		if (!strcmp(value, frags_names[i])) {
-			*frags = i;
-			return 0;
-		}
-	}
-	return ecbpf_fail(e, -EINVAL, "%s: '%s' is not pass, drop or ptb", key, value);
-}
-
-static int set_pps(struct ecbpf *e, const char *key, const char *value, __u32 *pps)
-{
-	unsigned long long number;
-	char *end;
-
-	errno = 0;
-	number = strtoull(value, &end, 10);
-	if (value[0] < '0' || value[0] > '9' || errno || *end || !number || number > PPS_MAX)
-		return ecbpf_fail(e, -EINVAL, "%s: '%s' is not a number from 1 to %d", key, value,
-				  PPS_MAX);
-	*pps = number;
-	return 0;
-}
-
-static int set_checks(struct ecbpf *e, const char *key, const char *value, __u32 checks,
-		      struct ecbpf_filter_config *config)
-{
-	bool is_drop = !strcmp(value, "drop"), is_count = !strcmp(value, "count");
-
-	if (!is_drop && !is_count && strcmp(value, "off"))
-		return ecbpf_fail(e, -EINVAL, "%s: '%s' is not off, count or drop", key, value);
-	config->drop = (config->drop & ~checks) | (is_drop ? checks : 0);
-	config->count = (config->count & ~checks) | (is_count ? checks : 0);
-	return 0;
-}
-
-int ecbpf_filter_setting(struct ecbpf *e, const char *key, const char *value,
-			 struct ecbpf_filter_config *config)
-{
-	__u32 all = 0;
-
-	if (!strcmp(key, "frags"))
-		return set_frags(e, key, value, &config->frags);
-	if (!strcmp(key, "frags6"))
-		return set_frags(e, key, value, &config->frags6);
-	if (!strcmp(key, "ptb-max-pps"))
-		return set_pps(e, key, value, &config->ptb_max_pps);
-	if (!strcmp(key, "ptb-per-source-pps"))
-		return set_pps(e, key, value, &config->ptb_per_source_pps);
-	for (__u32 i = 0; ecbpf_filter_check_name(i); i++) {
-		if (!strcmp(key, ecbpf_filter_check_name(i)))
-			return set_checks(e, key, value, 1U << i, config);
-		all |= 1U << i;
-	}
-	if (!strcmp(key, "checks"))
-		return set_checks(e, key, value, all, config);
-	return ecbpf_fail(e, -EINVAL,
-			  "no setting '%s'; there are frags, frags6, ptb-max-pps, "
-			  "ptb-per-source-pps, checks"
-#define X(bit, NAME, key, is_dropped) ", " key
-			  ECBPF_FILTER_CHECKS(X)
-#undef X
-				  ,
-			  key);
-}
-
-static int set_all(struct ecbpf *e, const char *const *settings, size_t count,
-		   struct ecbpf_filter_config *config)
-{
-	for (size_t i = 0; i < count; i++) {
-		const char *equals = strchr(settings[i], '=');
-		char key[64];
-		int err;
-
-		if (!equals || equals == settings[i])
-			return ecbpf_fail(e, -EINVAL, "'%s' is not KEY=VALUE", settings[i]);
-		snprintf(key, sizeof(key), "%.*s", (int)(equals - settings[i]), settings[i]);
-		err = ecbpf_filter_setting(e, key, equals + 1, config);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-int ecbpf_filter_set(struct ecbpf *e, const char *const *settings, size_t count)
+/* @texts: changes; @wanted: all values instead, or NULL */
+static int change(struct ecbpf *e, const char *const *texts, size_t count,
+		  const struct ecbpf_filter_config *wanted)
 {
 	struct filter_maps maps cleanup_filter_maps = FILTER_MAPS_INIT;
-	struct ecbpf_filter_config config = {};
+	struct ecbpf_filter_config config;
+	__u64 given = 0;
 	int err;
 
-	err = set_all(e, settings, count, &config); /* before anything is made */
-	if (!err)
-		err = filter_maps_open(e, &maps);
+	err = filter_maps_open(e, &maps);
 	if (err)
 		return err;
-	config_of(&maps.filter->settings[maps.filter->active & 1], &config);
-	err = set_all(e, settings, count, &config);
+	if (wanted)
+		config = *wanted;
+	else
+		config_of(&maps.filter->settings[maps.filter->active & 1], &config);
+	err = ecbpf_settings_parse(e, ecbpf_filter_settings(), texts, count, &config, &given);
 	if (!err)
 		err = filter_addrs_refresh(e, maps.addrs_fd);
 	return err ? err : config_store(e, maps.filter, &config);
+}
+
+int ecbpf_filter_set(struct ecbpf *e, const char *const *texts, size_t count)
+{
+	struct ecbpf_filter_config tried;
+	__u64 given = 0;
+	int err;
+
+	/* before anything is made */
+	err = ecbpf_settings_parse(e, ecbpf_filter_settings(), texts, count, &tried, &given);
+	return err ? err : change(e, texts, count, NULL);
+}
+
+int ecbpf_filter_config_set(struct ecbpf *e, const struct ecbpf_filter_config *config)
+{
+	int err = ecbpf_settings_check(e, ecbpf_filter_settings(), config);
+
+	return err ? err : change(e, NULL, 0, config);
 }

@@ -24,7 +24,7 @@ static const struct ecbpf_setting rows[] = {
 		.max = UINT_MAX,
 		.value = 1000,
 		.leader = "rate",
-		.text = "likewise, of packets with another verdict than XDP_PASS",
+		.text = "the same for packets with another verdict than XDP_PASS",
 	},
 	{
 		.name = "snaplen",
@@ -32,14 +32,14 @@ static const struct ecbpf_setting rows[] = {
 		.unit = "bytes",
 		.max = ECBPF_SNAP_MAX,
 		.value = 128,
-		.text = "how much of the packet a sample has at most",
+		.text = "length of the packet in a sample at most",
 	},
 	{
 		.name = "max-pps",
 		FIELD(max_pps),
 		.max = UINT_MAX,
 		.value = 100000,
-		.text = "samples a second on this host at most; 0: no limit",
+		.text = "samples per second on this host at most; 0: no limit",
 		.more = "Up to a tenth of that may come at once, and CPUs that draw at the same "
 			"moment may put out one too many each",
 	},

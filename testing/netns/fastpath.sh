@@ -124,7 +124,7 @@ fastpath load --in eth0 --fused --flows 10000
 
 # --- commands -----------------------------------------------------------------------------------
 
-refused "set, out of range" 1 "lease: 99 is not from 100" fastpath set lease=99
+refused "set, out of range" 2 "lease: '99' is not a number from 100" fastpath set lease=99
 refused "set, sample above inactive" 1 "sample .* must be less than inactive" \
 	fastpath set sample=5000 inactive=5000
 refused "set, unknown" 2 "'x' is not one of" fastpath set x=1

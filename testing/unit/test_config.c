@@ -86,8 +86,11 @@ static void whole(void **state)
 	assert_int_equal(c->filter.frags6, ECBPF_FILTER_FRAGS_PASS);
 	assert_int_equal(c->filter.ptb_max_pps, 100);
 	assert_int_equal(c->filter.ptb_per_source_pps, 10);
-	assert_int_equal(c->filter.drop, ECBPF_FILTER_DROP_DEFAULT);
-	assert_int_equal(c->filter.count, ECBPF_FILTER_CHECK_LAND);
+	for (__u32 i = 0; i < ECBPF_FILTER_CHECKS_MAX; i++)
+		assert_int_equal(c->filter.checks[i],
+				 1U << i & ECBPF_FILTER_DROP_DEFAULT ? ECBPF_FILTER_CHECK_DROP
+				 : 1U << i & ECBPF_FILTER_CHECK_LAND ? ECBPF_FILTER_CHECK_COUNT
+								     : ECBPF_FILTER_CHECK_OFF);
 	assert_string_equal(join(&c->vips), "203.0.113.80 2001:db8::/64");
 	assert_int_equal(c->sampling.rate[0], 50);
 	assert_int_equal(c->sampling.rate[1], 50);

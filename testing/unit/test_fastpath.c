@@ -113,9 +113,10 @@ static void settings_get_is_settable(void **state)
 	timeouts = (struct ipvs_timeouts){};
 	for (size_t i = 0; i < ARRAY_SIZE(hzs); i++) {
 		for (__u32 sample = 20; sample < 100; sample++) {
-			struct ecbpf_fastpath_settings s = ECBPF_FASTPATH_SETTINGS_INIT, got;
 			struct ecbpf_fastpath f = {.hz = hzs[i]};
+			struct ecbpf_fastpath_settings s, got;
 
+			ecbpf_settings_reset(ecbpf_fastpath_settings(), &s);
 			fastpath_settings_write(&f, &s);
 			s.lease_ms = 100 + sample;
 			s.sample_ms = sample;
@@ -137,10 +138,11 @@ static void settings_get_is_settable(void **state)
 /* Somebody has lowered IPVS's timeouts since */
 static void settings_that_stay(void **state)
 {
-	struct ecbpf_fastpath_settings s = ECBPF_FASTPATH_SETTINGS_INIT;
 	struct ecbpf_fastpath f = {.hz = 250};
+	struct ecbpf_fastpath_settings s;
 
 	(void)state;
+	ecbpf_settings_reset(ecbpf_fastpath_settings(), &s);
 	timeouts = (struct ipvs_timeouts){.tcp = 30, .tcp_fin = 30, .udp = 30};
 	fastpath_settings_write(&f, &s);
 	s.monitor = true;

@@ -167,7 +167,7 @@ def check_conf():
     parts = dict(re.findall(r"^\.SS \[(\w+).*?\]\n(.*?)(?=^\.S[SH])", text, re.M | re.S))
     check("sections of ecbpf.conf", set(keys) ^ set(parts) | set(keys) ^ set(example))
     for section, known in keys.items():
-        said = parts.get(section, "") + (page_of("filter") if section == "filter" else "")
+        said = parts.get(section, "")
         if known is None:  # others are constants: there must be one of each
             continue
         for key in known - {"checks"}:

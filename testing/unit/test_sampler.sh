@@ -73,7 +73,7 @@ gives 2 "--rate: 'x' is not a number from 0 to 4294967295" ecbpf-sampler load --
 gives 2 "--rate: '4294967296' is not a number from 0 to" ecbpf-sampler set --rate 4294967296
 gives 2 "--snaplen: '16385' is not a number from 0 to 16384" ecbpf-sampler set --snaplen 16385
 gives 2 "--mode: 'hw' is not native, skb or unspecified" ecbpf-sampler load -m hw eth0
-gives 2 "set what?" ecbpf-sampler set
+gives 2 "no setting: give KEY=VALUE" ecbpf-sampler set
 gives 2 "'eth0' is not KEY=VALUE" ecbpf-sampler set --rate 1 eth0
 gives 2 "rate: 'x' is not a number from 0 to 4294967295" ecbpf-sampler set rate=x
 gives 2 "no setting 'snaplan'; did you mean 'snaplen'?" ecbpf-sampler set snaplan=1

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
+#include <ecbpf/libecbpf-fastpath.h>
+#include <ecbpf/libecbpf-filter.h>
 #include <ecbpf/libecbpf-sampler.h>
 #include "handle.h"
 
@@ -153,6 +155,8 @@ static void stages(void **state)
 {
 	(void)state;
 	table_is_sound(&settings);
+	table_is_sound(ecbpf_fastpath_settings());
+	table_is_sound(ecbpf_filter_settings());
 	table_is_sound(ecbpf_sampler_settings());
 }
 

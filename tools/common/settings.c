@@ -136,7 +136,7 @@ int tool_settings_operands(struct tool *tool, int argc, char **argv, struct tool
 			return tool_usage("%s", ecbpf_error(tool->ecbpf));
 		tool_list_add(texts, argv[i]);
 	}
-	return texts->count ? 0 : tool_usage("set what? KEY=VALUE");
+	return texts->count ? 0 : tool_usage("no setting: give KEY=VALUE");
 }
 
 void tool_settings_take(struct tool *tool, const struct tool_list *texts, void *values)
@@ -149,25 +149,36 @@ void tool_settings_take(struct tool *tool, const struct tool_list *texts, void *
 
 /* --- output --------------------------------------------------------------------------------- */
 
+const char *tool_setting_key(const struct ecbpf_setting *s, char dash)
+{
+	char *key = (char *)tool_str("%s", s->name);
+
+	for (char *c = key; *c && !s->group; c++)
+		if (*c == '-')
+			*c = dash;
+	return key;
+}
+
 void tool_settings_json(struct json_object *json, const struct ecbpf_settings *settings,
 			const void *values, char dash)
 {
 	for (size_t i = 0; i < settings->count; i++) {
 		const struct ecbpf_setting *s = &settings->rows[i];
+		const char *key = tool_setting_key(s, dash);
 		__u32 value = ecbpf_setting_value(s, values);
-		char *key = (char *)tool_str("%s", s->name);
+		struct json_object *to = json;
 		char text[ECBPF_SETTING_TEXT];
 
-		for (char *c = key; *c; c++)
-			if (*c == '-')
-				*c = dash;
+		if (s->group && !json_object_object_get_ex(json, s->group, &to)) {
+			to = json_object_new_object();
+			json_object_object_add(json, s->group, to);
+		}
 		if (!s->words)
-			tool_json_num(json, key, value);
+			tool_json_num(to, key, value);
 		else if (!strcmp(s->words, "off,on"))
-			tool_json_bool(json, key, value);
+			tool_json_bool(to, key, value);
 		else
-			tool_json_str(json, key,
-				      ecbpf_setting_format(s, value, text, sizeof(text)));
+			tool_json_str(to, key, ecbpf_setting_format(s, value, text, sizeof(text)));
 	}
 }
 

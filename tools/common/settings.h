@@ -21,7 +21,10 @@ int tool_settings_operands(struct tool *tool, int argc, char **argv, struct tool
 /* Into @values what tool_settings_option() and tool_settings_operands() took */
 void tool_settings_take(struct tool *tool, const struct tool_list *texts, void *values);
 
-/* Add to an object; @dash takes the place of - in keys. "off" and "on" are booleans */
+/* Its name, with @dash for each -, but in a group; memory as of tool_str() */
+const char *tool_setting_key(const struct ecbpf_setting *setting, char dash);
+
+/* Add to an object, groups as objects. "off" and "on" are booleans */
 void tool_settings_json(struct json_object *json, const struct ecbpf_settings *settings,
 			const void *values, char dash);
 

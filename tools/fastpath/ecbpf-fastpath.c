@@ -205,16 +205,8 @@ static const struct tool_verb verbs[] = {
 		.args = "KEY=VALUE...",
 		.text = "change settings",
 		.options = plain_options,
-		.about = "  lease=MS        duration of a lease\n"
-			 "  sample=MS       interval of packets of a flow that are passed to "
-			 "IPVS\n"
-			 "  inactive=MS     time without packets after which a flow is idle\n"
-			 "  monitor=on|off  forward nothing, count packets that would be\n"
-			 "  limit=on|off    the shield: drop a share of the unknown flows\n"
-			 "  target-pps=N    rate of all packets above which it drops\n"
-			 "  spike=PERCENT   how far above that rate it drops its maximum\n"
-			 "  max=PERCENT     maximum share that it drops\n"
-			 "  reset-pps=N     TCP resets per second for dead flows\n",
+		.settings = ecbpf_fastpath_settings,
+		.examples = "  ecbpf-fastpath set monitor=off lease=2000\n",
 		.run = run_set,
 	},
 	{

@@ -37,17 +37,6 @@ const char *ipvs_text(const struct ecbpf_fastpath_flow *flow);
 
 /* --- set.c ---------------------------------------------------------------------------------- */
 
-/* A setting, as `set` takes and `status` shows it */
-struct setting {
-	const char *name;
-	const char *unit;
-	size_t off;
-	bool is_bool;
-};
-
-extern const struct setting settings_table[]; /* up to {} */
-
-const char *setting_text(const struct setting *s, const struct ecbpf_fastpath_settings *settings);
 int run_set(struct tool *tool, int argc, char **argv);
 
 /* --- status.c ------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <json-c/json.h>
 #include <linux/bpf.h>
+#include "tools/common/settings.h"
 #include "tools/fastpath/fastpath.h"
 
 const char off_text[] = "off: a load or unload was interrupted; run 'ecbpf-fastpath unload'";
@@ -29,6 +30,7 @@ static void status_print(const struct ecbpf_fastpath_status *status,
 			 const struct ecbpf_fastpath_settings *settings)
 {
 	struct tool_table table = {.columns = 2, .align = "lr"};
+	const struct ecbpf_settings *rows = ecbpf_fastpath_settings();
 	struct ecbpf_counters sum;
 
 	counters_sum(status, &sum);
@@ -46,9 +48,9 @@ static void status_print(const struct ecbpf_fastpath_status *status,
 	       status->capacity, status->bytes / 1048576.0);
 	printf("next hops: %u; excluded: %u\n", status->hops, status->excluded);
 	printf("settings:");
-	for (const struct setting *s = settings_table; s->name; s++)
-		printf("%s %s %s", s == settings_table ? "" : ",", s->name,
-		       setting_text(s, settings));
+	for (size_t i = 0; i < rows->count; i++)
+		printf("%s %s %s", i ? "," : "", rows->rows[i].name,
+		       tool_setting_text(&rows->rows[i], settings));
 	printf("\n");
 	tool_table_row(
 		&table, "forwarded",
@@ -91,14 +93,7 @@ static struct json_object *status_json(const struct ecbpf_fastpath_status *statu
 	tool_json_num(json, "hops", status->hops);
 	tool_json_num(json, "excluded", status->excluded);
 	part = json_object_new_object();
-	for (const struct setting *s = settings_table; s->name; s++) {
-		const char *field = (const char *)settings + s->off;
-
-		if (s->is_bool)
-			tool_json_bool(part, s->name, *(const bool *)field);
-		else
-			tool_json_num(part, s->name, *(const __u32 *)field);
-	}
+	tool_settings_json(part, ecbpf_fastpath_settings(), settings, '-');
 	json_object_object_add(json, "settings", part);
 	part = json_object_new_object();
 	for (__u32 action = 0; action < ECBPF_ACTION_MAX; action++)

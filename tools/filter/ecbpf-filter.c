@@ -8,6 +8,7 @@
 #include <string.h>
 #include <json-c/json.h>
 #include <ecbpf/libecbpf-filter.h>
+#include "tools/common/settings.h"
 #include "tools/filter/filter.h"
 
 enum {
@@ -109,14 +110,13 @@ static int run_unload(struct tool *tool, int argc, char **argv)
 
 static int run_set(struct tool *tool, int argc, char **argv)
 {
-	int err;
+	struct tool_list texts TOOL_CLEANUP(tool_list_free) = {};
 
-	if (tool_getopt(tool, argc, argv) != -1)
+	if (tool_getopt(tool, argc, argv) != -1 ||
+	    tool_settings_operands(tool, argc - optind, argv + optind, &texts))
 		return TOOL_USAGE;
-	if (optind == argc)
-		return tool_usage("no setting: give KEY=VALUE");
-	err = ecbpf_filter_set(tool->ecbpf, (const char *const *)argv + optind, argc - optind);
-	return err ? fail(tool, err) : TOOL_OK;
+	return ecbpf_filter_set(tool->ecbpf, strings(&texts), texts.count) ? tool_fail_ecbpf(tool)
+									   : TOOL_OK;
 }
 
 static int run_refresh(struct tool *tool, int argc, char **argv)
@@ -213,19 +213,6 @@ static int run_vip(struct tool *tool, int argc, char **argv)
 
 /* --- the tool ------------------------------------------------------------------------------- */
 
-static const char settings_about[] =
-	"frags, frags6        pass, drop or ptb: IPv4 and IPv6 fragments that are not for\n"
-	"                     this host, or are for one of its VIPs ('vip add');\n"
-	"                     ptb: drop them, and answer the first with packet too big\n"
-	"ptb-max-pps          answers in any second, 1 to 1000000000 (default: 200)\n"
-	"ptb-per-source-pps   the same to one source (default: 10)\n"
-	"malformed, ip-options, ip-reserved-bit, frag-tiny, frag-overlap, ip6-ext-limit\n"
-	"                     off, count or drop (default)\n"
-	"martian-source, land, tcp-null, tcp-xmas, tcp-syn-fin, tcp-syn-rst, udp-length,\n"
-	"port-zero, ip6-routing0\n"
-	"                     off (default), count or drop\n"
-	"checks               all checks: off, count or drop\n";
-
 #define LIST_ARGS                                                                \
 	"add PREFIX... [-t TAG] [-e TIME] | delete PREFIX... | list | flush |\n" \
 	"       import -f FILE [--replace] | top [N]"
@@ -255,7 +242,7 @@ static const struct tool_verb verbs[] = {
 		.name = "set",
 		.args = "KEY=VALUE...",
 		.text = "change settings in one step",
-		.about = settings_about,
+		.settings = ecbpf_filter_settings,
 		.examples = "  ecbpf-filter set frags=ptb frags6=ptb ptb-max-pps=100\n"
 			    "  ecbpf-filter set checks=drop martian-source=count\n",
 		.options = common_options,

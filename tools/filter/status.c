@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <json-c/json.h>
 #include <ecbpf/libecbpf-filter.h>
+#include "tools/common/settings.h"
 #include "tools/filter/filter.h"
 
 enum {
@@ -16,18 +17,6 @@ const struct tool_option filter_status_options[] = {
 	{OPT_CLEAR, "clear", NULL, "reset the counters of the filter, print nothing"},
 	TOOL_COMMON_OPTIONS,
 };
-
-static const char *frags_name(__u32 frags)
-{
-	return frags == ECBPF_FILTER_FRAGS_PTB ? "ptb" : frags ? "drop" : "pass";
-}
-
-static const char *check_mode(const struct ecbpf_filter_config *config, __u32 number)
-{
-	return config->drop & 1U << number    ? "drop"
-	       : config->count & 1U << number ? "count"
-					      : "off";
-}
 
 #define R(name) ECBPF_REASON_##name
 
@@ -75,15 +64,14 @@ static const char *reason_name(__u32 reason)
 static void print_config(const struct ecbpf_filter_config *config,
 			 const struct ecbpf_filter_vip *vips, size_t vips_count)
 {
+	const struct ecbpf_settings *settings = ecbpf_filter_settings();
+
 	printf("Configuration:\n");
 	printf("  frags_drop: %s\n", config->frags != ECBPF_FILTER_FRAGS_PASS ? "true" : "false");
 	printf("  ptb_send: %s\n", config->frags == ECBPF_FILTER_FRAGS_PTB ? "true" : "false");
-	printf("  ptb_max_pps: %u\n", config->ptb_max_pps);
-	printf("  ptb_per_source_pps: %u\n", config->ptb_per_source_pps);
-	printf("  frags: %s\n", frags_name(config->frags));
-	printf("  frags6: %s\n", frags_name(config->frags6));
-	for (__u32 i = 0; ecbpf_filter_check_name(i); i++)
-		printf("  %s: %s\n", ecbpf_filter_check_name(i), check_mode(config, i));
+	for (size_t i = 0; i < settings->count; i++)
+		printf("  %s: %s\n", tool_setting_key(&settings->rows[i], '_'),
+		       tool_setting_text(&settings->rows[i], config));
 	printf("  vips:");
 	for (size_t i = 0; i < vips_count; i++)
 		printf(" %s", vips[i].text);
@@ -112,17 +100,10 @@ static void print_iface(const char *iface, const struct ecbpf_filter_status *sta
 static struct json_object *json_config(const struct ecbpf_filter_config *config)
 {
 	struct json_object *json = json_object_new_object();
-	struct json_object *checks = json_object_new_object();
 
-	for (__u32 i = 0; ecbpf_filter_check_name(i); i++)
-		tool_json_str(checks, ecbpf_filter_check_name(i), check_mode(config, i));
-	tool_json_str(json, "frags", frags_name(config->frags));
-	tool_json_str(json, "frags6", frags_name(config->frags6));
+	tool_settings_json(json, ecbpf_filter_settings(), config, '_');
 	tool_json_bool(json, "frags_drop", config->frags != ECBPF_FILTER_FRAGS_PASS);
 	tool_json_bool(json, "ptb_send", config->frags == ECBPF_FILTER_FRAGS_PTB);
-	tool_json_num(json, "ptb_max_pps", config->ptb_max_pps);
-	tool_json_num(json, "ptb_per_source_pps", config->ptb_per_source_pps);
-	json_object_object_add(json, "checks", checks);
 	return json;
 }
 
