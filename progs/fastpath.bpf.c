@@ -46,21 +46,56 @@ struct fastpath_packet {
 	void *l4;
 };
 
-/* Note the packet, for fastpath_egress. One that was noted before is kept for FASTPATH_HOLD() */
-static __always_inline void fastpath_note(const struct ecbpf_fastpath *settings,
-					  const struct ecbpf_record *rec,
-					  const struct fastpath_packet *pkt)
+/* TPID and identifier; not priority and DEI, which a switch may set for each packet */
+#define FASTPATH_TAG_MASK bpf_htonl(0xffff0fff)
+
+/* Bytes of the Ethernet header that are read at once: addresses, and the tag if there is one */
+#define FASTPATH_ETH (sizeof(struct ecbpf_eth_hdr) + sizeof(struct ecbpf_vlan_hdr))
+
+static __always_inline __u64 fastpath_dest(const void *eth)
 {
+	return *(const __u64 *)eth & bpf_cpu_to_be64(0xffffffffffff0000);
+}
+
+static __always_inline __be32 fastpath_tag(const struct ecbpf_record *rec, const void *eth)
+{
+	return rec->vlan_count ? *(const __be32 *)(eth + 12) & FASTPATH_TAG_MASK : 0;
+}
+
+/* Does the packet come in as the one for which the hop was given out? */
+static __always_inline bool fastpath_is_alike(struct xdp_md *ctx, const struct ecbpf_record *rec,
+					      const struct ecbpf_ingress *in)
+{
+	const void *eth = ecbpf_header(ctx, 0, FASTPATH_ETH);
+
+	return eth && fastpath_dest(eth) == *(const __u64 *)in->dest &&
+	       fastpath_tag(rec, eth) == in->tag && ctx->ingress_ifindex == in->ifindex;
+}
+
+/*
+ * Note the packet, for fastpath_egress. One that was noted before is kept for FASTPATH_HOLD(); but
+ * one that came in otherwise only if @reason says that this one does not come in as its lease wants
+ */
+static __always_inline void fastpath_note(struct xdp_md *ctx, const struct ecbpf_fastpath *settings,
+					  const struct ecbpf_record *rec,
+					  const struct fastpath_packet *pkt, __u32 reason)
+{
+	const void *eth = ecbpf_header(ctx, 0, FASTPATH_ETH);
 	__u32 index = ecbpf_flow_pending(pkt->hash);
 	struct ecbpf_pending *pending = bpf_map_lookup_elem(&fastpath_up, &index);
 
-	if (!pending)
+	if (!pending || !eth)
 		return;
 	if (pending->is_open && fastpath_same(&pending->key, &pkt->key) &&
-	    (__u8)(pkt->now - pending->at) < FASTPATH_HOLD(settings->hz))
+	    (__u8)(pkt->now - pending->at) < FASTPATH_HOLD(settings->hz) &&
+	    (reason == ECBPF_REASON_FP_INGRESS || fastpath_is_alike(ctx, rec, &pending->in)))
 		return;
 	pending->key = pkt->key;
 	fastpath_header(rec, pkt->l3, pkt->l4, pending);
+	*(__u64 *)pending->in.dest = fastpath_dest(eth);
+	pending->in.tag = fastpath_tag(rec, eth);
+	pending->in.ifindex = ctx->ingress_ifindex;
+	pending->seal = ecbpf_pending_seal(pending, pkt->hash, settings->mult);
 	pending->at = pkt->now;
 	pending->is_open = 1;
 }
@@ -119,23 +154,32 @@ static __always_inline __u32 fastpath_check_flags(const struct ecbpf_record *rec
  * Decide on a packet of @flow. Return: ECBPF_REASON_FP_LEASE: forward it to @ret_hop;
  * ECBPF_REASON_FP_DEAD: the flow is dead; else why the packet is passed to the stack.
  */
-static __always_inline __u32 fastpath_decide(const struct ecbpf_fastpath *settings,
+static __always_inline __u32 fastpath_decide(struct xdp_md *ctx,
+					     const struct ecbpf_fastpath *settings,
 					     const struct ecbpf_record *rec,
 					     const struct fastpath_packet *pkt,
-					     struct ecbpf_flow *flow, __u32 *ret_hop)
+					     struct ecbpf_flow *flow,
+					     const struct ecbpf_hop **ret_hop)
 {
 	__u64 lease = *(volatile __u64 *)&flow->lease;
-	__u32 reason;
+	bool is_over = pkt->now >= ECBPF_LEASE_END(lease);
+	const struct ecbpf_hop_entry *entry;
+	__u32 reason, index;
 
 	barrier(); /* or the compiler takes the key compared before for the one below */
+	index = ECBPF_LEASE_HOP(lease) & (ECBPF_HOPS - 1);
+	entry = bpf_map_lookup_elem(&fastpath_hops, &index);
+	/* first: the flow learns nothing from a packet that the kernel might not even accept */
+	if (!is_over && (!entry || !fastpath_is_alike(ctx, rec, &entry->hop.in)))
+		return ECBPF_REASON_FP_INGRESS;
 	reason = fastpath_check_flags(rec, flow);
 	if (reason)
 		return reason;
-	if (pkt->now >= ECBPF_LEASE_END(lease))
+	if (is_over)
 		return ECBPF_REASON_FP_EXPIRED;
-	*ret_hop = ECBPF_LEASE_HOP(lease);
-	if (*ret_hop == ECBPF_HOP_DEAD)
+	if (lease & ECBPF_HOP_DEAD)
 		return ECBPF_REASON_FP_DEAD;
+	*ret_hop = &entry->hop;
 	if ((__u32)pkt->now - flow->punted >=
 	    (flow->flags & ECBPF_FLOW_FIN ? settings->sample_fin : settings->sample)) {
 		flow->punted = pkt->now;
@@ -150,43 +194,23 @@ static __always_inline __u32 fastpath_decide(const struct ecbpf_fastpath *settin
 	return ECBPF_REASON_FP_LEASE;
 }
 
-/*
- * The kernel does not forward frames that only promiscuous mode receives. This finds those of them
- * that are multicast, or were sent to @hop before and flooded back by a switch that has not learned
- * its address: they would loop until their TTL is 1.
- */
-static __always_inline bool fastpath_is_to_host(struct xdp_md *ctx, const struct ecbpf_hop *hop)
-{
-	const void *eth = ecbpf_header(ctx, 0, sizeof(struct ecbpf_eth_hdr));
-	const __u32 *dest = (const void *)hop->dest;
-
-	return eth && !(*(const __u8 *)eth & 1) &&
-	       (*(const __u32 *)eth != *dest ||
-		*(const __u16 *)(eth + 4) != *(const __u16 *)(dest + 1));
-}
-
 /* Return: the verdict on a packet to be sent to a hop */
 static __always_inline __u32 fastpath_forward(struct xdp_md *ctx, const struct ecbpf_record *rec,
 					      const struct ecbpf_fastpath *settings,
-					      struct ecbpf_flow *flow, __u32 index)
+					      struct ecbpf_flow *flow, const struct ecbpf_hop *hop)
 {
-	const struct ecbpf_hop_entry *entry = bpf_map_lookup_elem(&fastpath_hops, &index);
 	__u32 action = XDP_TX, verdict;
 
-	if (!entry || !entry->hop.ifindex)
-		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_UNKNOWN);
-	if (!fastpath_is_to_host(ctx, &entry->hop))
-		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_HOST);
 	if (settings->flags & ECBPF_FASTPATH_MONITOR)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_MONITOR);
-	if (entry->hop.ifindex != ctx->ingress_ifindex) {
-		action = bpf_redirect_map(&fastpath_ports, entry->hop.ifindex, XDP_PASS);
+	if (hop->ifindex != ctx->ingress_ifindex) {
+		action = bpf_redirect_map(&fastpath_ports, hop->ifindex, XDP_PASS);
 		if (action != XDP_REDIRECT)
 			return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_PORT);
 	}
 	verdict = ecbpf_verdict_early(ctx, ECBPF_STAGE_FASTPATH,
 				      ECBPF_VERDICT(action, ECBPF_REASON_FP_LEASE));
-	if (!fastpath_rewrite(ctx, rec, &entry->hop))
+	if (!fastpath_rewrite(ctx, rec, hop))
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_SPECIAL);
 	flow->packets++;
 	return verdict;
@@ -226,8 +250,9 @@ static __always_inline __u32 fastpath_flow(struct xdp_md *ctx, const struct ecbp
 					   const struct ecbpf_fastpath *settings, __u32 headers)
 {
 	struct fastpath_packet pkt;
+	const struct ecbpf_hop *hop = NULL;
 	struct ecbpf_flow *flow;
-	__u32 reason, hop = 0;
+	__u32 reason;
 
 	pkt.l3 = ecbpf_header(ctx, rec->l3_off, headers);
 	if (!pkt.l3)
@@ -238,8 +263,8 @@ static __always_inline __u32 fastpath_flow(struct xdp_md *ctx, const struct ecbp
 	pkt.hash = ecbpf_flow_hash(&pkt.key, settings->seed, settings->mult);
 	flow = fastpath_find(&pkt.key, pkt.hash, settings->groups);
 	if (flow) {
-		reason = fastpath_decide(settings, rec, &pkt, flow, &hop);
-		if (reason == ECBPF_REASON_FP_LEASE)
+		reason = fastpath_decide(ctx, settings, rec, &pkt, flow, &hop);
+		if (reason == ECBPF_REASON_FP_LEASE && hop)
 			return fastpath_forward(ctx, rec, settings, flow, hop);
 		if (reason == ECBPF_REASON_FP_DEAD)
 			return fastpath_dead(ctx, rec, settings, flow, headers);
@@ -255,7 +280,7 @@ static __always_inline __u32 fastpath_flow(struct xdp_md *ctx, const struct ecbp
 	if (rec->proto == IPPROTO_UDP ||
 	    (rec->tcp_flags & (ECBPF_TCP_SYN | ECBPF_TCP_RST | ECBPF_TCP_FIN | ECBPF_TCP_ACK)) ==
 		    ECBPF_TCP_ACK)
-		fastpath_note(settings, rec, &pkt);
+		fastpath_note(ctx, settings, rec, &pkt, reason);
 	return ECBPF_VERDICT(XDP_PASS, reason);
 }
 

@@ -10,6 +10,7 @@
 #define ECBPF_PARSE_SKB
 #include <linux/pkt_cls.h>
 #include "fastpath.bpf.h"
+#include "fastpath_hop.bpf.h"
 #include <ecbpf/stage.h>
 
 struct {
@@ -23,23 +24,6 @@ struct {
 	__type(value, struct ecbpf_egress_counters);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } fastpath_egress SEC(".maps");
-
-/* Number of each hop in `fastpath_hops` */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, ECBPF_HOPS);
-	__type(key, struct ecbpf_hop);
-	__type(value, __u32);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} fastpath_hop_ids SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct ecbpf_hop_count);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} fastpath_hop_count SEC(".maps");
 
 /* UDP services that keep a client's server; "one packet" services choose one for each packet */
 struct {
@@ -71,9 +55,10 @@ struct egress {
 
 /* --- ending leases ------------------------------------------------------------------------ */
 
-/* Replace the lease of a flow by @lease, if it has one. Return: it had one */
+/* End the lease of a flow, if it has one. @dead: 0, or the flow is dead until then. Return: it had
+ */
 static __always_inline bool egress_end(const struct ecbpf_fastpath *settings,
-				       const struct ecbpf_flow_key *key, __u64 hash, __u64 lease)
+				       const struct ecbpf_flow_key *key, __u64 hash, __u64 dead)
 {
 	__u32 index = ecbpf_flow_group(hash, settings->groups);
 	struct ecbpf_flow_group *group;
@@ -90,14 +75,15 @@ static __always_inline bool egress_end(const struct ecbpf_fastpath *settings,
 
 		if (!flow->lease || !fastpath_same(&flow->key, key))
 			continue;
-		*(volatile __u64 *)&flow->lease = lease;
+		*(volatile __u64 *)&flow->lease =
+			dead ? ECBPF_LEASE(dead, ECBPF_LEASE_HOP(flow->lease) | ECBPF_HOP_DEAD) : 0;
 		found = true;
 	}
 	bpf_spin_unlock(&tags->lock);
 	return found;
 }
 
-/* A reset to the client: its flow is dead */
+/* A reset that this host sends to the client: its flow is dead */
 static __always_inline void egress_reset(const struct ecbpf_fastpath *settings,
 					 const struct ecbpf_flow_key *reset, __u64 now)
 {
@@ -114,39 +100,11 @@ static __always_inline void egress_reset(const struct ecbpf_fastpath *settings,
 	}
 	key.ports = reset->ports << 16 | reset->ports >> 16;
 	hash = ecbpf_flow_hash(&key, settings->seed, settings->mult);
-	if (egress_end(settings, &key, hash, ECBPF_LEASE(now + settings->lease, ECBPF_HOP_DEAD)))
+	if (egress_end(settings, &key, hash, now + settings->lease))
 		egress_count(ECBPF_EGRESS_DEAD);
 }
 
 /* --- hops --------------------------------------------------------------------------------- */
-
-static __always_inline __u32 hop_new(const struct ecbpf_hop *hop)
-{
-	struct ecbpf_hop_count *counter;
-	struct ecbpf_hop_entry *entry;
-	__u32 key = 0, index, *known;
-
-	counter = bpf_map_lookup_elem(&fastpath_hop_count, &key);
-	if (!counter)
-		return 0;
-	bpf_spin_lock(&counter->lock);
-	index = counter->count + 1;
-	if (index < ECBPF_HOPS)
-		counter->count = index;
-	bpf_spin_unlock(&counter->lock);
-	if (index >= ECBPF_HOPS) {
-		egress_count(ECBPF_EGRESS_HOPS_FULL);
-		return 0;
-	}
-	entry = bpf_map_lookup_elem(&fastpath_hops, &index);
-	if (!entry)
-		return 0;
-	entry->hop = *hop; /* no reader knows its number yet */
-	if (!bpf_map_update_elem(&fastpath_hop_ids, hop, &index, BPF_NOEXIST))
-		return index;
-	known = bpf_map_lookup_elem(&fastpath_hop_ids, hop); /* another CPU was faster */
-	return known ? *known : 0;
-}
 
 /* The hop by which the packet leaves. Return: XDP can send to it */
 static __always_inline bool hop_read(struct __sk_buff *skb, const void *eth, struct ecbpf_hop *hop)
@@ -197,21 +155,27 @@ static __always_inline bool egress_same(const struct ecbpf_pending *in,
 
 /*
  * Return: XDP has passed the packet to the stack, which has not changed it. Then the next packet of
- * the flow may be noted.
+ * the flow may be noted. @ret_in: how it came in
  */
-static __always_inline bool egress_is_unchanged(const struct ecbpf_record *rec, const void *l3,
-						const void *l4, const struct egress *e)
+static __always_inline bool egress_is_unchanged(const struct ecbpf_fastpath *settings,
+						const struct ecbpf_record *rec, const void *l3,
+						const void *l4, const struct egress *e,
+						struct ecbpf_ingress *ret_in)
 {
 	__u32 index = ecbpf_flow_pending(e->hash);
-	struct ecbpf_pending out = {.key = e->key}, *in;
+	struct ecbpf_pending out = {.key = e->key}, in, *pending;
 
-	in = bpf_map_lookup_elem(&fastpath_up, &index);
-	if (!in || !in->is_open)
+	pending = bpf_map_lookup_elem(&fastpath_up, &index);
+	if (!pending || !pending->is_open)
 		return false;
+	in = *pending;
+	barrier(); /* XDP may write another packet meanwhile */
 	fastpath_header(rec, l3, l4, &out);
-	if (!egress_same(in, &out, e))
+	if (!egress_same(&in, &out, e) ||
+	    in.seal != ecbpf_pending_seal(&in, e->hash, settings->mult))
 		return false;
-	in->is_open = 0;
+	pending->is_open = 0;
+	*ret_in = in.in;
 	return true;
 }
 
@@ -303,13 +267,21 @@ static __always_inline void egress_grant(const struct ecbpf_fastpath *settings,
 		egress_count(ECBPF_EGRESS_RENEWED);
 }
 
-/* Does the flow have a lease to another hop? */
+/* Does the flow have a lease to elsewhere? */
 static __always_inline bool egress_has_moved(const struct ecbpf_fastpath *settings,
-					     const struct egress *e, __u32 hop)
+					     const struct egress *e, const struct ecbpf_hop *hop)
 {
 	const struct ecbpf_flow *flow = fastpath_find(&e->key, e->hash, settings->groups);
+	const struct ecbpf_hop_entry *entry;
+	__u32 index;
 
-	return flow && flow->lease && ECBPF_LEASE_HOP(flow->lease) != hop;
+	if (!flow || !flow->lease)
+		return false;
+	if (flow->lease & ECBPF_HOP_DEAD)
+		return true;
+	index = ECBPF_LEASE_HOP(flow->lease);
+	entry = bpf_map_lookup_elem(&fastpath_hops, &index);
+	return !entry || !hop_leaves_alike(&entry->hop, hop);
 }
 
 static __always_inline bool egress_is_service(struct __sk_buff *skb,
@@ -339,8 +311,9 @@ static __always_inline bool egress_learn(struct __sk_buff *skb, const struct ecb
 					 const struct ecbpf_fastpath *settings,
 					 const struct egress *e)
 {
+	__u64 end = e->now + settings->lease;
 	struct ecbpf_hop hop = {};
-	__u32 *known, index;
+	__u32 index;
 
 	if (!skb->ingress_ifindex) {
 		egress_count(ECBPF_EGRESS_LOCAL);
@@ -348,11 +321,9 @@ static __always_inline bool egress_learn(struct __sk_buff *skb, const struct ecb
 	}
 	if (!hop_read(skb, eth, &hop))
 		return true;
-	known = bpf_map_lookup_elem(&fastpath_hop_ids, &hop);
-	index = known ? *known : 0;
-	if (!egress_is_unchanged(rec, l3, l4, e)) {
+	if (!egress_is_unchanged(settings, rec, l3, l4, e, &hop.in)) {
 		egress_count(ECBPF_EGRESS_MISMATCH);
-		return egress_has_moved(settings, e, index);
+		return egress_has_moved(settings, e, &hop);
 	}
 	if (fastpath_is_excluded(&e->key, false) || fastpath_is_excluded(&e->key, true)) {
 		egress_count(ECBPF_EGRESS_EXCLUDED);
@@ -362,11 +333,14 @@ static __always_inline bool egress_learn(struct __sk_buff *skb, const struct ecb
 		egress_count(ECBPF_EGRESS_UDP);
 		return true;
 	}
-	/* last: hops are never freed, so none is taken for other packets */
+	/* last, so that other packets take none */
+	index = hop_find(&hop, end, settings->lease);
 	if (!index)
-		index = hop_new(&hop);
-	if (!index)
+		index = hop_new(&hop, e->now, end, settings->lease, settings->hz);
+	if (!index) {
+		egress_count(ECBPF_EGRESS_HOPS_FULL);
 		return true;
+	}
 	egress_grant(settings, e, index);
 	return false;
 }
@@ -389,7 +363,8 @@ static __always_inline void egress_packet(struct __sk_buff *skb, const struct ec
 		e.len = l4 - l3 + skb->gso_size +
 			(rec->proto == IPPROTO_TCP ? (((const __u8 *)l4)[12] >> 2 & 0x3c)
 						   : sizeof(struct udphdr));
-	if (rec->proto == IPPROTO_TCP && flags & ECBPF_TCP_RST)
+	/* others' resets may be spoofed: with a wrong sequence number they end nothing */
+	if (rec->proto == IPPROTO_TCP && flags & ECBPF_TCP_RST && !skb->ingress_ifindex)
 		egress_reset(settings, &e.key, e.now);
 	if (rec->proto == IPPROTO_TCP && flags & (ECBPF_TCP_RST | ECBPF_TCP_SYN)) {
 		if (egress_end(settings, &e.key, e.hash, 0))

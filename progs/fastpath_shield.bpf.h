@@ -6,6 +6,7 @@
 #ifndef ECBPF_FASTPATH_SHIELD_BPF_H
 #define ECBPF_FASTPATH_SHIELD_BPF_H
 
+#include <ecbpf/bucket.bpf.h>
 #include "fastpath.bpf.h"
 
 struct {
@@ -33,6 +34,16 @@ struct {
 	__type(value, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } fastpath_shield_seen SEC(".maps");
+
+/* Buckets of sources: IPv4 addresses, /64 of IPv6 */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, ECBPF_SHIELD_GROUPS);
+	__type(key, __u32);
+	__type(value, struct ecbpf_bucket_group);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} fastpath_shield_sources SEC(".maps");
 
 /* Packets that a CPU counts before it adds them to the shared counter: a power of two */
 #define SHIELD_BATCH 32
@@ -90,25 +101,60 @@ static __noinline int fastpath_shield_count(const struct ecbpf_fastpath *setting
 #define SHIELD_IP4    (1U << 16)
 #define SHIELD_SYN    (1U << 17)
 
-/* A flow whose SYN is repeated after about a second is no flood: TCP repeats a lost SYN */
-static __always_inline bool shield_admits(const struct ecbpf_fastpath *settings, __u64 hash,
-					  __u64 now, bool is_syn, bool is_lucky)
+#define SHIELD_IF_SOURCE 2
+
+/*
+ * Does the source of a packet have a token left? For packets that are admitted because of what
+ * their flow did before: it may be a tool that repeats the same SYN, or goes on with an admitted
+ * flow.
+ */
+static __noinline int shield_source_has(struct xdp_md *ctx, const struct ecbpf_fastpath *settings,
+					__u32 info)
+{
+	const struct ecbpf_rate rate = {
+		.refill = ECBPF_SHIELD_REPEATS,
+		.cost = settings->hz,
+		.max = (__u64)ECBPF_SHIELD_REPEATS * settings->hz,
+		.full = settings->hz,
+	};
+	__u32 off = (info & SHIELD_L3_OFF) + (info & SHIELD_IP4 ? 12 : 8), index;
+	const __u64 *addr = ecbpf_header(ctx, off, sizeof(*addr));
+	struct ecbpf_bucket_group *group;
+	__u64 key[2] = {}, hash;
+
+	if (!addr)
+		return false;
+	key[0] = info & SHIELD_IP4 ? *(const __u32 *)addr : *addr;
+	key[1] = info & SHIELD_IP4;
+	hash = ecbpf_flow_mix(settings->seed, key[0], settings->mult);
+	hash = ecbpf_flow_mix(hash, settings->seed + key[1], settings->mult);
+	index = hash >> 32 & (ECBPF_SHIELD_GROUPS - 1);
+	group = bpf_map_lookup_elem(&fastpath_shield_sources, &index);
+	return group && !(ecbpf_bucket_take_key(group, &rate, key, hash, 1, bpf_jiffies64()) &
+			  ECBPF_BUCKET_REFUSED);
+}
+
+/*
+ * A flow whose SYN is repeated after about a second is no flood: TCP repeats a lost SYN. Return:
+ * the packet is admitted; SHIELD_IF_SOURCE: if its source may have one more
+ */
+static __always_inline __u32 shield_admits(const struct ecbpf_fastpath *settings, __u64 hash,
+					   __u64 now, bool is_syn, bool is_lucky)
 {
 	__u32 index = hash >> 44 & (ECBPF_SHIELD_SEEN - 1), tag = SHIELD_TAG(hash), old;
 	__u32 *seen = bpf_map_lookup_elem(&fastpath_shield_seen, &index);
-	bool is_known;
+	bool is_known, is_late;
 
 	if (!seen)
 		return is_lucky;
 	old = *seen;
 	is_known = old && (old & SHIELD_TAG_MASK) == tag && SHIELD_AGE(old, now) < 8 * settings->hz;
-	if (is_known && old & SHIELD_ADMITTED)
-		return true;
+	is_late = is_known && SHIELD_AGE(old, now) > settings->hz / 2;
 	if (!is_syn)
-		return is_lucky;
-	if (is_lucky || (is_known && SHIELD_AGE(old, now) > settings->hz / 2)) {
+		return is_known && old & SHIELD_ADMITTED && !is_lucky ? SHIELD_IF_SOURCE : is_lucky;
+	if (is_lucky || is_late) {
 		*seen = tag | SHIELD_ADMITTED | (__u16)now;
-		return true;
+		return is_lucky ? true : SHIELD_IF_SOURCE;
 	}
 	if (!is_known)
 		*seen = tag | (__u16)now;
@@ -142,6 +188,7 @@ static __noinline int fastpath_shield_drops(struct xdp_md *ctx,
 {
 	struct ecbpf_shield *shield;
 	__u32 zero = 0, drop;
+	__u32 admitted;
 	bool is_lucky;
 
 	shield = bpf_map_lookup_elem(&fastpath_shield, &zero);
@@ -153,7 +200,10 @@ static __noinline int fastpath_shield_drops(struct xdp_md *ctx,
 	    now - ECBPF_LEASE_NOW(*(volatile __u64 *)&shield->since) > 2 * settings->window)
 		return false;
 	is_lucky = (bpf_get_prandom_u32() & 0xffff) >= drop;
-	if (shield_admits(settings, hash, now, info & SHIELD_SYN, is_lucky))
+	admitted = shield_admits(settings, hash, now, info & SHIELD_SYN, is_lucky);
+	if (admitted == SHIELD_IF_SOURCE)
+		admitted = shield_source_has(ctx, settings, info);
+	if (admitted)
 		return false;
 	return !shield_is_excluded(ctx, info);
 }

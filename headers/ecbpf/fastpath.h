@@ -53,7 +53,7 @@ _Static_assert(sizeof(struct ecbpf_flow_key) == 40, "ABI");
 #define ECBPF_LEASE_NOW(jiffies) ((jiffies) & ((1ULL << 40) - 1))
 
 /* In place of a hop: the kernel has reset this flow */
-#define ECBPF_HOP_DEAD 0xffffff
+#define ECBPF_HOP_DEAD 0x800000
 
 enum ecbpf_flow_flag {
 	ECBPF_FLOW_FIN = 1 << 0, /* the client has sent a FIN */
@@ -113,19 +113,32 @@ _Static_assert(sizeof(struct ecbpf_flow_tags) == 16, "ABI");
 
 /* --- hops --------------------------------------------------------------------------------- */
 
-#define ECBPF_HOPS 4096 /* number 0 is none */
+/**
+ * struct ecbpf_ingress - how a packet came in
+ * @dest: destination address of its Ethernet header, and two bytes 0
+ * @tag: TPID and VLAN identifier of its tag, as they stand in the packet, other bits 0; 0: none
+ * @ifindex: of the interface
+ */
+struct ecbpf_ingress {
+	__u8 dest[8];
+	__be32 tag;
+	__u32 ifindex;
+};
+
+#define ECBPF_HOPS 4096 /* a power of two; number 0 is none */
 
 enum ecbpf_hop_flag {
 	ECBPF_HOP_TAGGED = 1 << 0, /* leaves with the 802.1Q tag `vlan_tci` */
 };
 
 /**
- * struct ecbpf_hop - a next hop: interface and Ethernet header
+ * struct ecbpf_hop - a next hop: interface and Ethernet header, for packets that come in alike
  * @dest: destination address: that of the real server
  * @source: source address
  * @vlan_tci: tag control information, host order; 0 without ECBPF_HOP_TAGGED
  * @flags: enum ecbpf_hop_flag
  * @ifindex: interface on which XDP can send: the one below a VLAN or bond
+ * @in: of the packets that leave by it. The kernel has forwarded one that came in so
  */
 struct ecbpf_hop {
 	__u8 dest[6];
@@ -133,20 +146,29 @@ struct ecbpf_hop {
 	__u16 vlan_tci;
 	__u16 flags;
 	__u32 ifindex;
+	__u32 reserved; /* 0 */
+	struct ecbpf_ingress in;
 };
-_Static_assert(sizeof(struct ecbpf_hop) == 20, "ABI");
+_Static_assert(sizeof(struct ecbpf_hop) == 40, "ABI");
 
 struct ecbpf_hop_entry {
 	struct ecbpf_hop hop;
-	__u32 reserved;
-	__u64 outer[5]; /* 0; room for the outer header of a tunnel */
+	__u64 outer[3]; /* 0; room for the outer header of a tunnel */
 };
 _Static_assert(sizeof(struct ecbpf_hop_entry) == 64, "ABI");
 
-/* Number of hops in use */
-struct ecbpf_hop_count {
+/**
+ * struct ecbpf_hop_use - which hops leases use
+ * @count: hops that have been in use, from number 1 on
+ * @next: the one that is looked at next for one that can be used again
+ * @until: jiffy by which all leases of each hop end; 0: nobody may use it, nor take it over
+ */
+struct ecbpf_hop_use {
 	ECBPF_SPIN_LOCK lock;
 	__u32 count;
+	__u32 next;
+	__u32 reserved;
+	__u64 until[ECBPF_HOPS];
 };
 
 /* --- packets that were passed to the stack ------------------------------------------------ */
@@ -154,7 +176,7 @@ struct ecbpf_hop_count {
 #define ECBPF_PENDINGS 32768 /* a power of two */
 
 /**
- * struct ecbpf_pending - header of a packet that XDP has passed to the stack; a cache line
+ * struct ecbpf_pending - a packet that XDP has passed to the stack
  * @key: its flow
  * @net: IPv4: identification and fragment word; IPv6: version, traffic class, flow label
  * @tos: type of service of IPv4
@@ -164,10 +186,12 @@ struct ecbpf_hop_count {
  * @is_open: the kernel has not sent it yet
  * @l4: TCP: sequence, acknowledgement, word with flags and window; UDP: length and checksum, 0, 0
  * @check: TCP checksum
+ * @in: how it came in
+ * @seal: ecbpf_pending_seal()
  *
  * fastpath_egress grants a lease for a packet that equals it: then the kernel has forwarded the
- * packet without changing its headers. It is written without a lock: a mixture of two packets
- * equals neither of them.
+ * packet without changing its headers. It is written without a lock: a mixture of the headers of
+ * two packets equals neither of them, and the seal shows a mixture of headers and @in.
  */
 struct ecbpf_pending {
 	struct ecbpf_flow_key key;
@@ -179,8 +203,10 @@ struct ecbpf_pending {
 	__u16 check;
 	__u8 at;
 	__u8 is_open;
+	struct ecbpf_ingress in;
+	__u64 seal;
 };
-_Static_assert(sizeof(struct ecbpf_pending) == 64, "ABI");
+_Static_assert(sizeof(struct ecbpf_pending) == 88, "ABI");
 
 /* --- settings ----------------------------------------------------------------------------- */
 
@@ -237,6 +263,11 @@ _Static_assert(sizeof(struct ecbpf_fastpath) == 120, "ABI");
 /* --- the shield --------------------------------------------------------------------------- */
 
 #define ECBPF_SHIELD_SEEN (1 << 20)
+
+/* Packets a second of each source that are admitted because of what their flow did before */
+#define ECBPF_SHIELD_REPEATS 128
+
+#define ECBPF_SHIELD_GROUPS 1024 /* of buckets: 16,384 sources */
 
 /**
  * struct ecbpf_shield - measurements of the shield, for the whole host
@@ -320,6 +351,17 @@ static inline __attribute__((always_inline)) __u64 ecbpf_flow_hash(const struct 
 	}
 	hash = ecbpf_flow_mix(hash, key->rest, mult);
 	return ecbpf_flow_mix(hash, seed, mult);
+}
+
+/* @hash: of the flow */
+static inline __attribute__((always_inline)) __u64
+ecbpf_pending_seal(const struct ecbpf_pending *pending, __u64 hash, __u64 mult)
+{
+	hash = ecbpf_flow_mix(hash, *(const __u64 *)pending->in.dest, mult);
+	hash = ecbpf_flow_mix(hash, (__u64)pending->in.tag << 32 | pending->in.ifindex, mult);
+	hash = ecbpf_flow_mix(hash, (__u64)pending->l4[0] << 32 | pending->l4[1], mult);
+	hash = ecbpf_flow_mix(hash, (__u64)pending->net << 32 | pending->l4[2], mult);
+	return ecbpf_flow_mix(hash, pending->check, mult);
 }
 
 static inline __attribute__((always_inline)) __u32 ecbpf_flow_group(__u64 hash, __u32 groups)

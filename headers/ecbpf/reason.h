@@ -81,7 +81,8 @@
 	X(85, FP_SHIELD, "fastpath-shield", "dropped: an unknown flow, and too many packets")   \
 	X(86, FP_RESET, "fastpath-reset", "answered by a TCP RST: its flow is dead")            \
 	X(87, FP_DEAD, "fastpath-dead", "to the stack: flow is dead, no RST due")               \
-	X(88, FP_HOST, "fastpath-host", "to the stack: not for this host's Ethernet address")   \
+	X(88, FP_INGRESS, "fastpath-ingress",                                                   \
+	  "to the stack: not the port, VLAN and Ethernet address of its lease")                 \
 	X(96, LINK_LLC, "link-llc", "not inspected: IEEE 802.3 frame with LLC or SNAP")         \
 	X(97, LINK_PPPOE, "link-pppoe", "not inspected: PPPoE")                                 \
 	X(98, LINK_MPLS, "link-mpls", "not inspected: MPLS")                                    \

@@ -62,7 +62,8 @@ static const struct ecbpf_setting rows[] = {
 			"the packets of unknown flows",
 		.more = "Packets of known flows and of excluded addresses are never dropped. A SYN "
 			"that is repeated after half a second is admitted, with the packets that "
-			"follow it. Flows that never get a lease are always unknown: exclude the "
+			"follow it, at most 128 per second of each source. Flows that never get a "
+			"lease are always unknown: exclude the "
 			"addresses of this host first, see RUNBOOK",
 	},
 	{
@@ -96,7 +97,7 @@ static const struct ecbpf_setting rows[] = {
 		.name = "reset-pps",
 		FIELD(reset_pps),
 		.max = 10000000,
-		.text = "TCP resets per second at most, sent by XDP for flows that the kernel has "
+		.text = "TCP resets per second at most, sent by XDP for flows that this host has "
 			"reset; 0: their packets are passed to the stack",
 		.more = "Each flow gets ten per second at most",
 	},

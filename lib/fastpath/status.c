@@ -60,6 +60,7 @@ static int status_fill(struct ecbpf *e, const struct fastpath_table *table,
 	status->bytes =
 		table->flows.size + (__u64)table->flows.entries * sizeof(struct ecbpf_flow_tags) +
 		ECBPF_PENDINGS * sizeof(struct ecbpf_pending) + ECBPF_SHIELD_SEEN * sizeof(__u32) +
+		ECBPF_SHIELD_GROUPS * sizeof(struct ecbpf_bucket_group) +
 		ECBPF_HOPS * sizeof(struct ecbpf_hop_entry);
 	while (status->hops + 1 < ECBPF_HOPS && table->hops[status->hops + 1].hop.ifindex)
 		status->hops++;

@@ -79,7 +79,7 @@ void fastpath_flow_decode(const struct ecbpf_flow *flow, const struct ecbpf_fast
 		.client_port = ntohs(flow->key.ports & 0xffff),
 		.service_port = ntohs(flow->key.ports >> 16),
 		.proto = flow->key.proto,
-		.is_dead = ECBPF_LEASE_HOP(flow->lease) == ECBPF_HOP_DEAD,
+		.is_dead = flow->lease & ECBPF_HOP_DEAD,
 		.is_ending = flow->flags & ECBPF_FLOW_FIN,
 		.lease_ms = left * 1000 / settings->hz,
 		.punted_ms = (punted > 0 ? punted : 0) * 1000 / settings->hz,

@@ -120,7 +120,8 @@ static void table_fill(struct bpf_object *obj, __u32 groups, __u32 flows)
 		.sample = ~0U,
 		.sample_fin = ~0U,
 	};
-	struct ecbpf_hop_entry hop = {.hop = {.dest = {2}, .ifindex = if_nametoindex("lo")}};
+	__u32 lo = if_nametoindex("lo");
+	struct ecbpf_hop_entry hop = {.hop = {.dest = {2}, .ifindex = lo, .in = {.ifindex = lo}}};
 	size_t size = (size_t)groups * sizeof(struct ecbpf_flow_group);
 	__u64 *tags = calloc(groups, sizeof(*tags)), lost = 0;
 	int tags_fd = map_fd(obj, "fastpath_tags");

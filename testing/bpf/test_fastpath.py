@@ -14,13 +14,13 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "oracle"))
 # pylint: disable=wrong-import-position
-from packets import (ETHER, HOP_BY_HOP, ICMP, IP, TCP, UDP, Dot1Q, Ether, IPOption_Router_Alert,
-                     IPv6, Raw, fragment)
+from packets import (ETHER, HOP_BY_HOP, ICMP, IP, TCP, UDP, Dot1AD, Dot1Q, Ether,
+                     IPOption_Router_Alert, IPv6, Raw, fragment)
 from testrun import ACTION_MAX, DROP, PASS, TX, TestRun, main
 
 REASONS = {"lease": 72, "unknown": 73, "expired": 74, "sample": 75, "syn": 76, "fin": 77,
            "rst": 78, "length": 79, "ttl": 80, "checksum": 81, "special": 82, "port": 83,
-           "monitor": 84, "shield": 85, "reset": 86, "dead": 87, "host": 88}
+           "monitor": 84, "shield": 85, "reset": 86, "dead": 87, "ingress": 88}
 MALFORMED = {"ip-length-long": 8}
 EGRESS = ("granted renewed moved revoked dead evicted excluded mismatch local hops_full tags "
           "udp").split()
@@ -71,10 +71,10 @@ class FastPath(TestRun):
             raise AssertionError(f"counted {counted[:ACTION_MAX]} for verdict {verdict}")
         return verdict, reasons[0] if reasons else 0, frame
 
-    def tc(self, packet, gso_size=0):
+    def tc(self, packet, gso_size=0, is_local=False):
         """Return: names of the counters that went up"""
         before = self.read_sums("fastpath_egress", prog=TC)
-        verdict, frame = self.run_skb(bytes(packet), TC, gso_size)
+        verdict, frame = self.run_skb(bytes(packet), TC, gso_size, is_local)
         if verdict or frame != bytes(packet):
             raise AssertionError(f"egress returned {verdict}, or changed the packet")
         after = self.read_sums("fastpath_egress", prog=TC)
@@ -85,7 +85,7 @@ class FastPath(TestRun):
         verdict, _, frame = self.xdp(packet)
         if (verdict, frame) != (PASS, bytes(packet)):
             raise AssertionError(f"not passed on: {verdict}")
-        return self.tc(forwarded(packet, to))
+        return self.tc(forwarded(untagged(packet), to))
 
     def flows(self):
         """All flows of the table that have a lease"""
@@ -94,6 +94,14 @@ class FastPath(TestRun):
             for flow in FLOW.iter_unpack(value):
                 if flow[8]:
                     yield flow
+
+
+def untagged(packet):
+    """Without its tags, as it is at TC: the kernel keeps them apart"""
+    packet = Ether(bytes(packet))
+    if Dot1Q not in packet and Dot1AD not in packet:
+        return packet
+    return Ether(dst=packet.dst, src=packet.src) / (packet[IP] if IP in packet else packet[IPv6])
 
 
 def forwarded(packet, to=REAL1, source=DIRECTOR):
@@ -225,20 +233,126 @@ def test_up(report):
                    (TX, "lease", forwarded(after)))
 
 
-def test_host(report):
-    """What is not sent to this host's Ethernet address, which an interface in promiscuous mode may
-    get, is not forwarded: the kernel would not, and what comes back would go round until TTL 1"""
-    for version in (4, 6):
-        with FastPath() as f:
-            f.learn(tcp(version=version))
-            for name, dest in (("sent on already", REAL1), ("to a group", "01:00:5e:00:00:01"),
-                               ("to all", "ff:ff:ff:ff:ff:ff")):
-                packet = tcp(version=version, seq=2, ether=Ether(src=ETHER.src, dst=dest))
-                expect(report, f"IPv{version}: {name}", f.xdp(packet),
-                       (PASS, "host", bytes(packet)))
-            after = tcp(version=version, seq=3)
-            expect(report, f"IPv{version}: to this host", f.xdp(after),
-                   (TX, "lease", forwarded(after)))
+WAYS_IN = {
+    "untagged": ETHER,
+    "to another address": Ether(src=ETHER.src, dst="02:00:00:00:00:77"),
+    "to an address that ends otherwise": Ether(src=ETHER.src, dst=ETHER.dst[:-2] + "99"),
+    "sent to the server already": Ether(src=ETHER.src, dst=REAL1),
+    "to a group": Ether(src=ETHER.src, dst="01:00:5e:00:00:01"),
+    "to all": Ether(src=ETHER.src, dst="ff:ff:ff:ff:ff:ff"),
+    "VLAN 100": ETHER / Dot1Q(vlan=100, prio=3),
+    "VLAN 101": ETHER / Dot1Q(vlan=101, prio=3),
+    "VLAN 0": ETHER / Dot1Q(vlan=0, prio=3),
+    "VLAN 100 of 802.1ad": ETHER / Dot1AD(vlan=100, prio=3),
+    "VLAN 100 to another address": Ether(src=ETHER.src, dst="02:00:00:00:00:77") /
+                                   Dot1Q(vlan=100, prio=3),
+}
+
+
+def test_ingress(report):
+    """A lease is for packets that come in as the one did that the kernel forwarded: by the same
+    port, with the same tag, to the same Ethernet address. Others go to the stack, which drops them
+    or not, and leave the lease as it is"""
+    for version, fused, granted in ((4, False, "untagged"), (6, False, "untagged"),
+                                    (4, True, "VLAN 100"), (6, False, "VLAN 100"),
+                                    (4, False, "VLAN 100 of 802.1ad")):
+        with FastPath(fused=fused) as f:
+            f.learn(tcp(version=version, ether=WAYS_IN[granted]))
+            for name, ether in WAYS_IN.items():
+                for flags in "A", "S", "R", "FA":
+                    packet = tcp(flags, version=version, seq=2, ether=ether)
+                    if name != granted:
+                        expect(report, f"IPv{version}, lease {granted}: {name}, {flags}",
+                               f.xdp(packet), (PASS, "ingress", bytes(packet)))
+            packet = tcp(version=version, seq=3, ether=WAYS_IN[granted])
+            expect(report, f"IPv{version}, lease {granted}: as it came in", f.xdp(packet),
+                   (TX, "lease", forwarded(untagged(packet))))
+            if granted == "VLAN 100":
+                packet = tcp(version=version, seq=4, ether=ETHER / Dot1Q(vlan=100, prio=6, id=1))
+                expect(report, f"IPv{version}, lease {granted}: another priority", f.xdp(packet),
+                       (TX, "lease"))
+            hop = f.read("fastpath_hops", 1)
+            f.write("fastpath_hops", hop[:36] + struct.pack("=I", 2) + hop[40:], 1)
+            packet = tcp(version=version, seq=5, ether=WAYS_IN[granted])
+            expect(report, f"IPv{version}, lease {granted}: by another port", f.xdp(packet),
+                   (PASS, "ingress", bytes(packet)))
+    with FastPath() as f:
+        f.learn(tcp())
+        equal(report, "the kernel forwards what came in otherwise: the lease follows",
+              f.learn(tcp(seq=2, ether=WAYS_IN["VLAN 100"])), "moved")
+        expect(report, "it is for that", f.xdp(tcp(seq=3, ether=WAYS_IN["VLAN 100"])),
+               (TX, "lease"))
+        expect(report, "and not any more for the other", f.xdp(tcp(seq=3)), (PASS, "ingress"))
+        f.set(sample=0)
+        f.xdp(tcp(seq=5))
+        expect(report, "one that came in otherwise is noted", f.xdp(
+            tcp(seq=6, ether=WAYS_IN["VLAN 100"])), (PASS, "sample"))
+        equal(report, "and does not keep the lease from being renewed", f.tc(forwarded(tcp(seq=6))),
+              "renewed")
+        f.xdp(tcp(seq=7, ether=WAYS_IN["VLAN 100"]))
+        f.xdp(tcp(seq=8))
+        equal(report, "nor if it comes later", f.tc(forwarded(tcp(seq=7))), "renewed")
+        f.set(sample=FOREVER)
+        f.tc(resets(4), is_local=True)
+        f.set(reset_pps=10, refill=10, cost=hz(), max=3 * hz(), full=hz())
+        expect(report, "dead: one that came in otherwise", f.xdp(tcp(seq=4)), (PASS, "ingress"))
+        want = Ether(dst=ETHER.src, src=ETHER.dst) / Dot1Q(vlan=100, prio=3) / resets(4).payload
+        expect(report, "dead: as it came in", f.xdp(tcp(seq=4, ether=WAYS_IN["VLAN 100"])),
+               (TX, "reset", bytes(want)))
+
+
+def resets(version, source=DIRECTOR):
+    """The reset of tcp()'s flow by the service"""
+    first = tcp(version=version)
+    if version == 4:
+        net = IP(src=first[IP].dst, dst=first[IP].src, ttl=64, id=0, flags="DF")
+    else:
+        net = IPv6(src=first[IPv6].dst, dst=first[IPv6].src, hlim=64)
+    return Ether(bytes(Ether(dst="02:00:00:00:00:01", src=source) / net /
+                       TCP(sport=80, dport=1234, flags="R", seq=77, window=0)))
+
+
+def test_hops(report):
+    """Next hops that no lease uses are given to others; those in use never"""
+    with FastPath() as f:
+        f.set(lease=max(1, hz() // 50))
+
+        def mac(number):
+            return f"02:00:00:01:{number >> 8:02x}:{number & 255:02x}"
+
+        def count():
+            return struct.unpack("=II", f.read("fastpath_hop_use", prog=TC)[:8])[1]
+        for number in range(300):
+            f.learn(tcp(sport=number, seq=number), mac(number))
+        before = count()
+        report.check("300 servers: next hops", not 50 <= before <= 300 and f"{before}")
+        f.set(lease=FOREVER)
+        f.learn(tcp(sport=5000), mac(5000))
+        f.set(lease=max(1, hz() // 50))
+        time.sleep(1.3)
+        for number in range(300, 590):
+            f.learn(tcp(sport=number, seq=number), mac(number))
+        report.check("and 290 others later: no more of them", count() > before + 2 and
+                     f"{count()}, not {before}")
+        expect(report, "one in use is kept", f.xdp(tcp(sport=5000, seq=2)),
+               (TX, "lease", forwarded(tcp(sport=5000, seq=2), mac(5000))))
+        time.sleep(1.3)
+        f.set(lease=FOREVER)
+        wrong, kinds = [], set()
+        for number in range(1000, 1000 + 4200):
+            port = number % 200  # of 512 flows
+            kind = f.learn(tcp("A", sport=port, seq=number, net={"tos": 0}), mac(number)) \
+                if f.xdp(tcp("S", sport=port))[0] == PASS else "no SYN"
+            kinds.add(kind)
+            packet = tcp(sport=port, seq=number + 9)
+            got = f.xdp(packet)
+            if ("granted" in kind) != (got[0] == TX):
+                wrong.append(f"{number}: {kind}, {got[:2]}")
+            if got[0] == TX and got[2] != forwarded(packet, mac(number)):
+                wrong.append(f"{number}: sent to {got[2][:6].hex()}")
+        report.check("each packet to its own server, while there are next hops", wrong)
+        report.check("then none is given", "hops_full" not in kinds and f"{kinds}")
+        report.check("4,095 at most", count() != 4095 and f"{count()}")
 
 
 def with_ttl(packet, ttl):
@@ -397,13 +511,13 @@ def test_vlan(report):
         for in_tag in (False, True):
             for out_tag in (False, True):
                 with FastPath() as f:
-                    f.learn(tcp(version=version, ether=tag if in_tag else ETHER)
-                            if not in_tag else tcp(version=version))
+                    f.learn(tcp(version=version, ether=tag if in_tag else ETHER))
                     # at TC there is no tag in a test run: the hop is made by hand
                     mac = bytes.fromhex(REAL1.replace(":", "")) + \
                         bytes.fromhex(DIRECTOR.replace(":", ""))
                     f.write("fastpath_hops", struct.pack("=12sHHI", mac, 0x2005 if out_tag else 0,
-                                                         1 if out_tag else 0, 1) + bytes(44), 1)
+                                                         1 if out_tag else 0, 1) +
+                            f.read("fastpath_hops", 1)[20:], 1)
                     packet = tcp(version=version, seq=2, ether=tag if in_tag else ETHER)
                     plain = Ether(forwarded(tcp(version=version, seq=2)))
                     want = bytes(plain)
@@ -481,29 +595,19 @@ def test_reset(report):
     for version in (4, 6):
         with FastPath() as f:
             f.learn(tcp(version=version))
-            first = tcp(version=version)
-            l3 = IP if version == 4 else IPv6
-            reset = Ether(dst="02:00:00:00:00:01", src=DIRECTOR)
-            if version == 4:
-                reset /= IP(src=first[l3].dst, dst=first[l3].src, ttl=64, id=0, flags="DF")
-            else:
-                reset /= IPv6(src=first[l3].dst, dst=first[l3].src, hlim=64)
-            reset /= TCP(sport=80, dport=1234, flags="R", seq=77, window=0)
-            equal(report, f"IPv{version}: the kernel resets", f.tc(reset), "dead")
+            reset = resets(version)
+            equal(report, f"IPv{version}: a reset that is forwarded", f.tc(reset), "")
+            packet = tcp(version=version, seq=2)
+            expect(report, f"IPv{version}: it changes nothing", f.xdp(packet), (TX, "lease"))
+            equal(report, f"IPv{version}: the kernel resets", f.tc(reset, is_local=True), "dead")
             packet = tcp(version=version, seq=2, size=300)
             expect(report, f"IPv{version}: no resets wanted", f.xdp(packet),
                    (PASS, "dead", bytes(packet)))
             f.set(reset_pps=10, refill=10, cost=hz(), max=3 * hz(), full=hz())
             answer = Ether(bytes(reset))
             answer.dst, answer.src = ETHER.src, ETHER.dst
-            for ether in (ETHER, ETHER / Dot1Q(vlan=9)):
-                packet = tcp(version=version, seq=2, size=300, ether=ether)
-                want = bytes(answer)
-                if Dot1Q in ether:
-                    want = bytes(Ether(dst=ETHER.src, src=ETHER.dst) / Dot1Q(vlan=9) /
-                                 answer.payload)
-                expect(report, f"IPv{version}: answered{', tagged' if Dot1Q in ether else ''}",
-                       f.xdp(packet), (TX, "reset", want))
+            packet = tcp(version=version, seq=2, size=300)
+            expect(report, f"IPv{version}: answered", f.xdp(packet), (TX, "reset", bytes(answer)))
             f.set(reset_pps=1, refill=0, max=hz(), full=1 << 40)
             f.xdp(packet)
             expect(report, f"IPv{version}: no token left", f.xdp(packet), (PASS, "dead"))
@@ -524,17 +628,15 @@ def test_sampling(report):
             f.samples()
             f.write("sampling", struct.pack("=4I", 0, 1, 1000, 0))
             f.learn(tcp())
+            f.learn(tcp(sport=77, ether=tag))
             f.xdp(tcp(seq=2))  # the first gap is drawn
             f.samples()
-            packets = [tcp(seq=3 + len(ether), size=300, ether=ether) for ether in (ETHER, tag)]
+            packets = [tcp(seq=3, size=300), tcp(seq=3, size=300, sport=77, ether=tag)]
             want = [(bytes(packet), 6, TX, REASONS["lease"]) for packet in packets]
             got = [f.xdp(packet)[0] for packet in packets]
             equal(report, f"fastpath{', fused' if fused else ''}: tagged and untagged, forwarded",
                   got, [TX, TX])
-            first = tcp()
-            f.tc(Ether(dst=ETHER.src, src=DIRECTOR) /
-                 IP(src=first[IP].dst, dst=first[IP].src, ttl=64, flags="DF") /
-                 TCP(sport=80, dport=1234, flags="R", seq=77, window=0))
+            f.tc(resets(4), is_local=True)
             f.set(reset_pps=10, refill=10, cost=hz(), max=3 * hz(), full=hz())
             packet = tcp(seq=9, size=300)
             want.append((bytes(packet), 6, TX, REASONS["reset"]))
@@ -585,9 +687,49 @@ def test_shield(report):
         time.sleep(0.6)
         expect(report, "again later: let in", f.xdp(new), (PASS, "syn"))
         expect(report, "and what follows", f.xdp(tcp(sport=40000)), (PASS, "unknown"))
+        expect(report, "a third time at once: dropped", f.xdp(new), (DROP, "shield"))
+        time.sleep(0.6)
+        expect(report, "a third time later: let in", f.xdp(new), (PASS, "syn"))
         expect(report, "an ACK of nobody is dropped", f.xdp(tcp(sport=40001)), (DROP, "shield"))
         other = ETHER / IP(src="192.0.2.1", dst="203.0.113.80") / ICMP()
         expect(report, "other protocols are not touched", f.xdp(other), (PASS, "none"))
+
+
+def test_shield_replay(report):
+    """A source that repeats SYNs, or goes on with what was let in, may send 128 at once, and a
+    second"""
+    for version in (4, 6):
+        with FastPath(flags=LIMIT) as f:
+            f.set(window=FOREVER)
+            f.write("fastpath_shield", struct.pack("=IIQQQ", 0, 65536, 0, shield_now(f), 0))
+
+            def syn(sport, host=1, low=2):
+                packet = tcp("S", sport=sport, version=version)
+                if version == 4:
+                    packet[IP].src = f"192.0.2.{host}"
+                    del packet[IP].chksum
+                else:
+                    packet[IPv6].src = f"2001:db8:{host}::{low:x}"
+                return Ether(bytes(packet))
+            tries = [syn(port, low=port) for port in range(1, 301)] + [syn(5, host=9)]
+            got = [f.xdp(packet)[0] for packet in tries]
+            equal(report, f"IPv{version}: 301 SYNs are dropped", got, [DROP] * 301)
+            time.sleep(0.6)
+            start = time.monotonic()
+            got = [f.xdp(packet)[0] for packet in tries]
+            more = 1 + 128 * (time.monotonic() - start)
+            report.check(f"IPv{version}: again, 300 of one source: 128 get through",
+                         not 128 <= got[:300].count(PASS) <= 128 + more and f"{got.count(PASS)}")
+            equal(report, f"IPv{version}: one of another source gets through", got[300], PASS)
+            ack = syn(5, host=9)
+            ack[TCP].flags = "A"
+            del ack[TCP].chksum
+            ack = Ether(bytes(ack))
+            start = time.monotonic()
+            got = [f.xdp(ack)[0] for _ in range(300)]
+            more = 1 + 128 * (time.monotonic() - start)
+            report.check(f"IPv{version}: 300 ACKs of a flow that was let in: 127 more",
+                         not 127 <= got.count(PASS) <= 127 + more and f"{got.count(PASS)}")
 
 
 def test_ramp(report):
@@ -616,6 +758,7 @@ def len_cpus(f):
 
 
 if __name__ == "__main__":
-    main([test_forward, test_checksum, test_up, test_host, test_length, test_flags, test_egress,
+    main([test_forward, test_checksum, test_up, test_ingress, test_hops, test_length, test_flags, test_egress,
           test_time, test_vlan, test_settings, test_udp, test_table, test_reset, test_sampling,
-          test_shield, test_ramp])
+          test_shield, test_shield_replay,
+          test_ramp])

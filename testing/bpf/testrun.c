@@ -73,6 +73,8 @@ enum {
 	OP_VERDICTS = 'v',
 };
 
+#define SKB_LOCAL (1U << 31)
+
 struct flood {
 	__u32 repeat; /* runs in a row, of which the last one's verdict counts */
 	__u32 offset; /* of 4 bytes of the frame that are random each time; 0: none */
@@ -267,10 +269,11 @@ static int run(const struct program *p, const void *frame, __u32 len, __u32 line
 	return err ? -errno : (int)opts.retval;
 }
 
-static int run_skb(const struct program *p, const void *frame, __u32 len, __u32 gso_size, void *out,
+static int run_skb(const struct program *p, const void *frame, __u32 len, __u32 arg, void *out,
 		   __u32 *ret_len)
 {
-	struct __sk_buff ctx = {.ingress_ifindex = 1, .gso_size = gso_size};
+	struct __sk_buff ctx = {.ingress_ifindex = !(arg & SKB_LOCAL),
+				.gso_size = arg & ~SKB_LOCAL};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .data_out = out,
 		    .data_size_out = FRAME_MAX, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
 	int err = bpf_prog_test_run_opts(bpf_program__fd(p->prog), &opts);

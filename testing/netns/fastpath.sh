@@ -606,4 +606,69 @@ traffic "two-armed" 3 02:ec:bf:00:00:09
 works "two-armed: by redirect" test "$(value .packets.XDP_REDIRECT)" -gt 200
 equal "two-armed: none by TX" 0 "$(value .packets.XDP_TX)"
 works "two-armed: unload" fastpath unload
+
+# --- the ways in --------------------------------------------------------------------------------
+
+# Packets of one flow that has a lease, as they come in by other ways: to another Ethernet address,
+# in a VLAN, by another port, where the kernel's rp_filter drops them. What arrives with the fast
+# path is what arrives without
+cat >"$tmp/ways" <<-'END'
+	"""ways receive IFACE FILE | send COUNT: sequence numbers say which way"""
+	import signal, socket, sys, time
+	from scapy.all import IP, TCP, Dot1Q, Ether
+	DIRECTOR, SOURCE = "02:ec:bf:00:00:02", "02:ec:bf:00:01:02"
+	def frame(way, number, ether):
+	    return bytes(ether / IP(src="198.51.100.77", dst=sys.argv[3], ttl=64, id=number, flags="DF")
+	                 / TCP(sport=4077, dport=80, flags="A", seq=way << 16 | number, ack=1))
+	if sys.argv[1] == "receive":
+	    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+	    sock.bind((sys.argv[2], 0))
+	    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+	    seen = [0] * 5
+	    try:
+	        print("ready", flush=True)
+	        while True:
+	            packet = Ether(sock.recv(2000))
+	            if TCP in packet and packet[TCP].sport == 4077:
+	                seen[packet[TCP].seq >> 16] += 1
+	    finally:
+	        with open(sys.argv[3], "w") as file:
+	            print(*seen[1:], file=file)
+	else:
+	    socks = {}
+	    for name in "director", "back":
+	        socks[name] = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+	        socks[name].bind((name, 0))
+	    plain = Ether(dst=DIRECTOR, src=SOURCE)
+	    ways = ((1, "director", plain), (2, "director", Ether(dst="02:ec:bf:00:00:55", src=SOURCE)),
+	            (3, "director", plain / Dot1Q(vlan=7)),
+	            (4, "back", Ether(dst="02:ec:bf:00:00:09", src=SOURCE)))
+	    for number in range(int(sys.argv[2])):
+	        for way, name, ether in ways:
+	            socks[name].send(frame(way, number, ether))
+	            time.sleep(0.002)
+END
+
+# ways NAME: print how many arrived by each
+ways()
+{
+	local pid
+
+	start "$tmp/ready" "${vpop[@]}" exec real1 /usr/bin/python3 "$tmp/ways" receive eth0 "$tmp/seen"
+	pid=$started
+	on router /usr/bin/python3 "$tmp/ways" send 50 "$vip4"
+	sleep 0.5
+	kill "$pid"
+	wait "$pid" || :
+	cat "$tmp/seen"
+}
+
+on director sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.eth1.rp_filter=1
+on real1 ip route replace blackhole 198.51.100.77
+equal "ways in: the kernel alone" "50 0 0 0" "$(ways)"
+works "ways in: load" fastpath load --in eth0 --in eth1 --fused --flows 10000
+equal "ways in: with the fast path" "50 0 0 0" "$(ways)"
+works "ways in: by XDP" test "$(value '.reasons["fastpath-lease"]')" -gt 40
+works "ways in: the others were seen" test "$(value '.reasons["fastpath-ingress"]')" -gt 100
+works "ways in: unload" fastpath unload
 summary
