@@ -57,8 +57,7 @@ static int fused_place_counters(struct ecbpf *e, const __u8 *stages, __u8 *count
 
 		if (!stages[i] || is_placed & 1U << i)
 			continue;
-		/* a stage that goes may count until it has gone: its place is the last to be taken
-		 */
+		/* a removed stage counts until the exchange: reuse its entry last */
 		counters[i] = __builtin_ctz(free ? free : ~used);
 		used |= 1U << counters[i];
 		if (map_fd >= 0 && ecbpf_percpu_zero(map_fd, counters[i], 1))

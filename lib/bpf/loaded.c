@@ -72,7 +72,7 @@ const char *ecbpf_loaded_constant(const char *line, int *ret_len)
 	return NULL;
 }
 
-/* Constants of the program that it goes on with */
+/* Add the constants of the predecessor */
 static int spec_inherit(const struct predecessor *predecessor, struct loaded *loaded)
 {
 	_cleanup_free_ struct loaded *old = calloc(1, sizeof(*old));

@@ -133,7 +133,7 @@ static int program_find(struct ecbpf *e, const struct ecbpf_program *spec, const
 /*
  * Is a map to be made for ecbpf_fused? Those of the fast path, whose size `ecbpf-fastpath load`
  * knows, only if it runs that stage. Others always: global functions use them, which kernels before
- * 6.8 verify whether somebody calls them or not.
+ * 6.8 verify even if nothing calls them.
  */
 static bool is_map_wanted(const char *map, const char *fused)
 {

@@ -89,7 +89,7 @@ static int member_compare(const void *a, const void *b)
 	return !!x->spec - !!y->spec; /* as libxdp: those which are there first */
 }
 
-/* Why a member could not be linked, in words that help */
+/* Explain why a member could not be linked */
 static int fail_freplace(struct ecbpf *e, const struct change *c)
 {
 	bool ours = true;
@@ -106,8 +106,8 @@ static int fail_freplace(struct ecbpf *e, const struct change *c)
 }
 
 /*
- * Linux 5.10 refuses a context that goes to a global function in a program that replaces a
- * function, and takes it in the same program attached by itself.
+ * Linux 5.10 refuses to pass the context to a global function in a program that replaces a
+ * function, but accepts the same program if it is attached alone.
  */
 static bool is_context_refused(const struct ecbpf *e, int err)
 {
@@ -210,14 +210,13 @@ static int change_pin(struct ecbpf *e, struct change *c)
 	return 0;
 }
 
-/* No driver needs fragments for packets up to this, and to reckon with them costs a call */
+/* Drivers need no fragments for packets up to this MTU, and support for them costs a call */
 bool ecbpf_needs_frags(const char *iface)
 {
 	return ecbpf_iface_mtu(iface) > ETH_DATA_LEN;
 }
 
-/* Open the programs that are to be loaded. Again for each try: a loaded object is bound to its
- * target */
+/* Open the programs to load. For each try again, because a loaded object is bound to its target */
 static int change_open_programs(struct ecbpf *e, struct change *c)
 {
 	bool frags = ecbpf_needs_frags(c->iface);
@@ -242,7 +241,7 @@ static int change_open_programs(struct ecbpf *e, struct change *c)
 	return 0;
 }
 
-/* One that replaces another and is told no priority keeps its place, whatever its name */
+/* A replacement without a given priority keeps its place, whatever its name */
 static bool may_move(const struct change *c)
 {
 	bool keeps_place = false;
@@ -388,7 +387,7 @@ static int fail_attach(struct ecbpf *e, const struct change *c, int err)
 	const char *hint = "";
 
 	if (err == -EOPNOTSUPP && c->mode == ECBPF_MODE_NATIVE)
-		hint = ": its driver may not do native XDP; '--mode skb' works with any";
+		hint = ": its driver may not support native XDP; '--mode skb' works with any";
 	else if (err == -EPERM)
 		hint = ": must be root, or have CAP_NET_ADMIN";
 	return ecbpf_fail(e, err, "%s: cannot attach in %s mode: %s%s%s%s%s", c->iface,
@@ -402,7 +401,7 @@ static __u32 mode_flags(enum ecbpf_mode mode)
 	return mode == ECBPF_MODE_SKB ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
 }
 
-/* Step 2. -EAGAIN: somebody else changed the interface meanwhile */
+/* Step 2. -EAGAIN: another process changed the interface meanwhile */
 static int change_attach(struct ecbpf *e, struct change *c)
 {
 	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = c->live.id ? c->live.fd : 0);
@@ -424,7 +423,7 @@ static int change_attach(struct ecbpf *e, struct change *c)
 	return fail_attach(e, c, err);
 }
 
-/* Undo step 2 */
+/* Undo step 2 of one interface */
 static void change_detach(struct ecbpf *e, struct change *c)
 {
 	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = c->fd);
@@ -500,7 +499,7 @@ static int commit(struct ecbpf *e, struct change *changes, size_t count)
 		const struct live *live = &changes[i].live;
 
 		if (!changes[i].count)
-			ecbpf_log(e, ECBPF_LOG_INFO, "%s: nothing attached any more",
+			ecbpf_log(e, ECBPF_LOG_INFO, "%s: no program attached any more",
 				  changes[i].iface);
 		else
 			ecbpf_log(e, ECBPF_LOG_INFO, "%s: %zu program%s in %s mode, %s id %u",
@@ -518,10 +517,6 @@ static int commit(struct ecbpf *e, struct change *changes, size_t count)
 	return 0;
 }
 
-/*
- * Read what is attached to each interface, and plan. @changes[@ret_count]: those with something to
- * do, and on failure all that are to be closed
- */
 int ecbpf_changes_plan(struct ecbpf *e, const char *const *ifaces, size_t count, plan_fn plan,
 		       void *data, struct change *changes, size_t *ret_count)
 {
@@ -552,7 +547,6 @@ int ecbpf_changes_plan(struct ecbpf *e, const char *const *ifaces, size_t count,
 	return err;
 }
 
-/* Read, plan, commit; from the start when somebody else was faster */
 int ecbpf_change_chains(struct ecbpf *e, const char *const *ifaces, size_t count, plan_fn plan,
 			void *data)
 {
@@ -584,7 +578,7 @@ int ecbpf_change_chains(struct ecbpf *e, const char *const *ifaces, size_t count
 		changes = NULL;
 		nanosleep(&(struct timespec){.tv_nsec = (1 + rand() % 20) * 1000000L}, NULL);
 	}
-	return ecbpf_fail(e, -EBUSY, "%s: somebody else keeps changing its XDP programs",
+	return ecbpf_fail(e, -EBUSY, "%s: another process keeps changing its XDP programs",
 			  ifaces[0]);
 }
 

@@ -15,7 +15,7 @@ struct change {
 	enum ecbpf_mode mode;
 	size_t count; /* 0: nothing stays */
 	struct member members[DISPATCHER_MEMBERS];
-	bool is_same;		    /* nothing is to be done */
+	bool is_same;		    /* no change is needed */
 	bool is_direct;		    /* the only member is attached without a dispatcher */
 	struct ecbpf_program fused; /* a member: memory for the planner, see chain/stage.c */
 	char stages[FUSED_LIST];
@@ -33,8 +33,8 @@ typedef int (*plan_fn)(struct ecbpf *e, struct change *c, void *data);
 int ecbpf_change_chains(struct ecbpf *e, const char *const *ifaces, size_t count, plan_fn plan,
 			void *data);
 /*
- * Read what is attached to each interface, and plan. @changes[@ret_count]: those with something to
- * do, and on failure all that are to be closed
+ * Read what is attached to each interface, and plan. @changes[@ret_count]: interfaces that change;
+ * on failure all that the caller must close
  */
 int ecbpf_changes_plan(struct ecbpf *e, const char *const *ifaces, size_t count, plan_fn plan,
 		       void *data, struct change *changes, size_t *ret_count);

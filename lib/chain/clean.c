@@ -57,7 +57,7 @@ static int clean_dispatcher(struct ecbpf *e, int ifindex, __u32 id, void *data)
 	return err;
 }
 
-/* What ecbpf_netns_mark() left of dispatchers that somebody else's tool removed */
+/* Remove the mark of ecbpf_netns_mark() if another tool removed the dispatcher */
 static int clean_mark(struct ecbpf *e, const char *path, bool is_symlink, void *data)
 {
 	const char *name = strrchr(path, '/') + 1;

@@ -119,7 +119,7 @@ retry:
 	if (live.fd < 0 && errno == ENOENT)
 		goto retry; /* exchanged meanwhile */
 	if (live.fd < 0)
-		return ecbpf_fail(e, -errno, "cannot look at XDP program %u: %s%s", id,
+		return ecbpf_fail(e, -errno, "cannot examine XDP program %u: %s%s", id,
 				  strerror(errno), errno == EPERM ? " (must be root)" : "");
 	live.id = id;
 	err = ecbpf_prog_info(live.fd, &info);

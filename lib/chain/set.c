@@ -240,7 +240,7 @@ static int plan_set(struct ecbpf *e, struct change *c, void *data)
 	while (want->iface != c->iface)
 		want++;
 	if (want == set->wants)
-		set->changes_count = 0; /* from the start: somebody else was faster */
+		set->changes_count = 0; /* planned again: another process was faster */
 	for (size_t i = 0; i < c->live.count; i++) {
 		ecbpf_loaded_read(c->live.members[i].fd, &attached[i].loaded);
 		attached[i].is_owned = is_owned(c->live.members[i].fd, &attached[i].loaded);

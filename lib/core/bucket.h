@@ -7,8 +7,10 @@
 
 /* @rate tokens a second, and @burst at once, 1 to 2^50 */
 struct ecbpf_rate ecbpf_rate_burst(__u64 rate, __u64 burst, __u32 hz);
-/* Never more than @cap tokens, 1 to 10^9, in any second; on the long run nine tenths of that (of 2
- * to 9: one less) */
+/*
+ * At most @cap tokens, 1 to 10^9, in any second; nine tenths of that in the long run (with a @cap of
+ * 2 to 9: one less)
+ */
 struct ecbpf_rate ecbpf_rate_cap(__u32 cap, __u32 hz);
 
 #endif /* ECBPF_LIB_BUCKET_H */

@@ -71,27 +71,28 @@ void doctor_check_single(struct doctor *d, const struct ecbpf_chain *chain)
 		if (!ecbpf_btf_number(btf, "xdp_metadata", "dispatcher_version", &version))
 			version = 0;
 		btf__free(btf);
-		f = doctor_add(d, ECBPF_WARNING, chain->iface, "protocol-unknown",
-			       "its chain is of dispatcher protocol %u, which ecbpf does not speak",
-			       version);
-		doctor_why(f, "its members can be neither seen nor changed from here");
+		f = doctor_add(
+			d, ECBPF_WARNING, chain->iface, "protocol-unknown",
+			"its chain is of dispatcher protocol %u, which ecbpf does not support",
+			version);
+		doctor_why(f, "its members cannot be listed or changed");
 		doctor_fix(f, "ecbpf-loader unload --all %s && ecbpf-loader clean %s", chain->iface,
 			   chain->iface);
 	} else if (m->is_ours && !strcmp(m->name, "ecbpf_fused")) {
 		if (ecbpf_freplace_probe(d->e)) {
 			doctor_add(d, ECBPF_OK, chain->iface, "direct",
 				   "%s (id %u) is attached without a dispatcher, as this kernel "
-				   "wants it",
+				   "requires",
 				   m->name, m->id);
 			return;
 		}
 		f = doctor_add(d, ECBPF_NOTE, chain->iface, "direct",
 			       "%s (id %u) is attached without a dispatcher", m->name, m->id);
-		doctor_why(f, "it works, but nothing can be added to it");
+		doctor_why(f, "it works, but no program can be added");
 	} else {
 		f = doctor_add(d, ECBPF_WARNING, chain->iface, "no-dispatcher",
 			       "%s (id %u) is attached without a dispatcher", m->name, m->id);
-		doctor_why(f, "it runs, but alone: nothing can be added, every load is refused");
+		doctor_why(f, "it runs, but no program can be added: every load is refused");
 		doctor_fix(f, "ecbpf-loader unload --all %s", chain->iface);
 	}
 }
@@ -138,15 +139,15 @@ void doctor_check_members(struct doctor *d, const struct ecbpf_chain *chain)
 		f = doctor_add(d, ECBPF_ERROR, chain->iface, "fails-open",
 			       "looks attached but fails open: %zu of %zu members run; not %s",
 			       chain->members_count - stopped, chain->members_count, names);
-		doctor_why(f, "its link is gone, so the dispatcher passes packets by");
+		doctor_why(f, "its link is gone, so packets bypass it");
 		doctor_fix_rebuild(d, f, chain);
 	} else if (unpinned + unknown) {
 		f = doctor_add(d, ECBPF_WARNING, chain->iface, "link-unpinned",
 			       "%s the link of %s is not pinned here",
-			       unknown ? "this kernel does not tell whether all run:"
+			       unknown ? "this kernel does not report whether all run:"
 				       : "all run, but",
 			       names);
-		doctor_why(f, "who holds it elsewhere can let go of it, and packets pass by");
+		doctor_why(f, "if the process that holds it exits, packets bypass the program");
 		doctor_fix_rebuild(d, f, chain);
 	} else {
 		doctor_add(d, ECBPF_OK, chain->iface, "members", "%zu of %zu members run",
@@ -176,12 +177,12 @@ void doctor_check_broken(struct doctor *d, const struct ecbpf_chain *chain)
 			       config.num_progs_enabled);
 		doctor_why(f,
 			   "their pins were removed, or were in a mount namespace that ended ('ip "
-			   "netns exec'): the dispatcher passes packets by");
+			   "netns exec'): packets bypass them");
 	} else {
 		f = doctor_add(d, ECBPF_WARNING, chain->iface, "pins-missing",
 			       "%s the pins of its chain are not in %s/xdp",
 			       running.some < config.num_progs_enabled
-				       ? "this kernel does not tell whether all members run:"
+				       ? "this kernel does not report whether all members run:"
 				       : "all members run, but",
 			       d->has_bpffs ? d->e->bpffs : "BPFFS");
 		doctor_why(
@@ -199,9 +200,9 @@ void doctor_check_protocol(struct doctor *d, const struct ecbpf_chain *chain)
 	if (!chain->protocol || !d->protocol || chain->protocol == d->protocol)
 		return;
 	f = doctor_add(d, ECBPF_WARNING, chain->iface, "protocol-mixed",
-		       "its chain is of dispatcher protocol %u, the libxdp here speaks %u",
+		       "its chain is of dispatcher protocol %u, the installed libxdp uses %u",
 		       chain->protocol, d->protocol);
-	doctor_why(f, "it runs, but nothing can be added to it or replaced");
+	doctor_why(f, "it runs, but no program can be added or replaced");
 	doctor_fix_reload(f, chain, "");
 }
 
@@ -216,8 +217,8 @@ void doctor_check_schema(struct doctor *d, const struct ecbpf_chain *chain)
 		f = doctor_add(d, ECBPF_WARNING, chain->iface, "schema-member",
 			       "%s (id %u) is of schema %u, this ecbpf has %u", m->name, m->id,
 			       m->schema, ECBPF_SCHEMA);
-		doctor_why(f, "it runs, but its counters and settings mean something else to this "
-			      "version");
+		doctor_why(f,
+			   "it runs, but this version cannot interpret its counters and settings");
 		doctor_fix(f, "ecbpf-loader unload --all %s && ecbpf-loader clean", chain->iface);
 	}
 }
@@ -234,7 +235,7 @@ void doctor_check_mode(struct doctor *d, const struct ecbpf_chain *chain)
 		f = doctor_add(d, ECBPF_NOTE, chain->iface, "offload",
 			       "%s (id %u) runs in the network card", chain->members[0].name,
 			       chain->members[0].id);
-		doctor_why(f, "there is no dispatcher in a card: nothing can be chained");
+		doctor_why(f, "network cards have no dispatcher, so nothing can be chained");
 		return;
 	}
 	if (chain->mode == ECBPF_MODE_NATIVE) {
@@ -248,9 +249,9 @@ void doctor_check_mode(struct doctor *d, const struct ecbpf_chain *chain)
 	}
 	f = doctor_add(d, known ? ECBPF_WARNING : ECBPF_NOTE, chain->iface, "mode-skb",
 		       "in skb mode, %s",
-		       known ? "though its driver does native mode"
+		       known ? "though its driver supports native mode"
 			     : "which is for drivers without native mode");
-	doctor_why(f, "packets are handled late, several times slower%s",
+	doctor_why(f, "packets are processed late, several times slower%s",
 		   !chain->has_frags && ecbpf_iface_mtu(chain->iface) > NATIVE_MTU
 			   ? "; with this MTU native mode would take programs with fragments"
 			   : "");
@@ -294,14 +295,13 @@ void doctor_check_mtu(struct doctor *d, const struct ecbpf_chain *chain)
 				      chain->members[i].name);
 	}
 	if (!*names) {
-		doctor_add(
-			d, ECBPF_OK, chain->iface, "mtu",
-			"good for an MTU of up to about %d; for more: unload, set it, load again",
-			NATIVE_MTU);
+		doctor_add(d, ECBPF_OK, chain->iface, "mtu",
+			   "supports an MTU up to about %d; for more: unload, set it, load again",
+			   NATIVE_MTU);
 		return;
 	}
 	f = doctor_add(d, ECBPF_NOTE, chain->iface, "no-frags",
-		       "takes no packets in fragments, because of %s", names);
+		       "does not accept packets in fragments, because of %s", names);
 	doctor_why(f, "an MTU above about %d will be refused", NATIVE_MTU);
 }
 
@@ -313,6 +313,6 @@ void doctor_check_own(struct doctor *d, const struct ecbpf_chain *chain)
 		return;
 	f = doctor_add(d, ECBPF_NOTE, chain->iface, "dispatcher-own",
 		       "its chain runs under ecbpf's own dispatcher");
-	doctor_why(f, "a member resizes packets, which libxdp's dispatcher may not on this kernel; "
+	doctor_why(f, "a member resizes packets, which this kernel denies libxdp's dispatcher; "
 		      "xdp-loader can list this chain but not add to it");
 }

@@ -68,7 +68,7 @@ struct running doctor_count_running(const struct doctor *d, __u32 dispatcher, __
 
 /* Unload the chain, then @also; load it again if all its members are plain stages */
 void doctor_fix_reload(struct ecbpf_finding *f, const struct ecbpf_chain *chain, const char *also);
-/* Make the dispatcher anew, with the members that it has */
+/* Exchange the dispatcher, with the same members */
 void doctor_fix_rebuild(const struct doctor *d, struct ecbpf_finding *f,
 			const struct ecbpf_chain *chain);
 

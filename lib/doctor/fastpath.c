@@ -28,8 +28,8 @@ static void check_fastpath_ports(struct doctor *d, const struct fastpath_diagnos
 			f = doctor_add(d, ECBPF_ERROR, port->iface, "fastpath-egress",
 				       "the fast path's program at TC egress is gone");
 			doctor_why(f,
-				   "it sees nothing of what the kernel sends there: no leases for "
-				   "packets that leave by it, and a reset does not end one");
+				   "it does not see packets that the kernel sends there: it grants "
+				   "no leases for them, and a reset does not end a lease");
 		} else if (!port->is_port) {
 			f = doctor_add(d, ECBPF_WARNING, port->iface, "fastpath-port",
 				       "the fast path forwards nothing to it: a load was killed");
@@ -37,8 +37,8 @@ static void check_fastpath_ports(struct doctor *d, const struct fastpath_diagnos
 		} else {
 			f = doctor_add(
 				d, ECBPF_WARNING, port->iface, "fastpath-version",
-				"the fast path's program at TC egress is one of another version");
-			doctor_why(f, "what was mended in it since is not there");
+				"the fast path's program at TC egress is of another version");
+			doctor_why(f, "fixes of this version are not active");
 		}
 		doctor_fix(f, "ecbpf-fastpath refresh");
 	}
@@ -59,12 +59,12 @@ void doctor_check_fastpath(struct doctor *d)
 	} else {
 		f = doctor_add(
 			d, ECBPF_WARNING, "", "fastpath-no-program",
-			"the fast path's table is there (%llu MiB), and no interface has its XDP "
+			"the fast path's table exists (%llu MiB), but no interface has its XDP "
 			"program",
 			diagnosis.megabytes);
 		doctor_why(
 			f,
-			"nothing is forwarded; its load or unload was killed, or somebody else has "
+			"nothing is forwarded; its load or unload was killed, or another tool has "
 			"removed the program");
 		doctor_fix(f, "ecbpf-fastpath unload");
 	}
@@ -75,7 +75,7 @@ void doctor_check_fastpath(struct doctor *d)
 			   diagnosis.better.inactive_ms, diagnosis.better.sample_ms);
 	}
 	if (d->count == count)
-		doctor_add(d, ECBPF_OK, "", "fastpath", "the fast path: on %zu interface%s", in,
+		doctor_add(d, ECBPF_OK, "", "fastpath", "the fast path is on %zu interface%s", in,
 			   in > 1 ? "s" : "");
 	free(diagnosis.ports);
 }

@@ -47,8 +47,8 @@ static bool has_capability(cap_value_t capability)
 	return flag == CAP_SET;
 }
 
-/* Programs, maps and links of others can be looked at with CAP_SYS_ADMIN only; it implies CAP_BPF
- * and CAP_PERFMON */
+/* Opening others' programs, maps and links needs CAP_SYS_ADMIN, which implies CAP_BPF, CAP_PERFMON
+ */
 void doctor_check_privilege(struct doctor *d)
 {
 	bool has_admin = has_capability(CAP_SYS_ADMIN), has_net = has_capability(CAP_NET_ADMIN);
@@ -56,12 +56,13 @@ void doctor_check_privilege(struct doctor *d)
 
 	d->is_privileged = has_admin && has_net;
 	if (d->is_privileged) {
-		doctor_add(d, ECBPF_OK, "", "privilege", "CAP_SYS_ADMIN, CAP_NET_ADMIN are there");
+		doctor_add(d, ECBPF_OK, "", "privilege",
+			   "CAP_SYS_ADMIN and CAP_NET_ADMIN are effective");
 		return;
 	}
-	f = doctor_add(d, ECBPF_ERROR, "", "privilege", "not permitted to look: missing%s%s",
+	f = doctor_add(d, ECBPF_ERROR, "", "privilege", "missing privilege:%s%s",
 		       has_admin ? "" : " CAP_SYS_ADMIN", has_net ? "" : " CAP_NET_ADMIN");
-	doctor_why(f, "XDP programs can be neither examined nor changed; nothing else was checked");
+	doctor_why(f, "XDP programs cannot be examined or changed; nothing else was checked");
 	doctor_fix(f, "sudo ecbpf-loader doctor");
 }
 
@@ -74,13 +75,13 @@ void doctor_check_jit(struct doctor *d)
 	if (fd < 0) {
 		f = doctor_add(d, ECBPF_ERROR, "", "bpf-refused",
 			       "the kernel loads no XDP program: %s", strerror(-fd));
-		doctor_why(f, "none can run");
+		doctor_why(f, "no XDP program can run");
 		return;
 	}
 	if (!ecbpf_prog_info(fd, &info) && !info.jited_prog_len) {
 		f = doctor_add(d, ECBPF_WARNING, "", "jit-off",
 			       "BPF programs are interpreted (no JIT)");
-		doctor_why(f, "they take many times as long, and cannot be chained");
+		doctor_why(f, "they run many times slower, and cannot be chained");
 		/* the setting is seen in the first network namespace only */
 		doctor_fix(f, "nsenter --net=/proc/1/ns/net sysctl -w net.core.bpf_jit_enable=1");
 	} else {
@@ -100,8 +101,10 @@ void doctor_check_freplace(struct doctor *d)
 	}
 	f = doctor_add(d, ECBPF_NOTE, "", "freplace-missing",
 		       "the kernel cannot replace BPF functions (freplace: %s)", strerror(-err));
-	doctor_why(f, "programs cannot be chained; our stages can run in one program "
-		      "('ecbpf-loader load --fused STAGE[,STAGE...] IFACE'), others alone");
+	doctor_why(
+		f,
+		"programs cannot be chained; our stages can run in one program "
+		"('ecbpf-loader load --fused STAGE[,STAGE...] IFACE'), other programs only alone");
 }
 
 void doctor_check_frags(struct doctor *d)
@@ -109,11 +112,12 @@ void doctor_check_frags(struct doctor *d)
 	struct ecbpf_finding *f;
 
 	if (!ecbpf_frags_probe(d->e)) {
-		doctor_add(d, ECBPF_OK, "", "frags", "the kernel has XDP for packets in fragments");
+		doctor_add(d, ECBPF_OK, "", "frags",
+			   "the kernel supports XDP for packets in fragments");
 		return;
 	}
 	f = doctor_add(d, ECBPF_NOTE, "", "frags-missing",
-		       "the kernel has no XDP for packets in fragments (5.18)");
+		       "the kernel does not support XDP for packets in fragments (5.18)");
 	doctor_why(f, "native mode works up to an MTU of about %d", NATIVE_MTU);
 }
 
@@ -171,8 +175,8 @@ void doctor_check_resize(struct doctor *d)
 	if (d->protocol == 2)
 		doctor_why(
 			f,
-			"ecbpf uses a dispatcher of its own where needed; other tools cannot load "
-			"these programs until libxdp is 1.5.5");
+			"ecbpf uses its own dispatcher where needed; other tools cannot load these "
+			"programs before libxdp 1.5.5");
 	else
-		doctor_why(f, "such programs can only run alone");
+		doctor_why(f, "these programs can only run alone");
 }

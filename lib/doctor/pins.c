@@ -36,10 +36,9 @@ void doctor_check_bpffs(struct doctor *d)
 		path = "/sys/fs/bpf";
 	d->e->bpffs[0] = '\0';
 	f = doctor_add(d, ECBPF_ERROR, "", "bpffs-missing", "no BPF file system at %s", path);
-	doctor_why(
-		f,
-		"chains and maps are kept there: nothing can be loaded, and no chain be told to be "
-		"whole");
+	doctor_why(f,
+		   "chains and maps are pinned there: nothing can be loaded, and chains cannot be "
+		   "checked");
 	if (err == -ENODEV)
 		doctor_fix(f, "%s%s%smount -t bpf bpf %s", stat(path, &st) ? "mkdir -p " : "",
 			   stat(path, &st) ? path : "", stat(path, &st) ? " && " : "", path);
@@ -111,15 +110,15 @@ void doctor_check_maps(struct doctor *d)
 		f = doctor_add(d, ECBPF_ERROR, "", "schema-maps",
 			       "%s is of schema %u, this ecbpf has %u", pins.path, pins.schema,
 			       ECBPF_SCHEMA);
-		doctor_why(f, "made by another version of ecbpf: no program of ours can be loaded "
-			      "beside");
+		doctor_why(f, "made by another version of ecbpf: no program of this version can be "
+			      "loaded");
 		doctor_fix(f, "%s%s%secbpf-loader clean",
 			   *ifaces ? "ecbpf-loader unload --all" : "", ifaces,
 			   *ifaces ? " && " : "");
 	} else if (pins.count && !ecbpf_pins_are_used(d->e)) {
 		f = doctor_add(d, ECBPF_NOTE, "", "maps-unused",
 			       "%zu maps in %s/ecbpf, used by no program", pins.count, d->e->bpffs);
-		doctor_why(f, "they keep memory, and what was in them for the next load");
+		doctor_why(f, "they use memory, and their contents will be used by the next load");
 		doctor_fix(f, "ecbpf-loader clean");
 	} else if (pins.count) {
 		doctor_add(d, ECBPF_OK, "", "maps", "%zu maps in %s/ecbpf, of schema %u",
@@ -186,9 +185,9 @@ static int inspect_dispatcher(struct ecbpf *e, int ifindex, __u32 id, void *data
 		return 0;
 	}
 	f = doctor_add(s->d, ECBPF_WARNING, "", "netns-gone",
-		       "%s: pins of network namespace %s, which no process and no mount here is of",
+		       "%s: pins of network namespace %s, which no process and no mount here uses",
 		       name, netns);
-	doctor_why(f, "if it is gone, they keep programs and memory for nothing");
+	doctor_why(f, "if it no longer exists, they keep programs and memory in use needlessly");
 	if (strlen(e->bpffs) < 64)
 		doctor_fix(f, "rm -r %s/xdp/%s %s/ecbpf/%s", e->bpffs, name, e->bpffs, name);
 	return 0;
@@ -208,8 +207,8 @@ void doctor_check_pins(struct doctor *d)
 			s.stale, s.first_stale, s.stale > 1 ? ", ..." : "");
 		doctor_why(
 			f,
-			"an interrupted load left them, and they keep programs and memory; unless "
-			"another tool made them in another network namespace");
+			"an interrupted load left them, and they keep programs and memory in use; "
+			"or another tool made them in another network namespace");
 		doctor_fix(f, "ecbpf-loader clean");
 	}
 	if (s.elsewhere) {

@@ -51,7 +51,7 @@ void doctor_fix_reload(struct ecbpf_finding *f, const struct ecbpf_chain *chain,
 		doctor_fix(f, "ecbpf-loader unload --all %s%s", chain->iface, also);
 }
 
-/* Any change makes the dispatcher anew: load and unload a stage that has no settings */
+/* Any change exchanges the dispatcher: load and unload a stage that has no settings */
 void doctor_fix_rebuild(const struct doctor *d, struct ecbpf_finding *f,
 			const struct ecbpf_chain *chain)
 {

@@ -161,30 +161,30 @@ for value in '' y 1x -- -1 0x1g 18446744073709551616; do
 	usage load "--set: 'x=$value': the value is neither a number nor an XDP action" \
 		load -S "x=$value" eth0 pass
 done
-usage load "--section and --prog-name both say which program; give one" \
+usage load "--section and --prog-name cannot be combined" \
 	load -s xdp -n prog eth0 x.o
-usage load "--section and --prog-name are for object files, not for --fused" \
+usage load "--section and --prog-name need an object file; --fused has none" \
 	load -n prog --fused pass eth0
-usage unload "give one of --id, --name and --all" unload eth0
-usage unload "give one of --id, --name and --all" unload eth0 -a -i 5
+usage unload "expected one of --id, --name and --all" unload eth0
+usage unload "expected one of --id, --name and --all" unload eth0 -a -i 5
 usage unload "from which interface?" unload -a
 usage unload "--id: '0' is not a number from 1 to 4294967295" unload -i 0 eth0
 usage replace "on which interface?" replace
 usage replace "replace which program?" replace eth0
 usage replace "replace it by which program?" replace eth0 pass
-usage replace "'z': one program takes the place of one" replace eth0 pass x.o z
-usage replace "'x.o': --fused is the program already" replace --fused pass eth0 pass x.o
-usage replace "'eth0,eth1': replace works on one interface at a time" replace eth0,eth1 pass x.o
+usage replace "'z': replace takes one program" replace eth0 pass x.o z
+usage replace "'x.o': replace takes one program, and --fused is one" replace --fused pass eth0 pass x.o
+usage replace "'eth0,eth1': replace takes one interface" replace eth0,eth1 pass x.o
 usage replace "-m: no such option" replace -m skb eth0 pass x.o
-usage status "--clear prints nothing, so --json does not go with it" status -j --clear
+usage status "--clear and --json cannot be combined" status -j --clear
 usage features "of which interface?" features
-usage features "one interface at a time" features eth0 eth1
+usage features "features takes one interface" features eth0 eth1
 usage stages "'x': takes no operands" stages x
-usage apply "'y': one file at a time" apply x y
-usage apply "--check and --stop: one of them" apply -c --stop
+usage apply "'y': apply takes one file" apply x y
+usage apply "--check and --stop cannot be combined" apply -c --stop
 usage export "'x': takes no operands" export x
 usage refresh "'x': takes no operands" refresh x
-usage metrics "either --output or --statsd" metrics -o x --statsd localhost:1
+usage metrics "--output and --statsd cannot be combined" metrics -o x --statsd localhost:1
 usage metrics "--statsd: 'localhost' is not HOST:PORT" metrics --statsd localhost lo
 
 # --- what reaches the library -----------------------------------------------------------------
@@ -308,8 +308,8 @@ call: clear [torn]" status --clear
 
 # --- failures ---------------------------------------------------------------------------------
 
-fails "ecbpf-loader: --mode: 'hw': programs in hardware have no dispatcher, so they cannot be \
-chained; use native or skb" load -m hw eth0 pass
+fails "ecbpf-loader: --mode: 'hw' is not supported: programs in hardware cannot be chained; use \
+native or skb" load -m hw eth0 pass
 fails "call: load [eth0] [eth9] mode=0 { file=pass $plain }
 ecbpf-loader: eth9: no such interface" load eth0,eth9 pass
 export FAKE_FAIL=load FAKE_LINES=0
@@ -481,7 +481,7 @@ warning  host  pins of a dispatcher that is gone -- they keep its maps in memory
 -- fix: ecbpf-loader clean
 note     eth0  native mode -- as it should be" && pass doctor || :
 run doctor lo
-prints "doctor: all well" "all well: 1 check, listed with -v"
+prints "doctor: all well" "no problem found in 1 check; -v lists them"
 run doctor -v lo
 prints "doctor -v" "ok  host  /sys/fs/bpf is a BPF file system"
 

@@ -8,10 +8,10 @@
 #include "tools/loader/loader.h"
 
 const struct tool_option loader_apply_options[] = {
-	{'c', "check", NULL, "say what would change, and change nothing"},
-	{OPT_DIFF, "diff", NULL, "say each change that is made"},
-	{OPT_NO_LLDP, "no-lldp", NULL, "do not ask lldpcli about ingress-vlan and egress-vlan"},
-	{OPT_STOP, "stop", NULL, "take away what it says, unless on-stop is leave"},
+	{'c', "check", NULL, "print the changes that would be made, make none"},
+	{OPT_DIFF, "diff", NULL, "print each change that is made"},
+	{OPT_NO_LLDP, "no-lldp", NULL, "do not check ingress-vlan and egress-vlan by LLDP"},
+	{OPT_STOP, "stop", NULL, "remove all that apply loaded, unless on-stop is leave"},
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -22,7 +22,7 @@ struct apply {
 	bool without_lldp;
 };
 
-/* Before anything is touched */
+/* Before any change is made */
 static int check_vlans(struct tool *tool, const struct ecbpf_config *config)
 {
 	struct ecbpf_config_vlan *vlans;
@@ -82,14 +82,14 @@ int loader_run_apply(struct tool *tool, int argc, char **argv)
 			return TOOL_USAGE;
 	}
 	if (a.is_check && a.is_stop)
-		return tool_usage("--check and --stop: one of them");
+		return tool_usage("--check and --stop cannot be combined");
 	if (argc - optind > 1)
-		return tool_usage("'%s': one file at a time", argv[optind + 1]);
+		return tool_usage("'%s': apply takes one file", argv[optind + 1]);
 	return apply(tool, argv[optind], &a);
 }
 
 const struct tool_option loader_export_options[] = {
-	{'d', "directory", "DIR", "write rules and lists to files there, too"},
+	{'d', "directory", "DIR", "write rules and lists to files in DIR, too"},
 	TOOL_COMMON_OPTIONS,
 };
 

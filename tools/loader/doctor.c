@@ -58,7 +58,8 @@ static void print_findings(const struct ecbpf_finding *findings, size_t count)
 	}
 	tool_table_print(&table, "");
 	if (!shown)
-		printf("all well: %zu check%s, listed with -v\n", count, count == 1 ? "" : "s");
+		printf("no problem found in %zu check%s; -v lists them\n", count,
+		       count == 1 ? "" : "s");
 }
 
 int loader_run_doctor(struct tool *tool, int argc, char **argv)

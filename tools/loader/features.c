@@ -22,7 +22,7 @@ int loader_run_features(struct tool *tool, int argc, char **argv)
 	if (loader_parse_json(tool, argc, argv, &is_json))
 		return TOOL_USAGE;
 	if (argc - optind != 1)
-		return tool_usage(optind < argc ? "one interface at a time"
+		return tool_usage(optind < argc ? "features takes one interface"
 						: "of which interface?");
 	if (ecbpf_features(tool->ecbpf, argv[optind], &features))
 		return tool_fail_ecbpf(tool);

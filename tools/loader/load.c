@@ -16,23 +16,23 @@ struct load_options {
 #define PROGRAM_OPTIONS                                                                        \
 	{'P', "prio", "N",                                                                     \
 	 "run priority, 0 to 2147483647; low runs first\n"                                     \
-	 "(default: what the program says, else 50)"},                                         \
+	 "(default: as the program declares, else 50)"},                                       \
 		{'A', "actions", "LIST",                                                       \
 		 "actions after which the next program runs,\n"                                \
-		 "XDP_PASS,XDP_TX (default: what the program\n"                                \
-		 "says, else XDP_PASS)"},                                                      \
+		 "XDP_PASS,XDP_TX (default: as the program\n"                                  \
+		 "declares, else XDP_PASS)"},                                                  \
 		{'s', "section", "NAME",                                                       \
-		 "ELF section to take the program from\n"                                      \
+		 "take the program from this ELF section\n"                                    \
 		 "(default: the first XDP program)"},                                          \
 		{'n', "prog-name", "NAME", "name of the program in the object"},               \
 		{'p', "pin-path", "DIR",                                                       \
-		 "directory of the BPF file system to pin maps\n"                              \
-		 "in that ask for it (default: do not pin them)"},                             \
+		 "pin maps that are declared with pinning in this\n"                           \
+		 "directory (default: do not pin them)"},                                      \
 		{'S', "set", "NAME=VALUE",                                                     \
 		 "set a constant of the program to a number or an\n"                           \
-		 "XDP action; may be given several times"},                                    \
+		 "XDP action; can be given several times"},                                    \
 	{                                                                                      \
-		OPT_FUSED, "fused", "STAGES", "one program that runs these stages: pass,count" \
+		OPT_FUSED, "fused", "STAGES", "load one program with these stages: pass,count" \
 	}
 
 const struct tool_option loader_load_options[] = {
@@ -46,8 +46,8 @@ const struct tool_option loader_replace_options[] = {PROGRAM_OPTIONS, TOOL_COMMO
 static int parse_mode(const char *text, enum ecbpf_mode *ret_mode)
 {
 	if (!strcmp(text, "hw")) /* which xdp-loader has */
-		return tool_fail("--mode: 'hw': programs in hardware have no dispatcher, so they "
-				 "cannot be chained; use native or skb");
+		return tool_fail("--mode: 'hw' is not supported: programs in hardware cannot be "
+				 "chained; use native or skb");
 	return tool_parse_mode(text, ret_mode);
 }
 
@@ -94,7 +94,7 @@ static int parse_load_options(struct tool *tool, int argc, char **argv, struct l
 			return err;
 	}
 	if (program->section && program->name)
-		return tool_usage("--section and --prog-name both say which program; give one");
+		return tool_usage("--section and --prog-name cannot be combined");
 	program->settings = (const char *const *)o->settings.items;
 	program->settings_count = o->settings.count;
 	return 0;
@@ -136,7 +136,7 @@ static int load(struct tool *tool, const struct load_options *o, int argc, char 
 		return tool_usage("which program?");
 	if (argc < 2 && (o->program.section || o->program.name))
 		return tool_usage(
-			"--section and --prog-name are for object files, not for --fused");
+			"--section and --prog-name need an object file; --fused has none");
 	err = tool_parse_ifaces(argv[0], &ifaces);
 	if (err)
 		return err;
@@ -170,17 +170,17 @@ static int replace(struct tool *tool, const struct load_options *o, int argc, ch
 	if (argc < 3 && !o->program.fused)
 		return tool_usage("replace it by which program?");
 	if (argc > 2 && o->program.fused)
-		return tool_usage("'%s': --fused is the program already", argv[2]);
+		return tool_usage("'%s': replace takes one program, and --fused is one", argv[2]);
 	if (argc > 3)
-		return tool_usage("'%s': one program takes the place of one", argv[3]);
+		return tool_usage("'%s': replace takes one program", argv[3]);
 	if (o->program.fused && (o->program.section || o->program.name))
 		return tool_usage(
-			"--section and --prog-name are for object files, not for --fused");
+			"--section and --prog-name need an object file; --fused has none");
 	err = tool_parse_ifaces(argv[0], &ifaces);
 	if (err)
 		return err;
 	if (ifaces.count > 1)
-		return tool_usage("'%s': replace works on one interface at a time", argv[0]);
+		return tool_usage("'%s': replace takes one interface", argv[0]);
 	list_programs(o, argc - 2, argv + 2, &program);
 	if (ecbpf_chain_replace(tool->ecbpf, ifaces.items[0], argv[1], &program))
 		return tool_fail_ecbpf(tool);
@@ -203,8 +203,8 @@ const struct tool_option loader_unload_options[] = {
 	{'i', "id", "ID", "the program with this ID"},
 	{'n', "name", "NAME", "the programs of this name, or of this stage"},
 	{'a', "all", NULL,
-	 "all programs, and one that is attached without\n"
-	 "a dispatcher as well"},
+	 "all programs, also one that is attached without\n"
+	 "a dispatcher"},
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -233,7 +233,7 @@ int loader_run_unload(struct tool *tool, int argc, char **argv)
 		}
 	}
 	if (!!selector.id + !!selector.name + selector.all != 1)
-		return tool_usage("give one of --id, --name and --all");
+		return tool_usage("expected one of --id, --name and --all");
 	if (optind == argc)
 		return tool_usage("from which interface?");
 	if (loader_parse_ifaces(argc, argv, &ifaces))

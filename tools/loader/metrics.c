@@ -500,8 +500,8 @@ static int metrics_send(struct tool *tool, const struct tool_list *ifaces, const
 }
 
 const struct tool_option loader_metrics_options[] = {
-	{'o', "output", "FILE", "write to FILE, that is replaced in one step"},
-	{OPT_STATSD, "statsd", "HOST:PORT", "send them there, as gauges"},
+	{'o', "output", "FILE", "write to FILE, which is replaced in one step"},
+	{OPT_STATSD, "statsd", "HOST:PORT", "send them as gauges over UDP"},
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -524,7 +524,7 @@ int loader_run_metrics(struct tool *tool, int argc, char **argv)
 		}
 	}
 	if (output && statsd)
-		return tool_usage("either --output or --statsd");
+		return tool_usage("--output and --statsd cannot be combined");
 	if (loader_parse_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
 	if (!ifaces.count && tool_ifaces_all(&ifaces))

@@ -47,7 +47,7 @@ static const char *actions_text(__u32 actions)
 	return text;
 }
 
-/* The counters are of a layout that is known here */
+/* Does this version know the layout of its counters? */
 static bool has_counters(const struct ecbpf_member *member)
 {
 	return member->is_ours && member->schema == ECBPF_SCHEMA;
@@ -347,7 +347,7 @@ static bool has_ours(const struct ecbpf_chain *chain)
 	return false;
 }
 
-/* @is_named: the user asked for this interface, so that it must have what is to be cleared */
+/* @is_named: the user named this interface; it is an error if it has no counters */
 static int clear_counters(struct tool *tool, const char *iface, bool is_named)
 {
 	struct ecbpf_chain *chain;
@@ -364,7 +364,7 @@ static int clear_counters(struct tool *tool, const char *iface, bool is_named)
 	return TOOL_OK;
 }
 
-/* One that cannot be read does not keep the others from being shown */
+/* An interface that cannot be read does not prevent showing the others */
 static int show_chains(struct tool *tool, const struct tool_list *ifaces, bool is_json)
 {
 	struct ecbpf_chain **chains = tool_alloc(NULL, (ifaces->count + 1) * sizeof(*chains));
@@ -407,7 +407,7 @@ int loader_run_status(struct tool *tool, int argc, char **argv)
 			return TOOL_USAGE;
 	}
 	if (is_clear && is_json)
-		return tool_usage("--clear prints nothing, so --json does not go with it");
+		return tool_usage("--clear and --json cannot be combined");
 	is_named = optind < argc;
 	if (loader_parse_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
