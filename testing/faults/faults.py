@@ -1,11 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Each verb with one failing system call: old or new, never between.
-
-    faults.py [--sample N] [--seed N] [--verb NAME]... [--call NAME] [--list] [--keep-going N]
+"""Each verb with one failing system call, or with too little of something: old or new, never between.
 
 A verb is run once under strace to learn which calls it makes. Then it is run again for each call and
-each error of that call, which strace puts in the place of the call ("inject"). After each run:
+each error of that call, which strace puts in the place of the call ("inject"); and with few
+descriptors, little memory, a BPF file system that is read-only. After each run:
 
   - exit status 0: the host is as after the run without a fault; else as before it;
   - what is there can be read back (ecbpf-loader export), and packets that must be dropped are
@@ -20,12 +19,14 @@ import glob
 import os
 import random
 import re
+import shlex
 import shutil
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 ERRORS = {
     "bpf": ("ENOMEM", "EPERM", "EAGAIN", "E2BIG"),
@@ -49,6 +50,14 @@ ERRORS = {
     "fcntl": ("EMFILE",),
     "perf_event_open": ("EMFILE",),
 }
+# What there is too little of: a command that runs the verb so, or does so before
+SHORTAGES = {
+    "nofile": [str(n) for n in range(3, 40)],
+    "as": [f"{n}M" for n in list(range(8, 64, 2)) + list(range(64, 256, 16))],
+    "cgroup": [f"{n}M" for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 40)],
+    "readonly": ["bpffs"],
+}
+CGROUPS = "/sys/fs/cgroup/memory"
 PORTS = (53, 54, 80)
 SOURCES = ("192.0.2.2", "198.51.100.1", "198.51.100.2")
 WORK = tempfile.mkdtemp()
@@ -93,17 +102,26 @@ rules = {RULES2}
 rate = 1000
 """)
 
+BLOCKED = write("blocked", "198.51.100.1\n")
+BEFORE = write("before.conf", f"""[interfaces]
+ingress = s0
+[chain]
+stages = filter,fw,fastpath,sampler
+fused = yes
+[filter]
+drop = {BLOCKED}
+[fw]
+rules = {RULES}
+[fastpath]
+flows = 1000
+exclude = 203.0.113.5
+[sampler]
+rate = 1000
+""")
+
 # What a verb begins with: commands
 EMPTY = ()
-FULL = (
-    "ecbpf-filter load --fused s0",
-    "ecbpf-filter drop add 198.51.100.1",
-    "ecbpf-fw load --fused s0",
-    f"ecbpf-fw apply -f {RULES}",
-    "ecbpf-fastpath load --fused -i s0 --flows 1000",
-    "ecbpf-fastpath exclude add 203.0.113.5",
-    "ecbpf-sampler load --fused --rate 1000 s0",
-)
+FULL = (f"ecbpf-loader apply {BEFORE}",)
 VERBS = {
     "filter-load": (EMPTY, "ecbpf-filter load --fused s0"),
     "fw-load": (EMPTY, f"ecbpf-fw load --fused -f {RULES2} s0"),
@@ -195,6 +213,16 @@ class Host:
     def __init__(self):
         self.probe = Probe()
 
+    def __call__(self, commands, wanted=None):
+        """Bring this about, with little effort if the state that it is to be is known"""
+        if wanted and commands:
+            for command in commands:
+                sh(command, check=False)
+            if self.state() == wanted:
+                return wanted
+        self.reset(commands)
+        return self.state()
+
     def reset(self, commands):
         """Nothing is there, and then what these commands bring"""
         sh("ip link set s0 xdp off; ip link set s0 xdpgeneric off; tc qdisc del dev s0 clsact",
@@ -215,13 +243,10 @@ class Host:
         for path in sorted(glob.glob(directory + "/*")):
             with open(path, encoding="utf-8") as file:
                 out.append(f"{os.path.basename(path)}:\n{file.read()}")
-        for command in ("ecbpf-fastpath exclude list", "ecbpf-fw rule list", "ecbpf-fw set list",
-                        "ecbpf-filter vip list"):
-            done = sh(command, check=False)
-            out.append(f"{command}: {done.returncode}\n{done.stdout}")
-        status = sh("ecbpf-loader status", check=False)
-        out.append(f"status: {status.returncode}, xdp " +
-                   str("prog/xdp" in sh("ip link show s0").stdout))
+        for command in ("ecbpf-fw rule list", "ecbpf-filter vip list", "ecbpf-loader status",
+                        "ecbpf-fastpath status", "ecbpf-sampler status"):
+            out.append(f"{command}: {sh(command, check=False).returncode}")
+        out.append("xdp: " + str("prog/xdp" in sh("ip link show s0").stdout))
         filters = sh("tc filter show dev s0 egress", check=False).stdout
         out.append(f"tc: {len(re.findall('direct-action', filters))}")
         out.append("pins: " + " ".join(sorted(
@@ -231,18 +256,53 @@ class Host:
         return "\n".join(out)
 
 
-def traced(command, more=()):
-    """Run it under strace; (exit status, stderr, trace)"""
-    log = os.path.join(WORK, "trace")
-    argv = ["strace", "-f", "-o", log, "-e", "signal=none", "-s", "60", *more, "bash", "-c",
-            "exec " + command]
+def run(argv):
+    """(exit status or None if it does not end, stderr)"""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20,
                               stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
-        return None, "", ""
+        return None, ""
+    return done.returncode, done.stderr
+
+
+def traced(command, *options):
+    """Run it under strace; (exit status, stderr, trace)"""
+    log = os.path.join(WORK, "trace")
+    status, stderr = run(["strace", "-f", "-o", log, "-e", "signal=none", "-s", "60", *options,
+                          *shlex.split(command)])
     with open(log, encoding="utf-8", errors="replace") as file:
-        return done.returncode, done.stderr, file.read()
+        return status, stderr, file.read()
+
+
+def short_of(command, kind, value):
+    """Run it with too little of something; (exit status, stderr)"""
+    argv = shlex.split(command)
+    if kind == "nofile":
+        return run(["prlimit", "--nofile=" + value, *argv])
+    if kind == "as":
+        return run(["prlimit", f"--as={int(value[:-1]) << 20}", *argv])
+    if kind == "readonly":
+        sh("mount -o remount,ro /sys/fs/bpf")
+        try:
+            return run(argv)
+        finally:
+            sh("mount -o remount,rw /sys/fs/bpf")
+    group = os.path.join(CGROUPS, f"ecbpf-faults-{os.getpid()}")
+    os.makedirs(group, exist_ok=True)
+    try:
+        sh(f"echo {int(value[:-1]) << 20} >{group}/memory.limit_in_bytes")
+        return run(["bash", "-c", f"echo $$ >{group}/cgroup.procs; exec {command}"])
+    finally:
+        sh(f"rmdir {group}", check=False)
+
+
+def faulty(command, kind, error, number):
+    """Run it with this fault; (exit status, stderr)"""
+    if kind in SHORTAGES:
+        return short_of(command, kind, error)
+    return traced(command, "--seccomp-bpf", "-e", "trace=" + kind, "-e",
+                  f"inject={kind}:error={error}:when={number}")[:2]
 
 
 def calls_of(trace):
@@ -266,10 +326,14 @@ def calls_of(trace):
     return calls
 
 
-def judge(status, stderr, was, is_now, old, new):
+def judge(kind, status, stderr, is_now, old, new):
     """What is wrong with it: a text, or nothing"""
     if status is None:
         return "does not end"
+    if kind == "cgroup" and status in (-9, 137):
+        return None if is_now in (old, new) else "killed for lack of memory, in between"
+    if status == 127 and "shared libraries" in stderr or kind == "as" and status < 0:
+        return None if is_now == old else "did not begin, but there is a change"
     if status < 0 or status > 100:
         return f"ended with status {status}: {stderr.strip()}"
     want, name = (new, "new") if status == 0 else (old, "old")
@@ -285,66 +349,85 @@ def judge(status, stderr, was, is_now, old, new):
     return None
 
 
+def plan_runs(host, args):
+    """[(verb, kind, error, number)], {verb: (state before, state after)}, how many failed"""
+    plan, states, olds, failed = [], {}, {}, 0
+    verbs = args.verb or list(VERBS)
+    part, parts = map(int, args.part.split("/"))
+    for verb in verbs[part::parts]:
+        before, command = VERBS[verb]
+        old = olds[before] = host(before, olds.get(before))
+        if args.at:
+            status, stderr = run(shlex.split(command))
+        else:
+            status, stderr, trace = traced(command)
+        new = host.state()
+        if status:
+            print(f"FAIL {verb}: without a fault: status {status}: {stderr.strip()}")
+            failed += 1
+            continue
+        states[verb] = (old, new)
+        if args.at:
+            kind, error, number = (args.at + ":0").split(":")[:3]
+            plan.append((verb, kind, error, int(number)))
+            continue
+        plan += [(verb, call, error, number) for call, number in calls_of(trace)
+                 for error in ERRORS[call]]
+        plan += [(verb, kind, value, 0) for kind, values in SHORTAGES.items() for value in values
+                 if kind != "cgroup" or os.access(CGROUPS, os.W_OK) and
+                 os.path.exists(CGROUPS + "/memory.limit_in_bytes")]
+    return [one for one in plan if args.call in (None, one[1])], states, failed
+
+
 def main():
     """See above"""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=int, metavar="N", help="draw N runs (default: all)")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    parser.add_argument("--seconds", type=int, default=1 << 30, help="begin no run after so many")
     parser.add_argument("--verb", action="append", choices=sorted(VERBS), help="default: all")
-    parser.add_argument("--call", choices=sorted(ERRORS), help="this call only")
+    parser.add_argument("--call", choices=sorted([*ERRORS, *SHORTAGES]),
+                        help="this call, or shortage, only")
     parser.add_argument("--at", metavar="CALL:ERROR:N", help="this one fault only")
+    parser.add_argument("--part", default="0/1", metavar="I/N", help="part I of N, from 0 on")
     parser.add_argument("--list", action="store_true", help="say how many runs there are")
     args = parser.parse_args()
+    begin = time.monotonic()
     host = Host()
-    plan, good, states = [], {}, {}
-    for verb in args.verb or VERBS:
-        before, command = VERBS[verb]
-        host.reset(before)
-        host.state()
-        old = host.state()
-        status, stderr, trace = traced(command)
-        new = host.state()
-        if status:
-            print(f"FAIL {verb}: without a fault: status {status}: {stderr.strip()}")
-            good[verb] = False
-            continue
-        good[verb] = True
-        states[verb] = (old, new)
-        plan += [(verb, call, error, number) for call, number in calls_of(trace)
-                 for error in ERRORS[call] if args.call in (None, call)]
-    if args.at:
-        call, error, number = args.at.split(":")
-        plan = [(verb, call, error, int(number)) for verb in args.verb]
+    plan, states, failed = plan_runs(host, args)
     total = len(plan)
+    if args.sample:
+        args.sample = -(-args.sample // int(args.part.split("/")[1]))
     if args.sample and args.sample < total:
         keep = set(random.Random(args.seed).sample(range(total), args.sample))
         plan = [one for at, one in enumerate(plan) if at in keep]
     print(f"{len(plan)} of {total} runs; seed {args.seed}", flush=True)
     if args.list:
         return 0
-    passed = failed = 0
-    at = None
-    for verb, call, error, number in plan:
+    passed = 0
+    now = host.state()
+    for at, (verb, kind, error, number) in enumerate(plan):
+        if time.monotonic() - begin > args.seconds:
+            print(f"stopped after {args.seconds} s: {at} of {len(plan)} runs")
+            break
         before, command = VERBS[verb]
         old, new = states[verb]
-        if at != (before, old):
-            host.reset(before)
-            host.state() # what reading makes is there from now on
-        status, stderr, _ = traced(command, ("-e", f"inject={call}:error={error}:when={number}"))
+        if now != old:
+            now = host(before, old)
+            if now != old:
+                failed += 1
+                print(f"FAIL {verb}: the state before is not what it was\n{now}\n--- {old}")
+                states[verb] = old, new = now, new
+        status, stderr = faulty(command, kind, error, number)
         now = host.state()
-        at = (before, now)
-        problem = judge(status, stderr, old, now, old, new)
+        problem = judge(kind, status, stderr, now, old, new)
         if problem:
             failed += 1
-            print(f"FAIL {verb}: {call} {error} {number}: {problem}\n      again:   "
-                  f"testing/faults/run --verb {verb} --at {call}:{error}:{number}", flush=True)
+            print(f"FAIL {verb}: {kind} {error} {number}: {problem}\n      again:   "
+                  f"testing/faults/run --verb {verb} --at {kind}:{error}:{number}", flush=True)
         else:
             passed += 1
-    for verb, is_good in good.items():
-        failed += not is_good
-        if is_good and not any(one[0] == verb for one in plan):
-            continue
     print(f"{passed} passed, {failed} failed, 0 skipped")
     return int(failed != 0 or not passed)
 
