@@ -7,7 +7,10 @@ struct ecbpf;
 
 /* For a whole change of ours. Return: fd, for close(), or errors */
 int ecbpf_lock(struct ecbpf *e);
-/* Keep it while functions run that take it themselves, until it is released. Return: 0, errors */
+/*
+ * Keep it while functions run that take it themselves or hold it, until each has released it.
+ * Return: 0, errors
+ */
 int ecbpf_lock_hold(struct ecbpf *e);
 void ecbpf_lock_release(struct ecbpf *e);
 /* libxdp's, around changes of its pins only. Return: fd, for close(), or errors */

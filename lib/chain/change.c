@@ -37,6 +37,7 @@
 #include "bpf/lock.h"
 #include "bpf/probe.h"
 #include "bpf/synchronize.h"
+#include "bpf/transaction.h"
 #include "chain/change.h"
 #include "chain/pins.h"
 #include "chain/probe.h"
@@ -401,6 +402,23 @@ static __u32 mode_flags(enum ecbpf_mode mode)
 	return mode == ECBPF_MODE_SKB ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
 }
 
+/*
+ * The kernel's answer to a request may get lost on its way back, when memory is short. What is
+ * attached tells whether it was done.
+ */
+static bool is_attached(struct ecbpf *e, const struct change *c, __u32 id)
+{
+	struct saved_error error;
+	enum ecbpf_mode mode;
+	__u32 now = 0;
+	bool is_it;
+
+	ecbpf_error_save(e, &error);
+	is_it = !ecbpf_attached(e, c->ifindex, &now, &mode) && now == id;
+	ecbpf_error_restore(e, &error);
+	return is_it;
+}
+
 /* Step 2. -EAGAIN: another process changed the interface meanwhile */
 static int change_attach(struct ecbpf *e, struct change *c)
 {
@@ -413,7 +431,7 @@ static int change_attach(struct ecbpf *e, struct change *c)
 		flags |= XDP_FLAGS_UPDATE_IF_NOEXIST;
 	e->kernel_message[0] = '\0';
 	err = bpf_xdp_attach(c->ifindex, c->fd, flags, &opts);
-	if (!err) {
+	if (!err || is_attached(e, c, c->id)) {
 		c->is_attached = true;
 		return 0;
 	}
@@ -437,7 +455,7 @@ static void change_detach(struct ecbpf *e, struct change *c)
 		err = bpf_xdp_attach(c->ifindex, c->live.id ? c->live.fd : -1, mode_flags(c->mode),
 				     &opts);
 	}
-	if (err)
+	if (err && !is_attached(e, c, c->live.id))
 		ecbpf_log(e, ECBPF_LOG_WARN, "%s: could not go back to what was attached: %s",
 			  c->iface, strerror(-err));
 	else
@@ -547,20 +565,13 @@ int ecbpf_changes_plan(struct ecbpf *e, const char *const *ifaces, size_t count,
 	return err;
 }
 
-int ecbpf_change_chains(struct ecbpf *e, const char *const *ifaces, size_t count, plan_fn plan,
-			void *data)
+/* Read, plan, commit; from the start when another program was faster */
+static int change_chains(struct ecbpf *e, const char *const *ifaces, size_t count, plan_fn plan,
+			 void *data)
 {
 	_cleanup_free_ struct change *changes = NULL;
-	_cleanup_close_ int lock = -1;
 	int err;
 
-	ecbpf_capture(e);
-	err = ecbpf_bpffs_open(e, true);
-	if (err)
-		return err;
-	lock = ecbpf_lock(e);
-	if (lock < 0)
-		return lock;
 	for (int try = 0; try < RETRIES; try++) {
 		size_t n = 0;
 
@@ -580,6 +591,18 @@ int ecbpf_change_chains(struct ecbpf *e, const char *const *ifaces, size_t count
 	}
 	return ecbpf_fail(e, -EBUSY, "%s: another process keeps changing its XDP programs",
 			  ifaces[0]);
+}
+
+int ecbpf_change_chains(struct ecbpf *e, const char *const *ifaces, size_t count, plan_fn plan,
+			void *data)
+{
+	struct transaction t;
+	int err;
+
+	err = ecbpf_transaction_begin(e, &t);
+	if (err)
+		return err;
+	return ecbpf_transaction_end(e, &t, change_chains(e, ifaces, count, plan, data));
 }
 
 int ecbpf_fail_single(struct ecbpf *e, const struct change *c)

@@ -17,6 +17,7 @@ struct ecbpf {
 	int freplace; /* cached result of ecbpf_freplace_probe(); 1: not probed yet */
 	int frags;    /* cached result of ecbpf_frags_probe(); 1: not probed yet */
 	int held;     /* 1 + the lock of ecbpf_lock_hold(); 0: not held */
+	int holds;    /* how many hold it, one inside the other */
 };
 
 /*

@@ -14,6 +14,7 @@
 #include "bpf/lock.h"
 #include "bpf/pins.h"
 #include "bpf/program.h"
+#include "bpf/transaction.h"
 #include "chain/live.h"
 #include "core/error.h"
 #include "core/handle.h"
@@ -217,20 +218,14 @@ static int load_locked(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 
 int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 {
+	struct transaction t;
 	int err;
 
-	ecbpf_capture(e);
 	if (load->flows && (load->flows < ECBPF_FLOWS_MIN || load->flows > ECBPF_FLOWS_MAX))
 		return ecbpf_fail(e, -EINVAL, "flows: %u is out of range, allowed is %u to %u",
 				  load->flows, ECBPF_FLOWS_MIN, ECBPF_FLOWS_MAX);
-	err = ecbpf_bpffs_open(e, true);
-	if (!err)
-		err = ecbpf_lock_hold(e);
-	if (err)
-		return err;
-	err = load_locked(e, load);
-	ecbpf_lock_release(e);
-	return err;
+	err = ecbpf_transaction_begin(e, &t);
+	return err ? err : ecbpf_transaction_end(e, &t, load_locked(e, load));
 }
 
 static int unload_locked(struct ecbpf *e)

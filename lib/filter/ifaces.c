@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "bpf/transaction.h"
 #include "chain/clear.h"
 #include "core/handle.h"
 #include "filter/filter.h"
@@ -43,8 +44,8 @@ int ecbpf_filter_status_clear(struct ecbpf *e, const char *iface)
 	return ecbpf_counters_clear_stage(e, iface, ECBPF_STAGE_FILTER);
 }
 
-int ecbpf_filter_load(struct ecbpf *e, const char *const *ifaces, size_t count,
-		      enum ecbpf_mode mode, bool fused)
+static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t count,
+		       enum ecbpf_mode mode, bool fused)
 {
 	int err;
 
@@ -62,6 +63,18 @@ int ecbpf_filter_load(struct ecbpf *e, const char *const *ifaces, size_t count,
 	if (err)
 		return err;
 	return ecbpf_chain_load_stage(e, ifaces, count, ECBPF_STAGE_FILTER, fused, mode);
+}
+
+int ecbpf_filter_load(struct ecbpf *e, const char *const *ifaces, size_t count,
+		      enum ecbpf_mode mode, bool fused)
+{
+	struct transaction t;
+	int err;
+
+	err = ecbpf_transaction_begin(e, &t);
+	if (err)
+		return err;
+	return ecbpf_transaction_end(e, &t, load_locked(e, ifaces, count, mode, fused));
 }
 
 int ecbpf_filter_unload(struct ecbpf *e, const char *const *ifaces, size_t count)

@@ -379,6 +379,23 @@ int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_fil
 	return err;
 }
 
+/* Return: 1; 0 nothing was ever listed, and reading makes no maps; errors */
+static int lists_are_there(struct ecbpf *e)
+{
+	char path[PATH_MAX];
+	int err;
+
+	err = ecbpf_bpffs_open(e, false);
+	if (!err)
+		err = ecbpf_pin_path(e, path, sizeof(path), "filter_lists");
+	if (err)
+		return err;
+	if (!access(path, F_OK))
+		return 1;
+	err = -errno;
+	return err == -ENOENT ? 0 : ecbpf_fail(e, err, "%s: %s", path, strerror(-err));
+}
+
 int ecbpf_filter_list_get(struct ecbpf *e, __u32 list, struct ecbpf_filter_entry **ret_entries,
 			  size_t *ret_count)
 {
@@ -388,8 +405,10 @@ int ecbpf_filter_list_get(struct ecbpf *e, __u32 list, struct ecbpf_filter_entry
 	size_t count = 0, kept = 0;
 	int err;
 
-	err = filter_lists_open(e, &l);
-	if (!err)
+	err = lists_are_there(e);
+	if (err > 0)
+		err = filter_lists_open(e, &l);
+	if (!err && l.pool)
 		err = ecbpf_trie_entries(l.tries[list], &ops, &count);
 	if (err)
 		return err;
@@ -411,19 +430,13 @@ int ecbpf_filter_list_size(struct ecbpf *e, __u32 list, struct ecbpf_filter_size
 {
 	struct filter_lists l cleanup_filter_lists = FILTER_LISTS_INIT;
 	struct ecbpf_filter_size size = {};
-	char path[PATH_MAX];
 	int err;
 
-	err = ecbpf_bpffs_open(e, true);
-	if (!err)
-		err = ecbpf_pin_path(e, path, sizeof(path), "filter_lists");
-	if (err)
-		return err;
+	err = lists_are_there(e);
 	*ret_size = size;
-	if (access(path, F_OK))
-		return 0;
-	err = filter_lists_open(e, &l);
-	if (err)
+	if (err > 0)
+		err = filter_lists_open(e, &l);
+	if (err || !l.pool)
 		return err;
 	size.prefixes[0] = ecbpf_trie_count(l.tries[list], 4);
 	size.prefixes[1] = ecbpf_trie_count(l.tries[list], 6);

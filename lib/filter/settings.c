@@ -147,18 +147,15 @@ int ecbpf_filter_config_get(struct ecbpf *e, struct ecbpf_filter_config *ret_con
 	_cleanup_close_ int fd = -1, lock = -1;
 	struct ecbpf_filter filter = {};
 	__u32 key = 0;
-	int err;
 
 	ecbpf_capture(e);
-	err = ecbpf_bpffs_open(e, true);
-	if (err)
-		return err;
-	lock = ecbpf_lock(e); /* or settings may be written while they are read */
-	if (lock < 0)
-		return lock;
 	fd = ecbpf_map_open(e, "filter_settings", NULL);
 	if (fd < 0 && fd != -ENOENT)
 		return fd;
+	if (fd >= 0)
+		lock = ecbpf_lock(e); /* or settings may be written while they are read */
+	if (fd >= 0 && lock < 0)
+		return lock;
 	if (fd >= 0 && bpf_map_lookup_elem(fd, &key, &filter))
 		return ecbpf_fail(e, -errno, "map filter_settings: %s", strerror(errno));
 	config_of(&filter.settings[filter.active & 1], ret_config);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "bpf/lock.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/routes.h"
@@ -143,15 +144,20 @@ int ecbpf_filter_vip_flush(struct ecbpf *e)
 
 int ecbpf_filter_vip_list(struct ecbpf *e, struct ecbpf_filter_vip **ret_vips, size_t *ret_count)
 {
-	struct filter_maps maps cleanup_filter_maps = FILTER_MAPS_INIT;
 	_cleanup_free_ struct ecbpf_route *vips = NULL;
+	_cleanup_close_ int fd = -1, lock = -1;
 	struct ecbpf_filter_vip *texts;
 	size_t count = 0;
-	int err;
+	int err = 0;
 
-	err = filter_maps_open(e, &maps);
-	if (!err)
-		err = filter_vips_read(e, maps.addrs_fd, &vips, &count);
+	/* reading makes no maps */
+	fd = ecbpf_map_open(e, "filter_addrs", NULL);
+	if (fd < 0 && fd != -ENOENT)
+		return fd;
+	if (fd >= 0) {
+		lock = ecbpf_lock(e);
+		err = lock < 0 ? lock : filter_vips_read(e, fd, &vips, &count);
+	}
 	if (err)
 		return err;
 	texts = calloc(count + 1, sizeof(*texts));

@@ -93,6 +93,8 @@ static int session_commit(struct ecbpf *e, struct fw_session *s, struct fw_state
 		err = fw_slot_write(e, &s->maps, slot, &generation);
 	if (!err)
 		err = fw_text_write(e, &s->maps, slot, new);
+	if (!err)
+		err = fw_active_set(e, &s->maps, generation.size | slot);
 	if (err) {
 		struct saved_error error;
 
@@ -102,7 +104,6 @@ static int session_commit(struct ecbpf *e, struct fw_session *s, struct fw_state
 		fw_state_free(new);
 	} else {
 		s->active = generation.size | slot;
-		fw_active_set(&s->maps, s->active);
 		fw_state_free(&s->old);
 		s->old = *new;
 		s->is_lost = false;

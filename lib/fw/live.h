@@ -60,7 +60,8 @@ int fw_maps_open(struct ecbpf *e, struct fw_maps *ret);
 void fw_maps_close(struct fw_maps *maps);
 int fw_maps_make(struct ecbpf *e);
 int fw_active_get(struct ecbpf *e, const struct fw_maps *maps, __u32 *ret_active);
-void fw_active_set(const struct fw_maps *maps, __u32 active);
+/* On failure, what was live before still is */
+int fw_active_set(struct ecbpf *e, const struct fw_maps *maps, __u32 active);
 
 /* --- settings.c ----------------------------------------------------------------------------- */
 

@@ -4,8 +4,7 @@
  */
 #include <errno.h>
 #include <string.h>
-#include "bpf/bpffs.h"
-#include "bpf/lock.h"
+#include "bpf/transaction.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "fw/live.h"
@@ -43,6 +42,21 @@ static void load_clean(struct ecbpf *e)
 	ecbpf_error_restore(e, &error);
 }
 
+/* The old generation is still there, the lock was held all the time. @settings: or NULL */
+static void load_undo(struct ecbpf *e, const struct fw_session *s, __u32 active,
+		      const struct ecbpf_fw_settings *settings)
+{
+	struct saved_error error;
+
+	ecbpf_error_save(e, &error);
+	if (s->active != active && fw_active_set(e, &s->maps, active))
+		ecbpf_log(e, ECBPF_LOG_WARN, "could not go back to the rules before: %s", e->error);
+	if (settings && fw_settings_store(e, s->maps.settings, settings))
+		ecbpf_log(e, ECBPF_LOG_WARN, "could not go back to the settings before: %s",
+			  e->error);
+	ecbpf_error_restore(e, &error);
+}
+
 static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
 		       const struct ecbpf_fw_ruleset *ruleset, const char *const *settings,
 		       size_t settings_count, bool fused, enum ecbpf_mode mode)
@@ -75,16 +89,8 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 		err = fw_session_apply(e, &s, ruleset);
 	if (!err)
 		err = ecbpf_chain_load_stage(e, ifaces, ifaces_count, ECBPF_STAGE_FW, fused, mode);
-	/* the old generation is still there, the lock was held all the time */
-	if (err && s.active != before)
-		fw_active_set(&s.maps, before);
-	if (err && settings_count) {
-		char error[sizeof(e->error)];
-
-		memcpy(error, e->error, sizeof(error));
-		fw_settings_store(e, s.maps.settings, &settings_before);
-		memcpy(e->error, error, sizeof(error));
-	}
+	if (err)
+		load_undo(e, &s, before, settings_count ? &settings_before : NULL);
 	fw_session_close(&s);
 	if (ruleset)
 		load_clean(e);
@@ -95,17 +101,14 @@ int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_coun
 		  const struct ecbpf_fw_ruleset *ruleset, const char *const *settings,
 		  size_t settings_count, bool fused, enum ecbpf_mode mode)
 {
+	struct transaction t;
 	int err;
 
-	ecbpf_capture(e);
-	err = ecbpf_bpffs_open(e, true);
-	if (!err)
-		err = ecbpf_lock_hold(e);
+	err = ecbpf_transaction_begin(e, &t);
 	if (err)
 		return err;
 	err = load_locked(e, ifaces, ifaces_count, ruleset, settings, settings_count, fused, mode);
-	ecbpf_lock_release(e);
-	return err;
+	return ecbpf_transaction_end(e, &t, err);
 }
 
 int ecbpf_fw_unload(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count)

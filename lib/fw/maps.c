@@ -114,10 +114,12 @@ int fw_active_get(struct ecbpf *e, const struct fw_maps *maps, __u32 *ret_active
 		       : 0;
 }
 
-void fw_active_set(const struct fw_maps *maps, __u32 active)
+int fw_active_set(struct ecbpf *e, const struct fw_maps *maps, __u32 active)
 {
 	__u32 key = 0;
 
 	/* atomic: only the lowest of the four bytes changes */
-	bpf_map_update_elem(maps->active, &key, &active, BPF_ANY);
+	return bpf_map_update_elem(maps->active, &key, &active, BPF_ANY)
+		       ? fw_fail_map(e, "fw_active", -errno)
+		       : 0;
 }

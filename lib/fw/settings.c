@@ -106,12 +106,8 @@ int ecbpf_fw_config_get(struct ecbpf *e, struct ecbpf_fw_config *ret_config)
 	struct ecbpf_fw_settings stored = {};
 	_cleanup_close_ int fd = -1;
 	__u32 key = 0;
-	int err;
 
 	ecbpf_capture(e);
-	err = ecbpf_bpffs_open(e, true);
-	if (err)
-		return err;
 	fd = ecbpf_map_open(e, "fw_settings", NULL);
 	if (fd < 0 && fd != -ENOENT)
 		return fd;

@@ -46,7 +46,9 @@ int ecbpf_fw_trial_set(struct ecbpf *e, struct ecbpf_fw_trial *trial,
 	int err;
 
 	ecbpf_capture(e);
-	fw_active_set(&maps, ECBPF_FW_NONE);
+	err = fw_active_set(e, &maps, ECBPF_FW_NONE);
+	if (err)
+		return err;
 	fw_slot_clear(e, &maps, 0);
 	err = fw_state_alloc(e, &new);
 	if (!err)
@@ -56,7 +58,7 @@ int ecbpf_fw_trial_set(struct ecbpf *e, struct ecbpf_fw_trial *trial,
 	if (!err)
 		err = fw_slot_write(e, &maps, 0, &generation);
 	if (!err)
-		fw_active_set(&maps, generation.size);
+		err = fw_active_set(e, &maps, generation.size);
 	fw_generation_free(&generation);
 	free(trial->counters);
 	trial->counters = new.counters;
