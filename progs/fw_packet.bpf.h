@@ -78,7 +78,7 @@ static __always_inline __u32 fw_kind(const struct ecbpf_record *rec, const __u8 
 
 	_Static_assert(ECBPF_IP6_EXT_MAX <= 8, "a flag");
 	_Static_assert(ECBPF_REASON_MALFORMED_LAST < 256, "takes the place of the protocol");
-	if (rec->reason)
+	if (!ip || rec->reason)
 		return ECBPF_FW_KIND_OF_MALFORMED(rec->reason, rec->version);
 	if (rec->version == 4) /* the flag: the header has more than 5 words */
 		return kind | ((const struct iphdr *)ip)->protocol |
@@ -96,7 +96,7 @@ static __always_inline __u32 fw_length(__u32 frame_len)
 
 static __always_inline __u32 fw_ttl(const struct ecbpf_record *rec, const __u8 *ip)
 {
-	if (rec->reason) /* rules of malformed packets do not test it */
+	if (!ip || rec->reason) /* rules of malformed packets do not test it */
 		return 0;
 	return rec->version == 4 ? ip[8] : ip[7] | 1 << 8;
 }
@@ -154,6 +154,7 @@ static __always_inline struct fw_packet *fw_packet_set(struct xdp_md *ctx,
 
 	if (!p || (!ip && !rec->reason))
 		return NULL;
+	barrier_var(ip); /* else clang takes it for valid where the reason is 0; Linux 6.1 cannot know */
 #pragma unroll
 	for (int dim = 0; dim < ECBPF_FW_DIMS; dim++)
 		p->value[dim] = fw_value(ctx, rec, ip, dim);
