@@ -40,9 +40,9 @@ enum ecbpf_record_flag {
 /**
  * struct ecbpf_record - facts about one packet
  * @frame_len: whole frame in bytes: tags, padding and XDP fragments included, FCS not
- * @l3_len: IP packet in bytes: IPv4 total length, IPv6 payload length + 40; 0 if not IP. Where these
- *	    fields are 0 because the stack has merged packets (BIG TCP), the real length. It is set
- *	    as soon as the fixed header fits the frame, so that a wrong length can be shown
+ * @l3_len: IP packet in bytes: IPv4 total length, IPv6 payload length + 40; 0 if not IP. If the
+ *	    stack has merged packets (BIG TCP) and the field is 0: the real length. It is set as
+ *	    soon as the fixed header fits the frame, so that a wrong length can be shown
  * @l3_off: where the IP header begins, bytes from the start of the frame; 0 if not IP
  * @l4_off: where the TCP, UDP, ICMP or other upper-layer header begins; 0 if the packet has none
  *	    (later fragment, not IP, malformed before it). It may equal the end of the packet

@@ -8,8 +8,8 @@
 /* @rate tokens a second, and @burst at once, 1 to 2^50 */
 struct ecbpf_rate ecbpf_rate_burst(__u64 rate, __u64 burst, __u32 hz);
 /*
- * At most @cap tokens, 1 to 10^9, in any second; nine tenths of that in the long run (with a @cap of
- * 2 to 9: one less)
+ * At most @cap tokens, 1 to 10^9, in any second; nine tenths of that in the long run (one less for
+ * a @cap of 2 to 9)
  */
 struct ecbpf_rate ecbpf_rate_cap(__u32 cap, __u32 hz);
 

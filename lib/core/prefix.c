@@ -213,7 +213,7 @@ static int split(struct ecbpf_prefix prefix, const struct ecbpf_prefix *first,
 		 const struct ecbpf_prefix *last, ecbpf_prefix_fn fn, void *data)
 {
 	unsigned int size = ecbpf_addr_size(prefix.family);
-	__u8 high[16];
+	__u8 high[16] = {};
 	int err;
 
 	for (unsigned int i = 0; i < size; i++) {

@@ -113,8 +113,8 @@ const struct ecbpf_settings *ecbpf_fastpath_settings(void)
 }
 
 /*
- * Up to whole jiffies, and down to milliseconds: what is read back is never less than what was
- * given, and gives the same jiffies again.
+ * Milliseconds are rounded up to jiffies, jiffies are rounded down to milliseconds. The value that
+ * is read back is never less than the value that was set, and gives the same jiffies again.
  */
 __u32 fastpath_jiffies_from_ms(__u32 ms, __u32 hz)
 {
@@ -256,8 +256,8 @@ int fastpath_settings_check_ipvs(struct ecbpf *e, const struct ecbpf_fastpath_se
 }
 
 /*
- * Of what is to be instead of @live. What stays is not held against IPVS's timeouts: whoever has
- * lowered them since does not keep others from being set.
+ * Check settings that replace those of @live. Unchanged ones are not checked against IPVS's
+ * timeouts: timeouts that were lowered since must not prevent a change of other settings.
  */
 int fastpath_settings_check_change(struct ecbpf *e, const struct ecbpf_fastpath *live,
 				   struct ecbpf_fastpath_settings *s)
@@ -344,7 +344,7 @@ int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *se
 	fd = fastpath_map_open(e, "fastpath", NULL);
 	if (fd < 0)
 		return fd;
-	/* by the kernel, in one system call: who is killed in the middle leaves no half of them */
+	/* one system call: a process that is killed leaves the old or the new settings */
 	changed = *(const struct ecbpf_fastpath *)view.at;
 	fastpath_settings_write(&changed, &wanted);
 	if (bpf_map_update_elem(fd, &key, &changed, BPF_EXIST))

@@ -70,7 +70,7 @@ int ecbpf_filter_entry_parse(struct ecbpf *e, const char *text, struct ecbpf_fil
 	char addr[INET6_ADDRSTRLEN], *end = "";
 	unsigned long len, max;
 
-	/* what is cut is no address any more: it has all the characters that the longest one has */
+	/* a text that is cut here is longer than any address, and not a valid one */
 	snprintf(addr, sizeof(addr), "%.*s", (int)(slash - text), text);
 	entry.family = strchr(addr, ':') ? 6 : 4;
 	if (inet_pton(entry.family == 6 ? AF_INET6 : AF_INET, addr, entry.addr) != 1)

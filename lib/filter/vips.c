@@ -32,7 +32,7 @@ static int prefix_parse(struct ecbpf *e, const char *text, struct ecbpf_filter_a
 	unsigned long len;
 	__u32 max;
 
-	/* what is cut is no address any more: it has all the characters that the longest one has */
+	/* a text that is cut here is longer than any address, and not a valid one */
 	snprintf(addr, sizeof(addr), "%.*s", (int)(slash - text), text);
 	if (inet_pton(AF_INET6, addr, prefix.addr) == 1) {
 		max = 128;

@@ -81,7 +81,7 @@ class FastPath(TestRun):
         return " ".join(name for name, a, b in zip(EGRESS, before, after) if b > a)
 
     def learn(self, packet, to=REAL1):
-        """A packet goes up, and out again"""
+        """A packet is passed to the stack, and leaves by TC"""
         verdict, _, frame = self.xdp(packet)
         if (verdict, frame) != (PASS, bytes(packet)):
             raise AssertionError(f"not passed on: {verdict}")
@@ -189,7 +189,7 @@ def test_checksum(report):
 
 
 def test_up(report):
-    """What only the kernel can judge goes up, unchanged, and the lease stays"""
+    """What only the kernel can judge is passed to the stack, unchanged, and the lease stays"""
     for version in (4, 6):
         with FastPath() as f:
             f.learn(tcp(version=version))
@@ -408,7 +408,7 @@ def test_flags(report):
             equal(report, f"{flags}: no lease for it", f.tc(forwarded(first)), "")
             f.learn(tcp())
             packet = tcp(flags, seq=6)
-            expect(report, f"{flags}: goes up", f.xdp(packet), (PASS, reason, bytes(packet)))
+            expect(report, f"{flags}: passed to the stack", f.xdp(packet), (PASS, reason, bytes(packet)))
             after = tcp(seq=7)
             expect(report, f"{flags}: afterwards", f.xdp(after),
                    (TX, "lease") if stays else (PASS, "expired"))
@@ -440,7 +440,7 @@ def test_egress(report):
             if name == "another payload": # with its checksum
                 sent = field(sent, TCP, "window", 500)
             equal(report, f"{name}: no lease", f.tc(sent), "mismatch")
-            expect(report, f"{name}: it goes up", f.xdp(tcp(seq=3)), (PASS, "unknown"))
+            expect(report, f"{name}: passed to the stack", f.xdp(tcp(seq=3)), (PASS, "unknown"))
     with FastPath() as f:
         equal(report, "never came in: no lease", f.tc(forwarded(tcp())), "mismatch")
         equal(report, "never came in: no next hop", f.read("fastpath_hops", 1)[:20], bytes(20))
@@ -454,7 +454,7 @@ def test_egress(report):
         # a packet that XDP does not wait for leaves to elsewhere: the lease is over
         equal(report, "elsewhere, unasked", f.tc(forwarded(tcp(seq=4), REAL2)),
               "revoked mismatch")
-        expect(report, "elsewhere, unasked: it goes up", f.xdp(tcp(seq=5)), (PASS, "expired"))
+        expect(report, "elsewhere, unasked: passed to the stack", f.xdp(tcp(seq=5)), (PASS, "expired"))
         equal(report, "elsewhere: moved", f.tc(forwarded(tcp(seq=5), REAL2)), "granted")
         f.set(sample=0)
         f.xdp(tcp(seq=6))
@@ -473,7 +473,7 @@ def field(packet, layer, name, value):
 
 
 def test_time(report):
-    """Leases run out, samples go up, and come back"""
+    """Leases run out, samples are passed to the stack, and come back"""
     tick = 1 / hz()
     with FastPath() as f:
         f.set(lease=hz())
@@ -488,7 +488,7 @@ def test_time(report):
         f.learn(tcp(seq=5, sport=99))
         time.sleep(0.1 + 2 * tick)
         packet = tcp(seq=6, sport=99)
-        expect(report, "one goes up as a sample", f.xdp(packet), (PASS, "sample"))
+        expect(report, "one is passed to the stack as a sample", f.xdp(packet), (PASS, "sample"))
         expect(report, "the next one does not", f.xdp(tcp(seq=7, sport=99)), (TX, "lease"))
         equal(report, "the sample renews", f.tc(forwarded(packet)), "renewed")
         f.set(sample=FOREVER, sample_fin=hz() // 10)
@@ -556,7 +556,7 @@ def test_udp(report):
             UDP(sport=5000, dport=53) / Raw(bytes(20))
         equal(report, "UDP: no lease", f.learn(packet), "udp")
         equal(report, "UDP: no next hop", f.read("fastpath_hops", 1)[:20], bytes(20))
-        expect(report, "UDP: goes up", f.xdp(packet), (PASS, "unknown"))
+        expect(report, "UDP: passed to the stack", f.xdp(packet), (PASS, "unknown"))
 
 
 def test_table(report):
@@ -616,7 +616,7 @@ def test_reset(report):
             expect(report, f"IPv{version}: not twice within the gap", f.xdp(packet),
                    (PASS, "dead"))
             f.set(lease=1)
-            expect(report, f"IPv{version}: a SYN goes up", f.xdp(tcp("S", version=version)),
+            expect(report, f"IPv{version}: a SYN is passed to the stack", f.xdp(tcp("S", version=version)),
                    (PASS, "syn"))
 
 
@@ -758,7 +758,6 @@ def len_cpus(f):
 
 
 if __name__ == "__main__":
-    main([test_forward, test_checksum, test_up, test_ingress, test_hops, test_length, test_flags, test_egress,
-          test_time, test_vlan, test_settings, test_udp, test_table, test_reset, test_sampling,
-          test_shield, test_shield_replay,
-          test_ramp])
+    main([test_forward, test_checksum, test_up, test_ingress, test_hops, test_length, test_flags,
+          test_egress, test_time, test_vlan, test_settings, test_udp, test_table, test_reset,
+          test_sampling, test_shield, test_shield_replay, test_ramp])

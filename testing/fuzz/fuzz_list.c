@@ -76,13 +76,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct ecbpf e;
 	struct ecbpf_list list, skipped;
-	char *text = malloc(size + 1); /* of its own, so that a byte beyond is noticed */
+	char *text = malloc(size ? size : 1); /* of its own, so that a byte beyond is noticed */
 	bool is_good;
 
 	if (!e.detail)
 		e.detail = calloc(1, ECBPF_DETAIL_SIZE);
 	CHECK(e.detail && text);
-	text = realloc(text, size ? size : 1);
 	memcpy(text, data, size);
 	e.error[0] = e.detail[0] = '\0';
 	is_good = !ecbpf_list_parse(&e, "list", text, size, 0, ECBPF_LIST_EXPIRES, &list);

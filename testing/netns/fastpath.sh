@@ -553,7 +553,7 @@ fastpath unload
 
 # --- another server -----------------------------------------------------------------------------
 
-# Most packets go by XDP on one CPU, what goes up is handled on another
+# Most packets go by XDP on one CPU, what is passed to the stack is handled on another
 # shellcheck disable=SC2016 # expanded inside
 on director unshare --mount sh -c 'mount -t sysfs sysfs /sys &&
 	printf "%x" $((1 << ($(nproc) - 1))) >/sys/class/net/eth0/queues/rx-0/rps_cpus'
