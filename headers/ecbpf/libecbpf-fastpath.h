@@ -105,11 +105,13 @@ int ecbpf_fastpath_repair(struct ecbpf *e, size_t *ret_count);
 /* --- addresses ---------------------------------------------------------------------------- */
 
 /*
- * Addresses, of clients or services, whose flows get no lease. Existing leases end at once. delete:
- * -ENOENT if it is not excluded. @ret_prefixes: sorted, for free()
+ * Addresses, of clients or services, whose flows get no lease. Existing leases end at once. All of
+ * them, or none if one is wrong: add: -EINVAL IPv6 that holds ::ffff:0:0/96, which are the IPv4
+ * addresses; delete: -ENOENT it is not excluded. @ret_prefixes: sorted, for free()
  */
-int ecbpf_fastpath_exclude_add(struct ecbpf *e, const struct ecbpf_prefix *prefix);
-int ecbpf_fastpath_exclude_delete(struct ecbpf *e, const struct ecbpf_prefix *prefix);
+int ecbpf_fastpath_exclude_add(struct ecbpf *e, const struct ecbpf_prefix *prefixes, size_t count);
+int ecbpf_fastpath_exclude_delete(struct ecbpf *e, const struct ecbpf_prefix *prefixes,
+				  size_t count);
 int ecbpf_fastpath_exclude_list(struct ecbpf *e, struct ecbpf_prefix **ret_prefixes,
 				size_t *ret_count);
 

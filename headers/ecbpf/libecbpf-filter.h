@@ -8,6 +8,7 @@
 #define LIBECBPF_FILTER_H
 
 #include <ecbpf/filter.h>
+#include <ecbpf/libecbpf-list.h>
 #include <ecbpf/libecbpf-settings.h>
 #include <ecbpf/libecbpf.h>
 
@@ -60,32 +61,24 @@ int ecbpf_filter_set(struct ecbpf *e, const char *const *texts, size_t count);
  */
 int ecbpf_filter_refresh(struct ecbpf *e);
 
-/* A prefix as text, "203.0.113.80", "2001:db8::/64" */
-struct ecbpf_filter_vip {
-	char text[64];
-};
-
 /**
  * ecbpf_filter_vip_add() - treat fragments to addresses of this host like those to other hosts
- * @vips: addresses or prefixes; bits of the host part are ignored
- * Return: 0; -EINVAL not a prefix, -E2BIG too many; nothing is changed then.
+ * Return: 0; -EINVAL IPv6 that holds ::ffff:0:0/96, which are the IPv4 addresses; -E2BIG too many;
+ * nothing is changed then.
  */
-int ecbpf_filter_vip_add(struct ecbpf *e, const char *const *vips, size_t count);
+int ecbpf_filter_vip_add(struct ecbpf *e, const struct ecbpf_prefix *vips, size_t count);
 
-/* Return: 0; -EINVAL not a prefix, -ENOENT one that is not listed; nothing is changed then */
-int ecbpf_filter_vip_delete(struct ecbpf *e, const char *const *vips, size_t count);
+/* Return: 0; -ENOENT one that is not listed; nothing is changed then */
+int ecbpf_filter_vip_delete(struct ecbpf *e, const struct ecbpf_prefix *vips, size_t count);
 int ecbpf_filter_vip_flush(struct ecbpf *e);
 
-/* @ret_vips: array in no particular order, for free() */
-int ecbpf_filter_vip_list(struct ecbpf *e, struct ecbpf_filter_vip **ret_vips, size_t *ret_count);
+/* @ret_vips: array, sorted, for free() */
+int ecbpf_filter_vip_list(struct ecbpf *e, struct ecbpf_prefix **ret_vips, size_t *ret_count);
 
 /* --- lists of sources ----------------------------------------------------------------------- */
 
 /**
  * struct ecbpf_filter_entry - a prefix on a list
- * @addr: network order; IPv4 in the first 4 bytes; no bits set behind @len
- * @family: 4 or 6
- * @len: of the prefix, 0 to 32 or 128
  * @tag: printable ASCII without blanks and '#', up to ECBPF_FILTER_TAG_MAX; may be empty
  * @expires: seconds since 1970 when it stops matching; 0: never. It is kept in the monotonic clock,
  *	     so setting the system time does not change it
@@ -95,9 +88,7 @@ int ecbpf_filter_vip_list(struct ecbpf *e, struct ecbpf_filter_vip **ret_vips, s
  * @bytes: bytes of their frames. Not read by calls
  */
 struct ecbpf_filter_entry {
-	__u8 addr[16];
-	__u8 family;
-	__u8 len;
+	struct ecbpf_prefix prefix;
 	char tag[ECBPF_FILTER_TAG_MAX + 1];
 	__u64 expires;
 	__u64 loaded;
@@ -114,15 +105,6 @@ struct ecbpf_filter_changes {
 	__u64 deleted;
 };
 
-/**
- * ecbpf_filter_entry_parse() - "192.0.2.0/24", "2001:db8::1"
- * @ret_entry: address and length; all else is zeroed
- * @ret_host_bits: bits behind the length were set, which are ignored
- * Return: 0; -EINVAL neither an address nor a prefix.
- */
-int ecbpf_filter_entry_parse(struct ecbpf *e, const char *text,
-			     struct ecbpf_filter_entry *ret_entry, bool *ret_host_bits);
-
 /* How times are written, for strftime(3): UTC */
 #define ECBPF_FILTER_TIME_FORMAT "%Y-%m-%dT%H:%M:%SZ"
 
@@ -132,32 +114,25 @@ int ecbpf_filter_expiry_parse(struct ecbpf *e, const char *text, __u64 *ret_expi
 /* "-" and "": no tag. Return: 0; -EINVAL too long, or with characters that are not allowed */
 int ecbpf_filter_tag_set(struct ecbpf *e, struct ecbpf_filter_entry *entry, const char *tag);
 
-/**
- * ecbpf_filter_file_read() - read prefixes, a line "PREFIX [TAG [EXPIRY]]" each
- * @file: "-" is standard input. Comments begin with '#', ';' or "//"
- * @is_repeated: the file is to mean the same each time that it is read: times from now are refused,
- *		 and what has expired is left out
- * @ret_entries: for free()
- * Return: 0; -EINVAL, the text says "FILE:LINE: what"; -ENOENT and others.
- */
-int ecbpf_filter_file_read(struct ecbpf *e, const char *file, bool is_repeated,
-			   struct ecbpf_filter_entry **ret_entries, size_t *ret_count);
-
-/* The prefix as text, an address without its length */
-void ecbpf_filter_entry_format(const struct ecbpf_filter_entry *entry, char *ret, size_t size);
+/* What a list says, as entries, for free(). NULL: no memory */
+struct ecbpf_filter_entry *ecbpf_filter_entries(struct ecbpf *e, const struct ecbpf_list *list);
 
 /**
  * ecbpf_filter_list_add() - add all prefixes to a list, or none
  * @list: enum ecbpf_filter_list
  * @ret_changes: may be NULL
- * Return: 0; -EINVAL a wrong entry, -ENOSPC the list is full, -ENOMEM.
+ * Return: 0; -EINVAL a wrong entry, -ENOSPC the list is full, -ENOMEM; -EPERM a prefix would block
+ * this host, see ecbpf_list_policy().
  *
  * More than ECBPF_TRIE_JOURNAL prefixes are published in one step, with a new generation.
  */
 int ecbpf_filter_list_add(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
 			  size_t count, struct ecbpf_filter_changes *ret_changes);
 
-/* Likewise, so that the list is these and no others; counters of those that stay are kept */
+/*
+ * Likewise, so that the list is these and no others; counters of those that stay are kept. -EPERM:
+ * or it would become empty
+ */
 int ecbpf_filter_list_replace(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
 			      size_t count, struct ecbpf_filter_changes *ret_changes);
 

@@ -11,6 +11,7 @@
 #define LIBECBPF_FW_H
 
 #include <stdio.h>
+#include <ecbpf/libecbpf-list.h>
 #include <ecbpf/libecbpf.h>
 
 #ifdef __cplusplus
@@ -60,7 +61,7 @@ void ecbpf_fw_summary(const struct ecbpf_fw_ruleset *ruleset, struct ecbpf_fw_su
 /* A set of a ruleset; @rules: how many rules use it */
 struct ecbpf_fw_set {
 	const char *name; /* belongs to the ruleset */
-	__u8 family;	  /* 4 or 6 */
+	__u8 family;	  /* 4 or 6; 0: both */
 	size_t prefixes;
 	size_t rules;
 };
@@ -265,7 +266,7 @@ int ecbpf_fw_stats_clear(struct ecbpf *e);
 
 /* --- sets of the live ruleset --------------------------------------------------------------- */
 
-/* Create an empty set. @family: 4 or 6. Return: 0; -EEXIST; -EINVAL @name; -E2BIG */
+/* Create an empty set. @family: 4 or 6; 0: both. Return: 0; -EEXIST; -EINVAL @name; -E2BIG */
 int ecbpf_fw_set_create(struct ecbpf *e, const char *name, __u8 family);
 
 /* Return: 0; -ENOENT; -EBUSY a rule uses the set */
@@ -279,16 +280,18 @@ enum ecbpf_fw_set_change {
 
 /**
  * ecbpf_fw_set_change() - change the prefixes of a set; rules are not touched
- * @prefixes: addresses and prefixes as text. Adding one that is there, or deleting one that is not,
- *	      is no error
+ * @list: adding a prefix that is there, or deleting one that is not, is no error. A set of one
+ *	  family takes that family of a file, and logs how many others it left out; of operands,
+ *	  another family is refused
  *
  * An error changes nothing. Up to 256 prefixes are added or deleted in place, in a millisecond or
  *so each; for more, the set is built anew beside the old one.
  *
- * Return: 0; -ENOENT; -EINVAL one of @prefixes; -E2BIG.
+ * Return: 0; -ENOENT; -EINVAL another family; -E2BIG; -EPERM a set that was filled would be empty,
+ * or one that a rule drops by would hold an address of this host: see ecbpf_list_policy().
  */
 int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_change change,
-			const char *const *prefixes, size_t count);
+			const struct ecbpf_list *list);
 
 /* Print the prefixes of a set, one a line. Return: 0; -ENOENT; -EIO @out */
 int ecbpf_fw_set_print(struct ecbpf *e, const char *name, FILE *out);

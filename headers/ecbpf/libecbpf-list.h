@@ -62,6 +62,7 @@ struct ecbpf_list_entry {
  * @bad: lines that were skipped, see ECBPF_LIST_SKIP_BAD
  * @expired: lines that were left out since they have expired
  * @other_family: prefixes that were left out since they are of the other family
+ * @is_words: it is of ecbpf_list_parse_words()
  */
 struct ecbpf_list {
 	struct ecbpf_list_entry *entries;
@@ -69,12 +70,22 @@ struct ecbpf_list {
 	size_t bad;
 	size_t expired;
 	size_t other_family;
+	bool is_words;
 };
 
+/* What a list may do. Without these, it may not */
+enum ecbpf_list_policy {
+	ECBPF_LIST_SKIP_BAD = 1 << 0,	 /* have lines that are not understood: they are logged */
+	ECBPF_LIST_ALLOW_EMPTY = 1 << 1, /* empty a list or a set of firewall rules */
+	ECBPF_LIST_FORCE = 1 << 2,	 /* block this host, its gateway, loopback, or everything */
+};
+
+/* For all calls with this handle that read lists or change them. @policy: enum ecbpf_list_policy */
+void ecbpf_list_policy(struct ecbpf *e, unsigned int policy);
+
 enum ecbpf_list_flags {
-	ECBPF_LIST_SKIP_BAD = 1 << 0, /* log lines that are not understood, and go on */
-	ECBPF_LIST_EXPIRES = 1 << 1,  /* expiries are wanted; else they are refused */
-	ECBPF_LIST_ABSOLUTE = 1 << 2, /* the file is to mean the same each time that it is read: a
+	ECBPF_LIST_EXPIRES = 1 << 8,  /* expiries are wanted; else they are refused */
+	ECBPF_LIST_ABSOLUTE = 1 << 9, /* the file is to mean the same each time that it is read: a
 				       * time from now is refused
 				       */
 };

@@ -131,13 +131,16 @@ static int settings_get(struct ecbpf *e, const struct ecbpf_config *config,
 /* Back to settings as they were; e->error stays */
 static void settings_undo(struct ecbpf *e, const struct ecbpf_config *before)
 {
+	unsigned int policy = e->list_policy;
 	struct saved_error error;
 	struct conf_report r = {};
 
 	ecbpf_error_save(e, &error);
+	e->list_policy |= ECBPF_LIST_ALLOW_EMPTY | ECBPF_LIST_FORCE; /* it was so */
 	if (settings_apply(e, before, false, &r))
 		ecbpf_log(e, ECBPF_LOG_WARN, "could not go back to the settings before: %s",
 			  e->error);
+	e->list_policy = policy;
 	free(r.changes);
 	ecbpf_error_restore(e, &error);
 }

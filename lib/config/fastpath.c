@@ -19,39 +19,13 @@ static int open_fastpath(struct conf_parser *p, const char *name)
 	return 0;
 }
 
-static int set_excludes(struct conf_parser *p, const char *value, struct conf_words *excludes)
-{
-	struct conf_words raw = {};
-	int err;
-
-	if (!*value)
-		conf_words_free(excludes);
-	err = conf_set_words(p, value, " \t,", &raw);
-	for (size_t i = 0; i < raw.count && !err; i++) {
-		char text[ECBPF_PREFIX_TEXT];
-		struct ecbpf_prefix prefix;
-		bool has_host_bits;
-
-		err = ecbpf_prefix_parse(p->e, raw.items[i].text, &prefix, &has_host_bits);
-		if (err) {
-			conf_fail_at(p->e, err, &p->at);
-			break;
-		}
-		ecbpf_prefix_format(&prefix, text);
-		if (!conf_words_have(excludes, text, strlen(text)))
-			err = conf_words_add(p, excludes, text, strlen(text));
-	}
-	conf_words_free(&raw);
-	return err;
-}
-
 static int set_fastpath(struct conf_parser *p, const char *key, const char *value)
 {
 	struct conf_fastpath *f = &p->config->fastpath;
 	int err;
 
 	if (!strcmp(key, "exclude"))
-		return set_excludes(p, value, &f->excludes);
+		return conf_set_prefixes(p, key, value, &f->excludes);
 	if (strcmp(key, "flows"))
 		return conf_set_value(p, ecbpf_fastpath_settings(), key, value, &f->settings,
 				      &f->given);
@@ -117,7 +91,7 @@ static int excludes_apply(struct ecbpf *e, const struct conf_words *wanted, bool
 		if (err || check)
 			continue;
 		ecbpf_prefix_parse(e, text, &prefix, &has_host_bits);
-		err = ecbpf_fastpath_exclude_add(e, &prefix);
+		err = ecbpf_fastpath_exclude_add(e, &prefix, 1);
 	}
 	for (size_t i = 0; i < count && !err; i++) {
 		char text[ECBPF_PREFIX_TEXT];
@@ -130,7 +104,7 @@ static int excludes_apply(struct ecbpf *e, const struct conf_words *wanted, bool
 			continue;
 		err = conf_report_change(e, r, "fastpath: exclude %s no more", text);
 		if (!err && !check)
-			err = ecbpf_fastpath_exclude_delete(e, &live[i]);
+			err = ecbpf_fastpath_exclude_delete(e, &live[i], 1);
 	}
 	return err;
 }

@@ -8,6 +8,8 @@
 #include <time.h>
 #include "config/parse.h"
 #include "core/error.h"
+#include "core/handle.h"
+#include "core/prefix.h"
 #include "core/util.h"
 #include "filter/filter.h"
 
@@ -18,26 +20,6 @@ static int open_filter(struct conf_parser *p, const char *name)
 	(void)name;
 	p->config->has_filter = true;
 	return 0;
-}
-
-static int set_vip(struct conf_parser *p, const char *value)
-{
-	struct conf_words raw = {};
-	char vip[sizeof(((struct ecbpf_filter_vip *)0)->text)];
-	int err;
-
-	if (!*value)
-		conf_words_free(&p->config->vips);
-	err = conf_set_words(p, value, " \t,", &raw);
-	for (size_t i = 0; i < raw.count && !err; i++) {
-		err = ecbpf_filter_vip_format(p->e, raw.items[i].text, vip, sizeof(vip));
-		if (err)
-			err = conf_fail_at(p->e, err, &p->at);
-		else if (!conf_words_have(&p->config->vips, vip, strlen(vip)))
-			err = conf_words_add(p, &p->config->vips, vip, strlen(vip));
-	}
-	conf_words_free(&raw);
-	return err;
 }
 
 static int set_list(struct conf_parser *p, const char *key, const char *value,
@@ -58,7 +40,7 @@ static int set_list(struct conf_parser *p, const char *key, const char *value,
 static int set_filter(struct conf_parser *p, const char *key, const char *value)
 {
 	if (!strcmp(key, "vip"))
-		return set_vip(p, value);
+		return conf_set_prefixes(p, key, value, &p->config->vips);
 	if (!strcmp(key, "drop"))
 		return set_list(p, key, value, &p->config->lists[ECBPF_FILTER_BLOCK]);
 	if (!strcmp(key, "allow"))
@@ -67,19 +49,10 @@ static int set_filter(struct conf_parser *p, const char *key, const char *value)
 			      &p->config->filter_given);
 }
 
-static int prefix_compare(const struct ecbpf_filter_entry *a, const struct ecbpf_filter_entry *b)
-{
-	int order = (int)a->family - b->family;
-
-	if (!order)
-		order = memcmp(a->addr, b->addr, sizeof(a->addr));
-	return order ? order : (int)a->len - b->len;
-}
-
 static int entry_compare(const void *a, const void *b)
 {
 	const struct ecbpf_filter_entry *x = a, *y = b;
-	int order = prefix_compare(x, y);
+	int order = ecbpf_prefix_compare(&x->prefix, &y->prefix);
 
 	if (!order)
 		order = strcmp(x->tag, y->tag);
@@ -94,11 +67,27 @@ static void list_sort(struct conf_list *list)
 	if (list->count)
 		qsort(list->entries, list->count, sizeof(*list->entries), entry_compare);
 	for (size_t i = 0; i < list->count; i++) {
-		if (kept && !prefix_compare(&list->entries[kept - 1], &list->entries[i]))
+		if (kept && !ecbpf_prefix_compare(&list->entries[kept - 1].prefix,
+						  &list->entries[i].prefix))
 			kept--;
 		list->entries[kept++] = list->entries[i];
 	}
 	list->count = kept;
+}
+
+static int file_read(struct ecbpf *e, const char *file, struct ecbpf_filter_entry **ret_entries,
+		     size_t *ret_count)
+{
+	struct ecbpf_list read = {};
+	int err;
+
+	err = ecbpf_list_read(e, file, 0, ECBPF_LIST_EXPIRES | ECBPF_LIST_ABSOLUTE, &read);
+	if (err)
+		return err;
+	*ret_count = read.count;
+	*ret_entries = ecbpf_filter_entries(e, &read);
+	ecbpf_list_free(&read);
+	return *ret_entries ? 0 : -ENOMEM;
 }
 
 /* All files of a list */
@@ -110,7 +99,7 @@ static int list_read(struct ecbpf *e, struct conf_list *list)
 		size_t count = 0;
 		int err;
 
-		err = ecbpf_filter_file_read(e, list->files.items[i].text, true, &more, &count);
+		err = file_read(e, list->files.items[i].text, &more, &count);
 		if (err)
 			return err == -EINVAL ? err : conf_fail_at(e, err, &list->files.items[i]);
 		entries = reallocarray(list->entries, list->count + count + 1, sizeof(*entries));
@@ -154,7 +143,7 @@ static int filter_apply_settings(struct ecbpf *e, const struct ecbpf_filter_conf
 	return err || check || r->count == before ? err : ecbpf_filter_config_set(e, wanted);
 }
 
-static int vips_get(struct ecbpf *e, struct ecbpf_filter_vip **ret_vips, size_t *ret_count)
+static int vips_get(struct ecbpf *e, struct ecbpf_prefix **ret_vips, size_t *ret_count)
 {
 	int there = conf_is_pinned(e, "filter_addrs");
 
@@ -165,10 +154,10 @@ static int vips_get(struct ecbpf *e, struct ecbpf_filter_vip **ret_vips, size_t 
 	return there;
 }
 
-static bool has_vip(const struct ecbpf_filter_vip *vips, size_t count, const char *text)
+static bool has_vip(const struct ecbpf_prefix *vips, size_t count, const struct ecbpf_prefix *vip)
 {
 	for (size_t i = 0; i < count; i++)
-		if (!strcmp(vips[i].text, text))
+		if (!ecbpf_prefix_compare(&vips[i], vip))
 			return true;
 	return false;
 }
@@ -176,8 +165,7 @@ static bool has_vip(const struct ecbpf_filter_vip *vips, size_t count, const cha
 static int filter_apply_vips(struct ecbpf *e, const struct conf_words *wanted, bool check,
 			     struct conf_report *r)
 {
-	_cleanup_free_ struct ecbpf_filter_vip *running = NULL;
-	_cleanup_free_ const char **add = NULL, **delete = NULL;
+	_cleanup_free_ struct ecbpf_prefix *running = NULL, *add = NULL, *delete = NULL;
 	size_t count = 0, adds = 0, deletes = 0;
 	int err;
 
@@ -189,20 +177,22 @@ static int filter_apply_vips(struct ecbpf *e, const struct conf_words *wanted, b
 	if (!add || !delete)
 		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < wanted->count && !err; i++) {
-		if (has_vip(running, count, wanted->items[i].text))
-			continue;
-		add[adds++] = wanted->items[i].text;
-		err = conf_report_change(e, r, "filter: add vip %s", wanted->items[i].text);
+		bool has_host_bits;
+
+		err = ecbpf_prefix_parse(e, wanted->items[i].text, &add[adds], &has_host_bits);
+		if (!err && !has_vip(running, count, &add[adds])) {
+			adds++;
+			err = conf_report_change(e, r, "filter: add vip %s", wanted->items[i].text);
+		}
 	}
 	for (size_t i = 0; i < count && !err; i++) {
-		bool is_kept = false;
+		char text[ECBPF_PREFIX_TEXT];
 
-		for (size_t k = 0; k < wanted->count; k++)
-			is_kept |= !strcmp(running[i].text, wanted->items[k].text);
-		if (is_kept)
+		ecbpf_prefix_format(&running[i], text);
+		if (conf_words_have(wanted, text, strlen(text)))
 			continue;
-		delete[deletes++] = running[i].text;
-		err = conf_report_change(e, r, "filter: remove vip %s", running[i].text);
+		delete[deletes++] = running[i];
+		err = conf_report_change(e, r, "filter: remove vip %s", text);
 	}
 	if (!err && !check && adds)
 		err = ecbpf_filter_vip_add(e, add, adds);
@@ -237,8 +227,29 @@ static bool expires_alike(__u64 a, __u64 b)
 	return !a == !b && a - b + 2 <= 4;
 }
 
+/*
+ * What the files say, or that there are none: only a file may be empty by mistake. @allow: the list
+ * that goes before this one
+ */
+static int list_replace(struct ecbpf *e, __u32 number, const struct conf_list *wanted,
+			const struct conf_list *allow, size_t before, bool check)
+{
+	unsigned int policy = e->list_policy;
+	int err;
+
+	if (!wanted->files.count)
+		e->list_policy |= ECBPF_LIST_ALLOW_EMPTY;
+	if (check)
+		err = ecbpf_filter_list_check(e, number, before, wanted->entries, wanted->count,
+					      allow->entries, allow->count);
+	else
+		err = ecbpf_filter_list_replace(e, number, wanted->entries, wanted->count, NULL);
+	e->list_policy = policy;
+	return err;
+}
+
 static int filter_apply_list(struct ecbpf *e, __u32 number, const struct conf_list *wanted,
-			     bool check, struct conf_report *r)
+			     const struct conf_list *allow, bool check, struct conf_report *r)
 {
 	size_t added = 0, removed = 0, changed = 0, w = 0, l = 0;
 	struct conf_list live = {};
@@ -251,7 +262,7 @@ static int filter_apply_list(struct ecbpf *e, __u32 number, const struct conf_li
 		const struct ecbpf_filter_entry *new = &wanted->entries[w], *old = &live.entries[l];
 		int order = w == wanted->count ? 1
 			    : l == live.count  ? -1
-					       : prefix_compare(new, old);
+					       : ecbpf_prefix_compare(&new->prefix, &old->prefix);
 
 		added += order < 0;
 		removed += order > 0;
@@ -266,22 +277,27 @@ static int filter_apply_list(struct ecbpf *e, __u32 number, const struct conf_li
 		return 0;
 	err = conf_report_change(e, r, "filter: %s: %zu added, %zu removed, %zu changed",
 				 list_keys[number], added, removed, changed);
-	return err || check
-		       ? err
-		       : ecbpf_filter_list_replace(e, number, wanted->entries, wanted->count, NULL);
+	return err ? err : list_replace(e, number, wanted, allow, live.count, check);
 }
 
 static int filter_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 			struct conf_report *r)
 {
+	const struct conf_list *allow = &config->lists[ECBPF_FILTER_ALLOW];
+	struct conf_list live = {};
 	int err;
 
 	err = filter_apply_settings(e, &config->filter, check, r);
 	if (!err)
 		err = filter_apply_vips(e, &config->vips, check, r);
+	if (!err && !allow->is_said) {
+		err = list_get(e, ECBPF_FILTER_ALLOW, &live);
+		allow = &live;
+	}
 	for (__u32 number = 0; number < ECBPF_FILTER_LISTS && !err; number++)
 		if (config->lists[number].is_said)
-			err = filter_apply_list(e, number, &config->lists[number], check, r);
+			err = filter_apply_list(e, number, &config->lists[number], allow, check, r);
+	free(live.entries);
 	return err;
 }
 
@@ -297,18 +313,13 @@ static int filter_get(struct ecbpf *e, struct ecbpf_config *config)
 
 /* --- export ------------------------------------------------------------------------------- */
 
-static int vip_compare(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
 static void entry_print(FILE *out, const struct ecbpf_filter_entry *entry)
 {
-	char prefix[64], time[32] = "-";
+	char prefix[ECBPF_PREFIX_TEXT], time[32] = "-";
 	time_t expires = entry->expires;
 	struct tm tm;
 
-	ecbpf_filter_entry_format(entry, prefix, sizeof(prefix));
+	ecbpf_prefix_format(&entry->prefix, prefix);
 	if (expires && gmtime_r(&expires, &tm))
 		strftime(time, sizeof(time), ECBPF_FILTER_TIME_FORMAT, &tm);
 	fprintf(out, "%s %s %s\n", prefix, *entry->tag ? entry->tag : "-", time);
@@ -346,7 +357,7 @@ out:
 
 static int filter_export(struct ecbpf *e, const char *dir, struct conf_text *text)
 {
-	_cleanup_free_ struct ecbpf_filter_vip *vips = NULL;
+	_cleanup_free_ struct ecbpf_prefix *vips = NULL;
 	struct ecbpf_filter_config config;
 	size_t count = 0;
 	int err;
@@ -361,10 +372,12 @@ static int filter_export(struct ecbpf *e, const char *dir, struct conf_text *tex
 		return err;
 	conf_printf(text, "\n[filter]\n");
 	conf_values_print(ecbpf_filter_settings(), &config, text);
-	if (count)
-		qsort(vips, count, sizeof(*vips), vip_compare);
-	for (size_t i = 0; i < count; i++)
-		conf_printf(text, "vip = %s\n", vips[i].text);
+	for (size_t i = 0; i < count; i++) {
+		char vip[ECBPF_PREFIX_TEXT];
+
+		ecbpf_prefix_format(&vips[i], vip);
+		conf_printf(text, "vip = %s\n", vip);
+	}
 	for (__u32 number = 0; number < ECBPF_FILTER_LISTS && !err; number++)
 		err = list_export(e, number, dir, text);
 	return err;

@@ -14,6 +14,7 @@
 #include "bpf/program.h"
 #include "config/parse.h"
 #include "core/error.h"
+#include "core/prefix.h"
 #include "core/util.h"
 #include "fw/rules.h"
 
@@ -143,6 +144,11 @@ static int rules_differ(struct ecbpf *e, char **new, size_t new_count, char **ol
 	return err;
 }
 
+static const char *family_name(__u8 family)
+{
+	return family == 4 ? "IPv4" : family == 6 ? "IPv6" : "both families";
+}
+
 /* @new: NULL: there is none any more; @old likewise, not yet */
 static int set_differs(struct ecbpf *e, const struct fw_set *new, const struct fw_set *old,
 		       struct conf_report *r)
@@ -156,8 +162,7 @@ static int set_differs(struct ecbpf *e, const struct fw_set *new, const struct f
 		int order = n == new->prefixes_count ? 1
 			    : o == old->prefixes_count
 				    ? -1
-				    : memcmp(&new->prefixes[n], &old->prefixes[o],
-					     sizeof(*new->prefixes));
+				    : ecbpf_prefix_compare(&new->prefixes[n], &old->prefixes[o]);
 
 		added += order < 0;
 		removed += order > 0;
@@ -165,8 +170,8 @@ static int set_differs(struct ecbpf *e, const struct fw_set *new, const struct f
 		o += order >= 0;
 	}
 	if (new->family != old->family)
-		return conf_report_change(e, r, "fw: set %s: IPv%u, was IPv%u", new->name,
-					  new->family, old->family);
+		return conf_report_change(e, r, "fw: set %s: %s, was %s", new->name,
+					  family_name(new->family), family_name(old->family));
 	if (!added && !removed)
 		return 0;
 	return conf_report_change(e, r, "fw: set %s: %zu added, %zu removed", new->name, added,
@@ -268,6 +273,8 @@ static int fw_apply(struct ecbpf *e, const struct ecbpf_config *config, bool che
 	if (err)
 		return err;
 	err = rulesets_differ(e, config->ruleset, live, r);
+	if (!err && check && r->count > before)
+		err = fw_sets_check(e, config->ruleset, live);
 	ecbpf_fw_ruleset_free(live);
 	if (err || r->count == before)
 		return err;

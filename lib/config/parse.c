@@ -100,6 +100,42 @@ int conf_set_words(struct conf_parser *p, const char *value, const char *separat
 	return 0;
 }
 
+int conf_set_prefixes(struct conf_parser *p, const char *key, const char *value,
+		      struct conf_words *prefixes)
+{
+	struct conf_words raw = {};
+	struct ecbpf_list list = {};
+	struct saved_error error;
+	const char **words;
+	int err;
+
+	if (!*value)
+		conf_words_free(prefixes);
+	err = conf_set_words(p, value, " \t,", &raw);
+	words = calloc(raw.count + 1, sizeof(*words));
+	if (!err && !words)
+		err = ecbpf_fail_memory(p->e);
+	for (size_t i = 0; i < raw.count && !err; i++)
+		words[i] = raw.items[i].text;
+	if (!err) {
+		err = ecbpf_list_parse_words(p->e, words, raw.count, 0, &list);
+		ecbpf_error_save(p->e, &error);
+		if (err == -EINVAL)
+			err = conf_fail(p->e, &p->at, "%s: %s", key, error.text);
+	}
+	for (size_t i = 0; i < list.count && !err; i++) {
+		char text[ECBPF_PREFIX_TEXT];
+
+		ecbpf_prefix_format(&list.entries[i].prefix, text);
+		if (!conf_words_have(prefixes, text, strlen(text)))
+			err = conf_words_add(p, prefixes, text, strlen(text));
+	}
+	ecbpf_list_free(&list);
+	free(words);
+	conf_words_free(&raw);
+	return err;
+}
+
 int conf_set_text(struct conf_parser *p, const char *value, char **text)
 {
 	free(*text);

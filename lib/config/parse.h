@@ -24,6 +24,9 @@ bool conf_words_have(const struct conf_words *words, const char *text, size_t le
 /* More of a list; nothing at all begins it anew, so that one file may undo what another said */
 int conf_set_words(struct conf_parser *p, const char *value, const char *separators,
 		   struct conf_words *words);
+/* Likewise, of addresses, prefixes and ranges, as ecbpf_prefix_format() writes them */
+int conf_set_prefixes(struct conf_parser *p, const char *key, const char *value,
+		      struct conf_words *prefixes);
 int conf_set_text(struct conf_parser *p, const char *value, char **text);
 int conf_set_number(struct conf_parser *p, const char *key, const char *value, __u32 max,
 		    __u32 *ret);

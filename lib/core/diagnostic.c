@@ -94,7 +94,7 @@ void ecbpf_diagnose(struct ecbpf_diagnostics *d, const struct ecbpf_span *span, 
 			   span->pos - span->line + 1, message);
 		d->e->detail[0] = '\0';
 	}
-	if (d->max && d->errors > d->max)
+	if (d->errors > d->max)
 		return;
 	text = ecbpf_diagnostic_text(span, message);
 	if (text)
@@ -105,7 +105,7 @@ void ecbpf_diagnostics_end(struct ecbpf_diagnostics *d)
 {
 	char text[96];
 
-	if (d->max && d->errors > d->max)
+	if (d->errors > d->max)
 		snprintf(text, sizeof(text), "%zu errors, of which %zu are shown", d->errors,
 			 d->max);
 	else

@@ -10,6 +10,8 @@
 
 struct ecbpf;
 
+#define ECBPF_ERRORS_SHOWN 20
+
 /**
  * struct ecbpf_span - a part of a line
  * @file: for messages
@@ -31,7 +33,7 @@ struct ecbpf_span {
 /**
  * struct ecbpf_diagnostics - the errors of one text
  * @e: its error is the first one, its detail all of them
- * @max: how many are shown; 0: all that there is room for
+ * @max: how many are shown
  * @errors: how many there were
  * @len: of the detail
  */

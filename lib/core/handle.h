@@ -14,10 +14,11 @@ struct ecbpf {
 	void *log_data;
 	char kernel_message[256]; /* the kernel's reason for a refused attach, as libbpf logs it */
 	char bpffs[PATH_MAX - 256];
-	int freplace; /* cached result of ecbpf_freplace_probe(); 1: not probed yet */
-	int frags;    /* cached result of ecbpf_frags_probe(); 1: not probed yet */
-	int held;     /* 1 + the lock of ecbpf_lock_hold(); 0: not held */
-	int holds;    /* how many hold it, one inside the other */
+	unsigned int list_policy; /* see ecbpf_list_policy() */
+	int freplace;		  /* cached result of ecbpf_freplace_probe(); 1: not probed yet */
+	int frags;		  /* cached result of ecbpf_frags_probe(); 1: not probed yet */
+	int held;		  /* 1 + the lock of ecbpf_lock_hold(); 0: not held */
+	int holds;		  /* how many hold it, one inside the other */
 };
 
 /*

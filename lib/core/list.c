@@ -13,20 +13,19 @@
 #include <unistd.h>
 #include "core/array.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "core/handle.h"
 #include "core/list.h"
 #include "core/prefix.h"
 
-#define ERRORS_SHOWN 20
-#define FILE_MAX     (512 << 20) /* bytes */
-#define ENTRIES_MAX  (1 << 24)
+#define ENTRIES_MAX (1 << 24)
 
 static void log_bad(struct list_reader *r, const struct ecbpf_span *span, const char *message)
 {
 	_cleanup_free_ char *text = NULL;
 	char *rest, *line;
 
-	if (r->list.bad >= ERRORS_SHOWN)
+	if (r->list.bad >= ECBPF_ERRORS_SHOWN)
 		return;
 	rest = text = ecbpf_diagnostic_text(span, message);
 	while (rest && (line = strsep(&rest, "\n"))) {
@@ -45,12 +44,12 @@ bool list_error(struct list_reader *r, const char *pos, const char *end, const c
 
 	span.pos = pos;
 	span.end = end;
-	r->is_bad = true;
+	r->is_bad = r->has_errors = true;
 	va_start(args, format);
 	if (r->is_word || r->flags & ECBPF_LIST_SKIP_BAD)
 		vsnprintf(message, sizeof(message), format, args);
 	else
-		ecbpf_diagnose(&r->d, &span, format, args);
+		ecbpf_diagnose(r->d, &span, format, args);
 	va_end(args);
 	if (r->is_word)
 		r->err = ecbpf_fail(r->e, -EINVAL, "%s", message);
@@ -100,17 +99,6 @@ static int check_mapped(void *data, const struct ecbpf_prefix *prefix)
 	return prefix->family == 6 && ecbpf_prefix_unmap(prefix->addr, prefix->len).family == 4;
 }
 
-static void note_host_bits(struct list_reader *r, const struct list_form *form)
-{
-	char text[ECBPF_PREFIX_TEXT];
-
-	if (r->host_bits++)
-		return;
-	ecbpf_prefix_format(&form->first, text);
-	snprintf(r->host_bits_first, sizeof(r->host_bits_first), "'%s' is taken as %s",
-		 ecbpf_quote(form->pos, form->end - form->pos), text);
-}
-
 bool list_add(struct list_reader *r, const struct list_form *form,
 	      const struct list_columns *columns)
 {
@@ -125,7 +113,7 @@ bool list_add(struct list_reader *r, const struct list_form *form,
 		return true;
 	}
 	if (form->has_host_bits)
-		note_host_bits(r, form);
+		ecbpf_host_bits_note(&r->host_bits, form->pos, form->end - form->pos, &form->first);
 	return !(form->is_range
 			 ? ecbpf_prefix_range(&form->first, &form->last, add_prefix, &addition)
 			 : add_prefix(&addition, &form->first));
@@ -161,7 +149,7 @@ static void take_line(struct list_reader *r)
 	r->list.count = before.list.count;
 	r->list.expired = before.list.expired;
 	r->list.other_family = before.list.other_family;
-	r->host_bits = before.host_bits;
+	r->host_bits.count = before.host_bits.count;
 	r->tags_cut = before.tags_cut;
 	r->list.bad++;
 }
@@ -197,10 +185,7 @@ static void log_notes(struct list_reader *r)
 	if (list->bad)
 		ecbpf_log(r->e, ECBPF_LOG_WARN, "%s: %zu bad line%s skipped", name, list->bad,
 			  list->bad == 1 ? "" : "s");
-	if (r->host_bits)
-		ecbpf_log(r->e, ECBPF_LOG_WARN, "%s%s%zu prefix%s bits set behind the length: %s%s",
-			  name, colon, r->host_bits, r->host_bits == 1 ? " has" : "es have",
-			  r->host_bits_first, r->host_bits == 1 ? "" : ", and so on");
+	ecbpf_host_bits_log(r->e, &r->host_bits, r->is_word ? NULL : name);
 	if (list->other_family)
 		ecbpf_log(r->e, ECBPF_LOG_WARN, "%s%s%zu IPv%d prefix%s left out", name, colon,
 			  list->other_family, r->family == 4 ? 6 : 4,
@@ -218,8 +203,7 @@ static void log_notes(struct list_reader *r)
 
 static int finish(struct list_reader *r, struct ecbpf_list *ret_list)
 {
-	ecbpf_diagnostics_end(&r->d);
-	if (!r->err && r->d.errors)
+	if (!r->err && r->has_errors && !(r->flags & ECBPF_LIST_SKIP_BAD))
 		r->err = -EINVAL;
 	if (r->err) {
 		ecbpf_list_free(&r->list);
@@ -230,26 +214,37 @@ static int finish(struct list_reader *r, struct ecbpf_list *ret_list)
 	return 0;
 }
 
-int ecbpf_list_parse(struct ecbpf *e, const char *name, const char *text, size_t size, __u8 family,
-		     unsigned int flags, struct ecbpf_list *ret_list)
+int ecbpf_list_diagnose(struct ecbpf_diagnostics *d, const char *name, const char *text,
+			size_t size, __u8 family, unsigned int flags, struct ecbpf_list *ret_list)
 {
-	struct list_reader r = {.e = e,
+	struct list_reader r = {.e = d->e,
 				.family = family,
-				.flags = flags,
+				.flags = flags | d->e->list_policy,
 				.span.file = name,
-				.d = {.e = e, .max = ERRORS_SHOWN}};
+				.d = d};
 
-	e->detail[0] = '\0';
 	take_text(&r, text, size);
 	r.span.file = name;
 	return finish(&r, ret_list);
+}
+
+int ecbpf_list_parse(struct ecbpf *e, const char *name, const char *text, size_t size, __u8 family,
+		     unsigned int flags, struct ecbpf_list *ret_list)
+{
+	struct ecbpf_diagnostics d = {.e = e, .max = ECBPF_ERRORS_SHOWN};
+	int err;
+
+	e->detail[0] = '\0';
+	err = ecbpf_list_diagnose(&d, name, text, size, family, flags, ret_list);
+	ecbpf_diagnostics_end(&d);
+	return err;
 }
 
 int ecbpf_list_parse_words(struct ecbpf *e, const char *const *words, size_t count, __u8 family,
 			   struct ecbpf_list *ret_list)
 {
 	static const struct list_columns none;
-	struct list_reader r = {.e = e, .family = family, .is_word = true, .d.e = e};
+	struct list_reader r = {.e = e, .family = family, .is_word = true, .list.is_words = true};
 
 	e->detail[0] = '\0';
 	for (size_t i = 0; i < count && !r.err; i++) {
@@ -270,6 +265,11 @@ int ecbpf_list_parse_words(struct ecbpf *e, const char *const *words, size_t cou
 	return finish(&r, ret_list);
 }
 
+void ecbpf_list_policy(struct ecbpf *e, unsigned int policy)
+{
+	e->list_policy = policy;
+}
+
 void ecbpf_list_free(struct ecbpf_list *list)
 {
 	free(list->entries);
@@ -277,38 +277,6 @@ void ecbpf_list_free(struct ecbpf_list *list)
 }
 
 /* --- files ------------------------------------------------------------------------------------ */
-
-static int read_fd(int fd, char **ret_text, size_t *ret_size)
-{
-	size_t size = 0, room = 0;
-	char *text = NULL;
-	ssize_t len = 1;
-
-	while (len) {
-		if (size == room) {
-			char *more;
-
-			room = room ? room * 2 : 1 << 16;
-			more = room > FILE_MAX ? NULL : realloc(text, room);
-			if (!more) {
-				free(text);
-				return room > FILE_MAX ? -EFBIG : -ENOMEM;
-			}
-			text = more;
-		}
-		len = read(fd, text + size, room - size);
-		if (len < 0 && errno != EINTR) {
-			len = -errno;
-			free(text);
-			return len;
-		}
-		if (len > 0)
-			size += len;
-	}
-	*ret_text = text;
-	*ret_size = size;
-	return 0;
-}
 
 int ecbpf_list_read(struct ecbpf *e, const char *file, __u8 family, unsigned int flags,
 		    struct ecbpf_list *ret_list)
@@ -323,7 +291,7 @@ int ecbpf_list_read(struct ecbpf *e, const char *file, __u8 family, unsigned int
 	fd = is_stdin ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return ecbpf_fail(e, -errno, "%s: %s", file, strerror(errno));
-	err = read_fd(fd, &text, &size);
+	err = ecbpf_file_read(fd, &text, &size);
 	if (err)
 		return ecbpf_fail(e, err, "%s: %s", is_stdin ? "standard input" : file,
 				  strerror(-err));

@@ -8,14 +8,15 @@
 #include <string.h>
 #include <ecbpf/libecbpf-list.h>
 #include "core/diagnostic.h"
+#include "core/host_bits.h"
 
 /**
  * struct list_reader - a file while it is read
  * @span: the line; its pos and end are not used
  * @is_word: it is an operand, which has no columns
  * @is_bad: an error was found in the line
- * @d: errors, unless lines are skipped
- * @host_bits: prefixes that had some; @host_bits_first: the first one, for the summary
+ * @has_errors: and in any line
+ * @d: errors, unless lines are skipped, or it is an operand
  * @tags_cut: tags that were too long, or had characters that are not allowed
  * @set_name: of the set that ipset or nft has printed; more than one is refused
  * @is_set_refused: and what is added to it, too
@@ -29,10 +30,10 @@ struct list_reader {
 	struct ecbpf_span span;
 	bool is_word;
 	bool is_bad;
-	struct ecbpf_diagnostics d;
+	bool has_errors;
+	struct ecbpf_diagnostics *d;
 	struct ecbpf_list list;
-	size_t host_bits;
-	char host_bits_first[160];
+	struct host_bits host_bits;
 	size_t tags_cut;
 	const char *set_name;
 	size_t set_name_len;
@@ -73,6 +74,10 @@ static inline const char *list_skip_blanks(const char *pos, const char *end)
 }
 
 /* --- list.c --------------------------------------------------------------------------------- */
+
+/* As ecbpf_list_parse(), of a text whose errors are those of another one, too */
+int ecbpf_list_diagnose(struct ecbpf_diagnostics *d, const char *name, const char *text,
+			size_t size, __u8 family, unsigned int flags, struct ecbpf_list *ret_list);
 
 /* Return: false */
 bool list_error(struct list_reader *r, const char *pos, const char *end, const char *format, ...)

@@ -243,6 +243,19 @@ int ecbpf_prefix_range(const struct ecbpf_prefix *first, const struct ecbpf_pref
 	return split(prefix, first, last, fn, data);
 }
 
+int ecbpf_prefix_check_map(struct ecbpf *e, const struct ecbpf_prefix *prefix)
+{
+	struct ecbpf_prefix ip4 = {.family = 6, .len = 96};
+	char text[ECBPF_PREFIX_TEXT];
+
+	memcpy(ip4.addr, mapped, sizeof(mapped));
+	if (!ecbpf_prefix_has(prefix, &ip4))
+		return 0;
+	ecbpf_prefix_format(prefix, text);
+	return ecbpf_fail(e, -EINVAL,
+			  "'%s' would hold IPv4, as ::ffff:0:0/96: write 2000::/3 for IPv6", text);
+}
+
 void ecbpf_prefix_map(const struct ecbpf_prefix *prefix, __u8 *ret_addr, __u32 *ret_len)
 {
 	if (prefix->family == 4) {

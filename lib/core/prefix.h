@@ -43,4 +43,7 @@ typedef int (*ecbpf_prefix_fn)(void *data, const struct ecbpf_prefix *prefix);
 int ecbpf_prefix_range(const struct ecbpf_prefix *first, const struct ecbpf_prefix *last,
 		       ecbpf_prefix_fn fn, void *data);
 
+/* In a map of both families: IPv6 that would be IPv4, too. Return: 0; -EINVAL */
+int ecbpf_prefix_check_map(struct ecbpf *e, const struct ecbpf_prefix *prefix);
+
 #endif /* ECBPF_CORE_PREFIX_H */

@@ -3,9 +3,10 @@
  * The addresses that get no leases.
  */
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <bpf/bpf.h>
+#include "bpf/lock.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/prefix.h"
@@ -19,46 +20,121 @@ static struct ecbpf_exclude_key exclude_key(const struct ecbpf_prefix *prefix)
 	return key;
 }
 
-int ecbpf_fastpath_exclude_add(struct ecbpf *e, const struct ecbpf_prefix *prefix)
-{
-	struct ecbpf_exclude_key key = exclude_key(prefix);
-	struct ecbpf_fastpath_filter filter = {.client = prefix};
-	_cleanup_close_ int fd = -1;
-	__u8 value = 1;
-	int err;
-
-	ecbpf_capture(e);
-	fd = fastpath_map_open(e, "fastpath_exclude", NULL);
-	if (fd < 0)
-		return fd;
-	if (bpf_map_update_elem(fd, &key, &value, BPF_ANY))
-		return ecbpf_fail(e, -errno, "exclude: %s",
-				  errno == ENOSPC ? "the list is full" : strerror(errno));
-	err = ecbpf_fastpath_flush(e, &filter, NULL);
-	filter = (struct ecbpf_fastpath_filter){.service = prefix};
-	return err ? err : ecbpf_fastpath_flush(e, &filter, NULL);
-}
-
-int ecbpf_fastpath_exclude_delete(struct ecbpf *e, const struct ecbpf_prefix *prefix)
-{
-	struct ecbpf_exclude_key key = exclude_key(prefix);
-	char text[ECBPF_PREFIX_TEXT];
-	_cleanup_close_ int fd = -1;
-
-	ecbpf_capture(e);
-	fd = fastpath_map_open(e, "fastpath_exclude", NULL);
-	if (fd < 0)
-		return fd;
-	if (!bpf_map_delete_elem(fd, &key))
-		return 0;
-	ecbpf_prefix_format(prefix, text);
-	return ecbpf_fail(e, -errno, "%s: %s", text,
-			  errno == ENOENT ? "is not excluded" : strerror(errno));
-}
-
 static int prefix_compare(const void *a, const void *b)
 {
 	return ecbpf_prefix_compare(a, b);
+}
+
+#define LINEAR_MAX 64 /* prefixes; of more, the kernel's trie is faster */
+
+/* What is new, for the walk over flows */
+struct exclusion {
+	const struct ecbpf_prefix *prefixes;
+	size_t count;
+	int fd;
+};
+
+static bool is_excluded(const struct exclusion *x, const __u8 *addr)
+{
+	struct ecbpf_exclude_key key = {.prefix_len = 128};
+	__u8 value;
+
+	memcpy(key.addr, addr, sizeof(key.addr));
+	if (x->count > LINEAR_MAX)
+		return !bpf_map_lookup_elem(x->fd, &key, &value);
+	for (size_t i = 0; i < x->count; i++)
+		if (fastpath_prefix_has(&x->prefixes[i], addr))
+			return true;
+	return false;
+}
+
+static int lease_revoke(void *data, struct ecbpf_flow *slot, const struct ecbpf_fastpath_flow *flow)
+{
+	if (is_excluded(data, flow->client) || is_excluded(data, flow->service))
+		*(volatile __u64 *)&slot->lease = 0;
+	return 0;
+}
+
+static int leases_revoke(struct ecbpf *e, struct exclusion *x)
+{
+	CLEANUP(fastpath_table_close) struct fastpath_table table = {};
+	_cleanup_close_ int lock = -1;
+	int err;
+
+	err = fastpath_table_open(e, NULL, &table);
+	if (err)
+		return err;
+	lock = ecbpf_lock(e); /* not while settings are written: the generation is one of them */
+	if (lock < 0)
+		return lock;
+	fastpath_table_walk(&table, NULL, lease_revoke, x);
+	return 0;
+}
+
+int ecbpf_fastpath_exclude_add(struct ecbpf *e, const struct ecbpf_prefix *prefixes, size_t count)
+{
+	struct exclusion x = {.prefixes = prefixes, .count = count};
+	_cleanup_free_ bool *is_new = calloc(count + 1, sizeof(*is_new));
+	_cleanup_close_ int fd = -1;
+	__u8 value = 1;
+	int err = is_new ? 0 : ecbpf_fail_memory(e);
+
+	ecbpf_capture(e);
+	for (size_t i = 0; i < count && !err; i++)
+		err = ecbpf_prefix_check_map(e, &prefixes[i]);
+	if (err)
+		return err;
+	fd = fastpath_map_open(e, "fastpath_exclude", NULL);
+	if (fd < 0)
+		return fd;
+	for (size_t i = 0; i < count && !err; i++) {
+		struct ecbpf_exclude_key key = exclude_key(&prefixes[i]);
+
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no error came before */
+		is_new[i] = !bpf_map_update_elem(fd, &key, &value, BPF_NOEXIST);
+		if (!is_new[i] && errno != EEXIST)
+			err = ecbpf_fail(e, -errno, "exclude: %s",
+					 errno == ENOSPC ? "the list is full" : strerror(errno));
+	}
+	for (size_t i = 0; i < count && err; i++) {
+		struct ecbpf_exclude_key key = exclude_key(&prefixes[i]);
+
+		if (is_new[i])
+			bpf_map_delete_elem(fd, &key);
+	}
+	x.fd = fd;
+	return err ? err : leases_revoke(e, &x);
+}
+
+int ecbpf_fastpath_exclude_delete(struct ecbpf *e, const struct ecbpf_prefix *prefixes,
+				  size_t count)
+{
+	_cleanup_free_ struct ecbpf_prefix *there = NULL;
+	_cleanup_close_ int fd = -1;
+	size_t there_count = 0;
+	int err;
+
+	err = ecbpf_fastpath_exclude_list(e, &there, &there_count);
+	for (size_t i = 0; i < count && !err; i++) {
+		char text[ECBPF_PREFIX_TEXT];
+
+		ecbpf_prefix_format(&prefixes[i], text);
+		if (!there_count ||
+		    !bsearch(&prefixes[i], there, there_count, sizeof(*there), prefix_compare))
+			err = ecbpf_fail(e, -ENOENT, "%s: is not excluded", text);
+	}
+	if (err)
+		return err;
+	fd = fastpath_map_open(e, "fastpath_exclude", NULL);
+	if (fd < 0)
+		return fd;
+	for (size_t i = 0; i < count; i++) {
+		struct ecbpf_exclude_key key = exclude_key(&prefixes[i]);
+
+		if (bpf_map_delete_elem(fd, &key) && errno != ENOENT) /* it may be given twice */
+			return ecbpf_fail(e, -errno, "exclude: %s", strerror(errno));
+	}
+	return 0;
 }
 
 int ecbpf_fastpath_exclude_list(struct ecbpf *e, struct ecbpf_prefix **ret_prefixes,

@@ -95,7 +95,12 @@ void filter_entry_set(const struct filter_lists *l, const struct ecbpf_trie_op *
 
 /* Set all values. Return: as ecbpf_filter_set() */
 int ecbpf_filter_config_set(struct ecbpf *e, const struct ecbpf_filter_config *config);
-/* An address or prefix as ecbpf_filter_vip_list() writes it; -EINVAL */
-int ecbpf_filter_vip_format(struct ecbpf *e, const char *text, char *ret, size_t size);
+/*
+ * Would ecbpf_filter_list_replace() refuse this, by ecbpf_list_policy()? @before: prefixes that are
+ * on the list; @allow: the other list, as it will be
+ */
+int ecbpf_filter_list_check(struct ecbpf *e, __u32 list, size_t before,
+			    const struct ecbpf_filter_entry *entries, size_t count,
+			    const struct ecbpf_filter_entry *allow, size_t allow_count);
 
 #endif /* ECBPF_LIB_FILTER_H */

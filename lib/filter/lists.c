@@ -9,6 +9,7 @@
 #include "bpf/bpffs.h"
 #include "core/error.h"
 #include "core/handle.h"
+#include "core/list-policy.h"
 #include "filter/filter.h"
 
 #define PENDING_ENOUGH 1024 /* to wait for packets */
@@ -275,6 +276,72 @@ static int sources_publish(struct filter_lists *l)
 	return 0;
 }
 
+/* Without what has expired; none if the lists were not opened: they are not there */
+static int entries_get(struct filter_lists *l, __u32 list, struct ecbpf_filter_entry **ret_entries,
+		       size_t *ret_count)
+{
+	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
+	struct ecbpf_filter_entry *entries;
+	size_t count = 0, kept = 0;
+	int err;
+
+	err = l->pool ? ecbpf_trie_entries(l->tries[list], &ops, &count) : 0;
+	if (err)
+		return err;
+	entries = calloc(count + 1, sizeof(*entries));
+	if (!entries)
+		return ecbpf_fail_memory(l->e);
+	for (size_t i = 0; i < count; i++) {
+		const struct ecbpf_filter_source *source = filter_source_get(l, ops[i].value);
+
+		if (source && (!source->expires || source->expires > l->now))
+			filter_entry_set(l, &ops[i], source, &entries[kept++]);
+	}
+	*ret_entries = entries;
+	*ret_count = kept;
+	return 0;
+}
+
+static const char *const names[ECBPF_FILTER_LISTS] = {
+	[ECBPF_FILTER_ALLOW] = "the allow list",
+	[ECBPF_FILTER_BLOCK] = "the drop list",
+};
+
+int ecbpf_filter_list_check(struct ecbpf *e, __u32 list, size_t before,
+			    const struct ecbpf_filter_entry *entries, size_t count,
+			    const struct ecbpf_filter_entry *allow, size_t allow_count)
+{
+	struct lockout lockout;
+	int err;
+
+	err = ecbpf_list_check_empty(e, names[list], before, count);
+	if (err || !count || list != ECBPF_FILTER_BLOCK)
+		return err;
+	err = ecbpf_lockout_begin(e, &lockout);
+	for (size_t i = 0; i < allow_count && !err; i++)
+		ecbpf_lockout_allow(&lockout, &allow[i].prefix);
+	for (size_t i = 0; i < count && !err; i++)
+		ecbpf_lockout_check(&lockout, &entries[i].prefix);
+	return ecbpf_lockout_end(&lockout, err);
+}
+
+/* Likewise, beside what is there */
+static int list_check(struct filter_lists *l, __u32 list, const struct ecbpf_filter_entry *entries,
+		      size_t count, bool is_replace)
+{
+	_cleanup_free_ struct ecbpf_filter_entry *allow = NULL;
+	size_t before = 0, allow_count = 0;
+	int err = 0;
+
+	if (is_replace)
+		before = ecbpf_trie_count(l->tries[list], 4) + ecbpf_trie_count(l->tries[list], 6);
+	if (list == ECBPF_FILTER_BLOCK && count)
+		err = entries_get(l, ECBPF_FILTER_ALLOW, &allow, &allow_count);
+	return err ? err
+		   : ecbpf_filter_list_check(l->e, list, before, entries, count, allow,
+					     allow_count);
+}
+
 static int list_change(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
 		       size_t count, bool is_replace, struct ecbpf_filter_changes *ret_changes)
 {
@@ -288,6 +355,8 @@ static int list_change(struct ecbpf *e, __u32 list, const struct ecbpf_filter_en
 		err = filter_entry_check(e, &entries[i]);
 	if (!err)
 		err = filter_lists_open(e, &l);
+	if (!err)
+		err = list_check(&l, list, entries, count, is_replace);
 	if (!err)
 		err = changes_make(&l, entries, count, &changes, &unique);
 	if (err)
@@ -360,14 +429,14 @@ int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_fil
 	for (size_t i = 0; i < unique && !err; i++) {
 		const struct ecbpf_filter_entry *entry = &entries[changes[i].op.value - 1];
 		const struct ecbpf_filter_source *source;
-		char text[64];
+		char text[ECBPF_PREFIX_TEXT];
 
 		changes[i].old = ecbpf_trie_find(l.tries[list], &changes[i].op);
 		changes[i].op.value = 0;
 		source = changes[i].old ? filter_source_get(&l, changes[i].old) : NULL;
 		if (source && (!source->expires || source->expires > l.now))
 			continue;
-		ecbpf_filter_entry_format(entry, text, sizeof(text));
+		ecbpf_prefix_format(&entry->prefix, text);
 		err = ecbpf_fail(e, -ENOENT, "'%s' is not listed", text);
 	}
 	if (err)
@@ -400,30 +469,13 @@ int ecbpf_filter_list_get(struct ecbpf *e, __u32 list, struct ecbpf_filter_entry
 			  size_t *ret_count)
 {
 	struct filter_lists l cleanup_filter_lists = FILTER_LISTS_INIT;
-	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
-	struct ecbpf_filter_entry *entries;
-	size_t count = 0, kept = 0;
 	int err;
 
+	l.e = e;
 	err = lists_are_there(e);
 	if (err > 0)
 		err = filter_lists_open(e, &l);
-	if (!err && l.pool)
-		err = ecbpf_trie_entries(l.tries[list], &ops, &count);
-	if (err)
-		return err;
-	entries = calloc(count + 1, sizeof(*entries));
-	if (!entries)
-		return ecbpf_fail_memory(e);
-	for (size_t i = 0; i < count; i++) {
-		const struct ecbpf_filter_source *source = filter_source_get(&l, ops[i].value);
-
-		if (source && (!source->expires || source->expires > l.now))
-			filter_entry_set(&l, &ops[i], source, &entries[kept++]);
-	}
-	*ret_entries = entries;
-	*ret_count = kept;
-	return 0;
+	return err ? err : entries_get(&l, list, ret_entries, ret_count);
 }
 
 int ecbpf_filter_list_size(struct ecbpf *e, __u32 list, struct ecbpf_filter_size *ret_size)

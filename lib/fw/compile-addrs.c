@@ -28,7 +28,7 @@ static int item_compare(const void *a, const void *b)
 	return x->len - y->len;
 }
 
-static struct item item_of(const struct fw_prefix *prefix, __u32 position)
+static struct item item_of(const struct ecbpf_prefix *prefix, __u32 position)
 {
 	struct item item = {.len = prefix->len, .position = position};
 
@@ -293,18 +293,26 @@ int fw_addrs_make(struct build *b, size_t dim, __u8 family)
 	return lpm_node(&lpm, items, count, 0, bits, def, root);
 }
 
-static int use_make(struct build *b, size_t dim, size_t set, size_t use)
+/* Does the rule of this family look the set up? */
+static bool uses_set(const struct fw_rule *rule, size_t dim, size_t set, __u8 family)
+{
+	const struct fw_addrs *addrs = addrs_of(rule, dim);
+
+	return rule->family == family && addrs->kind == FW_ADDRS_SET && addrs->set == set;
+}
+
+static int use_make(struct build *b, size_t dim, size_t set, __u8 family, size_t use)
 {
 	int err = 0;
 
 	for (size_t is_in = 0; !err && is_in < 2; is_in++) {
 		memset(b->vector, 0xff, sizeof(b->vector));
 		for (size_t i = 0; i < b->count; i++) {
-			const struct fw_addrs *addrs = addrs_of(&b->ruleset->rules[i], dim);
+			const struct fw_rule *rule = &b->ruleset->rules[i];
 
-			if (addrs->kind == FW_ADDRS_SET && addrs->set == set)
+			if (uses_set(rule, dim, set, family))
 				fw_vector_set(b->vector, b->position[i],
-					      is_in != addrs->is_negated);
+					      is_in != addrs_of(rule, dim)->is_negated);
 		}
 		if (b->size == ECBPF_FW_SMALL)
 			b->small->use_vectors[use * 2 + is_in] = b->vector[0];
@@ -315,31 +323,35 @@ static int use_make(struct build *b, size_t dim, size_t set, size_t use)
 	return err;
 }
 
-int fw_uses_make(struct build *b, const __u16 *sets)
+/* A set of both families is looked up for rules of each */
+static int family_uses_make(struct build *b, size_t dim, __u8 family, const __u16 *sets)
 {
-	for (size_t dim = ECBPF_FW_SRC; dim <= ECBPF_FW_DST; dim++) {
-		for (size_t set = 0; set < b->ruleset->sets_count; set++) {
-			size_t use = b->tables->uses_count, i = 0;
-			int err;
+	for (size_t set = 0; set < b->ruleset->sets_count; set++) {
+		size_t use = b->tables->uses_count, i = 0;
+		int err;
 
-			for (; i < b->count; i++) {
-				const struct fw_addrs *addrs = addrs_of(&b->ruleset->rules[i], dim);
-
-				if (addrs->kind == FW_ADDRS_SET && addrs->set == set)
-					break;
-			}
-			if (i == b->count)
-				continue;
-			if (use == ECBPF_FW_USES_MAX)
-				return -E2BIG;
-			b->tables->uses[use] =
-				sets[set] | (dim == ECBPF_FW_DST ? ECBPF_FW_USE_DST : 0) |
-				(b->ruleset->sets[set].family == 6 ? ECBPF_FW_USE_IP6 : 0);
-			err = use_make(b, dim, set, use);
-			if (err)
-				return err;
-			b->tables->uses_count++;
-		}
+		while (i < b->count && !uses_set(&b->ruleset->rules[i], dim, set, family))
+			i++;
+		if (i == b->count)
+			continue;
+		if (use == ECBPF_FW_USES_MAX)
+			return -E2BIG;
+		b->tables->uses[use] = sets[set] | (dim == ECBPF_FW_DST ? ECBPF_FW_USE_DST : 0) |
+				       (family == 6 ? ECBPF_FW_USE_IP6 : 0);
+		err = use_make(b, dim, set, family, use);
+		if (err)
+			return err;
+		b->tables->uses_count++;
 	}
 	return 0;
+}
+
+int fw_uses_make(struct build *b, const __u16 *sets)
+{
+	int err = 0;
+
+	for (size_t dim = ECBPF_FW_SRC; dim <= ECBPF_FW_DST; dim++)
+		for (__u8 family = 4; family <= 6 && !err; family += 2)
+			err = family_uses_make(b, dim, family, sets);
+	return err;
 }

@@ -112,11 +112,31 @@ static int session_commit(struct ecbpf *e, struct fw_session *s, struct fw_state
 	return err;
 }
 
+/* Live sets are read where it matters whether they are empty */
+static int sets_check(struct ecbpf *e, const struct fw_session *s,
+		      const struct ecbpf_fw_ruleset *ruleset)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < ruleset->sets_count && !err; i++) {
+		const struct fw_set *set = &ruleset->sets[i];
+		struct fw_set *old = fw_set_find(s->old.ruleset, set->name, strlen(set->name));
+
+		if (set->path && !set->prefixes_count && old && !old->prefixes)
+			err = fw_set_read(e, &s->maps, s->old.sets[old - s->old.ruleset->sets],
+					  old);
+	}
+	return err ? err : fw_sets_check(e, ruleset, s->old.ruleset);
+}
+
 int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_fw_ruleset *ruleset)
 {
 	struct fw_state new = {};
 	int err;
 
+	err = sets_check(e, s, ruleset);
+	if (err)
+		return err;
 	new.ruleset = fw_ruleset_copy(ruleset);
 	err = new.ruleset ? fw_state_alloc(e, &new) : ecbpf_fail_memory(e);
 	if (err) {

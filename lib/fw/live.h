@@ -89,12 +89,13 @@ int fw_set_open(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
 		struct ecbpf_trie_head **ret_heads, struct ecbpf_trie **ret_trie);
 void fw_set_close(struct ecbpf_trie_head *heads, struct ecbpf_trie *trie);
 int fw_set_read(struct ecbpf *e, const struct fw_maps *maps, __u16 entry, struct fw_set *set);
+
 int fw_set_rebuild(struct ecbpf *e, struct ecbpf_trie *trie, const struct ecbpf_trie_op *ops,
 		   size_t count);
 void fw_sets_free(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *state);
 int fw_sets_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *old,
 		   struct fw_state *new);
-struct ecbpf_trie_op fw_trie_op(const struct fw_prefix *prefix, __u8 family, __u32 value);
+struct ecbpf_trie_op fw_trie_op(const struct ecbpf_prefix *prefix, __u32 value);
 
 /* --- assign.c ------------------------------------------------------------------------------- */
 

@@ -2,90 +2,10 @@
 /*
  * Addresses in rule text: a prefix, a list of prefixes, or the name of a set.
  */
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/prefix.h"
 #include "fw/parse.h"
-
-static bool is_addr_char(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') ||
-	       c == ':' || c == '.';
-}
-
-/* A dotted quad, faster than inet_pton(). Return: its end, or NULL */
-static const char *parse_ip4(const char *pos, const char *end, __u8 *addr)
-{
-	for (int i = 0; i < 4; i++) {
-		const char *first = pos;
-		unsigned int byte = 0;
-
-		if (i && (pos == end || *pos++ != '.'))
-			return NULL;
-		for (first = pos; pos < end && *pos >= '0' && *pos <= '9' && pos < first + 4; pos++)
-			byte = byte * 10 + *pos - '0';
-		/* 010 is octal for some programs */
-		if (pos == first || byte > 255 || (*first == '0' && pos > first + 1))
-			return NULL;
-		addr[i] = byte;
-	}
-	return pos;
-}
-
-static void clear_host_bits(struct fw_prefix *prefix)
-{
-	unsigned int whole = prefix->len / 8;
-
-	if (prefix->len % 8)
-		prefix->addr[whole++] &= 0xff << (8 - prefix->len % 8);
-	memset(prefix->addr + whole, 0, sizeof(prefix->addr) - whole);
-}
-
-const char *fw_parse_prefix(const char *text, size_t len, struct fw_prefix *ret_prefix,
-			    __u8 *ret_family)
-{
-	const char *end = text + len, *pos = text, *addr_end;
-	struct fw_prefix prefix = {};
-	unsigned int bits = 0, max;
-	__u8 family = 4;
-
-	addr_end = parse_ip4(text, end, prefix.addr);
-	if (!addr_end || (addr_end < end && is_addr_char(*addr_end))) {
-		char copy[INET6_ADDRSTRLEN];
-
-		for (addr_end = text; addr_end < end && is_addr_char(*addr_end); addr_end++)
-			;
-		if ((size_t)(addr_end - text) >= sizeof(copy))
-			return "is not an address, such as 192.0.2.1 or 2001:db8::1";
-		memcpy(copy, text, addr_end - text);
-		copy[addr_end - text] = '\0';
-		if (inet_pton(AF_INET6, copy, prefix.addr) != 1)
-			return "is not an address, such as 192.0.2.1 or 2001:db8::1";
-		family = 6;
-	}
-	max = family == 4 ? 32 : 128;
-	prefix.len = max;
-	for (pos = addr_end; pos < end && (*pos == ' ' || *pos == '\t'); pos++)
-		;
-	if (pos < end) {
-		if (*pos++ != '/')
-			return "is not an address, such as 192.0.2.1 or 2001:db8::1";
-		while (pos < end && (*pos == ' ' || *pos == '\t'))
-			pos++;
-		if (pos == end)
-			bits = max + 1;
-		for (; pos < end && bits <= max; pos++)
-			bits = *pos >= '0' && *pos <= '9' ? bits * 10 + *pos - '0' : max + 1;
-		if (bits > max)
-			return family == 4 ? "has a prefix length that is not 0 to 32"
-					   : "has a prefix length that is not 0 to 128";
-		prefix.len = bits;
-		clear_host_bits(&prefix);
-	}
-	*ret_prefix = prefix;
-	*ret_family = family;
-	return NULL;
-}
 
 /* Take ADDR[/LEN], with spaces around the slash. Return: its span */
 static struct span take_prefix_span(struct source *src)
@@ -102,40 +22,54 @@ static struct span take_prefix_span(struct source *src)
 	return span;
 }
 
+/* Blanks around the slash are the rules' own */
+static const char *read_prefix(const struct span *span, struct ecbpf_prefix *ret_prefix,
+			       bool *ret_has_host_bits)
+{
+	char text[128];
+	size_t len = 0;
+
+	for (const char *c = span->pos; c < span->end && len < sizeof(text); c++)
+		if (*c != ' ' && *c != '\t')
+			text[len++] = *c;
+	return ecbpf_prefix_read(text, len, ret_prefix, ret_has_host_bits);
+}
+
 const char *fw_family_name(__u8 family)
 {
 	return family == 4 ? "ip" : "ip6";
 }
 
 /*
- * Take an address or prefix and append it. @family: the only one allowed; 0: any, then it is set to
- * the one found. @whose: for messages, whose family that is. A bad prefix is reported and taken,
- * and sets @bad. Return: false if the parser cannot go on
+ * Take an address or prefix and append it. @family: the only one allowed; 0: any. @whose: for
+ * messages, whose family that is. A bad prefix is reported and taken, and sets @bad. Return: false
+ * if the parser cannot go on
  */
-bool fw_take_prefix(struct parser *p, struct fw_prefix **prefixes, size_t *count, __u8 *family,
+bool fw_take_prefix(struct parser *p, struct ecbpf_prefix **prefixes, size_t *count, __u8 family,
 		    const char *whose, bool *bad)
 {
-	struct fw_prefix prefix, *last;
+	struct ecbpf_prefix prefix, *last;
+	bool has_host_bits;
 	struct span span;
 	const char *wrong;
-	__u8 its_family;
 
 	if (fw_peek(p->src) == '\n')
 		return fw_error_expected(p, "an address");
 	span = take_prefix_span(p->src);
-	wrong = fw_parse_prefix(span.pos, span.end - span.pos, &prefix, &its_family);
+	wrong = read_prefix(&span, &prefix, &has_host_bits);
 	if (wrong) {
 		fw_error_at(p, &span, "'%s' %s", fw_quote(&span), wrong);
 		*bad = true;
 		return true;
 	}
-	if (*family && its_family != *family) {
+	if (family && prefix.family != family) {
 		fw_error_at(p, &span, "'%s' is an address of %s in %s of %s", fw_quote(&span),
-			    fw_family_name(its_family), whose, fw_family_name(*family));
+			    fw_family_name(prefix.family), whose, fw_family_name(family));
 		*bad = true;
 		return true;
 	}
-	*family = its_family;
+	if (has_host_bits)
+		ecbpf_host_bits_note(&p->host_bits, span.pos, span.end - span.pos, &prefix);
 	last = fw_grow(p, prefixes, count, sizeof(prefix));
 	if (last)
 		*last = prefix;
@@ -149,7 +83,7 @@ static void join_prefixes(struct fw_addrs *addrs)
 
 	addrs->prefixes_count = fw_prefixes_sort(addrs->prefixes, addrs->prefixes_count);
 	for (size_t i = 1; i < addrs->prefixes_count; i++)
-		if (!fw_prefix_has(&addrs->prefixes[last], addrs->prefixes[i].addr))
+		if (!ecbpf_prefix_has(&addrs->prefixes[last], &addrs->prefixes[i]))
 			addrs->prefixes[++last] = addrs->prefixes[i];
 	addrs->prefixes_count = last + 1;
 }
@@ -209,7 +143,7 @@ static bool take_addrs_list(struct parser *p, __u8 family, struct fw_addrs *addr
 	do {
 		if (fw_peek(p->src) == '@')
 			return fw_error_expected(p, "an address (a list cannot have sets)");
-		ok = fw_take_prefix(p, &addrs->prefixes, &addrs->prefixes_count, &family, "a rule",
+		ok = fw_take_prefix(p, &addrs->prefixes, &addrs->prefixes_count, family, "a rule",
 				    bad);
 	} while (ok && fw_take_comma(p, &ok));
 	return ok;
@@ -241,7 +175,7 @@ bool fw_take_addrs(struct parser *p, __u8 family, bool is_dst, struct fw_addrs *
 		}
 		ok = take_addrs_list(p, family, addrs, &bad);
 	} else {
-		ok = fw_take_prefix(p, &addrs->prefixes, &addrs->prefixes_count, &family, "a rule",
+		ok = fw_take_prefix(p, &addrs->prefixes, &addrs->prefixes_count, family, "a rule",
 				    &bad);
 		if (ok && fw_peek(p->src) == ',')
 			return fw_error_expected(p,

@@ -11,59 +11,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "core/file.h"
+#include "core/list.h"
 #include "core/util.h"
 #include "fw/parse.h"
-
-#define FILE_MAX (256 << 20) /* bytes */
-
-int fw_read_fd(int fd, char **ret_text, size_t *ret_size)
-{
-	size_t size = 0, room = 0;
-	char *text = NULL;
-	ssize_t len = 1;
-
-	while (len) {
-		if (size == room) {
-			char *more;
-
-			room = room ? room * 2 : 1 << 16;
-			more = room > FILE_MAX ? NULL : realloc(text, room);
-			if (!more) {
-				free(text);
-				return room > FILE_MAX ? -EFBIG : -ENOMEM;
-			}
-			text = more;
-		}
-		len = read(fd, text + size, room - size);
-		if (len < 0 && errno != EINTR) {
-			free(text);
-			return -errno;
-		}
-		if (len > 0)
-			size += len;
-	}
-	*ret_text = text;
-	*ret_size = size;
-	return 0;
-}
-
-/* Take lines with one address or prefix each, comments, blank lines */
-static bool take_set_lines(struct parser *p, struct fw_set *set)
-{
-	bool bad = false;
-
-	for (; p->src->pos < p->src->end; fw_next_line(p->src)) {
-		if (fw_peek(p->src) == '\n')
-			continue;
-		if (!fw_take_prefix(p, &set->prefixes, &set->prefixes_count, &set->family, "a set",
-				    &bad))
-			return false;
-		if (!bad && fw_peek(p->src) != '\n')
-			fw_error_expected(p, "the end of the line (one address a line)");
-		bad = false;
-	}
-	return true;
-}
 
 /* The absolute path of @path, which is relative to the file that names it */
 static char *set_path(const struct parser *p, const char *path)
@@ -77,12 +28,25 @@ static char *set_path(const struct parser *p, const char *path)
 	return real;
 }
 
+/* Return: false: without memory */
+static bool take_entries(struct parser *p, const struct ecbpf_list *list, struct fw_set *set)
+{
+	set->prefixes = calloc(list->count + 1, sizeof(*set->prefixes));
+	p->no_memory |= !set->prefixes;
+	if (!set->prefixes)
+		return false;
+	for (size_t i = 0; i < list->count; i++)
+		set->prefixes[i] = list->entries[i].prefix;
+	set->prefixes_count = list->count;
+	return true;
+}
+
 /* Take "PATH", and what is in the file */
 static bool take_set_file(struct parser *p, struct fw_set *set)
 {
 	_cleanup_free_ char *path = NULL, *text = NULL;
 	_cleanup_close_ int fd = -1;
-	struct source src = {}, *outer = p->src;
+	struct ecbpf_list list = {};
 	struct span span;
 	struct stat st;
 	size_t size = 0;
@@ -102,26 +66,24 @@ static bool take_set_file(struct parser *p, struct fw_set *set)
 		fw_error_at(p, &span, "%s: not a regular file", path);
 		return true;
 	}
-	err = fw_read_fd(fd, &text, &size);
+	err = ecbpf_file_read(fd, &text, &size);
 	if (err) {
 		fw_error_at(p, &span, "%s: %s", path, strerror(-err));
 		return true;
 	}
-	src = (struct source){.file = path,
-			      .text = text,
-			      .end = text + size,
-			      .line = text,
-			      .pos = text,
-			      .number = 1};
-	p->src = &src;
-	err = take_set_lines(p, set) ? 0 : -ENOMEM;
-	p->src = outer;
-	/* such a path cannot be quoted: the set is printed with its addresses instead */
+	err = ecbpf_list_diagnose(&p->errors, path, text, size, set->family, 0, &list);
+	if (err == -E2BIG)
+		fw_error_at(p, &span, "%s: too many prefixes", path);
+	p->no_memory |= err == -ENOMEM;
+	if (!err)
+		take_entries(p, &list, set);
+	ecbpf_list_free(&list);
+	/* a path that the rules cannot quote: print the prefixes instead */
 	if (strpbrk(set->path, "\"\n")) {
 		free(set->path);
 		set->path = NULL;
 	}
-	return !err;
+	return !p->no_memory;
 }
 
 /* Take {...}, which can span lines */
@@ -151,7 +113,7 @@ static bool take_set_list(struct parser *p, struct fw_set *set)
 		}
 		if (*src->pos == '{' || *src->pos == '"')
 			return fw_error_expected(p, "an address");
-		if (!fw_take_prefix(p, &set->prefixes, &set->prefixes_count, &set->family, "a set",
+		if (!fw_take_prefix(p, &set->prefixes, &set->prefixes_count, set->family, "a set",
 				    &bad))
 			return false;
 		if (fw_peek(src) != '\n' && *src->pos != ',' && *src->pos != '}')
@@ -163,7 +125,7 @@ static bool take_set_list(struct parser *p, struct fw_set *set)
 void fw_take_set(struct parser *p)
 {
 	struct ecbpf_fw_ruleset *ruleset = p->ruleset;
-	size_t errors = p->errors;
+	size_t errors = p->errors.errors;
 	struct span name = fw_take_set_name(p);
 	struct fw_set *set;
 	bool ok;
@@ -172,7 +134,7 @@ void fw_take_set(struct parser *p)
 		return;
 	if (fw_set_find(ruleset, name.pos, name.end - name.pos)) {
 		fw_error_at(p, &name, "there is a set '%s' already", fw_quote(&name));
-		errors = p->errors;
+		errors = p->errors.errors;
 	}
 	if (ruleset->sets_count == FW_SETS_MAX) {
 		fw_error_at(p, &name, "more than %d sets", FW_SETS_MAX);
@@ -196,11 +158,8 @@ void fw_take_set(struct parser *p)
 		return;
 	if (fw_peek(p->src) != '\n')
 		fw_error_expected(p, "the end of the line");
-	if (p->errors > errors)
+	if (p->errors.errors > errors)
 		return;
-	if (!set->family)
-		fw_error_at(p, &name, "an empty set needs its family: set %s ip { }",
-			    fw_quote(&name));
 	set->prefixes_count = fw_prefixes_sort(set->prefixes, set->prefixes_count);
 	if (set->prefixes_count > FW_SET_PREFIXES_MAX)
 		fw_error_at(p, &name, "the set '%s' has %zu prefixes; %d are allowed",

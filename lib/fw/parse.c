@@ -14,6 +14,7 @@
 #include <ecbpf/fw.h>
 #include "core/error.h"
 #include "core/handle.h"
+#include "core/file.h"
 #include "fw/parse.h"
 
 static int hex_digit(char c)
@@ -60,7 +61,7 @@ static bool take_assertion(struct parser *p, struct ecbpf_fw_assertion *assertio
 /* Look up the sets that rules name. @rule: has all references; NULL: they say which rule */
 static void resolve(struct parser *p, const struct ecbpf_fw_ruleset *sets, struct fw_rule *rule)
 {
-	bool used[FW_SETS_MAX][2] = {};
+	bool used[FW_SETS_MAX][2][2] = {};
 	size_t uses = 0;
 
 	for (size_t i = 0; i < p->references_count; i++) {
@@ -78,13 +79,13 @@ static void resolve(struct parser *p, const struct ecbpf_fw_ruleset *sets, struc
 				    fw_quote(&r->span), fw_family_name(set->family),
 				    fw_family_name(r->family));
 		*(r->is_dst ? &its_rule->dst.set : &its_rule->src.set) = set - sets->sets;
-		if (used[set - sets->sets][r->is_dst])
+		if (used[set - sets->sets][r->is_dst][r->family == 6])
 			continue;
-		used[set - sets->sets][r->is_dst] = true;
+		used[set - sets->sets][r->is_dst][r->family == 6] = true;
 		if (uses++ == ECBPF_FW_USES_MAX)
 			fw_error_at(p, &r->span,
-				    "more than %d sets are looked up; one as source and as "
-				    "destination counts twice",
+				    "more than %d sets are looked up; one counts twice as source "
+				    "and as destination, and as of ip and of ip6",
 				    ECBPF_FW_USES_MAX);
 	}
 }
@@ -124,8 +125,10 @@ static int finish(struct parser *p)
 	free(p->references);
 	if (p->no_memory)
 		return ecbpf_fail_memory(p->e);
-	fw_error_count(p);
-	return p->errors ? -EINVAL : 0;
+	ecbpf_diagnostics_end(&p->errors);
+	if (!p->errors.errors)
+		ecbpf_host_bits_log(p->e, &p->host_bits, p->src->file);
+	return p->errors.errors ? -EINVAL : 0;
 }
 
 int ecbpf_fw_parse(struct ecbpf *e, const char *file, const char *text, size_t size,
@@ -137,7 +140,10 @@ int ecbpf_fw_parse(struct ecbpf *e, const char *file, const char *text, size_t s
 			     .line = text,
 			     .pos = text,
 			     .number = 1};
-	struct parser p = {.e = e, .src = &src, .ruleset = calloc(1, sizeof(*p.ruleset))};
+	struct parser p = {.e = e,
+			   .src = &src,
+			   .ruleset = calloc(1, sizeof(*p.ruleset)),
+			   .errors = {.e = e, .max = ECBPF_ERRORS_SHOWN}};
 	int err;
 
 	p.no_memory = !p.ruleset;
@@ -166,7 +172,7 @@ int ecbpf_fw_read(struct ecbpf *e, const char *file, struct ecbpf_fw_ruleset **r
 	fd = strcmp(file, "-") ? open(file, O_RDONLY | O_CLOEXEC) : dup(STDIN_FILENO);
 	if (fd < 0)
 		return ecbpf_fail(e, -errno, "%s: %s", file, strerror(errno));
-	err = fw_read_fd(fd, &text, &size);
+	err = ecbpf_file_read(fd, &text, &size);
 	if (err)
 		return ecbpf_fail(e, err, "%s: %s", file, strerror(-err));
 	return ecbpf_fw_parse(e, file, text, size, ret_ruleset);
@@ -182,13 +188,16 @@ int fw_rule_parse(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const
 			     .pos = text,
 			     .number = 1};
 	struct ecbpf_fw_ruleset none = {};
-	struct parser p = {.e = e, .src = &src, .ruleset = &none};
+	struct parser p = {.e = e,
+			   .src = &src,
+			   .ruleset = &none,
+			   .errors = {.e = e, .max = ECBPF_ERRORS_SHOWN}};
 	struct fw_rule rule = {};
 	int err;
 
 	fw_take_rule(&p, &rule);
 	/* a comment and blank lines may follow */
-	while (!p.errors && src.pos < src.end) {
+	while (!p.errors.errors && src.pos < src.end) {
 		fw_next_line(&src);
 		if (fw_peek(&src) != '\n')
 			fw_error_expected(&p, "the end of the text (a rule is one line)");

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include "core/diagnostic.h"
+#include "core/host_bits.h"
 #include "fw/rules.h"
 
 /* A text and the cursor; @file: for messages */
@@ -41,8 +43,8 @@ struct parser {
 	struct ecbpf_fw_ruleset *ruleset;
 	struct reference *references;
 	size_t references_count;
-	size_t errors;
-	size_t detail_len;
+	struct ecbpf_diagnostics errors;
+	struct host_bits host_bits;
 	bool no_memory;
 };
 
@@ -50,7 +52,6 @@ struct parser {
 
 void fw_error_at(struct parser *p, const struct span *span, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-void fw_error_count(struct parser *p);
 const char *fw_quote(const struct span *span);
 
 /* --- parse-cursor.c ------------------------------------------------------------------------- */
@@ -105,7 +106,7 @@ bool fw_take_values(struct parser *p, const char *what, __u16 max, struct fw_val
 /* --- parse-addrs.c -------------------------------------------------------------------------- */
 
 const char *fw_family_name(__u8 family);
-bool fw_take_prefix(struct parser *p, struct fw_prefix **prefixes, size_t *count, __u8 *family,
+bool fw_take_prefix(struct parser *p, struct ecbpf_prefix **prefixes, size_t *count, __u8 family,
 		    const char *whose, bool *bad);
 struct span fw_take_set_name(struct parser *p);
 bool fw_take_addrs(struct parser *p, __u8 family, bool is_dst, struct fw_addrs *addrs);
@@ -114,6 +115,5 @@ bool fw_take_addrs(struct parser *p, __u8 family, bool is_dst, struct fw_addrs *
 
 void fw_take_rule(struct parser *p, struct fw_rule *rule);
 void fw_take_set(struct parser *p);
-int fw_read_fd(int fd, char **ret_text, size_t *ret_size);
 
 #endif /* ECBPF_FW_PARSE_H */

@@ -3,7 +3,6 @@
  * Prints rules in their canonical form: options in a fixed order, values sorted, defaults
  * omitted.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,27 +55,25 @@ static void print_values(FILE *out, const char *name, __u32 max, const struct fw
 	fputs(count > 1 ? "}" : "", out);
 }
 
-static void print_prefix(FILE *out, const struct fw_prefix *prefix, __u8 family)
+static void print_prefix(FILE *out, const struct ecbpf_prefix *prefix)
 {
-	char text[INET6_ADDRSTRLEN];
+	char text[ECBPF_PREFIX_TEXT];
 
-	inet_ntop(family == 4 ? AF_INET : AF_INET6, prefix->addr, text, sizeof(text));
+	ecbpf_prefix_format(prefix, text);
 	fputs(text, out);
-	if (prefix->len != (family == 4 ? 32 : 128))
-		fprintf(out, "/%u", prefix->len);
 }
 
-static void print_prefixes(FILE *out, const struct fw_prefix *prefixes, size_t count, __u8 family)
+static void print_prefixes(FILE *out, const struct ecbpf_prefix *prefixes, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (i)
 			fputs(", ", out);
-		print_prefix(out, &prefixes[i], family);
+		print_prefix(out, &prefixes[i]);
 	}
 }
 
 static void print_addrs(FILE *out, const struct ecbpf_fw_ruleset *ruleset,
-			const struct fw_addrs *addrs, __u8 family)
+			const struct fw_addrs *addrs)
 {
 	bool has_braces = addrs->prefixes_count > 1;
 
@@ -90,7 +87,7 @@ static void print_addrs(FILE *out, const struct ecbpf_fw_ruleset *ruleset,
 		break;
 	case FW_ADDRS_LIST:
 		fputs(has_braces ? "{" : "", out);
-		print_prefixes(out, addrs->prefixes, addrs->prefixes_count, family);
+		print_prefixes(out, addrs->prefixes, addrs->prefixes_count);
 		fputs(has_braces ? "}" : "", out);
 		break;
 	}
@@ -204,9 +201,9 @@ static void print_rule(FILE *out, const struct ecbpf_fw_ruleset *ruleset,
 	if (rule->family) {
 		fprintf(out, "%s%s from ", rule->malformed ? " " : "",
 			rule->family == 4 ? "ip" : "ip6");
-		print_addrs(out, ruleset, &rule->src, rule->family);
+		print_addrs(out, ruleset, &rule->src);
 		fputs(" to ", out);
-		print_addrs(out, ruleset, &rule->dst, rule->family);
+		print_addrs(out, ruleset, &rule->dst);
 	}
 	print_values(out, "ttl", 255, &rule->ttl);
 	print_values(out, "vlan", 4095, &rule->vlan);
@@ -225,8 +222,7 @@ static void print_rule(FILE *out, const struct ecbpf_fw_ruleset *ruleset,
 static void print_set(FILE *out, const struct fw_set *set)
 {
 	fprintf(out, "set %s ", set->name);
-	/* the file may hold another family when it is read again */
-	if (set->path || !set->prefixes_count)
+	if (set->family)
 		fputs(set->family == 4 ? "ip " : "ip6 ", out);
 	if (set->path) {
 		fprintf(out, "file \"%s\"\n", set->path);
@@ -235,7 +231,7 @@ static void print_set(FILE *out, const struct fw_set *set)
 	fputs("{", out);
 	for (size_t i = 0; i < set->prefixes_count; i++) {
 		fputs("\n\t", out);
-		print_prefix(out, &set->prefixes[i], set->family);
+		print_prefix(out, &set->prefixes[i]);
 	}
 	fputs(set->prefixes_count ? "\n}\n" : "}\n", out);
 }

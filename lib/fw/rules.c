@@ -7,6 +7,7 @@
 #include <string.h>
 #include "core/array.h"
 #include "core/util.h"
+#include "core/prefix.h"
 #include "fw/rules.h"
 
 /* All struct fw_values of a rule */
@@ -74,7 +75,7 @@ static bool copy_string(char **string)
 	return copy_array(string, *string ? strlen(*string) + 1 : 0, 1);
 }
 
-static bool copy_prefixes(struct fw_prefix **prefixes, size_t count)
+static bool copy_prefixes(struct ecbpf_prefix **prefixes, size_t count)
 {
 	return copy_array(prefixes, count, sizeof(**prefixes));
 }
@@ -127,11 +128,10 @@ struct ecbpf_fw_ruleset *fw_ruleset_copy(const struct ecbpf_fw_ruleset *ruleset)
 
 static int compare_prefixes(const void *a, const void *b)
 {
-	/* by address, then by length, as the members are */
-	return memcmp(a, b, sizeof(struct fw_prefix));
+	return ecbpf_prefix_compare(a, b);
 }
 
-size_t fw_prefixes_sort(struct fw_prefix *prefixes, size_t count)
+size_t fw_prefixes_sort(struct ecbpf_prefix *prefixes, size_t count)
 {
 	size_t left = 0, i = 1;
 
@@ -155,15 +155,6 @@ bool fw_values_have(const struct fw_values *values, __u32 value)
 		if (values->ranges[i].first <= value && value <= values->ranges[i].last)
 			return true;
 	return false;
-}
-
-bool fw_prefix_has(const struct fw_prefix *prefix, const void *addr)
-{
-	const __u8 *bytes = addr;
-	unsigned int whole = prefix->len / 8, rest = prefix->len % 8;
-
-	return !memcmp(prefix->addr, bytes, whole) &&
-	       (!rest || !((prefix->addr[whole] ^ bytes[whole]) >> (8 - rest)));
 }
 
 /* What the rate gives in a tenth of a second, but one packet of any size at least */

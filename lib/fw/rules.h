@@ -32,21 +32,12 @@
 #include <ecbpf/reason.h>
 #include <ecbpf/record.h>
 #include <ecbpf/libecbpf-fw.h>
+#include <ecbpf/libecbpf-list.h>
 
 #define FW_RULES_MAX	    10240
 #define FW_SETS_MAX	    256
 #define FW_SET_NAME_MAX	    31	      /* bytes */
 #define FW_SET_PREFIXES_MAX (1 << 20) /* in one set */
-
-/**
- * struct fw_prefix - an address prefix
- * @addr: bits behind @len are zero; IPv4 is in the first four bytes, the others are zero
- * @len: bits, 0..32 or 0..128
- */
-struct fw_prefix {
-	__u8 addr[16];
-	__u8 len;
-};
 
 enum fw_addrs_kind {
 	FW_ADDRS_ANY,
@@ -63,7 +54,7 @@ enum fw_addrs_kind {
 struct fw_addrs {
 	enum fw_addrs_kind kind;
 	bool is_negated;
-	struct fw_prefix *prefixes;
+	struct ecbpf_prefix *prefixes;
 	size_t prefixes_count;
 	size_t set;
 };
@@ -178,7 +169,7 @@ struct fw_rule {
 
 /**
  * struct fw_set - a named set of addresses
- * @family: 4 or 6
+ * @family: 4 or 6; 0: both
  * @path: of `set NAME file "PATH"`; NULL: printed with its addresses
  * @prefixes: sorted by address and length, without duplicates; they can overlap
  */
@@ -186,7 +177,7 @@ struct fw_set {
 	char name[FW_SET_NAME_MAX + 1];
 	__u8 family;
 	char *path;
-	struct fw_prefix *prefixes;
+	struct ecbpf_prefix *prefixes;
 	size_t prefixes_count;
 };
 
@@ -208,10 +199,9 @@ void fw_set_free(struct fw_set *set);	 /* likewise */
 struct ecbpf_fw_ruleset *fw_ruleset_copy(const struct ecbpf_fw_ruleset *ruleset);
 
 /* Sort, and remove duplicates. Return: how many are left */
-size_t fw_prefixes_sort(struct fw_prefix *prefixes, size_t count);
+size_t fw_prefixes_sort(struct ecbpf_prefix *prefixes, size_t count);
 
 bool fw_values_have(const struct fw_values *values, __u32 value); /* true if any */
-bool fw_prefix_has(const struct fw_prefix *prefix, const void *addr);
 
 /* The default burst; @burst is not used */
 __u64 fw_limit_burst(const struct fw_limit *limit);
@@ -222,6 +212,16 @@ __u8 fw_limit_src_len(__u8 family);
 /* @name need not end with NUL. Return: NULL if there is no set of this name */
 struct fw_set *fw_set_find(const struct ecbpf_fw_ruleset *ruleset, const char *name, size_t len);
 
+/* --- policy.c ---------------------------------------------------------------------------- */
+
+/* Does a rule drop what comes from the set? */
+bool fw_set_blocks(const struct ecbpf_fw_ruleset *ruleset, size_t index);
+/* May a set of @before prefixes have @after? */
+int fw_set_check_empty(struct ecbpf *e, const struct fw_set *set, size_t before, size_t after);
+/* May @new be made live instead of @old, as far as its sets from files are concerned? */
+int fw_sets_check(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
+		  const struct ecbpf_fw_ruleset *old);
+
 /* --- parse.c: text to model -------------------------------------------------------------- */
 
 /*
@@ -230,13 +230,6 @@ struct fw_set *fw_set_find(const struct ecbpf_fw_ruleset *ruleset, const char *n
  */
 int fw_rule_parse(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const char *text,
 		  struct fw_rule *ret_rule);
-
-/*
- * Parse an address or prefix, which is all of the text; host bits are cleared. Return: NULL, or the
- * error, to be appended to the text: "is not an address, ..."
- */
-const char *fw_parse_prefix(const char *text, size_t len, struct fw_prefix *ret_prefix,
-			    __u8 *ret_family);
 
 /* --- print.c: model to text -------------------------------------------------------------- */
 

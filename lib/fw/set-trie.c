@@ -73,9 +73,9 @@ void fw_sets_free(struct ecbpf *e, const struct fw_maps *maps, const struct fw_s
 	heads_close(heads);
 }
 
-struct ecbpf_trie_op fw_trie_op(const struct fw_prefix *prefix, __u8 family, __u32 value)
+struct ecbpf_trie_op fw_trie_op(const struct ecbpf_prefix *prefix, __u32 value)
 {
-	struct ecbpf_trie_op op = {.family = family, .len = prefix->len, .value = value};
+	struct ecbpf_trie_op op = {.family = prefix->family, .len = prefix->len, .value = value};
 
 	for (size_t i = 0; i < 8; i++) {
 		op.hi = op.hi << 8 | prefix->addr[i];
@@ -96,7 +96,7 @@ static int set_build(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
 	if (!ops)
 		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < set->prefixes_count; i++)
-		ops[i] = fw_trie_op(&set->prefixes[i], set->family, 1);
+		ops[i] = fw_trie_op(&set->prefixes[i], 1);
 	heads = heads_open(e, maps);
 	if (!heads)
 		return -ENOMEM;
@@ -133,9 +133,9 @@ int fw_sets_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw_
 	return err;
 }
 
-static struct fw_prefix prefix_of(const struct ecbpf_trie_op *op)
+static struct ecbpf_prefix prefix_of(const struct ecbpf_trie_op *op)
 {
-	struct fw_prefix prefix = {.len = op->len};
+	struct ecbpf_prefix prefix = {.family = op->family, .len = op->len};
 
 	for (size_t i = 0; i < 8; i++) {
 		prefix.addr[i] = op->hi >> (56 - 8 * i);

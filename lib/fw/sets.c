@@ -2,7 +2,6 @@
 /*
  * Sets of the live ruleset: created, changed, printed, deleted.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "core/array.h"
 #include "core/error.h"
 #include "core/handle.h"
+#include "core/list-policy.h"
 #include "fw/live.h"
 
 static int set_find(struct ecbpf *e, const struct fw_session *s, const char *name,
@@ -25,31 +25,31 @@ static int set_find(struct ecbpf *e, const struct fw_session *s, const char *nam
 	return 0;
 }
 
-static int set_ops(struct ecbpf *e, const struct fw_set *set, const char *const *texts,
-		   size_t count, __u32 value, struct ecbpf_trie_op **ret_ops)
+/*
+ * Of a list: a set of one family takes that family; the others are left out, and counted. @ret_ops:
+ * for free()
+ */
+static int set_ops(struct ecbpf *e, const struct fw_set *set, const struct ecbpf_list *list,
+		   __u32 value, struct ecbpf_trie_op **ret_ops, size_t *ret_count)
 {
-	struct ecbpf_trie_op *ops = calloc(count + 1, sizeof(*ops));
+	struct ecbpf_trie_op *ops = calloc(list->count + 1, sizeof(*ops));
+	size_t count = 0;
 
 	if (!ops)
 		return ecbpf_fail_memory(e);
-	for (size_t i = 0; i < count; i++) {
-		struct fw_prefix prefix;
-		const char *wrong;
-		__u8 family;
-
-		wrong = fw_parse_prefix(texts[i], strlen(texts[i]), &prefix, &family);
-		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no error came before */
-		if (wrong || family != set->family) {
-			free(ops);
-			return ecbpf_fail(e, -EINVAL, "'%s': %s%s", texts[i],
-					  wrong ? wrong : "the set is of the other family, IPv",
-					  wrong		     ? ""
-					  : set->family == 4 ? "4"
-							     : "6");
-		}
-		ops[i] = fw_trie_op(&prefix, family, value);
-	}
+	for (size_t i = 0; i < list->count; i++)
+		if (!set->family || set->family == list->entries[i].prefix.family)
+			ops[count++] = fw_trie_op(&list->entries[i].prefix, value);
 	*ret_ops = ops;
+	*ret_count = count;
+	if (count < list->count && list->is_words)
+		return ecbpf_fail(e, -EINVAL, "set '%s' is of %s: IPv%d prefixes do not fit",
+				  set->name, set->family == 4 ? "ip" : "ip6",
+				  set->family == 4 ? 6 : 4);
+	if (count < list->count)
+		ecbpf_log(e, ECBPF_LOG_WARN, "set '%s' is of %s: %zu IPv%d prefix%s left out",
+			  set->name, set->family == 4 ? "ip" : "ip6", list->count - count,
+			  set->family == 4 ? 6 : 4, list->count - count == 1 ? "" : "es");
 	return 0;
 }
 
@@ -68,11 +68,33 @@ static size_t ops_unique(struct ecbpf_trie_op *ops, size_t count)
 	return kept;
 }
 
+static size_t set_count(struct ecbpf_trie *trie)
+{
+	return ecbpf_trie_count(trie, 4) + ecbpf_trie_count(trie, 6);
+}
+
+/* What a change of a set must not do, unless it is forced */
+static int set_check(struct ecbpf *e, const struct fw_session *s, size_t index,
+		     const struct ecbpf_list *list)
+{
+	const struct fw_set *set = &s->old.ruleset->sets[index];
+	struct lockout lockout;
+	int err;
+
+	if (!list->count || !fw_set_blocks(s->old.ruleset, index))
+		return 0;
+	err = ecbpf_lockout_begin(e, &lockout);
+	for (size_t i = 0; i < list->count && !err; i++)
+		if (!set->family || set->family == list->entries[i].prefix.family)
+			ecbpf_lockout_check(&lockout, &list->entries[i].prefix);
+	return ecbpf_lockout_end(&lockout, err);
+}
+
 /* Check that the set does not exceed its maximum size with @ops */
 static int set_room(struct ecbpf *e, const struct fw_set *set, struct ecbpf_trie *trie,
 		    const struct ecbpf_trie_op *ops, size_t count)
 {
-	size_t total = trie ? ecbpf_trie_count(trie, set->family) : 0;
+	size_t total = trie ? set_count(trie) : 0;
 
 	for (size_t i = 0; ops && i < count; i++)
 		total += !trie || (ops[i].value && !ecbpf_trie_find(trie, &ops[i]));
@@ -83,13 +105,13 @@ static int set_room(struct ecbpf *e, const struct fw_set *set, struct ecbpf_trie
 }
 
 int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_change change,
-			const char *const *prefixes, size_t count)
+			const struct ecbpf_list *list)
 {
 	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
 	struct ecbpf_trie_head *heads = NULL;
 	struct ecbpf_trie *trie = NULL;
 	struct fw_session s;
-	size_t index;
+	size_t index, count = 0;
 	int err;
 
 	err = fw_session_open(e, 0, &s);
@@ -97,13 +119,18 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 		return err;
 	err = set_find(e, &s, name, &index);
 	if (!err)
-		err = set_ops(e, &s.old.ruleset->sets[index], prefixes, count,
-			      change == ECBPF_FW_SET_DELETE ? 0 : 1, &ops);
+		err = set_ops(e, &s.old.ruleset->sets[index], list,
+			      change == ECBPF_FW_SET_DELETE ? 0 : 1, &ops, &count);
 	if (!err)
 		err = fw_set_open(e, &s.maps, s.old.sets[index], &heads, &trie);
 	if (!err) {
 		count = ops_unique(ops, count);
 		if (change != ECBPF_FW_SET_DELETE)
+			err = set_check(e, &s, index, list);
+		if (!err && change == ECBPF_FW_SET_REPLACE)
+			err = fw_set_check_empty(e, &s.old.ruleset->sets[index], set_count(trie),
+						 count);
+		if (!err && change != ECBPF_FW_SET_DELETE)
 			err = set_room(e, &s.old.ruleset->sets[index],
 				       change == ECBPF_FW_SET_REPLACE ? NULL : trie, ops, count);
 		if (!err && change == ECBPF_FW_SET_REPLACE)
@@ -131,8 +158,8 @@ int ecbpf_fw_set_create(struct ecbpf *e, const char *name, __u8 family)
 		return ecbpf_fail(e, -EINVAL,
 				  "'%s' is not a name of a set: 1 to %d of a-z A-Z 0-9 _ - .", name,
 				  FW_SET_NAME_MAX);
-	if (family != 4 && family != 6)
-		return ecbpf_fail(e, -EINVAL, "a set is of family 4 or 6");
+	if (family && family != 4 && family != 6)
+		return ecbpf_fail(e, -EINVAL, "a set is of family 4 or 6, or of both, 0");
 	err = fw_session_open(e, 0, &s);
 	if (err)
 		return err;
@@ -210,15 +237,12 @@ int ecbpf_fw_set_print(struct ecbpf *e, const char *name, FILE *out)
 	err = set_find(e, &s, name, &index);
 	if (!err)
 		err = fw_set_read(e, &s.maps, s.old.sets[index], &set);
-	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no error came before */
-	set.family = err ? 0 : s.old.ruleset->sets[index].family;
 	fw_session_close(&s);
 	for (size_t i = 0; !err && i < set.prefixes_count; i++) {
-		const struct fw_prefix *prefix = &set.prefixes[i];
-		char text[INET6_ADDRSTRLEN];
+		char text[ECBPF_PREFIX_TEXT];
 
-		inet_ntop(set.family == 4 ? AF_INET : AF_INET6, prefix->addr, text, sizeof(text));
-		if (fprintf(out, "%s/%u\n", text, prefix->len) < 0)
+		ecbpf_prefix_format(&set.prefixes[i], text);
+		if (fprintf(out, "%s\n", text) < 0)
 			err = ecbpf_fail(e, -EIO, "set '%s' could not be written", name);
 	}
 	free(set.prefixes);

@@ -14,11 +14,6 @@
 #include "core/prefix.h"
 
 /* What the reader needs of the rest of the library */
-int ecbpf_fail_memory(struct ecbpf *e)
-{
-	return ecbpf_fail(e, -12, "out of memory");
-}
-
 void ecbpf_log(struct ecbpf *e, enum ecbpf_log_level level, const char *format, ...)
 {
 	static char line[4096];

@@ -48,8 +48,8 @@ while read -r command; do
 		fail "example: $command" "$out"
 	fi
 	case $command in
-	*"vip list") says "what it prints" "2001:db8:80::80
-203.0.113.80" echo "$out" ;;
+	*"vip list") says "what it prints" "203.0.113.80
+2001:db8:80::80" echo "$out" ;;
 	*jq*) says "what jq prints" 0 echo "$out" ;;
 	esac
 done < <(examples)

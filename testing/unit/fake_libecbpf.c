@@ -465,6 +465,12 @@ int ecbpf_doctor(struct ecbpf *e, const char *const *names, size_t names_count,
 	return 0;
 }
 
+void ecbpf_list_policy(struct ecbpf *e, unsigned int policy)
+{
+	(void)e;
+	fprintf(stderr, "call: list_policy %u\n", policy);
+}
+
 /* --- configuration ------------------------------------------------------------------------ */
 
 int ecbpf_config_read(struct ecbpf *e, const char *file, struct ecbpf_config **ret_config)

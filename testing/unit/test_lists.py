@@ -35,7 +35,7 @@ class List(ctypes.Structure):
     """struct ecbpf_list"""
     _fields_ = [("entries", ctypes.POINTER(Entry)), ("count", ctypes.c_size_t),
                 ("bad", ctypes.c_size_t), ("expired", ctypes.c_size_t),
-                ("other_family", ctypes.c_size_t)]
+                ("other_family", ctypes.c_size_t), ("is_words", ctypes.c_bool)]
 
 
 lib = ctypes.CDLL(LIBRARY)

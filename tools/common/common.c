@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <json-c/json.h>
 #include <linux/bpf.h>
+#include <ecbpf/libecbpf-list.h>
 #include "tools/common/common.h"
 #include "tools/common/settings.h"
 
@@ -29,6 +30,22 @@ static int verbosity;
 int tool_verbosity(void)
 {
 	return verbosity;
+}
+
+bool tool_list_option(struct tool *tool, int id)
+{
+	static unsigned int policy;
+
+	if (id == TOOL_LIST_SKIP_BAD)
+		policy |= ECBPF_LIST_SKIP_BAD;
+	else if (id == TOOL_LIST_EMPTY)
+		policy |= ECBPF_LIST_ALLOW_EMPTY;
+	else if (id == TOOL_LIST_FORCE)
+		policy |= ECBPF_LIST_FORCE;
+	else
+		return false;
+	ecbpf_list_policy(tool->ecbpf, policy);
+	return true;
 }
 
 /* --- messages ------------------------------------------------------------------------------- */
@@ -113,8 +130,13 @@ int tool_fail_ecbpf(const struct tool *tool)
 {
 	const char *error = ecbpf_error(tool->ecbpf), *detail = ecbpf_error_detail(tool->ecbpf);
 
-	if (strncmp(detail, error, strlen(error)) || !*error)
-		tool_warn("%s", error);
+	/* errors in a file, the first one first */
+	if (*error && !strncmp(detail, error, strlen(error))) {
+		fflush(stdout);
+		tool_put_safe(stderr, detail, strlen(detail), "\n\t");
+		return TOOL_FAILED;
+	}
+	tool_warn("%s", error);
 	print_detail(detail);
 	return TOOL_FAILED;
 }

@@ -64,7 +64,27 @@ struct tool_option {
 	}
 
 struct ecbpf_settings;
+/* In the options of verbs that read lists, see ecbpf_list_policy() */
+#define TOOL_LIST_SKIP_BAD (TOOL_LONG_ONLY + 100)
+#define TOOL_LIST_EMPTY	   (TOOL_LONG_ONLY + 101)
+#define TOOL_LIST_FORCE	   (TOOL_LONG_ONLY + 102)
+#define TOOL_LIST_SKIP_BAD_OPTION                                      \
+	{                                                              \
+		TOOL_LIST_SKIP_BAD, "skip-bad", NULL,                  \
+			"skip bad lines of lists, show and count them" \
+	}
+#define TOOL_LIST_OPTIONS                                                                 \
+	TOOL_LIST_SKIP_BAD_OPTION,                                                        \
+		{TOOL_LIST_EMPTY, "allow-empty", NULL, "a filled list may become empty"}, \
+	{                                                                                 \
+		TOOL_LIST_FORCE, "force", NULL,                                           \
+			"block this host, its gateway, loopback, everything"              \
+	}
+
 struct tool;
+
+/* Is it one of TOOL_LIST_OPTIONS? Then it is set */
+bool tool_list_option(struct tool *tool, int id);
 
 /**
  * struct tool_verb - one verb of a tool

@@ -2,6 +2,7 @@
 /* ecbpf-fastpath: the fast path for IPVS, see ecbpf-fastpath(8) */
 #include <stdlib.h>
 #include <string.h>
+#include "tools/common/list.h"
 #include "tools/fastpath/fastpath.h"
 
 enum {
@@ -134,31 +135,40 @@ static int exclude_list(struct tool *tool)
 	return TOOL_OK;
 }
 
+static const struct tool_option exclude_options[] = {
+	{'f', "file", "FILE", "add, delete: of a list, see ecbpf-list(5); -: standard input"},
+	TOOL_LIST_SKIP_BAD_OPTION,
+	TOOL_COMMON_OPTIONS,
+};
+
 static int run_exclude(struct tool *tool, int argc, char **argv)
 {
 	struct ecbpf_list list TOOL_CLEANUP(ecbpf_list_free) = {};
-	const char *what;
+	const char *what, *file = NULL;
+	struct ecbpf_prefix *prefixes;
 	bool is_add;
+	int id, err;
 
-	if (parse_none(tool, argc, argv))
-		return TOOL_USAGE;
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		if (id == 'f')
+			file = optarg;
+		else if (!tool_list_option(tool, id))
+			return TOOL_USAGE;
+	}
 	what = optind < argc ? argv[optind++] : "";
-	if (!strcmp(what, "list") && optind == argc)
+	if (!strcmp(what, "list") && optind == argc && !file)
 		return exclude_list(tool);
 	is_add = !strcmp(what, "add");
-	if ((!is_add && strcmp(what, "delete")) || optind == argc)
+	if ((!is_add && strcmp(what, "delete")) || (optind == argc && !file))
 		return tool_usage("exclude takes 'add ADDRESS...', 'delete ADDRESS...' or 'list'");
-	if (ecbpf_list_parse_words(tool->ecbpf, (const char *const *)argv + optind, argc - optind,
-				   0, &list))
-		return tool_usage("exclude: %s", ecbpf_error(tool->ecbpf));
-	for (size_t i = 0; i < list.count; i++) {
-		const struct ecbpf_prefix *prefix = &list.entries[i].prefix;
-
-		if (is_add ? ecbpf_fastpath_exclude_add(tool->ecbpf, prefix)
-			   : ecbpf_fastpath_exclude_delete(tool->ecbpf, prefix))
-			return tool_fail_ecbpf(tool);
-	}
-	return TOOL_OK;
+	err = tool_list_read(tool, file, argc - optind, argv + optind, 0, &list);
+	if (err)
+		return err;
+	prefixes = tool_list_prefixes(&list);
+	err = is_add ? ecbpf_fastpath_exclude_add(tool->ecbpf, prefixes, list.count)
+		     : ecbpf_fastpath_exclude_delete(tool->ecbpf, prefixes, list.count);
+	free(prefixes);
+	return err ? tool_fail_ecbpf(tool) : TOOL_OK;
 }
 
 static int run_refresh(struct tool *tool, int argc, char **argv)
@@ -227,7 +237,7 @@ static const struct tool_verb verbs[] = {
 		.name = "exclude",
 		.args = "add|delete|list [ADDRESS]...",
 		.text = "addresses whose flows get no lease",
-		.options = plain_options,
+		.options = exclude_options,
 		.run = run_exclude,
 	},
 	{

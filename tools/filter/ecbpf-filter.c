@@ -8,6 +8,7 @@
 #include <string.h>
 #include <json-c/json.h>
 #include <ecbpf/libecbpf-filter.h>
+#include "tools/common/list.h"
 #include "tools/common/settings.h"
 #include "tools/filter/filter.h"
 
@@ -129,40 +130,35 @@ static int run_refresh(struct tool *tool, int argc, char **argv)
 }
 
 static const struct tool_option vip_options[] = {
+	{'f', "file", "FILE", "add, delete: of a list, see ecbpf-list(5); -: standard input"},
 	{'j', "json", NULL, "list: print JSON"},
+	TOOL_LIST_SKIP_BAD_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
 
-static int compare_vips(const void *a, const void *b)
+struct ecbpf_prefix *filter_vips_get(struct tool *tool, size_t *count)
 {
-	return strcmp(a, b);
-}
-
-/* For free(); NULL: the error was printed */
-struct ecbpf_filter_vip *filter_vips_get(struct tool *tool, size_t *count)
-{
-	struct ecbpf_filter_vip *vips;
+	struct ecbpf_prefix *vips;
 
 	if (ecbpf_filter_vip_list(tool->ecbpf, &vips, count)) {
 		tool_fail_ecbpf(tool);
 		return NULL;
 	}
-	qsort(vips, *count, sizeof(*vips), compare_vips);
 	return vips;
 }
 
-struct json_object *filter_json_vips(const struct ecbpf_filter_vip *vips, size_t count)
+struct json_object *filter_json_vips(const struct ecbpf_prefix *vips, size_t count)
 {
 	struct json_object *json = json_object_new_array();
 
 	for (size_t i = 0; i < count; i++)
-		json_object_array_add(json, json_object_new_string(vips[i].text));
+		json_object_array_add(json, json_object_new_string(tool_prefix(&vips[i])));
 	return json;
 }
 
 static int vip_list(struct tool *tool, bool is_json)
 {
-	struct ecbpf_filter_vip *vips;
+	struct ecbpf_prefix *vips;
 	size_t count;
 
 	vips = filter_vips_get(tool, &count);
@@ -171,41 +167,54 @@ static int vip_list(struct tool *tool, bool is_json)
 	if (is_json)
 		tool_json_print(filter_json_vips(vips, count));
 	for (size_t i = 0; i < count && !is_json; i++)
-		printf("%s\n", vips[i].text);
+		printf("%s\n", tool_prefix(&vips[i]));
 	free(vips);
 	return TOOL_OK;
 }
 
+static int vip_change(struct tool *tool, bool is_add, const char *file, int argc, char **argv)
+{
+	struct ecbpf_list list TOOL_CLEANUP(ecbpf_list_free) = {};
+	struct ecbpf_prefix *vips;
+	int err;
+
+	err = tool_list_read(tool, file, argc, argv, 0, &list);
+	if (err)
+		return err;
+	vips = tool_list_prefixes(&list);
+	err = is_add ? ecbpf_filter_vip_add(tool->ecbpf, vips, list.count)
+		     : ecbpf_filter_vip_delete(tool->ecbpf, vips, list.count);
+	free(vips);
+	return err ? fail(tool, err) : TOOL_OK;
+}
+
 static int run_vip(struct tool *tool, int argc, char **argv)
 {
-	const char *const *operands;
+	const char *what, *file = NULL;
 	bool is_json = false;
-	const char *what;
-	int id, count, err;
+	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		if (id != 'j')
+		if (id == 'j')
+			is_json = true;
+		else if (id == 'f')
+			file = optarg;
+		else if (!tool_list_option(tool, id))
 			return TOOL_USAGE;
-		is_json = true;
 	}
 	if (optind == argc)
 		return tool_usage("vip takes add, delete, list or flush");
 	what = argv[optind];
-	operands = (const char *const *)argv + optind + 1;
-	count = argc - optind - 1;
+	argv += optind + 1;
+	argc -= optind + 1;
 	if (is_json && strcmp(what, "list"))
 		return tool_usage("--json goes with vip list");
-	if (!strcmp(what, "add") || !strcmp(what, "delete")) {
-		if (!count)
-			return tool_usage("no address");
-		err = what[0] == 'a' ? ecbpf_filter_vip_add(tool->ecbpf, operands, count)
-				     : ecbpf_filter_vip_delete(tool->ecbpf, operands, count);
-		return err ? fail(tool, err) : TOOL_OK;
-	}
+	if (!strcmp(what, "add") || !strcmp(what, "delete"))
+		return vip_change(tool, what[0] == 'a', file, argc, argv);
 	if (strcmp(what, "list") && strcmp(what, "flush"))
 		return tool_usage("'%s' is not add, delete, list or flush", what);
-	if (count)
-		return tool_usage("'%s': vip %s takes no addresses", operands[0], what);
+	if (argc || file)
+		return tool_usage("'%s': vip %s takes no addresses", argc ? argv[0] : file, what);
 	if (what[0] == 'f')
 		return ecbpf_filter_vip_flush(tool->ecbpf) ? tool_fail_ecbpf(tool) : TOOL_OK;
 	return vip_list(tool, is_json);
@@ -252,9 +261,8 @@ static const struct tool_verb verbs[] = {
 		.name = "drop",
 		.args = LIST_ARGS,
 		.text = "manage blocked sources",
-		.about = "A file has one prefix per line, optionally a tag and an expiry ('-':\n"
-			 "none), and comments after '#' or ';'. The whole file is imported in\n"
-			 "one step, or nothing. Prefixes that remain keep their counters.\n"
+		.about = "ecbpf-list(5) describes files. The whole file is imported in one step,\n"
+			 "or nothing. Prefixes that remain keep their counters.\n"
 			 "'list' prints a file; 'top' the prefixes with most packets.\n",
 		.examples = "  ecbpf-filter drop add 192.0.2.0/24 2001:db8::/32 -t scan -e 2h\n"
 			    "  ecbpf-filter drop import --replace -f blocklist.txt\n",

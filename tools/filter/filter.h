@@ -13,8 +13,8 @@ int filter_parse_ifaces(int argc, char **argv, struct tool_list *ifaces);
 /* Of all interfaces those that have the filter */
 int filter_loaded_ifaces(struct tool *tool, struct tool_list *ifaces);
 /* For free(); NULL: told already */
-struct ecbpf_filter_vip *filter_vips_get(struct tool *tool, size_t *count);
-struct json_object *filter_json_vips(const struct ecbpf_filter_vip *vips, size_t count);
+struct ecbpf_prefix *filter_vips_get(struct tool *tool, size_t *count);
+struct json_object *filter_json_vips(const struct ecbpf_prefix *vips, size_t count);
 
 /* --- list.c: verbs drop and allow ----------------------------------------------------------- */
 

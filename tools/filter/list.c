@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <json-c/json.h>
 #include <ecbpf/libecbpf-filter.h>
+#include "tools/common/list.h"
 #include "tools/filter/filter.h"
 
 enum {
@@ -25,9 +26,10 @@ const struct tool_option filter_list_options[] = {
 	{'e', "expires", "TIME",
 	 "add: duration, such as 90s, 10m, 2h, 7d, 4w, or time,\n"
 	 "such as 2027-01-31T23:59:59Z"},
-	{'f', "file", "FILE", "import: file with a prefix per line; -: standard input"},
+	{'f', "file", "FILE", "import: a list, see ecbpf-list(5); -: standard input"},
 	{OPT_REPLACE, "replace", NULL, "import: replaces the list with these prefixes"},
 	{'j', "json", NULL, "list, top: print JSON"},
+	TOOL_LIST_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -53,33 +55,36 @@ static void entries_free(struct entries *entries)
 
 /* --- operands --------------------------------------------------------------------------------- */
 
-/* Operands. Return: 0 or TOOL_USAGE */
+/* Of a list. Return: 0 or TOOL_FAILED */
+static int take_list(struct tool *tool, const struct ecbpf_list *list, struct entries *entries)
+{
+	entries->items = ecbpf_filter_entries(tool->ecbpf, list);
+	if (!entries->items)
+		return tool_fail_ecbpf(tool);
+	entries->count = list->count;
+	return 0;
+}
+
+/* Operands, with the options' tag and expiry. Return: 0, TOOL_FAILED or TOOL_USAGE */
 static int parse_operands(struct tool *tool, const struct options *options, char **operands,
 			  int count, struct entries *entries)
 {
+	struct ecbpf_list list TOOL_CLEANUP(ecbpf_list_free) = {};
 	struct ecbpf *e = tool->ecbpf;
 	__u64 expires = 0;
+	int err;
 
 	if (options->expires && ecbpf_filter_expiry_parse(e, options->expires, &expires))
 		return tool_usage("--expires: %s", ecbpf_error(e));
-	entries->items = tool_alloc(NULL, count * sizeof(*entries->items));
-	for (int i = 0; i < count; i++) {
-		struct ecbpf_filter_entry entry;
-		bool has_host_bits;
-
-		char prefix[64];
-
-		if (ecbpf_filter_entry_parse(e, operands[i], &entry, &has_host_bits))
-			return tool_usage("%s", ecbpf_error(e));
-		if (ecbpf_filter_tag_set(e, &entry, options->tag ?: ""))
-			return tool_usage("--tag: %s", ecbpf_error(e));
-		ecbpf_filter_entry_format(&entry, prefix, sizeof(prefix));
-		if (has_host_bits)
-			tool_warn("note: '%s' is taken as %s", operands[i], prefix);
-		entry.expires = expires;
-		entries->items[entries->count++] = entry;
+	err = tool_list_read(tool, NULL, count, operands, 0, &list);
+	if (!err)
+		err = take_list(tool, &list, entries);
+	for (size_t i = 0; i < entries->count && !err; i++) {
+		entries->items[i].expires = expires;
+		if (ecbpf_filter_tag_set(e, &entries->items[i], options->tag ?: ""))
+			err = tool_usage("--tag: %s", ecbpf_error(e));
 	}
-	return 0;
+	return err;
 }
 
 /* --- import ----------------------------------------------------------------------------------- */
@@ -102,15 +107,18 @@ static int report(const struct ecbpf_filter_changes *changes, bool is_import)
 
 static int run_import(struct tool *tool, const struct options *options)
 {
+	struct ecbpf_list list TOOL_CLEANUP(ecbpf_list_free) = {};
 	struct entries entries TOOL_CLEANUP(entries_free) = {};
 	struct ecbpf_filter_changes changes;
 	int err;
 
 	if (!options->file)
 		return tool_usage("no file: give -f FILE");
-	if (ecbpf_filter_file_read(tool->ecbpf, options->file, false, &entries.items,
-				   &entries.count))
-		return tool_fail_ecbpf(tool);
+	err = tool_list_read(tool, options->file, 0, NULL, ECBPF_LIST_EXPIRES, &list);
+	if (!err)
+		err = take_list(tool, &list, &entries);
+	if (err)
+		return err;
 	if (options->is_replace)
 		err = ecbpf_filter_list_replace(tool->ecbpf, options->list, entries.items,
 						entries.count, &changes);
@@ -139,21 +147,17 @@ static const char *time_str(__u64 when)
 
 static void print_entry(const struct ecbpf_filter_entry *entry)
 {
-	char prefix[64];
-
-	ecbpf_filter_entry_format(entry, prefix, sizeof(prefix));
-	printf("%-18s %s %s # %" PRIu64 " packets, %" PRIu64 " bytes, since %s\n", prefix,
-	       entry->tag[0] ? tool_safe(entry->tag) : "-", time_str(entry->expires),
-	       (uint64_t)entry->packets, (uint64_t)entry->bytes, time_str(entry->loaded));
+	printf("%-18s %s %s # %" PRIu64 " packets, %" PRIu64 " bytes, since %s\n",
+	       tool_prefix(&entry->prefix), entry->tag[0] ? tool_safe(entry->tag) : "-",
+	       time_str(entry->expires), (uint64_t)entry->packets, (uint64_t)entry->bytes,
+	       time_str(entry->loaded));
 }
 
 static struct json_object *json_entry(const struct ecbpf_filter_entry *entry)
 {
 	struct json_object *json = json_object_new_object();
-	char prefix[64];
 
-	ecbpf_filter_entry_format(entry, prefix, sizeof(prefix));
-	tool_json_str(json, "prefix", prefix);
+	tool_json_str(json, "prefix", tool_prefix(&entry->prefix));
 	tool_json_str(json, "tag", entry->tag[0] ? entry->tag : NULL);
 	tool_json_str(json, "expires", entry->expires ? time_str(entry->expires) : NULL);
 	tool_json_str(json, "loaded", time_str(entry->loaded));
@@ -215,8 +219,9 @@ static int run_change(struct tool *tool, const struct options *options, int argc
 
 	if (!argc)
 		return tool_usage("no prefix");
-	if (parse_operands(tool, options, argv, argc, &entries))
-		return TOOL_USAGE;
+	err = parse_operands(tool, options, argv, argc, &entries);
+	if (err)
+		return err;
 	if (!strcmp(options->verb, "delete"))
 		err = ecbpf_filter_list_delete(tool->ecbpf, options->list, entries.items,
 					       entries.count);
@@ -257,7 +262,7 @@ static int run(struct tool *tool, __u32 list, int argc, char **argv)
 			options.is_json = true;
 		else if (id == OPT_REPLACE)
 			options.is_replace = true;
-		else
+		else if (!tool_list_option(tool, id))
 			return TOOL_USAGE;
 	}
 	if (optind == argc)
@@ -280,6 +285,7 @@ static int run(struct tool *tool, __u32 list, int argc, char **argv)
 		return run_list(tool, &options, 0);
 	if (options.verb[0] == 'i')
 		return run_import(tool, &options);
+	ecbpf_list_policy(tool->ecbpf, ECBPF_LIST_ALLOW_EMPTY);
 	return ecbpf_filter_list_replace(tool->ecbpf, list, NULL, 0, NULL) ? tool_fail_ecbpf(tool)
 									   : TOOL_OK;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <json-c/json.h>
 #include <ecbpf/libecbpf-filter.h>
+#include "tools/common/list.h"
 #include "tools/common/settings.h"
 #include "tools/filter/filter.h"
 
@@ -61,8 +62,8 @@ static const char *reason_name(__u32 reason)
 	return name ? name : tool_str("reason-%u", reason);
 }
 
-static void print_config(const struct ecbpf_filter_config *config,
-			 const struct ecbpf_filter_vip *vips, size_t vips_count)
+static void print_config(const struct ecbpf_filter_config *config, const struct ecbpf_prefix *vips,
+			 size_t vips_count)
 {
 	const struct ecbpf_settings *settings = ecbpf_filter_settings();
 
@@ -74,7 +75,7 @@ static void print_config(const struct ecbpf_filter_config *config,
 		       tool_setting_text(&settings->rows[i], config));
 	printf("  vips:");
 	for (size_t i = 0; i < vips_count; i++)
-		printf(" %s", vips[i].text);
+		printf(" %s", tool_prefix(&vips[i]));
 	printf("%s\n", vips_count ? "" : " none");
 }
 
@@ -161,7 +162,7 @@ static int show_status(struct tool *tool, const struct tool_list *ifaces, bool i
 {
 	struct json_object *json, *json_ifaces, *lists;
 	struct ecbpf_filter_config config;
-	struct ecbpf_filter_vip *vips;
+	struct ecbpf_prefix *vips;
 	size_t count;
 	int status;
 

@@ -6,6 +6,7 @@
 const struct tool_option fw_apply_options[] = {
 	{'f', "file", "FILE", "rules; - is standard input"},
 	{'c', "check", NULL, "only check whether the rules can be applied"},
+	TOOL_LIST_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -26,7 +27,8 @@ int fw_run_apply(struct tool *tool, int argc, char **argv)
 			is_check = true;
 			break;
 		default:
-			return TOOL_USAGE;
+			if (!tool_list_option(tool, id))
+				return TOOL_USAGE;
 		}
 	}
 	if (!file || optind < argc)

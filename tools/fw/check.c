@@ -5,9 +5,8 @@
 #include "tools/fw/fw.h"
 
 const struct tool_option fw_check_options[] = {
-	FW_FILE_OPTION,
-	{'p', "print", NULL, "print the rules in their canonical form"},
-	FW_JSON_OPTION,
+	FW_FILE_OPTION,	     {'p', "print", NULL, "print the rules in their canonical form"},
+	FW_JSON_OPTION,	     TOOL_LIST_SKIP_BAD_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -57,7 +56,8 @@ int fw_run_check(struct tool *tool, int argc, char **argv)
 			is_json = true;
 			break;
 		default:
-			return TOOL_USAGE;
+			if (!tool_list_option(tool, id))
+				return TOOL_USAGE;
 		}
 	}
 	if (!file || optind < argc)

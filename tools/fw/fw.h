@@ -20,8 +20,6 @@
 
 /* Return: 0, or TOOL_FAILED with all errors reported */
 int fw_read_rules(const struct tool *tool, const char *file, struct ecbpf_fw_ruleset **ret_ruleset);
-/* Report an error of the library that can be about rules. Return: TOOL_FAILED */
-int fw_fail_rules(const struct tool *tool);
 int fw_print_rules(const struct tool *tool, const struct ecbpf_fw_ruleset *ruleset);
 /* Check settings, "KEY=VALUE" each. Return: 0 or TOOL_USAGE */
 int fw_check_settings(const struct tool *tool, int count, char *const *settings);

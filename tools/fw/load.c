@@ -21,6 +21,7 @@ const struct tool_option fw_load_options[] = {
 	{OPT_NOT_INSPECTED, "not-inspected", "VERDICT",
 	 "for PPPoE, MPLS and other link layers that can carry IP:\n"
 	 "pass (default) or drop"},
+	TOOL_LIST_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -75,7 +76,8 @@ int fw_run_load(struct tool *tool, int argc, char **argv)
 			tool_list_add(&settings, tool_str("not-inspected=%s", optarg));
 			break;
 		default:
-			return TOOL_USAGE;
+			if (!tool_list_option(tool, id))
+				return TOOL_USAGE;
 		}
 	}
 	if (optind == argc)

@@ -144,5 +144,6 @@ int fw_run_rule(struct tool *tool, int argc, char **argv)
 	text = join_words(argc, argv);
 	change.text = text;
 	change.kind = changes[i].kind;
-	return ecbpf_fw_change(tool->ecbpf, change_rules, &change) ? fw_fail_rules(tool) : TOOL_OK;
+	return ecbpf_fw_change(tool->ecbpf, change_rules, &change) ? tool_fail_ecbpf(tool)
+								   : TOOL_OK;
 }

@@ -14,21 +14,9 @@ void fw_free_text(char **text)
 	free(*text);
 }
 
-/* Errors in rules are printed as by compilers: lines begin with FILE:LINE:COLUMN */
-int fw_fail_rules(const struct tool *tool)
-{
-	const char *detail = ecbpf_error_detail(tool->ecbpf);
-
-	if (!*detail)
-		return tool_fail_ecbpf(tool);
-	fflush(stdout);
-	tool_put_safe(stderr, detail, strlen(detail), "\n\t");
-	return TOOL_FAILED;
-}
-
 int fw_read_rules(const struct tool *tool, const char *file, struct ecbpf_fw_ruleset **ret_ruleset)
 {
-	return ecbpf_fw_read(tool->ecbpf, file, ret_ruleset) ? fw_fail_rules(tool) : 0;
+	return ecbpf_fw_read(tool->ecbpf, file, ret_ruleset) ? tool_fail_ecbpf(tool) : 0;
 }
 
 int fw_print_rules(const struct tool *tool, const struct ecbpf_fw_ruleset *ruleset)

@@ -4,52 +4,18 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tools/common/list.h"
 #include "tools/fw/fw.h"
 
-#define PROGRESS_AT 100000 /* prefixes */
-
 const struct tool_option fw_set_options[] = {
-	{'6', "ip6", NULL, "create: a set of IPv6 addresses (default: IPv4)"},
-	{'f', "file", "FILE", "prefixes, one a line, # begins a comment; - is standard input"},
+	{'4', "ip", NULL, "create: a set of IPv4 addresses (default: of both families)"},
+	{'6', "ip6", NULL, "create: a set of IPv6 addresses"},
+	{'f', "file", "FILE",
+	 "add, delete, replace: prefixes of a list, see ecbpf-list(5);\n"
+	 "- is standard input"},
+	TOOL_LIST_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
-
-/* Words of a file, for tool_list_free(). Return: 0 or TOOL_FAILED */
-static int read_prefixes(const char *name, struct tool_list *ret_list)
-{
-	FILE *file = strcmp(name, "-") ? fopen(name, "re") : stdin;
-	size_t size = 0, room = 0;
-	char *line = NULL;
-	int status = 0;
-
-	if (!file)
-		return tool_fail("%s: %s", name, strerror(errno));
-	while (getline(&line, &size, file) >= 0) {
-		char *rest = line, *word;
-
-		line[strcspn(line, "#\n")] = '\0';
-		while ((word = strsep(&rest, " \t\r,"))) {
-			if (!*word)
-				continue;
-			if (ret_list->count == room) {
-				room = room ? 2 * room : 1024;
-				ret_list->items = tool_alloc(ret_list->items,
-							     room * sizeof(*ret_list->items));
-			}
-			ret_list->items[ret_list->count] =
-				strcpy(tool_alloc(NULL, strlen(word) + 1), word);
-			ret_list->count++;
-			if (ret_list->count % PROGRESS_AT == 0)
-				tool_warn("%s: %zu prefixes read", name, ret_list->count);
-		}
-	}
-	if (ferror(file))
-		status = tool_fail("%s: %s", name, strerror(errno));
-	free(line);
-	if (file != stdin)
-		fclose(file);
-	return status;
-}
 
 /* All sets */
 static int list_sets(const struct tool *tool)
@@ -66,7 +32,10 @@ static int list_sets(const struct tool *tool)
 		struct ecbpf_fw_set set;
 
 		ecbpf_fw_set_at(ruleset, i, &set);
-		tool_table_row(&table, set.name, set.family == 4 ? "ip" : "ip6",
+		tool_table_row(&table, set.name,
+			       set.family == 4	 ? "ip"
+			       : set.family == 6 ? "ip6"
+						 : "ip, ip6",
 			       tool_str("%zu", set.prefixes), tool_str("%zu", set.rules));
 	}
 	tool_table_print(&table, "");
@@ -81,33 +50,66 @@ static int list_set(const struct tool *tool, const char *name)
 	return TOOL_OK;
 }
 
-static int change_set(const struct tool *tool, const char *name, enum ecbpf_fw_set_change change,
-		      const struct tool_list *prefixes)
+static int change_set(struct tool *tool, const char *name, enum ecbpf_fw_set_change change,
+		      const struct ecbpf_list *list)
 {
-	if (ecbpf_fw_set_change(tool->ecbpf, name, change, (const char *const *)prefixes->items,
-				prefixes->count))
-		return tool_fail_ecbpf(tool);
-	return TOOL_OK;
+	return ecbpf_fw_set_change(tool->ecbpf, name, change, list) ? tool_fail_ecbpf(tool)
+								    : TOOL_OK;
+}
+
+/* add, delete, replace: what operands or the file say */
+static int run_change(struct tool *tool, const char *name, enum ecbpf_fw_set_change change,
+		      const char *file, int argc, char **argv)
+{
+	struct ecbpf_list list TOOL_CLEANUP(ecbpf_list_free) = {};
+
+	int status = tool_list_read(tool, file, argc, argv, 0, &list);
+
+	return status ? status : change_set(tool, name, change, &list);
+}
+
+static int run_flush(struct tool *tool, const char *name)
+{
+	static const struct ecbpf_list none;
+
+	ecbpf_list_policy(tool->ecbpf, ECBPF_LIST_ALLOW_EMPTY);
+	return change_set(tool, name, ECBPF_FW_SET_REPLACE, &none);
+}
+
+/* Return: false: it takes no prefixes */
+static bool find_change(const char *verb, enum ecbpf_fw_set_change *ret_change)
+{
+	static const char *const names[] = {
+		[ECBPF_FW_SET_ADD] = "add",
+		[ECBPF_FW_SET_DELETE] = "delete",
+		[ECBPF_FW_SET_REPLACE] = "replace",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(verb, names[i]))
+			continue;
+		*ret_change = i;
+		return true;
+	}
+	return false;
 }
 
 int fw_run_set(struct tool *tool, int argc, char **argv)
 {
-	struct tool_list prefixes TOOL_CLEANUP(tool_list_free) = {};
 	const char *verb, *name, *file = NULL;
-	bool is_ip6 = false;
+	enum ecbpf_fw_set_change change;
+	__u8 family = 0;
 	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		switch (id) {
-		case '6':
-			is_ip6 = true;
-			break;
-		case 'f':
+		if (id == '4')
+			family = 4;
+		else if (id == '6')
+			family = 6;
+		else if (id == 'f')
 			file = optarg;
-			break;
-		default:
+		else if (!tool_list_option(tool, id))
 			return TOOL_USAGE;
-		}
 	}
 	argc -= optind;
 	argv += optind;
@@ -125,30 +127,20 @@ int fw_run_set(struct tool *tool, int argc, char **argv)
 				  "set? Or KEY=VALUE");
 	verb = argv[0];
 	name = argv[1];
-	for (int i = 2; i < argc; i++)
-		tool_list_add(&prefixes, argv[i]);
-	if (file && read_prefixes(file, &prefixes))
-		return TOOL_FAILED;
-	if (strcmp(verb, "add") && strcmp(verb, "delete") && strcmp(verb, "replace") &&
-	    (prefixes.count || file))
+	argc -= 2;
+	argv += 2;
+	if (find_change(verb, &change))
+		return run_change(tool, name, change, file, argc, argv);
+	if (argc || file)
 		return tool_usage("%s: takes no prefixes", verb);
 	if (!strcmp(verb, "create"))
-		return ecbpf_fw_set_create(tool->ecbpf, name, is_ip6 ? 6 : 4)
-			       ? tool_fail_ecbpf(tool)
-			       : TOOL_OK;
+		return ecbpf_fw_set_create(tool->ecbpf, name, family) ? tool_fail_ecbpf(tool)
+								      : TOOL_OK;
 	if (!strcmp(verb, "destroy"))
 		return ecbpf_fw_set_delete(tool->ecbpf, name) ? tool_fail_ecbpf(tool) : TOOL_OK;
 	if (!strcmp(verb, "list"))
 		return list_set(tool, name);
 	if (!strcmp(verb, "flush"))
-		return change_set(tool, name, ECBPF_FW_SET_REPLACE, &prefixes);
-	if (!prefixes.count && !file)
-		return tool_usage("%s: which prefixes? operands, or -f FILE", verb);
-	if (!strcmp(verb, "add"))
-		return change_set(tool, name, ECBPF_FW_SET_ADD, &prefixes);
-	if (!strcmp(verb, "delete"))
-		return change_set(tool, name, ECBPF_FW_SET_DELETE, &prefixes);
-	if (!strcmp(verb, "replace"))
-		return change_set(tool, name, ECBPF_FW_SET_REPLACE, &prefixes);
+		return run_flush(tool, name);
 	return tool_usage("'%s': create, destroy, add, delete, list, flush or replace?", verb);
 }

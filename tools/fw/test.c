@@ -10,9 +10,8 @@
 #include "tools/fw/fw.h"
 
 const struct tool_option fw_test_options[] = {
-	FW_FILE_OPTION,
-	{'r', "read", "PCAP", "capture (pcap or pcapng); - is standard input"},
-	FW_JSON_OPTION,
+	FW_FILE_OPTION,	     {'r', "read", "PCAP", "capture (pcap or pcapng); - is standard input"},
+	FW_JSON_OPTION,	     TOOL_LIST_SKIP_BAD_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -204,7 +203,8 @@ int fw_run_test(struct tool *tool, int argc, char **argv)
 			is_json = true;
 			break;
 		default:
-			return TOOL_USAGE;
+			if (!tool_list_option(tool, id))
+				return TOOL_USAGE;
 		}
 	}
 	if (optind < argc)

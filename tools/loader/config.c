@@ -12,6 +12,7 @@ const struct tool_option loader_apply_options[] = {
 	{OPT_DIFF, "diff", NULL, "print each change that is made"},
 	{OPT_NO_LLDP, "no-lldp", NULL, "do not check ingress-vlan and egress-vlan by LLDP"},
 	{OPT_STOP, "stop", NULL, "remove all that apply loaded, unless on-stop is leave"},
+	TOOL_LIST_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -78,7 +79,7 @@ int loader_run_apply(struct tool *tool, int argc, char **argv)
 			a.without_lldp = true;
 		else if (id == OPT_STOP)
 			a.is_stop = true;
-		else
+		else if (!tool_list_option(tool, id))
 			return TOOL_USAGE;
 	}
 	if (a.is_check && a.is_stop)

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What a set must not do unless it is forced: become empty, or block this host by a rule.
+ */
+#include <stdio.h>
+#include <string.h>
+#include "core/list-policy.h"
+#include "fw/rules.h"
+
+bool fw_set_blocks(const struct ecbpf_fw_ruleset *ruleset, size_t index)
+{
+	for (size_t i = 0; i < ruleset->rules_count; i++) {
+		const struct fw_rule *rule = &ruleset->rules[i];
+
+		if (rule->action == FW_DROP && !rule->is_dry && rule->src.kind == FW_ADDRS_SET &&
+		    !rule->src.is_negated && rule->src.set == index)
+			return true;
+	}
+	return false;
+}
+
+int fw_set_check_empty(struct ecbpf *e, const struct fw_set *set, size_t before, size_t after)
+{
+	char what[64];
+
+	snprintf(what, sizeof(what), "set '%s'", set->name);
+	return ecbpf_list_check_empty(e, what, before, after);
+}
+
+int fw_sets_check(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
+		  const struct ecbpf_fw_ruleset *old)
+{
+	struct lockout lockout = {.e = e};
+	bool has_begun = false;
+	int err = 0;
+
+	for (size_t i = 0; i < new->sets_count && !err; i++) {
+		const struct fw_set *set = &new->sets[i];
+		const struct fw_set *was = fw_set_find(old, set->name, strlen(set->name));
+
+		if (!set->path)
+			continue;
+		err = fw_set_check_empty(e, set, was ? was->prefixes_count : 0,
+					 set->prefixes_count);
+		if (err || !fw_set_blocks(new, i))
+			continue;
+		if (!has_begun)
+			err = ecbpf_lockout_begin(e, &lockout);
+		has_begun = true;
+		for (size_t k = 0; k < set->prefixes_count && !err; k++)
+			ecbpf_lockout_check(&lockout, &set->prefixes[k]);
+	}
+	return ecbpf_lockout_end(&lockout, err);
+}
