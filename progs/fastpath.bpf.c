@@ -7,6 +7,7 @@
  */
 #include <ecbpf/stage.bpf.h>
 #include "fastpath.bpf.h"
+#include "fastpath_partial.bpf.h"
 #include "fastpath_reset.bpf.h"
 #include "fastpath_rewrite.bpf.h"
 #include "fastpath_shield.bpf.h"
@@ -129,6 +130,8 @@ static __always_inline __u32 fastpath_check_packet(const struct ecbpf_fastpath *
 		return ECBPF_REASON_FP_SPECIAL;
 	if (rec->version == 4 && !fastpath_ip4_is_intact(pkt->l3))
 		return ECBPF_REASON_FP_CHECKSUM;
+	if (fastpath_is_partial(rec, pkt->l3, pkt->l4))
+		return ECBPF_REASON_FP_PARTIAL;
 	return ECBPF_REASON_NONE;
 }
 
@@ -279,8 +282,12 @@ static __always_inline __u32 fastpath_flow(struct xdp_md *ctx, const struct ecbp
 	/* packets that begin or end a connection get no lease */
 	if (rec->proto == IPPROTO_UDP ||
 	    (rec->tcp_flags & (ECBPF_TCP_SYN | ECBPF_TCP_RST | ECBPF_TCP_FIN | ECBPF_TCP_ACK)) ==
-		    ECBPF_TCP_ACK)
+		    ECBPF_TCP_ACK) {
+		/* no lease: none of its packets could be forwarded */
+		if (fastpath_is_partial(rec, pkt.l3, pkt.l4))
+			return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_PARTIAL);
 		fastpath_note(ctx, settings, rec, &pkt, reason);
+	}
 	return ECBPF_VERDICT(XDP_PASS, reason);
 }
 

@@ -83,6 +83,7 @@
 	X(87, FP_DEAD, "fastpath-dead", "to the stack: flow is dead, no RST due")               \
 	X(88, FP_INGRESS, "fastpath-ingress",                                                   \
 	  "to the stack: not the port, VLAN and Ethernet address of its lease")                 \
+	X(89, FP_PARTIAL, "fastpath-partial", "to the stack: TCP or UDP checksum not complete") \
 	X(96, LINK_LLC, "link-llc", "not inspected: IEEE 802.3 frame with LLC or SNAP")         \
 	X(97, LINK_PPPOE, "link-pppoe", "not inspected: PPPoE")                                 \
 	X(98, LINK_MPLS, "link-mpls", "not inspected: MPLS")                                    \

@@ -93,6 +93,17 @@ static bool iface_takes_tags(const char *iface)
 	return fd >= 0 && !ioctl(fd, SIOCETHTOOL, &request) && value.data & ETH_FLAG_RXVLAN;
 }
 
+/* Is it one end of a veth, whose other end need not complete checksums? */
+static bool iface_is_veth(const char *iface)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	struct ifreq request = {.ifr_data = (void *)&info};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
+	return fd >= 0 && !ioctl(fd, SIOCETHTOOL, &request) && !strcmp(info.driver, "veth");
+}
+
 /* The driver has XDP, but cannot send redirected packets in its current setup */
 static bool iface_cannot_xmit(struct ecbpf *e, const char *iface)
 {
@@ -119,6 +130,12 @@ static void load_warn(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 				  "removes, and packets leave with them; run 'ethtool -K %s rxvlan "
 				  "off'",
 				  load->in[i], load->in[i]);
+		if (iface_is_veth(load->in[i]))
+			ecbpf_log(e, ECBPF_LOG_WARN,
+				  "%s: a veth passes packets on before their checksum is "
+				  "complete; these are not forwarded; run 'ethtool -K PEER tx off' "
+				  "on its peer",
+				  load->in[i]);
 	}
 	if (!is_native || load->in_count + load->out_count < 2)
 		return;

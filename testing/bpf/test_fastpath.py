@@ -8,6 +8,7 @@ What the kernel would send is made by Scapy: new addresses, one less TTL, checks
 """
 import os
 import random
+import socket
 import struct
 import sys
 import time
@@ -17,10 +18,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from packets import (ETHER, HOP_BY_HOP, ICMP, IP, TCP, UDP, Dot1AD, Dot1Q, Ether,
                      IPOption_Router_Alert, IPv6, Raw, fragment)
 from testrun import ACTION_MAX, DROP, PASS, TX, TestRun, main
+from scapy.utils import checksum
 
 REASONS = {"lease": 72, "unknown": 73, "expired": 74, "sample": 75, "syn": 76, "fin": 77,
            "rst": 78, "length": 79, "ttl": 80, "checksum": 81, "special": 82, "port": 83,
-           "monitor": 84, "shield": 85, "reset": 86, "dead": 87, "ingress": 88}
+           "monitor": 84, "shield": 85, "reset": 86, "dead": 87, "ingress": 88, "partial": 89}
 MALFORMED = {"ip-length-long": 8}
 EGRESS = ("granted renewed moved revoked dead evicted excluded mismatch local hops_full tags "
           "udp").split()
@@ -186,6 +188,40 @@ def test_checksum(report):
             if packet[IP].chksum != want or f.xdp(packet)[2] != forwarded(packet):
                 wrong.append(f"checksum {packet[IP].chksum:#x}, wanted {want:#x}")
         report.check("checksums at the ends", wrong)
+
+
+def partial(packet):
+    """The packet as a sender leaves it that has the card complete the checksum"""
+    upper = packet[TCP] if TCP in packet else packet[UDP]
+    if IP in packet:
+        pseudo = socket.inet_aton(packet[IP].src) + socket.inet_aton(packet[IP].dst)
+    else:
+        pseudo = socket.inet_pton(socket.AF_INET6, packet[IPv6].src) + \
+            socket.inet_pton(socket.AF_INET6, packet[IPv6].dst)
+    pseudo += struct.pack("!II", 6 if TCP in packet else 17, len(bytes(upper)))
+    upper.chksum = 0xffff ^ checksum(pseudo)
+    return Ether(bytes(packet))
+
+
+def test_partial(report):
+    """A checksum that is not complete: never forwarded, and no lease is given"""
+    rng = random.Random(1)
+    for version in 4, 6:
+        with FastPath() as f:
+            f.learn(tcp(version=version))
+            wrong = []
+            for size in list(range(0, 500)):
+                packet = tcp(version=version, seq=rng.randrange(1 << 32), size=size)
+                whole, half = f.xdp(packet), f.xdp(partial(packet))
+                if whole[:2] != (TX, REASONS["lease"]):
+                    wrong.append(f"complete, {size} bytes: {whole[:2]}")
+                if half != (PASS, REASONS["partial"], bytes(partial(packet))):
+                    wrong.append(f"partial, {size} bytes: {half[:2]}")
+            report.check(f"IPv{version}: partial checksums", wrong)
+            other = partial(tcp(version=version, sport=7))
+            expect(report, f"IPv{version}: of another flow", f.xdp(other), (PASS, "partial"))
+            f.tc(forwarded(other))
+            equal(report, f"IPv{version}: it gets no lease", len(list(f.flows())), 1)
 
 
 def test_up(report):
@@ -758,6 +794,6 @@ def len_cpus(f):
 
 
 if __name__ == "__main__":
-    main([test_forward, test_checksum, test_up, test_ingress, test_hops, test_length, test_flags,
-          test_egress, test_time, test_vlan, test_settings, test_udp, test_table, test_reset,
+    main([test_forward, test_checksum, test_partial, test_up, test_ingress, test_hops, test_length,
+          test_flags, test_egress, test_time, test_vlan, test_settings, test_udp, test_table, test_reset,
           test_sampling, test_shield, test_shield_replay, test_ramp])

@@ -299,7 +299,7 @@ for ((i = 0; i < ${ECBPF_TIMES:-10}; i++)); do
 		pids+=($!)
 	done
 	wait "${pids[@]}" || : # not all of them can
-	! grep -qhEv 'is loaded already|is not loaded' "$tmp"/said-* ||
+	! grep -qhEv 'is loaded already|is not loaded|: warning: ' "$tmp"/said-* ||
 		wrong+="; $(cat "$tmp"/said-*)"
 	case $(fastpath status -j 2>/dev/null | jq .on) in
 	true)

@@ -1,0 +1,101 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Checksums that a sender behind a veth leaves to the card: the fast path recognises each of them, whatever
+# the kernel sends, and takes no complete one for such.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
+. "$(dirname "$0")/../lib/lib.sh"
+fresh_net "$@"
+# shellcheck source-path=SCRIPTDIR source=../lib/fw.sh
+. "$(dirname "$0")/../lib/fw.sh"
+require_cmd ethtool
+
+ns_add peer
+ip link add fw0 type veth peer name fw1 netns peer
+ip address add 192.0.2.1/24 dev fw0
+ip address add 2001:db8::1/64 dev fw0 nodad
+ns peer ip address add 192.0.2.2/24 dev fw1
+ns peer ip address add 2001:db8::2/64 dev fw1 nodad
+ip link set fw0 up
+ns peer ip link set fw1 up
+
+# traffic: TCP and UDP of many sizes, both families, from the peer
+traffic()
+{
+	ns peer /usr/bin/python3 - <<-'END'
+		import socket, time
+		for family, address in (socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"):
+		    udp = socket.socket(family, socket.SOCK_DGRAM)
+		    for size in range(1, 1400, 7):
+		        udp.sendto(bytes(size), (address, 9))
+		    tcp = socket.create_connection((address, 5001))
+		    tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+		    for size in range(1, 1400, 7):
+		        tcp.send(bytes(size))
+		        time.sleep(0.0005)
+		    tcp.close()
+	END
+}
+
+# reason NAME: how often it was counted
+reason()
+{
+	ecbpf-loader status -j fw0 | jq --arg name "$1" '[.[0].members[].stages[] |
+		select(.stage == "fastpath") | .reasons[$name].packets // 0] | add'
+}
+
+/usr/bin/python3 - >"$work/sink" <<-'END' &
+	import socket, threading
+	def serve(server):
+	    while True:
+	        conn, _ = server.accept()
+	        while conn.recv(1 << 16):
+	            pass
+	for family, address in (socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"):
+	    server = socket.create_server((address, 5001), family=family)
+	    threading.Thread(target=serve, args=[server]).start()
+	print("ready", flush=True)
+END
+sink=$!
+defer kill "$sink"
+until grep -qs ready "$work/sink"; do sleep 0.1; done
+
+says='a veth passes packets on before their checksum is complete'
+for mode in native skb; do
+	# the warning is on standard error, the command is fine
+	out=$(ecbpf-fastpath load --in fw0 --fused -m "$mode" --flows 1000 2>&1)
+	if [[ $out == *"$says"* ]]; then
+		pass "$mode: load warns"
+	else
+		fail "$mode: load warns" "it says '$out'"
+	fi
+	ns peer ethtool -K fw1 tx on >/dev/null
+	traffic
+	partial=$(reason fastpath-partial)
+	# 400 datagrams, and of TCP the segments with data, of which the kernel may merge some
+	if ((partial >= 500)); then
+		pass "$mode: recognised"
+	else
+		fail "$mode: recognised" "$partial"
+	fi
+	# but for acknowledgements out of TIME-WAIT, which the kernel makes complete
+	if (($(reason fastpath-unknown) <= 6)); then
+		pass "$mode: all of them"
+	else
+		fail "$mode: all of them" "$(reason fastpath-unknown) were not"
+	fi
+	ecbpf-loader status --clear fw0 >/dev/null
+	ns peer ethtool -K fw1 tx off >/dev/null
+	traffic
+	# one of 65,535 complete ones looks like it
+	partial=$(reason fastpath-partial)
+	if ((partial <= 2 && $(reason fastpath-unknown) >= 500)); then
+		pass "$mode: complete ones are not taken for it"
+	else
+		fail "$mode: complete ones are not taken for it" \
+			"$partial, and $(reason fastpath-unknown) complete"
+	fi
+	ecbpf-fastpath unload
+done
+summary
