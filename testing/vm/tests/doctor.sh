@@ -86,7 +86,7 @@ host()
 	findings=$(setpriv --bounding-set=-net_admin ecbpf-loader doctor -j) && status=0 ||
 		status=$?
 	expect "no CAP_NET_ADMIN" error privilege host
-	says "no CAP_NET_ADMIN" privilege "missing CAP_NET_ADMIN"
+	says "no CAP_NET_ADMIN" privilege "missing privilege: CAP_NET_ADMIN"
 
 	findings=$(setarch "$(uname -m)" --uname-2.6 ecbpf-loader doctor -j) && status=0 || status=$?
 	expect "old kernel" error kernel-old host
