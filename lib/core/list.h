@@ -66,6 +66,12 @@ static inline bool list_is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
+/* What ends an address or a column */
+static inline bool list_is_end(char c)
+{
+	return list_is_blank(c) || c == ',' || c == '|';
+}
+
 static inline const char *list_skip_blanks(const char *pos, const char *end)
 {
 	while (pos < end && list_is_blank(*pos))
@@ -85,7 +91,7 @@ bool list_error(struct list_reader *r, const char *pos, const char *end, const c
 bool list_add(struct list_reader *r, const struct list_form *form,
 	      const struct list_columns *columns);
 
-/* --- list-line.c: a line is address, prefix or range, and columns --------------------------- */
+/* --- list-form.c: an address, a prefix or a range -------------------------------------------- */
 
 /* These return false when they have told an error */
 
@@ -95,7 +101,6 @@ bool list_take_form(struct list_reader *r, const char **pos, const char *end,
 /* FIRST-LAST, @dash between them */
 bool list_take_range(struct list_reader *r, const char *pos, const char *dash, const char *end,
 		     struct list_form *ret_form);
-bool list_take_line(struct list_reader *r, const char *pos, const char *end);
 
 /* --- list-columns.c: what stands behind an address ------------------------------------------ */
 
@@ -128,5 +133,9 @@ bool list_take_p2p(struct list_reader *r, const char *pos, const char *end);
 
 bool list_take_ipset(struct list_reader *r, const char *pos, const char *end);
 bool list_take_nft(struct list_reader *r, const char *pos, const char *end);
+
+/* --- list-line.c: a line, in any of these formats -------------------------------------------- */
+
+bool list_take_line(struct list_reader *r, const char *pos, const char *end);
 
 #endif /* ECBPF_CORE_LIST_H */
