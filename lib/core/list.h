@@ -85,6 +85,8 @@ static inline const char *list_skip_blanks(const char *pos, const char *end)
 int ecbpf_list_diagnose(struct ecbpf_diagnostics *d, const char *name, const char *text,
 			size_t size, __u8 family, unsigned int flags, struct ecbpf_list *ret_list);
 
+/* --- list-entry.c: entries and errors ------------------------------------------------------- */
+
 /* Return: false */
 bool list_error(struct list_reader *r, const char *pos, const char *end, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
