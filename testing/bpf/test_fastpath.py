@@ -73,10 +73,10 @@ class FastPath(TestRun):
             raise AssertionError(f"counted {counted[:ACTION_MAX]} for verdict {verdict}")
         return verdict, reasons[0] if reasons else 0, frame
 
-    def tc(self, packet, gso_size=0, is_local=False):
+    def tc(self, packet, gso_size=0, is_local=False, mark=0):
         """Return: names of the counters that went up"""
         before = self.read_sums("fastpath_egress", prog=TC)
-        verdict, frame = self.run_skb(bytes(packet), TC, gso_size, is_local)
+        verdict, frame = self.run_skb(bytes(packet), TC, gso_size, is_local, mark)
         if verdict or frame != bytes(packet):
             raise AssertionError(f"egress returned {verdict}, or changed the packet")
         after = self.read_sums("fastpath_egress", prog=TC)
@@ -595,6 +595,96 @@ def test_udp(report):
         expect(report, "UDP: passed to the stack", f.xdp(packet), (PASS, "unknown"))
 
 
+def test_local(report):
+    """No lease for what this host itself sends, be it like a packet that came in"""
+    for version in (4, 6):
+        with FastPath() as f:
+            packet = tcp(version=version)
+            f.xdp(packet)
+            equal(report, f"IPv{version}: sent by this host", f.tc(forwarded(packet), is_local=True),
+                  "local")
+            expect(report, f"IPv{version}: passed to the stack", f.xdp(tcp(version=version, seq=2)),
+                   (PASS, "unknown"))
+
+
+def exclude(f, addr):
+    """struct ecbpf_exclude_key, for one address"""
+    packed = bytes(IPv6(src=addr))[8:24] if ":" in addr else \
+        bytes(10) + b"\xff\xff" + bytes(IP(src=addr))[12:16]
+    f.write_key("fastpath_exclude", struct.pack("=I", 128) + packed, b"\1")
+
+
+EXCLUDED = {"source": ("192.0.2.1", "2001:db8:1::2"),
+            "destination": ("203.0.113.80", "2001:db8:80::80")}
+
+
+def test_exclude(report):
+    """An excluded address, source or destination: no lease, and never dropped by the shield"""
+    for version in (4, 6):
+        for side, addrs in EXCLUDED.items():
+            with FastPath(flags=LIMIT) as f:
+                f.set(window=FOREVER)
+                name = f"IPv{version}, {side} excluded: "
+                exclude(f, addrs[version == 6])
+                equal(report, name + "no lease", f.learn(tcp(version=version)), "excluded")
+                expect(report, name + "passed to the stack", f.xdp(tcp(version=version, seq=2)),
+                       (PASS, "unknown"))
+                other = {4: 6, 6: 4}[version]
+                f.write("fastpath_shield", bytes(32))
+                f.learn(tcp(version=other, sport=9))
+                now = max(flow[8] for flow in f.flows()) // (1 << 24) - f.settings["lease"]
+                f.write("fastpath_shield", struct.pack("=IIQQQ", 0, 65536, 0, now, 0))
+                expect(report, name + "the shield drops others",
+                       f.xdp(tcp("S", sport=77, version=other)), (DROP, "shield"))
+                for port in range(7000, 7010):
+                    expect(report, f"{name}the shield lets {port} in",
+                           f.xdp(tcp("S", sport=port, version=version)), (PASS, "syn"))
+
+
+def test_mark(report):
+    """UDP services: by firewall mark, by address and port, by address alone"""
+    packet = ETHER / IP(src="192.0.2.1", dst="203.0.113.80", ttl=64) / \
+        UDP(sport=5000, dport=53) / Raw(bytes(20))
+    addr = bytes(10) + b"\xff\xff" + bytes([203, 0, 113, 80])
+    for name, key, mark, want in (
+            ("mark 7", bytes(20) + struct.pack("=I", 7), 7, "granted"),
+            ("another mark", bytes(20) + struct.pack("=I", 7), 8, "udp"),
+            ("no mark", bytes(20) + struct.pack("=I", 7), 0, "udp"),
+            ("its port", addr + struct.pack("!HHI", 53, 0, 0), 0, "granted"),
+            ("another port", addr + struct.pack("!HHI", 54, 0, 0), 0, "udp"),
+            ("all ports", addr + bytes(8), 0, "granted"),
+            ("all ports, and a mark of none", addr + bytes(8), 9, "granted")):
+        with FastPath() as f:
+            f.write_key("fastpath_udp", key, b"\1", prog=TC)
+            f.xdp(packet)
+            equal(report, f"UDP service, {name}", f.tc(forwarded(packet), mark=mark), want)
+
+
+def places(secrets):
+    """Where flows are in the table, under a seed and a multiplier"""
+    with FastPath() as f:
+        f.set(**secrets)
+        found = []
+        for port in range(1, 9):
+            before = {flow[:5] for group in range(f.groups)
+                      for flow in FLOW.iter_unpack(f.read("fastpath_flows", group)) if flow[8]}
+            f.learn(tcp(sport=port))
+            for group in range(f.groups):
+                for way, flow in enumerate(FLOW.iter_unpack(f.read("fastpath_flows", group))):
+                    if flow[8] and flow[:5] not in before:
+                        found.append((group, way))
+        return found
+
+
+def test_secrets(report):
+    """Nobody who does not know both secrets can tell where a flow goes"""
+    first = places({})
+    equal(report, "the same secrets: the same places", places({}), first)
+    for name, value in ("seed", 0xfedcba9876543210), ("mult", 0xc2b2ae3d27d4eb4f):
+        same = sum(a == b for a, b in zip(first, places({name: value})))
+        report.check(f"another {name}: other places", same > 4 and f"{same} of 8 are the same")
+
+
 def test_table(report):
     """As many flows as it was made for; then the oldest make room; a lease is its flow's only"""
     groups = 512
@@ -795,5 +885,6 @@ def len_cpus(f):
 
 if __name__ == "__main__":
     main([test_forward, test_checksum, test_partial, test_up, test_ingress, test_hops, test_length,
-          test_flags, test_egress, test_time, test_vlan, test_settings, test_udp, test_table, test_reset,
-          test_sampling, test_shield, test_shield_replay, test_ramp])
+          test_flags, test_egress, test_time, test_vlan, test_settings, test_udp, test_local,
+          test_exclude, test_mark, test_secrets, test_table, test_reset, test_sampling, test_shield,
+          test_shield_replay, test_ramp])

@@ -532,6 +532,24 @@ def test_sampling(report):
         report.check("filter: samples of what is answered", why)
 
 
+def test_secret(report):
+    """Nobody who does not know the seed can tell which sources share a budget of answers"""
+    def used(seed):
+        with Filter("alone") as programs:
+            programs.write("filter_settings", settings(drop=(), frags=FRAGS_PTB)[:-8] +
+                           struct.pack("=Q", seed))
+            for last in range(1, 4):
+                packet = first4(size=64)
+                packet[IP].src = f"192.0.2.{last}"
+                verdict, _ = programs.run(bytes(ETHER / packet))
+                if verdict != TX:
+                    raise AssertionError(f"no answer: {verdict}")
+            return [i for i in range(16384) if any(programs.read("filter_ptb_sources", i))]
+    first = used(1)
+    report.check("filter: the same seed: the same budgets", used(1) != first and f"not {first}")
+    report.check("filter: another seed: other budgets", used(2) == first and f"all in {first}")
+
+
 def test_frags(report):
     """Answers to frames with XDP fragments"""
     if not has_frags():
@@ -607,4 +625,4 @@ def test_flood(report):
 
 if __name__ == "__main__":
     main([test_hygiene, test_router_alert, test_malformed, test_answers, test_no_answers, test_fragments, test_counts,
-          test_sampling, test_frags, test_flood])
+          test_sampling, test_secret, test_frags, test_flood])

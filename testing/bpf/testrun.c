@@ -54,7 +54,10 @@ enum {
 	OP_READ = 'm',
 	/* arg: key; payload: map name, NUL, value (one for each CPU) */
 	OP_WRITE = 'w',
-	/* as OP_RUN, for a program at TC, and a packet that came in by lo; arg: GRO's gso_size */
+	/*
+	 * as OP_RUN, for a program at TC, and a packet that came in by lo; arg: GRO's gso_size,
+	 * mark in the bits from SKB_MARK on
+	 */
 	OP_SKB = 'c',
 	/* payload: map name, NUL, key, value */
 	OP_WRITE_KEY = 'k',
@@ -74,6 +77,7 @@ enum {
 };
 
 #define SKB_LOCAL (1U << 31)
+#define SKB_MARK  16
 
 struct flood {
 	__u32 repeat; /* runs in a row, of which the last one's verdict counts */
@@ -273,7 +277,8 @@ static int run_skb(const struct program *p, const void *frame, __u32 len, __u32 
 		   __u32 *ret_len)
 {
 	struct __sk_buff ctx = {.ingress_ifindex = !(arg & SKB_LOCAL),
-				.gso_size = arg & ~SKB_LOCAL};
+				.gso_size = arg & ((1U << SKB_MARK) - 1),
+				.mark = (arg & ~SKB_LOCAL) >> SKB_MARK};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .data_out = out,
 		    .data_size_out = FRAME_MAX, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
 	int err = bpf_prog_test_run_opts(bpf_program__fd(p->prog), &opts);

@@ -78,9 +78,9 @@ class TestRun(Child):
         """Return: (verdict, frame after the program)"""
         return self._ask("r", prog, linear_len, frame)
 
-    def run_skb(self, frame, prog=0, gso_size=0, is_local=False):
+    def run_skb(self, frame, prog=0, gso_size=0, is_local=False, mark=0):
         """Likewise, of a program at TC, for a packet that was forwarded, or sent by this host"""
-        return self._ask("c", prog, gso_size | is_local << 31, frame)
+        return self._ask("c", prog, gso_size | mark << 16 | is_local << 31, frame)
 
     def repeat(self, frame, times, prog=0):
         """Return: verdict of the last"""

@@ -277,6 +277,30 @@ static void rates(void **state)
 	}
 }
 
+/* Each word of the secret, and each half of the key, decides where a source's bucket is */
+static void bucket_secret(void **state)
+{
+	const __u64 secret[5] = {0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb,
+				 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9};
+	const __u64 key[2] = {0x20010db800010002, 0x0003000400050006};
+	__u32 hash = ecbpf_bucket_hash(key, secret);
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		__u64 other[5];
+
+		memcpy(other, secret, sizeof(other));
+		other[i] ^= 0x5a5a5a5a5a5a5a5a;
+		assert_int_not_equal(ecbpf_bucket_hash(key, other), hash);
+	}
+	for (int i = 0; i < 4; i++) {
+		__u64 other[2] = {key[0], key[1]};
+
+		other[i / 2] ^= 1ULL << (i % 2 * 32);
+		assert_int_not_equal(ecbpf_bucket_hash(other, secret), hash);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +309,7 @@ int main(void)
 		cmocka_unit_test(array_grows),	  cmocka_unit_test(refused),
 		cmocka_unit_test(setting_is_set), cmocka_unit_test(no_bpffs),
 		cmocka_unit_test(empty_calls),	  cmocka_unit_test(rates),
+		cmocka_unit_test(bucket_secret),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
