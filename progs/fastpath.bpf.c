@@ -206,7 +206,7 @@ static __always_inline __u32 fastpath_forward(struct xdp_md *ctx, const struct e
 
 	if (settings->flags & ECBPF_FASTPATH_MONITOR)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_MONITOR);
-	if (hop->ifindex != ctx->ingress_ifindex) {
+	if (hop->ifindex != hop->in.ifindex) { /* the packet's: three loads less than from ctx */
 		action = bpf_redirect_map(&fastpath_ports, hop->ifindex, XDP_PASS);
 		if (action != XDP_REDIRECT)
 			return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_PORT);

@@ -612,51 +612,15 @@ works "two-armed: unload" fastpath unload
 # Packets of one flow that has a lease, as they come in by other ways: to another Ethernet address,
 # in a VLAN, by another port, where the kernel's rp_filter drops them. What arrives with the fast
 # path is what arrives without
-cat >"$tmp/ways" <<-'END'
-	"""ways receive IFACE FILE | send COUNT: sequence numbers say which way"""
-	import signal, socket, sys, time
-	from scapy.all import IP, TCP, Dot1Q, Ether
-	DIRECTOR, SOURCE = "02:ec:bf:00:00:02", "02:ec:bf:00:01:02"
-	def frame(way, number, ether):
-	    return bytes(ether / IP(src="198.51.100.77", dst=sys.argv[3], ttl=64, id=number, flags="DF")
-	                 / TCP(sport=4077, dport=80, flags="A", seq=way << 16 | number, ack=1))
-	if sys.argv[1] == "receive":
-	    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-	    sock.bind((sys.argv[2], 0))
-	    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-	    seen = [0] * 5
-	    try:
-	        print("ready", flush=True)
-	        while True:
-	            packet = Ether(sock.recv(2000))
-	            if TCP in packet and packet[TCP].sport == 4077:
-	                seen[packet[TCP].seq >> 16] += 1
-	    finally:
-	        with open(sys.argv[3], "w") as file:
-	            print(*seen[1:], file=file)
-	else:
-	    socks = {}
-	    for name in "director", "back":
-	        socks[name] = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-	        socks[name].bind((name, 0))
-	    plain = Ether(dst=DIRECTOR, src=SOURCE)
-	    ways = ((1, "director", plain), (2, "director", Ether(dst="02:ec:bf:00:00:55", src=SOURCE)),
-	            (3, "director", plain / Dot1Q(vlan=7)),
-	            (4, "back", Ether(dst="02:ec:bf:00:00:09", src=SOURCE)))
-	    for number in range(int(sys.argv[2])):
-	        for way, name, ether in ways:
-	            socks[name].send(frame(way, number, ether))
-	            time.sleep(0.002)
-END
 
-# ways NAME: print how many arrived by each
+# ways: print how many arrived by each
 ways()
 {
 	local pid
 
-	start "$tmp/ready" "${vpop[@]}" exec real1 /usr/bin/python3 "$tmp/ways" receive eth0 "$tmp/seen"
+	start "$tmp/ready" "${vpop[@]}" exec real1 "$here/../vm/ways.py" receive eth0 "$tmp/seen"
 	pid=$started
-	on router /usr/bin/python3 "$tmp/ways" send 50 "$vip4"
+	on router "$here/../vm/ways.py" send director "$director" "$vip4" 50 back 02:ec:bf:00:00:09
 	sleep 0.5
 	kill "$pid"
 	wait "$pid" || :
