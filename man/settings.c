@@ -6,6 +6,7 @@
 #include <ecbpf/libecbpf-settings.h>
 #include <ecbpf/libecbpf-fastpath.h>
 #include <ecbpf/libecbpf-filter.h>
+#include <ecbpf/libecbpf-fw.h>
 #include <ecbpf/libecbpf-sampler.h>
 
 static void put(const char *text)
@@ -78,7 +79,8 @@ static void put_setting(const struct ecbpf_setting *s, int is_conf)
 int main(int argc, char **argv)
 {
 	static const struct ecbpf_settings *(*const tables[])(void) = {
-		ecbpf_filter_settings, ecbpf_fastpath_settings, ecbpf_sampler_settings};
+		ecbpf_filter_settings, ecbpf_fw_settings, ecbpf_fastpath_settings,
+		ecbpf_sampler_settings};
 	const char *stage = argc > 1 ? argv[1] : "", *group = argc > 2 ? argv[2] : "";
 	int is_conf = !strcmp(group, "conf"), count = 0;
 

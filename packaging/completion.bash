@@ -31,7 +31,7 @@ __ecbpf_argument()
 			sub(/,$/, "", name)
 			if (name == option) {
 				last = $i ~ /,$/ ? $(i + 2) : $(i + 1)
-				if (last ~ /^[A-Z]+$/) print last
+				if (last ~ /^[A-Z]+$|\|/) print last
 				exit
 			}
 		}
@@ -71,7 +71,7 @@ _ecbpf()
 	case $argument in
 	FILE | PCAP | DIR) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
 	MODE) mapfile -t COMPREPLY < <(compgen -W "native skb unspecified" -- "$word"); return ;;
-	VERDICT) mapfile -t COMPREPLY < <(compgen -W "drop pass" -- "$word"); return ;;
+	*"|"*) mapfile -t COMPREPLY < <(compgen -W "${argument//|/ }" -- "$word"); return ;;
 	IFACE | LIST | '') ;;
 	*) return ;;
 	esac

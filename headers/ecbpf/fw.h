@@ -296,9 +296,11 @@ struct ecbpf_fw_cells {
 /* --- settings ------------------------------------------------------------------------------- */
 
 /* X(field, "key", default, "text"): verdicts on packets that no rule decides on; live at once */
-#define ECBPF_FW_SETTINGS(X)                                     \
-	X(malformed, "malformed", XDP_DROP, "malformed packets") \
-	X(not_inspected, "not-inspected", XDP_PASS, "PPPoE, MPLS, and other link layers")
+#define ECBPF_FW_SETTINGS(X)                                           \
+	X(malformed, "malformed", XDP_DROP,                            \
+	  "verdict on malformed packets that no rule drops or passes") \
+	X(not_inspected, "not-inspected", XDP_PASS,                    \
+	  "verdict on PPPoE, MPLS and other link layers that can carry IP")
 
 /**
  * struct ecbpf_fw_settings - the entry of the array `fw_settings`

@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <ecbpf/libecbpf-list.h>
+#include <ecbpf/libecbpf-settings.h>
 #include <ecbpf/libecbpf.h>
 
 #ifdef __cplusplus
@@ -208,9 +209,8 @@ struct ecbpf_fw_config {
 /* The settings in effect, or the defaults */
 int ecbpf_fw_config_get(struct ecbpf *e, struct ecbpf_fw_config *ret_config);
 
-/* @key: "malformed" or "not-inspected", @value: "drop" or "pass". Return: 0; -EINVAL */
-int ecbpf_fw_setting(struct ecbpf *e, const char *key, const char *value,
-		     struct ecbpf_fw_config *config);
+/* The table of struct ecbpf_fw_config */
+const struct ecbpf_settings *ecbpf_fw_settings(void);
 
 /* @settings: "KEY=VALUE" each. An error changes nothing. Return: 0; -EINVAL; others */
 int ecbpf_fw_set(struct ecbpf *e, const char *const *settings, size_t count);

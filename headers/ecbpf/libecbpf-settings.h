@@ -18,7 +18,7 @@ extern "C" {
  * struct ecbpf_setting - one setting
  * @name: KEY of KEY=VALUE
  * @offset: of its value in the struct of values
- * @words: names of the values from 0 on, "off,on"; NULL: it is a number
+ * @words: names of the values from @min on, "off,on"; NULL: it is a number
  * @unit: of a number: "ms", "%", "bytes"; NULL: none
  * @min: least number
  * @max: largest number

@@ -75,6 +75,7 @@ struct ecbpf_config {
 	struct ecbpf_fw_ruleset *ruleset; /* NULL: not said */
 	bool has_fw;
 	struct ecbpf_fw_config fw;
+	__u64 fw_given;
 	struct conf_fastpath fastpath;
 	bool has_sampler;
 	struct ecbpf_sampling sampling;

@@ -29,11 +29,9 @@ static int set_fw(struct conf_parser *p, const char *key, const char *value)
 {
 	struct conf_word *rules = &p->config->rules;
 
-	if (strcmp(key, "rules")) {
-		int err = ecbpf_fw_setting(p->e, key, value, &p->config->fw);
-
-		return err ? conf_fail_at(p->e, err, &p->at) : 0;
-	}
+	if (strcmp(key, "rules"))
+		return conf_set_value(p, ecbpf_fw_settings(), key, value, &p->config->fw,
+				      &p->config->fw_given);
 	if (*value && *value != '/')
 		return conf_fail(p->e, &p->at, "%s: '%s' does not begin with /", key, value);
 	rules->line = p->at.line;
@@ -57,26 +55,6 @@ static int rules_read(struct ecbpf *e, struct ecbpf_config *config)
 static bool fw_is_wanted(const struct ecbpf_config *config)
 {
 	return config->ruleset || config->has_fw;
-}
-
-static const struct {
-	const char *key;
-	size_t off;
-	__u32 is;
-} fw_settings[] = {
-#define X(field, key, is, text) {key, offsetof(struct ecbpf_fw_config, field), is},
-	ECBPF_FW_SETTINGS(X)
-#undef X
-};
-
-static __u32 fw_setting(const struct ecbpf_fw_config *config, size_t i)
-{
-	return *(const __u32 *)((const char *)config + fw_settings[i].off);
-}
-
-static const char *fw_verdict(__u32 action)
-{
-	return action == XDP_DROP ? "drop" : "pass";
 }
 
 /* The ruleset that is live; one without rules, if none ever was */
@@ -235,25 +213,25 @@ static int ruleset_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset
 static int fw_apply_settings(struct ecbpf *e, const struct ecbpf_fw_config *wanted, bool check,
 			     struct conf_report *r)
 {
-	char settings[ARRAY_SIZE(fw_settings)][48];
-	const char *list[ARRAY_SIZE(fw_settings)];
+	const struct ecbpf_settings *settings = ecbpf_fw_settings();
 	struct ecbpf_fw_config running;
-	size_t count = 0;
 	int err;
 
 	err = ecbpf_fw_config_get(e, &running);
-	for (size_t i = 0; !err && i < ARRAY_SIZE(fw_settings); i++) {
-		const char *new = fw_verdict(fw_setting(wanted, i));
+	if (!err)
+		err = conf_values_report(e, settings, wanted, &running, r);
+	for (size_t i = 0; i < settings->count && !err && !check; i++) {
+		const struct ecbpf_setting *s = &settings->rows[i];
+		char value[ECBPF_SETTING_TEXT], text[128];
+		const char *texts[] = {text};
 
-		if (fw_setting(wanted, i) == fw_setting(&running, i))
+		if (ecbpf_setting_value(s, wanted) == ecbpf_setting_value(s, &running))
 			continue;
-		err = conf_report_change(e, r, "fw: %s %s, was %s", fw_settings[i].key, new,
-					 fw_verdict(fw_setting(&running, i)));
-		snprintf(settings[count], sizeof(*settings), "%s=%s", fw_settings[i].key, new);
-		list[count] = settings[count];
-		count++;
+		ecbpf_setting_format(s, ecbpf_setting_value(s, wanted), value, sizeof(value));
+		snprintf(text, sizeof(text), "%s=%s", s->name, value);
+		err = ecbpf_fw_set(e, texts, 1);
 	}
-	return err || check || !count ? err : ecbpf_fw_set(e, list, count);
+	return err;
 }
 
 static int fw_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
@@ -312,6 +290,7 @@ static int ruleset_write(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset
 
 static int fw_export(struct ecbpf *e, const char *dir, struct conf_text *text)
 {
+	const struct ecbpf_settings *settings = ecbpf_fw_settings();
 	static const char name[] = "fw.rules";
 	struct ecbpf_fw_summary sum;
 	struct ecbpf_fw_ruleset *live;
@@ -325,11 +304,15 @@ static int fw_export(struct ecbpf *e, const char *dir, struct conf_text *text)
 	if (err)
 		return err;
 	ecbpf_fw_summary(live, &sum);
-	for (size_t i = 0; i < ARRAY_SIZE(fw_settings); i++) {
-		if (fw_setting(&running, i) == fw_settings[i].is)
+	for (size_t i = 0; i < settings->count; i++) {
+		const struct ecbpf_setting *s = &settings->rows[i];
+		__u32 number = ecbpf_setting_value(s, &running);
+		char value[ECBPF_SETTING_TEXT];
+
+		if (number == s->value)
 			continue;
-		conf_printf(text, "%s%s = %s\n", has_head ? "" : "\n[fw]\n", fw_settings[i].key,
-			    fw_verdict(fw_setting(&running, i)));
+		conf_printf(text, "%s%s = %s\n", has_head ? "" : "\n[fw]\n", s->name,
+			    ecbpf_setting_format(s, number, value, sizeof(value)));
 		has_head = true;
 	}
 	if (sum.rules || sum.sets) {
@@ -345,14 +328,11 @@ static int fw_export(struct ecbpf *e, const char *dir, struct conf_text *text)
 	return err;
 }
 
-static const char *const keys[] = {"rules",
-#define X(field, key, is, text) key,
-				   ECBPF_FW_SETTINGS(X)
-#undef X
-					   NULL};
+static const char *const keys[] = {"rules", NULL};
 
 const struct conf_section conf_section_fw = {
 	.name = "fw",
+	.settings = ecbpf_fw_settings,
 	.keys = keys,
 	.open = open_fw,
 	.set = set_fw,

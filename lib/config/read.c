@@ -180,11 +180,7 @@ static struct ecbpf_config *config_new(struct ecbpf *e)
 		ecbpf_fail_memory(e);
 		return NULL;
 	}
-	config->fw = (struct ecbpf_fw_config){
-#define X(field, key, is, text) .field = is,
-		ECBPF_FW_SETTINGS(X)
-#undef X
-	};
+	ecbpf_settings_reset(ecbpf_fw_settings(), &config->fw);
 	ecbpf_settings_reset(ecbpf_filter_settings(), &config->filter);
 	ecbpf_settings_reset(ecbpf_fastpath_settings(), &config->fastpath.settings);
 	ecbpf_settings_reset(ecbpf_sampler_settings(), &config->sampling);

@@ -9,7 +9,7 @@
 #include "core/settings.h"
 #include "core/suggest.h"
 
-/* The word number @number of "off,on"; NULL: there are not so many. Not ended by a 0 byte */
+/* Word number @number of "off,on"; NULL: there are not so many. Not ended by a 0 byte */
 static const char *word_find(const char *words, __u32 number, size_t *ret_len)
 {
 	for (; number && words; number--) {
@@ -24,7 +24,8 @@ const char *ecbpf_setting_format(const struct ecbpf_setting *setting, __u32 valu
 				 size_t size)
 {
 	size_t len;
-	const char *word = setting->words ? word_find(setting->words, value, &len) : NULL;
+	const char *word =
+		setting->words ? word_find(setting->words, value - setting->min, &len) : NULL;
 
 	if (word)
 		snprintf(ret, size, "%.*s", (int)len, word);
@@ -89,7 +90,7 @@ static bool value_parse(const struct ecbpf_setting *setting, const char *text, _
 	}
 	for (__u32 i = 0; (word = word_find(setting->words, i, &len)); i++) {
 		if (strlen(text) == len && !memcmp(word, text, len)) {
-			*ret = i;
+			*ret = setting->min + i;
 			return true;
 		}
 	}
@@ -183,7 +184,7 @@ int ecbpf_settings_check(struct ecbpf *e, const struct ecbpf_settings *settings,
 		char text[ECBPF_SETTING_TEXT], range[ECBPF_SETTING_RANGE];
 		size_t len;
 
-		if (s->words ? !!word_find(s->words, value, &len)
+		if (s->words ? !!word_find(s->words, value - s->min, &len)
 			     : value >= s->min && value <= s->max)
 			continue;
 		return ecbpf_fail(e, -EINVAL, "%s: %s is not %s", s->name,

@@ -3,7 +3,7 @@
  * The firewall's settings: verdicts on packets that rules cannot judge.
  */
 #include <errno.h>
-#include <stdio.h>
+#include <stddef.h>
 #include <string.h>
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
@@ -12,30 +12,29 @@
 #include "bpf/map.h"
 #include "core/error.h"
 #include "core/handle.h"
+#include "core/util.h"
 #include "fw/live.h"
 
-int ecbpf_fw_setting(struct ecbpf *e, const char *key, const char *value,
-		     struct ecbpf_fw_config *config)
-{
-	__u32 action = !strcmp(value, "drop") ? XDP_DROP : XDP_PASS, *field = NULL;
-
-#define X(name, text, is, about) \
-	if (!strcmp(key, text))  \
-		field = &config->name;
+static const struct ecbpf_setting rows[] = {
+#define X(name_, key, is, about)                                   \
+	{                                                          \
+		.name = key,                                       \
+		.offset = offsetof(struct ecbpf_fw_config, name_), \
+		.words = "drop,pass",                              \
+		.min = XDP_DROP,                                   \
+		.value = is,                                       \
+		.text = about,                                     \
+	},
 	ECBPF_FW_SETTINGS(X)
 #undef X
-	if (!field)
-		return ecbpf_fail(e, -EINVAL,
-				  "no setting '%s'; there are"
-#define X(name, text, is, about) " " text
-				  ECBPF_FW_SETTINGS(X)
-#undef X
-					  ,
-				  key);
-	if (action == XDP_PASS && strcmp(value, "pass"))
-		return ecbpf_fail(e, -EINVAL, "%s: '%s' is not drop or pass", key, value);
-	*field = action;
-	return 0;
+};
+_Static_assert(ARRAY_SIZE(rows) * sizeof(__u32) == sizeof(struct ecbpf_fw_config), "a row each");
+
+const struct ecbpf_settings *ecbpf_fw_settings(void)
+{
+	static const struct ecbpf_settings settings = {"fw", rows, ARRAY_SIZE(rows)};
+
+	return &settings;
 }
 
 static void config_of(const struct ecbpf_fw_settings *settings, struct ecbpf_fw_config *ret)
@@ -61,7 +60,9 @@ int fw_settings_change(struct ecbpf *e, int fd, const char *const *settings, siz
 {
 	struct ecbpf_fw_settings stored = {};
 	struct ecbpf_fw_config config;
+	__u64 given = 0;
 	__u32 key = 0;
+	int err;
 
 	if (bpf_map_lookup_elem(fd, &key, &stored))
 		return fw_fail_map(e, "fw_settings", -errno);
@@ -70,18 +71,9 @@ int fw_settings_change(struct ecbpf *e, int fd, const char *const *settings, siz
 	if (!count)
 		return 0;
 	config_of(&stored, &config);
-	for (size_t i = 0; i < count; i++) {
-		const char *equals = strchr(settings[i], '=');
-		char name[32];
-		int err;
-
-		if (!equals || equals == settings[i])
-			return ecbpf_fail(e, -EINVAL, "'%s' is not KEY=VALUE", settings[i]);
-		snprintf(name, sizeof(name), "%.*s", (int)(equals - settings[i]), settings[i]);
-		err = ecbpf_fw_setting(e, name, equals + 1, &config);
-		if (err)
-			return err;
-	}
+	err = ecbpf_settings_parse(e, ecbpf_fw_settings(), settings, count, &config, &given);
+	if (err)
+		return err;
 #define X(name, text, is, about) stored.name = config.name;
 	ECBPF_FW_SETTINGS(X)
 #undef X

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <ecbpf/libecbpf-fastpath.h>
 #include <ecbpf/libecbpf-filter.h>
+#include <ecbpf/libecbpf-fw.h>
 #include <ecbpf/libecbpf-sampler.h>
 #include "handle.h"
 
@@ -157,6 +158,7 @@ static void stages(void **state)
 	table_is_sound(&settings);
 	table_is_sound(ecbpf_fastpath_settings());
 	table_is_sound(ecbpf_filter_settings());
+	table_is_sound(ecbpf_fw_settings());
 	table_is_sound(ecbpf_sampler_settings());
 }
 

@@ -185,7 +185,7 @@ static void help_option(const struct tool_option *option)
 
 static bool takes_keys(const struct tool_verb *verb)
 {
-	return verb->settings && !strncmp(verb->args, "KEY", 3);
+	return verb->settings && strstr(verb->args, "KEY=VALUE");
 }
 
 static void help_verb(const struct tool *tool, const struct tool_verb *verb)

@@ -93,7 +93,7 @@ bool tool_list_option(struct tool *tool, int id);
  * @about: what else there is to say, for its help; or NULL
  * @examples: for its help; or NULL
  * @options: up to {}
- * @settings: the table of a stage, which it takes as operands KEY=VALUE if @args begin with KEY; or
+ * @settings: the table of a stage, which it takes as operands KEY=VALUE if @args has that; or
  *	      NULL
  * @has_setting_options: and as options --KEY VALUE
  * @run: @argv without the verb's name; Return: enum tool_exit

@@ -189,3 +189,17 @@ const char *tool_setting_text(const struct ecbpf_setting *s, const void *values)
 	ecbpf_setting_format(s, ecbpf_setting_value(s, values), text, sizeof(text));
 	return tool_str("%s%s%s", text, s->unit && *s->unit != '%' ? " " : "", s->unit ?: "");
 }
+
+const char *tool_settings_text(const struct ecbpf_settings *settings, const void *values)
+{
+	const char *text = "";
+
+	for (size_t i = 0; i < settings->count; i++) {
+		const struct ecbpf_setting *s = &settings->rows[i];
+		char value[ECBPF_SETTING_TEXT];
+
+		ecbpf_setting_format(s, ecbpf_setting_value(s, values), value, sizeof(value));
+		text = tool_str("%s %s=%s", text, s->name, value);
+	}
+	return text;
+}

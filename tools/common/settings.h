@@ -21,6 +21,9 @@ int tool_settings_operands(struct tool *tool, int argc, char **argv, struct tool
 /* Into @values what tool_settings_option() and tool_settings_operands() took */
 void tool_settings_take(struct tool *tool, const struct tool_list *texts, void *values);
 
+/* " KEY=VALUE" of each; memory as of tool_str() */
+const char *tool_settings_text(const struct ecbpf_settings *settings, const void *values);
+
 /* Its name, with @dash for each -, but in a group; memory as of tool_str() */
 const char *tool_setting_key(const struct ecbpf_setting *setting, char dash);
 

@@ -11,6 +11,8 @@ static const struct tool_verb verbs[] = {
 			 "packet.\n",
 		.examples = "      ecbpf-fw load -f rules eth0 eth1\n",
 		.options = fw_load_options,
+		.settings = ecbpf_fw_settings,
+		.has_setting_options = true,
 		.run = fw_run_load,
 	},
 	{
@@ -43,14 +45,15 @@ static const struct tool_verb verbs[] = {
 		.text = "change or list the live sets of addresses; change settings",
 		.about = "Adding a prefix that is there, or deleting one that is not, is no\n"
 			 "error. If a command fails, the set is not changed. 'list NAME' prints\n"
-			 "what 'replace -f' reads; 'list' prints all sets. The settings are\n"
-			 "malformed and not-inspected, see load.\n",
+			 "what 'replace -f' reads; 'list' prints all sets. Settings take effect\n"
+			 "at once.\n",
 		.examples = "      ecbpf-fw set create bad\n"
 			    "      ecbpf-fw rule add 'ip from @bad to any tcp udp icmp'\n"
 			    "      ecbpf-fw set add bad 192.0.2.1 198.51.100.0/24\n"
 			    "      ecbpf-fw set replace bad -f blocklist\n"
 			    "      ecbpf-fw set malformed=drop not-inspected=pass\n",
 		.options = fw_set_options,
+		.settings = ecbpf_fw_settings,
 		.run = fw_run_set,
 	},
 	{

@@ -21,10 +21,6 @@
 /* Return: 0, or TOOL_FAILED with all errors reported */
 int fw_read_rules(const struct tool *tool, const char *file, struct ecbpf_fw_ruleset **ret_ruleset);
 int fw_print_rules(const struct tool *tool, const struct ecbpf_fw_ruleset *ruleset);
-/* Check settings, "KEY=VALUE" each. Return: 0 or TOOL_USAGE */
-int fw_check_settings(const struct tool *tool, int count, char *const *settings);
-/* Of a setting: "drop" or "pass" */
-const char *fw_verdict_name(__u32 action);
 /* For TOOL_CLEANUP() */
 void fw_free_ruleset(struct ecbpf_fw_ruleset **ruleset);
 void fw_free_text(char **text);

@@ -3,49 +3,20 @@
 #include <getopt.h>
 #include <string.h>
 #include <linux/bpf.h>
+#include "tools/common/settings.h"
 #include "tools/fw/fw.h"
 
 enum {
 	OPT_FUSED = TOOL_LONG_ONLY,
-	OPT_MALFORMED,
-	OPT_NOT_INSPECTED,
 };
 
 const struct tool_option fw_load_options[] = {
 	{'f', "file", "FILE", "rules; - is standard input (default: the live rules)"},
 	TOOL_MODE_OPTION,
 	{OPT_FUSED, "fused", NULL, "as a stage of ecbpf_fused, added to those that it has"},
-	{OPT_MALFORMED, "malformed", "VERDICT",
-	 "for malformed packets that no rule drops or passes: drop\n"
-	 "(default) or pass"},
-	{OPT_NOT_INSPECTED, "not-inspected", "VERDICT",
-	 "for PPPoE, MPLS and other link layers that can carry IP:\n"
-	 "pass (default) or drop"},
 	TOOL_LIST_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
-
-const char *fw_verdict_name(__u32 action)
-{
-	return action == XDP_DROP ? "drop" : "pass";
-}
-
-int fw_check_settings(const struct tool *tool, int count, char *const *settings)
-{
-	struct ecbpf_fw_config config;
-
-	for (int i = 0; i < count; i++) {
-		const char *equals = strchr(settings[i], '=');
-		char key[32];
-
-		if (!equals)
-			return tool_usage("'%s' is not KEY=VALUE", settings[i]);
-		snprintf(key, sizeof(key), "%.*s", (int)(equals - settings[i]), settings[i]);
-		if (ecbpf_fw_setting(tool->ecbpf, key, equals + 1, &config))
-			return tool_usage("%s", ecbpf_error(tool->ecbpf));
-	}
-	return 0;
-}
 
 int fw_run_load(struct tool *tool, int argc, char **argv)
 {
@@ -69,22 +40,18 @@ int fw_run_load(struct tool *tool, int argc, char **argv)
 		case OPT_FUSED:
 			fused = true;
 			break;
-		case OPT_MALFORMED:
-			tool_list_add(&settings, tool_str("malformed=%s", optarg));
-			break;
-		case OPT_NOT_INSPECTED:
-			tool_list_add(&settings, tool_str("not-inspected=%s", optarg));
-			break;
 		default:
-			if (!tool_list_option(tool, id))
+			if (id >= TOOL_SETTING) {
+				if (tool_settings_option(tool, id, optarg, &settings))
+					return TOOL_USAGE;
+			} else if (!tool_list_option(tool, id)) {
 				return TOOL_USAGE;
+			}
 		}
 	}
 	if (optind == argc)
 		return tool_usage("on which interface?");
 	if (fw_take_ifaces(tool, argc, argv, &ifaces))
-		return TOOL_USAGE;
-	if (fw_check_settings(tool, settings.count, settings.items))
 		return TOOL_USAGE;
 	if (file && fw_read_rules(tool, file, &ruleset))
 		return TOOL_FAILED;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <json-c/json.h>
+#include "tools/common/settings.h"
 #include "tools/fw/fw.h"
 
 const struct tool_option fw_rule_options[] = {FW_JSON_OPTION, TOOL_COMMON_OPTIONS};
@@ -58,8 +59,7 @@ static int list_rules(const struct tool *tool, bool is_json)
 	if (!is_json) {
 		if (ecbpf_fw_config_get(tool->ecbpf, &config))
 			return tool_fail_ecbpf(tool);
-		printf("# malformed=%s not-inspected=%s\n", fw_verdict_name(config.malformed),
-		       fw_verdict_name(config.not_inspected));
+		printf("#%s\n", tool_settings_text(ecbpf_fw_settings(), &config));
 		return fw_print_rules(tool, ruleset);
 	}
 	list = json_object_new_array();

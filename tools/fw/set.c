@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tools/common/list.h"
+#include "tools/common/settings.h"
 #include "tools/fw/fw.h"
 
 const struct tool_option fw_set_options[] = {
@@ -116,7 +117,9 @@ int fw_run_set(struct tool *tool, int argc, char **argv)
 	if (argc == 1 && !strcmp(argv[0], "list"))
 		return list_sets(tool);
 	if (argc && strchr(argv[0], '=')) {
-		if (fw_check_settings(tool, argc, argv))
+		struct tool_list texts TOOL_CLEANUP(tool_list_free) = {};
+
+		if (tool_settings_operands(tool, argc, argv, &texts))
 			return TOOL_USAGE;
 		return ecbpf_fw_set(tool->ecbpf, (const char *const *)argv, argc)
 			       ? tool_fail_ecbpf(tool)

@@ -2,6 +2,7 @@
 /* ecbpf-fw status: interfaces, rules, sets, memory, settings. */
 #include <getopt.h>
 #include <json-c/json.h>
+#include "tools/common/settings.h"
 #include "tools/fw/fw.h"
 
 const struct tool_option fw_status_options[] = {
@@ -37,8 +38,7 @@ int fw_run_status(struct tool *tool, int argc, char **argv)
 		printf("%s, %zu KiB of tables; %s with %s\n", tool_many(summary.rules, "rule"),
 		       bytes / 1024, tool_many(summary.sets, "set"),
 		       tool_many(summary.prefixes, "prefix"));
-		printf("malformed packets: %s, other link layers: %s\n",
-		       fw_verdict_name(config.malformed), fw_verdict_name(config.not_inspected));
+		printf("settings:%s\n", tool_settings_text(ecbpf_fw_settings(), &config));
 		printf("loaded on:");
 		for (size_t i = 0; i < ifaces.count; i++)
 			printf(" %s", tool_safe(ifaces.items[i]));
@@ -54,8 +54,7 @@ int fw_run_status(struct tool *tool, int argc, char **argv)
 	tool_json_num(json, "sets", summary.sets);
 	tool_json_num(json, "prefixes", summary.prefixes);
 	tool_json_num(json, "table_bytes", bytes);
-	tool_json_str(json, "malformed", fw_verdict_name(config.malformed));
-	tool_json_str(json, "not_inspected", fw_verdict_name(config.not_inspected));
+	tool_settings_json(json, ecbpf_fw_settings(), &config, '_');
 	tool_json_print(json);
 	return TOOL_OK;
 }
