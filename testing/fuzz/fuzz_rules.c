@@ -38,11 +38,6 @@ void ecbpf_log(struct ecbpf *e, enum ecbpf_log_level level, const char *format, 
 	(void)format;
 }
 
-const char *ecbpf_action_name(__u32 action)
-{
-	return action == XDP_PASS ? "XDP_PASS" : action == XDP_DROP ? "XDP_DROP" : "XDP_ABORTED";
-}
-
 static void check_print(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)
 {
 	struct ecbpf_fw_ruleset *again, *copy = fw_ruleset_copy(ruleset);
