@@ -127,7 +127,7 @@ fastpath load --in eth0 --fused --flows 10000
 refused "set, out of range" 2 "lease: '99' is not a number from 100" fastpath set lease=99
 refused "set, sample above inactive" 1 "sample .* must be less than inactive" \
 	fastpath set sample=5000 inactive=5000
-refused "set, unknown" 2 "'x' is not one of" fastpath set x=1
+refused "set, unknown" 2 "no setting 'x'" fastpath set x=1
 refused "set, no number" 2 "is not a number" fastpath set lease=1s
 works "set, the shortest, and something else after it" \
 	on director sh -c 'ecbpf-fastpath set sample=10 inactive=100 && ecbpf-fastpath set max=95'

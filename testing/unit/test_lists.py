@@ -57,7 +57,7 @@ def read(text):
     return networks
 
 
-# --- random prefixes and ranges --------------------------------------------------------------------
+# --- random prefixes and ranges ---------------------------------------------------------------
 
 def random_addr(rnd, family):
     """An address; zeros and ones are as likely as anything else"""
@@ -104,7 +104,7 @@ def mapped(addr):
     return f"::ffff:{addr}"
 
 
-# --- forms: each makes lines, and the networks that they are -----------------------------------------
+# --- forms: each makes lines, and the networks that they are ----------------------------------
 
 def of_prefix(form):
     """A form of an address and a length"""
@@ -207,7 +207,7 @@ def lines(rnd, count):
                 yield name, line, want
 
 
-# --- nearly addresses ------------------------------------------------------------------------------
+# --- nearly addresses -------------------------------------------------------------------------
 
 def python_takes(word):
     """The network, or None; what Python takes and the library must not is None, too"""
