@@ -154,7 +154,8 @@ static __always_inline struct fw_packet *fw_packet_set(struct xdp_md *ctx,
 
 	if (!p || (!ip && !rec->reason))
 		return NULL;
-	barrier_var(ip); /* else clang takes it for valid where the reason is 0; Linux 6.1 cannot know */
+	barrier_var(ip); /* else clang takes it for valid where the reason is 0; Linux 6.1 cannot
+			    know */
 #pragma unroll
 	for (int dim = 0; dim < ECBPF_FW_DIMS; dim++)
 		p->value[dim] = fw_value(ctx, rec, ip, dim);
