@@ -322,7 +322,7 @@ protocols()
 	run env LIBXDP_OBJECT_PATH="$work/dispatcher" ecbpf-loader load v0 pass count
 	doctor
 	expect "other protocol" warning protocol-mixed v0
-	says "other protocol" protocol-mixed "protocol $other, the libxdp here speaks $own"
+	says "other protocol" protocol-mixed "protocol $other, the installed libxdp uses $own"
 	mend "other protocol" protocol-mixed v0
 	[[ $(selected ok members v0) ]] || fail "other protocol, mended: loaded again" "$(found)"
 	run ecbpf-loader unload --all v0

@@ -124,7 +124,7 @@ works "set before load" filter set frags=ptb frags6=ptb ptb-max-pps=100
 works "vip add before load" filter vip add "$vip4" "$vip6"
 refused "set: bad value" 2 "land: 'yes' is not off, count or drop" filter set frags=drop land=yes
 refused "set: bad key" 2 "no setting 'fragments'" filter set fragments=drop
-refused "vip add: no address" 2 "'vip4' is neither" filter vip add vip4
+refused "vip add: no address" 2 "'vip4' is not an address" filter vip add vip4
 refused "unload: not loaded" 1 "not loaded" filter unload d0
 refused "load: no such interface" 1 "nosuch" filter load d0 nosuch
 
@@ -190,7 +190,7 @@ if fragments_lost; then
 else
 	pass "an address in a prefix of VIPs"
 fi
-equal "vip list" "2001:db8:80::80 203.0.113.64/26" "$(filter vip list | xargs)"
+equal "vip list" "203.0.113.64/26 2001:db8:80::80" "$(filter vip list | xargs)"
 
 # --- what stays ---------------------------------------------------------------------------------
 
