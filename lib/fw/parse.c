@@ -175,7 +175,10 @@ int ecbpf_fw_read(struct ecbpf *e, const char *file, struct ecbpf_fw_ruleset **r
 	err = ecbpf_file_read(fd, &text, &size);
 	if (err)
 		return ecbpf_fail(e, err, "%s: %s", file, strerror(-err));
-	return ecbpf_fw_parse(e, file, text, size, ret_ruleset);
+	err = ecbpf_fw_parse(e, file, text, size, ret_ruleset);
+	if (!err)
+		fw_warn_nd(e, file, *ret_ruleset);
+	return err;
 }
 
 int fw_rule_parse(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const char *text,

@@ -113,6 +113,9 @@ bool fw_take_addrs(struct parser *p, __u8 family, bool is_dst, struct fw_addrs *
 
 /* --- parse-rule.c, parse-set.c -------------------------------------------------------------- */
 
+/* nd.c: through the log of @e, about rules that stop IPv6 neighbour discovery */
+void fw_warn_nd(struct ecbpf *e, const char *file, const struct ecbpf_fw_ruleset *ruleset);
+
 void fw_take_rule(struct parser *p, struct fw_rule *rule);
 void fw_take_set(struct parser *p);
 

@@ -627,14 +627,68 @@ static void too_many_uses(void **state)
 			    "source and as destination, and as of ip and of ip6");
 }
 
+static void note_warning(void *data, enum ecbpf_log_level level, const char *line)
+{
+	const char *number = strstr(line, ": rule ");
+
+	if (level == ECBPF_LOG_WARN && strstr(line, "neighbour discovery") && number)
+		*(char *)data = number[strlen(": rule ")];
+}
+
+/* Rules that stop IPv6 neighbour discovery, and rules that do not */
+static void neighbours(void **state)
+{
+	static const struct {
+		const char *text;
+		char rule; /* that the warning names; 0: none */
+	} cases[] = {
+		{"ip6 from any to any proto any drop", '1'},
+		{"ip from any to any icmp\nip6 from any to any icmp6", '2'},
+		{"ip6 from any to any icmp6 type 136", '1'},
+		{"ip6 from any to any icmp6 type 133-135 pass\nip6 from any to any icmp6", '2'},
+		{"ip6 from any to any ttl 255 icmp6 type 133-136 pass\nip6 from any to any proto "
+		 "any",
+		 0},
+		{"ip6 from fe80::/10 to any icmp6 pass\nip6 from any to any proto any", 0},
+		{"ip6 from any to any dry drop icmp6", 0},
+		{"ip6 from any to any icmp6 type 128", 0},
+		{"ip6 from 2001:db8::/32 to any icmp6", 0},
+		{"ip6 from any to any ttl 0-254 proto any", 0},
+		{"ip6 from any to any proto !58", 0},
+		{"malformed any drop", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char path[] = "/tmp/test_fw.XXXXXX";
+		struct ecbpf_fw_ruleset *ruleset;
+		char warned = 0;
+		int fd = mkstemp(path);
+
+		assert_true(fd >= 0);
+		assert_int_equal(write(fd, cases[i].text, strlen(cases[i].text)),
+				 strlen(cases[i].text));
+		close(fd);
+		ecbpf_set_log(e, note_warning, &warned);
+		assert_int_equal(ecbpf_fw_read(e, path, &ruleset), 0);
+		ecbpf_set_log(e, NULL, NULL);
+		unlink(path);
+		ecbpf_fw_ruleset_free(ruleset);
+		if (warned != cases[i].rule)
+			fail_msg("'%s': warns of rule %d, not %d", cases[i].text,
+				 warned ? warned - '0' : 0,
+				 cases[i].rule ? cases[i].rule - '0' : 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(printed),	 cmocka_unit_test(refused),
-		cmocka_unit_test(shown),	 cmocka_unit_test(shown_in_part),
-		cmocka_unit_test(modelled),	 cmocka_unit_test(set_files),
-		cmocka_unit_test(edited),	 cmocka_unit_test(too_many),
-		cmocka_unit_test(too_many_uses),
+		cmocka_unit_test(printed),	 cmocka_unit_test(neighbours),
+		cmocka_unit_test(refused),	 cmocka_unit_test(shown),
+		cmocka_unit_test(shown_in_part), cmocka_unit_test(modelled),
+		cmocka_unit_test(set_files),	 cmocka_unit_test(edited),
+		cmocka_unit_test(too_many),	 cmocka_unit_test(too_many_uses),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
