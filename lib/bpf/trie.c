@@ -147,7 +147,7 @@ static int rebuild(struct ecbpf_trie *t, const struct ecbpf_trie_op *ops, size_t
 {
 	_cleanup_free_ struct ecbpf_trie_op *entries = NULL;
 	struct ecbpf_trie_op *found, *grown;
-	size_t old, all, kept = 0;
+	size_t old = 0, all, kept = 0;
 	int err;
 
 	err = ecbpf_trie_entries(t, &entries, &old);

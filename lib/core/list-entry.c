@@ -21,7 +21,8 @@ static void log_bad(struct list_reader *r, const struct ecbpf_span *span, const 
 
 	if (r->list.bad >= ECBPF_ERRORS_SHOWN)
 		return;
-	rest = text = ecbpf_diagnostic_text(span, message);
+	text = ecbpf_diagnostic_text(span, message);
+	rest = text;
 	while (rest && (line = strsep(&rest, "\n"))) {
 		for (char *c = line; *c; c++)
 			if (*c == '\t') /* alike above the caret, behind what the log adds */
@@ -30,7 +31,8 @@ static void log_bad(struct list_reader *r, const struct ecbpf_span *span, const 
 	}
 }
 
-bool list_error(struct list_reader *r, const char *pos, const char *end, const char *format, ...)
+void list_error_add(struct list_reader *r, const char *pos, const char *end, const char *format,
+		    ...)
 {
 	struct ecbpf_span span = r->span;
 	char message[512];
@@ -49,7 +51,6 @@ bool list_error(struct list_reader *r, const char *pos, const char *end, const c
 		r->err = ecbpf_fail(r->e, -EINVAL, "%s", message);
 	else if (r->flags & ECBPF_LIST_SKIP_BAD)
 		log_bad(r, &span, message);
-	return false;
 }
 
 /* --- entries ---------------------------------------------------------------------------------- */

@@ -72,9 +72,9 @@ bool list_take_json(struct list_reader *r, const char *pos, const char *end)
 	json = json_tokener_parse_ex(tokener, pos, end - pos);
 	if (!json || !json_object_is_type(json, json_type_object) ||
 	    json_tokener_get_parse_end(tokener) != (size_t)(end - pos))
-		list_error(r, pos + json_tokener_get_parse_end(tokener), end,
-			   "this line is neither JSON, nor the beginning of a set: %s",
-			   json_tokener_error_desc(json_tokener_get_error(tokener)));
+		list_error_add(r, pos + json_tokener_get_parse_end(tokener), end,
+			       "this line is neither JSON, nor the beginning of a set: %s",
+			       json_tokener_error_desc(json_tokener_get_error(tokener)));
 	else
 		json_take(r, pos, end, json);
 	json_object_put(json);
@@ -127,9 +127,9 @@ bool list_take_p2p(struct list_reader *r, const char *pos, const char *end)
 	if (!dash || !memchr(first, '.', dash - first) || !memchr(dash, '.', end - dash))
 		return false;
 	if (begins_with_addr(pos, colon)) {
-		list_error(r, pos, end,
-			   "an address with a tag, or P2P's NAME:FIRST-LAST: which is "
-			   "meant?");
+		list_error_add(r, pos, end,
+			       "an address with a tag, or P2P's NAME:FIRST-LAST: which is "
+			       "meant?");
 		return true;
 	}
 	list_set_tag(r, pos, colon, &columns);

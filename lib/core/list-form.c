@@ -169,7 +169,7 @@ bool list_take_form(struct list_reader *r, const char **pos, const char *end,
 {
 	struct list_form form = {.pos = *pos};
 	const char *dash, *wrong, *inner;
-	struct token token;
+	struct token token = {};
 	bool has_slash;
 
 	if (*pos == end)

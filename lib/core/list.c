@@ -68,8 +68,8 @@ static void take_text(struct list_reader *r, const char *text, size_t size)
 	}
 	if (r->set_depth && !r->err) {
 		r->span = r->set_open;
-		list_error(r, r->span.pos, r->span.end,
-			   "the '{' has no '}': is the file complete?");
+		list_error_add(r, r->span.pos, r->span.end,
+			       "the '{' has no '}': is the file complete?");
 		r->list.bad++;
 	}
 }
@@ -153,10 +153,10 @@ int ecbpf_list_parse_words(struct ecbpf *e, const char *const *words, size_t cou
 		if (!list_take_form(&r, &pos, end, &form))
 			break;
 		if (pos < end)
-			list_error(&r, words[i], end,
-				   "'%s' is more than an address, a prefix or a "
-				   "range",
-				   ecbpf_quote(words[i], end - words[i]));
+			list_error_add(&r, words[i], end,
+				       "'%s' is more than an address, a prefix or a "
+				       "range",
+				       ecbpf_quote(words[i], end - words[i]));
 		else
 			list_add(&r, &form, &none);
 	}

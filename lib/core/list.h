@@ -87,9 +87,12 @@ int ecbpf_list_diagnose(struct ecbpf_diagnostics *d, const char *name, const cha
 
 /* --- list-entry.c: entries and errors ------------------------------------------------------- */
 
-/* Return: false */
-bool list_error(struct list_reader *r, const char *pos, const char *end, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+void list_error_add(struct list_reader *r, const char *pos, const char *end, const char *format,
+		    ...) __attribute__((format(printf, 4, 5)));
+
+/* As list_error_add(); false, also to those who read one file alone, such as analyzers */
+#define list_error(...) (list_error_add(__VA_ARGS__), false)
+
 bool list_add(struct list_reader *r, const struct list_form *form,
 	      const struct list_columns *columns);
 

@@ -60,20 +60,20 @@ static const struct ecbpf_setting rows[] = {
 	},
 #define X(bit, NAME, key, is_dropped, phrase)                                             \
 	{                                                                                 \
-		.name = key,                                                              \
+		.name = (key),                                                            \
 		FIELD(checks[bit]),                                                       \
 		.words = "off,count,drop",                                                \
 		.value = (is_dropped) ? ECBPF_FILTER_CHECK_DROP : ECBPF_FILTER_CHECK_OFF, \
 		.group = "checks",                                                        \
-		.text = phrase,                                                           \
+		.text = (phrase),                                                         \
 	},
 	ECBPF_FILTER_CHECKS(X)
 #undef X
 };
 
-#define X(bit, NAME, key, is_dropped, text) +1
+#define X(bit, NAME, key, is_dropped, text) ROW_OF_##NAME,
 enum {
-	CHECKS_COUNT = ECBPF_FILTER_CHECKS(X),
+	ECBPF_FILTER_CHECKS(X) CHECKS_COUNT,
 };
 #undef X
 

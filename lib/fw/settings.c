@@ -18,12 +18,12 @@
 static const struct ecbpf_setting rows[] = {
 #define X(name_, key, is, about)                                   \
 	{                                                          \
-		.name = key,                                       \
+		.name = (key),                                     \
 		.offset = offsetof(struct ecbpf_fw_config, name_), \
 		.words = "drop,pass",                              \
 		.min = XDP_DROP,                                   \
-		.value = is,                                       \
-		.text = about,                                     \
+		.value = (is),                                     \
+		.text = (about),                                   \
 	},
 	ECBPF_FW_SETTINGS(X)
 #undef X
@@ -39,7 +39,7 @@ const struct ecbpf_settings *ecbpf_fw_settings(void)
 
 static void config_of(const struct ecbpf_fw_settings *settings, struct ecbpf_fw_config *ret)
 {
-#define X(name, text, is, about) ret->name = settings->name ?: is;
+#define X(name, text, is, about) ret->name = settings->name ?: (is);
 	ECBPF_FW_SETTINGS(X)
 #undef X
 }

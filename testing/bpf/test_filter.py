@@ -624,5 +624,5 @@ def test_flood(report):
 
 
 if __name__ == "__main__":
-    main([test_hygiene, test_router_alert, test_malformed, test_answers, test_no_answers, test_fragments, test_counts,
-          test_sampling, test_secret, test_frags, test_flood])
+    main([test_hygiene, test_router_alert, test_malformed, test_answers, test_no_answers,
+          test_fragments, test_counts, test_sampling, test_secret, test_frags, test_flood])

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Each verb with one failing system call, or with too little of something: old or new, never between.
+"""Each verb with a failing system call, or too little of something: old or new, never between.
 
-A verb is run once under strace to learn which calls it makes. Then it is run again for each call and
-each error of that call, which strace puts in the place of the call ("inject"); and with few
+A verb is run once under strace to learn which calls it makes. Then it is run again for each call
+and each error of that call, which strace puts in the place of the call ("inject"); and with few
 descriptors, little memory, a BPF file system that is read-only. After each run:
 
   - exit status 0: the host is as after the run without a fault; else as before it;

@@ -262,7 +262,8 @@ class Host:
         self.sender = packet_socket("client", "c0", 0)
         self.server = packet_socket("server", "s0", 3)
         self.raw4 = [socket.socket(socket.AF_INET, socket.SOCK_RAW, proto) for proto in (1, 6, 17)]
-        self.raw6 = [socket.socket(socket.AF_INET6, socket.SOCK_RAW, proto) for proto in (58, 6, 17)]
+        self.raw6 = [socket.socket(socket.AF_INET6, socket.SOCK_RAW, proto)
+                     for proto in (58, 6, 17)]
         for sock in self.raw6:
             sock.setsockopt(socket.IPPROTO_IPV6, IPV6_FLOWINFO, 1)
         for sock in [self.server] + self.raw4 + self.raw6:

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Packets that the stack has merged to more than 65,535 bytes (BIG TCP), as XDP sees them in skb mode: length
-# fields are 0. They are not malformed, rules match them, and limits count all of their bytes.
+# Packets that the stack has merged to more than 65,535 bytes (BIG TCP), as XDP sees them in skb
+# mode: length fields are 0. They are not malformed, rules match them, and limits count all of
+# their bytes.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
@@ -26,8 +27,8 @@ transfer()
 	/usr/bin/python3 - "$@" <<-'END'
 		import socket, subprocess, sys, threading, time
 		address, size, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-		server = socket.create_server((address, 5001), family=socket.AF_INET6 if ":" in address
-		                              else socket.AF_INET)
+		family = socket.AF_INET6 if ":" in address else socket.AF_INET
+		server = socket.create_server((address, 5001), family=family)
 		client = subprocess.Popen(["nsenter", "--net=/run/netns/peer", sys.executable, "-c", f"""
 		import socket
 		s = socket.create_connection(({address!r}, 5001))

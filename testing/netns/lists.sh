@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # timeout: 900
 #
-# Lists of addresses: each form of a line, alone and mixed, through every verb that reads lists; each
-# wrong line; and what a list must not do unless it is forced. See testing/lib/lists.py.
+# Lists of addresses: each form of a line, alone and mixed, through every verb that reads lists;
+# each wrong line; and what a list must not do unless it is forced. See testing/lib/lists.py.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"

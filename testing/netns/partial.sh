@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Checksums that a sender behind a veth leaves to the card: the fast path recognises each of them, whatever
-# the kernel sends, and takes no complete one for such.
+# Checksums that a sender behind a veth leaves to the card: the fast path recognises each of them,
+# whatever the kernel sends, and takes no complete one for such.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"

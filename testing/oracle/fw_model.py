@@ -723,7 +723,9 @@ class Frames:
             return ICMP if proto == "icmp" else ICMP6, struct.pack(
                 "!BBHL", self._value(options.get("type"), 255, 8),
                 self._value(options.get("code"), 255, 8), 0, 0)
-        return number if rule and rule.protos else rng.choice((47, 50, 132)), rng.getrandbits(64).to_bytes(8, "big")
+        if not (rule and rule.protos):
+            number = rng.choice((47, 50, 132))
+        return number, rng.getrandbits(64).to_bytes(8, "big")
 
     def _fragment(self, rule):
         """Offset in units of 8 bytes, more to come?, a fragment header even so?"""

@@ -36,7 +36,7 @@ check()
 	else
 		fail "$1" "exit $status: $out"
 	fi
-	rm -rf "$work/lib" "$work/tools"
+	rm -rf "${work:?}/lib" "${work:?}/tools"
 	plain
 }
 

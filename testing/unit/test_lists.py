@@ -12,7 +12,17 @@ import ctypes
 import ipaddress
 import os
 import random
+import shlex
+import subprocess
 import sys
+
+# a library with sanitizers wants their runtime loaded first; Python itself leaks
+if os.environ.get("SANITIZE_CFLAGS") and "LD_PRELOAD" not in os.environ:
+    compiler = shlex.split(os.environ.get("CC", "gcc"))
+    runtime = subprocess.run([*compiler, "-print-file-name=libasan.so"], check=True, text=True,
+                             stdout=subprocess.PIPE).stdout.strip()
+    os.environ.update(LD_PRELOAD=runtime, ASAN_OPTIONS="detect_leaks=0")
+    os.execv(sys.executable, [sys.executable, *sys.argv])
 
 LIBRARY = os.environ.get("ECBPF_LIBRARY", "lib/.libs/libecbpf.so")
 SEED = 16

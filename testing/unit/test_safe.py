@@ -33,8 +33,8 @@ def check(name, problems):
 
 def run(*argv):
     """Status, and what was printed on both"""
-    done = subprocess.run([*NOBODY, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=4,
-                          stderr=subprocess.STDOUT, check=False)
+    done = subprocess.run([*NOBODY, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          timeout=20, stderr=subprocess.STDOUT, check=False)
     return done.returncode, done.stdout
 
 
@@ -66,14 +66,16 @@ def check_model():
     texts = [b" ".join(bytes((i, j)) for i in part for j in bytes_)
              for part in (bytes_[:64], bytes_[64:128], bytes_[128:192], bytes_[192:])]
     edges = (0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0)
-    texts.append(b" ".join(bytes((first, second, third)) + bytes(rng.choices(edges, k=rng.randrange(2)))
-                           for first in range(0xdf, 0xf8) for second in edges for third in edges))
+    texts.append(b" ".join(
+        bytes((first, second, third)) + bytes(rng.choices(edges, k=rng.randrange(2)))
+        for first in range(0xdf, 0xf8) for second in edges for third in edges))
     problems = []
     for text in texts:
         want = b"ecbpf-pcap: --top: '" + model(text) + b"' is not"
         got = run(os.path.join(TOOLS, "ecbpf-pcap"), "--top", text)[1]
         if not got.startswith(want):
-            at = next((i for i, (a, b) in enumerate(zip(got, want)) if a != b), min(len(got), len(want)))
+            at = next((i for i, (a, b) in enumerate(zip(got, want)) if a != b),
+                      min(len(got), len(want)))
             problems.append(f"{got[max(0, at - 20):at + 20]} instead of {want[max(0, at - 20):at + 20]}")
     check("what is shown, and how", problems)
 

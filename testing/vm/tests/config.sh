@@ -282,14 +282,16 @@ before=$(members veth2)
 maps_before=$(maps)
 receiver_start veth2
 sender_start veth3 192
-changes=0 wrong=''
+changes=0 wrong='' section=''
 while IFS=: read -r number line; do
+	[[ $line != \[* ]] || { section=$line; continue; }
 	key=${line%% = *} value=${line#* = }
-	case $key=$value in
+	case $section$key=$value in
 	# see above and below
-	ingress=* | egress=* | stages=* | fused=* | mode=* | on-stop=*) continue ;;
-	malformed_action=* | flows=* | vip=* | exclude=* | *=/*) continue ;;
-	monitor=off | limit=off) other=on ;;
+	*]ingress=* | *]egress=* | *]stages=* | *]fused=* | *]mode=* | *]on-stop=*) continue ;;
+	*]malformed_action=* | *]flows=* | *]vip=* | *]exclude=* | *=/*) continue ;;
+	*]monitor=off | *]limit=off) other=on ;;
+	"[fw]malformed=drop") other=pass ;;
 	*=off | *=pass) other=drop ;;
 	*=drop) other=count ;;
 	*=0) other=8 ;;
@@ -299,7 +301,7 @@ while IFS=: read -r number line; do
 	out=$(loader apply --diff "$example" 2>&1) || :
 	[[ $out =~ ^[a-z]+": $key $other, was $value"$ ]] || wrong+="$key = $other: $out; "
 	changes=$((changes + 1))
-done < <(grep -n ' = ' "$example")
+done < <(grep -n ' = \|^\[' "$example")
 sent=$(sender_stop)
 equal "$changes settings: each says itself alone" "" "$wrong"
 equal "they are all" 1 $((changes >= 30))
