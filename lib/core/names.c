@@ -1,76 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The names of numbers: actions, modes, reasons, stages, counted classes. */
 #include <errno.h>
-#include <stddef.h>
 #include <string.h>
 #include <linux/bpf.h>
 #include <ecbpf/libecbpf.h>
+#include "core/names.h"
 #include "core/util.h"
 
-const char *ecbpf_reason_name(__u32 reason)
-{
-	switch (reason) {
-#define X(value, NAME, name, text) \
-	case value:                \
-		return name;
-		ECBPF_REASONS(X)
-#undef X
-	default:
-		return NULL;
-	}
-}
-
-const char *ecbpf_reason_text(__u32 reason)
-{
-	switch (reason) {
-#define X(value, NAME, name, text) \
-	case value:                \
-		return text;
-		ECBPF_REASONS(X)
-#undef X
-	default:
-		return NULL;
-	}
-}
-
-const char *ecbpf_stage_name(__u32 stage)
-{
-	switch (stage) {
-#define X(value, NAME, name, prio, text) \
-	case value:                      \
-		return #name;
-		ECBPF_STAGES(X)
-#undef X
-	default:
-		return NULL;
-	}
-}
-
-const char *ecbpf_stage_text(__u32 stage)
-{
-	switch (stage) {
-#define X(value, NAME, name, prio, text) \
-	case value:                      \
-		return text;
-		ECBPF_STAGES(X)
-#undef X
-	default:
-		return NULL;
-	}
-}
-
-const char *ecbpf_count_name(__u32 class)
-{
-	switch (class) {
-#define X(value, NAME, name) \
-	case value:          \
-		return name;
-		ECBPF_COUNT_CLASSES(X)
-#undef X
-	default:
-		return NULL;
-	}
-}
+NAMES_FUNCTION(ecbpf_reason_name, ECBPF_REASONS, NAMES_NAME)
+NAMES_FUNCTION(ecbpf_reason_text, ECBPF_REASONS, NAMES_TEXT)
+NAMES_FUNCTION(ecbpf_stage_name, ECBPF_STAGES, NAMES_STAGE_NAME)
+NAMES_FUNCTION(ecbpf_stage_text, ECBPF_STAGES, NAMES_STAGE_TEXT)
+NAMES_FUNCTION(ecbpf_count_name, ECBPF_COUNT_CLASSES, NAMES_NAME)
 
 const char *ecbpf_mode_name(enum ecbpf_mode mode)
 {

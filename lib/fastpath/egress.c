@@ -13,6 +13,7 @@
 #include "bpf/percpu.h"
 #include "core/handle.h"
 #include "core/iface.h"
+#include "core/names.h"
 #include "fastpath/fastpath.h"
 #include "progs/fastpath_egress.skel.h"
 
@@ -23,31 +24,8 @@
 #define EGRESS_HANDLE	1
 #define EGRESS_PRIORITY 0xffff
 
-const char *ecbpf_egress_name(__u32 counter)
-{
-	switch (counter) {
-#define X(value, NAME, name, text) \
-	case value:                \
-		return name;
-		ECBPF_EGRESS_COUNTERS(X)
-#undef X
-	default:
-		return NULL;
-	}
-}
-
-const char *ecbpf_egress_text(__u32 counter)
-{
-	switch (counter) {
-#define X(value, NAME, name, text) \
-	case value:                \
-		return text;
-		ECBPF_EGRESS_COUNTERS(X)
-#undef X
-	default:
-		return NULL;
-	}
-}
+NAMES_FUNCTION(ecbpf_egress_name, ECBPF_EGRESS_COUNTERS, NAMES_NAME)
+NAMES_FUNCTION(ecbpf_egress_text, ECBPF_EGRESS_COUNTERS, NAMES_TEXT)
 
 /* Load the TC program with its maps. @groups: size of the table; 0: that of the existing maps */
 int fastpath_egress_open(struct ecbpf *e, __u32 groups, struct bpf_object **ret_obj)
