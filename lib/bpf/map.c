@@ -85,6 +85,13 @@ int ecbpf_map_adopt(struct ecbpf *e, const char *path, struct bpf_map *map)
 	return 0;
 }
 
+void *ecbpf_map_memory(int fd, size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
 int ecbpf_view_open(struct ecbpf *e, int fd, const char *name, size_t value_size,
 		    struct ecbpf_view *ret_view)
 {
@@ -99,8 +106,8 @@ int ecbpf_view_open(struct ecbpf *e, int fd, const char *name, size_t value_size
 		return ecbpf_fail(e, -EPROTO, "map %s: of another version of ecbpf", name);
 	view.entries = info.max_entries;
 	view.size = (size_t)info.max_entries * value_size;
-	view.at = mmap(NULL, view.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (view.at == MAP_FAILED)
+	view.at = ecbpf_map_memory(fd, view.size);
+	if (!view.at)
 		return ecbpf_fail(e, -errno, "map %s: %s", name, strerror(errno));
 	*ret_view = view;
 	return 0;

@@ -19,6 +19,9 @@ __u32 ecbpf_map_schema(const struct bpf_map_info *info);
 /* Before libbpf finds or makes @map at @path: check the schema, take over the size. 0 or -EPROTO */
 int ecbpf_map_adopt(struct ecbpf *e, const char *path, struct bpf_map *map);
 
+/* @size bytes of an array map with BPF_F_MMAPABLE, for munmap(). Return: NULL, errno */
+void *ecbpf_map_memory(int fd, size_t size);
+
 /* The entries of an array map in our memory; zeroed: not open */
 struct ecbpf_view {
 	void *at;

@@ -43,7 +43,7 @@ void trie_chunks_drop(struct ecbpf_trie *t, const __u32 *ids, size_t count)
 }
 
 /* The first chunk of a generation has its header */
-int trie_chunks_make(struct ecbpf_trie *t, __u32 count)
+static int chunks_make(struct ecbpf_trie *t, __u32 count)
 {
 	__u32 ids[ECBPF_TRIE_CHUNKS] = {}, first, run = 0, made;
 	struct generation *gen = t->gen;
@@ -84,21 +84,30 @@ int trie_chunks_make(struct ecbpf_trie *t, __u32 count)
 	return first;
 }
 
+int trie_words_make(struct ecbpf_trie *t, __u32 words, __u32 *ret_index, __u32 *ret_end)
+{
+	__u32 count = (words + ECBPF_TRIE_CHUNK_WORDS - 1) >> ECBPF_TRIE_CHUNK_SHIFT;
+	int first = chunks_make(t, count);
+
+	if (first < 0)
+		return first;
+	*ret_index = (__u32)first << ECBPF_TRIE_CHUNK_SHIFT;
+	*ret_end = *ret_index + count * ECBPF_TRIE_CHUNK_WORDS;
+	return 0;
+}
+
 __u32 trie_block_alloc(struct ecbpf_trie *t, __u32 words, __u32 align)
 {
 	struct generation *gen = t->gen;
-	__u32 index = (gen->next + align - 1) / align * align, end = gen->end, chunks;
-	int first;
+	__u32 index = (gen->next + align - 1) / align * align, end = gen->end;
+	int err;
 
 	if (index + words > end) {
-		chunks = (words + ECBPF_TRIE_CHUNK_WORDS - 1) >> ECBPF_TRIE_CHUNK_SHIFT;
-		first = trie_chunks_make(t, chunks);
-		if (first < 0) {
-			t->err = first;
+		err = trie_words_make(t, words, &index, &end);
+		if (err) {
+			t->err = err;
 			return 0;
 		}
-		index = (__u32)first << ECBPF_TRIE_CHUNK_SHIFT;
-		end = index + chunks * ECBPF_TRIE_CHUNK_WORDS;
 		if (end - (index + words) < gen->end - gen->next)
 			return index; /* keep the old rest, which is larger than the new one */
 		gen->end = end;
@@ -192,15 +201,9 @@ void trie_leaf_retire(struct ecbpf_trie *t, __u64 leaf)
 
 int trie_room_make(struct ecbpf_trie *t)
 {
-	if (t->gen->end - t->gen->next < ROOM_WORDS) {
-		int first = trie_chunks_make(t, 1);
-
-		if (first < 0)
-			return first;
-		t->gen->next = (__u32)first << ECBPF_TRIE_CHUNK_SHIFT;
-		t->gen->end = t->gen->next + ECBPF_TRIE_CHUNK_WORDS;
-	}
-	return 0;
+	if (t->gen->end - t->gen->next >= ROOM_WORDS)
+		return 0;
+	return trie_words_make(t, ROOM_WORDS, &t->gen->next, &t->gen->end);
 }
 
 void trie_generation_drop(struct ecbpf_trie *t, const struct generation *gen)

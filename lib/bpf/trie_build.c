@@ -130,18 +130,16 @@ static void build_root(struct ecbpf_trie *t, const struct source *src, __u64 nod
 /* A generation with its header and IPv4 root. Return: the root; 0, t->err */
 static __u64 generation_new(struct ecbpf_trie *t, __u32 stride)
 {
-	__u32 words = ROOT4_INDEX + stride_words(stride), chunks, index;
-	int first;
+	__u32 words = ROOT4_INDEX + stride_words(stride), index, end;
+	int err;
 
-	chunks = (words + ECBPF_TRIE_CHUNK_WORDS - 1) >> ECBPF_TRIE_CHUNK_SHIFT;
-	first = trie_chunks_make(t, chunks);
-	if (first < 0) {
-		t->err = first;
+	err = trie_words_make(t, words, &index, &end);
+	if (err) {
+		t->err = err;
 		return 0;
 	}
-	index = (__u32)first << ECBPF_TRIE_CHUNK_SHIFT;
 	t->gen->next = index + words;
-	t->gen->end = index + chunks * ECBPF_TRIE_CHUNK_WORDS;
+	t->gen->end = end;
 	return node_slot(index + ROOT4_INDEX, 0, stride);
 }
 

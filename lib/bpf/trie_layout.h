@@ -289,8 +289,8 @@ struct ecbpf_trie *trie_handle_new(struct ecbpf *e, const struct ecbpf_trie_memo
 /* Set the error text; returns @err */
 int trie_fail(struct ecbpf_trie *t, int err);
 void trie_chunks_drop(struct ecbpf_trie *t, const __u32 *ids, size_t count);
-/* Make chunks with consecutive numbers. Return: the first number, or -errno */
-int trie_chunks_make(struct ecbpf_trie *t, __u32 count);
+/* Words in new chunks. Return: 0 and the index of the first one and behind the last; -errno */
+int trie_words_make(struct ecbpf_trie *t, __u32 words, __u32 *ret_index, __u32 *ret_end);
 /* A block at a word index that is a multiple of @align. Return: 0, t->err */
 __u32 trie_block_alloc(struct ecbpf_trie *t, __u32 words, __u32 align);
 /* A node with empty slots, at @depth of the path of @key. Return: 0, t->err */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include "bpf/map.h"
 #include "bpf/synchronize.h"
 #include "bpf/trie_layout.h"
 #include "core/error.h"
@@ -33,12 +34,8 @@ static int pool_chunk_fd(const struct pool *pool, __u32 id)
 
 static __u64 *pool_map(struct pool *pool, __u32 id, int fd)
 {
-	void *words = mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	if (words == MAP_FAILED)
-		return NULL;
-	pool->words[id] = words;
-	return words;
+	pool->words[id] = ecbpf_map_memory(fd, CHUNK_BYTES);
+	return pool->words[id];
 }
 
 static __u64 *pool_get(void *data, __u32 id)

@@ -13,7 +13,7 @@
 #include "fw/rules.h"
 
 struct ecbpf_trie;
-struct ecbpf_trie_head;
+struct ecbpf_view;
 struct ecbpf_trie_op;
 
 #define FW_NO_ENTRY 0xffff
@@ -86,8 +86,8 @@ int fw_limits_assign(struct ecbpf *e, const struct fw_maps *maps, const struct f
 /* --- set-trie.c ----------------------------------------------------------------------------- */
 
 int fw_set_open(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
-		struct ecbpf_trie_head **ret_heads, struct ecbpf_trie **ret_trie);
-void fw_set_close(struct ecbpf_trie_head *heads, struct ecbpf_trie *trie);
+		struct ecbpf_view *ret_heads, struct ecbpf_trie **ret_trie);
+void fw_set_close(struct ecbpf_view *heads, struct ecbpf_trie *trie);
 int fw_set_read(struct ecbpf *e, const struct fw_maps *maps, __u16 entry, struct fw_set *set);
 
 int fw_set_rebuild(struct ecbpf *e, struct ecbpf_trie *trie, const struct ecbpf_trie_op *ops,

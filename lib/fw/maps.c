@@ -31,8 +31,8 @@ int fw_map_create(const char *name, __u32 flags, size_t entry_bytes, size_t entr
 	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(__u32), entry_bytes, entries, &opts);
 	if (fd < 0)
 		return -errno;
-	to = mmap(NULL, entries * entry_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (to == MAP_FAILED) {
+	to = ecbpf_map_memory(fd, entries * entry_bytes);
+	if (!to) {
 		err = -errno;
 		close(fd);
 		return err;

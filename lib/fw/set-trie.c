@@ -5,49 +5,44 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include "bpf/map.h"
 #include "bpf/trie.h"
 #include "core/error.h"
 #include "core/util.h"
 #include "fw/live.h"
 
-/* Map all entries of fw_sets. Return: NULL on error, which is reported */
-static struct ecbpf_trie_head *heads_open(struct ecbpf *e, const struct fw_maps *maps)
+/* All entries of fw_sets */
+static int heads_open(struct ecbpf *e, const struct fw_maps *maps, struct ecbpf_view *ret_heads)
 {
-	struct ecbpf_trie_head *heads = mmap(NULL, ECBPF_FW_SETS * sizeof(*heads),
-					     PROT_READ | PROT_WRITE, MAP_SHARED, maps->sets, 0);
-
-	if (heads != MAP_FAILED)
-		return heads;
-	fw_fail_map(e, "fw_sets", -errno);
-	return NULL;
+	return ecbpf_view_open(e, maps->sets, "fw_sets", sizeof(struct ecbpf_trie_head), ret_heads);
 }
 
-static void heads_close(struct ecbpf_trie_head *heads)
+static struct ecbpf_trie_head *head_of(const struct ecbpf_view *heads, __u32 entry)
 {
-	munmap(heads, ECBPF_FW_SETS * sizeof(*heads));
+	return (struct ecbpf_trie_head *)heads->at + entry;
 }
 
 int fw_set_open(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
-		struct ecbpf_trie_head **ret_heads, struct ecbpf_trie **ret_trie)
+		struct ecbpf_view *ret_heads, struct ecbpf_trie **ret_trie)
 {
-	struct ecbpf_trie_head *heads = heads_open(e, maps);
+	struct ecbpf_view heads;
 	int err;
 
-	if (!heads)
-		return -ENOMEM;
-	err = ecbpf_trie_open(e, maps->pool, &heads[entry], entry, ret_trie);
+	err = heads_open(e, maps, &heads);
 	if (err)
-		heads_close(heads);
+		return err;
+	err = ecbpf_trie_open(e, maps->pool, head_of(&heads, entry), entry, ret_trie);
+	if (err)
+		ecbpf_view_close(&heads);
 	else
 		*ret_heads = heads;
 	return err;
 }
 
-void fw_set_close(struct ecbpf_trie_head *heads, struct ecbpf_trie *trie)
+void fw_set_close(struct ecbpf_view *heads, struct ecbpf_trie *trie)
 {
 	ecbpf_trie_close(trie);
-	heads_close(heads);
+	ecbpf_view_close(heads);
 }
 
 /* Does the entry have a trie, even an unfinished one of a killed process? */
@@ -59,18 +54,17 @@ static bool set_is_made(const struct ecbpf_trie_head *head)
 /* Free all sets that are not of @state; no packet may use them any more */
 void fw_sets_free(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *state)
 {
-	struct ecbpf_trie_head *heads = heads_open(e, maps);
+	_cleanup_view_ struct ecbpf_view heads = {};
 	bool used[ECBPF_FW_SETS] = {};
 
-	if (!heads)
+	if (heads_open(e, maps, &heads))
 		return;
 	for (size_t i = 0; i < state->ruleset->sets_count; i++)
 		used[state->sets[i]] = true;
 	for (__u32 i = 0; i < ECBPF_FW_SETS; i++) {
-		if (!used[i] && set_is_made(&heads[i]))
-			ecbpf_trie_delete(e, maps->pool, &heads[i], i);
+		if (!used[i] && set_is_made(head_of(&heads, i)))
+			ecbpf_trie_delete(e, maps->pool, head_of(&heads, i), i);
 	}
-	heads_close(heads);
 }
 
 struct ecbpf_trie_op fw_trie_op(const struct ecbpf_prefix *prefix, __u32 value)
@@ -88,7 +82,7 @@ static int set_build(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
 		     const struct fw_set *set)
 {
 	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
-	struct ecbpf_trie_head *heads = NULL;
+	_cleanup_view_ struct ecbpf_view heads = {};
 	struct ecbpf_trie *trie = NULL;
 	int err;
 
@@ -97,20 +91,20 @@ static int set_build(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
 		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < set->prefixes_count; i++)
 		ops[i] = fw_trie_op(&set->prefixes[i], 1);
-	heads = heads_open(e, maps);
-	if (!heads)
-		return -ENOMEM;
-	if (!set_is_made(&heads[entry])) {
-		err = ecbpf_trie_new(e, maps->pool, &heads[entry], entry, ops, set->prefixes_count);
+	err = heads_open(e, maps, &heads);
+	if (err)
+		return err;
+	if (!set_is_made(head_of(&heads, entry))) {
+		err = ecbpf_trie_new(e, maps->pool, head_of(&heads, entry), entry, ops,
+				     set->prefixes_count);
 	} else {
 		/* of the previous rules of a trial, or of live rules that became unknown (is_lost)
 		 */
-		err = ecbpf_trie_open(e, maps->pool, &heads[entry], entry, &trie);
+		err = ecbpf_trie_open(e, maps->pool, head_of(&heads, entry), entry, &trie);
 		if (!err)
 			err = ecbpf_trie_build(trie, ops, set->prefixes_count);
 		ecbpf_trie_close(trie);
 	}
-	heads_close(heads);
 	return err;
 }
 
@@ -147,8 +141,8 @@ static struct ecbpf_prefix prefix_of(const struct ecbpf_trie_op *op)
 int fw_set_read(struct ecbpf *e, const struct fw_maps *maps, __u16 entry, struct fw_set *set)
 {
 	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
-	struct ecbpf_trie_head *heads = NULL;
 	struct ecbpf_trie *trie = NULL;
+	struct ecbpf_view heads;
 	size_t count = 0;
 	int err;
 
@@ -156,7 +150,7 @@ int fw_set_read(struct ecbpf *e, const struct fw_maps *maps, __u16 entry, struct
 	if (err)
 		return err;
 	err = ecbpf_trie_entries(trie, &ops, &count);
-	fw_set_close(heads, trie);
+	fw_set_close(&heads, trie);
 	if (err)
 		return err;
 	set->prefixes = calloc(count + 1, sizeof(*set->prefixes));

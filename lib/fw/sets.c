@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "bpf/map.h"
 #include "bpf/trie.h"
 #include "core/array.h"
 #include "core/error.h"
@@ -12,17 +13,31 @@
 #include "core/list-policy.h"
 #include "fw/live.h"
 
-static int set_find(struct ecbpf *e, const struct fw_session *s, const char *name,
+static int set_find(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const char *name,
 		    size_t *ret_index)
 {
-	struct fw_set *set = fw_set_find(s->old.ruleset, name, strlen(name));
+	const struct fw_set *set = fw_set_find(ruleset, name, strlen(name));
 
 	if (!set) {
 		ecbpf_fail(e, -ENOENT, "there is no set '%s'", name);
 		return -ENOENT;
 	}
-	*ret_index = set - s->old.ruleset->sets;
+	*ret_index = set - ruleset->sets;
 	return 0;
+}
+
+/* A session, and the index of the set in its ruleset */
+static int set_open(struct ecbpf *e, const char *name, struct fw_session *ret, size_t *ret_index)
+{
+	int err;
+
+	err = fw_session_open(e, 0, ret);
+	if (err)
+		return err;
+	err = set_find(e, ret->old.ruleset, name, ret_index);
+	if (err)
+		fw_session_close(ret);
+	return err;
 }
 
 /*
@@ -108,19 +123,17 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 			const struct ecbpf_list *list)
 {
 	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
-	struct ecbpf_trie_head *heads = NULL;
+	struct ecbpf_view heads;
 	struct ecbpf_trie *trie = NULL;
 	struct fw_session s;
 	size_t index, count = 0;
 	int err;
 
-	err = fw_session_open(e, 0, &s);
+	err = set_open(e, name, &s, &index);
 	if (err)
 		return err;
-	err = set_find(e, &s, name, &index);
-	if (!err)
-		err = set_ops(e, &s.old.ruleset->sets[index], list,
-			      change == ECBPF_FW_SET_DELETE ? 0 : 1, &ops, &count);
+	err = set_ops(e, &s.old.ruleset->sets[index], list, change == ECBPF_FW_SET_DELETE ? 0 : 1,
+		      &ops, &count);
 	if (!err)
 		err = fw_set_open(e, &s.maps, s.old.sets[index], &heads, &trie);
 	if (!err) {
@@ -139,18 +152,32 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 			err = fw_set_rebuild(e, trie, ops, count);
 		else if (!err)
 			err = ecbpf_trie_change(trie, ops, count);
-		fw_set_close(heads, trie);
+		fw_set_close(&heads, trie);
 	}
 	fw_session_close(&s);
 	return err;
 }
 
+static int set_add(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, void *data)
+{
+	const struct fw_set *wanted = data;
+	struct fw_set *set;
+
+	if (fw_set_find(ruleset, wanted->name, strlen(wanted->name)))
+		return ecbpf_fail(e, -EEXIST, "there is a set '%s' already", wanted->name);
+	if (ruleset->sets_count == FW_SETS_MAX)
+		return ecbpf_fail(e, -E2BIG, "there are %d sets, which is the maximum",
+				  FW_SETS_MAX);
+	set = ecbpf_array_add(&ruleset->sets, &ruleset->sets_count, sizeof(*set));
+	if (!set)
+		return ecbpf_fail_memory(e);
+	*set = *wanted;
+	return 0;
+}
+
 int ecbpf_fw_set_create(struct ecbpf *e, const char *name, __u8 family)
 {
-	struct ecbpf_fw_ruleset *ruleset = NULL;
-	struct fw_set *set;
-	struct fw_session s;
-	int err;
+	struct fw_set set = {};
 
 	if (!*name || strlen(name) > FW_SET_NAME_MAX ||
 	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") !=
@@ -160,68 +187,38 @@ int ecbpf_fw_set_create(struct ecbpf *e, const char *name, __u8 family)
 				  FW_SET_NAME_MAX);
 	if (family && family != 4 && family != 6)
 		return ecbpf_fail(e, -EINVAL, "a set is of family 4 or 6, or of both, 0");
-	err = fw_session_open(e, 0, &s);
+	set.family = family;
+	strcpy(set.name, name);
+	return ecbpf_fw_change(e, set_add, &set);
+}
+
+static int set_remove(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, void *data)
+{
+	const char *name = data;
+	size_t index;
+	int err;
+
+	err = set_find(e, ruleset, name, &index);
 	if (err)
 		return err;
-	if (fw_set_find(s.old.ruleset, name, strlen(name)))
-		err = ecbpf_fail(e, -EEXIST, "there is a set '%s' already", name);
-	else if (s.old.ruleset->sets_count == FW_SETS_MAX)
-		err = ecbpf_fail(e, -E2BIG, "there are %d sets, which is the maximum", FW_SETS_MAX);
-	if (!err)
-		ruleset = fw_ruleset_copy(s.old.ruleset);
-	if (!err && !ruleset)
-		err = ecbpf_fail_memory(e);
-	if (!err) {
-		set = ecbpf_array_add(&ruleset->sets, &ruleset->sets_count, sizeof(*set));
-		if (set) {
-			set->family = family;
-			strcpy(set->name, name);
-			err = fw_session_apply_changed(e, &s, ruleset);
-		} else {
-			ecbpf_fw_ruleset_free(ruleset);
-			err = ecbpf_fail_memory(e);
-		}
+	for (size_t i = 0; i < ruleset->rules_count; i++) {
+		struct fw_rule *rule = &ruleset->rules[i];
+
+		if ((rule->src.kind == FW_ADDRS_SET && rule->src.set == index) ||
+		    (rule->dst.kind == FW_ADDRS_SET && rule->dst.set == index))
+			return ecbpf_fail(e, -EBUSY, "rule %zu uses set '%s'", i + 1, name);
+		rule->src.set -= rule->src.kind == FW_ADDRS_SET && rule->src.set > index;
+		rule->dst.set -= rule->dst.kind == FW_ADDRS_SET && rule->dst.set > index;
 	}
-	fw_session_close(&s);
-	return err;
+	fw_set_free(&ruleset->sets[index]);
+	memmove(&ruleset->sets[index], &ruleset->sets[index + 1],
+		(--ruleset->sets_count - index) * sizeof(*ruleset->sets));
+	return 0;
 }
 
 int ecbpf_fw_set_delete(struct ecbpf *e, const char *name)
 {
-	struct ecbpf_fw_ruleset *ruleset = NULL;
-	struct fw_session s;
-	size_t index;
-	int err;
-
-	err = fw_session_open(e, 0, &s);
-	if (err)
-		return err;
-	err = set_find(e, &s, name, &index);
-	for (size_t i = 0; !err && i < s.old.ruleset->rules_count; i++) {
-		const struct fw_rule *rule = &s.old.ruleset->rules[i];
-
-		if ((rule->src.kind == FW_ADDRS_SET && rule->src.set == index) ||
-		    (rule->dst.kind == FW_ADDRS_SET && rule->dst.set == index))
-			err = ecbpf_fail(e, -EBUSY, "rule %zu uses set '%s'", i + 1, name);
-	}
-	if (!err)
-		ruleset = fw_ruleset_copy(s.old.ruleset);
-	if (!err && !ruleset)
-		err = ecbpf_fail_memory(e);
-	if (!err) {
-		fw_set_free(&ruleset->sets[index]);
-		memmove(&ruleset->sets[index], &ruleset->sets[index + 1],
-			(--ruleset->sets_count - index) * sizeof(*ruleset->sets));
-		for (size_t i = 0; i < ruleset->rules_count; i++) {
-			struct fw_rule *rule = &ruleset->rules[i];
-
-			rule->src.set -= rule->src.kind == FW_ADDRS_SET && rule->src.set > index;
-			rule->dst.set -= rule->dst.kind == FW_ADDRS_SET && rule->dst.set > index;
-		}
-		err = fw_session_apply_changed(e, &s, ruleset);
-	}
-	fw_session_close(&s);
-	return err;
+	return ecbpf_fw_change(e, set_remove, (void *)name);
 }
 
 int ecbpf_fw_set_print(struct ecbpf *e, const char *name, FILE *out)
@@ -231,12 +228,10 @@ int ecbpf_fw_set_print(struct ecbpf *e, const char *name, FILE *out)
 	size_t index;
 	int err;
 
-	err = fw_session_open(e, 0, &s);
+	err = set_open(e, name, &s, &index);
 	if (err)
 		return err;
-	err = set_find(e, &s, name, &index);
-	if (!err)
-		err = fw_set_read(e, &s.maps, s.old.sets[index], &set);
+	err = fw_set_read(e, &s.maps, s.old.sets[index], &set);
 	fw_session_close(&s);
 	for (size_t i = 0; !err && i < set.prefixes_count; i++) {
 		char text[ECBPF_PREFIX_TEXT];

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <bpf/bpf.h>
 #include "bpf/info.h"
+#include "bpf/map.h"
 #include "core/array.h"
 #include "core/error.h"
 #include "core/handle.h"
@@ -162,8 +163,8 @@ int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, str
 		goto out;
 	}
 	size = (size_t)info.max_entries * info.value_size;
-	bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	if (bytes == MAP_FAILED) {
+	bytes = ecbpf_map_memory(fd, size);
+	if (!bytes) {
 		err = fail_text(e, -errno);
 		goto out;
 	}
