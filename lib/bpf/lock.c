@@ -94,12 +94,19 @@ int ecbpf_lock(struct ecbpf *e)
 	return fd < 0 ? ecbpf_fail(e, -errno, "cannot lock: %s", strerror(errno)) : fd;
 }
 
+int ecbpf_lock_make(struct ecbpf *e)
+{
+	int err = ecbpf_bpffs_open(e, true);
+
+	return err ? err : ecbpf_lock(e);
+}
+
 int ecbpf_lock_hold(struct ecbpf *e)
 {
 	int fd;
 
 	if (!e->holds) {
-		fd = ecbpf_lock(e);
+		fd = ecbpf_lock_make(e);
 		if (fd < 0)
 			return fd;
 		e->held = fd + 1;

@@ -7,9 +7,11 @@ struct ecbpf;
 
 /* For a whole change of ours. Return: fd, for close(), or errors */
 int ecbpf_lock(struct ecbpf *e);
+/* As ecbpf_lock(); the directories are made if they are missing */
+int ecbpf_lock_make(struct ecbpf *e);
 /*
- * Keep it while functions run that take it themselves or hold it, until each has released it.
- * Return: 0, errors
+ * As ecbpf_lock_make(), and keep it while functions run that take it themselves or hold it, until
+ * each has released it. Return: 0, errors
  */
 int ecbpf_lock_hold(struct ecbpf *e);
 void ecbpf_lock_release(struct ecbpf *e);

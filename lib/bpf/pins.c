@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The maps that are pinned in BPFFS/ecbpf. */
+/* The directories of pins. */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -12,31 +12,51 @@
 #include "bpf/pins.h"
 #include "core/handle.h"
 
-int ecbpf_for_each_pin(struct ecbpf *e, ecbpf_pin_fn fn, void *data)
+int ecbpf_for_each_entry(struct ecbpf *e, const char *path, ecbpf_entry_fn fn, void *data)
 {
-	char path[PATH_MAX];
 	struct dirent *entry;
-	struct stat st;
-	int err;
+	int err = 0;
 	DIR *dir;
 
-	err = ecbpf_pin_path(e, path, sizeof(path), "");
-	if (err)
-		return err;
 	dir = opendir(path);
 	if (!dir)
 		return errno == ENOENT
 			       ? 0
 			       : ecbpf_fail(e, -errno, "cannot read %s: %s", path, strerror(errno));
-	while (!err && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		err = ecbpf_pin_path(e, path, sizeof(path), entry->d_name);
-		if (!err && !lstat(path, &st))
-			err = fn(e, path, S_ISLNK(st.st_mode), data);
-	}
+	while (!err && (entry = readdir(dir)))
+		err = fn(e, entry->d_name, data);
 	closedir(dir);
 	return err;
+}
+
+struct pin_call {
+	ecbpf_pin_fn fn;
+	void *data;
+};
+
+static int pin_call(struct ecbpf *e, const char *name, void *data)
+{
+	const struct pin_call *call = data;
+	char path[PATH_MAX];
+	struct stat st;
+	int err;
+
+	if (name[0] == '.')
+		return 0;
+	err = ecbpf_pin_path(e, path, sizeof(path), name);
+	if (err || lstat(path, &st))
+		return err;
+	return call->fn(e, path, S_ISLNK(st.st_mode), call->data);
+}
+
+int ecbpf_for_each_pin(struct ecbpf *e, ecbpf_pin_fn fn, void *data)
+{
+	struct pin_call call = {.fn = fn, .data = data};
+	char path[PATH_MAX];
+	int err;
+
+	err = ecbpf_pin_path(e, path, sizeof(path), "");
+	return err ? err : ecbpf_for_each_entry(e, path, pin_call, &call);
 }
 
 bool ecbpf_map_is_used(__u32 map_id)

@@ -6,7 +6,6 @@
 #include <time.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
-#include "bpf/bpffs.h"
 #include "bpf/info.h"
 #include "bpf/lock.h"
 #include "bpf/pins.h"
@@ -43,9 +42,7 @@ int ecbpf_transaction_begin(struct ecbpf *e, struct transaction *ret)
 	int err;
 
 	ecbpf_capture(e);
-	err = ecbpf_bpffs_open(e, true);
-	if (!err)
-		err = ecbpf_lock_hold(e);
+	err = ecbpf_lock_hold(e);
 	if (err)
 		return err;
 	err = ecbpf_for_each_pin(e, pin_note, &t);

@@ -97,10 +97,7 @@ static int clean_all(struct ecbpf *e, const char *iface, bool with_maps, size_t 
 		if (clean.ifindex < 0)
 			return clean.ifindex;
 	}
-	err = ecbpf_bpffs_open(e, true);
-	if (err)
-		return err;
-	lock = ecbpf_lock(e);
+	lock = ecbpf_lock_make(e);
 	if (lock < 0)
 		return lock;
 	libxdp_lock = ecbpf_libxdp_lock(e);

@@ -10,7 +10,6 @@
 #include <time.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
-#include "bpf/bpffs.h"
 #include "bpf/info.h"
 #include "bpf/metadata.h"
 #include "chain/counters.h"
@@ -108,13 +107,7 @@ int ecbpf_chain_get(struct ecbpf *e, const char *iface, struct ecbpf_chain **ret
 	struct ecbpf_chain *chain;
 	int err, ifindex;
 
-	ecbpf_capture(e);
-	ifindex = ecbpf_iface_index(e, iface);
-	if (ifindex < 0)
-		return ifindex;
-	/* without a BPF file system a single program can still be seen */
-	ecbpf_bpffs_open(e, false);
-	err = ecbpf_live_read(e, ifindex, &live);
+	err = ecbpf_live_open(e, iface, &ifindex, &live);
 	if (err)
 		return err;
 	chain = calloc(1, sizeof(*chain));

@@ -6,11 +6,13 @@
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
+#include "bpf/bpffs.h"
 #include "bpf/info.h"
 #include "bpf/lock.h"
 #include "chain/live.h"
 #include "chain/pins.h"
 #include "core/handle.h"
+#include "core/iface.h"
 
 int ecbpf_attached(struct ecbpf *e, int ifindex, __u32 *ret_id, enum ecbpf_mode *ret_mode)
 {
@@ -159,4 +161,19 @@ out:
 	else
 		*ret = live;
 	return err;
+}
+
+int ecbpf_live_open(struct ecbpf *e, const char *iface, int *ret_ifindex, struct live *ret)
+{
+	int ifindex;
+
+	ecbpf_capture(e);
+	ifindex = ecbpf_iface_index(e, iface);
+	if (ifindex < 0)
+		return ifindex;
+	if (ret_ifindex)
+		*ret_ifindex = ifindex;
+	/* without a BPF file system a single program can still be seen */
+	ecbpf_bpffs_open(e, false);
+	return ecbpf_live_read(e, ifindex, ret);
 }

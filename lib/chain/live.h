@@ -39,6 +39,8 @@ struct live {
 /* What the kernel says is attached. @ret_mode: UNSPEC if nothing is (id 0) */
 int ecbpf_attached(struct ecbpf *e, int ifindex, __u32 *ret_id, enum ecbpf_mode *ret_mode);
 const char *ecbpf_live_mode_name(enum ecbpf_mode mode);
+/* As ecbpf_live_read(), by name. @ret_ifindex: or NULL */
+int ecbpf_live_open(struct ecbpf *e, const char *iface, int *ret_ifindex, struct live *ret);
 int ecbpf_live_read(struct ecbpf *e, int ifindex, struct live *ret);
 void ecbpf_live_close(struct live *live);
 

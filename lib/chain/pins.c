@@ -5,13 +5,13 @@
  *	BPFFS/xdp/dispatch-IFINDEX-ID/progN-(prog|link)	libxdp's: members of dispatcher ID
  *	BPFFS/ecbpf/dispatch-IFINDEX-ID -> net:[INODE]	network namespace of a dispatcher of ours
  */
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "bpf/bpffs.h"
+#include "bpf/pins.h"
 #include "chain/dispatcher.h"
 #include "chain/pins.h"
 #include "core/handle.h"
@@ -70,59 +70,58 @@ bool ecbpf_netns_is_other(struct ecbpf *e, int ifindex, __u32 id, char *ret_netn
 	       !netns_read("/proc/self/ns/net", netns, sizeof(netns)) && strcmp(netns, ret_netns);
 }
 
+/* unlink(), or rmdir() */
+static int pin_remove(struct ecbpf *e, int (*remove_one)(const char *path), const char *path)
+{
+	if (!remove_one(path) || errno == ENOENT)
+		return 0;
+	return ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno));
+}
+
 int ecbpf_unpin_dispatcher(struct ecbpf *e, int ifindex, __u32 id)
 {
+	static const char *const kinds[] = {"link", "prog"};
 	char path[PATH_MAX];
-	int err;
+	int err = 0;
 
-	for (int slot = 0; slot < DISPATCHER_MEMBERS; slot++) {
-		err = ecbpf_member_path(e, path, sizeof(path), ifindex, id, slot, "link");
-		if (err)
-			return err;
-		if (unlink(path) && errno != ENOENT)
-			return ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno));
-		err = ecbpf_member_path(e, path, sizeof(path), ifindex, id, slot, "prog");
-		if (err)
-			return err;
-		if (unlink(path) && errno != ENOENT)
-			return ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno));
+	for (size_t i = 0; i < DISPATCHER_MEMBERS * ARRAY_SIZE(kinds) && !err; i++) {
+		err = ecbpf_member_path(e, path, sizeof(path), ifindex, id, i / ARRAY_SIZE(kinds),
+					kinds[i % ARRAY_SIZE(kinds)]);
+		if (!err)
+			err = pin_remove(e, unlink, path);
 	}
-	err = ecbpf_dispatcher_path(e, path, sizeof(path), ifindex, id);
-	if (err)
-		return err;
-	if (rmdir(path) && errno != ENOENT)
-		return ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno));
-	err = netns_path(e, path, sizeof(path), ifindex, id);
-	if (err)
-		return err;
-	if (unlink(path) && errno != ENOENT)
-		return ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno));
-	return 0;
+	if (!err)
+		err = ecbpf_dispatcher_path(e, path, sizeof(path), ifindex, id);
+	if (!err)
+		err = pin_remove(e, rmdir, path);
+	if (!err)
+		err = netns_path(e, path, sizeof(path), ifindex, id);
+	return err ? err : pin_remove(e, unlink, path);
+}
+
+struct dispatcher_call {
+	ecbpf_dispatcher_fn fn;
+	void *data;
+};
+
+static int dispatcher_call(struct ecbpf *e, const char *name, void *data)
+{
+	const struct dispatcher_call *call = data;
+	int ifindex;
+	char rest;
+	__u32 id;
+
+	if (sscanf(name, "dispatch-%d-%u%c", &ifindex, &id, &rest) != 2)
+		return 0;
+	return call->fn(e, ifindex, id, call->data);
 }
 
 int ecbpf_for_each_dispatcher(struct ecbpf *e, ecbpf_dispatcher_fn fn, void *data)
 {
+	struct dispatcher_call call = {.fn = fn, .data = data};
 	char path[PATH_MAX];
-	struct dirent *entry;
 	int err;
-	DIR *dir;
 
 	err = ecbpf_path_format(e, path, sizeof(path), "%s/xdp", e->bpffs);
-	if (err)
-		return err;
-	dir = opendir(path);
-	if (!dir)
-		return errno == ENOENT
-			       ? 0
-			       : ecbpf_fail(e, -errno, "cannot read %s: %s", path, strerror(errno));
-	while (!err && (entry = readdir(dir))) {
-		int ifindex;
-		char rest;
-		__u32 id;
-
-		if (sscanf(entry->d_name, "dispatch-%d-%u%c", &ifindex, &id, &rest) == 2)
-			err = fn(e, ifindex, id, data);
-	}
-	closedir(dir);
-	return err;
+	return err ? err : ecbpf_for_each_entry(e, path, dispatcher_call, &call);
 }

@@ -314,14 +314,9 @@ int ecbpf_chain_owned(struct ecbpf *e, const char *iface, struct owned *ret_memb
 {
 	struct live live = {.fd = -1};
 	size_t count = 0;
-	int err, ifindex;
+	int err;
 
-	ecbpf_capture(e);
-	ifindex = ecbpf_iface_index(e, iface);
-	if (ifindex < 0)
-		return ifindex;
-	ecbpf_bpffs_open(e, false);
-	err = ecbpf_live_read(e, ifindex, &live);
+	err = ecbpf_live_open(e, iface, NULL, &live);
 	if (err)
 		return err;
 	for (size_t i = 0; i < live.count; i++) {

@@ -9,7 +9,6 @@
 #include <linux/bpf.h>
 #include <bpf/libbpf.h>
 #include <ecbpf/fw.h>
-#include "bpf/bpffs.h"
 #include "bpf/lock.h"
 #include "bpf/program.h"
 #include "config/parse.h"
@@ -196,10 +195,7 @@ static int ruleset_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset
 	struct bpf_object *maps = NULL;
 	int err, lock;
 
-	err = ecbpf_bpffs_open(e, true);
-	if (err)
-		return err;
-	lock = ecbpf_lock(e);
+	lock = ecbpf_lock_make(e);
 	if (lock < 0)
 		return lock;
 	err = ecbpf_stage_maps(e, "fw", &maps);

@@ -10,7 +10,6 @@
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <bpf/libbpf.h>
-#include "bpf/bpffs.h"
 #include "bpf/lock.h"
 #include "bpf/pins.h"
 #include "bpf/program.h"
@@ -288,9 +287,7 @@ int ecbpf_fastpath_unload(struct ecbpf *e)
 	int err;
 
 	ecbpf_capture(e);
-	err = ecbpf_bpffs_open(e, true);
-	if (!err)
-		err = ecbpf_lock_hold(e);
+	err = ecbpf_lock_hold(e);
 	if (err)
 		return err;
 	err = unload_locked(e);

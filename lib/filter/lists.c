@@ -342,6 +342,17 @@ static int list_check(struct filter_lists *l, __u32 list, const struct ecbpf_fil
 					     allow_count);
 }
 
+/* For a change: entries are checked before anything is opened */
+static int lists_open_with(struct ecbpf *e, const struct ecbpf_filter_entry *entries, size_t count,
+			   struct filter_lists *l)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < count && !err; i++)
+		err = filter_entry_check(e, &entries[i]);
+	return err ? err : filter_lists_open(e, l);
+}
+
 static int list_change(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
 		       size_t count, bool is_replace, struct ecbpf_filter_changes *ret_changes)
 {
@@ -349,12 +360,9 @@ static int list_change(struct ecbpf *e, __u32 list, const struct ecbpf_filter_en
 	struct ecbpf_filter_changes sums = {};
 	_cleanup_free_ struct change *changes = NULL;
 	size_t unique = 0, swept = 0;
-	int err = 0;
+	int err;
 
-	for (size_t i = 0; i < count && !err; i++)
-		err = filter_entry_check(e, &entries[i]);
-	if (!err)
-		err = filter_lists_open(e, &l);
+	err = lists_open_with(e, entries, count, &l);
 	if (!err)
 		err = list_check(&l, list, entries, count, is_replace);
 	if (!err)
@@ -384,14 +392,15 @@ static int list_change(struct ecbpf *e, __u32 list, const struct ecbpf_filter_en
 	if (!err)
 		err = changes_do(&l, list, changes, unique, is_replace, &swept);
 	if (err) {
-		char text[sizeof(e->error)];
+		struct saved_error error;
 
-		strcpy(text, e->error); /* why, whatever comes of this */
+		ecbpf_error_save(e, &error);
 		memory->drop(l.pool, l.made, l.made_count);
 		for (size_t i = 0; i < l.made_count; i++)
 			l.chunks[l.made[i]] = NULL;
 		filter_lists_repair(&l);
-		return ecbpf_fail(e, err, "%s", text);
+		ecbpf_error_restore(e, &error);
+		return err;
 	}
 	__atomic_store_n(&l.head->dirty, 0, __ATOMIC_RELEASE);
 	sums.deleted = is_replace ? swept : 0;
@@ -418,12 +427,9 @@ int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_fil
 	struct filter_lists l cleanup_filter_lists = FILTER_LISTS_INIT;
 	_cleanup_free_ struct change *changes = NULL;
 	size_t unique = 0, swept = 0;
-	int err = 0;
+	int err;
 
-	for (size_t i = 0; i < count && !err; i++)
-		err = filter_entry_check(e, &entries[i]);
-	if (!err)
-		err = filter_lists_open(e, &l);
+	err = lists_open_with(e, entries, count, &l);
 	if (!err)
 		err = changes_make(&l, entries, count, &changes, &unique);
 	for (size_t i = 0; i < unique && !err; i++) {

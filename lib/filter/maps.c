@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <bpf/libbpf.h>
-#include "bpf/bpffs.h"
 #include "bpf/lock.h"
 #include "bpf/map.h"
 #include "bpf/program.h"
@@ -30,10 +29,7 @@ int filter_maps_open(struct ecbpf *e, struct filter_maps *maps)
 	int fd, err;
 
 	ecbpf_capture(e);
-	err = ecbpf_bpffs_open(e, true);
-	if (err)
-		return err;
-	maps->lock = ecbpf_lock(e);
+	maps->lock = ecbpf_lock_make(e);
 	if (maps->lock < 0)
 		return maps->lock;
 	err = ecbpf_stage_maps(e, "filter", &maps->obj);

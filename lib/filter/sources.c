@@ -15,7 +15,6 @@
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include "bpf/bpffs.h"
 #include "bpf/lock.h"
 #include "bpf/map.h"
 #include "bpf/program.h"
@@ -305,10 +304,7 @@ int filter_lists_open(struct ecbpf *e, struct filter_lists *l)
 	l->now = clock_ns(CLOCK_MONOTONIC);
 	l->offset = clock_ns(CLOCK_REALTIME) - l->now;
 	ecbpf_capture(e);
-	err = ecbpf_bpffs_open(e, true);
-	if (err)
-		return err;
-	l->lock = ecbpf_lock(e);
+	l->lock = ecbpf_lock_make(e);
 	if (l->lock < 0)
 		return l->lock;
 	err = maps_open(l);

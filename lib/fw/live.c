@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "bpf/bpffs.h"
 #include "bpf/lock.h"
 #include "core/error.h"
 #include "core/handle.h"
@@ -33,13 +32,10 @@ void fw_session_close(struct fw_session *s)
 int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
 {
 	struct fw_session s = {.lock = -1};
-	int err;
+	int err = 0;
 
 	ecbpf_capture(e);
-	err = ecbpf_bpffs_open(e, true);
-	if (err)
-		return err;
-	s.lock = ecbpf_lock(e);
+	s.lock = ecbpf_lock_make(e);
 	if (s.lock < 0)
 		return s.lock;
 	if (how & FW_SESSION_MAKE)
