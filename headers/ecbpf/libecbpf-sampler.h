@@ -55,9 +55,22 @@ int ecbpf_sampler_status(struct ecbpf *e, struct ecbpf_sampler_status *ret_statu
 int ecbpf_sampler_set(struct ecbpf *e, const struct ecbpf_sampling *settings);
 
 /**
- * ecbpf_sampler_off() - no samples any more, of no class, if no interface has a stage sampler
+ * ecbpf_sampler_load() - load the stage sampler, and change settings
+ *
+ * Return: 0; as ecbpf_sampler_set() and ecbpf_chain_load_stage(). On failure, settings and chains
+ * are what they were.
  */
-int ecbpf_sampler_off(struct ecbpf *e);
+int ecbpf_sampler_load(struct ecbpf *e, const char *const *ifaces, size_t count, bool is_fused,
+		       enum ecbpf_mode mode, const struct ecbpf_sampling *settings);
+
+/**
+ * ecbpf_sampler_unload() - unload the stage sampler
+ *
+ * With the last one, other stages sample no more: rates become 0.
+ *
+ * Return: as ecbpf_sampler_load().
+ */
+int ecbpf_sampler_unload(struct ecbpf *e, const char *const *ifaces, size_t count);
 
 /* --- reading samples ---------------------------------------------------------------------- */
 

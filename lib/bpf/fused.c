@@ -33,11 +33,20 @@ static int fused_place_counters(struct ecbpf *e, const __u8 *stages, __u8 *count
 	struct fused_layout old = {};
 	_cleanup_close_ int map_fd = -1;
 	__u32 used = 0, live = 0, is_placed = 0;
+	int err = 0;
 
-	if (old_fd >= 0 && ecbpf_fused_layout(old_fd, &old))
+	if (old_fd >= 0)
+		err = ecbpf_fused_layout(old_fd, &old);
+	if (err && err != -ENOENT && err != -EPROTO)
+		return ecbpf_fail(e, err, "ecbpf_fused: cannot read the loaded program: %s",
+				  strerror(-err));
+	if (err)
 		old_fd = -1; /* something else */
 	if (old_fd >= 0)
 		map_fd = ecbpf_prog_map(old_fd, "counters", NULL);
+	if (old_fd >= 0 && map_fd < 0 && map_fd != -ENOENT)
+		return ecbpf_fail(e, map_fd, "ecbpf_fused: cannot read its counters: %s",
+				  strerror(-map_fd));
 	for (__u32 j = 0; j < ECBPF_FUSED_SLOTS; j++) {
 		if (old.stages[j])
 			live |= 1U << old.counters[j];

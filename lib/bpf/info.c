@@ -70,12 +70,14 @@ int ecbpf_prog_map(int prog_fd, const char *name, struct bpf_map_info *ret_info)
 		size_t suffix;
 		int fd;
 
+		/* the program keeps its maps: that one cannot be asked does not mean it has gone */
 		fd = bpf_map_get_fd_by_id(ids[i]);
 		if (fd < 0)
-			continue;
-		if (ecbpf_map_info(fd, &map)) {
+			return -errno;
+		err = ecbpf_map_info(fd, &map);
+		if (err) {
 			close(fd);
-			continue;
+			return err;
 		}
 		/* libbpf names sections of globals "OBJECT.rodata" and cuts the front to fit */
 		suffix = strlen(map.name) > strlen(name) ? strlen(map.name) - strlen(name) : 0;

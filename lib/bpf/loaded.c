@@ -81,8 +81,9 @@ static int spec_inherit(const struct predecessor *predecessor, struct loaded *lo
 
 	if (!old)
 		return -ENOMEM;
-	if (ecbpf_loaded_read(predecessor->fd, old))
-		return 0;
+	err = ecbpf_loaded_read(predecessor->fd, old);
+	if (err)
+		return err == -ENOENT || err == -EPROTO ? 0 : err;
 	for (line = ecbpf_loaded_constant(old->spec, &len); line && !err;
 	     line = ecbpf_loaded_constant(line + len, &len)) {
 		_cleanup_free_ char *constant = strndup(line, len);
@@ -115,9 +116,12 @@ int ecbpf_loaded_write(struct ecbpf *e, int prog_fd, const struct ecbpf_program 
 	err = spec_write(spec, &loaded);
 	if (!err && predecessor->fd >= 0 && predecessor->has_constants)
 		err = spec_inherit(predecessor, &loaded);
-	if (err)
+	if (err == -E2BIG)
 		return ecbpf_fail(e, err, "%s: its settings are more than %d characters",
 				  program->name, LOADED_SPEC_SIZE);
+	if (err)
+		return ecbpf_fail(e, err, "%s: cannot read the loaded program: %s", program->name,
+				  strerror(-err));
 	return ecbpf_loaded_bind(e, prog_fd, program->name, &loaded);
 }
 

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +11,8 @@
 #include "bpf/bpffs.h"
 #include "bpf/info.h"
 #include "bpf/pins.h"
+#include "core/array.h"
+#include "core/error.h"
 #include "core/handle.h"
 
 int ecbpf_for_each_entry(struct ecbpf *e, const char *path, ecbpf_entry_fn fn, void *data)
@@ -68,18 +71,21 @@ bool ecbpf_map_is_used(__u32 map_id)
 		struct bpf_prog_info info = {};
 		__u32 ids[64];
 
-		if (fd < 0)
+		/* in doubt, it is used */
+		if (fd < 0 && errno == ENOENT)
 			continue;
+		if (fd < 0)
+			return true;
 		info.map_ids = (unsigned long)ids;
 		info.nr_map_ids = ARRAY_SIZE(ids);
 		if (ecbpf_prog_info(fd, &info))
-			continue;
+			return true;
 		for (__u32 i = 0; i < info.nr_map_ids && i < ARRAY_SIZE(ids); i++) {
 			if (ids[i] == map_id)
 				return true;
 		}
 	}
-	return false;
+	return errno != ENOENT;
 }
 
 static int pin_is_used(struct ecbpf *e, const char *path, bool is_symlink, void *data)
@@ -92,6 +98,9 @@ static int pin_is_used(struct ecbpf *e, const char *path, bool is_symlink, void 
 	if (is_symlink || *used)
 		return 0;
 	fd = bpf_obj_get(path);
+	if (fd < 0 && errno != EISDIR && errno != EPERM && errno != EACCES && errno != EINVAL &&
+	    errno != ENOENT)
+		*used = true; /* in doubt */
 	if (fd < 0)
 		return 0; /* a directory; unpin_one() leaves it */
 	*used = ecbpf_map_info(fd, &info) || ecbpf_map_is_used(info.id);
@@ -117,4 +126,58 @@ static int unpin_one(struct ecbpf *e, const char *path, bool is_symlink, void *d
 int ecbpf_unpin_maps(struct ecbpf *e)
 {
 	return ecbpf_for_each_pin(e, unpin_one, NULL);
+}
+
+static int pin_take(struct ecbpf *e, const char *path, bool is_symlink, void *data)
+{
+	struct taken *t = data;
+	struct taken_pin *pin;
+
+	if (is_symlink || strncmp(strrchr(path, '/') + 1, t->prefix, strlen(t->prefix)))
+		return 0;
+	pin = ecbpf_array_add(&t->pins, &t->count, sizeof(*pin));
+	if (!pin)
+		return ecbpf_fail_memory(e);
+	pin->path = strdup(path);
+	pin->fd = pin->path ? bpf_obj_get(path) : -1;
+	if (!pin->path)
+		return ecbpf_fail_memory(e);
+	if (pin->fd < 0)
+		return ecbpf_fail(e, -errno, "%s: %s", path, strerror(errno));
+	return 0;
+}
+
+int ecbpf_pins_take(struct ecbpf *e, const char *prefix, struct taken *ret)
+{
+	struct taken t = {.prefix = prefix};
+	int err;
+
+	err = ecbpf_for_each_pin(e, pin_take, &t);
+	for (size_t i = 0; i < t.count && !err; i++) {
+		if (unlink(t.pins[i].path) && errno != ENOENT)
+			err = ecbpf_fail(e, -errno, "cannot remove %s: %s", t.pins[i].path,
+					 strerror(errno));
+		else
+			t.pins[i].is_taken = true;
+	}
+	if (err)
+		ecbpf_pins_end(e, &t, err);
+	else
+		*ret = t;
+	return err;
+}
+
+void ecbpf_pins_end(struct ecbpf *e, struct taken *t, int err)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		struct taken_pin *pin = &t->pins[i];
+
+		if (err && pin->is_taken && bpf_obj_pin(pin->fd, pin->path))
+			ecbpf_log(e, ECBPF_LOG_WARN, "cannot pin %s again: %s", pin->path,
+				  strerror(errno));
+		close_fd(&pin->fd);
+		free(pin->path);
+	}
+	free(t->pins);
+	*t = (struct taken){};
 }

@@ -4,6 +4,7 @@
 #define ECBPF_LIB_PINS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <linux/types.h>
 
 struct ecbpf;
@@ -18,5 +19,21 @@ int ecbpf_for_each_pin(struct ecbpf *e, ecbpf_pin_fn fn, void *data);
 bool ecbpf_map_is_used(__u32 map_id);
 bool ecbpf_pins_are_used(struct ecbpf *e);
 int ecbpf_unpin_maps(struct ecbpf *e);
+
+/* Pins that are removed, and can still be put back */
+struct taken {
+	const char *prefix;
+	struct taken_pin {
+		char *path;
+		int fd;
+		bool is_taken;
+	} * pins;
+	size_t count;
+};
+
+/* Those whose names begin with @prefix, or none on failure */
+int ecbpf_pins_take(struct ecbpf *e, const char *prefix, struct taken *ret);
+/* @err: of the rest of the change: if it failed, they are put back */
+void ecbpf_pins_end(struct ecbpf *e, struct taken *t, int err);
 
 #endif /* ECBPF_LIB_PINS_H */

@@ -15,6 +15,7 @@
 #include "bpf/info.h"
 #include "bpf/map.h"
 #include "bpf/metadata.h"
+#include "bpf/object.h"
 #include "bpf/probe.h"
 #include "bpf/program.h"
 #include "core/handle.h"
@@ -187,6 +188,9 @@ static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int o
 			continue;
 		snprintf(name, sizeof(name), "%s", bpf_map__name(map)); /* as the kernel cuts it */
 		fd = ecbpf_prog_map(old_fd, name, &old);
+		if (fd < 0 && fd != -ENOENT)
+			return ecbpf_fail(e, fd, "map %s: cannot look at the old one: %s", name,
+					  strerror(-fd));
 		if (fd < 0 || old.type != bpf_map__type(map) ||
 		    old.key_size != bpf_map__key_size(map) ||
 		    old.value_size != bpf_map__value_size(map) ||
@@ -345,7 +349,9 @@ int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret
 	err = maps_prepare(e, &spec, -1, &program);
 	if (err)
 		goto out;
-	err = bpf_object__load(program.obj);
+	err = ecbpf_object_load(e, program.obj, true);
+	if (err == -EBADMSG)
+		goto out;
 	if (err) {
 		ecbpf_fail(e, err, "%s: cannot open its maps: %s%s", stage, strerror(-err),
 			   err == -EPERM ? " (must be root, or have CAP_BPF)" : "");
@@ -383,9 +389,9 @@ int ecbpf_program_load(struct ecbpf *e, struct program *program)
 	int err;
 
 	e->detail[0] = '\0';
-	err = bpf_object__load(program->obj);
-	if (!err)
-		return 0;
+	err = ecbpf_object_load(e, program->obj, program->is_ours);
+	if (!err || err == -EBADMSG)
+		return err;
 	if (err == -EPERM && geteuid())
 		return ecbpf_fail(e, err,
 				  "%s: permission denied: must be root, or have CAP_BPF, "

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Reading what is attached to an interface. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,8 @@
 #include "chain/pins.h"
 #include "core/handle.h"
 #include "core/iface.h"
+
+#define EXCHANGED 1 /* another program was attached while this one was examined */
 
 int ecbpf_attached(struct ecbpf *e, int ifindex, __u32 *ret_id, enum ecbpf_mode *ret_mode)
 {
@@ -84,6 +87,8 @@ static int live_members(struct ecbpf *e, int ifindex, struct live *live)
 		if (err)
 			return err;
 		fd = bpf_obj_get(path);
+		if (fd < 0 && errno != ENOENT)
+			return ecbpf_fail(e, -errno, "%s: %s", path, strerror(errno));
 		if (fd < 0) {
 			live->kind = ECBPF_CHAIN_BROKEN;
 			return 0;
@@ -102,63 +107,81 @@ static int live_members(struct ecbpf *e, int ifindex, struct live *live)
 	return 0;
 }
 
-int ecbpf_live_read(struct ecbpf *e, int ifindex, struct live *ret)
+/* A program by itself, which is its chain's only member */
+static int live_single(struct ecbpf *e, struct live *live)
 {
-	struct live live = {.fd = -1};
-	struct bpf_prog_info info = {};
-	__u32 id = 0;
-	int err, lock;
+	int fd = fcntl(live->fd, F_DUPFD_CLOEXEC, 0);
+	int err = fd < 0 ? -errno : member_from_fd(fd, &live->members[0]);
 
-retry:
-	err = ecbpf_attached(e, ifindex, &id, &live.mode);
-	if (err)
-		return err;
-	if (!id) {
-		*ret = live;
+	live->kind = ECBPF_CHAIN_SINGLE;
+	if (err) {
+		close_fd(&fd);
+		return ecbpf_fail(e, err, "XDP program %u: %s", live->id, strerror(-err));
+	}
+	live->count = 1;
+	live->members[0].actions = 0;
+	return 0;
+}
+
+/* Return: 0; EXCHANGED; errors */
+static int live_dispatcher(struct ecbpf *e, int ifindex, struct live *live)
+{
+	int lock = ecbpf_libxdp_lock(e);
+	enum ecbpf_mode mode;
+	__u32 now = 0;
+	int err;
+
+	live->kind = ECBPF_CHAIN_DISPATCHER;
+	if (lock == -ENOENT) {
+		live->kind = ECBPF_CHAIN_BROKEN; /* without even the directory of pins */
 		return 0;
 	}
-	live.fd = bpf_prog_get_fd_by_id(id);
-	if (live.fd < 0 && errno == ENOENT)
-		goto retry; /* exchanged meanwhile */
-	if (live.fd < 0)
-		return ecbpf_fail(e, -errno, "cannot examine XDP program %u: %s%s", id,
-				  strerror(errno), errno == EPERM ? " (must be root)" : "");
-	live.id = id;
-	err = ecbpf_prog_info(live.fd, &info);
-	if (!err)
-		err = ecbpf_dispatcher_config(live.fd, &info, &live.config);
-	if (err) {
-		live.kind = ECBPF_CHAIN_SINGLE;
-		err = member_from_fd(dup(live.fd), &live.members[0]);
-		live.count = 1;
-		live.members[0].actions = 0;
-		if (err)
-			ecbpf_fail(e, err, "XDP program %u: %s", id, strerror(-err));
-		goto out;
-	}
-	live.kind = ECBPF_CHAIN_DISPATCHER;
-	lock = ecbpf_libxdp_lock(e);
-	if (lock < 0) {
-		live.kind = ECBPF_CHAIN_BROKEN; /* without even the directory of pins */
-		goto out;
-	}
-	err = live_members(e, ifindex, &live);
+	if (lock < 0)
+		return lock;
+	err = live_members(e, ifindex, live);
 	close(lock);
-	if (!err && live.kind == ECBPF_CHAIN_BROKEN) {
-		enum ecbpf_mode mode;
-		__u32 now = 0;
+	if (err || live->kind != ECBPF_CHAIN_BROKEN)
+		return err;
+	/* its pins may have been removed with it */
+	err = ecbpf_attached(e, ifindex, &now, &mode);
+	return err || now == live->id ? err : EXCHANGED;
+}
 
-		/* exchanged while we looked, and its pins removed? */
-		if (!ecbpf_attached(e, ifindex, &now, &mode) && now != id) {
+static int live_program(struct ecbpf *e, int ifindex, struct live *live)
+{
+	struct bpf_prog_info info = {};
+	int err;
+
+	live->fd = bpf_prog_get_fd_by_id(live->id);
+	if (live->fd < 0 && errno == ENOENT)
+		return EXCHANGED;
+	if (live->fd < 0)
+		return ecbpf_fail(e, -errno, "cannot examine XDP program %u: %s%s", live->id,
+				  strerror(errno), errno == EPERM ? " (must be root)" : "");
+	err = ecbpf_prog_info(live->fd, &info);
+	if (!err)
+		err = ecbpf_dispatcher_config(live->fd, &info, &live->config);
+	if (!err)
+		return live_dispatcher(e, ifindex, live);
+	if (err == -ENOENT || err == -EPROTO)
+		return live_single(e, live);
+	return ecbpf_fail(e, err, "XDP program %u: %s", live->id, strerror(-err));
+}
+
+int ecbpf_live_read(struct ecbpf *e, int ifindex, struct live *ret)
+{
+	struct live live;
+	int err;
+
+	do {
+		live = (struct live){.fd = -1};
+		err = ecbpf_attached(e, ifindex, &live.id, &live.mode);
+		if (!err && live.id)
+			err = live_program(e, ifindex, &live);
+		if (err)
 			ecbpf_live_close(&live);
-			live.fd = -1;
-			goto retry;
-		}
-	}
-out:
-	if (err)
-		ecbpf_live_close(&live);
-	else
+	} while (err == EXCHANGED);
+	if (!err)
 		*ret = live;
 	return err;
 }

@@ -90,20 +90,31 @@ static int set_note(struct ecbpf *e, struct set *set, const struct change *c,
 }
 
 /* Is it one that ecbpf_chain_set() is to keep, change or remove? */
-static bool is_owned(int fd, const struct loaded *loaded)
+static int member_owned(struct ecbpf *e, const struct member *m, struct loaded *ret_loaded,
+			bool *ret_is_owned)
 {
 	struct bpf_prog_info info = {};
 	struct btf *btf;
-	__u32 schema;
+	int err;
 
-	if (loaded->is_owned)
-		return true;
-	if (ecbpf_prog_info(fd, &info))
-		return false;
+	err = ecbpf_loaded_read(m->fd, ret_loaded);
+	if (err == -ENOENT || err == -EPROTO) /* of another tool or version */
+		err = 0;
+	if (!err)
+		err = ecbpf_prog_info(m->fd, &info);
+	if (err)
+		return ecbpf_fail(e, err, "%s: cannot read the loaded program: %s", m->name,
+				  strerror(-err));
+	*ret_is_owned = ret_loaded->is_owned;
+	if (*ret_is_owned || !info.btf_id)
+		return 0;
 	btf = ecbpf_prog_btf(&info);
-	schema = ecbpf_btf_schema(btf);
+	if (!btf)
+		return ecbpf_fail(e, -errno, "%s: cannot read its BTF: %s", m->name,
+				  strerror(errno));
+	*ret_is_owned = ecbpf_btf_schema(btf);
 	btf__free(btf);
-	return schema;
+	return 0;
 }
 
 /* The attached member for a wanted program, by fingerprint (@is_same) or by name; NULL: none */
@@ -242,8 +253,10 @@ static int plan_set(struct ecbpf *e, struct change *c, void *data)
 	if (want == set->wants)
 		set->changes_count = 0; /* planned again: another process was faster */
 	for (size_t i = 0; i < c->live.count; i++) {
-		ecbpf_loaded_read(c->live.members[i].fd, &attached[i].loaded);
-		attached[i].is_owned = is_owned(c->live.members[i].fd, &attached[i].loaded);
+		err = member_owned(e, &c->live.members[i], &attached[i].loaded,
+				   &attached[i].is_owned);
+		if (err)
+			return err;
 		owned += attached[i].is_owned;
 	}
 	if (!owned && !want->programs_count) {
@@ -323,9 +336,13 @@ int ecbpf_chain_owned(struct ecbpf *e, const char *iface, struct owned *ret_memb
 		const struct member *m = &live.members[i];
 		struct owned *owned = &ret_members[count];
 
+		bool is_ours;
+
 		*owned = (struct owned){.prio = m->prio, .actions = m->actions};
-		ecbpf_loaded_read(m->fd, &owned->loaded);
-		if (!is_owned(m->fd, &owned->loaded))
+		err = member_owned(e, m, &owned->loaded, &is_ours);
+		if (err)
+			break;
+		if (!is_ours)
 			continue;
 		owned->has_place = live.kind != ECBPF_CHAIN_SINGLE;
 		memcpy(owned->name, m->name, sizeof(owned->name));
@@ -334,5 +351,5 @@ int ecbpf_chain_owned(struct ecbpf *e, const char *iface, struct owned *ret_memb
 	*ret_mode = live.mode;
 	*ret_count = count;
 	ecbpf_live_close(&live);
-	return 0;
+	return err;
 }

@@ -27,14 +27,21 @@ static __u32 stage_prio(__u32 stage)
 	return ECBPF_FUSED_PRIO;
 }
 
-/* The stages of a member, of which ecbpf_fused has several. Return: how many; 0: it is not ours */
-static size_t member_stages(const struct member *m, struct fused_layout *ret)
+/*
+ * The stages of a member, of which ecbpf_fused has several. Return: how many; 0: it is not ours;
+ * errors
+ */
+static int member_stages(struct ecbpf *e, const struct member *m, struct fused_layout *ret)
 {
-	size_t count = 0;
+	int count = 0, err;
 
 	*ret = (struct fused_layout){};
 	if (!strcmp(m->name, "ecbpf_fused")) {
-		if (ecbpf_fused_layout(m->fd, ret))
+		err = ecbpf_fused_layout(m->fd, ret);
+		if (err && err != -ENOENT && err != -EPROTO)
+			return ecbpf_fail(e, err, "%s: cannot read its stages: %s", m->name,
+					  strerror(-err));
+		if (err)
 			return 0;
 		while (count < ECBPF_FUSED_SLOTS && ret->stages[count])
 			count++;
@@ -83,8 +90,10 @@ static int plan_stage_load(struct ecbpf *e, struct change *c, void *data)
 		return err;
 	for (size_t i = 0; i < c->live.count; i++) {
 		struct member *m = &c->live.members[i];
-		size_t count = member_stages(m, &layout);
+		int count = member_stages(e, m, &layout);
 
+		if (count < 0)
+			return count;
 		if (memchr(layout.stages, s->stage, count))
 			return ecbpf_fail(e, -EEXIST, "%s: stage %s is loaded already", c->iface,
 					  ecbpf_stage_name(s->stage));
@@ -146,16 +155,18 @@ static int plan_stage_unload(struct ecbpf *e, struct change *c, void *data)
 		return ecbpf_fail_broken(e, c);
 	c->mode = c->live.mode;
 	for (size_t i = 0; i < c->live.count; i++) {
-		size_t count = member_stages(&c->live.members[i], &layout), left = 0;
+		int count = member_stages(e, &c->live.members[i], &layout), left = 0;
 		struct member *m = &c->members[c->count];
 
+		if (count < 0)
+			return count;
 		*m = c->live.members[i];
 		if (!memchr(layout.stages, s->stage, count)) {
 			c->count++;
 			continue;
 		}
 		is_found = true;
-		for (size_t slot = 0; slot < count; slot++) {
+		for (int slot = 0; slot < count; slot++) {
 			if (layout.stages[slot] != s->stage)
 				layout.stages[left++] = layout.stages[slot];
 		}

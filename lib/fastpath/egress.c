@@ -10,6 +10,7 @@
 #include "bpf/info.h"
 #include "bpf/loaded.h"
 #include "bpf/map.h"
+#include "bpf/object.h"
 #include "bpf/percpu.h"
 #include "core/handle.h"
 #include "core/iface.h"
@@ -60,7 +61,9 @@ int fastpath_egress_open(struct ecbpf *e, __u32 groups, struct bpf_object **ret_
 		if (err)
 			goto out;
 	}
-	err = bpf_object__load(obj);
+	err = ecbpf_object_load(e, obj, false);
+	if (err == -EBADMSG)
+		goto out;
 	if (err) {
 		ecbpf_fail(e, err, "fastpath_egress: the kernel refuses the program: %s%s",
 			   strerror(-err), err == -EPERM ? " (must be root)" : "");
@@ -78,39 +81,67 @@ out:
 	return err;
 }
 
-static int egress_query(int ifindex, __u32 *ret_id)
+/* *@ret_id: 0: no program, or no interface */
+static int egress_query(struct ecbpf *e, int ifindex, __u32 *ret_id)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = EGRESS_HANDLE, .priority = EGRESS_PRIORITY);
 	int err;
 
+	*ret_id = 0;
 	err = bpf_tc_query(&hook, &opts);
 	if (!err)
 		*ret_id = opts.prog_id;
-	return err;
+	/* EINVAL: no clsact */
+	return !err || err == -ENOENT || err == -EINVAL || err == -ENODEV || err == -EOPNOTSUPP
+		       ? 0
+		       : ecbpf_fail(e, err, "interface %d: cannot ask for its TC program: %s",
+				    ifindex, strerror(-err));
 }
 
-/* @ret_is_current: it is the program of this version; or NULL */
-bool fastpath_egress_is_there(int ifindex, bool *ret_is_current)
+int fastpath_egress_find(struct ecbpf *e, int ifindex, int *ret_fd, bool *ret_is_current)
 {
 	struct bpf_prog_info info = {};
 	_cleanup_close_ int fd = -1;
 	struct loaded loaded;
 	const void *bytes;
 	size_t size;
-	__u32 id = 0;
+	__u32 id;
+	int err;
 
-	if (egress_query(ifindex, &id))
-		return false;
+	*ret_fd = -1;
+	err = egress_query(e, ifindex, &id);
+	if (err || !id)
+		return err;
 	fd = bpf_prog_get_fd_by_id(id);
-	if (fd < 0 || ecbpf_prog_info(fd, &info) || strcmp(info.name, "ecbpf_egress"))
-		return false;
-	if (!ret_is_current)
-		return true;
-	bytes = fastpath_egress_bpf__elf_bytes(&size);
-	*ret_is_current = !ecbpf_loaded_read(fd, &loaded) &&
-			  loaded.fingerprint == ecbpf_fingerprint(bytes, size);
-	return true;
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	err = fd < 0 ? -errno : ecbpf_prog_info(fd, &info);
+	if (!err && strcmp(info.name, "ecbpf_egress"))
+		return 0;
+	if (!err && ret_is_current) {
+		bytes = fastpath_egress_bpf__elf_bytes(&size);
+		err = ecbpf_loaded_read(fd, &loaded);
+		*ret_is_current = !err && loaded.fingerprint == ecbpf_fingerprint(bytes, size);
+		if (err == -ENOENT || err == -EPROTO) /* of another version */
+			err = 0;
+	}
+	if (err)
+		return ecbpf_fail(e, err, "interface %d: cannot look at its TC program: %s",
+				  ifindex, strerror(-err));
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+int fastpath_egress_is_there(struct ecbpf *e, int ifindex, bool *ret_is_there)
+{
+	int fd, err;
+
+	err = fastpath_egress_find(e, ifindex, &fd, NULL);
+	*ret_is_there = fd >= 0;
+	close_fd(&fd);
+	return err;
 }
 
 int fastpath_egress_attach(struct ecbpf *e, const char *iface, int prog_fd)
@@ -119,13 +150,20 @@ int fastpath_egress_attach(struct ecbpf *e, const char *iface, int prog_fd)
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = EGRESS_HANDLE, .priority = EGRESS_PRIORITY,
 		    .prog_fd = prog_fd);
-	__u32 id;
+	bool is_there;
+	__u32 id, now;
 	int err;
 
 	if (ifindex < 0)
 		return ifindex;
-	if (!egress_query(ifindex, &id)) {
-		if (!fastpath_egress_is_there(ifindex, NULL))
+	err = egress_query(e, ifindex, &id);
+	if (err)
+		return err;
+	if (id) {
+		err = fastpath_egress_is_there(e, ifindex, &is_there);
+		if (err)
+			return err;
+		if (!is_there)
 			return ecbpf_fail(e, -EBUSY,
 					  "%s: another program is TC egress filter %u, handle %u",
 					  iface, EGRESS_PRIORITY, EGRESS_HANDLE);
@@ -136,19 +174,32 @@ int fastpath_egress_attach(struct ecbpf *e, const char *iface, int prog_fd)
 		return ecbpf_fail(e, err, "%s: cannot add the clsact queueing discipline: %s",
 				  iface, strerror(-err));
 	err = bpf_tc_attach(&hook, &opts);
+	/* the kernel's answer may have got lost */
+	if (err && !egress_query(e, ifindex, &now) && now && now != id)
+		err = 0;
 	if (err)
 		return ecbpf_fail(e, err, "%s: cannot attach at TC egress: %s", iface,
 				  strerror(-err));
 	return 0;
 }
 
-void fastpath_egress_detach(int ifindex)
+int fastpath_egress_detach(struct ecbpf *e, int ifindex)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = EGRESS_HANDLE, .priority = EGRESS_PRIORITY);
+	bool is_there;
+	int err;
 
-	if (fastpath_egress_is_there(ifindex, NULL))
-		bpf_tc_detach(&hook, &opts);
+	err = fastpath_egress_is_there(e, ifindex, &is_there);
+	if (err || !is_there)
+		return err;
+	err = bpf_tc_detach(&hook, &opts);
+	/* the kernel's answer may have got lost */
+	if (err && !fastpath_egress_is_there(e, ifindex, &is_there) && !is_there)
+		err = 0;
+	return err ? ecbpf_fail(e, err, "interface %d: cannot remove its TC program: %s", ifindex,
+				strerror(-err))
+		   : 0;
 }
 
 int fastpath_egress_read(struct ecbpf *e, struct ecbpf_egress_counters *ret)

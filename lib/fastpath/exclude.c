@@ -55,65 +55,89 @@ static int lease_revoke(void *data, struct ecbpf_flow *slot, const struct ecbpf_
 	return 0;
 }
 
-static int leases_revoke(struct ecbpf *e, struct exclusion *x)
+/* Undo what a failed change did before it failed. @done: these prefixes */
+static void undo(struct ecbpf *e, int fd, const struct ecbpf_prefix *prefixes, size_t count,
+		 const bool *done, bool is_add)
 {
-	CLEANUP(fastpath_table_close) struct fastpath_table table = {};
-	_cleanup_close_ int lock = -1;
-	int err;
+	__u8 value = 1;
 
-	err = fastpath_table_open(e, NULL, &table);
-	if (err)
-		return err;
-	lock = ecbpf_lock(e); /* not while settings are written: the generation is one of them */
-	if (lock < 0)
-		return lock;
-	fastpath_table_walk(&table, NULL, lease_revoke, x);
-	return 0;
+	for (size_t i = 0; i < count; i++) {
+		struct ecbpf_exclude_key key = exclude_key(&prefixes[i]);
+
+		if (done[i] && (is_add ? bpf_map_delete_elem(fd, &key)
+				       : bpf_map_update_elem(fd, &key, &value, BPF_ANY)))
+			ecbpf_log(e, ECBPF_LOG_WARN, "exclude: the change is not undone: %s",
+				  strerror(errno));
+	}
 }
 
+static int exclude_change(struct ecbpf *e, int fd, const struct ecbpf_prefix *prefixes,
+			  size_t count, bool is_add)
+{
+	_cleanup_free_ bool *done = calloc(count + 1, sizeof(*done));
+	int allowed = is_add ? EEXIST : ENOENT; /* it may be given twice */
+	__u8 value = 1;
+	int err = 0;
+
+	if (!done)
+		return ecbpf_fail_memory(e);
+	for (size_t i = 0; i < count && !err; i++) {
+		struct ecbpf_exclude_key key = exclude_key(&prefixes[i]);
+
+		done[i] = !(is_add ? bpf_map_update_elem(fd, &key, &value, BPF_NOEXIST)
+				   : bpf_map_delete_elem(fd, &key));
+		if (!done[i] && errno != allowed)
+			err = ecbpf_fail(e, -errno, "exclude: %s",
+					 errno == ENOSPC ? "the list is full" : strerror(errno));
+	}
+	if (err)
+		undo(e, fd, prefixes, count, done, is_add);
+	return err;
+}
+
+/* All that can fail comes before the change; the walk over flows cannot */
 int ecbpf_fastpath_exclude_add(struct ecbpf *e, const struct ecbpf_prefix *prefixes, size_t count)
 {
+	CLEANUP(fastpath_table_close) struct fastpath_table table = {};
 	struct exclusion x = {.prefixes = prefixes, .count = count};
-	_cleanup_free_ bool *is_new = calloc(count + 1, sizeof(*is_new));
-	_cleanup_close_ int fd = -1;
-	__u8 value = 1;
-	int err = is_new ? 0 : ecbpf_fail_memory(e);
+	_cleanup_close_ int fd = -1, lock = -1;
+	int err = 0;
 
 	ecbpf_capture(e);
 	for (size_t i = 0; i < count && !err; i++)
 		err = ecbpf_prefix_check_map(e, &prefixes[i]);
 	if (err)
 		return err;
-	fd = fastpath_map_open(e, "fastpath_exclude", NULL);
+	x.fd = fd = fastpath_map_open(e, "fastpath_exclude", NULL);
 	if (fd < 0)
 		return fd;
-	for (size_t i = 0; i < count && !err; i++) {
-		struct ecbpf_exclude_key key = exclude_key(&prefixes[i]);
-
-		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no error came before */
-		is_new[i] = !bpf_map_update_elem(fd, &key, &value, BPF_NOEXIST);
-		if (!is_new[i] && errno != EEXIST)
-			err = ecbpf_fail(e, -errno, "exclude: %s",
-					 errno == ENOSPC ? "the list is full" : strerror(errno));
-	}
-	for (size_t i = 0; i < count && err; i++) {
-		struct ecbpf_exclude_key key = exclude_key(&prefixes[i]);
-
-		if (is_new[i])
-			bpf_map_delete_elem(fd, &key);
-	}
-	x.fd = fd;
-	return err ? err : leases_revoke(e, &x);
+	err = fastpath_table_open(e, NULL, &table);
+	if (err)
+		return err;
+	lock = ecbpf_lock(e); /* not while settings are written: the generation is one of them */
+	if (lock < 0)
+		return lock;
+	err = exclude_change(e, fd, prefixes, count, true);
+	if (!err)
+		fastpath_table_walk(&table, NULL, lease_revoke, &x);
+	return err;
 }
 
 int ecbpf_fastpath_exclude_delete(struct ecbpf *e, const struct ecbpf_prefix *prefixes,
 				  size_t count)
 {
 	_cleanup_free_ struct ecbpf_prefix *there = NULL;
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = -1, lock = -1;
 	size_t there_count = 0;
 	int err;
 
+	ecbpf_capture(e);
+	fd = fastpath_map_open(e, "fastpath_exclude", NULL);
+	if (fd < 0)
+		return fd;
+	lock = ecbpf_lock(e);
+	if (lock < 0)
+		return lock;
 	err = ecbpf_fastpath_exclude_list(e, &there, &there_count);
 	for (size_t i = 0; i < count && !err; i++) {
 		char text[ECBPF_PREFIX_TEXT];
@@ -123,18 +147,7 @@ int ecbpf_fastpath_exclude_delete(struct ecbpf *e, const struct ecbpf_prefix *pr
 		    !bsearch(&prefixes[i], there, there_count, sizeof(*there), prefix_compare))
 			err = ecbpf_fail(e, -ENOENT, "%s: is not excluded", text);
 	}
-	if (err)
-		return err;
-	fd = fastpath_map_open(e, "fastpath_exclude", NULL);
-	if (fd < 0)
-		return fd;
-	for (size_t i = 0; i < count; i++) {
-		struct ecbpf_exclude_key key = exclude_key(&prefixes[i]);
-
-		if (bpf_map_delete_elem(fd, &key) && errno != ENOENT) /* it may be given twice */
-			return ecbpf_fail(e, -errno, "exclude: %s", strerror(errno));
-	}
-	return 0;
+	return err ? err : exclude_change(e, fd, prefixes, count, false);
 }
 
 int ecbpf_fastpath_exclude_list(struct ecbpf *e, struct ecbpf_prefix **ret_prefixes,
@@ -158,6 +171,8 @@ int ecbpf_fastpath_exclude_list(struct ecbpf *e, struct ecbpf_prefix **ret_prefi
 		prefixes = more;
 		prefixes[count++] = ecbpf_prefix_unmap(key.addr, key.prefix_len);
 	}
+	if (errno != ENOENT)
+		return ecbpf_fail(e, -errno, "exclude: %s", strerror(errno));
 	if (count)
 		qsort(prefixes, count, sizeof(*prefixes), prefix_compare);
 	*ret_prefixes = prefixes;

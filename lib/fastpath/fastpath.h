@@ -40,14 +40,20 @@ int fastpath_settings_check_ipvs(struct ecbpf *e, const struct ecbpf_fastpath_se
 int fastpath_settings_check_change(struct ecbpf *e, const struct ecbpf_fastpath *live,
 				   struct ecbpf_fastpath_settings *s);
 int fastpath_settings_init(struct ecbpf *e, struct ecbpf_fastpath *f, bool monitor);
-int fastpath_groups_set(struct ecbpf *e, struct ecbpf_fastpath *settings, __u32 groups);
+void fastpath_groups_set(struct ecbpf_fastpath *settings, __u32 groups);
 
 /* --- egress.c ----------------------------------------------------------------------------- */
 
 int fastpath_egress_open(struct ecbpf *e, __u32 groups, struct bpf_object **ret_obj);
-bool fastpath_egress_is_there(int ifindex, bool *ret_is_current);
+/*
+ * Ours on this interface. *@ret_fd: for close(); -1: it is not there. @ret_is_current: it is the
+ * program of this version; or NULL. Return: 0; errors: whether it is there is not known
+ */
+int fastpath_egress_find(struct ecbpf *e, int ifindex, int *ret_fd, bool *ret_is_current);
+int fastpath_egress_is_there(struct ecbpf *e, int ifindex, bool *ret_is_there);
 int fastpath_egress_attach(struct ecbpf *e, const char *iface, int prog_fd);
-void fastpath_egress_detach(int ifindex);
+/* Return: 0, also if it is not there; errors */
+int fastpath_egress_detach(struct ecbpf *e, int ifindex);
 int fastpath_egress_read(struct ecbpf *e, struct ecbpf_egress_counters *ret);
 
 /* --- ports.c ------------------------------------------------------------------------------ */

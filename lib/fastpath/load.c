@@ -69,10 +69,14 @@ static int egress_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load, 
 		const char *iface =
 			i < load->in_count ? load->in[i] : load->out[i - load->in_count];
 		int ifindex = ecbpf_iface_index(e, iface), err;
+		bool is_there;
 
 		if (ifindex < 0)
 			return ifindex;
-		if (!fastpath_egress_is_there(ifindex, NULL))
+		err = fastpath_egress_is_there(e, ifindex, &is_there);
+		if (err)
+			return err;
+		if (!is_there)
 			ret_undo[(*ret_undo_count)++] = ifindex;
 		err = fastpath_egress_attach(e, iface, prog_fd);
 		if (err)
@@ -150,40 +154,46 @@ static void load_warn(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 	}
 }
 
+/* Interfaces that did not have the TC program before lose it, and are ports no more */
+static void load_undo(struct ecbpf *e, const int *ifindexes, size_t count)
+{
+	struct saved_error error;
+	_cleanup_close_ int fd = -1;
+
+	ecbpf_error_save(e, &error);
+	fd = fastpath_map_open(e, "fastpath_ports", NULL);
+	for (size_t i = 0; i < count; i++) {
+		if (fd >= 0)
+			bpf_map_delete_elem(fd, &ifindexes[i]);
+		if (fastpath_egress_detach(e, ifindexes[i]))
+			ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
+	}
+	ecbpf_error_restore(e, &error);
+}
+
 static int load_all(struct ecbpf *e, const struct ecbpf_fastpath_load *load, int prog_fd,
 		    struct ecbpf_fastpath *settings, __u32 groups)
 {
 	_cleanup_free_ int *undo = calloc(load->in_count + load->out_count, sizeof(*undo));
 	size_t undo_count = 0;
-	struct saved_error error;
 	int err;
 
 	if (!undo)
 		return ecbpf_fail_memory(e);
 	err = egress_load(e, load, prog_fd, undo, &undo_count);
 	if (!err)
-		err = xdp_load(e, load);
-	if (err)
-		goto undo_egress;
-	err = fastpath_ports_add(e, load);
+		err = fastpath_ports_add(e, load);
 	if (!err)
 		err = ecbpf_fastpath_refresh(e, NULL);
-	if (err)
-		goto undo_xdp;
-	err = fastpath_groups_set(e, settings, groups);
-	if (!err) {
-		load_warn(e, load);
-		return 0;
+	if (!err)
+		err = xdp_load(e, load);
+	if (err) {
+		load_undo(e, undo, undo_count);
+		return err;
 	}
-undo_xdp:
-	ecbpf_error_save(e, &error);
-	if (ecbpf_chain_unload_stage(e, load->in, load->in_count, ECBPF_STAGE_FASTPATH))
-		ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
-	ecbpf_error_restore(e, &error);
-undo_egress:
-	for (size_t i = 0; i < undo_count; i++)
-		fastpath_egress_detach(undo[i]);
-	return err;
+	fastpath_groups_set(settings, groups); /* a store, which cannot fail */
+	load_warn(e, load);
+	return 0;
 }
 
 /* Keep the settings of a loaded fast path, else make new ones; then load the programs */
@@ -244,53 +254,109 @@ int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 	return err ? err : ecbpf_transaction_end(e, &t, load_locked(e, load));
 }
 
-static int unload_locked(struct ecbpf *e)
+/* @ret_fds: the TC program that each port had, or -1, to go back to */
+static int egress_unload(struct ecbpf *e, const struct ecbpf_fastpath_port *ports, size_t count,
+			 int *ret_fds)
 {
-	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
-	_cleanup_free_ const char **ifaces = NULL;
-	_cleanup_view_ struct ecbpf_view settings = {};
-	size_t count = 0, in_count = 0, pins = 0;
-	int err;
+	int err = 0;
 
-	err = fastpath_settings_open(e, &settings);
-	if (!err)
-		err = fastpath_groups_set(e, settings.at, 0);
-	if (err && err != -ENOENT)
-		return err;
-	err = ecbpf_fastpath_ports(e, &ports, &count);
-	if (err)
-		return err;
-	ifaces = calloc(count + 1, sizeof(*ifaces));
+	for (size_t i = 0; i < count && !err; i++) {
+		int ifindex = if_nametoindex(ports[i].iface);
+
+		if (!ifindex || !ports[i].is_out)
+			continue;
+		err = fastpath_egress_find(e, ifindex, &ret_fds[i], NULL);
+		if (!err)
+			err = fastpath_egress_detach(e, ifindex);
+	}
+	return err;
+}
+
+static void egress_undo(struct ecbpf *e, const struct ecbpf_fastpath_port *ports, size_t count,
+			const int *fds)
+{
+	struct saved_error error;
+
+	ecbpf_error_save(e, &error);
+	for (size_t i = 0; i < count; i++) {
+		if (fds[i] >= 0 && fastpath_egress_attach(e, ports[i].iface, fds[i]))
+			ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
+	}
+	ecbpf_error_restore(e, &error);
+}
+
+static int chains_unload(struct ecbpf *e, const struct ecbpf_fastpath_port *ports, size_t count)
+{
+	_cleanup_free_ const char **ifaces = calloc(count + 1, sizeof(*ifaces));
+	size_t in_count = 0;
+
 	if (!ifaces)
 		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < count; i++) {
 		if (ports[i].is_in)
 			ifaces[in_count++] = ports[i].iface;
 	}
-	if (in_count) {
-		err = ecbpf_chain_unload_stage(e, ifaces, in_count, ECBPF_STAGE_FASTPATH);
-		if (err)
-			return err;
+	return in_count ? ecbpf_chain_unload_stage(e, ifaces, in_count, ECBPF_STAGE_FASTPATH) : 0;
+}
+
+/* The chains come last: all else can be put back. Packets go to the stack from the first step on */
+static int unload_ports(struct ecbpf *e, struct ecbpf_fastpath_port *ports, size_t count)
+{
+	_cleanup_free_ int *fds = calloc(count + 1, sizeof(*fds));
+	struct taken pins;
+	int err;
+
+	if (!fds)
+		return ecbpf_fail_memory(e);
+	memset(fds, 0xff, (count + 1) * sizeof(*fds));
+	err = ecbpf_pins_take(e, "fastpath", &pins);
+	if (err)
+		return err;
+	if (!count && !pins.count)
+		err = ecbpf_fail(e, -ENOENT, "the fast path is not loaded");
+	if (!err)
+		err = egress_unload(e, ports, count, fds);
+	if (!err)
+		err = chains_unload(e, ports, count);
+	if (err)
+		egress_undo(e, ports, count, fds);
+	ecbpf_pins_end(e, &pins, err);
+	for (size_t i = 0; i < count; i++)
+		close_fd(&fds[i]);
+	return err;
+}
+
+static int unload_locked(struct ecbpf *e)
+{
+	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
+	_cleanup_view_ struct ecbpf_view settings = {};
+	struct ecbpf_fastpath *f;
+	__u32 groups = 0;
+	size_t count = 0;
+	int err;
+
+	err = fastpath_settings_open(e, &settings);
+	if (err && err != -ENOENT)
+		return err;
+	f = settings.at;
+	err = ecbpf_fastpath_ports(e, &ports, &count);
+	if (err)
+		return err;
+	if (f) {
+		groups = f->groups;
+		fastpath_groups_set(f, 0);
 	}
-	for (size_t i = 0; i < count; i++) {
-		if (ports[i].is_out)
-			fastpath_egress_detach(if_nametoindex(ports[i].iface));
-	}
-	err = ecbpf_for_each_pin(e, fastpath_unpin, &pins);
-	if (!err && !count && !pins)
-		return ecbpf_fail(e, -ENOENT, "the fast path is not loaded");
+	err = unload_ports(e, ports, count);
+	if (err && f)
+		fastpath_groups_set(f, groups);
 	return err;
 }
 
 int ecbpf_fastpath_unload(struct ecbpf *e)
 {
+	struct transaction t;
 	int err;
 
-	ecbpf_capture(e);
-	err = ecbpf_lock_hold(e);
-	if (err)
-		return err;
-	err = unload_locked(e);
-	ecbpf_lock_release(e);
-	return err;
+	err = ecbpf_transaction_begin(e, &t);
+	return err ? err : ecbpf_transaction_end(e, &t, unload_locked(e));
 }

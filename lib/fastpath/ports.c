@@ -58,43 +58,59 @@ int fastpath_ports_add(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 int ecbpf_fastpath_leave(struct ecbpf *e, const char *iface)
 {
 	_cleanup_close_ int fd = fastpath_map_open(e, "fastpath_ports", NULL);
-	int ifindex = ecbpf_iface_index(e, iface);
+	int ifindex = ecbpf_iface_index(e, iface), err;
+	bool was_there;
 
 	if (fd < 0)
 		return fd;
 	if (ifindex < 0)
 		return ifindex;
-	fastpath_egress_detach(ifindex);
-	if (bpf_map_delete_elem(fd, &ifindex) && errno != ENOENT)
+	was_there = !bpf_map_delete_elem(fd, &ifindex);
+	if (!was_there && errno != ENOENT)
 		return ecbpf_fail(e, -errno, "%s: cannot remove it as a port: %s", iface,
 				  strerror(errno));
-	return 0;
+	err = fastpath_egress_detach(e, ifindex);
+	if (err && was_there)
+		bpf_map_update_elem(fd, &ifindex, &ifindex, BPF_ANY);
+	return err;
 }
 
-/* Return: the interface belongs to the fast path */
-static bool port_read(struct ecbpf *e, const struct if_nameindex *iface, int map_fd,
-		      struct ecbpf_fastpath_port *ret)
+/* *@ret_is_one: the interface belongs to the fast path */
+static int port_read(struct ecbpf *e, const struct if_nameindex *iface, int map_fd,
+		     struct ecbpf_fastpath_port *ret, bool *ret_is_one)
 {
 	struct ecbpf_fastpath_port port = {};
 	const struct ecbpf_counters *counters;
 	const struct ecbpf_member *member;
 	struct ecbpf_chain *chain;
+	int err, prog_fd;
 	__u32 value;
 
+	*ret_is_one = false;
 	snprintf(port.iface, sizeof(port.iface), "%s", iface->if_name);
-	port.is_out = fastpath_egress_is_there(iface->if_index, &port.is_current);
-	port.is_port = map_fd >= 0 && !bpf_map_lookup_elem(map_fd, &iface->if_index, &value);
-	if (!ecbpf_chain_get(e, iface->if_name, &chain)) {
-		member = fastpath_in_chain(chain, &counters);
-		if (member) {
-			port.is_in = true;
-			port.is_fused = !strcmp(member->name, "ecbpf_fused");
-			port.counters = *counters;
-		}
-		ecbpf_chain_free(chain);
+	err = fastpath_egress_find(e, iface->if_index, &prog_fd, &port.is_current);
+	if (err)
+		return err;
+	port.is_out = prog_fd >= 0;
+	close_fd(&prog_fd);
+	if (map_fd >= 0) {
+		port.is_port = !bpf_map_lookup_elem(map_fd, &iface->if_index, &value);
+		if (!port.is_port && errno != ENOENT)
+			return ecbpf_fail(e, -errno, "map fastpath_ports: %s", strerror(errno));
 	}
+	err = ecbpf_chain_get(e, iface->if_name, &chain);
+	if (err)
+		return err == -ENODEV ? 0 : err; /* gone meanwhile */
+	member = fastpath_in_chain(chain, &counters);
+	if (member) {
+		port.is_in = true;
+		port.is_fused = !strcmp(member->name, "ecbpf_fused");
+		port.counters = *counters;
+	}
+	ecbpf_chain_free(chain);
 	*ret = port;
-	return port.is_in || port.is_out || port.is_port;
+	*ret_is_one = port.is_in || port.is_out || port.is_port;
+	return 0;
 }
 
 int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports, size_t *ret_count)
@@ -105,12 +121,16 @@ int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports
 	_cleanup_close_ int fd = -1;
 	size_t count = 0;
 	int err = 0;
+	bool is_one;
 
 	if (!ifaces)
 		return ecbpf_fail(e, -errno, "list of interfaces: %s", strerror(errno));
 	fd = fastpath_map_open(e, "fastpath_ports", NULL);
+	if (fd < 0 && fd != -ENOENT && fd != -ENODEV)
+		err = fd;
 	for (struct if_nameindex *i = ifaces; i->if_index && !err; i++) {
-		if (!port_read(e, i, fd, &port))
+		err = port_read(e, i, fd, &port, &is_one);
+		if (err || !is_one)
 			continue;
 		added = ecbpf_array_add(&ports, &count, sizeof(*ports));
 		if (added)

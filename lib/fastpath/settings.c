@@ -299,14 +299,9 @@ int fastpath_settings_init(struct ecbpf *e, struct ecbpf_fastpath *f, bool monit
 }
 
 /* Turn it on, or off with 0. Who writes all settings does not do so meanwhile */
-int fastpath_groups_set(struct ecbpf *e, struct ecbpf_fastpath *settings, __u32 groups)
+void fastpath_groups_set(struct ecbpf_fastpath *settings, __u32 groups)
 {
-	_cleanup_close_ int lock = ecbpf_lock(e);
-
-	if (lock < 0)
-		return lock;
 	*(volatile __u32 *)&settings->groups = groups;
-	return 0;
 }
 
 int ecbpf_fastpath_get(struct ecbpf *e, struct ecbpf_fastpath_settings *ret_settings)
@@ -344,10 +339,13 @@ int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *se
 	fd = fastpath_map_open(e, "fastpath", NULL);
 	if (fd < 0)
 		return fd;
+	err = ecbpf_fastpath_refresh(e, NULL);
+	if (err)
+		return err;
 	/* one system call: a process that is killed leaves the old or the new settings */
 	changed = *(const struct ecbpf_fastpath *)view.at;
 	fastpath_settings_write(&changed, &wanted);
 	if (bpf_map_update_elem(fd, &key, &changed, BPF_EXIST))
 		return ecbpf_fail(e, -errno, "map fastpath: %s", strerror(errno));
-	return ecbpf_fastpath_refresh(e, NULL);
+	return 0;
 }

@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <bpf/bpf.h>
 #include "bpf/percpu.h"
+#include "bpf/transaction.h"
+#include "core/error.h"
 #include "sampler/sampler.h"
 
 #define FIELD(field) .offset = offsetof(struct ecbpf_sampling, field)
@@ -59,62 +61,149 @@ static int gaps_reset(const struct bpf_object *obj)
 	return ecbpf_percpu_zero(sampler_map(obj, "sampling_gap"), 0, 1);
 }
 
-int ecbpf_sampler_set(struct ecbpf *e, const struct ecbpf_sampling *settings)
+/* @ret_before: what was in force; or NULL */
+static int settings_store(struct ecbpf *e, const struct ecbpf_sampling *settings,
+			  struct ecbpf_sampling *ret_before)
 {
+	struct ecbpf_sampling before;
 	struct bpf_object *obj;
 	__u32 key = 0;
+	int err, fd;
+
+	err = sampler_maps_open(e, &obj);
+	if (err)
+		return err;
+	fd = sampler_map(obj, "sampling");
+	if (bpf_map_lookup_elem(fd, &key, &before) ||
+	    bpf_map_update_elem(fd, &key, settings, BPF_ANY)) {
+		err = -errno;
+	} else {
+		err = gaps_reset(obj);
+		if (err) /* as it was; countdowns that were reset already are drawn again */
+			bpf_map_update_elem(fd, &key, &before, BPF_ANY);
+	}
+	bpf_object__close(obj);
+	if (err)
+		return ecbpf_fail(e, err, "cannot set the sampler: %s", strerror(-err));
+	if (ret_before)
+		*ret_before = before;
+	return 0;
+}
+
+int ecbpf_sampler_set(struct ecbpf *e, const struct ecbpf_sampling *settings)
+{
+	struct transaction t;
 	int err;
 
 	err = ecbpf_settings_check(e, ecbpf_sampler_settings(), settings);
 	if (!err)
-		err = sampler_maps_open(e, &obj);
-	if (err)
-		return err;
-	err = bpf_map_update_elem(sampler_map(obj, "sampling"), &key, settings, BPF_ANY) ? -errno
-											 : 0;
-	if (!err)
-		err = gaps_reset(obj);
-	bpf_object__close(obj);
-	if (err)
-		return ecbpf_fail(e, err, "cannot set the sampler: %s", strerror(-err));
-	return 0;
+		err = ecbpf_transaction_begin(e, &t);
+	return err ? err : ecbpf_transaction_end(e, &t, settings_store(e, settings, NULL));
 }
 
-static bool has_sampler(struct ecbpf *e, const char *iface)
+static void settings_undo(struct ecbpf *e, const struct ecbpf_sampling *before)
+{
+	struct saved_error error;
+
+	ecbpf_error_save(e, &error);
+	if (settings_store(e, before, NULL))
+		ecbpf_log(e, ECBPF_LOG_WARN, "could not go back to the settings before: %s",
+			  e->error);
+	ecbpf_error_restore(e, &error);
+}
+
+int ecbpf_sampler_load(struct ecbpf *e, const char *const *ifaces, size_t count, bool is_fused,
+		       enum ecbpf_mode mode, const struct ecbpf_sampling *settings)
+{
+	struct ecbpf_sampling before;
+	struct transaction t;
+	int err;
+
+	err = ecbpf_settings_check(e, ecbpf_sampler_settings(), settings);
+	if (!err)
+		err = ecbpf_transaction_begin(e, &t);
+	if (err)
+		return err;
+	err = settings_store(e, settings, &before);
+	if (!err) {
+		err = ecbpf_chain_load_stage(e, ifaces, count, ECBPF_STAGE_SAMPLER, is_fused, mode);
+		if (err)
+			settings_undo(e, &before);
+	}
+	return ecbpf_transaction_end(e, &t, err);
+}
+
+static int has_sampler(struct ecbpf *e, const char *iface, bool *ret_has)
 {
 	struct ecbpf_chain *chain;
-	bool has = false;
+	int err;
 
-	if (ecbpf_chain_get(e, iface, &chain))
-		return false;
+	err = ecbpf_chain_get(e, iface, &chain);
+	if (err)
+		return err == -ENODEV ? 0 : err;
 	for (size_t m = 0; m < chain->members_count; m++) {
 		const struct ecbpf_member *member = &chain->members[m];
 
 		for (size_t s = 0; s < member->stages_count; s++)
-			has |= member->stages[s].stage == ECBPF_STAGE_SAMPLER;
+			*ret_has |= member->stages[s].stage == ECBPF_STAGE_SAMPLER;
 	}
 	ecbpf_chain_free(chain);
-	return has;
+	return 0;
 }
 
-int ecbpf_sampler_off(struct ecbpf *e)
+/* Does an interface besides these have it? */
+static int others_have(struct ecbpf *e, const char *const *ifaces, size_t count, bool *ret_have)
+{
+	struct if_nameindex *all = if_nameindex();
+	int err = 0;
+
+	*ret_have = false;
+	if (!all)
+		return ecbpf_fail(e, -errno, "cannot list interfaces: %s", strerror(errno));
+	for (struct if_nameindex *i = all; i->if_index && !*ret_have && !err; i++) {
+		bool is_among = false;
+
+		for (size_t k = 0; k < count; k++)
+			is_among |= !strcmp(ifaces[k], i->if_name);
+		if (!is_among)
+			err = has_sampler(e, i->if_name, ret_have);
+	}
+	if_freenameindex(all);
+	return err;
+}
+
+/* No samples any more. *@ret_is_off: and there were some before, by @ret_before */
+static int sampler_off(struct ecbpf *e, struct ecbpf_sampling *ret_before, bool *ret_is_off)
 {
 	struct ecbpf_sampler_status status;
-	struct if_nameindex *all;
-	bool has = false;
 	int err;
 
 	err = ecbpf_sampler_status(e, &status);
 	if (err)
 		return err == -ENOENT ? 0 : err;
-	all = if_nameindex();
-	if (!all)
-		return ecbpf_fail(e, -errno, "cannot list interfaces: %s", strerror(errno));
-	for (struct if_nameindex *i = all; i->if_index && !has; i++)
-		has = has_sampler(e, i->if_name);
-	if_freenameindex(all);
-	if (has)
-		return 0;
 	memset(status.settings.rate, 0, sizeof(status.settings.rate));
-	return ecbpf_sampler_set(e, &status.settings);
+	err = settings_store(e, &status.settings, ret_before);
+	*ret_is_off = !err;
+	return err;
+}
+
+int ecbpf_sampler_unload(struct ecbpf *e, const char *const *ifaces, size_t count)
+{
+	bool have = false, is_off = false;
+	struct ecbpf_sampling before;
+	struct transaction t;
+	int err;
+
+	err = ecbpf_transaction_begin(e, &t);
+	if (err)
+		return err;
+	err = others_have(e, ifaces, count, &have);
+	if (!err && !have)
+		err = sampler_off(e, &before, &is_off);
+	if (!err) {
+		err = ecbpf_chain_unload_stage(e, ifaces, count, ECBPF_STAGE_SAMPLER);
+		if (err && is_off)
+			settings_undo(e, &before);
+	}
+	return ecbpf_transaction_end(e, &t, err);
 }

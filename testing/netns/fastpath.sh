@@ -398,7 +398,7 @@ told()
 	false/fastpath-off | false/fastpath-no-program)
 		halves=$((halves + 1))
 		[[ $said == *"off:"* ]] || wrong+="; $1: off: $said" ;;
-	/ | null/ | /fastpath-no-program)
+	/ | null/ | /fastpath-off | /fastpath-no-program)
 		nothing=$((nothing + 1))
 		[[ $said == *"not loaded"* ]] || wrong+="; $1: not there: $said" ;;
 	*) wrong+="; $1: state '$state', doctor '$found', check: $said" ;;

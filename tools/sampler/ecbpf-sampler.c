@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* ecbpf-sampler: samples of packets with what became of them, see ecbpf-sampler(8) */
+#include <errno.h>
 #include <inttypes.h>
 #include <unistd.h>
 #include <json-c/json.h>
@@ -52,15 +53,17 @@ static bool is_off(const struct ecbpf_sampling *s)
 	return !s->rate[ECBPF_SAMPLE_PASSED] && !s->rate[ECBPF_SAMPLE_TERMINAL];
 }
 
-/* What is given, else what is in force or, if nothing is, the defaults */
-static int apply_settings(struct tool *tool, const struct tool_list *texts)
+/* What is given, else what is in force or, if nothing is, the defaults. @is_load: may be missing */
+static int wanted_settings(struct tool *tool, const struct tool_list *texts, bool is_load,
+			   struct ecbpf_sampling *s)
 {
-	struct ecbpf_sampler_status status;
-	struct ecbpf_sampling *s = &status.settings, live;
+	struct ecbpf_sampler_status status = {};
+	struct ecbpf_sampling live;
+	int err = ecbpf_sampler_status(tool->ecbpf, &status);
 
-	if (ecbpf_sampler_status(tool->ecbpf, &status))
+	if (err && !(is_load && err == -ENOENT))
 		return tool_fail_ecbpf(tool);
-	live = *s;
+	*s = live = status.settings;
 	if (is_off(&live))
 		ecbpf_settings_reset(ecbpf_sampler_settings(), s);
 	if (is_off(&live) && live.snap_len) {
@@ -68,7 +71,7 @@ static int apply_settings(struct tool *tool, const struct tool_list *texts)
 		s->max_pps = live.max_pps;
 	}
 	tool_settings_take(tool, texts, s);
-	return ecbpf_sampler_set(tool->ecbpf, s) ? tool_fail_ecbpf(tool) : TOOL_OK;
+	return TOOL_OK;
 }
 
 static int parse_iface_list(int argc, char **argv, struct tool_list *ifaces)
@@ -85,28 +88,25 @@ static int parse_iface_list(int argc, char **argv, struct tool_list *ifaces)
 static int load(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
+	struct ecbpf_sampling settings;
 	struct load_args args = {};
 	int err;
 
 	err = parse_args(tool, argc, argv, &args);
 	if (!err)
 		err = parse_iface_list(argc - optind, argv + optind, &ifaces);
-	if (!err &&
-	    ecbpf_chain_load_stage(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
-				   ECBPF_STAGE_SAMPLER, args.is_fused, args.mode))
+	if (!err)
+		err = wanted_settings(tool, &args.settings, true, &settings);
+	if (!err && ecbpf_sampler_load(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
+				       args.is_fused, args.mode, &settings))
 		err = tool_fail_ecbpf(tool);
-	if (!err) {
-		err = apply_settings(tool, &args.settings);
-		if (err) /* leave the system as it was */
-			ecbpf_chain_unload_stage(tool->ecbpf, (const char *const *)ifaces.items,
-						 ifaces.count, ECBPF_STAGE_SAMPLER);
-	}
 	tool_list_free(&args.settings);
 	return err;
 }
 
 static int set(struct tool *tool, int argc, char **argv)
 {
+	struct ecbpf_sampling settings;
 	struct load_args args = {};
 	int err;
 
@@ -114,7 +114,9 @@ static int set(struct tool *tool, int argc, char **argv)
 	if (!err)
 		err = tool_settings_operands(tool, argc - optind, argv + optind, &args.settings);
 	if (!err)
-		err = apply_settings(tool, &args.settings);
+		err = wanted_settings(tool, &args.settings, false, &settings);
+	if (!err && ecbpf_sampler_set(tool->ecbpf, &settings))
+		err = tool_fail_ecbpf(tool);
 	tool_list_free(&args.settings);
 	return err;
 }
@@ -134,9 +136,8 @@ static int unload(struct tool *tool, int argc, char **argv)
 	err = no_options(tool, argc, argv);
 	if (!err)
 		err = parse_iface_list(argc - optind, argv + optind, &ifaces);
-	if (!err && (ecbpf_chain_unload_stage(tool->ecbpf, (const char *const *)ifaces.items,
-					      ifaces.count, ECBPF_STAGE_SAMPLER) ||
-		     ecbpf_sampler_off(tool->ecbpf)))
+	if (!err &&
+	    ecbpf_sampler_unload(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count))
 		err = tool_fail_ecbpf(tool);
 	return err;
 }

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Loading a BPF object so that all of it can be read back. */
+#include <errno.h>
+#include <string.h>
+#include <bpf/libbpf.h>
+#include "bpf/info.h"
+#include "bpf/metadata.h"
+#include "bpf/object.h"
+#include "core/handle.h"
+
+static int fail_readback(struct ecbpf *e, const char *kind, const char *name, const char *what)
+{
+	return ecbpf_fail(e, -EBADMSG,
+			  "%s %s: the kernel has it without %s, so that it could not be read back: "
+			  "memory or a privilege is missing",
+			  kind, name, what);
+}
+
+/* libbpf gives BTF to maps of these types */
+static bool has_btf(const struct bpf_map *map)
+{
+	switch (bpf_map__type(map)) {
+	case BPF_MAP_TYPE_HASH:
+	case BPF_MAP_TYPE_ARRAY:
+	case BPF_MAP_TYPE_PERCPU_HASH:
+	case BPF_MAP_TYPE_PERCPU_ARRAY:
+	case BPF_MAP_TYPE_LRU_HASH:
+	case BPF_MAP_TYPE_LRU_PERCPU_HASH:
+	case BPF_MAP_TYPE_LPM_TRIE:
+		return bpf_map__btf_value_type_id(map);
+	default:
+		return false;
+	}
+}
+
+static int map_check(struct ecbpf *e, const struct bpf_map *map, bool wants_btf)
+{
+	const char *name = bpf_map__name(map);
+	struct bpf_map_info info = {};
+	int err;
+
+	err = ecbpf_map_info(bpf_map__fd(map), &info);
+	if (err)
+		return ecbpf_fail(e, err, "map %s: %s", name, strerror(-err));
+	if (!*info.name)
+		return fail_readback(e, "map", name, "its name");
+	return wants_btf && !info.btf_id ? fail_readback(e, "map", name, "its BTF") : 0;
+}
+
+static int program_check(struct ecbpf *e, const struct bpf_program *prog, bool is_ours)
+{
+	const char *name = bpf_program__name(prog);
+	struct bpf_prog_info info = {};
+	struct btf *btf;
+	__u32 schema;
+	int err;
+
+	err = ecbpf_prog_info(bpf_program__fd(prog), &info);
+	if (err)
+		return ecbpf_fail(e, err, "%s: %s", name, strerror(-err));
+	if (!*info.name)
+		return fail_readback(e, "program", name, "its name");
+	if (!is_ours)
+		return 0;
+	btf = ecbpf_prog_btf(&info);
+	schema = ecbpf_btf_schema(btf);
+	btf__free(btf);
+	return schema ? 0 : fail_readback(e, "program", name, "its BTF");
+}
+
+int ecbpf_object_load(struct ecbpf *e, struct bpf_object *obj, bool is_ours)
+{
+	__u64 wants_btf = 0; /* a bit for each map; libbpf forgets the types of those without */
+	struct bpf_program *prog;
+	struct bpf_map *map;
+	__u64 bit = 1;
+	int err;
+
+	bpf_object__for_each_map (map, obj) {
+		wants_btf |= has_btf(map) ? bit : 0;
+		bit <<= 1;
+	}
+	err = bpf_object__load(obj);
+	if (err)
+		return err;
+	bit = 1;
+	bpf_object__for_each_map (map, obj) {
+		if (bpf_map__fd(map) >= 0 && bpf_map__autocreate(map))
+			err = map_check(e, map, wants_btf & bit);
+		if (err)
+			return err;
+		bit <<= 1;
+	}
+	bpf_object__for_each_program (prog, obj) {
+		if (bpf_program__fd(prog) >= 0)
+			err = program_check(e, prog, is_ours);
+		if (err)
+			return err;
+	}
+	return 0;
+}
