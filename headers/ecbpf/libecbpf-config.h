@@ -77,6 +77,75 @@ int ecbpf_config_stop(struct ecbpf *e, const char *file, struct ecbpf_config_cha
  */
 int ecbpf_config_refresh(struct ecbpf *e);
 
+/* An interface that is not as declared, and why: "no such interface" */
+struct ecbpf_config_wait {
+	char name[128]; /* of the interface, or the configuration's pattern */
+	char text[256];
+};
+
+/**
+ * ecbpf_watch_open() - keep interfaces as a configuration declares them, see ecbpf-loader(8), watch
+ * @file: whose configurations they will be, for ecbpf_watch_read()
+ * @ret_watch: for ecbpf_watch_close()
+ *
+ * Nothing is done before ecbpf_watch_start(), and what was done stays when it is closed or its
+ * process dies.
+ *
+ * Return: 0; -EBUSY another process keeps this network namespace, ecbpf_error() names it; others
+ */
+struct ecbpf_watch;
+int ecbpf_watch_open(struct ecbpf *e, const char *file, struct ecbpf_watch **ret_watch);
+void ecbpf_watch_close(struct ecbpf_watch *watch); /* NULL is fine */
+
+/**
+ * ecbpf_watch_start() - as ecbpf_config_apply(), and keep it from now on
+ * @config: from now on this function's, if it succeeds
+ *
+ * Interfaces that are not there are waited for. If the configuration as a whole cannot be applied,
+ * and none is kept yet, its settings are, and each interface for itself.
+ */
+int ecbpf_watch_start(struct ecbpf_watch *watch, struct ecbpf_config *config,
+		      struct ecbpf_config_change **ret_changes, size_t *ret_count);
+
+/* For poll(): something may have changed */
+int ecbpf_watch_fd(const struct ecbpf_watch *watch);
+
+/**
+ * ecbpf_watch_look() - mend what is not as declared
+ * @ret_changes: what was done or is waited for, for free()
+ *
+ * To be called when ecbpf_watch_fd() is readable, and every half second for what has no event. Only
+ * what is missing or other than declared is changed: stages and settings that were added at runtime
+ * stay, and so do the chains of interfaces that are not declared. An interface that cannot be
+ * changed does not keep others from it; it is tried again.
+ */
+int ecbpf_watch_look(struct ecbpf_watch *watch, struct ecbpf_config_change **ret_changes,
+		     size_t *ret_count);
+
+/**
+ * struct ecbpf_watch_state - what a process of ecbpf_watch_open() is at
+ * @pid: 0: there is none in this network namespace
+ * @file: its configuration; "": the installed one
+ * @error: why the file, as it is now, does not run; "": it does
+ * @applied: when what runs was, seconds since 1970
+ * @read: when the file was, monotonic, in ms; 0: not yet
+ */
+struct ecbpf_watch_state {
+	int pid;
+	char file[256];
+	char error[512];
+	long long applied;
+	unsigned long long read;
+	struct ecbpf_config_wait *waits;
+	size_t waits_count;
+};
+
+/* Of this one, @ret_state to be freed by ecbpf_watch_state_free() */
+int ecbpf_watch_read(struct ecbpf *e, struct ecbpf_watch_state *ret_state);
+void ecbpf_watch_state_free(struct ecbpf_watch_state *state);
+/* The file was read: say why it does not run to those who read the state; "": it does */
+void ecbpf_watch_tell(struct ecbpf_watch *watch, const char *text);
+
 /**
  * ecbpf_config_export() - the running state as a configuration that ecbpf_config_apply() takes as
  *			   no change

@@ -204,6 +204,9 @@ struct ecbpf_chain_change {
 	__u32 actions;
 };
 
+/* Return: the index of the interface that has this name or alternative name; 0: there is none */
+int ecbpf_iface_find(const char *name);
+
 /**
  * ecbpf_chain_set() - make our members of chains exactly these
  * @wants: each interface once

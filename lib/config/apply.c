@@ -19,8 +19,8 @@
 #include "core/error.h"
 #include "core/handle.h"
 
-static int report_chain(struct ecbpf *e, const struct ecbpf_chain_change *change,
-			struct conf_report *r)
+int conf_report_chain(struct ecbpf *e, const struct ecbpf_chain_change *change,
+		      struct conf_report *r)
 {
 	char actions[64] = "";
 	size_t len = 0;
@@ -54,7 +54,7 @@ static int chains_set(struct ecbpf *e, const struct conf_plan *plan, bool check,
 
 	err = ecbpf_chain_set(e, plan->wants, plan->links_count, check, &changes, &count);
 	for (size_t i = 0; i < count && !err; i++)
-		err = report_chain(e, &changes[i], r);
+		err = conf_report_chain(e, &changes[i], r);
 	return err;
 }
 
@@ -166,6 +166,26 @@ static void maps_undo(struct ecbpf *e)
 	ecbpf_error_restore(e, &error);
 }
 
+/* As by apply, all settings or none; no chain is touched */
+int conf_settings_set(struct ecbpf *e, const struct ecbpf_config *config, struct conf_report *r)
+{
+	struct ecbpf_config *before;
+	struct conf_report checked = {};
+	int err;
+
+	err = settings_apply(e, config, true, &checked);
+	free(checked.changes);
+	if (!err)
+		err = settings_get(e, config, &before);
+	if (err)
+		return err;
+	err = settings_apply(e, config, false, r);
+	if (err)
+		settings_undo(e, before);
+	ecbpf_config_free(before);
+	return err;
+}
+
 static int apply_all(struct ecbpf *e, const struct ecbpf_config *config,
 		     const struct conf_plan *plan, struct conf_report *r)
 {
@@ -187,8 +207,7 @@ static int apply_all(struct ecbpf *e, const struct ecbpf_config *config,
 	return err;
 }
 
-/* What one that was killed has left */
-static int clean(struct ecbpf *e, struct conf_report *r)
+int conf_clean(struct ecbpf *e, struct conf_report *r)
 {
 	size_t removed = 0;
 	int err;
@@ -205,6 +224,7 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 		       struct ecbpf_config_change **ret_changes, size_t *ret_count)
 {
 	struct conf_report r = {};
+	struct conf_waits waits = {};
 	struct conf_plan plan = {};
 	bool has_pins = false;
 	int err;
@@ -218,7 +238,8 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 	if (config->has_interfaces) {
 		err = conf_plan_programs(e, config, &plan);
 		if (!err)
-			err = conf_plan_wants(e, config, &plan);
+			err = conf_plan_wants(e, config, &plan, config->is_patient ? &waits : NULL);
+		free(waits.items);
 		if (!err)
 			err = conf_plan_ports(e, config, &plan);
 	}
@@ -234,7 +255,7 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 	if (!err && !check)
 		err = ecbpf_config_refresh(e);
 	if (!err && config->has_interfaces && !check)
-		err = clean(e, &r);
+		err = conf_clean(e, &r);
 	if ((err || check) && !has_pins)
 		maps_undo(e);
 	conf_plan_free(&plan);

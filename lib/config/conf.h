@@ -62,7 +62,8 @@ struct ecbpf_config {
 	struct conf_words stages;
 	bool has_stages;
 	bool is_fused;
-	bool is_left; /* when all is stopped */
+	bool is_left;	 /* when all is stopped */
+	bool is_patient; /* a name that no interface has is left out */
 	enum ecbpf_mode mode;
 	struct conf_unit *units;
 	size_t units_count;
@@ -111,6 +112,15 @@ struct conf_report {
 };
 int conf_report_change(struct ecbpf *e, struct conf_report *r, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Interfaces that a configuration waits for, a line each */
+struct conf_waits {
+	struct ecbpf_config_wait *items;
+	size_t count;
+};
+#define CONF_ABSENT "no such interface"
+/* Each name once: the first reason stays */
+int conf_wait(struct ecbpf *e, struct conf_waits *waits, const char *name, const char *text);
 
 /* A file in @dir, for conf_file_end(); NULL: the error is set */
 FILE *conf_file_begin(struct ecbpf *e, const char *dir, char *work, size_t size);

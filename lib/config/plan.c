@@ -117,15 +117,22 @@ static const struct ecbpf_link *link_find(const struct conf_plan *plan, const ch
 	return NULL;
 }
 
-/* "eth0", "enp*", "bond0/": whether a link is meant. A name that there is means that one */
+/*
+ * "eth0", "enp*", "bond0/": whether a link is meant. A name or alternative name that there is means
+ * that one
+ */
 static bool is_meant(const struct conf_plan *plan, const char *word, const struct ecbpf_link *link)
 {
 	size_t len = strlen(word);
 	const struct ecbpf_link *master;
 	char name[IF_NAMESIZE];
+	int ifindex;
 
 	if (link_find(plan, word))
 		return !strcmp(word, link->name);
+	ifindex = strpbrk(word, "*?[/") ? 0 : ecbpf_iface_find(word);
+	if (ifindex)
+		return ifindex == link->ifindex;
 	if (word[len - 1] != '/')
 		return !fnmatch(word, link->name, 0);
 	snprintf(name, sizeof(name), "%.*s", (int)len - 1, word);
@@ -142,38 +149,49 @@ static bool conf_is_among(const struct conf_plan *plan, const struct conf_words 
 	return false;
 }
 
-/* What names an interface that is not there is wrong; a pattern may match none yet */
-static int interfaces_check(struct ecbpf *e, const struct conf_plan *plan,
-			    const struct conf_words *words)
+/* A pattern may match no interface, nor a bond have a member; a name has to be there */
+static bool is_pattern(const struct conf_plan *plan, const char *word)
 {
-	for (size_t i = 0; i < words->count; i++) {
-		const struct conf_word *word = &words->items[i];
-		size_t len = strlen(word->text);
-		char name[IF_NAMESIZE];
+	size_t len = strlen(word);
+	char name[IF_NAMESIZE];
 
-		if (link_find(plan, word->text))
-			continue;
-		if (len > 1 && word->text[len - 1] == '/' && len <= sizeof(name)) {
-			snprintf(name, sizeof(name), "%.*s", (int)len - 1, word->text);
-			if (link_find(plan, name))
-				continue;
-		} else if (strpbrk(word->text, "*?[")) {
-			continue;
-		}
-		return conf_fail(e, word, "%s: no such interface", word->text);
-	}
-	return 0;
+	if (len < 2 || word[len - 1] != '/' || len > sizeof(name))
+		return strpbrk(word, "*?[");
+	snprintf(name, sizeof(name), "%.*s", (int)len - 1, word);
+	return link_find(plan, name);
 }
 
-int conf_plan_wants(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan)
+static int interfaces_check(struct ecbpf *e, const struct conf_plan *plan,
+			    const struct conf_words *words, struct conf_waits *waits)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < words->count && !err; i++) {
+		const struct conf_word *word = &words->items[i];
+		bool is_there = false;
+
+		for (size_t k = 0; k < plan->links_count && !is_there; k++)
+			is_there = is_meant(plan, word->text, &plan->links[k]);
+		if (is_there)
+			continue;
+		if (waits)
+			err = conf_wait(e, waits, word->text, CONF_ABSENT);
+		else if (!is_pattern(plan, word->text))
+			err = conf_fail(e, word, "%s: no such interface", word->text);
+	}
+	return err;
+}
+
+int conf_plan_wants(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan,
+		    struct conf_waits *waits)
 {
 	int err;
 
 	err = ecbpf_links_read(e, &plan->links, &plan->links_count);
 	if (!err)
-		err = interfaces_check(e, plan, &config->ingress);
+		err = interfaces_check(e, plan, &config->ingress, waits);
 	if (!err)
-		err = interfaces_check(e, plan, &config->egress);
+		err = interfaces_check(e, plan, &config->egress, waits);
 	if (err)
 		return err;
 	plan->wants = calloc(plan->links_count + 1, sizeof(*plan->wants));

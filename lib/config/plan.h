@@ -21,8 +21,25 @@ struct conf_plan {
 
 /* In this order; conf_plan_free() in any case */
 int conf_plan_programs(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan);
-int conf_plan_wants(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan);
+/* @waits: gets the names and patterns that no interface has; NULL: a missing name is an error */
+int conf_plan_wants(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan,
+		    struct conf_waits *waits);
 int conf_plan_ports(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan);
 void conf_plan_free(struct conf_plan *plan);
+
+/* --- apply.c, keep.c ---------------------------------------------------------------------- */
+
+int conf_report_chain(struct ecbpf *e, const struct ecbpf_chain_change *change,
+		      struct conf_report *r);
+/* All settings or none; no chain is touched */
+int conf_settings_set(struct ecbpf *e, const struct ecbpf_config *config, struct conf_report *r);
+/* What one that was killed has left */
+int conf_clean(struct ecbpf *e, struct conf_report *r);
+/*
+ * Bring the chains of declared interfaces to the configuration, each for itself. @waits: those that
+ * are not there, or cannot be changed
+ */
+int conf_keep(struct ecbpf *e, const struct ecbpf_config *config, struct conf_report *r,
+	      struct conf_waits *waits);
 
 #endif /* ECBPF_CONF_PLAN_H */

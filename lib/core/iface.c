@@ -4,35 +4,87 @@
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <netlink/socket.h>
 #include "core/handle.h"
 #include "core/iface.h"
 
+#define ALTIFNAMSIZ 128
+
+static int index_get(struct nl_msg *msg, void *ret)
+{
+	if (nlmsg_hdr(msg)->nlmsg_type == RTM_NEWLINK)
+		*(int *)ret = ((struct ifinfomsg *)nlmsg_data(nlmsg_hdr(msg)))->ifi_index;
+	return NL_OK;
+}
+
+/* ioctl() knows short names only */
+static int index_ask(const char *name)
+{
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETLINK, 0);
+	struct nl_sock *sock = nl_socket_alloc();
+	struct ifinfomsg any = {};
+	int ifindex = 0;
+
+	if (msg && sock && !nl_connect(sock, NETLINK_ROUTE) &&
+	    !nlmsg_append(msg, &any, sizeof(any), NLMSG_ALIGNTO) &&
+	    !nla_put_string(msg, IFLA_ALT_IFNAME, name)) {
+		nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, index_get, &ifindex);
+		if (nl_send_auto(sock, msg) >= 0)
+			nl_recvmsgs_default(sock);
+	}
+	nlmsg_free(msg);
+	nl_socket_free(sock);
+	return ifindex;
+}
+
+int ecbpf_iface_find(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len < IF_NAMESIZE   ? (int)if_nametoindex(name)
+	       : len < ALTIFNAMSIZ ? index_ask(name)
+				   : 0;
+}
+
 int ecbpf_iface_index(struct ecbpf *e, const char *iface)
 {
-	int ifindex = if_nametoindex(iface);
+	int ifindex = ecbpf_iface_find(iface);
 
 	if (!ifindex)
 		return ecbpf_fail(e, -ENOENT, "%s: no such interface", iface);
 	return ifindex;
 }
 
+/* A long alternative name does not fit in */
+static struct ifreq request_of(const char *iface)
+{
+	struct ifreq request = {};
+
+	if_indextoname(ecbpf_iface_find(iface), request.ifr_name);
+	return request;
+}
+
 int ecbpf_iface_mtu(const char *iface)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq request = {};
+	struct ifreq request = request_of(iface);
 
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
 	return fd < 0 || ioctl(fd, SIOCGIFMTU, &request) ? 0 : request.ifr_mtu;
 }
 
 bool ecbpf_iface_is_ethernet(const char *iface, unsigned int *ret_type)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq request = {};
+	struct ifreq request = request_of(iface);
 
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
 	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &request))
 		return true;
 	*ret_type = request.ifr_hwaddr.sa_family;

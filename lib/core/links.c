@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Interfaces, and what they are members of, as rtnetlink(7) says */
 #include <stdlib.h>
+#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
@@ -10,7 +11,7 @@
 
 static bool link_read(struct nlmsghdr *message, void *item)
 {
-	struct nlattr *attrs[IFLA_MAX + 1];
+	struct nlattr *attrs[IFLA_MAX + 1], *xdp[IFLA_XDP_MAX + 1];
 	struct ecbpf_link *link = item;
 
 	if (message->nlmsg_type != RTM_NEWLINK ||
@@ -21,6 +22,11 @@ static bool link_read(struct nlmsghdr *message, void *item)
 	nla_strlcpy(link->name, attrs[IFLA_IFNAME], sizeof(link->name));
 	if (attrs[IFLA_MASTER])
 		link->master = nla_get_u32(attrs[IFLA_MASTER]);
+	if (attrs[IFLA_MTU])
+		link->mtu = nla_get_u32(attrs[IFLA_MTU]);
+	if (attrs[IFLA_XDP] && !nla_parse_nested(xdp, IFLA_XDP_MAX, attrs[IFLA_XDP], NULL) &&
+	    xdp[IFLA_XDP_PROG_ID])
+		link->xdp_id = nla_get_u32(xdp[IFLA_XDP_PROG_ID]);
 	return true;
 }
 

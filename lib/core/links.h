@@ -12,6 +12,8 @@ struct ecbpf_link {
 	char name[IF_NAMESIZE];
 	int ifindex;
 	int master; /* ifindex of its bond, bridge and so on; 0: none */
+	unsigned int mtu;
+	unsigned int xdp_id; /* of the program that is attached; 0: none, or more than one */
 };
 
 /* All of this network namespace. @ret_links: for free() */

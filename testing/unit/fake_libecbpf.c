@@ -516,6 +516,68 @@ int ecbpf_config_vlans(struct ecbpf *e, const struct ecbpf_config *config,
 	return answer(e, "config_vlans");
 }
 
+int ecbpf_iface_find(const char *name)
+{
+	return (int)if_nametoindex(name);
+}
+
+int ecbpf_watch_open(struct ecbpf *e, const char *file, struct ecbpf_watch **ret_watch)
+{
+	fprintf(stderr, "call: watch_open");
+	print_str("file", file);
+	fprintf(stderr, "\n");
+	*ret_watch = NULL;
+	return answer(e, "watch_open");
+}
+
+void ecbpf_watch_close(struct ecbpf_watch *watch)
+{
+	(void)watch;
+}
+
+int ecbpf_watch_start(struct ecbpf_watch *watch, struct ecbpf_config *config,
+		      struct ecbpf_config_change **ret_changes, size_t *ret_count)
+{
+	(void)watch;
+	(void)config;
+	(void)ret_changes;
+	(void)ret_count;
+	return -EINVAL;
+}
+
+int ecbpf_watch_fd(const struct ecbpf_watch *watch)
+{
+	(void)watch;
+	return -1;
+}
+
+int ecbpf_watch_look(struct ecbpf_watch *watch, struct ecbpf_config_change **ret_changes,
+		     size_t *ret_count)
+{
+	(void)watch;
+	(void)ret_changes;
+	(void)ret_count;
+	return -EINVAL;
+}
+
+int ecbpf_watch_read(struct ecbpf *e, struct ecbpf_watch_state *ret_state)
+{
+	(void)e;
+	*ret_state = (struct ecbpf_watch_state){};
+	return 0;
+}
+
+void ecbpf_watch_state_free(struct ecbpf_watch_state *state)
+{
+	(void)state;
+}
+
+void ecbpf_watch_tell(struct ecbpf_watch *watch, const char *text)
+{
+	(void)watch;
+	(void)text;
+}
+
 int ecbpf_config_refresh(struct ecbpf *e)
 {
 	fprintf(stderr, "call: config_refresh\n");

@@ -23,7 +23,7 @@ build()
 	cp "$top"/headers/ecbpf/*.h "$work/include/ecbpf/"
 	# shellcheck disable=SC2086 # flags are words
 	"${CC:-cc}" ${CFLAGS:--g -fsanitize=address,undefined} -D_GNU_SOURCE -I"$work/include" -I"$top" \
-		"$top"/tools/loader/*.c "$top"/tools/common/{common,safe,settings,statsd}.c \
+		"$top"/tools/loader/*.c "$top"/tools/common/{common,notify,safe,settings,statsd}.c \
 		"$dir/fake_libecbpf.c" -ljson-c -o "$work/ecbpf-loader"
 }
 
@@ -90,7 +90,7 @@ prints()
 
 # --- help ---------------------------------------------------------------------------------------
 
-verbs=(load unload status clean features replace doctor stages apply export refresh metrics)
+verbs=(load unload status clean features replace doctor stages apply export refresh watch metrics)
 for verb in '' "${verbs[@]}"; do
 	for args in "$verb --help" "$verb -h" "help $verb"; do
 		# shellcheck disable=SC2086
@@ -184,8 +184,12 @@ usage apply "'y': apply takes one file" apply x y
 usage apply "--check and --stop cannot be combined" apply -c --stop
 usage export "'x': takes no operands" export x
 usage refresh "'x': takes no operands" refresh x
+usage watch "'y': watch takes one file" watch x y
+usage watch "'x': --reload takes no file" watch --reload x
+usage watch "'-': watch reads its file again, it has to have a name" watch -
 usage metrics "--output and --statsd cannot be combined" metrics -o x --statsd localhost:1
 usage metrics "--statsd: 'localhost' is not HOST:PORT" metrics --statsd localhost lo
+fails "ecbpf-loader: no ecbpf-loader watch runs in this network namespace" watch --reload
 
 # --- what reaches the library -----------------------------------------------------------------
 

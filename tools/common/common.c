@@ -491,7 +491,7 @@ int tool_parse_setting(const char *what, const char *text, struct tool_list *set
 static void add_iface(struct tool_list *ifaces, const char *name)
 {
 	char real_name[IF_NAMESIZE];
-	unsigned int index = if_nametoindex(name);
+	unsigned int index = ecbpf_iface_find(name);
 
 	/* an alternative name may have led there */
 	if (index && if_indextoname(index, real_name))
@@ -508,7 +508,7 @@ int tool_parse_ifaces(const char *text, struct tool_list *ifaces)
 
 	if (!text[0])
 		return tool_usage("'' is not an interface");
-	if (if_nametoindex(text)) {
+	if (ecbpf_iface_find(text)) {
 		add_iface(ifaces, text);
 		return 0;
 	}

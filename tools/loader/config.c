@@ -26,15 +26,16 @@ struct apply {
 /* Before any change is made */
 static int check_vlans(struct tool *tool, const struct ecbpf_config *config)
 {
+	struct lldp_text lldp = {};
 	struct ecbpf_config_vlan *vlans;
 	size_t count;
 	int status;
 
 	if (ecbpf_config_vlans(tool->ecbpf, config, &vlans, &count))
 		return tool_fail_ecbpf(tool);
-	status = lldp_check(vlans, count);
+	status = lldp_check(vlans, count, &lldp);
 	free(vlans);
-	return status;
+	return status ? tool_fail("%s; --no-lldp applies without asking", lldp.text) : TOOL_OK;
 }
 
 static int apply(struct tool *tool, const char *file, const struct apply *a)

@@ -159,10 +159,26 @@ static const struct tool_verb verbs[] = {
 		.text = "read this host's addresses and IPVS's UDP services again",
 		.about = "The filter lets fragments to this host's addresses pass; the fast path\n"
 			 "forwards packets of UDP services. Stages that are not loaded are\n"
-			 "skipped. apply does this as well, and ecbpf.service every 10 seconds.\n",
+			 "skipped. apply does this as well, and watch every second.\n",
 		.examples = "      ecbpf-loader refresh\n",
 		.options = loader_refresh_options,
 		.run = loader_run_refresh,
+	},
+	{
+		.name = "watch",
+		.args = "[FILE]",
+		.text = "apply a file, and keep interfaces as it declares them",
+		.about =
+			"Runs until SIGTERM, which removes all that it loaded unless on-stop is\n"
+			"leave; SIGHUP reads FILE again, SIGINT ends it and removes nothing.\n"
+			"Interfaces that are missing, or lose their programs, get them within a\n"
+			"second. ecbpf.service runs this. Its end changes nothing in the kernel.\n",
+		.examples = "  In the foreground:\n"
+			    "      ecbpf-loader watch\n"
+			    "  After a change of the file, as systemctl reload ecbpf:\n"
+			    "      ecbpf-loader watch --reload\n",
+		.options = loader_watch_options,
+		.run = loader_run_watch,
 	},
 	{
 		.name = "metrics",

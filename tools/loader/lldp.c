@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,6 @@
 
 #define VLANS_MAX  64
 #define OUTPUT_MAX (1 << 20)
-#define SKIP_HINT  "; --no-lldp applies without asking"
 
 extern char **environ;
 
@@ -98,23 +98,37 @@ static bool has_vlan(const struct lldp_vlans *vlans, unsigned int id)
 	return false;
 }
 
-static int fail_vlan(const struct lldp_vlans *vlans, const char *iface, unsigned int id)
+/* What is wrong, into @ret_text. Return: TOOL_FAILED */
+static int fail(struct lldp_text *ret_text, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+static int fail(struct lldp_text *ret_text, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(ret_text->text, sizeof(ret_text->text), format, args);
+	va_end(args);
+	return TOOL_FAILED;
+}
+
+static int fail_vlan(const struct lldp_vlans *vlans, const char *iface, unsigned int id,
+		     struct lldp_text *ret_text)
 {
 	char text[256] = "";
 	size_t len = 0;
 
 	if (!vlans->count)
-		return tool_fail("%s: the switch announces no VLAN, and it should be on VLAN "
-				 "%u" SKIP_HINT,
-				 iface, id);
+		return fail(ret_text,
+			    "%s: the switch announces no VLAN, and it should be on VLAN %u", iface,
+			    id);
 	for (size_t i = 0; i < vlans->count && len < sizeof(text); i++)
 		len += snprintf(text + len, sizeof(text) - len, "%s%u", i ? ", " : "",
 				vlans->ids[i]);
-	return tool_fail("%s: the switch announces VLAN %s, and it should be on VLAN %u" SKIP_HINT,
-			 iface, text, id);
+	return fail(ret_text, "%s: the switch announces VLAN %s, and it should be on VLAN %u",
+		    iface, text, id);
 }
 
-int lldp_check(const struct ecbpf_config_vlan *wanted, size_t count)
+int lldp_check(const struct ecbpf_config_vlan *wanted, size_t count, struct lldp_text *ret_text)
 {
 	struct lldp_vlans vlans = {};
 	const char *iface = NULL;
@@ -129,12 +143,13 @@ int lldp_check(const struct ecbpf_config_vlan *wanted, size_t count)
 			err = text ? vlans_parse(text, &vlans) : -ENOENT;
 			free(text);
 			if (err)
-				return tool_fail("%s: lldpcli says nothing about its VLANs; does "
-						 "lldpd run?" SKIP_HINT,
-						 iface);
+				return fail(ret_text,
+					    "%s: lldpcli says nothing about its VLANs; does lldpd "
+					    "run?",
+					    iface);
 		}
 		if (!has_vlan(&vlans, wanted[i].id))
-			return fail_vlan(&vlans, iface, wanted[i].id);
+			return fail_vlan(&vlans, iface, wanted[i].id, ret_text);
 	}
 	return TOOL_OK;
 }

@@ -13,6 +13,7 @@ enum {
 	OPT_NO_LLDP,
 	OPT_STOP,
 	OPT_STATSD,
+	OPT_RELOAD,
 };
 
 /* --- ecbpf-loader.c ------------------------------------------------------------------------- */
@@ -46,6 +47,9 @@ extern const struct tool_option loader_refresh_options[];
 int loader_run_apply(struct tool *tool, int argc, char **argv);
 int loader_run_export(struct tool *tool, int argc, char **argv);
 int loader_run_refresh(struct tool *tool, int argc, char **argv);
+
+extern const struct tool_option loader_watch_options[];
+int loader_run_watch(struct tool *tool, int argc, char **argv);
 
 extern const struct tool_option loader_metrics_options[];
 int loader_run_metrics(struct tool *tool, int argc, char **argv);

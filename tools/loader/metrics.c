@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <ecbpf/libecbpf-config.h>
 #include <ecbpf/libecbpf-fastpath.h>
 #include <ecbpf/libecbpf-filter.h>
 #include <ecbpf/libecbpf-fw.h>
@@ -333,6 +334,31 @@ static int print_fastpath(struct tool *tool, const struct metrics *m)
 	return TOOL_OK;
 }
 
+/* Of `ecbpf-loader watch` */
+static int print_watch(struct tool *tool, const struct metrics *m)
+{
+	static const char waiting[] = "ecbpf_waiting";
+	struct ecbpf_watch_state state;
+
+	if (ecbpf_watch_read(tool->ecbpf, &state))
+		return tool_fail_ecbpf(tool);
+	head_type(m, "ecbpf_watch_running", "Whether ecbpf-loader watch runs.", "gauge");
+	fprintf(m->out, "ecbpf_watch_running %d\n", state.pid != 0);
+	if (!state.pid)
+		return TOOL_OK;
+	head_type(m, waiting, "Interfaces and patterns that are not as declared.", "gauge");
+	for (size_t i = 0; i < state.waits_count; i++)
+		SAMPLE(m, waiting, 1, "name", state.waits[i].name);
+	head_type(m, "ecbpf_last_apply_timestamp_seconds",
+		  "When the configuration that runs was applied.", "gauge");
+	fprintf(m->out, "ecbpf_last_apply_timestamp_seconds %lld\n", state.applied);
+	head_type(m, "ecbpf_last_apply_ok", "Whether the file, as it was last read, runs.",
+		  "gauge");
+	fprintf(m->out, "ecbpf_last_apply_ok %d\n", !*state.error);
+	ecbpf_watch_state_free(&state);
+	return TOOL_OK;
+}
+
 static int print_all(struct tool *tool, struct metrics *m)
 {
 	struct ecbpf_sampler_status sampler;
@@ -355,6 +381,8 @@ static int print_all(struct tool *tool, struct metrics *m)
 		status = print_rules(tool, m);
 	if (status == TOOL_OK)
 		status = print_fastpath(tool, m);
+	if (status == TOOL_OK)
+		status = print_watch(tool, m);
 	if (!err)
 		print_sampler(m, &sampler);
 	fprintf(m->out, "# EOF\n");

@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <zmq.h>
 #include "tools/common/statsd.h"
-#include "tools/sampler/notify.h"
+#include "tools/common/notify.h"
 #include "tools/sampler/options.h"
 #include "tools/sampler/publish.h"
 #include "tools/sampler/sampler.h"

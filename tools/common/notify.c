@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include "tools/sampler/notify.h"
+#include "tools/common/notify.h"
 
 /* Unlike sd_notify(3), this does not wait when the manager's queue is full. */
 void notify(const char *text)

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The file that tells what the process of ecbpf_watch_open() is at.
+ *
+ * There is one for each network namespace, /run/ecbpf/watch-INODE. Its lock is that of the process,
+ * so that no other one does the same; it is an open file description's, which can be asked for
+ * without being taken.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "config/watch.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "core/handle.h"
+
+#define DIR "/run/ecbpf"
+
+static int state_path(struct ecbpf *e, char path[PATH_MAX])
+{
+	struct stat st;
+
+	if (stat("/proc/self/ns/net", &st))
+		return ecbpf_fail(e, -errno, "/proc/self/ns/net: %s", strerror(errno));
+	snprintf(path, PATH_MAX, DIR "/watch-%llu", (unsigned long long)st.st_ino);
+	return 0;
+}
+
+/* Into @ret; what is not there stays 0 */
+static int state_parse(struct ecbpf *e, char *text, struct ecbpf_watch_state *ret)
+{
+	struct conf_waits waits = {};
+	char *rest = NULL, *value, *why;
+	int err = 0;
+
+	for (char *line = strtok_r(text, "\n", &rest); line && !err;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		value = line + strcspn(line, " ");
+		if (*value)
+			*value++ = '\0';
+		if (!strcmp(line, "pid"))
+			ret->pid = atoi(value);
+		else if (!strcmp(line, "file"))
+			snprintf(ret->file, sizeof(ret->file), "%s", value);
+		else if (!strcmp(line, "error"))
+			snprintf(ret->error, sizeof(ret->error), "%s", value);
+		else if (!strcmp(line, "applied"))
+			ret->applied = atoll(value);
+		else if (!strcmp(line, "read"))
+			ret->read = strtoull(value, NULL, 10);
+		else if (!strcmp(line, "wait") && (why = strchr(value, '\t'))) {
+			*why++ = '\0';
+			err = conf_wait(e, &waits, value, why);
+		}
+	}
+	ret->waits = waits.items;
+	ret->waits_count = waits.count;
+	return err;
+}
+
+static int state_read(struct ecbpf *e, int fd, struct ecbpf_watch_state *ret)
+{
+	_cleanup_free_ char *raw = NULL, *text = NULL;
+	size_t size = 0;
+	int err;
+
+	err = ecbpf_file_read(fd, &raw, &size);
+	if (err)
+		return ecbpf_fail(e, err, DIR ": %s", strerror(-err));
+	text = strndup(raw, size);
+	return text ? state_parse(e, text, ret) : ecbpf_fail_memory(e);
+}
+
+static int fail_busy(struct ecbpf *e, int fd, const char *path)
+{
+	struct ecbpf_watch_state state = {};
+	char comm[64], name[32] = "";
+	FILE *file;
+
+	if (!state_read(e, fd, &state) && state.pid) {
+		snprintf(comm, sizeof(comm), "/proc/%d/comm", state.pid);
+		file = fopen(comm, "re");
+		if (file && fgets(name, sizeof(name), file))
+			name[strcspn(name, "\n")] = '\0';
+		if (file)
+			fclose(file);
+	}
+	ecbpf_fail(e, -EBUSY, "process %d (%s) keeps this network namespace already (%s)",
+		   state.pid, name, path);
+	ecbpf_watch_state_free(&state);
+	return -EBUSY;
+}
+
+int conf_state_open(struct ecbpf *e)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	char path[PATH_MAX];
+	int fd, err;
+
+	err = state_path(e, path);
+	if (err)
+		return err;
+	if (mkdir(DIR, 0755) && errno != EEXIST)
+		return ecbpf_fail(e, -errno, "cannot make " DIR ": %s", strerror(errno));
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return ecbpf_fail(e, -errno, "cannot open %s: %s", path, strerror(errno));
+	if (!fcntl(fd, F_OFD_SETLK, &lock))
+		return fchmod(fd, 0644) ? ecbpf_fail(e, -errno, "%s: %s", path, strerror(errno))
+					: fd;
+	err = errno == EAGAIN || errno == EACCES
+		      ? fail_busy(e, fd, path)
+		      : ecbpf_fail(e, -errno, "cannot lock %s: %s", path, strerror(errno));
+	close(fd);
+	return err;
+}
+
+void conf_state_write(int fd, const struct ecbpf_watch_state *state)
+{
+	struct conf_text text = {};
+
+	conf_printf(&text, "pid %d\nfile %s\napplied %lld\nread %llu\n", getpid(), state->file,
+		    state->applied, state->read);
+	if (*state->error)
+		conf_printf(&text, "error %s\n", state->error);
+	for (size_t i = 0; i < state->waits_count; i++)
+		conf_printf(&text, "wait %s\t%s\n", state->waits[i].name, state->waits[i].text);
+	if (!text.is_lost && pwrite(fd, text.text, text.len, 0) == (ssize_t)text.len &&
+	    ftruncate(fd, text.len))
+		text.is_lost = true;
+	free(text.text);
+}
+
+int ecbpf_watch_read(struct ecbpf *e, struct ecbpf_watch_state *ret_state)
+{
+	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+	_cleanup_close_ int fd = -1;
+	char path[PATH_MAX];
+	int err;
+
+	*ret_state = (struct ecbpf_watch_state){};
+	err = state_path(e, path);
+	if (err)
+		return err;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ENOENT
+			       ? 0
+			       : ecbpf_fail(e, -errno, "cannot open %s: %s", path, strerror(errno));
+	/* nobody has it: what is there is that of one that was killed */
+	if (fcntl(fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK)
+		return 0;
+	err = state_read(e, fd, ret_state);
+	if (err)
+		ecbpf_watch_state_free(ret_state);
+	return err;
+}
+
+void ecbpf_watch_state_free(struct ecbpf_watch_state *state)
+{
+	free(state->waits);
+	*state = (struct ecbpf_watch_state){};
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Keeping interfaces as a configuration declares them.
+ *
+ * Each look compares the list of interfaces, their masters, MTUs and attached programs with that of
+ * the look before: a change, or an event, is when chains are read. What is mended changes the list,
+ * so the next look finds what changed meanwhile.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "config/plan.h"
+#include "config/watch.h"
+#include "core/error.h"
+#include "core/events.h"
+#include "core/handle.h"
+#include "core/hash.h"
+
+#define RETRY_MS   5000 /* of an interface that could not be changed: a try may load programs */
+#define REFRESH_MS 1000 /* IPVS tells nobody of its services */
+
+struct ecbpf_watch {
+	struct ecbpf *e;
+	int events_fd;
+	int state_fd;
+	struct ecbpf_config *config;
+	bool is_due; /* chains are to be read, whatever the list of interfaces says */
+	__u64 links;
+	__u64 kept_at; /* monotonic, ms */
+	__u64 refreshed_at;
+	char refresh_error[1024]; /* the one that was told */
+	struct ecbpf_watch_state state;
+};
+
+static __u64 now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
+}
+
+int ecbpf_watch_open(struct ecbpf *e, const char *file, struct ecbpf_watch **ret_watch)
+{
+	struct ecbpf_watch *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return ecbpf_fail_memory(e);
+	w->e = e;
+	snprintf(w->state.file, sizeof(w->state.file), "%s", file ?: "");
+	w->events_fd = -1;
+	w->state_fd = conf_state_open(e);
+	if (w->state_fd >= 0)
+		w->events_fd = ecbpf_events_open(e);
+	if (w->events_fd < 0) {
+		int err = w->state_fd < 0 ? w->state_fd : w->events_fd;
+
+		ecbpf_watch_close(w);
+		return err;
+	}
+	conf_state_write(w->state_fd, &w->state);
+	*ret_watch = w;
+	return 0;
+}
+
+void ecbpf_watch_close(struct ecbpf_watch *w)
+{
+	if (!w)
+		return;
+	close_fd(&w->events_fd);
+	close_fd(&w->state_fd);
+	ecbpf_config_free(w->config);
+	ecbpf_watch_state_free(&w->state);
+	free(w);
+}
+
+int ecbpf_watch_fd(const struct ecbpf_watch *w)
+{
+	return w->events_fd;
+}
+
+void ecbpf_watch_tell(struct ecbpf_watch *w, const char *text)
+{
+	snprintf(w->state.error, sizeof(w->state.error), "%s", text);
+	w->state.error[strcspn(w->state.error, "\n")] = '\0';
+	w->state.read = now_ms();
+	conf_state_write(w->state_fd, &w->state);
+}
+
+static const struct ecbpf_config_wait *wait_find(const struct ecbpf_config_wait *waits,
+						 size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(waits[i].name, name))
+			return &waits[i];
+	return NULL;
+}
+
+/* Say what is new of what is waited for; @waits become the state's */
+static int waits_set(struct ecbpf_watch *w, struct conf_waits *waits, struct conf_report *r)
+{
+	struct ecbpf_watch_state *state = &w->state;
+	int err = 0;
+
+	for (size_t i = 0; i < waits->count && !err; i++) {
+		const struct ecbpf_config_wait *wait = &waits->items[i], *old;
+
+		old = wait_find(state->waits, state->waits_count, wait->name);
+		if (!old || strcmp(old->text, wait->text))
+			err = conf_report_change(w->e, r, "%s: %s: waiting for it", wait->name,
+						 wait->text);
+	}
+	free(state->waits);
+	state->waits = waits->items;
+	state->waits_count = waits->count;
+	*waits = (struct conf_waits){};
+	return err;
+}
+
+static int keep(struct ecbpf_watch *w, const struct ecbpf_config *config, struct conf_report *r)
+{
+	struct conf_waits waits = {};
+	int err = conf_keep(w->e, config, r, &waits);
+
+	if (!err)
+		err = waits_set(w, &waits, r);
+	free(waits.items);
+	conf_state_write(w->state_fd, &w->state);
+	w->kept_at = now_ms();
+	return err;
+}
+
+int ecbpf_watch_start(struct ecbpf_watch *w, struct ecbpf_config *config,
+		      struct ecbpf_config_change **ret_changes, size_t *ret_count)
+{
+	struct conf_report r = {};
+	int err;
+
+	config->is_patient = true;
+	err = ecbpf_config_apply(w->e, config, false, &r.changes, &r.count);
+	if (err && !w->config) {
+		ecbpf_log(w->e, ECBPF_LOG_WARN, "%s: each interface by itself", w->e->error);
+		r = (struct conf_report){};
+		err = conf_settings_set(w->e, config, &r);
+	}
+	if (!err)
+		err = keep(w, config, &r);
+	if (err) {
+		free(r.changes);
+		return err;
+	}
+	ecbpf_config_free(w->config);
+	w->config = config;
+	w->is_due = true;
+	w->state.applied = time(NULL);
+	*ret_changes = r.changes;
+	*ret_count = r.count;
+	return 0;
+}
+
+static int links_hash(struct ecbpf *e, __u64 *ret_hash)
+{
+	_cleanup_free_ struct ecbpf_link *links = NULL;
+	size_t count = 0;
+	int err = ecbpf_links_read(e, &links, &count);
+
+	*ret_hash = ECBPF_HASH_INIT;
+	for (size_t i = 0; i < count; i++) /* zeroed where nothing was read */
+		ecbpf_hash_add(ret_hash, &links[i], sizeof(links[i]));
+	return err;
+}
+
+/* What has an error of its own does not end the watch, and is told once */
+static int refresh(struct ecbpf_watch *w, struct conf_report *r)
+{
+	const char *text = "";
+	int err = 0;
+
+	if (ecbpf_config_refresh(w->e))
+		text = w->e->error;
+	if (*text && strcmp(text, w->refresh_error))
+		err = conf_report_change(w->e, r, "cannot read addresses and services: %s", text);
+	snprintf(w->refresh_error, sizeof(w->refresh_error), "%s", text);
+	w->refreshed_at = now_ms();
+	return err;
+}
+
+/* Is one of those that wait there, and could not be changed? It changes without an event */
+static bool is_retry_due(const struct ecbpf_watch *w)
+{
+	for (size_t i = 0; i < w->state.waits_count; i++)
+		if (strcmp(w->state.waits[i].text, CONF_ABSENT))
+			return now_ms() - w->kept_at >= RETRY_MS;
+	return false;
+}
+
+int ecbpf_watch_look(struct ecbpf_watch *w, struct ecbpf_config_change **ret_changes,
+		     size_t *ret_count)
+{
+	unsigned int events = ecbpf_events_read(w->events_fd);
+	struct conf_report r = {};
+	__u64 links = w->links;
+	int err;
+
+	*ret_changes = NULL;
+	*ret_count = 0;
+	if (!w->config)
+		return 0;
+	ecbpf_capture(w->e);
+	err = links_hash(w->e, &links);
+	if (!err &&
+	    (w->is_due || links != w->links || events & ECBPF_EVENT_LINK || is_retry_due(w))) {
+		w->links = links;
+		w->is_due = false;
+		err = keep(w, w->config, &r);
+	}
+	if (!err && (events || r.count || now_ms() - w->refreshed_at >= REFRESH_MS))
+		err = refresh(w, &r);
+	if (err) {
+		w->is_due = true;
+		free(r.changes);
+		return err;
+	}
+	*ret_changes = r.changes;
+	*ret_count = r.count;
+	return 0;
+}

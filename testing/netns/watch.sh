@@ -1,0 +1,261 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# timeout: 600
+#
+# ecbpf-loader watch: interfaces that come, go, or lose their programs are as declared again.
+# shellcheck disable=SC2317 # functions are called by soon
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
+. "$(dirname "$0")/../lib/lib.sh"
+top=$(cd "$(dirname "$0")/../.." && pwd -P)
+fresh_net "$@"
+PATH=${ECBPF_BUILD:-$top/build/test}/root/sbin:$PATH
+require_cmd ecbpf-loader jq ip tc
+tmp=$(mktemp -d)
+defer rm -rf "$tmp"
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir /run/netns
+conf=$tmp/ecbpf.conf
+log=$tmp/log
+watcher=
+links=0
+
+# within COMMAND...: true within 20 s
+within()
+{
+	for ((i = 0; i < 400; i++)); do
+		! "$@" 2>/dev/null || return 0
+		sleep 0.05
+	done
+	return 1
+}
+
+# soon NAME COMMAND...
+soon()
+{
+	if within "${@:2}"; then
+		pass "$1"
+	else
+		fail "$1" "not within 20 s: $(tail -n 3 "$log")"
+	fi
+}
+
+# xdp IFACE: the id of its program; nothing if there is none
+xdp() { ip -j link show "$1" 2>/dev/null | jq -r '.[0].xdp.prog.id // empty'; }
+has_xdp() { [[ $(xdp "$1") ]]; }
+has_stages()
+{
+	[[ $(ecbpf-loader status -j "$1" | jq -c '[.[].members[].stages[].stage]') == "$2" ]]
+}
+has_metric() { ecbpf-loader metrics | grep -qx "$1"; }
+has_tc() { tc filter show dev "$1" egress 2>/dev/null | grep -q ecbpf_egress; }
+lacks_tc() { ! has_tc "$1"; }
+
+# logged COUNT TEXT: so many lines of it
+logged() { [[ $(grep -cF -- "$2" "$log") == "$1" ]]; }
+
+# starts NAME
+starts()
+{
+	rm -f "$log" # what an older one has said
+	ecbpf-loader watch "$conf" >"$log" 2>&1 &
+	watcher=$!
+	soon "$1" grep -q "ready" "$log"
+}
+
+watch_end()
+{
+	[[ ! $watcher ]] || kill "$@" "$watcher" 2>/dev/null || :
+	[[ ! $watcher ]] || wait "$watcher" 2>/dev/null || :
+	watcher=
+}
+defer watch_end -KILL
+
+# waits NAME...: what it says that it waits for
+waits()
+{
+	ecbpf-loader metrics | sed -n 's/^ecbpf_waiting{name="\(.*\)"} 1$/\1/p' | sort | xargs
+}
+waits_for() { [[ $(waits) == "$1" ]]; }
+
+link() { ip link add "$1" type veth peer name "p$((links++))" && ip link set "$1" up; }
+
+cat >"$conf" <<-'END'
+	[interfaces]
+	ingress = eth0 late bond7/ br-*
+	egress = out0
+	[chain]
+	stages = count,sampler
+	fused = yes
+	[sampler]
+	rate = 100
+END
+link eth0
+link out0
+starts "it starts"
+soon "the interface that is there" has_xdp eth0
+soon "it says what it waits for" waits_for "bond7/ br-* late"
+soon "a line for each" logged 1 "late: no such interface: waiting for it"
+
+# --- one of them ----------------------------------------------------------------------------------
+
+out=$(timeout 20 ecbpf-loader watch "$conf" 2>&1) || status=$?
+equal "a second one ends" 1 "${status-0}"
+equal "and names the first" "ecbpf-loader: process $watcher (ecbpf-loader) keeps this network \
+namespace already (/run/ecbpf/watch-$(stat -Lc %i /proc/self/ns/net))" "$out"
+
+# --- interfaces lose their program, or come -------------------------------------------------------
+
+before=$(xdp eth0)
+mended=$(grep -c 'eth0: add ecbpf_fused' "$log")
+ip link set eth0 xdp off
+soon "taken off" has_xdp eth0
+soon "one line" logged $((mended + 1)) "eth0: add ecbpf_fused"
+equal "it is another program" 1 $(($(xdp eth0) != before))
+
+ecbpf-loader unload eth0 --all
+soon "unloaded" has_xdp eth0
+
+ip link del eth0
+soon "waits for one that is deleted" waits_for "bond7/ br-* eth0 late"
+link eth0
+soon "created again" has_xdp eth0
+
+ip link set eth0 name other0
+soon "waits for one that was renamed" waits_for "bond7/ br-* eth0 late"
+link eth0
+soon "another one of that name" has_xdp eth0
+equal "the renamed one has not lost its own" yes "$([[ $(xdp other0) ]] && echo yes)"
+ip link del other0
+ip link set eth0 name eth9
+ip link set eth9 name eth0
+soon "renamed and back" waits_for "bond7/ br-* late"
+soon "it has its program" has_xdp eth0
+
+ns_add away
+ip link set eth0 netns away
+soon "waits for one that moved away" waits_for "bond7/ br-* eth0 late"
+ns away ip link set eth0 xdp off
+ns away ip link set eth0 netns "$$"
+soon "moved back" has_xdp eth0
+
+link late
+soon "one that comes late" has_xdp late
+ip link add br-0 type veth peer name p-br-0
+soon "one of a pattern" has_xdp br-0
+soon "nothing is left but the bond" waits_for "bond7/"
+if ip link add bond7 type bond 2>/dev/null || ip link add bond7 type bridge 2>/dev/null; then
+	link m0
+	ip link set m0 down
+	ip link set m0 master bond7
+fi
+if [[ -e /sys/class/net/bond7 ]]; then
+	soon "a bond's new member" has_xdp m0
+	soon "nothing is waited for" waits_for ""
+	ip link set m0 nomaster
+	ip link del bond7
+	ip link del m0
+else
+	skip "a bond's new member" "this kernel has neither bonds nor bridges"
+fi
+
+# --- altnames -------------------------------------------------------------------------------------
+
+link phys0
+sed -i 's/^ingress = .*/& a-name-longer-than-fifteen/' "$conf"
+kill -HUP "$watcher"
+soon "a long name is waited for" grep -q "a-name-longer-than-fifteen: no such" "$log"
+ip link property add dev phys0 altname a-name-longer-than-fifteen
+soon "an alternative name" has_xdp phys0
+works "tools take it" ecbpf-loader status a-name-longer-than-fifteen
+ip link property del dev phys0 altname a-name-longer-than-fifteen
+ip link del phys0
+sed -i 's/ a-name-longer-than-fifteen//' "$conf"
+kill -HUP "$watcher"
+soon "reloaded" grep -q "SIGHUP: the file is applied" "$log"
+
+# --- an interface that cannot be changed does not keep others from it -----------------------------
+
+link bad0
+printf 'ip from any to any drop\n' >"$tmp/rules"
+sed -i 's/^ingress = .*/ingress = eth0 late tun7/' "$conf"
+ip tuntap add tun7 mode tun
+watch_end -INT
+equal "SIGINT leaves the chains" yes "$([[ $(xdp eth0) ]] && echo yes)"
+ip link set eth0 xdp off
+starts "it starts with one that has no Ethernet header"
+soon "the others are kept" has_xdp eth0
+soon "it waits for that one" waits_for "tun7"
+ip link set eth0 xdp off
+soon "and mends the others" has_xdp eth0
+ip link del tun7
+link tun7
+soon "one that can be changed at last" has_xdp tun7
+soon "it waits for none" waits_for ""
+
+# --- what was added at runtime stays --------------------------------------------------------------
+
+ecbpf-loader load --fused pass bad0
+ecbpf-sampler set --rate 300
+ip link set eth0 xdp off
+soon "mended" has_xdp eth0
+equal "a setting of runtime stays" 300 "$(ecbpf-sampler status -j | jq .rate)"
+equal "a chain that is not declared stays" yes "$([[ $(xdp bad0) ]] && echo yes)"
+
+# --- the file -------------------------------------------------------------------------------------
+
+before=$(xdp eth0)
+cp "$conf" "$tmp/good"
+echo "stagse = count" >>"$conf"
+kill -HUP "$watcher"
+soon "a typo is told" grep -q "ecbpf.conf:.*stagse" "$log"
+soon "and what runs is kept" grep -q "what was declared before is kept" "$log"
+equal "it runs" "$before" "$(xdp eth0)"
+soon "the metric says so" has_metric "ecbpf_last_apply_ok 0"
+ip link set eth0 xdp off
+soon "and is mended" has_xdp eth0
+status=0
+ecbpf-loader watch --reload 2>"$tmp/out" || status=$?
+equal "--reload says why" "1 1" "$status $(grep -c "^ecbpf-loader: $conf:.*stagse" "$tmp/out")"
+cp "$tmp/good" "$conf"
+sed -i 's/^stages = .*/stages = count/; s/late/late absent0/' "$conf"
+works "--reload" ecbpf-loader watch --reload
+works "other stages at once" has_stages eth0 '["count"]'
+soon "the metric says that it is well" has_metric "ecbpf_last_apply_ok 1"
+
+# --- the fast path's TC program -------------------------------------------------------------------
+
+sed -i 's/^stages = .*/stages = fastpath,count/; s/ absent0//' "$conf"
+kill -HUP "$watcher"
+soon "a TC program" has_tc out0
+tc qdisc del dev out0 clsact
+soon "deleted, it comes again" has_tc out0
+ip link del out0
+link out0
+soon "an interface of egress, created again" has_tc out0
+
+# --- its end --------------------------------------------------------------------------------------
+
+before="$(xdp eth0) $(xdp late)"
+watch_end -KILL
+sleep 1
+equal "killed, nothing has changed" "$before" "$(xdp eth0) $(xdp late)"
+soon "the metric says that nobody is there" has_metric "ecbpf_watch_running 0"
+ip link set late xdp off
+starts "it starts anew"
+soon "and mends what has happened meanwhile" has_xdp late
+equal "what was right was not touched" "${before% *}" "$(xdp eth0)"
+kill "$watcher"
+status=0
+wait "$watcher" || status=$?
+watcher=
+equal "SIGTERM ends it" 0 "$status"
+equal "and takes the chains away" "" "$(xdp eth0)$(xdp late)"
+works "and the TC program" lacks_tc out0
+printf '[chain]\non-stop = leave\n' >>"$conf"
+starts "it starts"
+kill "$watcher"
+wait "$watcher" || :
+watcher=
+equal "on-stop = leave leaves them" yes "$([[ $(xdp eth0) ]] && echo yes)"
+summary

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The verb watch: a process that keeps what ecbpf.conf declares.
+ *
+ * Nothing depends on its life: programs run in the kernel without it. On SIGTERM it stops them as
+ * on-stop says, on SIGINT it leaves them, and on SIGHUP it reads the file again.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <ecbpf/libecbpf-config.h>
+#include "tools/common/notify.h"
+#include "tools/loader/lldp.h"
+#include "tools/loader/loader.h"
+
+#define LOOK_MS	  500  /* for what has no event */
+#define GATHER_MS 20   /* events come in groups */
+#define LLDP_MS	  2000 /* between two questions */
+
+struct watch {
+	struct tool *tool;
+	const char *file;
+	bool without_lldp;
+	struct ecbpf_watch *watch;
+	int signals_fd;
+	bool is_pending; /* a file is to be taken when the VLANs are right */
+	bool has_started;
+	char told[512]; /* what is wrong with the VLANs, last told */
+	long long asked;
+};
+
+const struct tool_option loader_watch_options[] = {
+	{OPT_RELOAD, "reload", NULL, "have the process that runs read its file again"},
+	{OPT_NO_LLDP, "no-lldp", NULL, "do not check ingress-vlan and egress-vlan by LLDP"},
+	TOOL_LIST_OPTIONS,
+	TOOL_COMMON_OPTIONS,
+};
+
+static long long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+static void print_changes(struct ecbpf_config_change *changes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		tool_warn("%s", changes[i].text);
+	free(changes);
+}
+
+/* For `systemctl status` */
+static void notify_status(struct watch *w)
+{
+	struct ecbpf_watch_state state;
+	const char *text = "interfaces are as declared";
+
+	if (ecbpf_watch_read(w->tool->ecbpf, &state))
+		return;
+	if (*state.error)
+		text = tool_str("%s", state.error);
+	for (size_t i = 0; i < state.waits_count && !*state.error; i++)
+		text = tool_str("%s %.40s (%.80s)", i ? tool_str("%.300s,", text) : "waiting for",
+				state.waits[i].name, state.waits[i].text);
+	notify(tool_str("STATUS=%s", text));
+	ecbpf_watch_state_free(&state);
+}
+
+/* Are interfaces on their VLANs? @config may be applied then. Return: TOOL_OK, TOOL_FAILED */
+static int check_vlans(struct watch *w, const struct ecbpf_config *config)
+{
+	struct lldp_text lldp = {};
+	struct ecbpf_config_vlan *vlans;
+	size_t count;
+	int status;
+
+	if (w->without_lldp)
+		return TOOL_OK;
+	if (ecbpf_config_vlans(w->tool->ecbpf, config, &vlans, &count))
+		return tool_fail_ecbpf(w->tool);
+	status = lldp_check(vlans, count, &lldp);
+	free(vlans);
+	if (status && strcmp(lldp.text, w->told))
+		tool_warn("%s: waiting for it; nothing is changed", lldp.text);
+	snprintf(w->told, sizeof(w->told), "%s", lldp.text);
+	if (status)
+		ecbpf_watch_tell(w->watch, lldp.text);
+	return status;
+}
+
+/* What is wrong with the file, or with what it asks for: what runs goes on */
+static int fail_file(struct watch *w)
+{
+	tool_fail_ecbpf(w->tool);
+	if (w->has_started)
+		tool_warn("nothing is changed: what was declared before is kept");
+	ecbpf_watch_tell(w->watch, ecbpf_error(w->tool->ecbpf));
+	return TOOL_FAILED;
+}
+
+/* Take the file as it is now. Return: TOOL_OK, also if it has to wait; TOOL_FAILED */
+static int take_file(struct watch *w)
+{
+	struct ecbpf_config_change *changes;
+	struct ecbpf_config *config;
+	size_t count;
+
+	w->is_pending = false;
+	if (ecbpf_config_read(w->tool->ecbpf, w->file, &config))
+		return fail_file(w);
+	w->asked = now_ms();
+	if (check_vlans(w, config)) {
+		w->is_pending = true;
+		ecbpf_config_free(config);
+		return TOOL_OK;
+	}
+	if (ecbpf_watch_start(w->watch, config, &changes, &count)) {
+		ecbpf_config_free(config);
+		return fail_file(w);
+	}
+	w->has_started = true;
+	print_changes(changes, count);
+	ecbpf_watch_tell(w->watch, "");
+	return TOOL_OK;
+}
+
+static int look(struct watch *w)
+{
+	struct ecbpf_config_change *changes;
+	size_t count;
+
+	if (ecbpf_watch_look(w->watch, &changes, &count))
+		return tool_fail_ecbpf(w->tool);
+	print_changes(changes, count);
+	return TOOL_OK;
+}
+
+/* After an upgrade, this file is another one: go on as that */
+static void run_again(void)
+{
+	static char line[65536];
+	char *argv[64] = {};
+	struct stat mine, now;
+	FILE *file;
+	size_t len, count = 0;
+
+	if (!strchr(program_invocation_name, '/') || stat("/proc/self/exe", &mine) ||
+	    stat(program_invocation_name, &now) ||
+	    (mine.st_dev == now.st_dev && mine.st_ino == now.st_ino))
+		return;
+	file = fopen("/proc/self/cmdline", "re");
+	len = file ? fread(line, 1, sizeof(line) - 1, file) : 0;
+	if (file)
+		fclose(file);
+	for (size_t at = 0; at < len && count < 63; at += strlen(line + at) + 1)
+		argv[count++] = line + at;
+	tool_warn("going on as the new %s", program_invocation_name);
+	execv(program_invocation_name, argv);
+	tool_warn("%s: %s", program_invocation_name, strerror(errno));
+}
+
+static void reload(struct watch *w)
+{
+	notify(tool_str("RELOADING=1\nMONOTONIC_USEC=%lld", now_ms() * 1000));
+	if (take_file(w) == TOOL_OK && !w->is_pending) {
+		tool_warn("SIGHUP: the file is applied");
+		run_again();
+	}
+	notify("READY=1");
+}
+
+static int stop(struct watch *w)
+{
+	struct ecbpf_config_change *changes;
+	size_t count;
+
+	notify("STOPPING=1");
+	if (ecbpf_config_stop(w->tool->ecbpf, w->file, &changes, &count))
+		return tool_fail_ecbpf(w->tool);
+	print_changes(changes, count);
+	return TOOL_OK;
+}
+
+/* Return: the signal, or 0 */
+static int wait_events(struct watch *w)
+{
+	struct pollfd fds[] = {
+		{.fd = w->signals_fd, .events = POLLIN},
+		{.fd = ecbpf_watch_fd(w->watch), .events = POLLIN},
+	};
+	struct signalfd_siginfo info;
+
+	if (poll(fds, 2, LOOK_MS) > 0 && !fds[0].revents)
+		nanosleep(&(struct timespec){.tv_nsec = GATHER_MS * 1000000L}, NULL);
+	if (fds[0].revents & POLLIN && read(w->signals_fd, &info, sizeof(info)) == sizeof(info))
+		return (int)info.ssi_signo;
+	return 0;
+}
+
+static int loop(struct watch *w)
+{
+	while (true) {
+		int number;
+
+		notify_status(w);
+		notify("WATCHDOG=1");
+		number = wait_events(w);
+		if (number == SIGTERM)
+			return stop(w);
+		if (number == SIGINT)
+			return TOOL_OK;
+		if (number == SIGHUP)
+			reload(w);
+		if (w->is_pending && now_ms() - w->asked >= LLDP_MS)
+			take_file(w);
+		look(w);
+	}
+}
+
+/* Have the process that runs read its file, and say what came of it */
+static int ask_reload(struct tool *tool)
+{
+	struct ecbpf_watch_state state = {};
+	unsigned long long before;
+	int pid, status;
+
+	if (ecbpf_watch_read(tool->ecbpf, &state))
+		return tool_fail_ecbpf(tool);
+	before = state.read;
+	pid = state.pid;
+	if (!pid)
+		return tool_fail("no ecbpf-loader watch runs in this network namespace");
+	if (kill(pid, SIGHUP))
+		return tool_fail("process %d: %s", pid, strerror(errno));
+	while (state.read == before || !state.read) {
+		ecbpf_watch_state_free(&state);
+		nanosleep(&(struct timespec){.tv_nsec = GATHER_MS * 1000000L}, NULL);
+		if (ecbpf_watch_read(tool->ecbpf, &state))
+			return tool_fail_ecbpf(tool);
+		if (!state.pid && kill(pid, 0)) /* else it goes on as the new version */
+			return tool_fail("process %d has ended", pid);
+	}
+	status = *state.error ? tool_fail("%s", state.error) : TOOL_OK;
+	ecbpf_watch_state_free(&state);
+	return status;
+}
+
+static int watch(struct watch *w)
+{
+	sigset_t signals;
+	int status;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	w->signals_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+	if (w->signals_fd < 0)
+		return tool_fail("cannot wait for signals: %s", strerror(errno));
+	if (ecbpf_watch_open(w->tool->ecbpf, w->file, &w->watch)) {
+		close(w->signals_fd);
+		return tool_fail_ecbpf(w->tool);
+	}
+	status = take_file(w);
+	if (status == TOOL_OK) {
+		notify("READY=1");
+		tool_warn("ready");
+		status = loop(w);
+	}
+	ecbpf_watch_close(w->watch);
+	close(w->signals_fd);
+	return status;
+}
+
+int loader_run_watch(struct tool *tool, int argc, char **argv)
+{
+	struct watch w = {.tool = tool};
+	bool is_reload = false;
+	int id;
+
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		if (id == OPT_RELOAD)
+			is_reload = true;
+		else if (id == OPT_NO_LLDP)
+			w.without_lldp = true;
+		else if (!tool_list_option(tool, id))
+			return TOOL_USAGE;
+	}
+	if (argc - optind > 1)
+		return tool_usage("'%s': watch takes one file", argv[optind + 1]);
+	w.file = argv[optind];
+	if (w.file && !strcmp(w.file, "-"))
+		return tool_usage("'-': watch reads its file again, it has to have a name");
+	if (w.file && is_reload)
+		return tool_usage("'%s': --reload takes no file", w.file);
+	return is_reload ? ask_reload(tool) : watch(&w);
+}
