@@ -397,6 +397,50 @@ void tool_list_free(struct tool_list *list)
 	*list = (struct tool_list){};
 }
 
+int tool_parse_none(struct tool *tool, int argc, char **argv)
+{
+	return tool_getopt(tool, argc, argv) == -1 ? 0 : TOOL_USAGE;
+}
+
+int tool_parse_json(struct tool *tool, int argc, char **argv, bool *ret_is_json)
+{
+	bool is_clear;
+
+	return tool_parse_clear(tool, argc, argv, ret_is_json, &is_clear);
+}
+
+int tool_parse_clear(struct tool *tool, int argc, char **argv, bool *ret_is_json,
+		     bool *ret_is_clear)
+{
+	int id;
+
+	*ret_is_json = *ret_is_clear = false;
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		if (id == 'j')
+			*ret_is_json = true;
+		else if (id == TOOL_CLEAR)
+			*ret_is_clear = true;
+		else
+			return TOOL_USAGE;
+	}
+	if (*ret_is_clear && *ret_is_json)
+		return tool_usage("--clear and --json cannot be combined");
+	return 0;
+}
+
+int tool_operands_none(int argc, char **argv)
+{
+	return optind < argc ? tool_usage("'%s': takes no operands", argv[optind]) : 0;
+}
+
+int tool_operands_ifaces(int argc, char **argv, struct tool_list *ifaces)
+{
+	for (int i = optind; i < argc; i++)
+		if (tool_parse_ifaces(argv[i], ifaces))
+			return TOOL_USAGE;
+	return 0;
+}
+
 /* Decimal, or hexadecimal after 0x; nothing before, nothing behind, no overflow */
 static bool read_number(const char *text, __u64 *ret_value)
 {

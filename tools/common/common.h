@@ -63,6 +63,17 @@ struct tool_option {
 			"(default: unspecified)"                                                \
 	}
 
+/* --json, and --clear of verbs that print counters, see tool_parse_json(), tool_parse_clear() */
+#define TOOL_JSON_OPTION                        \
+	{                                       \
+		'j', "json", NULL, "print JSON" \
+	}
+#define TOOL_CLEAR (TOOL_LONG_ONLY + 103)
+#define TOOL_CLEAR_OPTION                                                            \
+	{                                                                            \
+		TOOL_CLEAR, "clear", NULL, "set the counters to zero, print nothing" \
+	}
+
 struct ecbpf_settings;
 /* In the options of verbs that read lists, see ecbpf_list_policy() */
 #define TOOL_LIST_SKIP_BAD (TOOL_LONG_ONLY + 100)
@@ -161,6 +172,18 @@ void tool_list_free(struct tool_list *list);
  * option or operand it came with, "--prio".
  */
 int tool_parse_number(const char *what, const char *text, __u64 min, __u64 max, __u64 *ret_value);
+
+/* For verbs that have only common options */
+int tool_parse_none(struct tool *tool, int argc, char **argv);
+
+/* And TOOL_JSON_OPTION, and TOOL_CLEAR_OPTION */
+int tool_parse_json(struct tool *tool, int argc, char **argv, bool *ret_is_json);
+int tool_parse_clear(struct tool *tool, int argc, char **argv, bool *ret_is_json,
+		     bool *ret_is_clear);
+
+/* Behind the options: there are no more operands; they are interfaces */
+int tool_operands_none(int argc, char **argv);
+int tool_operands_ifaces(int argc, char **argv, struct tool_list *ifaces);
 
 /* Of TOOL_MODE_OPTION */
 int tool_parse_mode(const char *text, enum ecbpf_mode *ret_mode);

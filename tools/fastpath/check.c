@@ -113,10 +113,8 @@ int run_check(struct tool *tool, int argc, char **argv)
 	struct ecbpf_fastpath_status *status;
 	size_t wrong;
 
-	if (parse_none(tool, argc, argv))
+	if (tool_parse_none(tool, argc, argv) || tool_operands_none(argc, argv))
 		return TOOL_USAGE;
-	if (optind < argc)
-		return tool_usage("'%s': check takes no argument", argv[optind]);
 	if (ecbpf_fastpath_status(tool->ecbpf, &status))
 		return tool_fail_ecbpf(tool);
 	wrong = check_status(status);

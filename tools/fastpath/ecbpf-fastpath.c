@@ -14,27 +14,9 @@ enum {
 const struct tool_option plain_options[] = {TOOL_COMMON_OPTIONS};
 
 const struct tool_option json_options[] = {
-	{'j', "json", NULL, "print JSON"},
+	TOOL_JSON_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
-
-/* For verbs that have only common options. Return: 0 or TOOL_USAGE */
-int parse_none(struct tool *tool, int argc, char **argv)
-{
-	return tool_getopt(tool, argc, argv) == -1 ? 0 : TOOL_USAGE;
-}
-
-int parse_json(struct tool *tool, int argc, char **argv, bool *ret_json)
-{
-	int id;
-
-	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		if (id != 'j')
-			return TOOL_USAGE;
-		*ret_json = true;
-	}
-	return 0;
-}
 
 /* --- load, unload --------------------------------------------------------------------------- */
 
@@ -110,7 +92,7 @@ static int run_load(struct tool *tool, int argc, char **argv)
 
 static int run_unload(struct tool *tool, int argc, char **argv)
 {
-	if (parse_none(tool, argc, argv))
+	if (tool_parse_none(tool, argc, argv))
 		return TOOL_USAGE;
 	if (optind < argc)
 		return tool_usage("'%s': unload takes no interface", argv[optind]);
@@ -175,10 +157,8 @@ static int run_refresh(struct tool *tool, int argc, char **argv)
 {
 	size_t count, repaired;
 
-	if (parse_none(tool, argc, argv))
+	if (tool_parse_none(tool, argc, argv) || tool_operands_none(argc, argv))
 		return TOOL_USAGE;
-	if (optind < argc)
-		return tool_usage("'%s': refresh takes no argument", argv[optind]);
 	if (ecbpf_fastpath_refresh(tool->ecbpf, &count) ||
 	    ecbpf_fastpath_repair(tool->ecbpf, &repaired))
 		return tool_fail_ecbpf(tool);

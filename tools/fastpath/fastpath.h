@@ -12,11 +12,6 @@
 extern const struct tool_option plain_options[];
 extern const struct tool_option json_options[];
 
-/* For verbs that have only common options. Return: 0 or TOOL_USAGE */
-int parse_none(struct tool *tool, int argc, char **argv);
-/* For verbs that have --json, too */
-int parse_json(struct tool *tool, int argc, char **argv, bool *ret_json);
-
 /* --- text.c --------------------------------------------------------------------------------- */
 
 /* @what: for errors. Return: 0 or TOOL_USAGE */

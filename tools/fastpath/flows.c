@@ -18,7 +18,7 @@ const struct tool_option flows_options[] = {
 	{OPT_VIP, "vip", "ADDR", "only flows to this service address or prefix"},
 	{OPT_CLIENT, "client", "ADDR", "only flows from this address or prefix"},
 	{OPT_LIMIT, "limit", "N", "at most N flows"},
-	{'j', "json", NULL, "print JSON"},
+	TOOL_JSON_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -69,22 +69,34 @@ static int flows_add(void *data, const struct ecbpf_fastpath_flow *flow)
 	return 0;
 }
 
+/* What --vip and --client point a filter to */
+struct ends {
+	struct ecbpf_prefix vip, client;
+};
+
+static int ends_option(struct tool *tool, int id, struct ends *ends,
+		       struct ecbpf_fastpath_filter *filter)
+{
+	if (id == OPT_VIP) {
+		filter->service = &ends->vip;
+		return parse_prefix(tool, "--vip", optarg, &ends->vip);
+	}
+	filter->client = &ends->client;
+	return parse_prefix(tool, "--client", optarg, &ends->client);
+}
+
 int run_flows(struct tool *tool, int argc, char **argv)
 {
 	struct flows flows = {.limit = ~0ULL, .table = {.columns = 8, .align = "llllrrll"}};
 	struct ecbpf_fastpath_filter filter = {};
-	struct ecbpf_prefix vip, client;
+	struct ends ends;
 	int id, err = 0;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
 		switch (id) {
 		case OPT_VIP:
-			err = parse_prefix(tool, "--vip", optarg, &vip);
-			filter.service = &vip;
-			break;
 		case OPT_CLIENT:
-			err = parse_prefix(tool, "--client", optarg, &client);
-			filter.client = &client;
+			err = ends_option(tool, id, &ends, &filter);
 			break;
 		case OPT_LIMIT:
 			err = tool_parse_number("--limit", optarg, 1, UINT_MAX, &flows.limit);
@@ -99,8 +111,8 @@ int run_flows(struct tool *tool, int argc, char **argv)
 		if (err)
 			return err;
 	}
-	if (optind < argc)
-		return tool_usage("'%s': flows takes no argument", argv[optind]);
+	if (tool_operands_none(argc, argv))
+		return TOOL_USAGE;
 	if (!flows.json)
 		tool_table_row(&flows.table, "PROTO", "CLIENT", "SERVICE", "STATE", "MS", "PACKETS",
 			       "NEXT HOP", "IPVS");
@@ -141,7 +153,7 @@ int run_flush(struct tool *tool, int argc, char **argv)
 	struct ecbpf_fastpath_filter filter = {};
 	struct ecbpf_fastpath_flow flow;
 	bool is_all = false, is_flow = false;
-	struct ecbpf_prefix vip, client;
+	struct ends ends;
 	size_t count;
 	__u8 mac[6];
 	int id, err = 0;
@@ -149,12 +161,8 @@ int run_flush(struct tool *tool, int argc, char **argv)
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
 		switch (id) {
 		case OPT_VIP:
-			err = parse_prefix(tool, "--vip", optarg, &vip);
-			filter.service = &vip;
-			break;
 		case OPT_CLIENT:
-			err = parse_prefix(tool, "--client", optarg, &client);
-			filter.client = &client;
+			err = ends_option(tool, id, &ends, &filter);
 			break;
 		case OPT_REAL:
 			err = parse_mac(optarg, mac);
@@ -193,7 +201,7 @@ int run_explain(struct tool *tool, int argc, char **argv)
 	struct ecbpf_fastpath_explanation x;
 	struct ecbpf_fastpath_flow flow;
 
-	if (parse_none(tool, argc, argv))
+	if (tool_parse_none(tool, argc, argv))
 		return TOOL_USAGE;
 	if (argc - optind != 3)
 		return tool_usage("explain takes PROTO SOURCE:PORT DESTINATION:PORT");

@@ -9,7 +9,7 @@ int run_set(struct tool *tool, int argc, char **argv)
 	struct tool_list texts TOOL_CLEANUP(tool_list_free) = {};
 	struct ecbpf_fastpath_settings settings;
 
-	if (parse_none(tool, argc, argv) ||
+	if (tool_parse_none(tool, argc, argv) ||
 	    tool_settings_operands(tool, argc - optind, argv + optind, &texts))
 		return TOOL_USAGE;
 	if (ecbpf_fastpath_get(tool->ecbpf, &settings))

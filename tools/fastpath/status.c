@@ -118,10 +118,8 @@ int run_status(struct tool *tool, int argc, char **argv)
 	struct ecbpf_fastpath_status *status;
 	bool is_json = false;
 
-	if (parse_json(tool, argc, argv, &is_json))
+	if (tool_parse_json(tool, argc, argv, &is_json) || tool_operands_none(argc, argv))
 		return TOOL_USAGE;
-	if (optind < argc)
-		return tool_usage("'%s': status takes no argument", argv[optind]);
 	if (ecbpf_fastpath_get(tool->ecbpf, &settings) ||
 	    ecbpf_fastpath_status(tool->ecbpf, &status))
 		return tool_fail_ecbpf(tool);
@@ -216,7 +214,7 @@ int run_stats(struct tool *tool, int argc, char **argv)
 	bool is_json = false;
 	struct stats old = {}, now = {};
 
-	if (parse_json(tool, argc, argv, &is_json))
+	if (tool_parse_json(tool, argc, argv, &is_json))
 		return TOOL_USAGE;
 	if (argc - optind > 2)
 		return tool_usage("'%s': stats takes SECONDS and COUNT", argv[optind + 2]);

@@ -30,14 +30,6 @@ static const char *const *strings(const struct tool_list *list)
 }
 
 /* All operands as interfaces. Return: 0 or TOOL_USAGE */
-int filter_parse_ifaces(int argc, char **argv, struct tool_list *ifaces)
-{
-	for (int i = optind; i < argc; i++)
-		if (tool_parse_ifaces(argv[i], ifaces))
-			return TOOL_USAGE;
-	return 0;
-}
-
 /* All interfaces that have the filter */
 int filter_loaded_ifaces(struct tool *tool, struct tool_list *ifaces)
 {
@@ -83,7 +75,7 @@ static int run_load(struct tool *tool, int argc, char **argv)
 		return err;
 	if (optind == argc)
 		return tool_usage("no interface");
-	if (filter_parse_ifaces(argc, argv, &ifaces))
+	if (tool_operands_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
 	if (ecbpf_filter_load(tool->ecbpf, strings(&ifaces), ifaces.count, mode, is_fused))
 		return tool_fail_ecbpf(tool);
@@ -94,9 +86,9 @@ static int run_unload(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
 
-	if (tool_getopt(tool, argc, argv) != -1)
+	if (tool_parse_none(tool, argc, argv))
 		return TOOL_USAGE;
-	if (filter_parse_ifaces(argc, argv, &ifaces))
+	if (tool_operands_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
 	if (optind == argc && filter_loaded_ifaces(tool, &ifaces))
 		return TOOL_FAILED;
@@ -113,7 +105,7 @@ static int run_set(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list texts TOOL_CLEANUP(tool_list_free) = {};
 
-	if (tool_getopt(tool, argc, argv) != -1 ||
+	if (tool_parse_none(tool, argc, argv) ||
 	    tool_settings_operands(tool, argc - optind, argv + optind, &texts))
 		return TOOL_USAGE;
 	return ecbpf_filter_set(tool->ecbpf, strings(&texts), texts.count) ? tool_fail_ecbpf(tool)
@@ -122,10 +114,8 @@ static int run_set(struct tool *tool, int argc, char **argv)
 
 static int run_refresh(struct tool *tool, int argc, char **argv)
 {
-	if (tool_getopt(tool, argc, argv) != -1)
+	if (tool_parse_none(tool, argc, argv) || tool_operands_none(argc, argv))
 		return TOOL_USAGE;
-	if (optind < argc)
-		return tool_usage("'%s': refresh takes no arguments", argv[optind]);
 	return ecbpf_filter_refresh(tool->ecbpf) ? tool_fail_ecbpf(tool) : TOOL_OK;
 }
 

@@ -8,8 +8,6 @@
 
 /* --- ecbpf-filter.c ------------------------------------------------------------------------- */
 
-/* Operands that are interfaces, all of them. Return: 0 or TOOL_USAGE */
-int filter_parse_ifaces(int argc, char **argv, struct tool_list *ifaces);
 /* Of all interfaces those that have the filter */
 int filter_loaded_ifaces(struct tool *tool, struct tool_list *ifaces);
 /* For free(); NULL: told already */

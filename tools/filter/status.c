@@ -9,13 +9,9 @@
 #include "tools/common/settings.h"
 #include "tools/filter/filter.h"
 
-enum {
-	OPT_CLEAR = TOOL_LONG_ONLY,
-};
-
 const struct tool_option filter_status_options[] = {
-	{'j', "json", NULL, "print JSON"},
-	{OPT_CLEAR, "clear", NULL, "reset the counters of the filter, print nothing"},
+	TOOL_JSON_OPTION,
+	TOOL_CLEAR_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -202,21 +198,12 @@ static int show_status(struct tool *tool, const struct tool_list *ifaces, bool i
 int filter_run_status(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
-	bool is_json = false, is_clear = false, is_named;
-	int id;
+	bool is_json, is_clear, is_named;
 
-	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		if (id == 'j')
-			is_json = true;
-		else if (id == OPT_CLEAR)
-			is_clear = true;
-		else
-			return TOOL_USAGE;
-	}
-	if (is_clear && is_json)
-		return tool_usage("--clear and --json exclude each other");
+	if (tool_parse_clear(tool, argc, argv, &is_json, &is_clear))
+		return TOOL_USAGE;
 	is_named = optind < argc;
-	if (filter_parse_ifaces(argc, argv, &ifaces))
+	if (tool_operands_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
 	if (!is_named && filter_loaded_ifaces(tool, &ifaces))
 		return TOOL_FAILED;

@@ -6,7 +6,7 @@
 
 const struct tool_option fw_check_options[] = {
 	FW_FILE_OPTION,	     {'p', "print", NULL, "print the rules in their canonical form"},
-	FW_JSON_OPTION,	     TOOL_LIST_SKIP_BAD_OPTION,
+	TOOL_JSON_OPTION,    TOOL_LIST_SKIP_BAD_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
 

@@ -10,13 +10,8 @@
 	{                                                         \
 		'f', "file", "FILE", "rules; - is standard input" \
 	}
-#define FW_JSON_OPTION                          \
-	{                                       \
-		'j', "json", NULL, "print JSON" \
-	}
 
-/* --- rules.c, load.c
- * -------------------------------------------------------------------------------- */
+/* --- rules.c, load.c ------------------------------------------------------------------------ */
 
 /* Return: 0, or TOOL_FAILED with all errors reported */
 int fw_read_rules(const struct tool *tool, const char *file, struct ecbpf_fw_ruleset **ret_ruleset);

@@ -8,12 +8,8 @@ int fw_take_ifaces(struct tool *tool, int argc, char **argv, struct tool_list *r
 {
 	struct tool_list all TOOL_CLEANUP(tool_list_free) = {};
 
-	for (int i = optind; i < argc; i++) {
-		if (tool_parse_ifaces(argv[i], ret_ifaces))
-			return TOOL_USAGE;
-	}
 	if (optind < argc)
-		return 0;
+		return tool_operands_ifaces(argc, argv, ret_ifaces);
 	if (tool_ifaces_all(&all))
 		return TOOL_FAILED;
 	for (size_t i = 0; i < all.count; i++) {

@@ -68,7 +68,7 @@ int fw_run_unload(struct tool *tool, int argc, char **argv)
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
 	int status;
 
-	if (tool_getopt(tool, argc, argv) != -1)
+	if (tool_parse_none(tool, argc, argv))
 		return TOOL_USAGE;
 	status = fw_take_ifaces(tool, argc, argv, &ifaces);
 	if (status)

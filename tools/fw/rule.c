@@ -7,7 +7,7 @@
 #include "tools/common/settings.h"
 #include "tools/fw/fw.h"
 
-const struct tool_option fw_rule_options[] = {FW_JSON_OPTION, TOOL_COMMON_OPTIONS};
+const struct tool_option fw_rule_options[] = {TOOL_JSON_OPTION, TOOL_COMMON_OPTIONS};
 
 /* A change of the live rules */
 struct rule_change {

@@ -12,8 +12,7 @@
 #define WATCH_MS 1000
 
 enum {
-	OPT_CLEAR = TOOL_LONG_ONLY,
-	OPT_WATCH,
+	OPT_WATCH = TOOL_LONG_ONLY,
 };
 
 static void free_stats(struct ecbpf_fw_stat **stats)
@@ -23,7 +22,7 @@ static void free_stats(struct ecbpf_fw_stat **stats)
 
 const struct tool_option fw_stats_options[] = {
 	{'j', "json", NULL, "as JSON"},
-	{OPT_CLEAR, "clear", NULL, "set all counters to zero"},
+	TOOL_CLEAR_OPTION,
 	{OPT_WATCH, "watch", NULL, "print them every second until interrupted"},
 	TOOL_COMMON_OPTIONS,
 };
@@ -152,7 +151,7 @@ int fw_run_stats(struct tool *tool, int argc, char **argv)
 		case 'j':
 			is_json = true;
 			break;
-		case OPT_CLEAR:
+		case TOOL_CLEAR:
 			is_clear = true;
 			break;
 		case OPT_WATCH:
@@ -162,8 +161,8 @@ int fw_run_stats(struct tool *tool, int argc, char **argv)
 			return TOOL_USAGE;
 		}
 	}
-	if (optind < argc)
-		return tool_usage("'%s': takes no operands", argv[optind]);
+	if (tool_operands_none(argc, argv))
+		return TOOL_USAGE;
 	if (is_clear + is_watch + is_json > 1 && !(is_watch && is_json))
 		return tool_usage("--clear excludes --json and --watch");
 	if (is_clear)

@@ -19,15 +19,9 @@ int fw_run_status(struct tool *tool, int argc, char **argv)
 	struct ecbpf_fw_config config;
 	bool is_json = false;
 	size_t bytes;
-	int id;
 
-	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		if (id != 'j')
-			return TOOL_USAGE;
-		is_json = true;
-	}
-	if (optind < argc)
-		return tool_usage("'%s': takes no operands", argv[optind]);
+	if (tool_parse_json(tool, argc, argv, &is_json) || tool_operands_none(argc, argv))
+		return TOOL_USAGE;
 	if (fw_take_ifaces(tool, argc, argv, &ifaces))
 		return TOOL_FAILED;
 	if (ecbpf_fw_get(tool->ecbpf, &ruleset) || ecbpf_fw_bytes(tool->ecbpf, ruleset, &bytes) ||

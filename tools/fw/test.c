@@ -11,7 +11,7 @@
 
 const struct tool_option fw_test_options[] = {
 	FW_FILE_OPTION,	     {'r', "read", "PCAP", "capture (pcap or pcapng); - is standard input"},
-	FW_JSON_OPTION,	     TOOL_LIST_SKIP_BAD_OPTION,
+	TOOL_JSON_OPTION,    TOOL_LIST_SKIP_BAD_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -207,8 +207,8 @@ int fw_run_test(struct tool *tool, int argc, char **argv)
 				return TOOL_USAGE;
 		}
 	}
-	if (optind < argc)
-		return tool_usage("'%s': takes no operands", argv[optind]);
+	if (tool_operands_none(argc, argv))
+		return TOOL_USAGE;
 	if (!file)
 		return tool_usage("missing -f FILE");
 	if (!pcap_file)

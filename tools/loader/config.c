@@ -106,8 +106,8 @@ int loader_run_export(struct tool *tool, int argc, char **argv)
 			return TOOL_USAGE;
 		dir = optarg;
 	}
-	if (optind < argc)
-		return tool_usage("'%s': takes no operands", argv[optind]);
+	if (tool_operands_none(argc, argv))
+		return TOOL_USAGE;
 	if (ecbpf_config_export(tool->ecbpf, dir, &text))
 		return tool_fail_ecbpf(tool);
 	tool_put_safe(stdout, text, strlen(text), "\n\t");
@@ -119,9 +119,7 @@ const struct tool_option loader_refresh_options[] = {TOOL_COMMON_OPTIONS};
 
 int loader_run_refresh(struct tool *tool, int argc, char **argv)
 {
-	if (tool_getopt(tool, argc, argv) != -1)
+	if (tool_parse_none(tool, argc, argv) || tool_operands_none(argc, argv))
 		return TOOL_USAGE;
-	if (optind < argc)
-		return tool_usage("'%s': takes no operands", argv[optind]);
 	return ecbpf_config_refresh(tool->ecbpf) ? tool_fail_ecbpf(tool) : TOOL_OK;
 }

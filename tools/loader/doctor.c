@@ -70,8 +70,8 @@ int loader_run_doctor(struct tool *tool, int argc, char **argv)
 	bool is_json = false;
 	size_t count;
 
-	if (loader_parse_json(tool, argc, argv, &is_json) ||
-	    loader_parse_ifaces(argc, argv, &ifaces))
+	if (tool_parse_json(tool, argc, argv, &is_json) ||
+	    tool_operands_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
 	if (ecbpf_doctor(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count, &findings,
 			 &count))

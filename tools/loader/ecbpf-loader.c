@@ -2,30 +2,10 @@
 /* ecbpf-loader: chains of XDP programs on interfaces, see ecbpf-loader(8) */
 #include "tools/loader/loader.h"
 
-int loader_parse_ifaces(int argc, char **argv, struct tool_list *ifaces)
-{
-	for (int i = optind; i < argc; i++)
-		if (tool_parse_ifaces(argv[i], ifaces))
-			return TOOL_USAGE;
-	return 0;
-}
-
 static const struct tool_option loader_json_options[] = {
-	{'j', "json", NULL, "print JSON"},
+	TOOL_JSON_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
-
-int loader_parse_json(struct tool *tool, int argc, char **argv, bool *ret_is_json)
-{
-	int id;
-
-	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		if (id != 'j')
-			return TOOL_USAGE;
-		*ret_is_json = true;
-	}
-	return 0;
-}
 
 /* Verbs of xdp-loader first, so that its abbreviations keep their meaning */
 static const struct tool_verb verbs[] = {

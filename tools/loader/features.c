@@ -19,7 +19,7 @@ int loader_run_features(struct tool *tool, int argc, char **argv)
 	struct json_object *json;
 	__u64 features;
 
-	if (loader_parse_json(tool, argc, argv, &is_json))
+	if (tool_parse_json(tool, argc, argv, &is_json))
 		return TOOL_USAGE;
 	if (argc - optind != 1)
 		return tool_usage(optind < argc ? "features takes one interface"
@@ -70,10 +70,8 @@ int loader_run_stages(struct tool *tool, int argc, char **argv)
 	struct tool_table table TOOL_CLEANUP(tool_table_free) = {.columns = 3, .align = "lrl"};
 	bool is_json = false;
 
-	if (loader_parse_json(tool, argc, argv, &is_json))
+	if (tool_parse_json(tool, argc, argv, &is_json) || tool_operands_none(argc, argv))
 		return TOOL_USAGE;
-	if (optind < argc)
-		return tool_usage("'%s': takes no operands", argv[optind]);
 	if (is_json) {
 		json_stages();
 		return TOOL_OK;

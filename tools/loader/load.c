@@ -236,7 +236,7 @@ int loader_run_unload(struct tool *tool, int argc, char **argv)
 		return tool_usage("expected one of --id, --name and --all");
 	if (optind == argc)
 		return tool_usage("from which interface?");
-	if (loader_parse_ifaces(argc, argv, &ifaces))
+	if (tool_operands_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
 	if (ecbpf_chain_unload(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
 			       &selector))
@@ -251,7 +251,7 @@ int loader_run_clean(struct tool *tool, int argc, char **argv)
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
 	size_t removed = 0, i = 0;
 
-	if (tool_getopt(tool, argc, argv) != -1 || loader_parse_ifaces(argc, argv, &ifaces))
+	if (tool_parse_none(tool, argc, argv) || tool_operands_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
 	do {
 		const char *iface = ifaces.count ? ifaces.items[i] : NULL;

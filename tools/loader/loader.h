@@ -8,20 +8,12 @@
 
 enum {
 	OPT_FUSED = TOOL_LONG_ONLY,
-	OPT_CLEAR,
 	OPT_DIFF,
 	OPT_NO_LLDP,
 	OPT_STOP,
 	OPT_STATSD,
 	OPT_RELOAD,
 };
-
-/* --- ecbpf-loader.c ------------------------------------------------------------------------- */
-
-/* Operands that are interfaces, all of them. Return: 0 or TOOL_USAGE */
-int loader_parse_ifaces(int argc, char **argv, struct tool_list *ifaces);
-/* --json or no option: loader_json_options. Return: 0 or TOOL_USAGE */
-int loader_parse_json(struct tool *tool, int argc, char **argv, bool *ret_is_json);
 
 /* --- verbs ---------------------------------------------------------------------------------- */
 

@@ -553,7 +553,7 @@ int loader_run_metrics(struct tool *tool, int argc, char **argv)
 	}
 	if (output && statsd)
 		return tool_usage("--output and --statsd cannot be combined");
-	if (loader_parse_ifaces(argc, argv, &ifaces))
+	if (tool_operands_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
 	if (!ifaces.count && tool_ifaces_all(&ifaces))
 		return TOOL_FAILED;

@@ -11,8 +11,8 @@
 #define TOP_REASONS 5
 
 const struct tool_option loader_status_options[] = {
-	{'j', "json", NULL, "print JSON"},
-	{OPT_CLEAR, "clear", NULL, "set the counters of our programs to zero"},
+	TOOL_JSON_OPTION,
+	TOOL_CLEAR_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -395,21 +395,13 @@ static int show_chains(struct tool *tool, const struct tool_list *ifaces, bool i
 int loader_run_status(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
-	bool is_json = false, is_clear = false, is_named;
-	int id, status = TOOL_OK;
+	bool is_json, is_clear, is_named;
+	int status = TOOL_OK;
 
-	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		if (id == 'j')
-			is_json = true;
-		else if (id == OPT_CLEAR)
-			is_clear = true;
-		else
-			return TOOL_USAGE;
-	}
-	if (is_clear && is_json)
-		return tool_usage("--clear and --json cannot be combined");
+	if (tool_parse_clear(tool, argc, argv, &is_json, &is_clear))
+		return TOOL_USAGE;
 	is_named = optind < argc;
-	if (loader_parse_ifaces(argc, argv, &ifaces))
+	if (tool_operands_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
 	if (!is_named && tool_ifaces_all(&ifaces))
 		return TOOL_FAILED;

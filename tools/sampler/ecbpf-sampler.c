@@ -76,13 +76,8 @@ static int wanted_settings(struct tool *tool, const struct tool_list *texts, boo
 
 static int parse_iface_list(int argc, char **argv, struct tool_list *ifaces)
 {
-	int err = 0;
-
-	if (!argc)
-		return tool_usage("on which interface?");
-	for (int i = 0; i < argc && !err; i++)
-		err = tool_parse_ifaces(argv[i], ifaces);
-	return err;
+	return optind < argc ? tool_operands_ifaces(argc, argv, ifaces)
+			     : tool_usage("on which interface?");
 }
 
 static int load(struct tool *tool, int argc, char **argv)
@@ -94,7 +89,7 @@ static int load(struct tool *tool, int argc, char **argv)
 
 	err = parse_args(tool, argc, argv, &args);
 	if (!err)
-		err = parse_iface_list(argc - optind, argv + optind, &ifaces);
+		err = parse_iface_list(argc, argv, &ifaces);
 	if (!err)
 		err = wanted_settings(tool, &args.settings, true, &settings);
 	if (!err && ecbpf_sampler_load(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
@@ -135,7 +130,7 @@ static int unload(struct tool *tool, int argc, char **argv)
 
 	err = no_options(tool, argc, argv);
 	if (!err)
-		err = parse_iface_list(argc - optind, argv + optind, &ifaces);
+		err = parse_iface_list(argc, argv, &ifaces);
 	if (!err &&
 	    ecbpf_sampler_unload(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count))
 		err = tool_fail_ecbpf(tool);
@@ -145,7 +140,7 @@ static int unload(struct tool *tool, int argc, char **argv)
 /* --- status --------------------------------------------------------------------------------- */
 
 static const struct tool_option status_options[] = {
-	{'j', "json", NULL, "print JSON"},
+	TOOL_JSON_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -224,15 +219,9 @@ static int status(struct tool *tool, int argc, char **argv)
 {
 	struct ecbpf_sampler_status s;
 	bool is_json = false;
-	int id;
 
-	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		if (id != 'j')
-			return TOOL_USAGE;
-		is_json = true;
-	}
-	if (optind < argc)
-		return tool_usage("'%s': takes options only", argv[optind]);
+	if (tool_parse_json(tool, argc, argv, &is_json) || tool_operands_none(argc, argv))
+		return TOOL_USAGE;
 	if (ecbpf_sampler_status(tool->ecbpf, &s))
 		return tool_fail_ecbpf(tool);
 	if (is_json)
