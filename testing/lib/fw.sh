@@ -5,13 +5,24 @@
 # whichever way it is loaded.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
-ECBPF_BUILD=$(cd "${ECBPF_BUILD:-$here/../../build/test}" && pwd -P)
-PATH=$ECBPF_BUILD/root/sbin:$PATH
-require_cmd ip jq python3 ecbpf-fw ecbpf-loader
+use_build ip jq python3 ecbpf-fw ecbpf-loader
 work=$(mktemp -d)
 defer rm -rf "$work"
 
 fw() { ecbpf-fw "$@"; }
+
+# fw_pair: a veth pair fw0, fw1 with addresses, one end in the new namespace "peer"
+fw_pair()
+{
+	ns_add peer
+	ip link add fw0 type veth peer name fw1 netns peer
+	ip address add 192.0.2.1/24 dev fw0
+	ip address add 2001:db8::1/64 dev fw0 nodad
+	ns peer ip address add 192.0.2.2/24 dev fw1
+	ns peer ip address add 2001:db8::2/64 dev fw1 nodad
+	ip link set fw0 up
+	ns peer ip link set fw1 up
+}
 
 check() { equal "$@"; }
 

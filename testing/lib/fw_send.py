@@ -5,12 +5,12 @@
 UDP from 192.0.2.1 to ports 53 and 80 by turns, COUNT of each; or, with UNTIL-FILE, until this file
 is there. Prints how many of each were sent.
 """
-import errno
 import os
 import socket
 import struct
 import sys
-import time
+
+from raw_socket import put
 
 
 def udp(port):
@@ -22,17 +22,6 @@ def udp(port):
     return b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0" + packet
 
 
-def send(sock, frame):
-    """Until it is sent"""
-    while True:
-        try:
-            return sock.send(frame)
-        except OSError as err:
-            if err.errno != errno.ENOBUFS:
-                raise
-            time.sleep(0.001)
-
-
 def main():
     """See above"""
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -42,7 +31,7 @@ def main():
     while not os.path.exists(until) if until else sent < count:
         for _ in range(100 if until else 1):
             for frame in frames:
-                send(sock, frame)
+                put(sock, frame)
             sent += 1
     print(sent)
 

@@ -120,6 +120,19 @@ require_cmd()
 	done
 }
 
+# use_build COMMAND...: commands come from $ECBPF_BUILD (default: build/test) first; these are
+# required
+use_build()
+{
+	local top
+
+	top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+	ECBPF_BUILD=$(cd "${ECBPF_BUILD:-$top/build/test}" && pwd -P)
+	export ECBPF_BUILD
+	PATH=$ECBPF_BUILD/root/sbin:$PATH
+	require_cmd "$@"
+}
+
 require_kernel()
 {
 	local release

@@ -23,6 +23,7 @@ from collections import namedtuple
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "oracle"))
 # pylint: disable=wrong-import-position
+import raw_socket
 import reference
 from packets import (DESTINATION, HOP_BY_HOP, ICMP, IP, TCP, UDP, Dot1AD, Dot1Q,
                      ICMPv6EchoRequest, IPOption_Router_Alert, IPv6, IPv6ExtHdrDestOpt,
@@ -299,13 +300,7 @@ class Host:
 
     def send(self, frame):
         """Until there is room"""
-        while True:
-            try:
-                return self.sender.send(frame)
-            except OSError as error:
-                if error.errno != 105:  # ENOBUFS
-                    raise
-                time.sleep(0.001)
+        return raw_socket.put(self.sender, frame)
 
 
 def send(path):

@@ -11,14 +11,7 @@ fresh_net "$@"
 # shellcheck source-path=SCRIPTDIR source=../lib/fw.sh
 . "$(dirname "$0")/../lib/fw.sh"
 
-ns_add peer
-ip link add fw0 type veth peer name fw1 netns peer
-ip address add 192.0.2.1/24 dev fw0
-ip address add 2001:db8::1/64 dev fw0 nodad
-ns peer ip address add 192.0.2.2/24 dev fw1
-ns peer ip address add 2001:db8::2/64 dev fw1 nodad
-ip link set fw0 up
-ns peer ip link set fw1 up
+fw_pair
 ns peer /usr/bin/python3 "$here/big_tcp.py" fw1 196608 || skip_all "this kernel has no BIG TCP"
 
 # transfer ADDRESS BYTES SECONDS: from the peer to here. Prints how many bytes came

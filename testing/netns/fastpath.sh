@@ -9,9 +9,7 @@ set -euo pipefail
 
 fresh_bpffs "$@"
 here=$(cd "$(dirname "$0")" && pwd -P)
-ECBPF_BUILD=$(cd "${ECBPF_BUILD:-$here/../../build/test}" && pwd -P)
-PATH=$ECBPF_BUILD/root/sbin:$PATH
-require_cmd ip ecbpf-fastpath ecbpf-loader curl gcc jq /usr/bin/python3
+use_build ip ecbpf-fastpath ecbpf-loader curl gcc jq /usr/bin/python3
 tmp=$(mktemp -d)
 defer rm -rf "$tmp"
 flows=$tmp/flows

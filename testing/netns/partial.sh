@@ -11,14 +11,7 @@ fresh_net "$@"
 . "$(dirname "$0")/../lib/fw.sh"
 require_cmd ethtool
 
-ns_add peer
-ip link add fw0 type veth peer name fw1 netns peer
-ip address add 192.0.2.1/24 dev fw0
-ip address add 2001:db8::1/64 dev fw0 nodad
-ns peer ip address add 192.0.2.2/24 dev fw1
-ns peer ip address add 2001:db8::2/64 dev fw1 nodad
-ip link set fw0 up
-ns peer ip link set fw1 up
+fw_pair
 
 # traffic: TCP and UDP of many sizes, both families, from the peer
 traffic()

@@ -7,10 +7,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
 fresh_net "$@"
-here=$(cd "$(dirname "$0")" && pwd -P)
-ECBPF_BUILD=$(cd "${ECBPF_BUILD:-$here/../../build/test}" && pwd -P)
-PATH=$ECBPF_BUILD/root/sbin:$PATH
-require_cmd ip ping jq ecbpf-loader ecbpf-filter ecbpf-fw ecbpf-fastpath ecbpf-sampler
+use_build ip ping jq ecbpf-loader ecbpf-filter ecbpf-fw ecbpf-fastpath ecbpf-sampler
 tmp=$(mktemp -d)
 defer rm -rf "$tmp"
 

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# For the tests of chains, after testing/lib/lib.sh: interfaces, traffic, and what others than
-# ecbpf say about a chain: the kernel (ip), xdp-loader and bpftool.
+# For the tests of chains, which get a network namespace of their own: interfaces, traffic, and
+# what others than ecbpf say about a chain: the kernel (ip), xdp-loader and bpftool. Comes first in
+# the script, with its arguments.
 
+# shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/lib.sh"
+fresh_net "$@"
 vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
-ECBPF_BUILD=$(cd "${ECBPF_BUILD:-$vm_dir/../../build/test}" && pwd -P)
-export ECBPF_BUILD
+use_build ip xdp-loader bpftool ecbpf-loader
 helpers=$ECBPF_BUILD/testing/vm
 traffic=$helpers/traffic
 tmp=$(mktemp -d)
 defer rm -rf "$tmp"
-
-PATH=$ECBPF_BUILD/root/sbin:$PATH
-require_cmd ip xdp-loader bpftool ecbpf-loader
 [[ -e $helpers/complete ]] || "$vm_dir/helpers"
 
 loader() { ecbpf-loader "$@"; }
@@ -21,10 +21,12 @@ loader() { ecbpf-loader "$@"; }
 # foreign NAME: path of a program that is not ours
 foreign() { echo "$helpers/$1.bpf.o"; }
 
-# pair_add NAME PEER [MTU]: a veth pair with one end here and one in the namespace "peer".
+# pair_add NAME PEER [MTU]: a veth pair with one end here and one in the namespace "peer", which it
+# adds if there is none.
 # Without IPv6, the kernel has nothing to send there by itself.
 pair_add()
 {
+	[[ -e /run/netns/peer ]] || ns_add peer
 	ip link add "$1" mtu "${3-1500}" type veth peer name "$2" mtu "${3-1500}" netns peer
 	pair_up "$1"
 	ns peer bash -c "$(declare -f pair_up); pair_up $2"

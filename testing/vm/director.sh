@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# For the tests of the fast path: a virtual POP whose director has IPVS. After lib.sh and
-# fresh_bpffs; sets up the POP, and removes it at the end.
+# For the tests of the fast path: a virtual POP whose director has IPVS, removed at the end. Comes
+# first in the script, with its arguments.
 
+# shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/lib.sh"
+fresh_bpffs "$@"
 require_module ip_vs ip_vs_rr ip_vs_wlc ip_vs_sh ip_vs_mh
 vm=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
-ECBPF_BUILD=$(cd "${ECBPF_BUILD:-$vm/../../build/test}" && pwd -P)
-PATH=$ECBPF_BUILD/root/sbin:$PATH
-require_cmd ecbpf-fastpath ecbpf-loader ipvsadm curl jq /usr/bin/python3
+use_build ecbpf-fastpath ecbpf-loader ipvsadm curl jq /usr/bin/python3
 flows=$ECBPF_BUILD/testing/vm/flows
 [[ -x $flows ]] || skip_all "no $flows; run testing/vm/helpers"
 tmp=$(mktemp -d)
@@ -21,6 +22,20 @@ real4=(192.0.2.11 192.0.2.12) real6=(2001:db8:2::11 2001:db8:2::12)
 
 on() { "${vpop[@]}" exec "$@"; }
 fastpath() { on director ecbpf-fastpath "$@"; }
+
+# serve PORT COMMAND...: on both real servers, in the background, and wait until it listens
+serve()
+{
+	local node
+
+	for node in real1 real2; do
+		"${vpop[@]}" exec "$node" "${@:2}" &
+		defer kill $!
+	done
+	for node in real1 real2; do
+		until on "$node" ss -Hltn | grep -q ":$1 "; do sleep 0.1; done
+	done
+}
 
 # value GROUP KEY...: numbers out of `status -j`, in one line
 value()

@@ -4,12 +4,8 @@
 #
 # Chains: order, counters, what xdp-loader sees of them; all or nothing.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
-. "$(dirname "$0")/../../lib/lib.sh"
-fresh_net "$@"
 # shellcheck source-path=SCRIPTDIR source=../chains.sh
 . "$(dirname "$0")/../chains.sh"
-ns_add peer
 pair_add veth0 veth1
 
 # rows_same IFACE: both tools show the same table

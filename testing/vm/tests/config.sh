@@ -7,12 +7,8 @@
 # again it converges. ECBPF_KILLS: how often it is killed (default: 12; 50 is the long version),
 # ECBPF_SEED repeats a run's instants.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
-. "$(dirname "$0")/../../lib/lib.sh"
-fresh_net "$@"
 # shellcheck source-path=SCRIPTDIR source=../chains.sh
 . "$(dirname "$0")/../chains.sh"
-ns_add peer
 pair_add veth0 veth1
 pair_add veth2 veth3
 pair_add jumbo0 jumbo1 9000

@@ -5,15 +5,11 @@
 # The commands of man pages and README, one after the other, as somebody types them who reads: each
 # of them works. Those of --help are held to what their tools understand by unit/test_parity.py.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
-. "$(dirname "$0")/../../lib/lib.sh"
-fresh_net "$@"
 # shellcheck source-path=SCRIPTDIR source=../chains.sh
 . "$(dirname "$0")/../chains.sh"
 require_cmd clang jq tcpdump
 require_kernel 6.1 # which chains all of them
 require_module ip_vs
-ns_add peer
 pair_add eth0 peer0
 pair_add eth1 peer1
 top=$(cd "$vm_dir/../.." && pwd -P)

@@ -6,9 +6,6 @@
 # Ethernet address or in another VLAN; a spoofed reset of a live connection changes nothing; and
 # servers of changing Ethernet addresses use up no next hops.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
-. "$(dirname "$0")/../../lib/lib.sh"
-fresh_bpffs "$@"
 # shellcheck source-path=SCRIPTDIR source=../director.sh
 . "$(dirname "$0")/../director.sh"
 

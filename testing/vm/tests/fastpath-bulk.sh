@@ -8,9 +8,6 @@
 # $ECBPF_LONG=traffic: and connections live through the fast path coming, being replaced, and going;
 # 1: that, and 1024 MB each way, for which this script's timeout is too short.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
-. "$(dirname "$0")/../../lib/lib.sh"
-fresh_bpffs "$@"
 # shellcheck source-path=SCRIPTDIR source=../director.sh
 . "$(dirname "$0")/../director.sh"
 
@@ -120,12 +117,8 @@ printf '%s\n' "-A -t $vip4:81 -s rr" "-a -t $vip4:81 -r "{"${real4[0]}","${real4
 on client ethtool -K eth0 gro off
 for node in real1 real2; do
 	on "$node" ethtool -K eth0 tso off gso off
-	"${vpop[@]}" exec "$node" "$vm/../vpop/bulk" serve 81 &
-	defer kill $!
 done
-for node in real1 real2; do
-	until on "$node" ss -Hltn | grep -q ':81 '; do sleep 0.1; done
-done
+serve 81 "$vm/../vpop/bulk" serve 81
 reset=$(resets)
 round on
 round off --fused

@@ -7,9 +7,6 @@
 # flows that nobody has begun. Whatever comes of it, at real servers and client, is the same with
 # the fast path and without.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
-. "$(dirname "$0")/../../lib/lib.sh"
-fresh_bpffs "$@"
 # shellcheck source-path=SCRIPTDIR source=../director.sh
 . "$(dirname "$0")/../director.sh"
 

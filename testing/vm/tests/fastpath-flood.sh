@@ -6,9 +6,6 @@
 # as IPVS can begin connections here, which is measured first: no live flow loses a packet, and new
 # connections come to be. $ECBPF_SECONDS: how long each flood lasts (10).
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
-. "$(dirname "$0")/../../lib/lib.sh"
-fresh_bpffs "$@"
 # shellcheck source-path=SCRIPTDIR source=../director.sh
 . "$(dirname "$0")/../director.sh"
 
@@ -20,12 +17,8 @@ printf '%s\n' "-A -t $vip4:82 -s rr" "-a -t $vip4:82 -r "{"${real4[0]}","${real4
 on router ip route add blackhole 198.18.0.0/15
 for node in real1 real2; do
 	on "$node" ip route add blackhole 198.18.0.0/15
-	"${vpop[@]}" exec "$node" "$flows" accept 82 &
-	defer kill $!
 done
-for node in real1 real2; do
-	until on "$node" ss -Hltn | grep -q ':82 '; do sleep 0.1; done
-done
+serve 82 "$flows" accept 82
 
 fastpath load -i eth0 --flows 100000
 read -r begun succeeded < <(on client "$flows" connect "$vip4" 82 5 0)

@@ -8,9 +8,6 @@
 # leases each; the others rest meanwhile, and their leases end. For 10000 flows in an emulated
 # machine: 10000, 2000 and 1000; then give it more time.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
-. "$(dirname "$0")/../../lib/lib.sh"
-fresh_bpffs "$@"
 # shellcheck source-path=SCRIPTDIR source=../director.sh
 . "$(dirname "$0")/../director.sh"
 

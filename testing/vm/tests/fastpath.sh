@@ -9,9 +9,6 @@
 # every scheduler with one port and two, with tags and without, each after IPVS alone ("matrix"),
 # and 100,000 flows ("many"; $ECBPF_MANY of each of the four kinds, 25,000).
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
-. "$(dirname "$0")/../../lib/lib.sh"
-fresh_bpffs "$@"
 # shellcheck source-path=SCRIPTDIR source=../director.sh
 . "$(dirname "$0")/../director.sh"
 

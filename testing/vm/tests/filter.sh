@@ -9,9 +9,6 @@
 #	client eth0 ---- ra router rb ---- d0, this one, with the VIPs on lo
 #	MTU 1500           1400 from rb on
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
-. "$(dirname "$0")/../../lib/lib.sh"
-fresh_net "$@"
 # shellcheck source-path=SCRIPTDIR source=../chains.sh
 . "$(dirname "$0")/../chains.sh"
 require_cmd ethtool ecbpf-filter

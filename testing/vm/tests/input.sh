@@ -5,13 +5,9 @@
 # Bad input: each is one clear line and exit status 1 (2 for usage), and changes nothing, whether
 # there is a chain already or not.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
-. "$(dirname "$0")/../../lib/lib.sh"
-fresh_net "$@"
 # shellcheck source-path=SCRIPTDIR source=../chains.sh
 . "$(dirname "$0")/../chains.sh"
 require_cmd setpriv
-ns_add peer
 pair_add veth0 veth1
 pair_add jumbo0 jumbo1 9000
 

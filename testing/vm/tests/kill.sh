@@ -6,12 +6,8 @@
 # or the new one, whole; the doctor tells the truth; clean removes what is left. ECBPF_SEED
 # repeats a run's instants.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
-. "$(dirname "$0")/../../lib/lib.sh"
-fresh_net "$@"
 # shellcheck source-path=SCRIPTDIR source=../chains.sh
 . "$(dirname "$0")/../chains.sh"
-ns_add peer
 pair_add veth0 veth1
 kills=50 burst=20 sent=0
 drop=$(foreign foreign_drop)

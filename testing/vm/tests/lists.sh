@@ -5,9 +5,6 @@
 # Lists of sources: what is on them does not come through, whatever the packet is, and all else
 # does; chained, alone and fused, native and skb mode. Who is on both lists comes through.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
-. "$(dirname "$0")/../../lib/lib.sh"
-fresh_net "$@"
 # shellcheck source-path=SCRIPTDIR source=../chains.sh
 . "$(dirname "$0")/../chains.sh"
 require_cmd ecbpf-filter
@@ -20,7 +17,6 @@ count() { filter status d0 | awk -v name="$1:" '$1 == name { print $2 }'; }
 # hits PREFIX: print how many packets a prefix of the drop list has counted
 hits() { filter drop list | awk -v prefix="$1" '$1 == prefix { print $5 }'; }
 
-ns_add peer
 pair_add d0 d1
 "$vm_dir/sources" frames 192.0.2.7 192.0.2.8 192.0.3.7 2001:db8:1::7 2001:db8:1::8 2001:db8:2::7 \
 	>"$tmp/frames"

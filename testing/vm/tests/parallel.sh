@@ -4,12 +4,8 @@
 #
 # Loaders at the same time: all of them succeed, and every program is there once.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
-. "$(dirname "$0")/../../lib/lib.sh"
-fresh_net "$@"
 # shellcheck source-path=SCRIPTDIR source=../chains.sh
 . "$(dirname "$0")/../chains.sh"
-ns_add peer
 pair_add veth0 veth1
 
 # ours_start: six loads of ours at once

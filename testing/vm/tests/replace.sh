@@ -5,12 +5,8 @@
 # Changes of a chain under traffic: no packet escapes the dropping program at its end, none is
 # counted twice or not at all.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
-. "$(dirname "$0")/../../lib/lib.sh"
-fresh_net "$@"
 # shellcheck source-path=SCRIPTDIR source=../chains.sh
 . "$(dirname "$0")/../chains.sh"
-ns_add peer
 pair_add veth0 veth1
 pair_add jumbo0 jumbo1 9000
 drop=$(foreign foreign_drop)

@@ -6,12 +6,8 @@
 # else under ecbpf's own. The chain goes over to it and back without a packet getting by, and what
 # the distribution's xdp-loader does with it leaves it whole.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
-. "$(dirname "$0")/../../lib/lib.sh"
-fresh_net "$@"
 # shellcheck source-path=SCRIPTDIR source=../chains.sh
 . "$(dirname "$0")/../chains.sh"
-ns_add peer
 pair_add veth0 veth1
 pair_add veth2 veth3
 resize=$(foreign foreign_resize)
