@@ -19,20 +19,13 @@ int fw_run_apply(struct tool *tool, int argc, char **argv)
 	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		switch (id) {
-		case 'f':
-			file = optarg;
-			break;
-		case 'c':
+		if (id == 'c')
 			is_check = true;
-			break;
-		default:
-			if (!tool_list_option(tool, id))
-				return TOOL_USAGE;
-		}
+		else if (fw_file_option(tool, id, &file))
+			return TOOL_USAGE;
 	}
-	if (!file || optind < argc)
-		return tool_usage("missing -f FILE (- is standard input)");
+	if (fw_file_only(argc, argv, file))
+		return TOOL_USAGE;
 	if (fw_read_rules(tool, file, &ruleset))
 		return TOOL_FAILED;
 	if (is_check ? ecbpf_fw_bytes(tool->ecbpf, ruleset, &bytes)

@@ -45,25 +45,17 @@ int fw_run_check(struct tool *tool, int argc, char **argv)
 	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		switch (id) {
-		case 'f':
-			file = optarg;
-			break;
-		case 'p':
+		if (id == 'p')
 			is_print = true;
-			break;
-		case 'j':
+		else if (id == 'j')
 			is_json = true;
-			break;
-		default:
-			if (!tool_list_option(tool, id))
-				return TOOL_USAGE;
-		}
+		else if (fw_file_option(tool, id, &file))
+			return TOOL_USAGE;
 	}
-	if (!file || optind < argc)
-		return tool_usage("missing -f FILE (- is standard input)");
+	if (fw_file_only(argc, argv, file))
+		return TOOL_USAGE;
 	if (is_print && is_json)
-		return tool_usage("--print and --json exclude each other");
+		return tool_usage("--print and --json cannot be combined");
 	if (fw_read_rules(tool, file, &ruleset))
 		return TOOL_FAILED;
 	if (is_print)

@@ -29,25 +29,18 @@ int fw_run_load(struct tool *tool, int argc, char **argv)
 	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		switch (id) {
-		case 'f':
-			file = optarg;
-			break;
-		case 'm':
-			if (tool_parse_mode(optarg, &mode))
-				return TOOL_USAGE;
-			break;
-		case OPT_FUSED:
+		int err = 0;
+
+		if (id == 'm')
+			err = tool_parse_mode(optarg, &mode);
+		else if (id == OPT_FUSED)
 			fused = true;
-			break;
-		default:
-			if (id >= TOOL_SETTING) {
-				if (tool_settings_option(tool, id, optarg, &settings))
-					return TOOL_USAGE;
-			} else if (!tool_list_option(tool, id)) {
-				return TOOL_USAGE;
-			}
-		}
+		else if (id >= TOOL_SETTING)
+			err = tool_settings_option(tool, id, optarg, &settings);
+		else
+			err = fw_file_option(tool, id, &file);
+		if (err)
+			return TOOL_USAGE;
 	}
 	if (optind == argc)
 		return tool_usage("on which interface?");

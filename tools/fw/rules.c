@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Rules of a file: read, printed, and their errors. */
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include "tools/fw/fw.h"
@@ -12,6 +13,21 @@ void fw_free_ruleset(struct ecbpf_fw_ruleset **ruleset)
 void fw_free_text(char **text)
 {
 	free(*text);
+}
+
+int fw_file_option(struct tool *tool, int id, const char **ret_file)
+{
+	if (id != 'f')
+		return tool_list_option(tool, id) ? 0 : TOOL_USAGE;
+	*ret_file = optarg;
+	return 0;
+}
+
+int fw_file_only(int argc, char **argv, const char *file)
+{
+	if (tool_operands_none(argc, argv))
+		return TOOL_USAGE;
+	return file ? 0 : tool_usage("missing -f FILE (- is standard input)");
 }
 
 int fw_read_rules(const struct tool *tool, const char *file, struct ecbpf_fw_ruleset **ret_ruleset)

@@ -192,25 +192,15 @@ int fw_run_test(struct tool *tool, int argc, char **argv)
 	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		switch (id) {
-		case 'f':
-			file = optarg;
-			break;
-		case 'r':
+		if (id == 'r')
 			pcap_file = optarg;
-			break;
-		case 'j':
+		else if (id == 'j')
 			is_json = true;
-			break;
-		default:
-			if (!tool_list_option(tool, id))
-				return TOOL_USAGE;
-		}
+		else if (fw_file_option(tool, id, &file))
+			return TOOL_USAGE;
 	}
-	if (tool_operands_none(argc, argv))
+	if (fw_file_only(argc, argv, file))
 		return TOOL_USAGE;
-	if (!file)
-		return tool_usage("missing -f FILE");
 	if (!pcap_file)
 		return tool_usage("missing -r PCAP");
 	if (!strcmp(file, "-") && !strcmp(pcap_file, "-"))
