@@ -160,6 +160,27 @@ def test_forward(report):
                 expect(report, name + "another port", f.xdp(other), (PASS, "unknown"))
 
 
+def test_others(report):
+    """A lease is for its flow, not for others in the same place of the table"""
+    for version in (4, 6):
+        net = IP if version == 4 else IPv6
+        address = "192.0.2.{}" if version == 4 else "2001:db8:{:x}::2"
+        others = {"source": (net, "src", address), "destination": (net, "dst", address),
+                  "source port": (TCP, "sport", None), "destination port": (TCP, "dport", None)}
+        if version == 6:
+            others["source, second half"] = net, "src", "2001:db8:1::{:x}"
+            others["destination, second half"] = net, "dst", "2001:db8:80::{:x}"
+        with FastPath(groups=1) as f:
+            f.learn(tcp(version=version))
+            expect(report, f"IPv{version}: the flow", f.xdp(tcp(version=version, seq=2)),
+                   (TX, "lease"))
+            for name, (layer, what, form) in others.items():
+                taken = [number for number in range(140, 240) if f.xdp(
+                    field(tcp(version=version), layer, what, form.format(number)
+                          if form else number))[0] != PASS]
+                report.check(f"IPv{version}: another {name}", taken)
+
+
 def test_checksum(report):
     """TTL and checksum, for every TTL and checksums all over, against Scapy's"""
     rng = random.Random(1)
@@ -358,17 +379,22 @@ def test_hops(report):
 
         def count():
             return struct.unpack("=II", f.read("fastpath_hop_use", prog=TC)[:8])[1]
+        learned = []
         for number in range(300):
+            learned.append(time.monotonic())
             f.learn(tcp(sport=number, seq=number), mac(number))
         before = count()
-        report.check("300 servers: next hops", not 50 <= before <= 300 and f"{before}")
+        # under load the first ones may be given to others already: those of the last second are not
+        recent = sum(at > learned[-1] - 0.9 for at in learned)
+        report.check("300 servers: next hops", not recent <= before <= 300 and
+                     f"{before}, {recent} at least")
         f.set(lease=FOREVER)
         f.learn(tcp(sport=5000), mac(5000))
         f.set(lease=max(1, hz() // 50))
         time.sleep(1.3)
-        for number in range(300, 590):
+        for number in range(300, 300 + before - 10):
             f.learn(tcp(sport=number, seq=number), mac(number))
-        report.check("and 290 others later: no more of them", count() > before + 2 and
+        report.check("and nearly as many others later: no more of them", count() > before + 2 and
                      f"{count()}, not {before}")
         expect(report, "one in use is kept", f.xdp(tcp(sport=5000, seq=2)),
                (TX, "lease", forwarded(tcp(sport=5000, seq=2), mac(5000))))
@@ -444,7 +470,8 @@ def test_flags(report):
             equal(report, f"{flags}: no lease for it", f.tc(forwarded(first)), "")
             f.learn(tcp())
             packet = tcp(flags, seq=6)
-            expect(report, f"{flags}: passed to the stack", f.xdp(packet), (PASS, reason, bytes(packet)))
+            expect(report, f"{flags}: passed to the stack", f.xdp(packet),
+                   (PASS, reason, bytes(packet)))
             after = tcp(seq=7)
             expect(report, f"{flags}: afterwards", f.xdp(after),
                    (TX, "lease") if stays else (PASS, "expired"))
@@ -490,7 +517,8 @@ def test_egress(report):
         # a packet that XDP does not wait for leaves to elsewhere: the lease is over
         equal(report, "elsewhere, unasked", f.tc(forwarded(tcp(seq=4), REAL2)),
               "revoked mismatch")
-        expect(report, "elsewhere, unasked: passed to the stack", f.xdp(tcp(seq=5)), (PASS, "expired"))
+        expect(report, "elsewhere, unasked: passed to the stack", f.xdp(tcp(seq=5)),
+               (PASS, "expired"))
         equal(report, "elsewhere: moved", f.tc(forwarded(tcp(seq=5), REAL2)), "granted")
         f.set(sample=0)
         f.xdp(tcp(seq=6))
@@ -520,9 +548,9 @@ def test_time(report):
         expect(report, "after the lease", f.xdp(packet), (PASS, "expired"))
         equal(report, "renewed", f.tc(forwarded(packet)), "renewed")
         expect(report, "renewed: it goes", f.xdp(tcp(seq=4)), (TX, "lease"))
-        f.set(lease=FOREVER, sample=hz() // 10)
+        f.set(lease=FOREVER, sample=hz())
         f.learn(tcp(seq=5, sport=99))
-        time.sleep(0.1 + 2 * tick)
+        time.sleep(1 + 2 * tick)
         packet = tcp(seq=6, sport=99)
         expect(report, "one is passed to the stack as a sample", f.xdp(packet), (PASS, "sample"))
         expect(report, "the next one does not", f.xdp(tcp(seq=7, sport=99)), (TX, "lease"))
@@ -601,7 +629,8 @@ def test_local(report):
         with FastPath() as f:
             packet = tcp(version=version)
             f.xdp(packet)
-            equal(report, f"IPv{version}: sent by this host", f.tc(forwarded(packet), is_local=True),
+            equal(report, f"IPv{version}: sent by this host",
+                  f.tc(forwarded(packet), is_local=True),
                   "local")
             expect(report, f"IPv{version}: passed to the stack", f.xdp(tcp(version=version, seq=2)),
                    (PASS, "unknown"))
@@ -696,15 +725,17 @@ def test_table(report):
         kept = len(list(f.flows()))
         report.check(f"{capacity} flows: nearly all are kept",
                      f"only {kept}" if kept < 0.98 * capacity else None)
-        wrong = []
+        wrong, found = [], 0
         for port in range(1, capacity + 1):
             packet = tcp(sport=port, seq=port)
             verdict, reason, frame = f.xdp(packet)
+            found += verdict == TX
             if verdict == TX and frame != forwarded(packet):
                 wrong.append(f"port {port}")
             if verdict != TX and reason != REASONS["unknown"]:
                 wrong.append(f"port {port}: {reason}")
         report.check("each packet by the lease of its flow", wrong)
+        equal(report, "every flow that is kept is found", found, kept)
         # once more as many: the table stays full, of the later ones
         for port in range(30000, 30000 + 3 * capacity):
             f.learn(tcp(sport=port))
@@ -742,7 +773,8 @@ def test_reset(report):
             expect(report, f"IPv{version}: not twice within the gap", f.xdp(packet),
                    (PASS, "dead"))
             f.set(lease=1)
-            expect(report, f"IPv{version}: a SYN is passed to the stack", f.xdp(tcp("S", version=version)),
+            expect(report, f"IPv{version}: a SYN is passed to the stack",
+                   f.xdp(tcp("S", version=version)),
                    (PASS, "syn"))
 
 
@@ -884,7 +916,7 @@ def len_cpus(f):
 
 
 if __name__ == "__main__":
-    main([test_forward, test_checksum, test_partial, test_up, test_ingress, test_hops, test_length,
-          test_flags, test_egress, test_time, test_vlan, test_settings, test_udp, test_local,
-          test_exclude, test_mark, test_secrets, test_table, test_reset, test_sampling, test_shield,
-          test_shield_replay, test_ramp])
+    main([test_forward, test_others, test_checksum, test_partial, test_up, test_ingress,
+          test_hops, test_length, test_flags, test_egress, test_time, test_vlan, test_settings,
+          test_udp, test_local, test_exclude, test_mark, test_secrets, test_table, test_reset,
+          test_sampling, test_shield, test_shield_replay, test_ramp])

@@ -200,7 +200,8 @@ readings()
 
 	out=$(on director env LD_PRELOAD="$tmp/readings.so" READINGS="$2" ecbpf-fastpath check) ||
 		status=$?
-	equal "$1" "$3 $4$5" "$status $(sed -n 's/^tcp \[::\]:\([0-9]*\) .* no such connection$/\1/p' \
+	equal "$1" "$3 $4$5" "$status $(
+		sed -n 's/^tcp \[::\]:\([0-9]*\) .* no such connection$/\1/p' \
 		<<<"$out" | tr '\n' ' ')$(sed -n 's/ leases, .*//p' <<<"$out")"
 }
 readings "check: wrong once is not wrong" ab, 0 "" 0
@@ -389,7 +390,8 @@ told()
 	state=$(fastpath status -j 2>/dev/null | jq -r '.on') || :
 	said=$(fastpath check 2>&1) || :
 	found=$(on director ecbpf-loader doctor -j | jq -r '[.[] |
-		select(.code | startswith("fastpath-")) | .code] | join(" ")') || : # 1: it has found errors
+		select(.code | startswith("fastpath-")) | .code] | join(" ")') ||
+		: # 1: it has found errors
 	case $state/$found in
 	true/)
 		[[ $said != *"off:"* && $said != *"gone"* ]] || wrong+="; $1: on, $said" ;;
@@ -421,14 +423,16 @@ killed 0 unload
 for at in $(instants "$calls"); do
 	! killed "$at" "${load[@]}" || wrong+="; load: not killed at $at"
 	told "load at $at"
-	on client curl -s -m 10 -o /dev/null "http://$vip4/" || wrong+="; load at $at: no connection"
+	on client curl -s -m 10 -o /dev/null "http://$vip4/" ||
+		wrong+="; load at $at: no connection"
 	if ((count++ % 2)); then # either way out of it
 		fastpath unload 2>/dev/null || : # there may be nothing
 		[[ ! $(on director tc filter show dev eth0 egress) ]] || wrong+="; TC program left"
 		! on director ip -d link show dev eth0 | grep -q prog/xdp ||
 			wrong+="; XDP program left"
 	else
-		fastpath "${load[@]}" 2>/dev/null || { fastpath unload && fastpath "${load[@]}"; } ||
+		fastpath "${load[@]}" 2>/dev/null ||
+			{ fastpath unload && fastpath "${load[@]}"; } ||
 			wrong+="; load at $at: no load after it"
 		fastpath unload
 	fi
@@ -443,7 +447,8 @@ for at in $(instants "$calls"); do
 	fastpath "${load[@]}"
 	! killed "$at" unload || wrong+="; unload: not killed at $at"
 	told "unload at $at"
-	on client curl -s -m 10 -o /dev/null "http://$vip4/" || wrong+="; unload at $at: no connection"
+	on client curl -s -m 10 -o /dev/null "http://$vip4/" ||
+		wrong+="; unload at $at: no connection"
 	fastpath unload 2>/dev/null || :
 	[[ ! $(on director tc filter show dev eth0 egress) ]] || wrong+="; TC program left"
 	! on director ip -d link show dev eth0 | grep -q prog/xdp || wrong+="; XDP program left"
@@ -498,11 +503,13 @@ for gro in on off; do
 			what="$verb ${ECBPF_MEGABYTES:-32} MB, GRO $gro, $vip"
 			works "$what" on client "$here/../vpop/bulk" "$verb" "$vip" 81 \
 				"${ECBPF_MEGABYTES:-32}"
-			read -r tx up <<<"$(value '.packets.XDP_TX,.packets.XDP_PASS' | tr '\n' ' ')"
+			read -r tx up <<<"$(value '.packets.XDP_TX,.packets.XDP_PASS' |
+				tr '\n' ' ')"
 			read -r tx0 up0 <<<"${before//$'\n'/ }"
 			tx=$((tx - tx0)) up=$((up - up0))
 			if ((tx > 3 * up)); then
-				pass "$what: $((100 * tx / (tx + up)))% of $((tx + up)) packets by XDP"
+				what+=": $((100 * tx / (tx + up)))% of $((tx + up)) packets"
+				pass "$what by XDP"
 			else
 				fail "$what" "$tx packets by XDP, $up were not"
 			fi
@@ -515,7 +522,9 @@ fastpath unload
 
 on real1 ip route add blackhole 198.18.0.0/15 # what belongs to nothing is not answered
 on real1 ip route add blackhole 198.51.100.77
-fastpath load --in eth0 --fused --flows 20000
+# A large table: packets of a flood that are let in get leases, and evict the flows that have not
+# been renewed for longest, the known ones
+fastpath load --in eth0 --fused --flows 200000
 fastpath set limit=on target-pps=1000 spike=50 max=95 lease=60000 sample=30000
 for kind in syn ack; do
 	start "$tmp/ready" "${vpop[@]}" exec real1 "$flows" stamps eth0 "$tmp/real1"

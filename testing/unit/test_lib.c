@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include <linux/bpf.h>
@@ -258,9 +259,13 @@ static __u64 worst_second(struct ecbpf_rate rate, __u32 hz)
 static void rates(void **state)
 {
 	static const __u32 hz[] = {100, 250, 300, 1000};
+	struct timespec tick;
 
 	(void)state;
 	assert_true(ecbpf_hz() >= 100 && ecbpf_hz() <= 1000);
+	/* so many of the kernel's ticks are a second, as nearly as a whole number can be */
+	assert_int_equal(clock_getres(CLOCK_MONOTONIC_COARSE, &tick), 0);
+	assert_true(labs(1000000000L - ecbpf_hz() * tick.tv_nsec) <= tick.tv_nsec / 2);
 	for (size_t i = 0; i < ARRAY_SIZE(hz); i++) {
 		struct ecbpf_rate rate = ecbpf_rate_burst(1000000000, 5, hz[i]);
 
@@ -272,6 +277,7 @@ static void rates(void **state)
 			assert_true(rate.refill * hz[i] / rate.cost >=
 				    (cap < 10 ? cap - 1 : cap * 9 / 10));
 			assert_true(rate.refill);
+			assert_true(rate.max >= rate.cost); /* a token fits */
 			assert_true(rate.full * rate.refill >= rate.max);
 		}
 	}

@@ -7,11 +7,15 @@
         another one; in a VLAN; by another interface, if there is one
     ways.py reset IFACE DEST VIP COUNT: a RST to the client, as if from VIP, with a wrong sequence
         number; then packets to this Ethernet address
+    ways.py tags IFACE FILE: until SIGTERM, IPv4 packets of the client; into FILE, for each tag, how
+        many came with it: "count protocol VLAN"
 
 Sequence numbers say which way. The client is 198.51.100.77 or 2001:db8:1::77, port 4077.
 """
+import collections
 import signal
 import socket
+import struct
 import sys
 import time
 
@@ -54,6 +58,26 @@ def receive(iface, path):
             print(*seen[1:], file=file)
 
 
+def tags(iface, path):
+    """See above"""
+    sock, seen = open_socket(iface, 3), collections.Counter()
+    sock.setsockopt(263, 8, 1)  # SOL_PACKET, PACKET_AUXDATA: the kernel has taken the tag off
+    sock.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    try:
+        print("ready", flush=True)
+        while True:
+            packet, more, *_ = sock.recvmsg(2000, 100)
+            if packet[12:14] != b"\x08\0" or packet[26:30] != socket.inet_aton("198.51.100.77"):
+                continue
+            tci, proto = struct.unpack("=HH", more[0][2][16:20])
+            seen[f"{proto:#06x} {tci & 0xfff}"] += 1
+    finally:
+        with open(path, "w", encoding="ascii") as file:
+            for tag, count in seen.items():
+                print(count, tag, file=file)
+
+
 def send(iface, dest, vip, count, iface2=None, dest2=None):
     """See above"""
     sock, plain = open_socket(iface), Ether(dst=dest, src=SOURCE)
@@ -80,7 +104,7 @@ def reset(iface, dest, vip, count):
 
 def main():
     """See above"""
-    {"receive": receive, "send": send, "reset": reset}[sys.argv[1]](*sys.argv[2:])
+    {"receive": receive, "send": send, "reset": reset, "tags": tags}[sys.argv[1]](*sys.argv[2:])
 
 
 if __name__ == "__main__":
