@@ -308,7 +308,8 @@ static int unload_ports(struct ecbpf *e, struct ecbpf_fastpath_port *ports, size
 
 	if (!fds)
 		return ecbpf_fail_memory(e);
-	memset(fds, 0xff, (count + 1) * sizeof(*fds));
+	for (size_t i = 0; i < count; i++)
+		fds[i] = -1;
 	err = ecbpf_pins_take(e, "fastpath", &pins);
 	if (err)
 		return err;
