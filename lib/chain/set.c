@@ -335,8 +335,7 @@ int ecbpf_chain_owned(struct ecbpf *e, const char *iface, struct owned *ret_memb
 	for (size_t i = 0; i < live.count; i++) {
 		const struct member *m = &live.members[i];
 		struct owned *owned = &ret_members[count];
-
-		bool is_ours;
+		bool is_ours = false;
 
 		*owned = (struct owned){.prio = m->prio, .actions = m->actions};
 		err = member_owned(e, m, &owned->loaded, &is_ours);

@@ -20,6 +20,15 @@ static inline void cleanup_free(void *p)
 	free(*(void **)p);
 }
 
+/* Return: the descriptor, which is no longer closed with the variable */
+static inline int take_fd(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
 #define _cleanup_free_	__attribute__((cleanup(cleanup_free)))
 #define _cleanup_close_ __attribute__((cleanup(close_fd)))
 

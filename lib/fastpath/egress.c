@@ -129,8 +129,7 @@ int fastpath_egress_find(struct ecbpf *e, int ifindex, int *ret_fd, bool *ret_is
 	if (err)
 		return ecbpf_fail(e, err, "interface %d: cannot look at its TC program: %s",
 				  ifindex, strerror(-err));
-	*ret_fd = fd;
-	fd = -1;
+	*ret_fd = take_fd(&fd);
 	return 0;
 }
 

@@ -199,7 +199,7 @@ int fw_run_test(struct tool *tool, int argc, char **argv)
 		else if (fw_file_option(tool, id, &file))
 			return TOOL_USAGE;
 	}
-	if (fw_file_only(argc, argv, file))
+	if (fw_file_only(argc, argv, file) || !file)
 		return TOOL_USAGE;
 	if (!pcap_file)
 		return tool_usage("missing -r PCAP");
