@@ -37,9 +37,21 @@ const char *ecbpf_quote(const char *pos, size_t len)
 	return buffer;
 }
 
+/* The name of a file may have any character but NUL; as part of an error it is one line */
+static char *file_text(const char *file)
+{
+	char *text = strdup(file);
+
+	for (char *c = text; c && *c; c++)
+		if (is_control(text, c, c + strlen(c)))
+			*c = '?';
+	return text;
+}
+
 char *ecbpf_diagnostic_text(const struct ecbpf_span *span, const char *text)
 {
 	const char *first = span->line, *end = span->line_end, *last, *pos;
+	_cleanup_free_ char *file = file_text(span->file);
 	char line[CONTEXT_MAX + 1], caret[CONTEXT_MAX + 2], *ret;
 	size_t len = 0, under = 0;
 
@@ -63,7 +75,8 @@ char *ecbpf_diagnostic_text(const struct ecbpf_span *span, const char *text)
 	}
 	if (span->pos >= last)
 		caret[under++] = '^';
-	if (asprintf(&ret, "%s:%zu:%zu: %s\n%.*s\n%.*s", span->file, span->number,
+	if (!file ||
+	    asprintf(&ret, "%s:%zu:%zu: %s\n%.*s\n%.*s", file, span->number,
 		     span->pos - span->line + 1, text, (int)len, line, (int)under, caret) < 0)
 		return NULL;
 	return ret;
@@ -85,12 +98,13 @@ static void detail_add(struct ecbpf_diagnostics *d, const char *text)
 void ecbpf_diagnose(struct ecbpf_diagnostics *d, const struct ecbpf_span *span, const char *format,
 		    va_list args)
 {
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *text = NULL, *file = NULL;
 	char message[MESSAGE_MAX];
 
 	vsnprintf(message, sizeof(message), format, args);
 	if (!d->errors++) {
-		ecbpf_fail(d->e, -EINVAL, "%s:%zu:%zu: %s", span->file, span->number,
+		file = file_text(span->file);
+		ecbpf_fail(d->e, -EINVAL, "%s:%zu:%zu: %s", file ? file : "", span->number,
 			   span->pos - span->line + 1, message);
 		d->e->detail[0] = '\0';
 	}

@@ -481,6 +481,17 @@ static void files(void **state)
 	assert_int_equal(ecbpf_list_read(e, "/dev/zero", 0, 0, &list), -EFBIG);
 }
 
+/* An error is one line whatever the file is called */
+static void file_name(void **state)
+{
+	struct ecbpf_list list;
+
+	(void)state;
+	assert_int_equal(ecbpf_list_parse(e, "a\nb\x1b[31m", "x\n", 2, 0, 0, &list), -EINVAL);
+	assert_ptr_equal(strstr(ecbpf_error(e), "a?b?[31m:1:1: 'x'"), ecbpf_error(e));
+	assert_ptr_equal(strstr(ecbpf_error_detail(e), "a?b?[31m:1:1: 'x'"), ecbpf_error_detail(e));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -490,6 +501,7 @@ int main(void)
 		cmocka_unit_test(expiries),   cmocka_unit_test(notes),
 		cmocka_unit_test(all_errors), cmocka_unit_test(skip_bad),
 		cmocka_unit_test(words),      cmocka_unit_test(files),
+		cmocka_unit_test(file_name),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
