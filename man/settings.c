@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Prints a stage's table of settings as the list of a man page; used by the build */
+/* Prints a stage's table of settings as the list of a man page, for settings.lists */
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>

@@ -76,12 +76,17 @@ def options_of(text):
 
 
 @functools.lru_cache(maxsize=None)
+def settings_lists():
+    """man/settings.lists: {line of a man page: list}"""
+    return dict(re.findall("^(@.*\n)((?:[^@].*\n)+)", read("man/settings.lists"), re.M))
+
+
+@functools.lru_cache(maxsize=None)
 def page(name, has_settings=False):
     """A man page as text: fonts, escapes and quotes of macros are gone"""
     text = read(name)
     if has_settings:
-        text = re.sub("^@SETTINGS (.*)@\n", lambda m: run(SETTINGS, *m[1].split())[1], text,
-                      flags=re.M)
+        text = re.sub("^@SETTINGS .*@\n", lambda m: settings_lists()[m[0]], text, flags=re.M)
     text = re.sub(r"\\f[BIRP]", "", text)
     text = text.replace("\\-", "-").replace("\\(aq", "'").replace("\\e", "\\")
     return text
@@ -181,6 +186,10 @@ def check_conf():
             if key not in known:
                 problems.add(f"the man page has [{section}] {key}")
     check("keys of ecbpf.conf", problems)
+    check("man/settings.lists (`make settings-lists` in the build makes it anew)",
+          {name.strip() for name, text in settings_lists().items()
+           if text != run(SETTINGS, *name.strip("@\n").split()[1:])[1]} or
+          (set() if settings_lists() else {"is empty"}))
     # all of it, uncommented, where it needs nothing that is not there
     lines = [re.sub(r"^#(\[|[a-z][a-z0-9_-]* =)", r"\1", line)
              for line in read("packaging/ecbpf.conf").splitlines()]
@@ -211,10 +220,13 @@ def check_library():
           {f for f in re.findall(r"[ *](ecbpf_\w+)\([^;{}]*\);", headers)} - exported)
     text = page("man/libecbpf.3.in")
     synopsis = text[text.index(".SH SYNOPSIS"):text.index(".SH DESCRIPTION")]
-    synopsis = " ".join(re.sub(r"\"\s*", "", line[4:]) for line in synopsis.splitlines()
-                        if line.startswith(".BI "))
+    synopsis = " ".join(re.sub(r"\"\s*", "", line.split(" ", 1)[1])
+                        for line in synopsis.splitlines()
+                        if line.startswith((".BI ", ".B ")) and "#include" not in line)
     synopsis = plain(re.sub(r"\s+,", ",", synopsis))
     prototypes = re.findall(r"[^;]+;", synopsis)
+    check("what is exported is in libecbpf(3)",
+          exported - set(re.findall(r"(ecbpf_\w+)\(", synopsis)))
     check("functions of libecbpf(3) are those of the headers",
           {p for p in prototypes if p not in headers} or
           (set() if len(prototypes) > 20 else {"there are none"}))
