@@ -138,7 +138,7 @@ struct ecbpf_selector {
  * ecbpf_chain_unload() - take programs out of the chains of interfaces
  *
  * All or nothing, as ecbpf_chain_load(). Maps pinned under BPFFS/ecbpf stay, with what is in them;
- * ecbpf_clean() removes them when no program uses them any more.
+ * ecbpf_clean_maps() removes them when no program uses them any more.
  *
  * Return: 0; -ENOENT if an interface has no such program; else as ecbpf_chain_load().
  */
@@ -285,10 +285,13 @@ int ecbpf_counters_clear(struct ecbpf *e, const char *iface);
  * @iface: or NULL for all
  * @ret_removed: how many dispatchers' pins were removed; may be NULL
  *
- * Pins that ecbpf made in another network namespace are left alone: their chains would fail open.
- * Without @iface the maps under BPFFS/ecbpf go, too, if no program uses any of them.
+ * Pins of a dispatcher that is attached in any network namespace are left alone, or its chain would
+ * fail open; so are those of which this cannot be found out, with a warning.
  */
 int ecbpf_clean(struct ecbpf *e, const char *iface, size_t *ret_removed);
+
+/* Remove our maps: rules, lists, sets, settings. Return: 0; -EBUSY: a program uses them; others */
+int ecbpf_clean_maps(struct ecbpf *e);
 
 /**
  * ecbpf_features() - XDP features of a network device

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -16,44 +17,66 @@
 #include "chain/pins.h"
 #include "core/handle.h"
 #include "core/iface.h"
+#include "core/netns.h"
 
 #define CLEAN_WAIT_MS 500 /* for programs that are being freed */
 
 struct clean {
 	int ifindex; /* 0: all */
 	size_t removed;
-	size_t left;
+	size_t doubtful;
+	bool is_read;
+	struct ecbpf_netns_xdp xdp;
 };
+
+/* Is the program alive? A dispatcher that is not may have pins, but nothing runs them */
+static bool is_alive(__u32 id)
+{
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+
+	return fd >= 0 || errno != ENOENT;
+}
+
+/*
+ * Is it attached to no interface of any network namespace? Which one a dispatcher is of, marks tell
+ * of ours only; an interface may have moved since, and another tool may have rebuilt the chain.
+ */
+static int is_nowhere(struct ecbpf *e, struct clean *clean, int ifindex, __u32 id, bool *ret)
+{
+	char netns[NETNS_SIZE];
+	int err = 0;
+
+	*ret = !is_alive(id);
+	if (*ret)
+		return 0;
+	if (!clean->is_read)
+		err = ecbpf_netns_xdp_read(e, &clean->xdp);
+	clean->is_read = true;
+	for (size_t i = 0; i < clean->xdp.count; i++)
+		if (clean->xdp.ids[i] == id)
+			return err;
+	*ret = !err && clean->xdp.is_complete && !ecbpf_netns_is_other(e, ifindex, id, netns);
+	clean->doubtful += !*ret;
+	return err;
+}
 
 static int clean_dispatcher(struct ecbpf *e, int ifindex, __u32 id, void *data)
 {
 	struct clean *clean = data;
-	char netns[NETNS_SIZE];
 	enum ecbpf_mode mode;
+	bool is_gone;
 	__u32 now = 0;
-	int err, fd;
+	int err;
 
-	clean->left++;
 	if (clean->ifindex && clean->ifindex != ifindex)
 		return 0;
 	if (!ecbpf_attached(e, ifindex, &now, &mode) && now == id)
 		return 0;
-	/*
-	 * Whether it is attached to an interface of another network namespace cannot be seen from
-	 * here. That it is of another one is known of ours only: libxdp's tools do not say.
-	 */
-	if (ecbpf_netns_is_other(e, ifindex, id, netns)) {
-		fd = bpf_prog_get_fd_by_id(id);
-		if (fd >= 0 || errno != ENOENT) {
-			close_fd(&fd);
-			return 0;
-		}
-	}
+	err = is_nowhere(e, clean, ifindex, id, &is_gone);
+	if (err || !is_gone)
+		return err;
 	err = ecbpf_unpin_dispatcher(e, ifindex, id);
-	if (!err) {
-		clean->removed++;
-		clean->left--;
-	}
+	clean->removed += !err;
 	return err;
 }
 
@@ -85,8 +108,8 @@ static int clean_maps(struct ecbpf *e, bool wait)
 	return ecbpf_unpin_maps(e);
 }
 
-/* @iface: NULL: all; @with_maps: and maps that nobody uses */
-static int clean_all(struct ecbpf *e, const char *iface, bool with_maps, size_t *ret_removed)
+/* @iface: NULL: all; @is_asked: by somebody who wants to know what is left */
+static int clean_dispatchers(struct ecbpf *e, const char *iface, bool is_asked, size_t *ret_removed)
 {
 	_cleanup_close_ int lock = -1, libxdp_lock = -1;
 	struct clean clean = {};
@@ -104,11 +127,15 @@ static int clean_all(struct ecbpf *e, const char *iface, bool with_maps, size_t 
 	if (libxdp_lock < 0)
 		return libxdp_lock;
 	err = ecbpf_for_each_dispatcher(e, clean_dispatcher, &clean);
+	free(clean.xdp.ids);
+	if (clean.doubtful)
+		ecbpf_log(e, is_asked ? ECBPF_LOG_WARN : ECBPF_LOG_INFO,
+			  "left the pins of %zu dispatcher%s, which may be attached in another "
+			  "network namespace",
+			  clean.doubtful, clean.doubtful == 1 ? "" : "s");
 	if (!err)
 		err = ecbpf_for_each_pin(e, clean_mark, NULL);
-	if (!err && with_maps)
-		err = clean_maps(e, !clean.left);
-	if (!err && ret_removed)
+	if (!err)
 		*ret_removed = clean.removed;
 	return err;
 }
@@ -124,11 +151,30 @@ int ecbpf_clean_unused(struct ecbpf *e)
 
 int ecbpf_clean_stale(struct ecbpf *e, size_t *ret_removed)
 {
-	return clean_all(e, NULL, false, ret_removed);
+	return clean_dispatchers(e, NULL, false, ret_removed);
 }
 
 int ecbpf_clean(struct ecbpf *e, const char *iface, size_t *ret_removed)
 {
+	size_t removed;
+
 	ecbpf_capture(e);
-	return clean_all(e, iface, !iface, ret_removed);
+	return clean_dispatchers(e, iface, true, ret_removed ?: &removed);
+}
+
+int ecbpf_clean_maps(struct ecbpf *e)
+{
+	_cleanup_close_ int lock = -1;
+	int err;
+
+	ecbpf_capture(e);
+	lock = ecbpf_lock_make(e);
+	if (lock < 0)
+		return lock;
+	err = clean_maps(e, true);
+	if (!err && ecbpf_pins_are_used(e))
+		err = ecbpf_fail(e, -EBUSY,
+				 "programs use the maps: 'ecbpf-loader unload --all' removes them "
+				 "from interfaces");
+	return err;
 }

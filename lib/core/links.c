@@ -11,6 +11,8 @@
 
 static bool link_read(struct nlmsghdr *message, void *item)
 {
+	static const int modes[] = {IFLA_XDP_DRV_PROG_ID, IFLA_XDP_SKB_PROG_ID,
+				    IFLA_XDP_HW_PROG_ID};
 	struct nlattr *attrs[IFLA_MAX + 1], *xdp[IFLA_XDP_MAX + 1];
 	struct ecbpf_link *link = item;
 
@@ -24,9 +26,11 @@ static bool link_read(struct nlmsghdr *message, void *item)
 		link->master = nla_get_u32(attrs[IFLA_MASTER]);
 	if (attrs[IFLA_MTU])
 		link->mtu = nla_get_u32(attrs[IFLA_MTU]);
-	if (attrs[IFLA_XDP] && !nla_parse_nested(xdp, IFLA_XDP_MAX, attrs[IFLA_XDP], NULL) &&
-	    xdp[IFLA_XDP_PROG_ID])
-		link->xdp_id = nla_get_u32(xdp[IFLA_XDP_PROG_ID]);
+	if (!attrs[IFLA_XDP] || nla_parse_nested(xdp, IFLA_XDP_MAX, attrs[IFLA_XDP], NULL))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
+		if (xdp[modes[i]])
+			link->xdp_ids[i] = nla_get_u32(xdp[modes[i]]);
 	return true;
 }
 

@@ -13,7 +13,7 @@ struct ecbpf_link {
 	int ifindex;
 	int master; /* ifindex of its bond, bridge and so on; 0: none */
 	unsigned int mtu;
-	unsigned int xdp_id; /* of the program that is attached; 0: none, or more than one */
+	unsigned int xdp_ids[3]; /* of programs that are attached: native, skb, hw; 0: none */
 };
 
 /* All of this network namespace. @ret_links: for free() */

@@ -17,6 +17,7 @@
 #include "chain/live.h"
 #include "chain/pins.h"
 #include "core/handle.h"
+#include "core/netns.h"
 #include "doctor/doctor.h"
 
 void doctor_check_bpffs(struct doctor *d)
@@ -112,14 +113,13 @@ void doctor_check_maps(struct doctor *d)
 			       ECBPF_SCHEMA);
 		doctor_why(f, "made by another version of ecbpf: no program of this version can be "
 			      "loaded");
-		doctor_fix(f, "%s%s%secbpf-loader clean",
+		doctor_fix(f, "%s%s%secbpf-loader clean --all",
 			   *ifaces ? "ecbpf-loader unload --all" : "", ifaces,
 			   *ifaces ? " && " : "");
 	} else if (pins.count && !ecbpf_pins_are_used(d->e)) {
 		f = doctor_add(d, ECBPF_NOTE, "", "maps-unused",
 			       "%zu maps in %s/ecbpf, used by no program", pins.count, d->e->bpffs);
-		doctor_why(f, "they use memory, and their contents will be used by the next load");
-		doctor_fix(f, "ecbpf-loader clean");
+		doctor_why(f, "they keep rules, lists and settings for the next load");
 	} else if (pins.count) {
 		doctor_add(d, ECBPF_OK, "", "maps", "%zu maps in %s/ecbpf, of schema %u",
 			   pins.count, d->e->bpffs, ECBPF_SCHEMA);
@@ -161,7 +161,25 @@ struct stale {
 	size_t elsewhere;
 	char first_stale[32]; /* dispatch-IFINDEX-ID */
 	char first_elsewhere[32];
+	struct ecbpf_netns_xdp xdp; /* read when it is first asked for */
+	bool is_read;
 };
+
+/* Attached to an interface of another network namespace, or that cannot be found out */
+static bool is_elsewhere(struct ecbpf *e, struct stale *s, __u32 id)
+{
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+
+	if (fd < 0 && errno == ENOENT)
+		return false;
+	if (!s->is_read && ecbpf_netns_xdp_read(e, &s->xdp))
+		return true;
+	s->is_read = true;
+	for (size_t i = 0; i < s->xdp.count; i++)
+		if (s->xdp.ids[i] == id)
+			return true;
+	return !s->xdp.is_complete;
+}
 
 static int inspect_dispatcher(struct ecbpf *e, int ifindex, __u32 id, void *data)
 {
@@ -175,7 +193,10 @@ static int inspect_dispatcher(struct ecbpf *e, int ifindex, __u32 id, void *data
 		return 0;
 	snprintf(name, sizeof(name), "dispatch-%d-%u", ifindex, id);
 	if (!ecbpf_netns_is_other(e, ifindex, id, netns)) {
-		if (!s->stale++)
+		if (is_elsewhere(e, s, id)) {
+			if (!s->elsewhere++)
+				strcpy(s->first_elsewhere, name);
+		} else if (!s->stale++)
 			strcpy(s->first_stale, name);
 		return 0;
 	}
@@ -197,8 +218,13 @@ void doctor_check_pins(struct doctor *d)
 {
 	struct stale s = {.d = d};
 	struct ecbpf_finding *f;
+	int err;
 
-	if (!d->has_bpffs || ecbpf_for_each_dispatcher(d->e, inspect_dispatcher, &s))
+	if (!d->has_bpffs)
+		return;
+	err = ecbpf_for_each_dispatcher(d->e, inspect_dispatcher, &s);
+	free(s.xdp.ids);
+	if (err)
 		return;
 	if (s.stale) {
 		f = doctor_add(

@@ -205,7 +205,7 @@ end()
 	local name=$1 left
 
 	ip link del v0 2>/dev/null || ip link del v1 2>/dev/null || : # the test did
-	run ecbpf-loader clean
+	run ecbpf-loader clean --all
 	left=$(find /sys/fs/bpf/ecbpf /sys/fs/bpf/xdp -mindepth 1 2>/dev/null) || :
 	if [[ $left ]]; then
 		fail "$name: nothing left" "$left"

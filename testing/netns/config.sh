@@ -386,7 +386,7 @@ says "and its export" "nothing to do" "$tmp/order.export"
 ecbpf-loader apply --stop "$tmp/order.conf" >"$tmp/out"
 
 # a first apply that fails leaves nothing
-ecbpf-loader clean >"$tmp/out"
+ecbpf-loader clean --all >"$tmp/out" </dev/null
 is "nothing is pinned" "" "$(find /sys/fs/bpf -mindepth 2 ! -type d)"
 sed 's/fused = yes/&\nmode = native/; s/= eth0/= eth0 lo/' "$tmp/heads.conf" >"$tmp/lo.conf"
 if ecbpf-loader apply "$tmp/lo.conf" >"$tmp/out" 2>&1; then

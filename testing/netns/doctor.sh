@@ -30,7 +30,7 @@ fi
 run ecbpf-loader unload --all v0
 doctor
 expect "maps that nobody uses" note maps-unused host
-mend "maps that nobody uses" maps-unused host
+run ecbpf-loader clean --all
 
 # libxdp says that it chained this one
 run xdp-loader load v0 "$work/foreign_pass.bpf.o"

@@ -426,6 +426,12 @@ int ecbpf_clean(struct ecbpf *e, const char *iface, size_t *ret_removed)
 	return err;
 }
 
+int ecbpf_clean_maps(struct ecbpf *e)
+{
+	fprintf(stderr, "call: clean_maps\n");
+	return answer(e, "clean_maps");
+}
+
 int ecbpf_features(struct ecbpf *e, const char *iface, __u64 *ret_features)
 {
 	int err = find_iface(e, iface);

@@ -177,6 +177,7 @@ usage replace "'x.o': replace takes one program, and --fused is one" replace --f
 usage replace "'eth0,eth1': replace takes one interface" replace eth0,eth1 pass x.o
 usage replace "-m: no such option" replace -m skb eth0 pass x.o
 usage status "--clear and --json cannot be combined" status -j --clear
+usage clean "'eth0': --all takes no interface" clean --all eth0
 usage features "of which interface?" features
 usage features "features takes one interface" features eth0 eth1
 usage stages "'x': takes no operands" stages x
@@ -476,6 +477,8 @@ sampler     90  draw samples of the packets that pass; runs last"
 
 run clean eth0
 prints clean "removed the pins of 1 dispatcher"
+run clean --all </dev/null
+prints "clean --all" "removed the pins of 1 dispatcher, rules, lists, sets and settings"
 
 run doctor
 equal doctor status "$status" 1 && equal doctor stdout "$out" \

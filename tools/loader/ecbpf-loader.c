@@ -62,8 +62,11 @@ static const struct tool_verb verbs[] = {
 		.name = "clean",
 		.args = "[IFACE]...",
 		.text = "remove pins that interrupted loads left in the BPF file system",
-		.about = "Default: all interfaces. Attached chains are not touched.\n",
-		.examples = "      ecbpf-loader clean\n",
+		.about = "Default: all interfaces. Pins that may be of an attached chain, in any\n"
+			 "network namespace, are left.\n",
+		.examples = "      ecbpf-loader clean\n"
+			    "  All that ecbpf has pinned, when nothing is loaded:\n"
+			    "      ecbpf-loader clean --all\n",
 		.options = loader_clean_options,
 		.run = loader_run_clean,
 	},

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "tools/loader/loader.h"
 
 /* Options of load and replace; -m is for load alone, as a chain has one mode */
@@ -244,15 +245,40 @@ int loader_run_unload(struct tool *tool, int argc, char **argv)
 	return TOOL_OK;
 }
 
-const struct tool_option loader_clean_options[] = {TOOL_COMMON_OPTIONS};
+const struct tool_option loader_clean_options[] = {
+	{'a', "all", NULL, "remove all rules, lists, sets and settings, too"},
+	TOOL_COMMON_OPTIONS,
+};
+
+/* Whoever is at a terminal can change her mind */
+static bool is_sure(void)
+{
+	char answer[16] = "";
+
+	if (!isatty(STDIN_FILENO))
+		return true;
+	fprintf(stderr, "Remove all rules, lists, sets and settings of ecbpf [y/N]? ");
+	return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
+}
 
 int loader_run_clean(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
 	size_t removed = 0, i = 0;
+	bool is_all = false;
+	int id;
 
-	if (tool_parse_none(tool, argc, argv) || tool_operands_ifaces(argc, argv, &ifaces))
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		if (id != 'a')
+			return TOOL_USAGE;
+		is_all = true;
+	}
+	if (tool_operands_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
+	if (is_all && ifaces.count)
+		return tool_usage("'%s': --all takes no interface", ifaces.items[0]);
+	if (is_all && !is_sure())
+		return tool_fail("nothing was removed");
 	do {
 		const char *iface = ifaces.count ? ifaces.items[i] : NULL;
 		size_t count = 0;
@@ -261,6 +287,9 @@ int loader_run_clean(struct tool *tool, int argc, char **argv)
 			return tool_fail_ecbpf(tool);
 		removed += count;
 	} while (++i < ifaces.count);
-	printf("removed the pins of %zu dispatcher%s\n", removed, removed == 1 ? "" : "s");
+	if (is_all && ecbpf_clean_maps(tool->ecbpf))
+		return tool_fail_ecbpf(tool);
+	printf("removed the pins of %zu dispatcher%s%s\n", removed, removed == 1 ? "" : "s",
+	       is_all ? ", rules, lists, sets and settings" : "");
 	return TOOL_OK;
 }

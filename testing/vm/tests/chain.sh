@@ -65,7 +65,7 @@ works "load ten" loader load -P 90 veth0 pass pass pass pass pass "$(foreign for
 equal "ten" 10 "$(rows veth0 | wc -l)"
 refused "no eleventh" 1 "ten|10" loader load veth0 pass
 works "unload all" loader unload -a veth0
-works "clean" loader clean
+works "clean" loader clean --all
 equal "nothing is left" "" "$(snapshot)"
 
 # --- one program --------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ pair_add jumbo0 jumbo1 9000
 refused "two, the kernel refuses the second" 1 "jumbo0.*MTU" \
 	loader load veth0,jumbo0 "$(foreign foreign_pass)"
 works "unload from two" loader unload -a veth0,veth2
-works "clean after two" loader clean
+works "clean after two" loader clean --all
 equal "nothing is left on either" "" "$(snapshot)"
 
 # --- skb mode, jumbo frames ---------------------------------------------------------------------

@@ -258,7 +258,7 @@ printf '[interfaces]\ningress =\n' >"$tmp/none.conf"
 works "none" loader apply "$tmp/none.conf"
 equal "the program of somebody else stays" "foreign_drop" "$(names veth0)"
 works "unload" loader unload -a veth0
-works "clean" loader clean
+works "clean" loader clean --all
 equal "nothing is left" "" "$(snapshot | grep -v sampler_reader)"
 
 # --- each line of the example that is shipped, under traffic ------------------------------------
@@ -337,6 +337,6 @@ refused "another mode" 1 "veth2" loader apply "$tmp/skb.conf"
 equal "and nothing is touched" "$before" "$(snapshot)"
 sed -i 's/^on-stop = .*/on-stop = detach/' "$example"
 works "stop" loader apply --stop "$example"
-works "clean" loader clean
+works "clean" loader clean --all
 equal "nothing is left" "" "$(snapshot | grep -v sampler_reader)"
 summary

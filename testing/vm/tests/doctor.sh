@@ -54,7 +54,7 @@ healthy()
 	run ecbpf-loader unload --all v0
 	doctor
 	expect "maps that nobody uses" note maps-unused host
-	mend "maps that nobody uses" maps-unused host
+	run ecbpf-loader clean --all
 	end healthy
 }
 
@@ -202,6 +202,11 @@ namespaces()
 	run ns other ecbpf-loader clean
 	doctor
 	expect "ecbpf-loader clean elsewhere" ok members v0
+	run xdp-loader load v0 "$work/foreign_pass.bpf.o" # a new dispatcher, without a mark of ours
+	run ns other ecbpf-loader clean
+	printf '[interfaces]\ningress =\n' | ns other ecbpf-loader apply - >"$work/out" 2>&1
+	doctor
+	expect "a peer's rebuild, and clean elsewhere" ok members v0
 	findings=$(ns other ecbpf-loader doctor -j) && status=0 || status=$?
 	expect "seen from elsewhere" warning netns-shared host
 	says "seen from elsewhere" netns-shared "dispatch-"
@@ -342,7 +347,7 @@ schema()
 	begin
 	run ecbpf-loader load v0 pass
 	run ecbpf-loader unload --all v0
-	run ecbpf-loader clean
+	run ecbpf-loader clean --all
 	# pins its maps in /sys/fs/bpf
 	run xdp-loader load v0 "$work/other.bpf.o"
 	doctor

@@ -61,7 +61,7 @@ reset()
 	for iface in eth0 eth1; do
 		ecbpf-loader unload --all "$iface" >>"$tmp/reset" 2>&1 || :
 	done
-	ecbpf-loader clean >>"$tmp/reset" 2>&1
+	ecbpf-loader clean --all >>"$tmp/reset" 2>&1
 }
 
 # example COMMAND: its output into $tmp/out

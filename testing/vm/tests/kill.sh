@@ -131,6 +131,6 @@ equal "foreign_drop saw every packet" "$sent $((sent * 64)) 0" "$(seen "$drop_id
 equal "pass counted every packet" "XDP_PASS=$sent/$((sent * 64))" \
 	"$(counted veth0 "$(ids veth0 ecbpf_pass)")"
 works "unload" loader unload -a veth0
-works "clean" loader clean
+works "clean" loader clean --all
 equal "nothing is left" "" "$(snapshot)"
 summary

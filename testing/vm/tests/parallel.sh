@@ -70,7 +70,7 @@ for round in 1 2; do
 	send veth1 100 >/dev/null
 	equal "mixed, round $round: each program runs" "6 XDP_PASS=100/6400" "$(ours_counted)"
 	works "mixed, round $round: unload" loader unload -a veth0
-	works "mixed, round $round: clean" loader clean # what xdp-loader may have left
+	works "mixed, round $round: clean" loader clean --all # what xdp-loader may have left
 	equal "mixed, round $round: nothing is left" "" "$(snapshot)"
 done
 

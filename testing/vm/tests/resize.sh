@@ -87,6 +87,6 @@ else
 		"$(names veth0)"
 fi
 works "unload all" loader unload --all veth0
-works "clean" loader clean
+works "clean" loader clean --all
 equal "nothing is left" "" "$(snapshot)"
 summary
