@@ -65,16 +65,22 @@ static __always_inline __u32 filter_ip6_addrs(const struct ipv6hdr *ip6)
 	       is_martian * ECBPF_FILTER_CHECK_MARTIAN;
 }
 
+#define FILTER_DHCP_SERVER bpf_htons(67)
+
 /*
- * Hosts without an address send DHCP (RFC 2131) and IGMP from 0.0.0.0, and ICMPv6 from ::. Global,
- * so that the verifier walks it once.
+ * Hosts without an address send DHCP (RFC 2131) and IGMP from 0.0.0.0, and ICMPv6 from ::. Linux
+ * accepts any other broadcast from 0.0.0.0, too. Global, so that the verifier walks it once.
  */
-__noinline int filter_is_asking(struct xdp_md *ctx, __u32 l3_off, __u32 version, __u32 proto)
+__noinline int filter_is_asking(struct xdp_md *ctx, __u32 l3_off, __u32 version, __u32 proto,
+				__u32 dport)
 {
 	if (version == 4) {
 		const struct iphdr *ip = ecbpf_header(ctx, l3_off, sizeof(*ip));
+		bool is_dhcp = proto == IPPROTO_UDP && dport == FILTER_DHCP_SERVER;
 
-		return ip && !ip->saddr && (ip->daddr == 0xffffffff || proto == IPPROTO_IGMP);
+		if (!ip || ip->saddr)
+			return false;
+		return proto == IPPROTO_IGMP || (is_dhcp && ip->daddr == 0xffffffff);
 	} else {
 		const struct ipv6hdr *ip6 = ecbpf_header(ctx, l3_off, sizeof(*ip6));
 		const __u64 *saddr = (const void *)&ip6->saddr;
@@ -238,7 +244,7 @@ static __always_inline __u32 filter_judge(struct xdp_md *ctx, const struct ecbpf
 	if (!settings)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
 	if (found & ECBPF_FILTER_CHECK_MARTIAN &&
-	    filter_is_asking(ctx, rec->l3_off, rec->version, rec->proto))
+	    filter_is_asking(ctx, rec->l3_off, rec->version, rec->proto, rec->dport))
 		found &= ~ECBPF_FILTER_CHECK_MARTIAN;
 	if (found & ECBPF_FILTER_CHECK_IP_OPTIONS &&
 	    filter_is_router_alert(ctx, rec->l3_off, rec->proto)) {

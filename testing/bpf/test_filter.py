@@ -126,6 +126,11 @@ FAIL = {
         "240.0.0.1", "255.255.255.255")] + [IPv6(src=src, dst=DST6) / tcp("A") for src in (
             "::", "::1", "::ffff:192.0.2.1", "ff02::1", "ff0e::1")] + [
         IP(src="0.0.0.0", dst="255.255.255.254") / UDP_QUERY,
+        IP(src="0.0.0.0", dst="255.255.255.254") / UDP(sport=68, dport=67),
+        IP(src="0.0.0.0", dst="255.255.255.255") / UDP_QUERY,
+        IP(src="0.0.0.0", dst="255.255.255.255") / tcp("S", sport=68, dport=67),
+        IP(src="0.0.0.0", dst="255.255.255.255") / ICMP(),
+        IP(src="0.0.0.0", dst="255.255.255.255", frag=185, proto=17) / Raw(bytes(8)),
         IPv6(src="::1", dst=DST6) / ICMPv6EchoRequest(),
         IP(src="127.0.0.1", dst=DST4, frag=185, proto=47) / Raw(bytes(8))],
     "land": [IP(src=DST4, dst=DST4) / tcp("S", sport=80, dport=80),
