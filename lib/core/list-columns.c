@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include "core/handle.h"
 #include "core/list.h"
@@ -13,6 +14,11 @@
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
+}
+
+static bool is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
 bool list_is_addr_like(const char *pos, const char *end)
@@ -136,16 +142,20 @@ static bool is_time_like(const char *pos, const char *end)
 {
 	const char *c = pos;
 
+	if (c < end && *c == '-')
+		c++;
 	while (c < end && is_digit(*c))
 		c++;
 	if (c - pos == 4 && end - c >= 7 && c[0] == '-' && c[3] == '-' && c[6] == 'T')
 		return true;
-	if (c == pos || c == end)
+	if (c == pos || c == end || !is_digit(c[-1]))
 		return false;
-	for (; c < end; c++)
-		if ((*c < 'a' || *c > 'z') && (*c < 'A' || *c > 'Z'))
-			return false;
-	return true;
+	if (is_letter(*c) && c + 1 < end && is_digit(c[1]) && is_letter(end[-1])) /* "1h30m" */
+		while (c < end && (is_digit(*c) || strchr("smhdw", *c)))
+			c++;
+	while (c < end && is_letter(*c))
+		c++;
+	return c == end;
 }
 
 static bool take_expiry(struct list_reader *r, const char *pos, const char *end,
@@ -210,11 +220,35 @@ static void take_word(const char **pos, const char *end, const char **ret_word,
 	*pos = at;
 }
 
+/* "255.255.255", "2001:db8::zz": behind a blank it was to be a netmask or the end of a range */
+static bool is_addr_broken(const char *pos, const char *end)
+{
+	unsigned int dots = 0, others = 0;
+
+	for (const char *c = pos; c < end; c++) {
+		if (*c == ':' && c + 1 < end && c[1] == ':')
+			return true;
+		dots += *c == '.';
+		others += *c != '.' && !is_digit(*c);
+	}
+	return dots >= 2 && !others && end - pos > dots;
+}
+
+/* "--", ".." or "to" between two addresses */
+static bool is_range_sign(const char *pos, const char *end)
+{
+	if (end - pos == 2 && !strncasecmp(pos, "to", 2))
+		return true;
+	while (pos < end && !is_digit(*pos) && !is_letter(*pos))
+		pos++;
+	return pos == end;
+}
+
 bool list_take_columns(struct list_reader *r, const char *pos, const char *end,
 		       struct list_columns *columns)
 {
 	const char *word, *word_end;
-	bool has_separator;
+	bool has_separator, is_range;
 
 	pos = list_skip_blanks(pos, end);
 	has_separator = pos < end && is_separator(*pos);
@@ -230,10 +264,19 @@ bool list_take_columns(struct list_reader *r, const char *pos, const char *end,
 				  ecbpf_quote(word, word_end - word));
 	if (is_number(word, word_end))
 		return true;
+	if (!has_separator && is_addr_broken(word, word_end))
+		return list_error(r, word, word_end,
+				  "'%s' is not an address, such as 192.0.2.1 or 2001:db8::1",
+				  ecbpf_quote(word, word_end - word));
 	list_set_tag(r, word, word_end, columns);
+	is_range = is_range_sign(word, word_end);
 	pos = list_skip_blanks(pos, end);
 	if (has_separator || pos == end || is_separator(*pos))
 		return true;
 	take_word(&pos, end, &word, &word_end);
+	if (is_range && list_is_addr_like(word, word_end))
+		return list_error(r, word, word_end,
+				  "'%s' is another address: a range is FIRST-LAST",
+				  ecbpf_quote(word, word_end - word));
 	return take_expiry(r, word, word_end, columns);
 }

@@ -199,6 +199,8 @@ BAD = [
     ("netmask", "192.0.2.0/255.0.255.0", "2:1: "),
     ("mapped length", "::ffff:192.0.2.0/24", "2:1: "),
     ("range backwards", "192.0.2.9-192.0.2.1", "2:1: '192.0.2.9-192.0.2.1' ends before"),
+    ("half a netmask", "192.0.2.0 255.255.255", "2:11: '255.255.255' is not an address"),
+    ("another sign", "192.0.2.1 -- 192.0.2.5", "2:14: '192.0.2.5' is another address"),
     ("neither netmask nor range", "192.0.2.9 192.0.2.1", "2:11: '192.0.2.1' is neither"),
     ("two families", "192.0.2.1-2001:db8::1", "2:1: "),
     ("range of prefixes", "192.0.2.0/25 - 192.0.2.128/25", "2:1: "),
@@ -412,6 +414,29 @@ def check_families(work):
     result("fw: families of sets; sets that a rule drops by", "; ".join(wrong))
 
 
+def check_dry(work):
+    """apply -c of sets and of lists from files: checked as the verb does, and nothing changes"""
+    wrong = []
+    file = os.path.join(work, "dry")
+    must("ecbpf-fw", "apply", "-f", os.path.join(work, "none"))
+    with open(file + ".rules", "w", encoding="ascii") as out:
+        out.write(f'set dry file "{file}"\nip from @dry to any tcp pass\n')
+    with open(file + ".conf", "w", encoding="ascii") as out:
+        out.write(f"[filter]\nallow = {file}\n")
+    for command in (("ecbpf-fw", "apply", "-c", "-f", file + ".rules"),
+                    ("ecbpf-loader", "apply", "-c", "--no-lldp", file + ".conf")):
+        before = must("ecbpf-fw", "rule", "list"), must("ecbpf-filter", "allow", "list")
+        for name, text, want in (*((name, text, None) for name, text, _ in GOOD), *BAD):
+            with open(file, "wb") as out:
+                out.write((f"192.0.2.200\n{text}\n" if want else text).encode("utf-8"))
+            status, _, err = run(*command)
+            if status != bool(want) or want and f"dry:{want}" not in err:
+                wrong.append(f"{command[0]}: {name}: status {status}, {err}")
+        if before != (must("ecbpf-fw", "rule", "list"), must("ecbpf-filter", "allow", "list")):
+            wrong.append(f"{command[0]} changes something")
+    result(f"apply -c: {len(GOOD) + len(BAD)} forms, nothing changed", "; ".join(wrong))
+
+
 def check_words():
     """Operands, and words of ecbpf.conf, are read alike"""
     wrong = []
@@ -489,6 +514,7 @@ def main():
             verb.set("--allow-empty")
         check_words()
         check_conf(work)
+        check_dry(work)
         check_families(work)
     print(f"{passed} passed, {failed} failed, 0 skipped")
     sys.exit(failed > 0)

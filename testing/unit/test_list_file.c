@@ -299,6 +299,28 @@ static void refused(void **state)
 		"! f:1:1: '\xff\xfe' is not an address, such as 192.0.2.1 or 2001:db8::1");
 }
 
+/* A second word that nobody means as a tag */
+static void refused_words(void **state)
+{
+	(void)state;
+	check_bad("192.0.2.0 255.255.255\n", "1:11: '255.255.255' is not an address");
+	check_bad("192.0.2.0 255.255.255.\n", "1:11: '255.255.255.' is not an address");
+	check_bad("2001:db8::1 2001:db8::zz\n", "1:13: '2001:db8::zz' is not an address");
+	check_bad("2001:db8::1 -2001:db8::zz\n", "1:13: '-2001:db8::zz' is not an address");
+	check_bad("192.0.2.1 -- 192.0.2.5\n", "1:14: '192.0.2.5' is another address");
+	check_bad("192.0.2.1 .. 192.0.2.5\n", "1:14: '192.0.2.5' is another address");
+	check_bad("192.0.2.1 to 192.0.2.5\n", "1:14: '192.0.2.5' is another address");
+	check_bad("192.0.2.1 \u2013 192.0.2.5\n", "1:15: '192.0.2.5' is another address");
+	check_bad("192.0.2.1 tag 1h30m\n", "1:15: '1h30m' is not 90s");
+	check_bad("192.0.2.1 tag -5s\n", "1:15: '-5s' is not 90s");
+	check("192.0.2.1 1.2\n", "192.0.2.1");
+	check("192.0.2.1,1.2.3\n", "192.0.2.1=1.2.3");
+	check("192.0.2.1 to x\n", "192.0.2.1=to");
+	check("192.0.2.1 tag 192.0.2.5\n", "192.0.2.1=tag");
+	check("192.0.2.1 tag 3a4b5\n", "192.0.2.1=tag");
+	check("192.0.2.1 tag -\n", "192.0.2.1=tag");
+}
+
 static void refused_exports(void **state)
 {
 	(void)state;
@@ -501,7 +523,7 @@ int main(void)
 		cmocka_unit_test(expiries),   cmocka_unit_test(notes),
 		cmocka_unit_test(all_errors), cmocka_unit_test(skip_bad),
 		cmocka_unit_test(words),      cmocka_unit_test(files),
-		cmocka_unit_test(file_name),
+		cmocka_unit_test(file_name),  cmocka_unit_test(refused_words),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
