@@ -32,7 +32,7 @@ static int check_schema(struct ecbpf *e, const char *path, const struct bpf_map_
 		return 0;
 	return ecbpf_fail(e, -EPROTO,
 			  "%s is of schema %u, this ecbpf has %u: unload all its programs, then "
-			  "'ecbpf-loader clean'",
+			  "'ecbpf-loader clean --all'",
 			  path, schema, ECBPF_SCHEMA);
 }
 

@@ -123,5 +123,5 @@ for ((round = 0; round < rounds; round++)); do
 	chain run "$id" "$work/frames" $((count / rounds)) "$xdp" "$egress"
 	ecbpf-loader unload --all v0
 	ecbpf-fastpath unload 2>/dev/null || :
-	ecbpf-loader clean >/dev/null || :
+	ecbpf-loader clean --all >/dev/null || :
 done

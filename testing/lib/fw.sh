@@ -134,7 +134,7 @@ fw_basics()
 	good "$how: unload" fw unload fw0
 	bad "$how: only once" 1 "not loaded" fw unload fw0
 	check "$how: the rules stay" 5 "$(fw status -j | jq .rules)"
-	good "$how: forget them" ecbpf-loader clean
+	good "$how: forget them" ecbpf-loader clean --all
 }
 
 # fw_swaps HOW COUNT LOAD-OPTION...: rules change below traffic that both drop

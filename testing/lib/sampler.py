@@ -624,7 +624,7 @@ def check_interface(report, daemon):
 def check_maps(report, daemon):
     """Maps removed and made again: samples go elsewhere, and the daemon follows"""
     unload()
-    run("ecbpf-loader", "clean")
+    run("ecbpf-loader", "clean", "--all")
     load()
     time.sleep(2.5)
     with Subscriber() as subscriber:

@@ -19,7 +19,7 @@ static const struct tool_verb verbs[] = {
 		.name = "unload",
 		.args = "[IFACE]...",
 		.text = "unload it from these interfaces, or from all",
-		.about = "Rules and counters stay for the next load. 'ecbpf-loader clean'\n"
+		.about = "Rules and counters stay for the next load; 'ecbpf-loader clean --all'\n"
 			 "removes them.\n",
 		.options = fw_unload_options,
 		.run = fw_run_unload,

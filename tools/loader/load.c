@@ -255,7 +255,7 @@ static bool is_sure(void)
 {
 	char answer[16] = "";
 
-	if (!isatty(STDIN_FILENO))
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
 		return true;
 	fprintf(stderr, "Remove all rules, lists, sets and settings of ecbpf [y/N]? ");
 	return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');

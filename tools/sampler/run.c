@@ -142,7 +142,7 @@ static void open_again(struct daemon *d)
 	}
 }
 
-/* Maps can be replaced at any time, for example after `ecbpf-loader clean`. */
+/* Maps can be replaced at any time, for example after `ecbpf-loader clean --all`. */
 static void follow_maps(struct daemon *d)
 {
 	if (d->publisher.reader && ecbpf_sampler_is_stale(d->publisher.reader)) {
