@@ -62,7 +62,7 @@ maps()
 	local map
 
 	for map in /sys/fs/bpf/ecbpf/*; do
-		[[ ! -f $map ]] || bpftool map show pinned "$map" | sed "s|:.*| ${map##*/}|;q"
+		[[ ! -f $map ]] || bpftool map show pinned "$map" | sed -n "1s|:.*| ${map##*/}|p"
 	done
 }
 
