@@ -169,6 +169,7 @@ def test_others(report):
                   "source port": (TCP, "sport", None), "destination port": (TCP, "dport", None)}
         if version == 6:
             others["source, second half"] = net, "src", "2001:db8:1::{:x}"
+            others["destination"] = net, "dst", "2001:db8:{:x}::80"
             others["destination, second half"] = net, "dst", "2001:db8:80::{:x}"
         with FastPath(groups=1) as f:
             f.learn(tcp(version=version))

@@ -31,7 +31,8 @@ NAMES.update(enumerate(
     "ip6-routing0 ip-fragment ip6-fragment ip-ptb-sent ip6-ptb-sent ip-ptb-limit ip6-ptb-limit "
     "ip-ptb-unfit ip6-ptb-unfit ip-ptb-room ip6-ptb-room router-alert".split(), 32))
 CHECKS = ("frag-tiny frag-overlap ip-options ip-reserved-bit martian-source land tcp-null tcp-xmas "
-          "tcp-syn-fin tcp-syn-rst udp-length port-zero ip6-routing0 ip6-ext-limit malformed").split()
+          "tcp-syn-fin tcp-syn-rst udp-length port-zero ip6-routing0 ip6-ext-limit "
+           "malformed").split()
 DEFAULT = {"frag-tiny", "frag-overlap", "ip-options", "ip-reserved-bit", "ip6-ext-limit",
            "malformed"}
 FRAGS_PASS, FRAGS_DROP, FRAGS_PTB = range(3)
@@ -229,12 +230,14 @@ def test_router_alert(report):
         with Filter(how) as programs:
             programs.write("filter_settings", bytes(200))
             why = []
-            for proto in 2, 46:
+            for proto, value, want in ((2, 0, PASS), (46, 0, PASS), (2, 1, DROP), (47, 0, DROP),
+                                       (89, 0, DROP), (255, 0, DROP)):
+                alert = IPOption_Router_Alert(alert=value)
                 frame = bytes(ETHER / IP(src=SRC4, dst="224.0.0.22", proto=proto,
-                                         options=[IPOption_Router_Alert()]) / Raw(bytes(8)))
+                                         options=[alert]) / Raw(bytes(8)))
                 found = programs.judge(frame)[:2]
-                if found != (PASS, "router-alert"):
-                    why.append(f"protocol {proto}: {found}")
+                if found != (want, "router-alert" if want == PASS else "ip-options"):
+                    why.append(f"protocol {proto}, value {value}: {found}")
             report.check(f"filter {how}: router alert", why)
 
 
@@ -242,14 +245,17 @@ def test_malformed(report):
     """What the parser calls malformed: dropped by default, with the parser's reason"""
     short = bytes(ETHER / OK4 / tcp("S"))
     cases = {"ip-truncated": short[:30], "ip-length-long": short[:-1],
-             "ip-version": short[:14] + b"\x65" + short[15:], "ip-ihl": short[:14] + b"\x44" + short[15:],
+             "ip-version": short[:14] + b"\x65" + short[15:],
+             "ip-ihl": short[:14] + b"\x44" + short[15:],
              "ip-length-short": short[:16] + b"\0\x13" + short[18:],
              "vlan-truncated": bytes(ETHER)[:12] + b"\x81\0\0",
              "vlan-tags": bytes(ETHER / Dot1Q() / Dot1Q() / Dot1Q() / OK4 / tcp("S")),
              "ip6-truncated": bytes(ETHER / OK6)[:50],
              "ip6-length-long": bytes(ETHER / OK6 / tcp("S"))[:-1],
-             "ip6-ext-truncated": bytes(ETHER / IPv6(src=SRC6, dst=DST6, nh=60) / Raw(b"\6\7" + bytes(6))),
-             "tcp-truncated": bytes(ETHER / OK4.__class__(src=SRC4, dst=DST4, proto=6) / Raw(bytes(8))),
+             "ip6-ext-truncated": bytes(ETHER / IPv6(src=SRC6, dst=DST6, nh=60) /
+                                        Raw(b"\6\7" + bytes(6))),
+             "tcp-truncated": bytes(ETHER / OK4.__class__(src=SRC4, dst=DST4, proto=6) /
+                                    Raw(bytes(8))),
              "tcp-doff": bytes(ETHER / OK4 / TCP(dataofs=4, sport=1, dport=2)),
              "udp-truncated": bytes(ETHER / IP(src=SRC4, dst=DST4, proto=17) / Raw(bytes(7))),
              "icmp-truncated": bytes(ETHER / IPv6(src=SRC6, dst=DST6, nh=58) / Raw(bytes(7)))}
@@ -359,7 +365,8 @@ def check_answer(frame, out, link, is_ip6):
 
 ANSWERED = {
     "udp": (first4(), False), "icmp echo": (first4(proto=1, payload=b"\x08\0\0\0\0\1\0\1"), False),
-    "tcp": (first4(proto=6, payload=struct.pack("!HHIIBBHHH", 1, 2, 3, 4, 0x50, 0x10, 5, 0, 0)), False),
+    "tcp": (first4(proto=6, payload=struct.pack("!HHIIBBHHH", 1, 2, 3, 4, 0x50, 0x10, 5, 0,
+                                                   0)), False),
     "gre": (first4(proto=47), False), "esp": (first4(proto=50), False),
     "small mtu": (first4(size=1376), False), "below 576": (first4(size=400), False),
     "576": (first4(size=552), False), "shortest": (first4(size=64), False),
@@ -374,12 +381,15 @@ ANSWERED = {
     "jumbo": (first4(size=8952), False), "jumbo6": (first6(size=8904), True),
 }
 UNFIT = {
-    "icmp errors": [first4(proto=1, payload=bytes([t]) + bytes(7)) for t in (3, 4, 5, 11, 12, 19, 255)],
-    "icmp6 errors": [first6(proto=58, payload=bytes([t]) + bytes(7)) for t in (1, 2, 3, 4, 127, 137)],
+    "icmp errors": [first4(proto=1, payload=bytes([t]) + bytes(7))
+                    for t in (3, 4, 5, 11, 12, 19, 255)],
+    "icmp6 errors": [first6(proto=58, payload=bytes([t]) + bytes(7))
+                     for t in (1, 2, 3, 4, 127, 137)],
     "not a multiple of 8": [first4(size=n) for n in (1471, 1479, 1476)] +
                            [first6(size=n) for n in (1441, 1444)],
     "multicast": [first4(dst="224.0.0.5"), first4(dst="255.255.255.255"), first6(dst="ff02::5")],
-    "special destinations": [first4(dst="0.0.0.1"), first4(dst="127.0.0.1"), first4(dst="240.1.1.1"),
+    "special destinations": [first4(dst="0.0.0.1"), first4(dst="127.0.0.1"),
+                             first4(dst="240.1.1.1"),
                              first6(dst="::1")],
     "martian sources": [first4(src=src) for src in ("0.0.0.0", "127.0.0.1", "224.0.0.1",
                                                     "255.255.255.255", "240.0.0.1")] +
@@ -398,7 +408,8 @@ def decode_by_tcpdump(report, out):
         with PcapWriter(file.name) as writer:
             for frame in out.values():
                 writer.write(Ether(frame))
-        found = subprocess.run(["tcpdump", "-nvvve", "-r", file.name], capture_output=True, text=True,
+        found = subprocess.run(["tcpdump", "-nvvve", "-r", file.name],
+                               capture_output=True, text=True,
                                check=True).stdout
     wrong = [line for line in found.splitlines()
              if "bad" in line or "wrong" in line or "incorrect" in line and "udp" not in line]

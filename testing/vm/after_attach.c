@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* To preload: run the command in AFTER_ATTACH once, right after the first XDP attach */
+/*
+ * To preload: run the command in AFTER_ATTACH once, right after the first XDP attach, and that in
+ * BEFORE_ATTACH right before it
+ */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
@@ -7,20 +10,29 @@
 
 int bpf_xdp_attach(int ifindex, int prog_fd, unsigned int flags, const void *opts);
 
-int bpf_xdp_attach(int ifindex, int prog_fd, unsigned int flags, const void *opts)
+/* Once, and not in what it runs */
+static void run(const char *name)
 {
-	int (*attach)(int, int, unsigned int, const void *) = dlsym(RTLD_NEXT, "bpf_xdp_attach");
-	const char *command = getenv("AFTER_ATTACH");
+	const char *command = getenv(name);
 	char copy[4096];
-	int err;
 
-	err = attach(ifindex, prog_fd, flags, opts);
-	if (err || !command)
-		return err;
+	if (!command)
+		return;
 	snprintf(copy, sizeof(copy), "%s", command);
-	unsetenv("AFTER_ATTACH");
+	unsetenv(name);
 	unsetenv("LD_PRELOAD");
 	if (system(copy))
 		fprintf(stderr, "after_attach: '%s' failed\n", copy);
-	return 0;
+}
+
+int bpf_xdp_attach(int ifindex, int prog_fd, unsigned int flags, const void *opts)
+{
+	int (*attach)(int, int, unsigned int, const void *) = dlsym(RTLD_NEXT, "bpf_xdp_attach");
+	int err;
+
+	run("BEFORE_ATTACH");
+	err = attach(ifindex, prog_fd, flags, opts);
+	if (!err)
+		run("AFTER_ATTACH");
+	return err;
 }
