@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Token buckets that all CPUs share, exact: never a token more than user space asked for, and none
- * less, however many CPUs take at once. One by itself, or one for each of many keys.
+ * Token buckets that all CPUs share, and that are exact at any number of CPUs: a single bucket, or
+ * one for each key.
  *
- * A spin lock, because the verifier knows compare-and-exchange since Linux 5.12 only. It costs two
- * calls for each token that is given out. A refusal, of which a flood makes many, takes no lock but
- * once a jiffy and CPU: see ecbpf_bucket_take_at().
+ * They use a spin lock because the verifier accepts compare-and-exchange since Linux 5.12 only.
+ * That costs two calls for each token. A refusal, the common case in a flood, takes the lock once
+ * a jiffy and CPU at most: see ecbpf_bucket_take_at().
  */
 #ifndef ECBPF_BUCKET_BPF_H
 #define ECBPF_BUCKET_BPF_H

@@ -13,7 +13,7 @@
 #include <linux/types.h>
 #include <ecbpf/reason.h>
 
-/* XDP_ABORTED (0) to XDP_REDIRECT (4), and one place for any other value a stage returned */
+/* XDP_ABORTED (0) to XDP_REDIRECT (4), and one index for all other values */
 #define ECBPF_ACTION_INVALID 5
 #define ECBPF_ACTION_MAX     6
 

@@ -127,11 +127,12 @@ int ecbpf_sampler_drain(struct ecbpf_sampler_reader *reader, ecbpf_sample_fn fn,
 void ecbpf_sampler_close(struct ecbpf_sampler_reader *reader); /* NULL is fine */
 
 /**
- * ecbpf_sampler_chain() - the programs of an interface, as cheaply as may be asked again and again
+ * ecbpf_sampler_chain() - the programs of an interface; cheap enough to be called for each batch of
+ *samples
  * @known_id: what was attached when this was asked before; 0: not asked before
  * @ret_id: what is attached now; 0: nothing
- * @ret_names: names in the order they run, "ecbpf_fw,ecbpf_sampler"; "" if they cannot be told.
- *	       Left alone if @ret_id is @known_id
+ * @ret_names: names in the order they run, "ecbpf_fw,ecbpf_sampler"; "" if unknown.
+ *	       Unchanged if @ret_id is @known_id
  *
  * Return: 0; -ENODEV there is no such interface any more.
  */

@@ -146,7 +146,7 @@ int ecbpf_chain_unload(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 		       const struct ecbpf_selector *selector);
 
 /**
- * ecbpf_chain_replace() - new code in the place of a member
+ * ecbpf_chain_replace() - replace a member by another program
  * @name: program name or stage of exactly one member
  * @program: its @prio and @actions: if unset, those of the old one
  *
@@ -159,8 +159,8 @@ int ecbpf_chain_replace(struct ecbpf *e, const char *iface, const char *name,
 /**
  * ecbpf_chain_load_stage() - add a stage to the chains of interfaces
  * @stage: enum ecbpf_stage
- * @is_fused: in ecbpf_fused. If the chain has that already it goes on with one stage more, at the
- *	      place of its run priority, and with the counters and settings of the others
+ * @is_fused: in ecbpf_fused. If the chain has that already, the stage is added to it in the order
+ *	      of run priorities; counters and settings of the others are kept
  *
  * All or nothing, as ecbpf_chain_load(). Return: likewise; -EEXIST an interface has this stage.
  */
@@ -214,10 +214,10 @@ int ecbpf_iface_find(const char *name);
  * @ret_changes: array of what was done, for free(); @ret_count 0: nothing, and nothing was touched
  *
  * Ours are all stages, and what this function has loaded; other members stay where they are. A
- * program that is the same already, by code and constants, is left alone: it keeps its id and goes
- * on counting, in another place of the chain if need be. One of the same name takes the place of
- * the old one and goes on with its maps, as in ecbpf_chain_replace(). All interfaces or none, and
- * each in one step, as ecbpf_chain_load().
+ * program with the same code and constants is not loaded again: it keeps its id and its counters,
+ * even if it moves within the chain. A program of the same name replaces the old one and keeps its
+ * maps, as in ecbpf_chain_replace(). All interfaces or none, and each in one step, as
+ * ecbpf_chain_load().
  *
  * Return: 0; as ecbpf_chain_load().
  */
@@ -296,7 +296,7 @@ int ecbpf_clean_maps(struct ecbpf *e);
 /**
  * ecbpf_features() - XDP features of a network device
  * @ret_features: bits as NETDEV_XDP_ACT_* of <linux/netdev.h>
- * Return: 0; -EOPNOTSUPP where libbpf (1.3) or the kernel (6.3) cannot tell.
+ * Return: 0; -EOPNOTSUPP if libbpf (before 1.3) or the kernel (before 6.3) does not report them.
  */
 int ecbpf_features(struct ecbpf *e, const char *iface, __u64 *ret_features);
 
@@ -327,7 +327,7 @@ struct ecbpf_finding {
 };
 
 /**
- * ecbpf_doctor() - look for all that is known to go wrong
+ * ecbpf_doctor() - check for known problems
  * @ifaces: or NULL: all that have an XDP program
  * @ret_findings: array, for free(); most important first
  */

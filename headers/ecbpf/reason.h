@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Reasons: why a packet got the verdict it got. Known to the kernel side (counted by the
- * epilogue, verdict.bpf.h) and to user space (names for status and samples).
+ * Reasons of verdicts. The epilogue (verdict.bpf.h) counts them; user space prints their names in
+ * status and samples.
  *
  * ABI: values are append-only. ECBPF_REASON_MAX is the size of the counter array, not the number
  * of reasons in use, so that adding one does not change a map.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The record: what the one parser (parse.bpf.h) found out about a packet. It goes down the chain
- * in the shared metadata area (shared.bpf.h) and out to user space with a sample.
+ * The record: what the parser (parse.bpf.h) found in a packet. It is passed along the chain in
+ * the shared metadata area (shared.bpf.h), and to user space with a sample.
  *
  * A record is a pure function of the frame's length, of that of its linear part, and of the bytes
  * [12, hdr_len) of the frame; the shared area relies on that.

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The sampling hook. Each packet is drawn from once, where its fate is sealed: by the epilogue of
- * the stage that gives it a terminal verdict, or as a passed packet by the sampler, which runs
- * last.
+ * The sampling hook, which decides once for each packet whether it is sampled: in the epilogue of
+ * the stage that gives it a terminal verdict, or in the sampler, which runs last, if it passes.
  *
- * Every packet is sampled with probability 1/rate, whatever became of those before it: so counts
- * are binomial, and no traffic, periodic or not, can foretell or meet the samples. Instead of a
- * random number for each packet (20 ns), the gap to the next sample is drawn, which then is
- * geometric, and counted down (2 ns). As a geometric gap has no memory, it can be counted down in
- * chunks, between which a change of the rate is seen.
+ * Every packet is sampled with probability 1/rate, independently of all others: counts are
+ * binomial, and no sender can predict which packets are sampled. A random number for each packet
+ * costs 20 ns. Instead, the gap to the next sample is drawn from a geometric distribution and
+ * counted down (2 ns). The distribution has no memory, so a gap can be counted down in parts; a
+ * change of the rate takes effect with the next part.
  *
- * With `sampling_on` false the verifier removes all of it.
+ * If `sampling_on` is false, the verifier removes this code.
  */
 #ifndef ECBPF_SAMPLE_BPF_H
 #define ECBPF_SAMPLE_BPF_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The note of what a program was loaded as, which is kept with the program. */
+/* How a program was loaded: a record that is kept with the program. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -225,7 +225,7 @@ static int run_config_read(struct ecbpf *e, const char *file, struct program *pr
 	return 0;
 }
 
-/* All that makes a program what it is, besides its place in a chain and that of its counters */
+/* Covers code and constants, not the position in the chain or the index of the counters */
 static void fingerprint_finish(const struct ecbpf_program *spec, struct program *program)
 {
 	__u8 counters[ECBPF_FUSED_SLOTS] = {}, *at = NULL;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Changing chains: libxdp's dispatcher, put together and exchanged in one step.
+ * Changes of chains: builds a dispatcher with its members, and exchanges it in one step.
  *
  * The dispatcher program, its configuration, the pins and the locks are libxdp's, so that its tools
  * and ours see the same chain. Putting it together is done here because libxdp can only add and
- * remove: it cannot put a program in the place of another one in one step, it attaches a single
- * program without a dispatcher and says nothing where freplace is missing, and it knows one
- * dispatcher only, which Linux 6.12 and later do not let resize packets (progs/dispatcher.bpf.c).
+ * remove: it cannot replace a program in one step, it attaches a single program without a
+ * dispatcher and reports nothing where freplace is missing, and its only dispatcher may not have
+ * members that resize packets on Linux 6.12 and later (progs/dispatcher.bpf.c).
  *
  * Every change takes the same steps, so that it can be killed at any point:
  *
@@ -145,7 +145,7 @@ static int member_link(struct ecbpf *e, struct change *c, size_t slot)
 	struct btf *btf;
 	int err;
 
-	/* a single member takes the place of the dispatcher's whole code: one call less */
+	/* a single member replaces the whole code of the dispatcher: one call less */
 	if (c->count == 1)
 		snprintf(function, sizeof(function), DISPATCHER_NAME);
 	else
@@ -364,9 +364,8 @@ static int change_build(struct ecbpf *e, struct change *c)
 	}
 
 	/*
-	 * A member that resizes packets, under a dispatcher that does not: EINVAL since 6.12. There
-	 * is no telling before; where ours does not help either, the first error is the one to
-	 * tell.
+	 * A member that resizes packets, under a dispatcher that does not: EINVAL since 6.12. Only
+	 * the attempt shows it. If ours fails too, the first error is reported.
 	 */
 	if (err == -EINVAL && c->dispatcher.protocol == 2 && c->fd >= 0) {
 		ecbpf_error_save(e, &error);

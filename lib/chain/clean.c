@@ -38,8 +38,8 @@ static bool is_alive(__u32 id)
 }
 
 /*
- * Is it attached to no interface of any network namespace? Which one a dispatcher is of, marks tell
- * of ours only; an interface may have moved since, and another tool may have rebuilt the chain.
+ * Is it attached to no interface of any network namespace? Only our dispatchers are marked with
+ * their namespace; an interface may have moved since, and another tool may have rebuilt the chain.
  */
 static int is_nowhere(struct ecbpf *e, struct clean *clean, int ifindex, __u32 id, bool *ret)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* What is on an interface, for those who print it: ecbpf_chain_get(). */
+/* ecbpf_chain_get(): describes the programs of an interface. */
 #include "config.h"
 #include <errno.h>
 #include <limits.h>

@@ -132,7 +132,7 @@ static struct attached_member *attached_find(const struct live *live,
 	return NULL;
 }
 
-/* @old_fd: of the program that it takes the place of; -1: none */
+/* @old_fd: the program that it replaces; -1: none */
 static struct member member_wanted(const struct wanted_id *wanted, int old_fd)
 {
 	struct member m = {

@@ -75,7 +75,7 @@ int filter_lists_repair(struct filter_lists *l);
 struct ecbpf_filter_source *filter_source_get(struct filter_lists *l, __u32 number);
 /* A source that no packet looks at. Return: number or -errno */
 int filter_source_new(struct filter_lists *l, struct ecbpf_filter_source **ret);
-/* It is in no table any more; packets may still look at it */
+/* It is in no table any more; programs may still read it */
 int filter_source_retire(struct filter_lists *l, __u32 number);
 /* Retired ones can be had again. Return: 0 or -errno */
 int filter_sources_free(struct filter_lists *l);

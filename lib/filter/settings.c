@@ -125,7 +125,7 @@ static int config_apply(struct ecbpf *e, const struct ecbpf_filter_config *confi
 	return 0;
 }
 
-/* The generation that packets do not look at, then the switch; see struct ecbpf_filter */
+/* Write the generation that is not live, then make it live; see struct ecbpf_filter */
 static int config_store(struct ecbpf *e, struct ecbpf_filter *filter,
 			const struct ecbpf_filter_config *config)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The service addresses that the filter was told.
+ * The service addresses (VIPs) of the filter.
  */
 #include <errno.h>
 #include <stdlib.h>
