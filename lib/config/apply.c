@@ -18,6 +18,7 @@
 #include "config/plan.h"
 #include "core/error.h"
 #include "core/handle.h"
+#include "fw/rules.h"
 
 int conf_report_chain(struct ecbpf *e, const struct ecbpf_chain_change *change,
 		      struct conf_report *r)
@@ -220,6 +221,23 @@ int conf_clean(struct ecbpf *e, struct conf_report *r)
 				  removed, removed == 1 ? "" : "s");
 }
 
+/* ecbpf_fw_read() has warned of interfaces that have the firewall */
+static void warn_vlan(struct ecbpf *e, const struct ecbpf_config *config,
+		      const struct conf_plan *plan)
+{
+	bool has_fw = false, is_loaded = false;
+
+	for (size_t i = 0; i < config->stages.count; i++)
+		has_fw |= !strcmp(config->stages.items[i].text, "fw");
+	for (size_t i = 0; i < plan->links_count && has_fw && config->ruleset; i++) {
+		const struct ecbpf_chain_want *want = &plan->wants[i];
+
+		if (want->programs_count && !ecbpf_fw_is_loaded(e, want->iface, &is_loaded) &&
+		    !is_loaded)
+			fw_warn_vlan(e, config->ruleset, &want->iface, 1);
+	}
+}
+
 int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 		       struct ecbpf_config_change **ret_changes, size_t *ret_count)
 {
@@ -248,6 +266,8 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 		err = settings_apply(e, config, true, &r);
 	if (!err)
 		err = chains_check(e, config, &plan, &r);
+	if (!err && r.count)
+		warn_vlan(e, config, &plan);
 	if (!err && r.count && !check) {
 		r.count = 0;
 		err = apply_all(e, config, &plan, &r);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* One interface: its index, its MTU, its link type. */
+/* One interface: its index, its MTU, its link type, what its driver does to packets. */
 #include <errno.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -7,8 +7,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
@@ -120,4 +122,24 @@ int ecbpf_iface_check_ethernet(struct ecbpf *e, const char *iface)
 			  "%s: its packets have no Ethernet header (link type %u); load on the "
 			  "interface below it%s, on which they arrive in Ethernet frames",
 			  iface, type, ecbpf_iface_below(iface, below));
+}
+
+bool ecbpf_iface_takes_tags(const char *iface)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS};
+	struct ifreq request = {.ifr_data = (void *)&value};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
+	return fd >= 0 && !ioctl(fd, SIOCETHTOOL, &request) && value.data & ETH_FLAG_RXVLAN;
+}
+
+bool ecbpf_iface_is_veth(const char *iface)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	struct ifreq request = {.ifr_data = (void *)&info};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
+	return fd >= 0 && !ioctl(fd, SIOCETHTOOL, &request) && !strcmp(info.driver, "veth");
 }

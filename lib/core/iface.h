@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* One interface: its index, its MTU, its link type. */
+/* One interface: its index, its MTU, its link type, what its driver does to packets. */
 #ifndef ECBPF_LIB_IFACE_H
 #define ECBPF_LIB_IFACE_H
 
@@ -22,5 +22,10 @@ int ecbpf_iface_check_ethernet(struct ecbpf *e, const char *iface);
 /* @ret: " (eth0)", the interface below as the kernel knows it, or "". Return: @ret */
 #define ECBPF_IFACE_BELOW 32
 const char *ecbpf_iface_below(const char *iface, char *ret);
+
+/* Does it remove VLAN tags from received packets, so that XDP does not see them? */
+bool ecbpf_iface_takes_tags(const char *iface);
+/* Is it one end of a veth, whose other end need not complete checksums, nor put in tags? */
+bool ecbpf_iface_is_veth(const char *iface);
 
 #endif /* ECBPF_LIB_IFACE_H */

@@ -92,6 +92,10 @@ void doctor_check_pins(struct doctor *d);
 
 void doctor_check_fastpath(struct doctor *d);
 
+/* --- fw.c ---------------------------------------------------------------------------------- */
+
+void doctor_check_vlan(struct doctor *d, const struct ecbpf_chain *chain);
+
 /* --- chain.c: each returns at once if it is not about this kind of chain ------------------- */
 
 void doctor_check_none(struct doctor *d, const struct ecbpf_chain *chain);

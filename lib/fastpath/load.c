@@ -7,8 +7,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
 #include <bpf/libbpf.h>
 #include "bpf/lock.h"
 #include "bpf/pins.h"
@@ -85,28 +83,6 @@ static int egress_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load, 
 	return 0;
 }
 
-/* Does the card remove VLAN tags from received packets? */
-static bool iface_takes_tags(const char *iface)
-{
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS};
-	struct ifreq request = {.ifr_data = (void *)&value};
-
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
-	return fd >= 0 && !ioctl(fd, SIOCETHTOOL, &request) && value.data & ETH_FLAG_RXVLAN;
-}
-
-/* Is it one end of a veth, whose other end need not complete checksums? */
-static bool iface_is_veth(const char *iface)
-{
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
-	struct ifreq request = {.ifr_data = (void *)&info};
-
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
-	return fd >= 0 && !ioctl(fd, SIOCETHTOOL, &request) && !strcmp(info.driver, "veth");
-}
-
 /* The driver has XDP, but cannot send redirected packets in its current setup */
 static bool iface_cannot_xmit(struct ecbpf *e, const char *iface)
 {
@@ -127,13 +103,13 @@ static void load_warn(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 		if (ecbpf_attached(e, ecbpf_iface_index(e, load->in[i]), &id, &mode))
 			continue;
 		is_native |= mode == ECBPF_MODE_NATIVE;
-		if (mode == ECBPF_MODE_SKB && iface_takes_tags(load->in[i]))
+		if (mode == ECBPF_MODE_SKB && ecbpf_iface_takes_tags(load->in[i]))
 			ecbpf_log(e, ECBPF_LOG_WARN,
 				  "%s: in skb mode XDP does not see VLAN tags that the card "
 				  "removes, and packets leave with them; run 'ethtool -K %s rxvlan "
 				  "off'",
 				  load->in[i], load->in[i]);
-		if (iface_is_veth(load->in[i]))
+		if (ecbpf_iface_is_veth(load->in[i]))
 			ecbpf_log(e, ECBPF_LOG_WARN,
 				  "%s: a veth passes packets on before their checksum is "
 				  "complete; these are not forwarded; run 'ethtool -K PEER tx off' "

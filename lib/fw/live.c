@@ -195,13 +195,32 @@ int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 		err = ecbpf_fail_memory(e);
 	if (!err) {
 		err = fn(e, ruleset, data);
-		if (err)
+		if (err) {
 			ecbpf_fw_ruleset_free(ruleset);
-		else
+		} else {
+			if (fw_vlan_rules(ruleset) > fw_vlan_rules(s.old.ruleset))
+				fw_warn_vlan_loaded(e, ruleset);
 			err = fw_session_apply_changed(e, &s, ruleset);
+		}
 	}
 	fw_session_close(&s);
 	return err;
+}
+
+size_t fw_live_vlan_rules(struct ecbpf *e)
+{
+	struct fw_state state = {};
+	struct fw_maps maps;
+	size_t count = 0;
+	__u32 active;
+
+	if (fw_maps_open(e, &maps))
+		return 0;
+	if (!fw_active_get(e, &maps, &active) && !fw_state_read(e, &maps, active, &state))
+		count = fw_vlan_rules(state.ruleset);
+	fw_state_free(&state);
+	fw_maps_close(&maps);
+	return count;
 }
 
 int ecbpf_fw_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)

@@ -137,4 +137,7 @@ int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_f
 int fw_session_apply_changed(struct ecbpf *e, struct fw_session *s,
 			     struct ecbpf_fw_ruleset *ruleset);
 
+/* As fw_vlan_rules(), of the live rules; 0 if they cannot be read. The caller has the lock */
+size_t fw_live_vlan_rules(struct ecbpf *e);
+
 #endif /* ECBPF_FW_LIVE_H */

@@ -9,25 +9,6 @@
 #include "core/handle.h"
 #include "fw/live.h"
 
-int ecbpf_fw_is_loaded(struct ecbpf *e, const char *iface, bool *ret_is_loaded)
-{
-	struct ecbpf_chain *chain;
-	int err;
-
-	err = ecbpf_chain_get(e, iface, &chain);
-	if (err)
-		return err;
-	*ret_is_loaded = false;
-	for (size_t i = 0; i < chain->members_count; i++) {
-		const struct ecbpf_member *member = &chain->members[i];
-
-		for (size_t j = 0; j < member->stages_count; j++)
-			*ret_is_loaded |= member->stages[j].stage == ECBPF_STAGE_FW;
-	}
-	ecbpf_chain_free(chain);
-	return 0;
-}
-
 /* Free what is not live any more; an error text stays */
 static void load_clean(struct ecbpf *e)
 {
@@ -91,6 +72,8 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 		err = ecbpf_chain_load_stage(e, ifaces, ifaces_count, ECBPF_STAGE_FW, fused, mode);
 	if (err)
 		load_undo(e, &s, before, settings_count ? &settings_before : NULL);
+	else
+		fw_warn_vlan(e, ruleset ? ruleset : s.old.ruleset, ifaces, ifaces_count);
 	fw_session_close(&s);
 	if (ruleset)
 		load_clean(e);

@@ -161,26 +161,6 @@ int ecbpf_fw_parse(struct ecbpf *e, const char *file, const char *text, size_t s
 	return 0;
 }
 
-int ecbpf_fw_read(struct ecbpf *e, const char *file, struct ecbpf_fw_ruleset **ret_ruleset)
-{
-	_cleanup_free_ char *text = NULL;
-	_cleanup_close_ int fd = -1;
-	size_t size = 0;
-	int err;
-
-	e->detail[0] = '\0';
-	fd = strcmp(file, "-") ? open(file, O_RDONLY | O_CLOEXEC) : dup(STDIN_FILENO);
-	if (fd < 0)
-		return ecbpf_fail(e, -errno, "%s: %s", file, strerror(errno));
-	err = ecbpf_file_read(fd, &text, &size);
-	if (err)
-		return ecbpf_fail(e, err, "%s: %s", file, strerror(-err));
-	err = ecbpf_fw_parse(e, file, text, size, ret_ruleset);
-	if (!err)
-		fw_warn_nd(e, file, *ret_ruleset);
-	return err;
-}
-
 int fw_rule_parse(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const char *text,
 		  struct fw_rule *ret_rule)
 {

@@ -239,4 +239,15 @@ int fw_rule_parse(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const
  */
 char *fw_rule_print(const struct ecbpf_fw_ruleset *ruleset, const struct fw_rule *rule);
 
+/* --- vlan.c --------------------------------------------------------------------------------- */
+
+/* Return: how many rules test the VLAN tag */
+size_t fw_vlan_rules(const struct ecbpf_fw_ruleset *ruleset);
+/* Does the interface take tags off? @ret_remedy: goes behind 'ethtool -K IFACE rxvlan off' */
+bool fw_vlan_is_hidden(const char *iface, const char **ret_remedy);
+/* Through the log of @e, about such rules: on these interfaces, or on all with the firewall */
+void fw_warn_vlan(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
+		  const char *const *ifaces, size_t ifaces_count);
+void fw_warn_vlan_loaded(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset);
+
 #endif /* ECBPF_FW_RULES_H */

@@ -5,7 +5,7 @@
 # whichever way it is loaded.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
-use_build ip jq python3 ecbpf-fw ecbpf-loader
+use_build ip jq python3 ethtool ecbpf-fw ecbpf-loader
 work=$(mktemp -d)
 defer rm -rf "$work"
 

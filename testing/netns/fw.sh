@@ -221,6 +221,40 @@ fw apply -f /dev/null
 fw set malformed=drop
 fw unload
 
+# --- vlan, where tags do not come ----------------------------------------------------------------
+
+# warned COMMAND...: the interfaces that it warns of, because rules test tags that they take off
+warned() { "$@" 2>&1 | sed -n "s/.*warning: \([a-z0-9]*\): rules with 'vlan' do not.*/\1/p"; }
+
+echo 'ip from any to any vlan 5 udp drop' >"$work/vlan"
+ip link add fw2 type veth peer name fw3
+check "vlan: no interface has the firewall" "" "$(warned fw check -f "$work/vlan")"
+check "vlan: load" fw0 "$(warned fw load --fused -f "$work/vlan" fw0)"
+check "vlan: load, of live rules" fw2 "$(warned fw load --fused fw2)"
+check "vlan: check" "fw0 fw2" "$(warned fw check -f "$work/vlan" | xargs)"
+check "vlan: apply" "fw0 fw2" "$(warned fw apply -f "$work/vlan" | xargs)"
+check "vlan: rules without" "" "$(warned fw check -f "$work/a")"
+check "vlan: another rule" "" "$(warned fw rule add 'ip from any to any tcp count')"
+check "vlan: one more such rule" "fw0 fw2" \
+	"$(warned fw rule add 'ip from any to any vlan !7 tcp count' | xargs)"
+check "vlan: doctor" "warning fw0 ethtool -K fw0 rxvlan off;warning fw2 ethtool -K fw2 rxvlan off" \
+	"$(ecbpf-loader doctor -j | jq -r '.[] | select(.code == "fw-vlan") |
+		"\(.severity) \(.interface) \(.fix)"' | sort | paste -sd ';')"
+ethtool -K fw0 rxvlan off
+check "vlan: tags stay on one of them" fw2 "$(warned fw apply -f "$work/vlan")"
+ethtool -K fw2 rxvlan off
+check "vlan: on both" "" "$(warned fw apply -f "$work/vlan")"
+check "vlan: doctor has nothing to say" "" \
+	"$(ecbpf-loader doctor -j | jq -r '.[] | select(.code == "fw-vlan").interface')"
+fw unload
+ethtool -K fw0 rxvlan on
+printf '[interfaces]\ningress = fw0\n[chain]\nfused = yes\nstages = fw\n[fw]\nrules = %s\n' \
+	"$work/vlan" >"$work/conf"
+check "vlan: ecbpf.conf" fw0 "$(warned ecbpf-loader apply -c "$work/conf")"
+check "vlan: ecbpf.conf, applied" fw0 "$(warned ecbpf-loader apply "$work/conf")"
+fw unload
+fw apply -f /dev/null
+
 # --- the examples of the manual -----------------------------------------------------------------
 
 fw apply -f /dev/null
