@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# The examples of the man pages compile.
+# The examples of the man pages compile; the tests that SECURITY.md names exist.
 set -euo pipefail
 dir=$(cd "$(dirname "$0")" && pwd)
 top=$dir/../..
@@ -53,8 +53,22 @@ check "example of libecbpf(3)" "${CC:-cc}" -Wall -Wextra -Werror -I"$work/includ
 
 example "$top/man/ecbpf-progs.7.in" bpf >"$work/example.bpf.c"
 [[ -s $work/example.bpf.c ]] || fail "example of ecbpf-progs(7)" "there is none"
-optional "${CLANG:-clang}" "example of ecbpf-progs(7)" "${CLANG:-clang}" --target=bpf -mcpu=v2 -O2 -g \
-	-Wall -Werror -I"$work/include" -I"/usr/include/$(uname -m)-linux-gnu" \
+optional "${CLANG:-clang}" "example of ecbpf-progs(7)" "${CLANG:-clang}" --target=bpf -mcpu=v2 \
+	-O2 -g -Wall -Werror -I"$work/include" -I"/usr/include/$(uname -m)-linux-gnu" \
 	-c "$work/example.bpf.c" -o "$work/example.bpf.o"
+
+# shellcheck disable=SC2016 # these are no commands
+gone=$(grep -o '`testing/[^`]*/[^`]*\.[^`]*`' "$top/SECURITY.md" | tr -d '`' |
+	while read -r file; do
+		[[ -e $top/$file ]] || echo "$file"
+	done)
+entries=$(sed -n '/^vulnerabilities:/,/^These are not/p' "$top/SECURITY.md" | grep -c '^- ')
+named=$(sed -n '/^vulnerabilities:/,/^These are not/p' "$top/SECURITY.md" | grep -c 'Tests:')
+if ((entries > 3 && entries == named)) && [[ ! $gone ]]; then
+	pass "each vulnerability in SECURITY.md names its tests"
+else
+	fail "each vulnerability in SECURITY.md names its tests" \
+		"$named of $entries; missing: $gone"
+fi
 
 summary
