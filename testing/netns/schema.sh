@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# After an upgrade: maps of an older schema are pinned. The tools say so, and change nothing; after
+# what they say, all is well.
+# shellcheck disable=SC2154 # variables of fw.sh
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
+. "$(dirname "$0")/../lib/lib.sh"
+fresh_net "$@"
+# shellcheck source-path=SCRIPTDIR source=../lib/fw.sh
+. "$(dirname "$0")/../lib/fw.sh"
+require_cmd bpftool clang
+
+ip link add fw0 type veth peer name fw1
+top=$here/../..
+cp -r "$top/headers" "$work/headers"
+sed -i 's/^\(#define ECBPF_SCHEMA\) .*/\1 1/' "$work/headers/ecbpf/stage.h"
+mkdir -m 700 /sys/fs/bpf/ecbpf
+for stage in fw filter fastpath; do
+	clang --target=bpf -O2 -g -I"$work/headers" -I"/usr/include/$(uname -m)-linux-gnu" \
+		-c "$top/progs/$stage.bpf.c" -o "$work/$stage.bpf.o"
+	mkdir "/sys/fs/bpf/old-$stage"
+	bpftool prog loadall "$work/$stage.bpf.o" "/sys/fs/bpf/old-$stage" 2>"$work/log"
+	rm -r "/sys/fs/bpf/old-$stage"
+	find /sys/fs/bpf -maxdepth 1 -type f ! -name "*.debug" -exec mv {} /sys/fs/bpf/ecbpf/ \;
+	case $stage in
+	fastpath) load=(ecbpf-fastpath load -i fw0 --fused) ;;
+	*) load=("ecbpf-$stage" load --fused fw0) ;;
+	esac
+	before=$(find /sys/fs/bpf/ecbpf | sort)
+	bad "$stage: maps of schema 1" 1 "of schema 1, this ecbpf has 2" "${load[@]}"
+	check "$stage: nothing was changed" "$before" "$(find /sys/fs/bpf/ecbpf | sort)"
+	rm /sys/fs/bpf/ecbpf/*
+	good "$stage: without them" "${load[@]}"
+	ecbpf-loader unload --all fw0
+	"ecbpf-$stage" unload 2>/dev/null || :
+	find /sys/fs/bpf/ecbpf -type f -delete
+done
+summary
