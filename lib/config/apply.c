@@ -10,14 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <linux/bpf.h>
-#include "bpf/bpffs.h"
-#include "bpf/pins.h"
+#include "bpf/transaction.h"
 #include "chain/clean.h"
 #include "config/plan.h"
 #include "core/error.h"
 #include "core/handle.h"
+#include "fastpath/fastpath.h"
 #include "fw/rules.h"
 
 int conf_report_chain(struct ecbpf *e, const struct ecbpf_chain_change *change,
@@ -46,17 +45,25 @@ int conf_report_chain(struct ecbpf *e, const struct ecbpf_chain_change *change,
 	}
 }
 
-static int chains_set(struct ecbpf *e, const struct conf_plan *plan, bool check,
-		      struct conf_report *r)
+static int chains_report(struct ecbpf *e, const struct conf_plan *plan, struct conf_report *r)
 {
 	_cleanup_free_ struct ecbpf_chain_change *changes = NULL;
 	size_t count = 0;
 	int err;
 
-	err = ecbpf_chain_set(e, plan->wants, plan->links_count, check, &changes, &count);
+	err = ecbpf_chain_set(e, plan->wants, plan->links_count, true, &changes, &count);
 	for (size_t i = 0; i < count && !err; i++)
 		err = conf_report_chain(e, &changes[i], r);
 	return err;
+}
+
+static int chains_set(struct ecbpf *e, void *data)
+{
+	_cleanup_free_ struct ecbpf_chain_change *changes = NULL;
+	const struct conf_plan *plan = data;
+	size_t count = 0;
+
+	return ecbpf_chain_set(e, plan->wants, plan->links_count, false, &changes, &count);
 }
 
 /*
@@ -72,28 +79,30 @@ static int chains_check(struct ecbpf *e, const struct ecbpf_config *config,
 		return 0;
 	err = conf_fastpath_load(e, config, plan->ports, plan->ports_count, true, r, NULL);
 	if (!err)
-		err = chains_set(e, plan, true, r);
-	return err ? err : conf_fastpath_leave(e, plan->ports, plan->ports_count, true, r);
+		err = chains_report(e, plan, r);
+	return err ? err : conf_fastpath_leave(e, plan->ports, plan->ports_count, r);
 }
 
-static int chains_apply(struct ecbpf *e, const struct ecbpf_config *config,
-			const struct conf_plan *plan, struct conf_report *r)
+/* The chains are the last step: no step after it could fail. The changes are reported already */
+static int chains_apply(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan)
 {
 	struct conf_fastpath_undo undo = {};
+	struct conf_report reported = {};
 	int err;
 
 	if (!plan->wants)
 		return 0;
-	err = conf_fastpath_load(e, config, plan->ports, plan->ports_count, false, r, &undo);
+	err = conf_fastpath_load(e, config, plan->ports, plan->ports_count, false, &reported,
+				 &undo);
+	free(reported.changes);
 	if (err)
 		return err;
-	err = chains_set(e, plan, false, r);
-	if (err) {
+	err = ecbpf_fastpath_retire(e, plan->ports, plan->ports_count, chains_set, plan);
+	if (err)
 		conf_fastpath_undo(e, &undo);
-		return err;
-	}
-	free(undo.names);
-	return conf_fastpath_leave(e, plan->ports, plan->ports_count, false, r);
+	else
+		free(undo.names);
+	return err;
 }
 
 static int settings_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
@@ -146,27 +155,6 @@ static void settings_undo(struct ecbpf *e, const struct ecbpf_config *before)
 	ecbpf_error_restore(e, &error);
 }
 
-static int pin_is_there(struct ecbpf *e, const char *path, bool is_symlink, void *data)
-{
-	struct stat st;
-
-	(void)e;
-	if (!is_symlink && !stat(path, &st) && !S_ISDIR(st.st_mode))
-		*(bool *)data = true;
-	return 0;
-}
-
-/* There was none before: those that were only tried go again, unless somebody uses them by now */
-static void maps_undo(struct ecbpf *e)
-{
-	struct saved_error error;
-
-	ecbpf_error_save(e, &error);
-	if (ecbpf_clean_unused(e))
-		ecbpf_log(e, ECBPF_LOG_WARN, "could not remove what was made: %s", e->error);
-	ecbpf_error_restore(e, &error);
-}
-
 /* As by apply, all settings or none; no chain is touched */
 int conf_settings_set(struct ecbpf *e, const struct ecbpf_config *config, struct conf_report *r)
 {
@@ -187,21 +175,24 @@ int conf_settings_set(struct ecbpf *e, const struct ecbpf_config *config, struct
 	return err;
 }
 
-static int apply_all(struct ecbpf *e, const struct ecbpf_config *config,
-		     const struct conf_plan *plan, struct conf_report *r)
+static int apply_all(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan)
 {
+	struct conf_report reported = {};
 	struct ecbpf_config *before;
 	int err;
 
 	err = settings_get(e, config, &before);
 	if (err)
 		return err;
-	err = settings_apply(e, config, false, r);
+	err = settings_apply(e, config, false, &reported);
+	free(reported.changes);
 	for (size_t i = 0; i < config->stages.count && !err; i++)
 		if (!strcmp(config->stages.items[i].text, "filter"))
 			err = ecbpf_filter_refresh(e);
 	if (!err)
-		err = chains_apply(e, config, plan, r);
+		err = ecbpf_config_refresh(e);
+	if (!err)
+		err = chains_apply(e, config, plan);
 	if (err)
 		settings_undo(e, before);
 	ecbpf_config_free(before);
@@ -238,47 +229,55 @@ static void warn_vlan(struct ecbpf *e, const struct ecbpf_config *config,
 	}
 }
 
+static int config_plan(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan)
+{
+	struct conf_waits waits = {};
+	int err;
+
+	err = conf_plan_programs(e, config, plan);
+	if (!err)
+		err = conf_plan_wants(e, config, plan, config->is_patient ? &waits : NULL);
+	free(waits.items);
+	return err ? err : conf_plan_ports(e, config, plan);
+}
+
+/* Under the lock */
+static int config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
+			struct conf_report *r)
+{
+	struct conf_plan plan = {};
+	int err = 0;
+
+	if (config->has_interfaces)
+		err = config_plan(e, config, &plan);
+	/* all that can be refused without being tried */
+	if (!err)
+		err = settings_apply(e, config, true, r);
+	if (!err)
+		err = chains_check(e, config, &plan, r);
+	if (!err && r->count)
+		warn_vlan(e, config, &plan);
+	if (!err && !check)
+		err = r->count ? apply_all(e, config, &plan) : ecbpf_config_refresh(e);
+	conf_plan_free(&plan);
+	return err;
+}
+
 int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 		       struct ecbpf_config_change **ret_changes, size_t *ret_count)
 {
 	struct conf_report r = {};
-	struct conf_waits waits = {};
-	struct conf_plan plan = {};
-	bool has_pins = false;
+	struct transaction t;
 	int err;
 
-	ecbpf_capture(e);
-	err = ecbpf_bpffs_open(e, false);
-	if (!err)
-		err = ecbpf_for_each_pin(e, pin_is_there, &has_pins);
+	err = ecbpf_transaction_begin(e, &t);
 	if (err)
 		return err;
-	if (config->has_interfaces) {
-		err = conf_plan_programs(e, config, &plan);
-		if (!err)
-			err = conf_plan_wants(e, config, &plan, config->is_patient ? &waits : NULL);
-		free(waits.items);
-		if (!err)
-			err = conf_plan_ports(e, config, &plan);
-	}
-	/* all that can be refused without being tried */
-	if (!err)
-		err = settings_apply(e, config, true, &r);
-	if (!err)
-		err = chains_check(e, config, &plan, &r);
-	if (!err && r.count)
-		warn_vlan(e, config, &plan);
-	if (!err && r.count && !check) {
-		r.count = 0;
-		err = apply_all(e, config, &plan, &r);
-	}
-	if (!err && !check)
-		err = ecbpf_config_refresh(e);
-	if (!err && config->has_interfaces && !check)
-		err = conf_clean(e, &r);
-	if ((err || check) && !has_pins)
-		maps_undo(e);
-	conf_plan_free(&plan);
+	err = config_apply(e, config, check, &r);
+	/* maps that a check made go, too */
+	ecbpf_transaction_end(e, &t, err || check);
+	if (!err && config->has_interfaces && !check && conf_clean(e, &r))
+		ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
 	if (err) {
 		free(r.changes);
 		return err;

@@ -207,8 +207,8 @@ int conf_fastpath_load(struct ecbpf *e, const struct ecbpf_config *config, const
 		       size_t names_count, bool check, struct conf_report *r,
 		       struct conf_fastpath_undo *ret_undo);
 void conf_fastpath_undo(struct ecbpf *e, struct conf_fastpath_undo *undo);
-/* All but the XDP program, from all interfaces but these; none: nothing of it is left */
-int conf_fastpath_leave(struct ecbpf *e, const char *const *names, size_t names_count, bool check,
+/* Report what ecbpf_fastpath_retire() will do; none: nothing of the fast path is left */
+int conf_fastpath_leave(struct ecbpf *e, const char *const *names, size_t names_count,
 			struct conf_report *r);
 
 /* --- read.c ------------------------------------------------------------------------------- */

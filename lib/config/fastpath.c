@@ -288,7 +288,7 @@ void conf_fastpath_undo(struct ecbpf *e, struct conf_fastpath_undo *undo)
 	free(undo->names);
 }
 
-int conf_fastpath_leave(struct ecbpf *e, const char *const *names, size_t names_count, bool check,
+int conf_fastpath_leave(struct ecbpf *e, const char *const *names, size_t names_count,
 			struct conf_report *r)
 {
 	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
@@ -299,18 +299,15 @@ int conf_fastpath_leave(struct ecbpf *e, const char *const *names, size_t names_
 
 	err = state_get(e, &ports, &count, &is_on);
 	for (size_t i = 0; i < count && !err; i++) {
-		if (!(ports[i].is_out || ports[i].is_port) ||
-		    has_name(names, names_count, ports[i].iface))
-			continue;
-		err = conf_report_change(e, r, "%s: remove the fast path's TC program",
-					 ports[i].iface);
-		if (!err && !check && names_count)
-			err = ecbpf_fastpath_leave(e, ports[i].iface);
-		if (err == -ENODEV || err == -ENOENT) /* with the interface, it is gone */
-			err = 0;
+		if ((ports[i].is_out || ports[i].is_port) &&
+		    !has_name(names, names_count, ports[i].iface))
+			err = conf_report_change(e, r, "%s: remove the fast path's TC program",
+						 ports[i].iface);
 	}
-	if (err || names_count || ecbpf_fastpath_state(e, &is_on, &groups))
+	if (err || names_count)
 		return err;
-	err = conf_report_change(e, r, "remove the fast path's table of flows");
-	return err || check ? err : ecbpf_fastpath_unload(e);
+	err = ecbpf_fastpath_state(e, &is_on, &groups);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	return conf_report_change(e, r, "remove the fast path's table of flows");
 }

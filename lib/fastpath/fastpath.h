@@ -120,6 +120,12 @@ int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports
 			 size_t *ret_count);
 /* Take the TC program from an interface, and send nothing there any more */
 int ecbpf_fastpath_leave(struct ecbpf *e, const char *iface);
+/*
+ * Take TC programs from all interfaces but these, or, if there are none, remove the fast path; then
+ * @change removes the stage from chains. If it fails, all else is put back. The lock is held
+ */
+int ecbpf_fastpath_retire(struct ecbpf *e, const char *const *keep, size_t keep_count,
+			  int (*change)(struct ecbpf *e, void *data), void *data);
 
 /* What the doctor wants to know of the fast path. @ports: for free() */
 struct fastpath_diagnosis {

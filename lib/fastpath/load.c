@@ -275,58 +275,126 @@ static int chains_unload(struct ecbpf *e, const struct ecbpf_fastpath_port *port
 	return in_count ? ecbpf_chain_unload_stage(e, ifaces, in_count, ECBPF_STAGE_FASTPATH) : 0;
 }
 
+/* A removal: @change has @data, and changes the chains; NULL: the stage is unloaded */
+struct removal {
+	struct ecbpf_fastpath_port *ports;
+	size_t count;
+	int *fds; /* the TC program of each */
+	int (*change)(struct ecbpf *e, void *data);
+	void *data;
+};
+
 /* The chains come last: all else can be put back. Packets go to the stack from the first step on */
-static int unload_ports(struct ecbpf *e, struct ecbpf_fastpath_port *ports, size_t count)
+static int ports_remove(struct ecbpf *e, struct removal *r)
 {
-	_cleanup_free_ int *fds = calloc(count + 1, sizeof(*fds));
-	struct taken pins;
 	int err;
 
-	if (!fds)
+	r->fds = calloc(r->count + 1, sizeof(*r->fds));
+	if (!r->fds)
 		return ecbpf_fail_memory(e);
-	for (size_t i = 0; i < count; i++)
-		fds[i] = -1;
-	err = ecbpf_pins_take(e, "fastpath", &pins);
-	if (err)
-		return err;
-	if (!count && !pins.count)
-		err = ecbpf_fail(e, -ENOENT, "the fast path is not loaded");
+	for (size_t i = 0; i < r->count; i++)
+		r->fds[i] = -1;
+	err = egress_unload(e, r->ports, r->count, r->fds);
 	if (!err)
-		err = egress_unload(e, ports, count, fds);
-	if (!err)
-		err = chains_unload(e, ports, count);
+		err = r->change ? r->change(e, r->data) : chains_unload(e, r->ports, r->count);
 	if (err)
-		egress_undo(e, ports, count, fds);
-	ecbpf_pins_end(e, &pins, err);
-	for (size_t i = 0; i < count; i++)
-		close_fd(&fds[i]);
+		egress_undo(e, r->ports, r->count, r->fds);
+	for (size_t i = 0; i < r->count; i++)
+		close_fd(&r->fds[i]);
+	free(r->fds);
 	return err;
 }
 
-static int unload_locked(struct ecbpf *e)
+static int all_remove(struct ecbpf *e, struct removal *r)
 {
-	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
 	_cleanup_view_ struct ecbpf_view settings = {};
 	struct ecbpf_fastpath *f;
+	struct taken pins;
 	__u32 groups = 0;
-	size_t count = 0;
 	int err;
 
 	err = fastpath_settings_open(e, &settings);
 	if (err && err != -ENOENT)
 		return err;
 	f = settings.at;
-	err = ecbpf_fastpath_ports(e, &ports, &count);
+	err = ecbpf_pins_take(e, "fastpath", &pins);
 	if (err)
 		return err;
 	if (f) {
 		groups = f->groups;
 		fastpath_groups_set(f, 0);
 	}
-	err = unload_ports(e, ports, count);
+	if (!r->count && !pins.count && !r->change)
+		err = ecbpf_fail(e, -ENOENT, "the fast path is not loaded");
+	else
+		err = ports_remove(e, r);
 	if (err && f)
 		fastpath_groups_set(f, groups);
+	ecbpf_pins_end(e, &pins, err);
 	return err;
+}
+
+/* Some interfaces leave, others stay */
+static int some_remove(struct ecbpf *e, struct removal *r)
+{
+	_cleanup_close_ int fd = fastpath_map_open(e, "fastpath_ports", NULL);
+	size_t removed = 0;
+	int err = 0;
+
+	if (fd < 0 && fd != -ENOENT)
+		return fd;
+	for (; fd >= 0 && removed < r->count && !err; removed++) {
+		int ifindex = if_nametoindex(r->ports[removed].iface);
+
+		if (ifindex && bpf_map_delete_elem(fd, &ifindex) && errno != ENOENT)
+			err = ecbpf_fail(e, -errno, "%s: cannot remove it as a port: %s",
+					 r->ports[removed].iface, strerror(errno));
+	}
+	if (!err)
+		err = ports_remove(e, r);
+	for (size_t i = 0; i < removed && err; i++) {
+		int ifindex = if_nametoindex(r->ports[i].iface);
+
+		if (ifindex && r->ports[i].is_port &&
+		    bpf_map_update_elem(fd, &ifindex, &ifindex, BPF_ANY))
+			ecbpf_log(e, ECBPF_LOG_WARN, "%s: it is no port any more: %s",
+				  r->ports[i].iface, strerror(errno));
+	}
+	return err;
+}
+
+int ecbpf_fastpath_retire(struct ecbpf *e, const char *const *keep, size_t keep_count,
+			  int (*change)(struct ecbpf *e, void *data), void *data)
+{
+	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
+	struct removal r = {.change = change, .data = data};
+	size_t count = 0;
+	int err;
+
+	err = ecbpf_fastpath_ports(e, &ports, &count);
+	if (err)
+		return err;
+	r.ports = ports;
+	for (size_t i = 0; i < count; i++) {
+		bool is_kept = !ports[i].is_out && !ports[i].is_port;
+
+		for (size_t k = 0; k < keep_count; k++)
+			is_kept |= !strcmp(keep[k], ports[i].iface);
+		if (!is_kept)
+			ports[r.count++] = ports[i];
+	}
+	return keep_count ? some_remove(e, &r) : all_remove(e, &r);
+}
+
+static int unload_locked(struct ecbpf *e)
+{
+	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
+	struct removal r = {};
+	int err;
+
+	err = ecbpf_fastpath_ports(e, &ports, &r.count);
+	r.ports = ports;
+	return err ? err : all_remove(e, &r);
 }
 
 int ecbpf_fastpath_unload(struct ecbpf *e)

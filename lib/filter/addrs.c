@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <bpf/bpf.h>
+#include "bpf/transaction.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/routes.h"
@@ -27,6 +28,11 @@ static bool prefix_has(const struct ecbpf_filter_addr *outer, const struct ecbpf
 	       (!bits || !((outer->addr[bytes] ^ inner->addr[bytes]) >> (8 - bits)));
 }
 
+static int next_key(int fd, const void *last, struct ecbpf_filter_addr *ret)
+{
+	return bpf_map_get_next_key(fd, last, ret) ? -errno : 0;
+}
+
 /* All entries of filter_addrs. @ret: for free() */
 static int addrs_read(struct ecbpf *e, int fd, struct ecbpf_route **ret, size_t *ret_count)
 {
@@ -34,16 +40,23 @@ static int addrs_read(struct ecbpf *e, int fd, struct ecbpf_route **ret, size_t 
 	struct ecbpf_filter_addr key;
 	size_t count = 0;
 	void *last = NULL;
+	int err = 0;
 
 	addrs = calloc(ECBPF_FILTER_ADDRS_MAX, sizeof(*addrs));
 	if (!addrs)
 		return ecbpf_fail_memory(e);
-	while (count < ECBPF_FILTER_ADDRS_MAX && !bpf_map_get_next_key(fd, last, &key)) {
+	while (count < ECBPF_FILTER_ADDRS_MAX && !(err = next_key(fd, last, &key))) {
 		addrs[count].prefix = key;
 		last = &key;
 		if (!bpf_map_lookup_elem(fd, &key, &addrs[count].kind))
 			count++;
+		else if (errno != ENOENT)
+			err = -errno;
+		if (err)
+			break;
 	}
+	if (err && err != -ENOENT)
+		return ecbpf_fail(e, err, "filter_addrs: %s", strerror(-err));
 	*ret = addrs;
 	*ret_count = count;
 	addrs = NULL;
@@ -74,10 +87,54 @@ static bool is_in_vips(const struct ecbpf_route *vips, size_t count,
 	return false;
 }
 
-/*
- * Write the VIPs, and the local addresses that no VIP covers. New entries are added before old ones
- * are removed, so that no fragment finds the map without either.
- */
+/* Is the prefix among these, which are sorted, of whichever kind? */
+static bool addrs_have(const struct ecbpf_route *addrs, size_t count,
+		       const struct ecbpf_filter_addr *prefix)
+{
+	for (__u32 kind = 1; kind <= ECBPF_FILTER_ADDR_BROADCAST && count; kind++) {
+		struct ecbpf_route wanted = {.prefix = *prefix, .kind = kind};
+
+		if (bsearch(&wanted, addrs, count, sizeof(*addrs), route_compare))
+			return true;
+	}
+	return false;
+}
+
+/* New entries are added before old ones are removed, so that no fragment finds neither */
+static int addrs_change(int fd, const struct ecbpf_route *old, size_t old_count,
+			const struct ecbpf_route *new, size_t new_count)
+{
+	for (size_t i = 0; i < new_count; i++)
+		if (bpf_map_update_elem(fd, &new[i].prefix, &new[i].kind, BPF_ANY))
+			return -errno;
+	for (size_t i = 0; i < old_count; i++)
+		if (!addrs_have(new, new_count, &old[i].prefix) &&
+		    bpf_map_delete_elem(fd, &old[i].prefix) && errno != ENOENT)
+			return -errno;
+	return 0;
+}
+
+/* Sorts @old */
+static void addrs_undo(struct ecbpf *e, int fd, struct ecbpf_route *old, size_t old_count,
+		       const struct ecbpf_route *new, size_t new_count)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < old_count; i++)
+		if (bpf_map_update_elem(fd, &old[i].prefix, &old[i].kind, BPF_ANY))
+			err = errno;
+	if (old_count)
+		qsort(old, old_count, sizeof(*old), route_compare);
+	for (size_t i = 0; i < new_count; i++)
+		if (!addrs_have(old, old_count, &new[i].prefix) &&
+		    bpf_map_delete_elem(fd, &new[i].prefix) && errno != ENOENT)
+			err = errno;
+	if (err)
+		ecbpf_log(e, ECBPF_LOG_WARN, "filter_addrs: the change is not undone: %s",
+			  strerror(err));
+}
+
+/* Write the VIPs, and the local addresses that no VIP covers: all of them, or no change */
 int filter_addrs_write(struct ecbpf *e, int fd, struct ecbpf_route *vips, size_t vips_count)
 {
 	_cleanup_free_ struct ecbpf_route *routes = NULL, *old = NULL, *all = NULL;
@@ -100,20 +157,11 @@ int filter_addrs_write(struct ecbpf *e, int fd, struct ecbpf_route *vips, size_t
 	if (count > ECBPF_FILTER_ADDRS_MAX)
 		return ecbpf_fail(e, -E2BIG, "%zu local addresses and VIPs: the limit is %d", count,
 				  ECBPF_FILTER_ADDRS_MAX);
-	for (size_t i = 0; i < count; i++)
-		if (bpf_map_update_elem(fd, &all[i].prefix, &all[i].kind, BPF_ANY))
-			return ecbpf_fail(e, -errno, "filter_addrs: %s", strerror(errno));
 	qsort(all, count, sizeof(*all), route_compare);
-	for (size_t i = 0; i < old_count; i++) {
-		struct ecbpf_route *same = NULL;
-
-		for (__u32 kind = 1; kind <= ECBPF_FILTER_ADDR_BROADCAST && !same; kind++) {
-			struct ecbpf_route wanted = {.prefix = old[i].prefix, .kind = kind};
-
-			same = bsearch(&wanted, all, count, sizeof(*all), route_compare);
-		}
-		if (!same && bpf_map_delete_elem(fd, &old[i].prefix) && errno != ENOENT)
-			return ecbpf_fail(e, -errno, "filter_addrs: %s", strerror(errno));
+	err = addrs_change(fd, old, old_count, all, count);
+	if (err) {
+		addrs_undo(e, fd, old, old_count, all, count);
+		return ecbpf_fail(e, err, "filter_addrs: %s", strerror(-err));
 	}
 	return 0;
 }
@@ -128,11 +176,19 @@ int filter_addrs_refresh(struct ecbpf *e, int fd)
 	return err ? err : filter_addrs_write(e, fd, vips, count);
 }
 
-int ecbpf_filter_refresh(struct ecbpf *e)
+static int refresh_locked(struct ecbpf *e)
 {
 	struct filter_maps maps cleanup_filter_maps = FILTER_MAPS_INIT;
 	int err;
 
 	err = filter_maps_open(e, &maps);
 	return err ? err : filter_addrs_refresh(e, maps.addrs_fd);
+}
+
+int ecbpf_filter_refresh(struct ecbpf *e)
+{
+	struct transaction t;
+	int err = ecbpf_transaction_begin(e, &t);
+
+	return err ? err : ecbpf_transaction_end(e, &t, refresh_locked(e));
 }

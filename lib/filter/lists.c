@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "bpf/bpffs.h"
+#include "bpf/transaction.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/list-policy.h"
@@ -218,15 +219,24 @@ static int trie_change(struct filter_lists *l, __u32 list, const struct change *
 	return ecbpf_trie_change(l->tries[list], ops, count);
 }
 
-static int sources_retire(struct filter_lists *l, const __u32 *numbers, size_t count)
+/* Look at the sources, before the table changes: then sources_retire() has them */
+static int sources_get(struct filter_lists *l, const __u32 *numbers, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (filter_source_retire(l, numbers[i]))
+		if (!filter_source_get(l, numbers[i]))
 			return filter_fail_sources(l, -errno);
 	}
-	if (l->head->pending_count > PENDING_ENOUGH && filter_sources_free(l))
+	if (l->head->pending && !filter_source_get(l, l->head->pending_last))
 		return filter_fail_sources(l, -errno);
 	return 0;
+}
+
+static void sources_retire(struct filter_lists *l, const __u32 *numbers, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		filter_source_retire(l, numbers[i]);
+	if (l->head->pending_count > PENDING_ENOUGH)
+		filter_sources_free(l);
 }
 
 static int changes_do(struct filter_lists *l, __u32 list, const struct change *changes,
@@ -259,11 +269,16 @@ static int changes_do(struct filter_lists *l, __u32 list, const struct change *c
 		host_account(l, list, changes);
 	}
 	*ret_swept = retired_count - replaced;
+	err = sources_get(l, retired, retired_count);
+	if (err)
+		return err;
 	if (is_replace || count > ECBPF_TRIE_JOURNAL || *ret_swept)
 		err = ecbpf_trie_build(l->tries[list], ops, after);
 	else
 		err = trie_change(l, list, changes, count);
-	return err ? err : sources_retire(l, retired, retired_count);
+	if (!err)
+		sources_retire(l, retired, retired_count);
+	return err;
 }
 
 static int sources_publish(struct filter_lists *l)
@@ -353,8 +368,23 @@ static int lists_open_with(struct ecbpf *e, const struct ecbpf_filter_entry *ent
 	return err ? err : filter_lists_open(e, l);
 }
 
-static int list_change(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
-		       size_t count, bool is_replace, struct ecbpf_filter_changes *ret_changes)
+/* A change failed before its table was published. What cannot be repaired is by the next change */
+static void list_undo(struct filter_lists *l)
+{
+	struct saved_error error;
+
+	ecbpf_error_save(l->e, &error);
+	memory->drop(l->pool, l->made, l->made_count);
+	for (size_t i = 0; i < l->made_count; i++)
+		l->chunks[l->made[i]] = NULL;
+	l->made_count = 0;
+	filter_lists_repair(l);
+	ecbpf_error_restore(l->e, &error);
+}
+
+static int list_change_locked(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
+			      size_t count, bool is_replace,
+			      struct ecbpf_filter_changes *ret_changes)
 {
 	struct filter_lists l cleanup_filter_lists = FILTER_LISTS_INIT;
 	struct ecbpf_filter_changes sums = {};
@@ -392,14 +422,7 @@ static int list_change(struct ecbpf *e, __u32 list, const struct ecbpf_filter_en
 	if (!err)
 		err = changes_do(&l, list, changes, unique, is_replace, &swept);
 	if (err) {
-		struct saved_error error;
-
-		ecbpf_error_save(e, &error);
-		memory->drop(l.pool, l.made, l.made_count);
-		for (size_t i = 0; i < l.made_count; i++)
-			l.chunks[l.made[i]] = NULL;
-		filter_lists_repair(&l);
-		ecbpf_error_restore(e, &error);
+		list_undo(&l);
 		return err;
 	}
 	__atomic_store_n(&l.head->dirty, 0, __ATOMIC_RELEASE);
@@ -407,6 +430,18 @@ static int list_change(struct ecbpf *e, __u32 list, const struct ecbpf_filter_en
 	if (ret_changes)
 		*ret_changes = sums;
 	return 0;
+}
+
+static int list_change(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
+		       size_t count, bool is_replace, struct ecbpf_filter_changes *ret_changes)
+{
+	struct transaction t;
+	int err = ecbpf_transaction_begin(e, &t);
+
+	if (err)
+		return err;
+	err = list_change_locked(e, list, entries, count, is_replace, ret_changes);
+	return ecbpf_transaction_end(e, &t, err);
 }
 
 int ecbpf_filter_list_add(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
@@ -421,8 +456,8 @@ int ecbpf_filter_list_replace(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 	return list_change(e, list, entries, count, true, ret_changes);
 }
 
-int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
-			     size_t count)
+static int list_delete_locked(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
+			      size_t count)
 {
 	struct filter_lists l cleanup_filter_lists = FILTER_LISTS_INIT;
 	_cleanup_free_ struct change *changes = NULL;
@@ -449,9 +484,22 @@ int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_fil
 		return err;
 	__atomic_store_n(&l.head->dirty, 1, __ATOMIC_RELEASE);
 	err = changes_do(&l, list, changes, unique, false, &swept);
-	if (!err)
+	if (err)
+		list_undo(&l);
+	else
 		__atomic_store_n(&l.head->dirty, 0, __ATOMIC_RELEASE);
 	return err;
+}
+
+int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
+			     size_t count)
+{
+	struct transaction t;
+	int err = ecbpf_transaction_begin(e, &t);
+
+	if (err)
+		return err;
+	return ecbpf_transaction_end(e, &t, list_delete_locked(e, list, entries, count));
 }
 
 /* Return: 1; 0 nothing was ever listed, and reading makes no maps; errors */

@@ -11,6 +11,7 @@
 #include "bpf/lock.h"
 #include "bpf/map.h"
 #include "bpf/synchronize.h"
+#include "bpf/transaction.h"
 #include "core/bucket.h"
 #include "core/handle.h"
 #include "core/time.h"
@@ -163,8 +164,8 @@ int ecbpf_filter_config_get(struct ecbpf *e, struct ecbpf_filter_config *ret_con
 }
 
 /* @texts: changes; @wanted: all values instead, or NULL */
-static int change(struct ecbpf *e, const char *const *texts, size_t count,
-		  const struct ecbpf_filter_config *wanted)
+static int change_locked(struct ecbpf *e, const char *const *texts, size_t count,
+			 const struct ecbpf_filter_config *wanted)
 {
 	struct filter_maps maps cleanup_filter_maps = FILTER_MAPS_INIT;
 	struct ecbpf_filter_config config;
@@ -182,6 +183,15 @@ static int change(struct ecbpf *e, const char *const *texts, size_t count,
 	if (!err)
 		err = filter_addrs_refresh(e, maps.addrs_fd);
 	return err ? err : config_store(e, maps.filter, &config);
+}
+
+static int change(struct ecbpf *e, const char *const *texts, size_t count,
+		  const struct ecbpf_filter_config *wanted)
+{
+	struct transaction t;
+	int err = ecbpf_transaction_begin(e, &t);
+
+	return err ? err : ecbpf_transaction_end(e, &t, change_locked(e, texts, count, wanted));
 }
 
 int ecbpf_filter_set(struct ecbpf *e, const char *const *texts, size_t count)

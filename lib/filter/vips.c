@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bpf/lock.h"
+#include "bpf/transaction.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/prefix.h"
@@ -29,8 +30,8 @@ static int fail_unlisted(struct ecbpf *e, const struct ecbpf_prefix *prefix)
 	return ecbpf_fail(e, -ENOENT, "'%s' is not listed", text);
 }
 
-static int vips_change(struct ecbpf *e, const struct ecbpf_prefix *prefixes, size_t count,
-		       bool is_add, bool is_flush)
+static int vips_change_locked(struct ecbpf *e, const struct ecbpf_prefix *prefixes, size_t count,
+			      bool is_add, bool is_flush)
 {
 	struct filter_maps maps cleanup_filter_maps = FILTER_MAPS_INIT;
 	_cleanup_free_ struct ecbpf_route *vips = NULL;
@@ -63,6 +64,18 @@ static int vips_change(struct ecbpf *e, const struct ecbpf_prefix *prefixes, siz
 			*vip = vips[--vips_count];
 	}
 	return filter_addrs_write(e, maps.addrs_fd, vips, is_flush ? 0 : vips_count);
+}
+
+static int vips_change(struct ecbpf *e, const struct ecbpf_prefix *prefixes, size_t count,
+		       bool is_add, bool is_flush)
+{
+	struct transaction t;
+	int err = ecbpf_transaction_begin(e, &t);
+
+	if (err)
+		return err;
+	err = vips_change_locked(e, prefixes, count, is_add, is_flush);
+	return ecbpf_transaction_end(e, &t, err);
 }
 
 int ecbpf_filter_vip_add(struct ecbpf *e, const struct ecbpf_prefix *vips, size_t count)
