@@ -102,6 +102,24 @@ modes=$(stat -c %a "$work/key" "$work/key.pub" | xargs)
 [[ $status == 0 && $modes == "600 644" && $(wc -c <"$work/key") == 41 ]] && pass "keygen" ||
 	fail "keygen" "status $status, modes $modes: $err"
 gives 1 "$work/key: File exists" ecbpf-sampler keygen "$work/key"
+status=0
+err=$( (trap '' XFSZ && ulimit -f 0 && "$tools/ecbpf-sampler" keygen "$work/full") 2>&1) || status=$?
+[[ $status == 1 && $err == *"$work/full: File too large" && ! $(find "$work" -name 'full*') ]] &&
+	pass "keygen leaves nothing that it cannot write" ||
+	fail "keygen leaves nothing that it cannot write" "status $status: $err"
+touch "$work/half.pub"
+gives 1 "$work/half.pub: File exists" ecbpf-sampler keygen "$work/half"
+[[ ! $(find "$work" -name 'half*' ! -name half.pub) ]] && pass "keygen writes both or none" ||
+	fail "keygen writes both or none" "$(find "$work" -name 'half*')"
+for options in "" --pcap; do
+	run ecbpf-pcap $options -w /dev/full --duration 5
+	[[ $status == 1 && $err == *"/dev/full: No space left on device"* && $err != *Invalid* ]] &&
+		pass "-w $options, on a full disk" || fail "-w $options, on a full disk" "$status: $err"
+done
+status=0
+err=$(timeout 20 "$tools/ecbpf-pcap" --top src --interval 1 2>&1 >/dev/full) || status=$?
+[[ $status == 1 && $err == *"standard output: No space left on device"* ]] &&
+	pass "--top, on a full disk" || fail "--top, on a full disk" "$status: $err"
 chmod 640 "$work/key"
 gives 1 "$work/key: mode 0640, but a secret key is for its owner alone" \
 	ecbpf-sampler run --key "$work/key"

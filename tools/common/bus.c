@@ -2,6 +2,8 @@
 /* The bus that samples go over, see bus.h */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -79,28 +81,61 @@ static int key_read(const char *path, bool is_secret, char *ret_key)
 	return 0;
 }
 
-static int key_write(const char *path, const char *key, mode_t mode)
+/* Write a temporary file beside @path. @ret_work: its name; empty: there is none */
+static int key_write(const char *path, const char *key, mode_t mode, char ret_work[PATH_MAX])
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+	int fd = -1, err = 0;
+	FILE *file;
 
-	if (!file)
-		return tool_fail("%s: %s", path, strerror(errno));
-	fprintf(file, "%s\n", key);
-	if (fclose(file))
-		return tool_fail("%s: %s", path, strerror(errno));
-	return 0;
+	if (snprintf(ret_work, PATH_MAX, "%s.XXXXXX", path) >= PATH_MAX)
+		err = ENAMETOOLONG;
+	else
+		fd = mkostemp(ret_work, O_CLOEXEC);
+	if (fd < 0) {
+		*ret_work = '\0';
+		return tool_fail("%s: %s", path, strerror(err ?: errno));
+	}
+	file = fchmod(fd, mode) ? NULL : fdopen(fd, "w");
+	if (!file || fprintf(file, "%s\n", key) < 0 || fflush(file) || fsync(fd))
+		err = errno;
+	if ((file ? fclose(file) : close(fd)) && !err)
+		err = errno;
+	return err ? tool_fail("%s: %s", path, strerror(err)) : 0;
+}
+
+/* A file that exists is not replaced */
+static int key_publish(const char *work, const char *path)
+{
+	if (!renameat2(AT_FDCWD, work, AT_FDCWD, path, RENAME_NOREPLACE))
+		return 0;
+	return tool_fail("%s: %s", path, strerror(errno));
 }
 
 int bus_make_keys(const char *path)
 {
+	char secret_work[PATH_MAX] = "", public_work[PATH_MAX] = "", public_path[PATH_MAX];
 	char public[BUS_KEY_SIZE], secret[BUS_KEY_SIZE];
 	int err;
 
 	if (zmq_curve_keypair(public, secret))
 		return tool_fail("cannot make keys: %s", zmq_strerror(errno));
-	err = key_write(path, secret, 0600);
-	return err ? err : key_write(tool_str("%s.pub", path), public, 0644);
+	if (snprintf(public_path, sizeof(public_path), "%s.pub", path) >= PATH_MAX)
+		return tool_fail("%s.pub: %s", path, strerror(ENAMETOOLONG));
+	err = key_write(path, secret, 0600, secret_work);
+	if (!err)
+		err = key_write(public_path, public, 0644, public_work);
+	if (!err)
+		err = key_publish(secret_work, path);
+	if (!err) {
+		err = key_publish(public_work, public_path);
+		if (err)
+			unlink(path);
+	}
+	if (err && *secret_work)
+		unlink(secret_work);
+	if (err && *public_work)
+		unlink(public_work);
+	return err;
 }
 
 /* --- who may connect ------------------------------------------------------------------------ */

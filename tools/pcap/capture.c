@@ -47,6 +47,7 @@ struct capture {
 	uint64_t written;    /* bytes of this file */
 	unsigned int number; /* of this file */
 	time_t since;
+	bool has_failed;       /* which has been said */
 	char block[BLOCK_MAX]; /* that is being made */
 	size_t used;
 };
@@ -82,6 +83,15 @@ static void block_begin(struct capture *c, uint32_t type)
 	put_u32(c, 0); /* length, see block_end() */
 }
 
+/* Say why, once: the file is flushed and closed later, when errno means something else */
+static int write_fail(struct capture *c)
+{
+	if (!c->has_failed)
+		tool_fail("%s: %s", c->options.path, strerror(errno));
+	c->has_failed = true;
+	return TOOL_FAILED;
+}
+
 static int block_end(struct capture *c)
 {
 	uint32_t length;
@@ -91,9 +101,7 @@ static int block_end(struct capture *c)
 	memcpy(c->block + 4, &length, sizeof(length));
 	put_u32(c, length);
 	c->written += c->used;
-	if (fwrite(c->block, c->used, 1, c->file) == 1)
-		return 0;
-	return tool_fail("%s: %s", c->options.path, strerror(errno));
+	return fwrite(c->block, c->used, 1, c->file) == 1 ? 0 : write_fail(c);
 }
 
 static int write_section(struct capture *c)
@@ -217,7 +225,7 @@ static int file_close(struct capture *c)
 	if (c->dumper)
 		pcap_dump_close(c->dumper);
 	else if (c->file && c->file != stdout && fclose(c->file) && !is_bad)
-		is_bad = tool_fail("%s: %s", c->options.path, strerror(errno));
+		is_bad = write_fail(c);
 	c->dumper = NULL;
 	c->file = NULL;
 	return is_bad ? TOOL_FAILED : 0;
@@ -281,15 +289,17 @@ int capture_write(struct capture *c, const Ecbpf__PacketSample *s)
 	head.ts.tv_sec = s->time_ns / 1000000000;
 	head.ts.tv_usec = s->time_ns % 1000000000; /* nanoseconds, as the file says */
 	pcap_dump((unsigned char *)c->dumper, &head, s->packet.data);
+	if (ferror(c->file))
+		return write_fail(c);
 	c->written += 16 + s->packet.len;
 	return 0;
 }
 
 int capture_flush(struct capture *c)
 {
-	if (!c->file || (!fflush(c->file) && !ferror(c->file)))
-		return 0;
-	return tool_fail("%s: %s", c->options.path, strerror(errno));
+	if (c->has_failed)
+		return TOOL_FAILED;
+	return !c->file || !fflush(c->file) ? 0 : write_fail(c);
 }
 
 int capture_close(struct capture *c)

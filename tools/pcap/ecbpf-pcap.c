@@ -56,14 +56,19 @@ static double loss_factor(const struct counters *now, const struct counters *bef
 	return received > 0 ? (received + lost) / received : 1;
 }
 
-static void show_top(struct follower *f, double seconds)
+static int output_flush(void)
+{
+	return fflush(stdout) ? tool_fail("standard output: %s", strerror(errno)) : 0;
+}
+
+static int show_top(struct follower *f, double seconds)
 {
 	if (isatty(STDOUT_FILENO))
 		printf("\033[H\033[2J");
 	top_print(f->top, f->options.lines, seconds, loss_factor(&f->counters, &f->at_top));
 	printf("\n");
-	fflush(stdout);
 	f->at_top = f->counters;
+	return output_flush();
 }
 
 /* Return: 0; TOOL_FAILED, with a message printed; -1 when no more files are to be written */
@@ -89,6 +94,8 @@ static int take(struct follower *f, const void *bytes, size_t size)
 		top_add(f->top, s);
 	if (f->options.is_printing)
 		sample_print(stdout, s);
+	if (ferror(stdout))
+		return tool_fail("standard output: %s", strerror(errno));
 	if (f->capture)
 		err = capture_write(f->capture, s);
 	return err;
@@ -128,9 +135,7 @@ static int flush(struct follower *f)
 {
 	if (f->capture)
 		return capture_flush(f->capture);
-	if (f->options.is_printing && (fflush(stdout) || ferror(stdout)))
-		return tool_fail("standard output: %s", strerror(errno));
-	return 0;
+	return f->options.is_printing ? output_flush() : 0;
 }
 
 static int loop(struct follower *f)
@@ -152,15 +157,16 @@ static int loop(struct follower *f)
 			continue; /* reading the clock is slow */
 		}
 		now = now_ns();
-		if (f->top && now - shown >= o->interval_s * NSEC_PER_SEC) {
-			show_top(f, (double)(now - shown) / NSEC_PER_SEC);
+		if (f->top && err <= 0 && now - shown >= o->interval_s * NSEC_PER_SEC) {
+			if (show_top(f, (double)(now - shown) / NSEC_PER_SEC))
+				err = TOOL_FAILED;
 			shown = now;
 		}
 		if (o->duration_s && now - start >= o->duration_s * NSEC_PER_SEC)
 			break;
 	}
-	if (f->top && f->counters.taken && now_ns() - shown > NSEC_PER_SEC / 10)
-		show_top(f, (double)(now_ns() - shown) / NSEC_PER_SEC);
+	if (f->top && f->counters.taken && err <= 0 && now_ns() - shown > NSEC_PER_SEC / 10)
+		err = show_top(f, (double)(now_ns() - shown) / NSEC_PER_SEC);
 	return err > 0 ? err : TOOL_OK;
 }
 
