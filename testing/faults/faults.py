@@ -9,7 +9,7 @@ descriptors, little memory, a BPF file system that is read-only. After each run:
   - exit status 0: the host is as after the run without a fault; else as before it;
   - what is there can be read back (ecbpf-loader export), and packets that must be dropped are
     dropped, packets that must pass do pass;
-  - the verb ended by itself within 20 s, not by a signal, and said in a line why it failed.
+  - the verb ended by itself within a minute, not by a signal, and said in a line why it failed.
 
 --sample N draws N of all these runs, by --seed. A violation prints the command that shows it again.
 """
@@ -259,7 +259,7 @@ class Host:
 def run(argv):
     """(exit status or None if it does not end, stderr)"""
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20,
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60,
                               stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
         return None, ""
