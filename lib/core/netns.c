@@ -14,8 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
+#include <linux/nsfs.h>
 #include "core/array.h"
 #include "core/error.h"
 #include "core/handle.h"
@@ -35,6 +38,7 @@ struct search {
 	struct ecbpf_netns_xdp *ret;
 	struct inodes nets, mounts;
 	int own_fd;
+	dev_t nsfs;
 	int err;
 };
 
@@ -112,7 +116,7 @@ static void net_add(struct search *s, const char *path)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		s->ret->is_complete = false;
-	else
+	else if (ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET)
 		enter(s, fd);
 }
 
@@ -164,12 +168,23 @@ static void mounts_add(struct search *s, const char *pid)
 	fclose(file);
 }
 
-/* Each entry of /proc/PID/DIR: threads, or file descriptors */
+/*
+ * Is it a file of nsfs? A link's text does not tell: that of a mounted namespace is the path of the
+ * mount. Where others are may not answer, so nothing is asked of network file systems.
+ */
+static bool is_namespace(const struct search *s, const char *path)
+{
+	struct statx file;
+
+	return !statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_INO, &file) &&
+	       makedev(file.stx_dev_major, file.stx_dev_minor) == s->nsfs;
+}
+
+/* Each thread of a process, or its file descriptors. @net: behind an entry */
 static void entries_add(struct search *s, const char *pid, const char *dir_name, const char *net)
 {
-	char path[PATH_MAX], target[32];
+	char path[PATH_MAX];
 	struct dirent *entry;
-	ssize_t len;
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "/proc/%s/%s", pid, dir_name);
@@ -183,8 +198,7 @@ static void entries_add(struct search *s, const char *pid, const char *dir_name,
 			continue;
 		snprintf(path, sizeof(path), "/proc/%s/%s/%.16s%s", pid, dir_name, entry->d_name,
 			 net);
-		len = *net ? 5 : readlink(path, target, sizeof(target));
-		if (len >= 5 && (*net || !strncmp(target, "net:[", 5)))
+		if (*net || is_namespace(s, path))
 			net_add(s, path);
 	}
 	closedir(dir);
@@ -220,14 +234,17 @@ int ecbpf_netns_xdp_read(struct ecbpf *e, struct ecbpf_netns_xdp *ret)
 {
 	struct search s = {.e = e, .ret = ret};
 	struct saved_error error;
+	struct stat st;
 
 	*ret = (struct ecbpf_netns_xdp){.is_complete = true};
 	ecbpf_error_save(e, &error);
 	s.own_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (s.own_fd < 0)
+	if (s.own_fd < 0 || fstat(s.own_fd, &st)) {
 		ret->is_complete = false;
-	else
+	} else {
+		s.nsfs = st.st_dev;
 		processes_add(&s);
+	}
 	close_fd(&s.own_fd);
 	free(s.nets.items);
 	free(s.mounts.items);

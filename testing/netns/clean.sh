@@ -29,6 +29,7 @@ ns_add other
 ns other ip link add w0 type veth peer name w1
 ns other ecbpf-loader load --fused pass w0
 id=$(ns other ip -j link show w0 | jq -r '.[0].xdp.prog.id')
+find /sys/fs/bpf -name "dispatch-*-$id" -prune -exec rm -r {} + # where it is a dispatcher
 pin "$id"
 pin 99999999
 ip link add v0 type veth peer name v1
@@ -49,6 +50,7 @@ touch "$tmp/point/net"
 bash -c 'exec sleep 1000' <"/run/netns/other" &
 holder=$!
 defer eval "kill $holder 2>/dev/null || :"
+until [[ $(</proc/$holder/comm) == sleep ]]; do sleep 0.1; done # it has opened the file
 umount --lazy /run/netns/other
 ecbpf-loader clean >"$tmp/out" 2>&1
 equal "a namespace that a descriptor keeps" yes "$(pinned "$id")"

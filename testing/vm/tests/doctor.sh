@@ -213,7 +213,7 @@ namespaces()
 	run ns other xdp-loader clean
 	doctor
 	expect "xdp-loader clean elsewhere" error fails-open v0
-	says "xdp-loader clean elsewhere" fails-open "0 of 2 members run"
+	says "xdp-loader clean elsewhere" fails-open "0 of 3 members run"
 	mend "xdp-loader clean elsewhere" fails-open v0
 
 	# Of a namespace that is gone nobody can tell, but that no one is in it.
