@@ -317,20 +317,20 @@ static int all_remove(struct ecbpf *e, struct removal *r)
 	if (err && err != -ENOENT)
 		return err;
 	f = settings.at;
-	err = ecbpf_pins_take(e, "fastpath", &pins);
-	if (err)
-		return err;
-	if (f) {
+	if (f) { /* first: who dies on the way must not leave it on without its pins */
 		groups = f->groups;
 		fastpath_groups_set(f, 0);
 	}
-	if (!r->count && !pins.count && !r->change)
-		err = ecbpf_fail(e, -ENOENT, "the fast path is not loaded");
-	else
-		err = ports_remove(e, r);
+	err = ecbpf_pins_take(e, "fastpath", &pins);
+	if (!err) {
+		if (!r->count && !pins.count && !r->change)
+			err = ecbpf_fail(e, -ENOENT, "the fast path is not loaded");
+		else
+			err = ports_remove(e, r);
+		ecbpf_pins_end(e, &pins, err);
+	}
 	if (err && f)
 		fastpath_groups_set(f, groups);
-	ecbpf_pins_end(e, &pins, err);
 	return err;
 }
 

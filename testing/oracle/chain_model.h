@@ -371,7 +371,10 @@ static bool is_martian(const struct view *v)
 	if (v->version == 6)
 		return (is_zero(src, 8) && !(is_zero(src, 16) && v->proto == ICMP6)) ||
 		       src[0] == 0xff;
-	if (is_zero(src, 4) && (!memcmp(dst, "\xff\xff\xff\xff", 4) || v->proto == IGMP))
+	if (is_zero(src, 4) && v->proto == IGMP)
+		return false;
+	if (is_zero(src, 4) && !memcmp(dst, "\xff\xff\xff\xff", 4) && v->proto == UDP &&
+	    v->dport == 67) /* DHCP */
 		return false;
 	return src[0] == 0 || src[0] == 127 || src[0] >= 224;
 }
