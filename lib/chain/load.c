@@ -9,7 +9,7 @@
 int ecbpf_plan_load(struct ecbpf *e, struct change *c, void *data)
 {
 	const struct load *load = data;
-	int err = ecbpf_iface_check_ethernet(e, c->iface);
+	int err = ecbpf_iface_check(e, c->iface);
 
 	if (err)
 		return err;
@@ -95,7 +95,7 @@ static int plan_replace(struct ecbpf *e, struct change *c, void *data)
 {
 	const struct replace *r = data;
 	struct member *found = NULL;
-	int err = ecbpf_iface_check_ethernet(e, c->iface);
+	int err = ecbpf_iface_check(e, c->iface);
 
 	if (err)
 		return err;

@@ -263,7 +263,7 @@ static int plan_set(struct ecbpf *e, struct change *c, void *data)
 		c->is_same = true;
 		return 0;
 	}
-	err = want->programs_count ? ecbpf_iface_check_ethernet(e, c->iface) : 0;
+	err = want->programs_count ? ecbpf_iface_check(e, c->iface) : 0;
 	if (!err)
 		err = set_check(e, c, want, attached, c->live.count - owned);
 	if (err)

@@ -85,7 +85,7 @@ static int plan_stage_load(struct ecbpf *e, struct change *c, void *data)
 	size_t found_count = 0, at = 0;
 	int err;
 
-	err = ecbpf_iface_check_ethernet(e, c->iface);
+	err = ecbpf_iface_check(e, c->iface);
 	if (err)
 		return err;
 	for (size_t i = 0; i < c->live.count; i++) {

@@ -20,6 +20,24 @@
 
 #define ALTIFNAMSIZ 128
 
+/* Ask the kernel about one link: of @name, or of @ifindex if that is NULL. @ret: for @fn */
+static void link_ask(int ifindex, const char *name, nl_recvmsg_msg_cb_t fn, void *ret)
+{
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETLINK, 0);
+	struct ifinfomsg head = {.ifi_index = ifindex};
+	struct nl_sock *sock = nl_socket_alloc();
+
+	if (msg && sock && !nl_connect(sock, NETLINK_ROUTE) &&
+	    !nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) &&
+	    (!name || !nla_put_string(msg, IFLA_ALT_IFNAME, name))) {
+		nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, fn, ret);
+		if (nl_send_auto(sock, msg) >= 0)
+			nl_recvmsgs_default(sock);
+	}
+	nlmsg_free(msg);
+	nl_socket_free(sock);
+}
+
 static int index_get(struct nl_msg *msg, void *ret)
 {
 	if (nlmsg_hdr(msg)->nlmsg_type == RTM_NEWLINK)
@@ -30,20 +48,9 @@ static int index_get(struct nl_msg *msg, void *ret)
 /* ioctl() knows short names only */
 static int index_ask(const char *name)
 {
-	struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETLINK, 0);
-	struct nl_sock *sock = nl_socket_alloc();
-	struct ifinfomsg any = {};
 	int ifindex = 0;
 
-	if (msg && sock && !nl_connect(sock, NETLINK_ROUTE) &&
-	    !nlmsg_append(msg, &any, sizeof(any), NLMSG_ALIGNTO) &&
-	    !nla_put_string(msg, IFLA_ALT_IFNAME, name)) {
-		nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, index_get, &ifindex);
-		if (nl_send_auto(sock, msg) >= 0)
-			nl_recvmsgs_default(sock);
-	}
-	nlmsg_free(msg);
-	nl_socket_free(sock);
+	link_ask(0, name, index_get, &ifindex);
 	return ifindex;
 }
 
@@ -111,11 +118,46 @@ const char *ecbpf_iface_below(const char *iface, char *ret)
 	return ret;
 }
 
-int ecbpf_iface_check_ethernet(struct ecbpf *e, const char *iface)
+static int unseen_get(struct nl_msg *msg, void *ret)
 {
+	struct nlattr *attrs[IFLA_MAX + 1], *info[IFLA_INFO_MAX + 1], *data[IFLA_IPVLAN_MAX + 1];
+	const char **unseen = ret;
+
+	if (nlmsg_parse(nlmsg_hdr(msg), sizeof(struct ifinfomsg), attrs, IFLA_MAX, NULL) ||
+	    !attrs[IFLA_LINKINFO] ||
+	    nla_parse_nested(info, IFLA_INFO_MAX, attrs[IFLA_LINKINFO], NULL) ||
+	    !info[IFLA_INFO_KIND])
+		return NL_OK;
+	if (!nla_strcmp(info[IFLA_INFO_KIND], "vrf"))
+		*unseen = "vrf";
+	if (!nla_strcmp(info[IFLA_INFO_KIND], "ipvlan") && info[IFLA_INFO_DATA] &&
+	    !nla_parse_nested(data, IFLA_IPVLAN_MAX, info[IFLA_INFO_DATA], NULL) &&
+	    data[IFLA_IPVLAN_MODE] && nla_get_u16(data[IFLA_IPVLAN_MODE]) == IPVLAN_MODE_L3S)
+		*unseen = "ipvlan of mode l3s";
+	return NL_OK;
+}
+
+const char *ecbpf_iface_unseen(const char *iface)
+{
+	int ifindex = ecbpf_iface_find(iface);
+	const char *unseen = NULL;
+
+	if (ifindex)
+		link_ask(ifindex, NULL, unseen_get, &unseen);
+	return unseen;
+}
+
+int ecbpf_iface_check(struct ecbpf *e, const char *iface)
+{
+	const char *unseen = ecbpf_iface_unseen(iface);
 	char below[ECBPF_IFACE_BELOW];
 	unsigned int type = 0;
 
+	if (unseen)
+		return ecbpf_fail(e, -EINVAL,
+				  "%s: XDP programs of a %s do not see its packets; load on the "
+				  "interface on which they arrive%s",
+				  iface, unseen, ecbpf_iface_below(iface, below));
 	if (ecbpf_iface_is_ethernet(iface, &type))
 		return 0;
 	return ecbpf_fail(e, -EINVAL,

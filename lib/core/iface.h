@@ -16,8 +16,17 @@ int ecbpf_iface_mtu(const char *iface); /* 0: not known */
  */
 bool ecbpf_iface_is_ethernet(const char *iface, unsigned int *ret_type);
 
-/* Return: 0; -EINVAL its frames do not, and ecbpf_error() names the interface below */
-int ecbpf_iface_check_ethernet(struct ecbpf *e, const char *iface);
+/*
+ * Packets reach some kinds of interfaces only at layer 3, behind XDP: it can be attached, and sees
+ * none of them. Return: the kind; NULL: it is none of these
+ */
+const char *ecbpf_iface_unseen(const char *iface);
+
+/*
+ * Return: 0; -EINVAL XDP programs would misread its packets or not see them, and ecbpf_error()
+ * names the interface below
+ */
+int ecbpf_iface_check(struct ecbpf *e, const char *iface);
 
 /* @ret: " (eth0)", the interface below as the kernel knows it, or "". Return: @ret */
 #define ECBPF_IFACE_BELOW 32

@@ -261,6 +261,7 @@ void doctor_check_mode(struct doctor *d, const struct ecbpf_chain *chain)
 /* Where it was attached by a version that did not refuse to */
 void doctor_check_link(struct doctor *d, const struct ecbpf_chain *chain)
 {
+	const char *unseen = ecbpf_iface_unseen(chain->iface);
 	char below[ECBPF_IFACE_BELOW];
 	struct ecbpf_finding *f;
 	unsigned int type = 0;
@@ -268,11 +269,18 @@ void doctor_check_link(struct doctor *d, const struct ecbpf_chain *chain)
 
 	for (size_t i = 0; i < chain->members_count; i++)
 		is_ours |= chain->members[i].is_ours;
-	if (!is_ours || ecbpf_iface_is_ethernet(chain->iface, &type))
+	if (!is_ours || (!unseen && ecbpf_iface_is_ethernet(chain->iface, &type)))
 		return;
-	f = doctor_add(d, ECBPF_ERROR, chain->iface, "link-type",
-		       "its packets have no Ethernet header (link type %u)", type);
-	doctor_why(f, "every packet is misread: rules do not match, and some packets are dropped");
+	if (unseen) {
+		f = doctor_add(d, ECBPF_ERROR, chain->iface, "link-type",
+			       "XDP programs of a %s do not see its packets", unseen);
+		doctor_why(f, "nothing is dropped, limited or sampled");
+	} else {
+		f = doctor_add(d, ECBPF_ERROR, chain->iface, "link-type",
+			       "its packets have no Ethernet header (link type %u)", type);
+		doctor_why(f, "every packet is misread: rules do not match, and some packets are "
+			      "dropped");
+	}
 	doctor_fix(f, "ecbpf-loader unload --all %s # and load on the interface below%s",
 		   chain->iface, ecbpf_iface_below(chain->iface, below));
 }

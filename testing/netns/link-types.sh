@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Interfaces whose frames have no Ethernet header: no verb loads a program there, what is attached
-# there already can be unloaded, and the doctor finds it.
+# Interfaces whose frames have no Ethernet header, or which packets reach behind XDP: no verb loads
+# a program there, what is attached there already can be unloaded, and the doctor finds it.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
@@ -55,6 +55,38 @@ for iface in tap0 lo; do
 	good "$iface has an Ethernet header" loader load -m skb --fused pass "$iface"
 	good "$iface: and is unloaded" loader unload --all "$iface"
 done
+
+# --- packets reach them behind XDP ----------------------------------------------------------------
+
+# unseen IFACE KIND
+unseen()
+{
+	local says="XDP programs of a $2 do not see its packets"
+
+	bad "$2: fw load" 1 "$says" fw load -m skb --fused -f "$work/rules" "$1"
+	sed "s/^ingress = .*/ingress = $1/" -i "$work/conf"
+	bad "$2: apply" 1 "$says" loader apply "$work/conf"
+	check "$2: nothing is attached" none "$(attached "$1")"
+	good "$2: another has a program" loader load -m skb --fused pass tap0
+	bpftool net attach xdpgeneric id "$(attached tap0)" dev "$1"
+	check "$2: the doctor finds it" "error" "$(loader doctor -j "$1" 2>/dev/null |
+		jq -r '.[] | select(.code == "link-type") | .severity')"
+	good "$2: it is unloaded" loader unload --all "$1,tap0"
+}
+
+if ip link add vrf9 type vrf table 9 2>/dev/null; then
+	unseen vrf9 vrf
+else
+	skip vrf "this kernel does not have it"
+fi
+if ip link add link under0 ipvlan9 type ipvlan mode l3s 2>/dev/null; then
+	unseen ipvlan9 "ipvlan of mode l3s"
+	ip link set ipvlan9 type ipvlan mode l2
+	good "ipvlan of mode l2: load" loader load -m skb --fused pass ipvlan9
+	loader unload --all ipvlan9
+else
+	skip ipvlan "this kernel does not have it"
+fi
 
 # --- attached already: as an older version did ----------------------------------------------------
 
