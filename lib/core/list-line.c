@@ -43,22 +43,23 @@ static bool check_comment(struct list_reader *r, const char *pos, const char *co
 			  ecbpf_quote(word, word_end - word));
 }
 
-/* The first line of DShield's table, which names its columns */
+/* @pos: behind the word and blanks afterwards, if it is there */
+static bool skip_word(const char **pos, const char *end, const char *word)
+{
+	size_t len = strlen(word);
+
+	if ((size_t)(end - *pos) < len || strncasecmp(*pos, word, len) ||
+	    (*pos + len < end && !list_is_blank((*pos)[len])))
+		return false;
+	*pos = list_skip_blanks(*pos + len, end);
+	return true;
+}
+
+/* The first line of DShield's table, which names its columns; it had both words for the third */
 static bool is_dshield_head(const char *pos, const char *end)
 {
-	static const char *const words[] = {"Start", "End", "Netblock"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		size_t len = strlen(words[i]);
-
-		pos = list_skip_blanks(pos, end);
-		if ((size_t)(end - pos) < len || strncasecmp(pos, words[i], len))
-			return false;
-		pos += len;
-		if (pos < end && !list_is_blank(*pos))
-			return false;
-	}
-	return true;
+	return skip_word(&pos, end, "Start") && skip_word(&pos, end, "End") &&
+	       (skip_word(&pos, end, "Netmask") || skip_word(&pos, end, "Netblock"));
 }
 
 bool list_take_line(struct list_reader *r, const char *pos, const char *end)

@@ -97,9 +97,10 @@ static void take_comment(struct list_reader *r, const struct word *word,
 	list_set_tag(r, word->pos + is_quoted, word->end - is_quoted, columns);
 }
 
-/* What stands behind an element. @words: those that have a value, which does not matter */
-static bool take_options(struct list_reader *r, const char *pos, const char *end,
-			 const char *const *words, bool is_ipset, struct list_columns *columns)
+/* What stands behind @element. @words: those that have a value, which does not matter */
+static bool take_options(struct list_reader *r, const struct word *element, const char *pos,
+			 const char *end, const char *const *words, bool is_ipset,
+			 struct list_columns *columns)
 {
 	struct word option, value, expiry = {};
 	__u64 seconds = 0;
@@ -129,6 +130,9 @@ static bool take_options(struct list_reader *r, const char *pos, const char *end
 			expiry = value;
 		}
 	}
+	if (!expiry.pos && r->has_set_timeout)
+		return word_error(r, element,
+				  "has no timeout, but its set has: when does it expire?");
 	return !seconds || list_set_timeout(r, expiry.pos, expiry.end, seconds, columns);
 }
 
@@ -162,11 +166,14 @@ static bool take_create(struct list_reader *r, const char *pos, const char *end)
 		return word_error(r, &type,
 				  "is not a set of addresses: hash:ip, hash:net or "
 				  "bitmap:ip");
-	while (next_word(&pos, end, &option))
+	while (next_word(&pos, end, &option)) {
+		if (word_is(&option, "timeout") && next_word(&pos, end, &option))
+			r->has_set_timeout = !word_is(&option, "0");
 		if (word_is(&option, "netmask") || word_is(&option, "bitmask"))
 			return word_error(r, &option,
 					  "makes the set's addresses mean prefixes: "
 					  "save a set of type hash:net");
+	}
 	r->is_set_refused = false;
 	return true;
 }
@@ -187,7 +194,8 @@ static bool take_add(struct list_reader *r, const char *pos, const char *end)
 	if (r->is_set_refused)
 		return word_error(r, &name, "is a set that was refused");
 	return take_element(r, &element, &form) &&
-	       take_options(r, pos, end, words, true, &columns) && list_add(r, &form, &columns);
+	       take_options(r, &element, pos, end, words, true, &columns) &&
+	       list_add(r, &form, &columns);
 }
 
 bool list_take_ipset(struct list_reader *r, const char *pos, const char *end)
@@ -235,7 +243,7 @@ static bool take_elements(struct list_reader *r, const char **pos, const char *e
 			stop = end;
 		if (next_word(&at, stop, &element) &&
 		    (!take_element(r, &element, &form) ||
-		     !take_options(r, at, stop, words, false, &columns) ||
+		     !take_options(r, &element, at, stop, words, false, &columns) ||
 		     !list_add(r, &form, &columns)))
 			return false;
 		*pos = stop < end ? stop + 1 : end;
@@ -272,6 +280,7 @@ static bool take_property(struct list_reader *r, const struct word *key, const c
 	static const char *const keys[] = {"flags",  "auto-merge", "size",	  "timeout",
 					   "policy", "counter",	   "gc-interval", "comment"};
 	struct word value = {list_skip_blanks(pos, end), end};
+	__u64 seconds;
 
 	if (find_char(pos, end, "{};"))
 		return list_error(r, key->pos, end,
@@ -284,6 +293,11 @@ static bool take_property(struct list_reader *r, const struct word *key, const c
 		return word_error(r, &value,
 				  "is not the type of a set of addresses, such as "
 				  "ipv4_addr");
+	}
+	if (word_is(key, "timeout")) {
+		if (!read_duration(&value, false, &seconds))
+			return word_error(r, &value, "is not a time");
+		r->has_set_timeout = seconds;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (word_is(key, keys[i]))

@@ -22,12 +22,12 @@
 /* Classic Mac OS ended lines by these; such a file would be a single line, or a single comment */
 static bool check_bytes(struct list_reader *r, const char *pos, const char *end)
 {
-	const char *bad = memchr(pos, '\r', end - pos);
+	const char *bad = memchr(pos, '\0', end - pos);
 
 	if (bad)
-		return list_error(r, bad, bad + 1, "a carriage return within a line");
-	bad = memchr(pos, '\0', end - pos);
-	return !bad || list_error(r, bad, bad + 1, "a zero byte: this is not a text file");
+		return list_error(r, bad, bad + 1, "a zero byte: UTF-16, or no text file");
+	bad = memchr(pos, '\r', end - pos);
+	return !bad || list_error(r, bad, bad + 1, "a carriage return within a line");
 }
 
 /* As list_reader was before a bad line */

@@ -20,6 +20,7 @@
  * @tags_cut: tags that were too long, or had characters that are not allowed
  * @set_name: of the set that ipset or nft has printed; more than one is refused
  * @is_set_refused: and what is added to it, too
+ * @has_set_timeout: its elements expire, also those that do not say when
  * @set_depth: of braces, in an nft set
  * @set_open: the last '{'
  */
@@ -38,6 +39,7 @@ struct list_reader {
 	const char *set_name;
 	size_t set_name_len;
 	bool is_set_refused;
+	bool has_set_timeout;
 	int set_depth;
 	bool is_in_elements;
 	struct ecbpf_span set_open;

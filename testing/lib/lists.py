@@ -184,7 +184,7 @@ GOOD = [
      "\t\telements = { 192.0.2.10-192.0.2.20,\n\t\t\t     198.51.100.0/24 }\n\t}\n}\n",
      R + ["198.51.100.0/24"]),
     ("P2P", "Some Org, Inc:192.0.2.10-192.0.2.20\n", R),
-    ("DShield", "# c\nStart\tEnd\tNetblock\tAttacks\n192.0.2.10\t192.0.2.20\t24\t3454\tNET\tNL\n", R),
+    ("DShield", "# c\nStart\tEnd\tNetmask\tAttacks\n192.0.2.10\t192.0.2.20\t24\t3454\tNET\tNL\n", R),
 ]
 # what stands alone in its file is none of the mixed one
 ALONE = {"ipset save", "nft", "BOM", "no newline at the end"}

@@ -221,6 +221,10 @@ static void exports(void **state)
 	check("# DShield\nStart\tEnd\tNetblock\tAttacks\tName\tCountry\temail\n"
 	      "192.0.2.0\t192.0.2.255\t24\t3454\tNET\tNL\tabuse@example.net\n",
 	      "192.0.2.0/24");
+	check("Start\tEnd\tNetmask\tAttacks\tName\tCountry\temail\n"
+	      "192.0.2.0\t192.0.2.255\t24\t3454\tNET\tNL\tabuse@example.net\n",
+	      "192.0.2.0/24");
+	check_bad("Start\tEnd\tPorts\n", "1:1: 'Start' is not");
 }
 
 /* What could mean two things, or is broken, is no third thing */
@@ -293,7 +297,10 @@ static void refused(void **state)
 	check_bad("1.2.3.4 Corp:5.6.7.8-5.6.7.9", "1:1: an address with a tag, or P2P's");
 	check_bad("<html>\n<title>502</title>\n", "1:1: '<html>' is not an address");
 	assert_string_equal(read_size("192.0.2.1\0/24", 13, 0, 0),
-			    "! f:1:10: a zero byte: this is not a text file");
+			    "! f:1:10: a zero byte: UTF-16, or no text file");
+	/* as Windows writes it */
+	assert_string_equal(read_size("\xff\xfe#\0\r\0\n", 7, 0, 0),
+			    "! f:1:4: a zero byte: UTF-16, or no text file");
 	assert_string_equal(
 		read_size("\xff\xfe", 2, 0, 0),
 		"! f:1:1: '\xff\xfe' is not an address, such as 192.0.2.1 or 2001:db8::1");
@@ -333,6 +340,14 @@ static void refused_exports(void **state)
 	check_bad("add x 192.0.2.1 timeout 3x\n", "1:25: '3x' is not a time");
 	check_bad("add x 192.0.2.1\nadd y 192.0.2.2\n", "2:5: 'y' is a second set");
 	check_bad("create x hash:ip\ncreate y hash:ip\n", "2:8: 'y' is a second set");
+	check_bad("create x hash:ip timeout 300\nadd x 192.0.2.1\n",
+		  "2:7: '192.0.2.1' has no timeout, but its set has");
+	check_bad("set s {\ntype ipv4_addr\ntimeout 1h\nelements = { 192.0.2.1 }\n}\n",
+		  "4:14: '192.0.2.1' has no timeout, but its set has");
+	check_bad("set s {\ntimeout x\n}\n", "2:9: 'x' is not a time");
+	check("create x hash:ip timeout 0\nadd x 192.0.2.1\n", "192.0.2.1");
+	check("create x hash:ip timeout 300\nadd x 192.0.2.1 timeout 0\n", "192.0.2.1");
+	check("set s {\ntimeout 1h\nelements = { 192.0.2.1 expires 5m }\n}\n", "192.0.2.1");
 	check_bad("add x\n", "1:6: ");
 	check_bad("add\n", "1:4: ");
 	check_bad("flush x\n", "1:1: 'flush' is not an address");
