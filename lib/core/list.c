@@ -138,11 +138,23 @@ int ecbpf_list_parse(struct ecbpf *e, const char *name, const char *text, size_t
 	return err;
 }
 
+/* "192.0.2.0 255.255.255.0" of a shell is two operands. No host has an address that begins so */
+static bool is_netmask(const struct list_form *first, const struct list_form *form)
+{
+	int len = ecbpf_prefix_netmask(&form->first);
+
+	return !first->is_range && !form->is_range && first->first.family == form->first.family &&
+	       first->first.len == ecbpf_addr_bits(first->first.family) &&
+	       form->first.len == first->first.len && len < form->first.len &&
+	       len >= (form->first.family == 4 ? 8 : 16);
+}
+
 int ecbpf_list_parse_words(struct ecbpf *e, const char *const *words, size_t count, __u8 family,
 			   struct ecbpf_list *ret_list)
 {
 	static const struct list_columns none;
 	struct list_reader r = {.e = e, .family = family, .is_word = true, .list.is_words = true};
+	struct list_form before = {};
 
 	e->detail[0] = '\0';
 	for (size_t i = 0; i < count && !r.err; i++) {
@@ -157,8 +169,12 @@ int ecbpf_list_parse_words(struct ecbpf *e, const char *const *words, size_t cou
 				       "'%s' is more than an address, a prefix or a "
 				       "range",
 				       ecbpf_quote(words[i], end - words[i]));
+		else if (i && is_netmask(&before, &form))
+			list_error_add(&r, words[i], end, "'%s' is a netmask: write %s/%s",
+				       words[i], words[i - 1], words[i]);
 		else
 			list_add(&r, &form, &none);
+		before = form;
 	}
 	return finish(&r, ret_list);
 }

@@ -490,6 +490,9 @@ static void words(void **state)
 					   "2001:db8::/255.0.0.0" + 0};
 	static const char *const bad[] = {"192.0.2.1 tag", "192.0.2.1,x",  "192.0.2.1#x", "",
 					  "\"192.0.2.1\"", "192.0.2.1/33", " 192.0.2.1"};
+	static const char *const netmask[] = {"192.0.2.0",	"255.255.255.0",   "2001:db8::",
+					      "ffff:ffff::",	"255.255.255.255", "192.0.2.1",
+					      "255.255.255.255"};
 	struct ecbpf_list list;
 
 	(void)state;
@@ -505,6 +508,14 @@ static void words(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (ecbpf_list_parse_words(e, bad + i, 1, 0, &list) != -EINVAL)
 			fail_msg("'%s' is taken", bad[i]);
+	assert_int_equal(ecbpf_list_parse_words(e, netmask, 2, 0, &list), -EINVAL);
+	assert_string_equal(ecbpf_error(e),
+			    "'255.255.255.0' is a netmask: write 192.0.2.0/255.255.255.0");
+	assert_int_equal(ecbpf_list_parse_words(e, netmask + 2, 2, 0, &list), -EINVAL);
+	assert_int_equal(ecbpf_list_parse_words(e, netmask + 1, 1, 0, &list), 0);
+	ecbpf_list_free(&list);
+	assert_int_equal(ecbpf_list_parse_words(e, netmask + 4, 3, 0, &list), 0);
+	ecbpf_list_free(&list);
 }
 
 static void files(void **state)
