@@ -79,7 +79,7 @@ int ecbpf_filter_vip_list(struct ecbpf *e, struct ecbpf_prefix **ret_vips, size_
 
 /**
  * struct ecbpf_filter_entry - a prefix on a list
- * @tag: printable ASCII without blanks and '#', up to ECBPF_FILTER_TAG_MAX; may be empty
+ * @tag: as ecbpf_filter_tag_set() takes it; may be empty
  * @expires: seconds since 1970 when it stops matching; 0: never. It is kept in the monotonic clock,
  *	     so setting the system time does not change it
  * @loaded: seconds since 1970 when it was added. Not read by calls
@@ -108,10 +108,14 @@ struct ecbpf_filter_changes {
 /* How times are written, for strftime(3): UTC */
 #define ECBPF_FILTER_TIME_FORMAT "%Y-%m-%dT%H:%M:%SZ"
 
-/* "90s", "10m", "2h", "7d", "4w" from now; or "2027-01-31T23:59:59Z". Return: 0, -EINVAL */
+/* "90s", "10m", "2h", "7d", "4w" from now; or "2027-01-31T23:59:59Z", not in the past. Return: 0,
+ * -EINVAL
+ */
 int ecbpf_filter_expiry_parse(struct ecbpf *e, const char *text, __u64 *ret_expires);
 
-/* "-" and "": no tag. Return: 0; -EINVAL too long, or with characters that are not allowed */
+/* "-" and "": no tag. Return: 0; -EINVAL too long, or a list with it would not be read as it is
+ * printed
+ */
 int ecbpf_filter_tag_set(struct ecbpf *e, struct ecbpf_filter_entry *entry, const char *tag);
 
 /* What a list says, as entries, for free(). NULL: no memory */

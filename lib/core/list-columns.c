@@ -35,24 +35,98 @@ bool list_is_addr_like(const char *pos, const char *end)
 	return dots >= 3 || colons >= 2 || slashes;
 }
 
+/* --- tag -------------------------------------------------------------------------------------- */
+
+/* A count, a score, an AS: no tag */
+static bool is_number(const char *pos, const char *end)
+{
+	if (pos < end && (*pos == '-' || *pos == '+') && end - pos > 1)
+		pos++;
+	if (pos == end || !is_digit(*pos))
+		return false;
+	while (pos < end && is_digit(*pos))
+		pos++;
+	if (pos < end && *pos == '.')
+		pos++;
+	while (pos < end && is_digit(*pos))
+		pos++;
+	return pos == end;
+}
+
+/* "255.255.255", "2001:db8::zz": behind a blank it was to be a netmask or the end of a range */
+static bool is_addr_broken(const char *pos, const char *end)
+{
+	unsigned int dots = 0, others = 0;
+
+	for (const char *c = pos; c < end; c++) {
+		if (*c == ':' && c + 1 < end && c[1] == ':')
+			return true;
+		dots += *c == '.';
+		others += *c != '.' && !is_digit(*c);
+	}
+	return dots >= 2 && !others && end - pos > dots;
+}
+
+/* "NAME:FIRST-LAST" of P2P, with an address before it */
+static bool is_range_behind_colon(const char *pos, const char *end)
+{
+	const char *colon = memrchr(pos, ':', end - pos);
+	bool has_dash = false;
+
+	for (const char *c = colon; c && ++c < end;) {
+		if (!is_digit(*c) && *c != '.' && *c != '-')
+			return false;
+		has_dash |= *c == '-';
+	}
+	return has_dash;
+}
+
+static bool is_tag_char(char c)
+{
+	return c > ' ' && c <= '~' && !strchr("#;,|'\"", c);
+}
+
+bool list_is_tag(const char *pos, const char *end)
+{
+	for (const char *c = pos; c < end; c++)
+		if (!is_tag_char(*c))
+			return false;
+	return pos < end && (end - pos < 2 || memcmp(pos, "//", 2)) && !is_number(pos, end) &&
+	       !list_is_addr_like(pos, end) && !is_addr_broken(pos, end) &&
+	       !is_range_behind_colon(pos, end);
+}
+
+/* "203.0.113.80" becomes "_203.0.113.80", and "a::b" "_a__b" */
+static void mark_tag(char *tag)
+{
+	memmove(tag + 1, tag, ECBPF_LIST_TAG_MAX - 1);
+	tag[0] = '_';
+	tag[ECBPF_LIST_TAG_MAX] = '\0';
+	for (char *c = tag; *c; c++)
+		if (*c == ':')
+			*c = '_';
+}
+
 void list_set_tag(struct list_reader *r, const char *pos, const char *end,
 		  struct list_columns *columns)
 {
 	size_t len = end - pos;
-	bool is_cut = len > ECBPF_LIST_TAG_MAX;
+	bool is_changed = len > ECBPF_LIST_TAG_MAX;
 
-	if (is_cut)
+	if (is_changed)
 		len = ECBPF_LIST_TAG_MAX;
 	for (size_t i = 0; i < len; i++) {
-		bool is_good = pos[i] > ' ' && pos[i] <= '~' && pos[i] != '#' && pos[i] != ';';
-
-		columns->tag[i] = is_good ? pos[i] : '_';
-		is_cut |= !is_good;
+		columns->tag[i] = is_tag_char(pos[i]) ? pos[i] : '_';
+		is_changed |= !is_tag_char(pos[i]);
 	}
 	columns->tag[len] = '\0';
 	if (!strcmp(columns->tag, "-"))
 		columns->tag[0] = '\0';
-	r->tags_cut += is_cut;
+	if (*columns->tag && !list_is_tag(columns->tag, columns->tag + len)) {
+		mark_tag(columns->tag);
+		is_changed = true;
+	}
+	r->tags_cut += is_changed;
 }
 
 /* --- expiry ----------------------------------------------------------------------------------- */
@@ -182,22 +256,6 @@ static bool is_separator(char c)
 	return c == ',' || c == '|';
 }
 
-/* A count, a score, an AS: no tag */
-static bool is_number(const char *pos, const char *end)
-{
-	if (pos < end && (*pos == '-' || *pos == '+') && end - pos > 1)
-		pos++;
-	if (pos == end || !is_digit(*pos))
-		return false;
-	while (pos < end && is_digit(*pos))
-		pos++;
-	if (pos < end && *pos == '.')
-		pos++;
-	while (pos < end && is_digit(*pos))
-		pos++;
-	return pos == end;
-}
-
 /* A word of a column; of a quoted one, the first in it. @pos: behind the column afterwards */
 static void take_word(const char **pos, const char *end, const char **ret_word,
 		      const char **ret_word_end)
@@ -218,20 +276,6 @@ static void take_word(const char **pos, const char *end, const char **ret_word,
 		at++;
 	*ret_word_end = at;
 	*pos = at;
-}
-
-/* "255.255.255", "2001:db8::zz": behind a blank it was to be a netmask or the end of a range */
-static bool is_addr_broken(const char *pos, const char *end)
-{
-	unsigned int dots = 0, others = 0;
-
-	for (const char *c = pos; c < end; c++) {
-		if (*c == ':' && c + 1 < end && c[1] == ':')
-			return true;
-		dots += *c == '.';
-		others += *c != '.' && !is_digit(*c);
-	}
-	return dots >= 2 && !others && end - pos > dots;
 }
 
 /* "--", ".." or "to" between two addresses */

@@ -113,6 +113,9 @@ bool list_take_range(struct list_reader *r, const char *pos, const char *dash, c
 
 /* Could somebody have meant an address, a prefix, a length? */
 bool list_is_addr_like(const char *pos, const char *end);
+/* Behind an address, would it be read as the tag that it is? */
+bool list_is_tag(const char *pos, const char *end);
+/* What could not be is changed until it could: '_' in place of characters, or in front */
 void list_set_tag(struct list_reader *r, const char *pos, const char *end,
 		  struct list_columns *columns);
 /* @seconds: from now; 0: never */

@@ -6,11 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/list.h"
 #include "core/prefix.h"
 #include "filter/filter.h"
+
+/* With another one, a list that is printed would be read as another list */
+#define TAG_ALLOWED                                                                          \
+	"a tag is a word of ASCII without # ; , | and quotes, neither a number nor like an " \
+	"address"
 
 int ecbpf_filter_expiry_parse(struct ecbpf *e, const char *text, __u64 *ret_expires)
 {
@@ -20,6 +26,8 @@ int ecbpf_filter_expiry_parse(struct ecbpf *e, const char *text, __u64 *ret_expi
 	if (!expires)
 		return ecbpf_fail(e, -EINVAL,
 				  "'%s' is not 90s, 10m, 2h, 7d, 4w or " LIST_EXPIRY_ALLOWED, text);
+	if (expires <= (__u64)time(NULL))
+		return ecbpf_fail(e, -EINVAL, "'%s' is in the past", text);
 	*ret_expires = expires;
 	return 0;
 }
@@ -29,11 +37,8 @@ int ecbpf_filter_tag_set(struct ecbpf *e, struct ecbpf_filter_entry *entry, cons
 	if (strlen(tag) > ECBPF_FILTER_TAG_MAX)
 		return ecbpf_fail(e, -EINVAL, "'%s': longer than %d characters", tag,
 				  ECBPF_FILTER_TAG_MAX);
-	for (const char *c = tag; *c; c++)
-		if (*c <= ' ' || *c > '~' || *c == '#' || *c == ';')
-			return ecbpf_fail(
-				e, -EINVAL,
-				"'%s': only ASCII is allowed, without blanks, '#' and ';'", tag);
+	if (*tag && strcmp(tag, "-") && !list_is_tag(tag, tag + strlen(tag)))
+		return ecbpf_fail(e, -EINVAL, "'%s': " TAG_ALLOWED, tag);
 	snprintf(entry->tag, sizeof(entry->tag), "%s", strcmp(tag, "-") ? tag : "");
 	return 0;
 }
@@ -94,10 +99,7 @@ int filter_entry_check(struct ecbpf *e, const struct ecbpf_filter_entry *entry)
 	if (len > ECBPF_FILTER_TAG_MAX)
 		return ecbpf_fail(e, -EINVAL, "a tag has %d characters at most",
 				  ECBPF_FILTER_TAG_MAX);
-	for (size_t i = 0; i < len; i++)
-		if (entry->tag[i] <= ' ' || entry->tag[i] > '~' || entry->tag[i] == '#')
-			return ecbpf_fail(e, -EINVAL,
-					  "tag '%s': only ASCII is allowed, without blanks and '#'",
-					  entry->tag);
+	if (len && !list_is_tag(entry->tag, entry->tag + len))
+		return ecbpf_fail(e, -EINVAL, "tag '%s': " TAG_ALLOWED, entry->tag);
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <ecbpf/libecbpf-filter.h>
 #include <ecbpf/libecbpf-list.h>
 
 static struct ecbpf *e;
@@ -197,14 +198,14 @@ static void exports(void **state)
 	      "add x 192.0.2.0/24\nadd x 192.0.2.1 timeout 0 packets 3 bytes 4\n"
 	      "add x 192.0.2.2 comment \"ssh brute, force\"\nadd x 2001:db8::/32 -exist\n"
 	      "add x 192.0.2.0-192.0.2.3\n",
-	      "192.0.2.0/24 192.0.2.1 192.0.2.2=ssh_brute,_force 2001:db8::/32 192.0.2.0/30");
+	      "192.0.2.0/24 192.0.2.1 192.0.2.2=ssh_brute__force 2001:db8::/32 192.0.2.0/30");
 	check("add element 192.0.2.1\n", "192.0.2.1");
 	check("table inet filter {\n\tset blocklist { # handle 3\n\t\ttype ipv4_addr\n"
 	      "\t\tflags interval,timeout\n\t\tauto-merge\n\t\telements = { 192.0.2.0/24, "
 	      "198.51.100.1-198.51.100.2,\n\t\t\t     203.0.113.1 counter packets 0 bytes 0 "
 	      "comment "
 	      "\"a, {b}\",\n\t\t\t     203.0.113.2 }\n\t}\n}\n",
-	      "192.0.2.0/24 198.51.100.1 198.51.100.2 203.0.113.1=a,_{b} 203.0.113.2");
+	      "192.0.2.0/24 198.51.100.1 198.51.100.2 203.0.113.1=a__{b} 203.0.113.2");
 	check("add element inet t s { 192.0.2.1, 192.0.2.2 }\nadd element inet t s { 192.0.2.3 }\n",
 	      "192.0.2.1 192.0.2.2 192.0.2.3");
 	check("elements = {\n192.0.2.1,\n192.0.2.2\n}\n192.0.2.3\n",
@@ -217,7 +218,7 @@ static void exports(void **state)
 	      "192.0.2.0/24=SBL1 2001:db8::/32");
 	check("Some Org, Inc:192.0.2.0-192.0.2.255\n"
 	      "x:y:198.51.100.0 - 198.51.100.1\nBad:203.0.113.0-203.0.113.0\n",
-	      "192.0.2.0/24=Some_Org,_Inc 198.51.100.0/31=x:y 203.0.113.0=Bad");
+	      "192.0.2.0/24=Some_Org__Inc 198.51.100.0/31=x:y 203.0.113.0=Bad");
 	check("# DShield\nStart\tEnd\tNetblock\tAttacks\tName\tCountry\temail\n"
 	      "192.0.2.0\t192.0.2.255\t24\t3454\tNET\tNL\tabuse@example.net\n",
 	      "192.0.2.0/24");
@@ -225,6 +226,86 @@ static void exports(void **state)
 	      "192.0.2.0\t192.0.2.255\t24\t3454\tNET\tNL\tabuse@example.net\n",
 	      "192.0.2.0/24");
 	check_bad("Start\tEnd\tPorts\n", "1:1: 'Start' is not");
+}
+
+/* --- tags ------------------------------------------------------------------------------------- */
+
+/* Lists are printed so. What is read is the same, or the list is not what it was */
+static void check_reads_back(const char *tag)
+{
+	static const char *const addrs[] = {"192.0.2.1", "2001:db8::1"};
+	static const char *const expiries[] = {"-", "2099-01-31T23:59:59Z"};
+	char line[256], want[64];
+	struct ecbpf_list list;
+
+	for (int i = 0; i < 4; i++) {
+		bool is_good;
+
+		snprintf(line, sizeof(line), "%-18s %s %s # 0 packets, 0 bytes\n", addrs[i & 1],
+			 tag, expiries[i >> 1]);
+		snprintf(want, sizeof(want), "%s=%s", addrs[i & 1], tag);
+		if (ecbpf_list_parse(e, "f", line, strlen(line), 0, ECBPF_LIST_EXPIRES, &list))
+			fail_msg("%s%s", line, ecbpf_error(e));
+		is_good = !strcmp(list_text(&list), want) && !list.entries[0].expires == !(i >> 1);
+		if (!is_good)
+			fail_msg("%sis read as %s", line, list_text(&list));
+		ecbpf_list_free(&list);
+	}
+}
+
+/* What a comment of ipset becomes a tag from, and what ecbpf-filter takes as one */
+static void check_tag(const char *word)
+{
+	struct ecbpf_filter_entry entry = {};
+	char line[128], *tag;
+
+	if (!strchr(word, '"') && *word) {
+		snprintf(line, sizeof(line), "add x 192.0.2.1 comment \"%s\"\n", word);
+		tag = strchr(read_text(line), '=');
+		if (tag)
+			check_reads_back(tag + 1);
+		else
+			assert_string_equal(word, "-");
+	}
+	if (!ecbpf_filter_tag_set(e, &entry, word) && *entry.tag)
+		check_reads_back(entry.tag);
+}
+
+static void tags(void **state)
+{
+	static const char *const odd[] = {
+		"203.0.113.80", "255.255.255.0", "1.2.3.4/5", "255.255.255",
+		"2001:db8::1",	"a::b",		 "5",	      "-5",
+		"1.5",		"a,b",		 ",a",	      "a|b",
+		"'q'",		"\"q\"",	 "//x",	      "x:1.2-3.4",
+		"-1.2.3.4",	"-a.b.c.d",	 "a/b",
+	};
+	static const char *const plain[] = {"scan", "ssh/22", "CVE-2027-1", "2h", "to", "..",
+					    "-x",   "a:b",    "AS64496",    "{",  "0x1"};
+	static const char alphabet[] = "0123456789abcfxTZhs.,:;/|-_#'\"{}[]()%*+= \x1b";
+	struct ecbpf_filter_entry entry = {};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		if (!ecbpf_filter_tag_set(e, &entry, odd[i]))
+			fail_msg("'%s' is taken", odd[i]);
+		check_tag(odd[i]);
+	}
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+		assert_int_equal(ecbpf_filter_tag_set(e, &entry, plain[i]), 0);
+		check_reads_back(plain[i]);
+	}
+	srandom(1);
+	for (int i = 0; i < 20000; i++) {
+		char word[8] = "";
+
+		for (int k = 0, len = 1 + random() % 7; k < len; k++)
+			word[k] = alphabet[random() % (sizeof(alphabet) - 1)];
+		check_tag(word);
+	}
+	check("add x 192.0.2.1 comment \"203.0.113.80\"\n", "192.0.2.1=_203.0.113.80");
+	check("add x 192.0.2.1 comment \"a::b, c\"\n", "192.0.2.1=_a__b__c");
+	check("5:192.0.2.0-192.0.2.0\n", "192.0.2.0=_5");
 }
 
 /* What could mean two things, or is broken, is no third thing */
@@ -321,7 +402,7 @@ static void refused_words(void **state)
 	check_bad("192.0.2.1 tag 1h30m\n", "1:15: '1h30m' is not 90s");
 	check_bad("192.0.2.1 tag -5s\n", "1:15: '-5s' is not 90s");
 	check("192.0.2.1 1.2\n", "192.0.2.1");
-	check("192.0.2.1,1.2.3\n", "192.0.2.1=1.2.3");
+	check("192.0.2.1,1.2.3\n", "192.0.2.1=_1.2.3");
 	check("192.0.2.1 to x\n", "192.0.2.1=to");
 	check("192.0.2.1 tag 192.0.2.5\n", "192.0.2.1=tag");
 	check("192.0.2.1 tag 3a4b5\n", "192.0.2.1=tag");
@@ -381,6 +462,7 @@ static void expiries(void **state)
 			   "{ 192.0.2.5 timeout 1d expires 1h30m500ms }\n192.0.2.6,tag,2h\n"
 			   "192.0.2.7 2h\n192.0.2.8 tag 2024-01-01\n192.0.2.9 tag 17 2h\n";
 	time_t now = time(NULL);
+	__u64 expires;
 
 	(void)state;
 	assert_int_equal(ecbpf_list_parse(e, "f", text, strlen(text), 0, ECBPF_LIST_EXPIRES, &list),
@@ -400,6 +482,9 @@ static void expiries(void **state)
 	check_bad("192.0.2.1 t 2099-02-31T00:00:00Z", "1:13: ");
 	check_bad("192.0.2.1 t 2027-01-31T23:59", "1:13: ");
 	check_bad("192.0.2.1 t 3000-01-31T23:59:59Z", "1:13: ");
+	assert_int_equal(ecbpf_filter_expiry_parse(e, "2001-01-31T23:59:59Z", &expires), -EINVAL);
+	assert_string_equal(ecbpf_error(e), "'2001-01-31T23:59:59Z' is in the past");
+	assert_int_equal(ecbpf_filter_expiry_parse(e, "2099-01-31T23:59:59Z", &expires), 0);
 	/* who keeps no expiry must not make it permanent; who reads again needs a fixed one */
 	assert_string_equal(read_size("192.0.2.1 t 2h", 14, 0, 0),
 			    "! f:1:13: '2h' is an expiry, but entries of this list do not expire");
@@ -550,6 +635,7 @@ int main(void)
 		cmocka_unit_test(all_errors), cmocka_unit_test(skip_bad),
 		cmocka_unit_test(words),      cmocka_unit_test(files),
 		cmocka_unit_test(file_name),  cmocka_unit_test(refused_words),
+		cmocka_unit_test(tags),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
