@@ -73,7 +73,9 @@ static bool is_range_behind_colon(const char *pos, const char *end)
 	const char *colon = memrchr(pos, ':', end - pos);
 	bool has_dash = false;
 
-	for (const char *c = colon; c && ++c < end;) {
+	if (!colon)
+		return false;
+	for (const char *c = colon + 1; c < end; c++) {
 		if (!is_digit(*c) && *c != '.' && *c != '-')
 			return false;
 		has_dash |= *c == '-';
