@@ -180,12 +180,15 @@ int ecbpf_chain_unload_stage(struct ecbpf *e, const char *const *ifaces, size_t 
  * struct ecbpf_chain_want - what is wanted in the chain of one interface
  * @mode: as in ecbpf_chain_load()
  * @programs: those that are to be there, in any order; none: ours go
+ * @keeps_others: programs of ours that are not among them stay; those under a dispatcher only, as
+ * no other program can be attached beside a single one
  */
 struct ecbpf_chain_want {
 	const char *iface;
 	enum ecbpf_mode mode;
 	const struct ecbpf_program *programs;
 	size_t programs_count;
+	bool keeps_others;
 };
 
 enum ecbpf_change_kind {

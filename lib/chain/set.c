@@ -196,6 +196,26 @@ static int set_check(struct ecbpf *e, const struct change *c, const struct ecbpf
 	return 0;
 }
 
+/* Those of ours that are not wanted are like those of somebody else, if they are to stay */
+static int others_keep(struct ecbpf *e, const struct change *c, const struct ecbpf_chain_want *want,
+		       struct attached_member *attached)
+{
+	size_t others = 0;
+
+	if (!want->keeps_others || c->live.kind != ECBPF_CHAIN_DISPATCHER)
+		return 0;
+	for (size_t slot = 0; slot < c->live.count; slot++) {
+		if (attached[slot].wanted)
+			continue;
+		attached[slot].is_owned = false;
+		others++;
+	}
+	if (others + want->programs_count <= DISPATCHER_MEMBERS)
+		return 0;
+	return ecbpf_fail(e, -E2BIG, "%s: %zu programs, and %zu others: a chain has %d at most",
+			  c->iface, want->programs_count, others, DISPATCHER_MEMBERS);
+}
+
 static int plan_wanted(struct ecbpf *e, struct set *set, struct change *c,
 		       const struct ecbpf_chain_want *want, struct attached_member *attached)
 {
@@ -223,6 +243,7 @@ static int plan_wanted(struct ecbpf *e, struct set *set, struct change *c,
 			is_there[i] = true;
 		}
 	}
+	err = others_keep(e, c, want, attached);
 	/* one that is attached without a dispatcher cannot be linked into one */
 	is_reloaded = c->live.kind == ECBPF_CHAIN_SINGLE && want->programs_count > 1;
 	for (size_t slot = 0; slot < c->live.count && !err; slot++)

@@ -3,37 +3,57 @@
  * Mending the chains of declared interfaces, each for itself.
  *
  * Unlike ecbpf_config_apply(), this takes nothing away that is more than declared: who added a
- * stage at runtime meant it, and nobody is there to ask.
+ * stage at runtime meant it, and nobody is there to ask. One exception: a fused program that lacks
+ * a declared stage is replaced by the declared one.
  */
 #include <string.h>
 #include "config/plan.h"
-#include "core/error.h"
+#include "core/handle.h"
 
-/* @ret_is_same: nothing is missing, nor other than declared */
-static int chain_check(struct ecbpf *e, const struct ecbpf_chain_want *want, bool *ret_is_same)
+static bool has_stage(const struct ecbpf_member *member, const char *name)
 {
-	_cleanup_free_ struct ecbpf_chain_change *changes = NULL;
-	size_t count = 0;
-	int err;
-
-	*ret_is_same = true;
-	err = ecbpf_chain_set(e, want, 1, true, &changes, &count);
-	for (size_t i = 0; i < count && !err; i++)
-		*ret_is_same &= changes[i].kind == ECBPF_CHANGE_REMOVE;
-	return err;
+	for (size_t i = 0; i < member->stages_count; i++)
+		if (!strcmp(ecbpf_stage_name(member->stages[i].stage), name))
+			return true;
+	return false;
 }
 
-static int chain_keep(struct ecbpf *e, const struct ecbpf_chain_want *want, struct conf_report *r)
+/* Has a fused program all declared stages, and others? In doubt it has not */
+static bool has_more(struct ecbpf *e, const struct ecbpf_config *config, const char *iface)
+{
+	const struct conf_words *stages = &config->stages;
+	struct ecbpf_chain *chain;
+	bool is_more = false;
+
+	if (ecbpf_chain_get(e, iface, &chain))
+		return false;
+	for (size_t i = 0; i < chain->members_count && !is_more; i++) {
+		const struct ecbpf_member *member = &chain->members[i];
+
+		is_more = member->is_ours && member->stages_count > stages->count;
+		for (size_t k = 0; k < stages->count && is_more; k++)
+			is_more = has_stage(member, stages->items[k].text);
+	}
+	ecbpf_chain_free(chain);
+	return is_more;
+}
+
+static int chain_keep(struct ecbpf *e, const struct ecbpf_config *config,
+		      const struct conf_plan *plan, struct ecbpf_chain_want want,
+		      struct conf_report *r)
 {
 	_cleanup_free_ struct ecbpf_chain_change *changes = NULL;
 	size_t count = 0;
-	bool is_same;
 	int err;
 
-	err = chain_check(e, want, &is_same);
-	if (err || is_same)
-		return err;
-	err = ecbpf_chain_set(e, want, 1, false, &changes, &count);
+	want.keeps_others = true;
+	if (plan->fused && has_more(e, config, want.iface)) {
+		want.programs++; /* the first one is the fused one */
+		want.programs_count--;
+	}
+	if (!want.programs_count)
+		return 0;
+	err = ecbpf_chain_set(e, &want, 1, false, &changes, &count);
 	for (size_t i = 0; i < count && !err; i++)
 		err = conf_report_chain(e, &changes[i], r);
 	return err;
@@ -53,12 +73,9 @@ static int port_keep(struct ecbpf *e, const struct ecbpf_config *config, const c
 /* Return: 0, also if it is waited for; -ENOMEM */
 static int wait_for(struct ecbpf *e, const char *name, struct conf_waits *waits)
 {
-	struct saved_error error;
-	const char *text;
+	const char *text = ecbpf_error(e);
 	size_t len = strlen(name);
 
-	ecbpf_error_save(e, &error);
-	text = ecbpf_error(e);
 	if (!strncmp(text, name, len) && !strncmp(text + len, ": ", 2))
 		text += len + 2;
 	return conf_wait(e, waits, name, text);
@@ -81,7 +98,7 @@ static int plan_keep(struct ecbpf *e, const struct ecbpf_config *config,
 		const struct ecbpf_chain_want *want = &plan->wants[i];
 
 		before = r->count;
-		if (!want->programs_count || !chain_keep(e, want, r))
+		if (!want->programs_count || !chain_keep(e, config, plan, *want, r))
 			continue;
 		r->count = before;
 		err = wait_for(e, want->iface, waits);

@@ -113,7 +113,8 @@ static void net_add(struct search *s, const char *path)
 	}
 	if (!is_new(s, &s->nets, st.st_ino))
 		return;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* somebody else's mount may be a FIFO by now */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		s->ret->is_complete = false;
 	else if (ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET)

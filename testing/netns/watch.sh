@@ -200,6 +200,11 @@ ecbpf-sampler set --rate 300
 ip link set eth0 xdp off
 soon "mended" has_xdp eth0
 equal "a setting of runtime stays" 300 "$(ecbpf-sampler status -j | jq .rate)"
+ecbpf-filter load --fused eth0
+before=$(xdp eth0)
+sleep 2 # more than a look takes
+equal "a stage of runtime stays" "$before" "$(xdp eth0)"
+works "it is there" has_stages eth0 '["filter","count","sampler"]'
 equal "a chain that is not declared stays" yes "$([[ $(xdp bad0) ]] && echo yes)"
 
 # --- the file -------------------------------------------------------------------------------------

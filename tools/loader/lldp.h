@@ -5,11 +5,12 @@
 #include <stddef.h>
 #include <ecbpf/libecbpf-config.h>
 
-/* Does the switch announce each of them, by interface? Return: TOOL_OK; TOOL_FAILED */
 /* What is wrong, without the end of line */
 struct lldp_text {
 	char text[512];
 };
+
+/* Does the switch announce each of them, by interface? Return: TOOL_OK; TOOL_FAILED */
 int lldp_check(const struct ecbpf_config_vlan *wanted, size_t count, struct lldp_text *ret_text);
 
 #endif /* ECBPF_LLDP_H */
