@@ -72,8 +72,9 @@ int ecbpf_mode_parse(const char *text, enum ecbpf_mode *ret_mode);
 
 /**
  * struct ecbpf_program - a program to load
- * @file: an object file; or a stage ("count"), if no file of that name exists. NULL with @fused
- * @is_stage: @file is a stage, whatever files there are
+ * @file: an object file if there is a '/' in it or it ends in ".o", else a stage ("count"). NULL
+ *with
+ *	  @fused
  * @fused: stages in order, "pass,count", to run in one program; else NULL
  * @section: ELF section to take the program from; or NULL
  * @name: name of the program in the object; or NULL. With neither: the first XDP program
@@ -87,7 +88,6 @@ int ecbpf_mode_parse(const char *text, enum ecbpf_mode *ret_mode);
  */
 struct ecbpf_program {
 	const char *file;
-	bool is_stage;
 	const char *fused;
 	const char *section;
 	const char *name;

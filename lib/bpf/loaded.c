@@ -36,7 +36,7 @@ static int spec_write(const struct ecbpf_program *spec, struct loaded *loaded)
 	int err;
 
 	/* a stage, or an object file: that will be looked for from elsewhere */
-	if (!spec->fused && !spec->is_stage)
+	if (ecbpf_program_is_file(spec))
 		path = realpath(spec->file, NULL);
 	err = spec_add(loaded->spec, "fused", spec->fused);
 	if (!err && !spec->fused)

@@ -51,6 +51,14 @@ static int hash_add_file(__u64 *hash, int fd)
 	return size < 0 ? -errno : 0;
 }
 
+bool ecbpf_program_is_file(const struct ecbpf_program *spec)
+{
+	size_t len = spec->fused ? 0 : strlen(spec->file);
+
+	return len &&
+	       (strchr(spec->file, '/') || (len >= 2 && !strcmp(spec->file + len - 2, ".o")));
+}
+
 static int object_open(struct ecbpf *e, const struct ecbpf_program *spec, const char *file,
 		       struct bpf_object **ret_obj, __u64 *hash)
 {
@@ -65,17 +73,20 @@ static int object_open(struct ecbpf *e, const struct ecbpf_program *spec, const 
 
 	if (spec->fused)
 		bytes = fused_bpf__elf_bytes(&size);
-	else if (spec->is_stage || (stat(file, &st) && !strchr(file, '/')))
+	else if (!ecbpf_program_is_file(spec))
 		bytes = stage_object(file, &size);
 	if (bytes) {
 		opts.object_name = spec->fused ? "fused" : file;
 		obj = bpf_object__open_mem(bytes, size, &opts);
 		ecbpf_hash_add(hash, bytes, size);
+	} else if (!ecbpf_program_is_file(spec)) {
+		return ecbpf_fail(
+			e, -ENOENT,
+			"%s: no such stage; the name of an object file has a '/' or ends in .o",
+			file);
 	} else {
 		_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC);
 
-		if (fd < 0 && errno == ENOENT && !strchr(file, '/'))
-			return ecbpf_fail(e, -ENOENT, "%s: no such file, and no such stage", file);
 		if (fd < 0)
 			return ecbpf_fail(e, -errno, "%s: %s", file, strerror(errno));
 		if (fstat(fd, &st) || !S_ISREG(st.st_mode) || read(fd, magic, 4) != 4 ||

@@ -27,6 +27,8 @@ struct predecessor {
 	bool has_constants; /* take over constants, too */
 };
 
+/* Is it an object file? Its name has a '/' or ends in ".o", which no stage's has */
+bool ecbpf_program_is_file(const struct ecbpf_program *spec);
 /*
  * @predecessor: or NULL
  * @frags: our programs are to take packets in fragments, if the kernel has them

@@ -138,7 +138,6 @@ int ecbpf_chain_load_stage(struct ecbpf *e, const char *const *ifaces, size_t if
 		s.program.prio = stage_prio(stage);
 	} else {
 		s.program.file = ecbpf_stage_name(stage);
-		s.program.is_stage = true;
 	}
 	s.load = (struct load){.programs = &s.program, .count = 1, .mode = mode};
 	return ecbpf_change_chains(e, ifaces, ifaces_count, plan_stage_load, &s);

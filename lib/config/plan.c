@@ -91,7 +91,6 @@ int conf_plan_programs(struct ecbpf *e, const struct ecbpf_config *config, struc
 		struct ecbpf_program *program = program_add(plan, unit);
 
 		program->file = name;
-		program->is_stage = true;
 		err = settings_add(e, plan, plan->programs_count - 1, unit);
 	}
 	for (size_t i = 0; i < config->units_count && !err; i++) {

@@ -154,7 +154,6 @@ static int unit_try(struct ecbpf *e, const struct ecbpf_config *config,
 	int err;
 
 	spec.file = unit->is_stage ? unit->name : unit->file.text;
-	spec.is_stage = unit->is_stage;
 	spec.section = unit->section;
 	spec.name = unit->prog_name;
 	spec.settings = &setting;

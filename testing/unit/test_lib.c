@@ -4,6 +4,7 @@
  * privilege; what is loaded for real is tested in testing/vm/tests.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -149,6 +150,37 @@ static void place_is_taken_over(void **state)
 	ecbpf_program_close(&program);
 }
 
+/* A file of the working directory is no stage, and a stage is no file */
+static void stages_win(void **state)
+{
+	static const char *const names[] = {"pass", "fw", "prog.o"};
+	char dir[] = "/tmp/ecbpf-test.XXXXXX";
+	int back = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	(void)state;
+	assert_true(back >= 0 && mkdtemp(dir) && !chdir(dir));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct ecbpf_program spec = ECBPF_PROGRAM_INIT;
+		bool is_stage = !strchr(names[i], '.');
+		struct program program;
+		int err, fd;
+
+		fd = open(names[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		assert_true(fd >= 0);
+		close(fd);
+		spec.file = names[i];
+		assert_int_equal(ecbpf_program_is_file(&spec), !is_stage);
+		err = ecbpf_program_open(e, &spec, NULL, false, &program);
+		assert_int_equal(err, is_stage ? 0 : -ENOEXEC);
+		if (!err)
+			ecbpf_program_close(&program);
+		unlink(names[i]);
+	}
+	assert_int_equal(fchdir(back), 0);
+	close(back);
+	rmdir(dir);
+}
+
 /* What is refused, with which error and with which words in the one line */
 static void refused(void **state)
 {
@@ -157,7 +189,9 @@ static void refused(void **state)
 		int err;
 		const char *words;
 	} cases[] = {
-		{"nosuch", NULL, NULL, NULL, NULL, -ENOENT, "no such file, and no such stage"},
+		{"nosuch", NULL, NULL, NULL, NULL, -ENOENT, "no such stage; the name"},
+		{"nosuch.o", NULL, NULL, NULL, NULL, -ENOENT, "No such file"},
+		{".o", NULL, NULL, NULL, NULL, -ENOENT, "No such file"},
 		{"./pass", NULL, NULL, NULL, NULL, -ENOENT, "No such file"},
 		{"/etc/passwd", NULL, NULL, NULL, NULL, -ENOEXEC, "not an ELF"},
 		{"/proc/self/exe", NULL, NULL, NULL, NULL, -ENOEXEC, "not a BPF object"},
@@ -310,12 +344,12 @@ static void bucket_secret(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names),	  cmocka_unit_test(names_are_words),
-		cmocka_unit_test(stages_open),	  cmocka_unit_test(place_is_taken_over),
-		cmocka_unit_test(array_grows),	  cmocka_unit_test(refused),
-		cmocka_unit_test(setting_is_set), cmocka_unit_test(no_bpffs),
-		cmocka_unit_test(empty_calls),	  cmocka_unit_test(rates),
-		cmocka_unit_test(bucket_secret),
+		cmocka_unit_test(names),       cmocka_unit_test(names_are_words),
+		cmocka_unit_test(stages_open), cmocka_unit_test(place_is_taken_over),
+		cmocka_unit_test(array_grows), cmocka_unit_test(refused),
+		cmocka_unit_test(stages_win),  cmocka_unit_test(setting_is_set),
+		cmocka_unit_test(no_bpffs),    cmocka_unit_test(empty_calls),
+		cmocka_unit_test(rates),       cmocka_unit_test(bucket_secret),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -13,9 +13,11 @@ static const struct tool_verb verbs[] = {
 		.name = "load",
 		.args = "IFACE[,IFACE...] PROGRAM...",
 		.text = "add XDP programs to the chains of interfaces",
-		.about = "PROGRAM is an object file, or the name of a stage if there is no such\n"
-			 "file (see 'ecbpf-loader stages'). All programs are added in one step;\n"
-			 "options apply to all of them. On failure all chains are unchanged.\n",
+		.about =
+			"PROGRAM is the name of a stage (see 'ecbpf-loader stages'), or an object\n"
+			"file if there is a / in it or it ends in .o. All programs are added in\n"
+			"one step; options apply to all of them. On failure all chains are\n"
+			"unchanged.\n",
 		.examples =
 			"  Count packets on eth0 and eth1, and drop malformed ones:\n"
 			"      ecbpf-loader load -S malformed_action=XDP_DROP eth0,eth1 count\n"
