@@ -126,7 +126,7 @@ int ecbpf_chain_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_c
  * struct ecbpf_selector - members of a chain; all fields unset select nothing
  * @all: all of them, and a program that is attached without a dispatcher as well
  * @id: the member with this BPF program id; 0: unset
- * @name: the members of this name, or of this stage; NULL: unset
+ * @name: the members of this name, whole or cut to ECBPF_NAME_CUT, or of this stage; NULL: unset
  */
 struct ecbpf_selector {
 	bool all;
@@ -227,6 +227,8 @@ int ecbpf_iface_find(const char *name);
 int ecbpf_chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_t count, bool check,
 		    struct ecbpf_chain_change **ret_changes, size_t *ret_count);
 
+#define ECBPF_NAME_CUT 15
+
 /* One of the stages in a member of ours. Most have one; ecbpf_fused has one for each slot */
 struct ecbpf_member_stage {
 	__u32 stage;			/* enum ecbpf_stage */
@@ -234,7 +236,7 @@ struct ecbpf_member_stage {
 };
 
 struct ecbpf_member {
-	char name[64];
+	char name[64]; /* whole; the kernel keeps ECBPF_NAME_CUT characters of it */
 	__u32 id;
 	__u8 tag[8];
 	__u32 prio;

@@ -45,10 +45,11 @@ int ecbpf_chain_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_c
 	return ecbpf_change_chains(e, ifaces, ifaces_count, ecbpf_plan_load, &load);
 }
 
-/* A member is meant by its program's name or by its stage's */
+/* A member is meant by its program's name, whole or as the kernel cuts it, or by its stage's */
 static bool is_named(const struct member *m, const char *name)
 {
 	return !strcmp(m->name, name) ||
+	       (strlen(name) == ECBPF_NAME_CUT && !strncmp(m->name, name, ECBPF_NAME_CUT)) ||
 	       (!strncmp(m->name, "ecbpf_", 6) && !strcmp(m->name + 6, name));
 }
 

@@ -80,15 +80,18 @@ void doctor_check_single(struct doctor *d, const struct ecbpf_chain *chain)
 			   chain->iface);
 	} else if (m->is_ours && !strcmp(m->name, "ecbpf_fused")) {
 		if (ecbpf_freplace_probe(d->e)) {
-			doctor_add(d, ECBPF_OK, chain->iface, "direct",
-				   "%s (id %u) is attached without a dispatcher, as this kernel "
-				   "requires",
-				   m->name, m->id);
+			f = doctor_add(
+				d, ECBPF_OK, chain->iface, "direct",
+				"%s (id %u) is attached without a dispatcher, as this kernel "
+				"requires",
+				m->name, m->id);
+			doctor_why(f, "other tools can only remove all of its stages");
 			return;
 		}
 		f = doctor_add(d, ECBPF_NOTE, chain->iface, "direct",
 			       "%s (id %u) is attached without a dispatcher", m->name, m->id);
-		doctor_why(f, "it works, but no program can be added");
+		doctor_why(f, "it works, but no program can be added, and other tools can only "
+			      "remove all of its stages");
 	} else {
 		f = doctor_add(d, ECBPF_WARNING, chain->iface, "no-dispatcher",
 			       "%s (id %u) is attached without a dispatcher", m->name, m->id);
@@ -322,5 +325,6 @@ void doctor_check_own(struct doctor *d, const struct ecbpf_chain *chain)
 	f = doctor_add(d, ECBPF_NOTE, chain->iface, "dispatcher-own",
 		       "its chain runs under ecbpf's own dispatcher");
 	doctor_why(f, "a member resizes packets, which this kernel denies libxdp's dispatcher; "
-		      "xdp-loader can list this chain but not add to it");
+		      "other tools, like xdp-loader, can list this chain and remove all of it, but "
+		      "not add to it, nor take a single program out");
 }

@@ -39,6 +39,21 @@ expect "libxdp's fallback" warning no-dispatcher v0
 says "libxdp's fallback" no-dispatcher "foreign_pass"
 mend "libxdp's fallback" no-dispatcher v0
 
+# names longer than the kernel keeps
+long=foreign_with_a_long_name
+foreign $long
+for name in $long ${long:0:15}; do
+	run xdp-loader load v0 "$work/$long.bpf.o"
+	if diff <(ecbpf-loader status v0) <(xdp-loader status v0) >"$work/out"; then
+		pass "$name: the table of xdp-loader"
+	else
+		fail "$name: the table of xdp-loader" "$(<"$work/out")"
+	fi
+	run ecbpf-loader unload --name "$name" v0
+	equal "unload --name $name" "none" "$(ecbpf-loader status -j v0 | jq -r '.[0].kind')"
+done
+run ecbpf-loader clean
+
 fastpath_faults "fast path" --fused
 
 findings=$(as_nobody ecbpf-loader doctor -j) && status=0 || status=$?

@@ -56,6 +56,8 @@ done < <(examples)
 ((number >= 10)) || fail "examples" "$number found"
 
 # shellcheck disable=SC2016 # for jq
+says "status of an interface that is not there prints nothing else" \
+	"ecbpf-filter: nosuch: no such interface (status 1)" ecbpf-filter status nosuch
 says "settings are those of the last example" "drop count 100" ecbpf_status \
 	'"\(.config.checks.land) \(.config.checks["udp-length"]) \(.config.ptb_max_pps)"'
 summary

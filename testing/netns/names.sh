@@ -43,7 +43,7 @@ done
 clean "fastpath: load" '' ecbpf-fastpath load --fused -i "$name"
 clean "load of what is there" "$shown" ecbpf-filter load --fused "$name"
 clean "loader: status" "$shown" ecbpf-loader status
-clean "loader: status of one" "$shown" ecbpf-loader status "$name"
+clean "loader: status of one" "$shown" ecbpf-loader status -v "$name"
 clean "loader: doctor" "$shown" ecbpf-loader doctor -v
 clean "loader: metrics" 'interface="n\\x1b[31m\\xc2\\x9b\\x9b\""' ecbpf-loader metrics
 clean "loader: export" '' ecbpf-loader export

@@ -320,7 +320,7 @@ static void fill_eth0(struct ecbpf_chain *chain)
 
 	fill_member(&m[0], "ecbpf_pass", 55, 50);
 	fill_stage(&m[0], ECBPF_STAGE_PASS, 0);
-	fill_member(&m[1], "their_prog", 56, 60);
+	fill_member(&m[1], "their_program_two", 56, 60);
 	m[1].actions |= 1 << XDP_DROP;
 	fill_member(&m[2], "ecbpf_count", 1157, 80);
 	fill_stage(&m[2], ECBPF_STAGE_COUNT, 18446744073709551615ULL);

@@ -395,15 +395,24 @@ else
 fi
 
 run status eth0
+prints "status: for scripts of xdp-loader" "$head
+eth0                   xdp_dispatcher    native   50   d51e469e988d81da 
+ =>              50     ecbpf_pass                55   37475767778797a7  XDP_PASS
+ =>              60     their_program_two          56   38485868788898a8  XDP_DROP,XDP_PASS
+ =>              80     ecbpf_count               1157 8595a5b5c5d5e5f5  XDP_PASS"
+equal "status: one line for a program" id "$(awk '/ecbpf_count/ { print $4 }' <<<"$out")" 1157 &&
+	pass "status: one line for a program" || :
+
+run status -v eth0
 prints "status: chain" "$head
 eth0                   xdp_dispatcher    native   50   d51e469e988d81da 
  =>              50     ecbpf_pass                55   37475767778797a7  XDP_PASS
- =>              60     their_prog                56   38485868788898a8  XDP_DROP,XDP_PASS
+ =>              60     their_program_two          56   38485868788898a8  XDP_DROP,XDP_PASS
  =>              80     ecbpf_count               1157 8595a5b5c5d5e5f5  XDP_PASS
 
 eth0: ecbpf_pass, ID 55, loaded 2023-11-14 22:13:20
     no packets yet
-eth0: their_prog, ID 56, loaded 2023-11-14 22:13:20, counters: not known
+eth0: their_program_two, ID 56, loaded 2023-11-14 22:13:20, counters: not known
 eth0: ecbpf_count, ID 1157, loaded 2023-11-14 22:13:20
     verdict                      packets                bytes
     XDP_DROP                          28                 1680
@@ -419,7 +428,7 @@ eth0: ecbpf_count, ID 1157, loaded 2023-11-14 22:13:20
     arp                                3                  180
     ip-tcp                       1000000           1500000000"
 
-run status eth1
+run status -v eth1
 prints "status: fused, and another schema" "$head
 eth1                   xdp_dispatcher    skb      50   d51e469e988d81da 
  =>              50     ecbpf_fused               60   3c4c5c6c7c8c9cac  XDP_PASS
@@ -437,7 +446,7 @@ eth1: ecbpf_fused, ID 60, loaded 2023-11-14 22:13:20
 eth1: ecbpf_old, ID 61, loaded 2023-11-14 22:13:20, counters: not known
     built for schema 99, and this is ecbpf-loader for schema 2"
 
-run status a,b torn
+run status -v a,b torn
 prints "status: single, and broken" "$head
 a,b                    xdp_drop          native   80   5060708090a0b0c0 
 torn                   xdp_dispatcher    native   50   d51e469e988d81da 
@@ -510,7 +519,7 @@ if command -v jq >/dev/null; then
 	query "json: dispatcher" "status --json eth1" '.[0]|del(.members)' \
 		'{"interface":"eth1","ifindex":3,"kind":"dispatcher","mode":"skb","dispatcher":{"name":"xdp_dispatcher","id":50,"tag":"d51e469e988d81da","protocol":2,"is_ours":true,"has_frags":false}}'
 	query "json: foreign member" "status -j eth0" '.[0].members[1]' \
-		'{"name":"their_prog","id":56,"tag":"38485868788898a8","prio":60,"chain_actions":["XDP_DROP","XDP_PASS"],"load_time_s":1700000000,"is_ours":false,"has_link":true,"schema":null,"stages":null}'
+		'{"name":"their_program_two","id":56,"tag":"38485868788898a8","prio":60,"chain_actions":["XDP_DROP","XDP_PASS"],"load_time_s":1700000000,"is_ours":false,"has_link":true,"schema":null,"stages":null}'
 	query "json: another schema" "status -j eth1" '.[0].members[1]|[.schema,.stages]' \
 		'[99,null]'
 	query "json: actions" "status -j eth1" '.[0].members[0].stages[1].actions|keys' \

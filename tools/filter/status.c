@@ -131,67 +131,95 @@ static struct json_object *json_iface(const char *iface, const struct ecbpf_filt
 	return json;
 }
 
-/* @is_named: the user named them, so that they must have the filter */
-static int show_ifaces(struct tool *tool, const struct tool_list *ifaces, bool is_named,
-		       struct json_object *json)
+/*
+ * @is_named: the user named them, so that they must have the filter. @ret: of each interface, for
+ * free(); all are read before anything is printed
+ */
+static int read_ifaces(struct tool *tool, const struct tool_list *ifaces, bool is_named,
+		       struct ecbpf_filter_status **ret)
 {
+	*ret = tool_alloc(NULL, (ifaces->count + 1) * sizeof(**ret));
 	for (size_t i = 0; i < ifaces->count; i++) {
-		const char *iface = ifaces->items[i];
-		struct ecbpf_filter_status status;
-
-		if (ecbpf_filter_status_get(tool->ecbpf, iface, &status))
+		if (ecbpf_filter_status_get(tool->ecbpf, ifaces->items[i], &(*ret)[i]))
 			return tool_fail_ecbpf(tool);
-		if (!status.is_loaded && is_named)
-			return tool_fail("%s: the filter is not loaded", iface);
-		if (!status.is_loaded)
-			continue; /* unloaded meanwhile */
-		if (json)
-			json_object_array_add(json, json_iface(iface, &status));
-		else
-			print_iface(iface, &status);
+		if (!(*ret)[i].is_loaded && is_named)
+			return tool_fail("%s: the filter is not loaded", ifaces->items[i]);
 	}
 	return TOOL_OK;
+}
+
+/* One that is not loaded was unloaded meanwhile */
+static void show_ifaces(const struct tool_list *ifaces, const struct ecbpf_filter_status *statuses,
+			struct json_object *json)
+{
+	for (size_t i = 0; i < ifaces->count; i++) {
+		if (!statuses[i].is_loaded)
+			continue;
+		if (json)
+			json_object_array_add(json, json_iface(ifaces->items[i], &statuses[i]));
+		else
+			print_iface(ifaces->items[i], &statuses[i]);
+	}
+}
+
+static int show_json(struct tool *tool, const struct ecbpf_filter_config *config,
+		     const struct ecbpf_prefix *vips, size_t vips_count,
+		     const struct tool_list *ifaces, const struct ecbpf_filter_status *statuses)
+{
+	struct json_object *json = json_object_new_object();
+	struct json_object *json_ifaces = json_object_new_array();
+	struct json_object *lists = json_object_new_object();
+	int status;
+
+	json_object_object_add(json, "config", json_config(config));
+	json_object_object_add(json, "vips", filter_json_vips(vips, vips_count));
+	json_object_object_add(json, "interfaces", json_ifaces);
+	json_object_object_add(json, "lists", lists);
+	show_ifaces(ifaces, statuses, json_ifaces);
+	status = filter_list_json(tool, lists);
+	if (status == TOOL_OK)
+		tool_json_print(json);
+	else
+		json_object_put(json);
+	return status;
+}
+
+static int show_text(struct tool *tool, const struct ecbpf_filter_config *config,
+		     const struct ecbpf_prefix *vips, size_t vips_count,
+		     const struct tool_list *ifaces, const struct ecbpf_filter_status *statuses)
+{
+	int status;
+
+	print_config(config, vips, vips_count);
+	status = filter_list_print(tool);
+	show_ifaces(ifaces, statuses, NULL);
+	if (!ifaces->count)
+		printf("\nThe filter is loaded on no interface.\n");
+	return status;
 }
 
 static int show_status(struct tool *tool, const struct tool_list *ifaces, bool is_named,
 		       bool is_json)
 {
-	struct json_object *json, *json_ifaces, *lists;
+	struct ecbpf_filter_status *statuses = NULL;
 	struct ecbpf_filter_config config;
-	struct ecbpf_prefix *vips;
+	struct ecbpf_prefix *vips = NULL;
 	size_t count;
 	int status;
 
-	if (ecbpf_filter_config_get(tool->ecbpf, &config))
-		return tool_fail_ecbpf(tool);
-	vips = filter_vips_get(tool, &count);
-	if (!vips)
-		return TOOL_FAILED;
-	if (!is_json) {
-		print_config(&config, vips, count);
-		status = filter_list_print(tool);
-		if (status == TOOL_OK)
-			status = show_ifaces(tool, ifaces, is_named, NULL);
-		if (!ifaces->count)
-			printf("\nThe filter is loaded on no interface.\n");
-		free(vips);
-		return status;
+	status = read_ifaces(tool, ifaces, is_named, &statuses);
+	if (status == TOOL_OK && ecbpf_filter_config_get(tool->ecbpf, &config))
+		status = tool_fail_ecbpf(tool);
+	if (status == TOOL_OK) {
+		vips = filter_vips_get(tool, &count);
+		if (!vips)
+			status = TOOL_FAILED;
 	}
-	json = json_object_new_object();
-	json_ifaces = json_object_new_array();
-	json_object_object_add(json, "config", json_config(&config));
-	json_object_object_add(json, "vips", filter_json_vips(vips, count));
-	json_object_object_add(json, "interfaces", json_ifaces);
+	if (status == TOOL_OK)
+		status = (is_json ? show_json : show_text)(tool, &config, vips, count, ifaces,
+							   statuses);
 	free(vips);
-	lists = json_object_new_object();
-	json_object_object_add(json, "lists", lists);
-	status = filter_list_json(tool, lists);
-	if (status == TOOL_OK)
-		status = show_ifaces(tool, ifaces, is_named, json_ifaces);
-	if (status == TOOL_OK)
-		tool_json_print(json);
-	else
-		json_object_put(json);
+	free(statuses);
 	return status;
 }
 

@@ -47,10 +47,12 @@ static const struct tool_verb verbs[] = {
 		.name = "status",
 		.args = "[IFACE]...",
 		.text = "show the XDP programs of interfaces and their counters",
-		.about = "Default: all interfaces.\n",
+		.about = "Default: all interfaces. Without -v, the table of xdp-loader alone.\n",
 		.examples =
 			"  All interfaces:\n"
 			"      ecbpf-loader status\n"
+			"  With counters:\n"
+			"      ecbpf-loader status -v eth0\n"
 			"  Number of packets that the stage count dropped on eth0, for a script:\n"
 			"      ecbpf-loader status -j eth0 |\n"
 			"        jq '.[].members[].stages[]?|select(.stage==\"count\")|\n"
@@ -187,7 +189,7 @@ int main(int argc, char **argv)
 		.text = "Load XDP programs on network interfaces, several on each, and show their\n"
 			"counters and state. Replaces xdp-loader.\n",
 		.examples = "  ecbpf-loader load eth0 pass count     two stages on eth0\n"
-			    "  ecbpf-loader status eth0              show their counters\n"
+			    "  ecbpf-loader status -v eth0           show their counters\n"
 			    "  ecbpf-loader doctor                   check for problems\n"
 			    "  ecbpf-loader unload eth0 --all        remove all programs\n",
 		.verbs = verbs,

@@ -223,7 +223,7 @@ static void print_chains(struct ecbpf_chain *const *chains, size_t count)
 	       "------\n");
 	for (size_t i = 0; i < count; i++)
 		print_chain_rows(chains[i]);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count && tool_verbosity(); i++)
 		print_chain_details(chains[i]);
 	printf("\n");
 }
