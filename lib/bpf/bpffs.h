@@ -8,8 +8,15 @@
 
 struct ecbpf;
 
-/* Find the BPF file system; e->bpffs is set afterwards. @make: make our and libxdp's directory */
+/*
+ * Find the BPF file system; e->bpffs is set afterwards. @make: make our and libxdp's directory.
+ * Return: 0; -ENODEV there is none; -EPERM must be root; -EACCES others than root could have put
+ * pins there; errors
+ */
 int ecbpf_bpffs_open(struct ecbpf *e, bool make);
+/* Is it missing, or a directory that only root can change? Else -EACCES. For BPFFS/ecbpf, BPFFS/xdp
+ */
+int ecbpf_bpffs_check_dir(struct ecbpf *e, const char *path);
 /* @path[@size] = @format; -ENAMETOOLONG */
 int ecbpf_path_format(struct ecbpf *e, char *path, size_t size, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -6,19 +6,47 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 #include "bpf/bpffs.h"
 #include "bpf/lock.h"
 #include "core/handle.h"
 
-#define WAIT_MS 1000 /* before it is said */
+#define STEP_MS	   20
+#define TELL_MS	   1000 /* before it is said who is waited for */
+#define GIVE_UP_MS 60000
+#define NAME_SIZE  96
 
-/* Process and name of the one that has the lock, as /proc/locks tells it; else "another process" */
+/* "ecbpf-fw apply": the name of the process, and its first argument. Others choose these, too */
+static void command_name(int pid, char *ret, size_t size)
+{
+	char path[64], line[256] = "", *arg, *name = line;
+	size_t len;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	file = fopen(path, "re");
+	len = file ? fread(line, 1, sizeof(line) - 2, file) : 0;
+	if (file)
+		fclose(file);
+	line[len] = line[len + 1] = '\0';
+	arg = line + strlen(line) + 1;
+	if (strrchr(line, '/'))
+		name = strrchr(line, '/') + 1;
+	snprintf(ret, size, "%.32s%s%.32s", *name ? name : "process", *arg ? " " : "", arg);
+	for (char *c = ret; *c; c++) {
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	}
+}
+
+/* Whoever has the lock, as /proc/locks tells it: "ecbpf-fw apply (pid 123)" */
 static void holder_name(int fd, char *ret, size_t size)
 {
 	FILE *locks = fopen("/proc/locks", "re");
-	char line[256], path[64], name[32] = "";
+	unsigned int dev_major, dev_minor;
+	char line[256], name[NAME_SIZE];
 	unsigned long long inode;
 	struct stat st;
 	int pid;
@@ -27,39 +55,36 @@ static void holder_name(int fd, char *ret, size_t size)
 	if (!locks)
 		return;
 	while (!fstat(fd, &st) && fgets(line, sizeof(line), locks)) {
-		if (sscanf(line, "%*s FLOCK %*s %*s %d %*x:%*x:%llu", &pid, &inode) != 2 ||
-		    inode != st.st_ino || pid <= 0)
+		if (sscanf(line, "%*s FLOCK %*s %*s %d %x:%x:%llu", &pid, &dev_major, &dev_minor,
+			   &inode) != 4 ||
+		    inode != st.st_ino || makedev(dev_major, dev_minor) != st.st_dev || pid <= 0)
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-		fclose(locks);
-		locks = fopen(path, "re");
-		if (locks && fgets(name, sizeof(name), locks))
-			name[strcspn(name, "\n")] = '\0';
-		snprintf(ret, size, "process %d%s%s%s", pid, *name ? " (" : "", name,
-			 *name ? ")" : "");
+		command_name(pid, name, sizeof(name));
+		snprintf(ret, size, "%s (pid %d)", name, pid);
 		break;
 	}
-	if (locks)
-		fclose(locks);
+	fclose(locks);
 }
 
-/* As flock(), but after a second it says who has the lock, and goes on waiting */
+/* As flock(), but after a second it says whom it waits for, and does not wait for ever */
 static int lock_wait(struct ecbpf *e, int fd, const char *path)
 {
-	char name[64];
+	char name[NAME_SIZE + 32];
 
-	for (int ms = 0; ms < WAIT_MS; ms += 20) {
-		if (!flock(fd, LOCK_EX | LOCK_NB))
-			return 0;
+	for (int ms = 0; flock(fd, LOCK_EX | LOCK_NB); ms += STEP_MS) {
 		if (errno != EWOULDBLOCK)
-			return -1;
-		nanosleep(&(struct timespec){.tv_nsec = 20 * 1000000L}, NULL);
-	}
-	holder_name(fd, name, sizeof(name));
-	ecbpf_log(e, ECBPF_LOG_WARN, "waiting for %s, which has locked %s", name, path);
-	while (flock(fd, LOCK_EX)) {
-		if (errno != EINTR)
-			return -1;
+			return ecbpf_fail_dir(e, "lock", path);
+		if (ms == TELL_MS || ms >= GIVE_UP_MS)
+			holder_name(fd, name, sizeof(name));
+		if (ms == TELL_MS)
+			ecbpf_log(e, ECBPF_LOG_WARN, "waiting for %s, which has locked %s", name,
+				  path);
+		if (ms >= GIVE_UP_MS)
+			return ecbpf_fail(
+				e, -ETIMEDOUT,
+				"gave up after %d s: %s has locked %s: nothing is changed",
+				ms / 1000, name, path);
+		nanosleep(&(struct timespec){.tv_nsec = STEP_MS * 1000000L}, NULL);
 	}
 	return 0;
 }
@@ -72,15 +97,15 @@ static int lock_dir(struct ecbpf *e, const char *name)
 	err = ecbpf_path_format(e, path, sizeof(path), "%s/%s", e->bpffs, name);
 	if (err)
 		return err;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return ecbpf_fail_dir(e, "open", path);
-	if (lock_wait(e, fd, path)) {
-		err = ecbpf_fail_dir(e, "lock", path);
+	err = ecbpf_bpffs_check_dir(e, path);
+	if (!err)
+		err = lock_wait(e, fd, path);
+	if (err)
 		close(fd);
-		return err;
-	}
-	return fd;
+	return err ? err : fd;
 }
 
 int ecbpf_lock(struct ecbpf *e)

@@ -5,7 +5,7 @@
 
 struct ecbpf;
 
-/* For a whole change of ours. Return: fd, for close(), or errors */
+/* For a whole change of ours. Return: fd, for close(); -ETIMEDOUT after a minute; errors */
 int ecbpf_lock(struct ecbpf *e);
 /* As ecbpf_lock(); the directories are made if they are missing */
 int ecbpf_lock_make(struct ecbpf *e);

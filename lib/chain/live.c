@@ -188,7 +188,7 @@ int ecbpf_live_read(struct ecbpf *e, int ifindex, struct live *ret)
 
 int ecbpf_live_open(struct ecbpf *e, const char *iface, int *ret_ifindex, struct live *ret)
 {
-	int ifindex;
+	int ifindex, err;
 
 	ecbpf_capture(e);
 	ifindex = ecbpf_iface_index(e, iface);
@@ -197,6 +197,8 @@ int ecbpf_live_open(struct ecbpf *e, const char *iface, int *ret_ifindex, struct
 	if (ret_ifindex)
 		*ret_ifindex = ifindex;
 	/* without a BPF file system a single program can still be seen */
-	ecbpf_bpffs_open(e, false);
+	err = ecbpf_bpffs_open(e, false);
+	if (err == -EACCES)
+		return err;
 	return ecbpf_live_read(e, ifindex, ret);
 }

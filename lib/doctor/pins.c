@@ -20,6 +20,37 @@
 #include "core/netns.h"
 #include "doctor/doctor.h"
 
+/* Others can make the directories there before we do: then nothing can be loaded */
+static void check_mode(struct doctor *d)
+{
+	struct ecbpf_finding *f;
+	struct stat st;
+
+	if (stat(d->e->bpffs, &st) || !(st.st_mode & 0022))
+		return;
+	f = doctor_add(d, ECBPF_WARNING, "", "bpffs-mode", "%s has mode %04o", d->e->bpffs,
+		       st.st_mode & 07777);
+	doctor_why(
+		f,
+		"any user can take the names of ecbpf's directories: then nothing can be loaded");
+	doctor_fix(f, "chmod 700 %s", d->e->bpffs);
+}
+
+/* "WHAT: mend it by 'COMMAND'" */
+static void add_untrusted(struct doctor *d, const char *error)
+{
+	const char *mend = strstr(error, ": mend it by '");
+	struct ecbpf_finding *f;
+
+	f = doctor_add(d, ECBPF_ERROR, "", "bpffs-untrusted", "%.*s",
+		       mend ? (int)(mend - error) : (int)strlen(error), error);
+	doctor_why(f, "pins there may be somebody else's: nothing is loaded, read or changed");
+	if (mend) {
+		mend += strlen(": mend it by '");
+		doctor_fix(f, "%.*s", (int)strcspn(mend, "'"), mend);
+	}
+}
+
 void doctor_check_bpffs(struct doctor *d)
 {
 	const char *path = secure_getenv("LIBXDP_BPFFS");
@@ -31,6 +62,11 @@ void doctor_check_bpffs(struct doctor *d)
 	d->has_bpffs = !err;
 	if (!err) {
 		doctor_add(d, ECBPF_OK, "", "bpffs", "BPF file system at %s", d->e->bpffs);
+		check_mode(d);
+		return;
+	}
+	if (err == -EACCES) {
+		add_untrusted(d, ecbpf_error(d->e));
 		return;
 	}
 	if (!path)
@@ -41,8 +77,9 @@ void doctor_check_bpffs(struct doctor *d)
 		   "chains and maps are pinned there: nothing can be loaded, and chains cannot be "
 		   "checked");
 	if (err == -ENODEV)
-		doctor_fix(f, "%s%s%smount -t bpf bpf %s", stat(path, &st) ? "mkdir -p " : "",
-			   stat(path, &st) ? path : "", stat(path, &st) ? " && " : "", path);
+		doctor_fix(f, "%s%s%smount -t bpf -o mode=0700 bpf %s",
+			   stat(path, &st) ? "mkdir -p " : "", stat(path, &st) ? path : "",
+			   stat(path, &st) ? " && " : "", path);
 }
 
 struct pins {

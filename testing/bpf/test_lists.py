@@ -497,7 +497,7 @@ if __name__ == "__main__":
     if os.environ.get("ECBPF_LISTS") != str(os.getpid()):
         os.environ["ECBPF_LISTS"] = str(os.getpid())
         os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", "sh", "-c",
-                              'mount -t bpf bpf /sys/fs/bpf && exec "$@"', "sh", sys.executable,
+                              'mount -t bpf -o mode=0700 bpf /sys/fs/bpf && exec "$@"', "sh", sys.executable,
                               *sys.argv])
     os.environ["TESTRUN_PINS"] = PINS
     main([test_packets, test_allow, test_prefixes, test_many, test_concurrent, test_answers,

@@ -20,7 +20,7 @@ kernel_is() { [[ $(printf '%s\n' "$1" "$(uname -r)" | sort -V | head -n 1) == "$
 apart()
 {
 	unshare --mount --propagation private -- \
-		bash -c 'mount -t bpf bpf /sys/fs/bpf && "$@"' apart "$@"
+		bash -c 'mount -t bpf -o mode=0700 bpf /sys/fs/bpf && "$@"' apart "$@"
 }
 
 # chain_id: of the dispatcher on v0
@@ -68,7 +68,7 @@ host()
 	doctor
 	expect "no bpffs" error bpffs-missing host
 	mend "no bpffs" bpffs-missing host
-	umount /sys/fs/bpf && umount /sys/fs/bpf && mount -t bpf bpf /sys/fs/bpf
+	umount /sys/fs/bpf && umount /sys/fs/bpf && mount -t bpf -o mode=0700 bpf /sys/fs/bpf
 	LIBXDP_BPFFS=$work/new doctor
 	LIBXDP_BPFFS=$work/new expect "no such directory" error bpffs-missing host
 	LIBXDP_BPFFS=$work/new mend "no such directory" bpffs-missing host
@@ -183,7 +183,7 @@ lost_pins()
 
 	ns_add inside
 	run ip link set v0 netns inside
-	run ip netns exec inside bash -c 'mount -t bpf bpf /sys/fs/bpf && ecbpf-loader load v0 pass'
+	run ip netns exec inside bash -c 'mount -t bpf -o mode=0700 bpf /sys/fs/bpf && ecbpf-loader load v0 pass'
 	findings=$(ns inside ecbpf-loader doctor -j) && status=0 || status=$?
 	expect "ip netns exec" error fails-open v0
 	findings=$(ip netns exec inside ecbpf-loader doctor -j) && status=0 || status=$?

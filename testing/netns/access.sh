@@ -1,0 +1,131 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Who may touch what: directories that a user has made in a BPF file system for all are refused, by
+# every verb that trusts pins; locks name their holder.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
+. "$(dirname "$0")/../lib/lib.sh"
+fresh_net "$@"
+use_build flock ip jq setpriv ecbpf-fastpath ecbpf-filter ecbpf-fw ecbpf-loader ecbpf-sampler
+tmp=$(mktemp -d)
+defer rm -rf "$tmp"
+fs=/sys/fs/bpf
+nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all --)
+
+# refused NAME REGEX COMMAND...: with exit status 1, in one line
+refused()
+{
+	local out status=0
+
+	out=$(timeout 20 "${@:3}" 2>&1 </dev/null) || status=$?
+	if ((status == ${want:-1})) && [[ $out =~ $2 && $out != *$'\n'* ]]; then
+		pass "$1"
+	else
+		fail "$1" "status $status: $out"
+	fi
+}
+
+ip link add s0 type veth peer name s1
+ip link set s0 up
+ip link set s1 up
+echo 'ip from any to any udp drop' >"$tmp/rules"
+echo 192.0.2.0/24 >"$tmp/list"
+printf '[interfaces]\ningress = s0\n[chain]\nstages = pass\nfused = yes\n' >"$tmp/conf"
+
+# --- another user's directories ------------------------------------------------------------------
+
+verbs=(
+	"ecbpf-loader load --fused pass s0" "ecbpf-loader unload -a s0" "ecbpf-loader clean --all"
+	"ecbpf-loader apply $tmp/conf" "ecbpf-loader apply -c $tmp/conf" "ecbpf-loader export"
+	"ecbpf-loader status s0" "ecbpf-loader metrics s0"
+	"ecbpf-loader replace --fused count s0 fused"
+	"ecbpf-fw load --fused s0" "ecbpf-fw apply -f $tmp/rules" "ecbpf-fw rule list" "ecbpf-fw stats"
+	"ecbpf-fw set create a" "ecbpf-fw unload s0"
+	"ecbpf-filter load --fused s0" "ecbpf-filter drop add 192.0.2.1" "ecbpf-filter drop list"
+	"ecbpf-filter drop import -f $tmp/list" "ecbpf-filter set tcp-syn-fin=drop" "ecbpf-filter status"
+	"ecbpf-fastpath load --fused -i s0 --flows 1000" "ecbpf-fastpath status"
+	"ecbpf-fastpath flows" "ecbpf-fastpath unload"
+	"ecbpf-sampler load --fused s0" "ecbpf-sampler set rate=10" "ecbpf-sampler status"
+	"ecbpf-sampler run" "ecbpf-sampler unload s0"
+)
+
+chmod 1777 $fs
+as_nobody mkdir $fs/ecbpf
+why="^ecbpf-[a-z]+: ($tmp/[a-z:0-9]+ )?$fs/ecbpf belongs to user 65534, .*: mend it by '(.*)'\$"
+for verb in "${verbs[@]}"; do
+	# shellcheck disable=SC2086 # words
+	refused "another user's directory: $verb" "$why" $verb
+done
+equal "nothing is attached" null "$(ip -j link show s0 | jq '.[0].xdp')"
+equal "nothing is made" "$fs/ecbpf" "$(find $fs -mindepth 1 -type d)"
+out=$(ecbpf-loader doctor -j) || true
+equal "doctor says so" "error ecbpf " \
+	"$(jq -r '.[] | select(.code == "bpffs-untrusted") | "\(.severity) \(.what[12:18])"' <<<"$out")"
+fix=$(jq -r '.[] | select(.code == "bpffs-untrusted") | .fix' <<<"$out")
+equal "and how to mend it" "rm -r $fs/ecbpf && chmod 700 $fs" "$fix"
+ecbpf-loader watch --no-lldp "$tmp/conf" 2>"$tmp/said" &
+watch=$!
+until grep -qs ready "$tmp/said"; do sleep 0.1; done
+equal "watch waits" null "$(ip -j link show s0 | jq '.[0].xdp')"
+eval "$fix"
+for ((i = 0; i < 200; i++)); do
+	[[ $(ip -j link show s0 | jq '.[0].xdp') == null ]] || break
+	sleep 0.1
+done
+equal "mended, it loads" fused "$(ecbpf-loader status -j s0 | jq -r '.[0].members[0].name[6:]')"
+kill "$watch"
+wait "$watch" || true
+
+rmdir $fs/xdp
+chmod 1777 $fs
+as_nobody ln -s /sys $fs/xdp
+refused "a link" "$fs/xdp is not a directory, .*'rm $fs/xdp'\$" ecbpf-loader load --fused pass s0
+rm $fs/xdp
+ecbpf-filter drop add 192.0.2.1
+out=$(ecbpf-loader doctor -j) || true
+equal "a file system for all is a warning" "warning chmod 700 $fs" \
+	"$(jq -r '.[] | select(.code == "bpffs-mode") | "\(.severity) \(.fix)"' <<<"$out")"
+refused "nobody else can move our directory" "Operation not permitted" \
+	"${nobody[@]}" mv $fs/ecbpf $fs/other
+chmod 755 $fs/ecbpf
+refused "a directory that others could lock" "mode 0755, .*'chmod 700 $fs/ecbpf'\$" \
+	ecbpf-filter drop list
+chmod 700 $fs/ecbpf
+equal "mended, the list is as it was" "192.0.2.1" "$(ecbpf-filter drop list | cut -d' ' -f1)"
+want=2 refused "nobody else can open it, to lock it" "Permission denied" "${nobody[@]}" ls $fs/ecbpf
+umount $fs
+mkdir "$tmp/none"
+refused "advice for a new one" "'mount -t bpf -o mode=0700 bpf $tmp/none' makes one\$" \
+	env LIBXDP_BPFFS="$tmp/none" ecbpf-filter drop add 192.0.2.1
+mount -t bpf -o mode=0700 bpf $fs
+
+# --- locks ----------------------------------------------------------------------------------------
+
+# lock NAME: hold it by "flock DIR sh" until $tmp/NAME goes away
+lock()
+{
+	touch "$tmp/$1"
+	flock "$fs/$1" sh -c "echo ready; while [ -e $tmp/$1 ]; do sleep 0.05; done" >"$tmp/said" &
+	holder=$!
+	until grep -qs ready "$tmp/said"; do sleep 0.05; done
+}
+
+works "a list" ecbpf-filter drop add 192.0.2.1
+lock ecbpf
+ecbpf-filter drop add 192.0.2.2 2>"$tmp/err" &
+adder=$!
+for ((i = 0; i < 400; i++)); do
+	grep -q waiting "$tmp/err" && break
+	sleep 0.05
+done
+equal "who is waited for" \
+	"ecbpf-filter: warning: waiting for flock $fs/ecbpf (pid $holder), which has locked $fs/ecbpf" \
+	"$(<"$tmp/err")"
+rm "$tmp/ecbpf"
+wait "$holder"
+status=0
+wait "$adder" || status=$?
+equal "it goes on when the lock is free" 0 $status
+equal "and has done it" "192.0.2.1 192.0.2.2" "$(ecbpf-filter drop list | cut -d' ' -f1 | xargs)"
+summary
