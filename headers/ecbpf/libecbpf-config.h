@@ -107,6 +107,19 @@ void ecbpf_watch_close(struct ecbpf_watch *watch); /* NULL is fine */
 int ecbpf_watch_start(struct ecbpf_watch *watch, struct ecbpf_config *config,
 		      struct ecbpf_config_change **ret_changes, size_t *ret_count);
 
+/**
+ * ecbpf_watch_fall_back() - as ecbpf_watch_start(), for the last configuration of the same file
+ *			     that was applied whole, as the file itself cannot be
+ * @ret_changes: what was done, for free()
+ *
+ * Each configuration that is applied whole, all its interfaces that are there included, is copied
+ * with its rules and lists.
+ *
+ * Return: 0; -ENOENT there is none, or "on-error = open"; others. ecbpf_error() says why
+ */
+int ecbpf_watch_fall_back(struct ecbpf_watch *watch, struct ecbpf_config_change **ret_changes,
+			  size_t *ret_count);
+
 /* For poll(): something may have changed */
 int ecbpf_watch_fd(const struct ecbpf_watch *watch);
 
@@ -127,6 +140,7 @@ int ecbpf_watch_look(struct ecbpf_watch *watch, struct ecbpf_config_change **ret
  * @pid: 0: there is none in this network namespace
  * @file: its configuration; "": the installed one
  * @error: why the file, as it is now, does not run; "": it does
+ * @instead: what ecbpf_watch_fall_back() has applied, with its time; "": it has not
  * @applied: when what runs was, seconds since 1970
  * @read: when the file was, monotonic, in ms; 0: not yet
  */
@@ -134,6 +148,7 @@ struct ecbpf_watch_state {
 	int pid;
 	char file[256];
 	char error[512];
+	char instead[128];
 	long long applied;
 	unsigned long long read;
 	struct ecbpf_config_wait *waits;

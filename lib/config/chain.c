@@ -31,6 +31,14 @@ static int set_chain(struct conf_parser *p, const char *key, const char *value)
 			       : conf_fail(p->e, &p->at, "on-stop: '%s' is not detach or leave",
 					   value);
 	}
+	if (!strcmp(key, "on-error")) {
+		config->on_error =
+			!strcmp(value, "open") ? CONF_ON_ERROR_OPEN : CONF_ON_ERROR_LAST_GOOD;
+		return config->on_error == CONF_ON_ERROR_OPEN || !strcmp(value, "last-good")
+			       ? 0
+			       : conf_fail(p->e, &p->at, "on-error: '%s' is not open or last-good",
+					   value);
+	}
 	if (!strcmp(key, "stages"))
 		return set_stages(p, value);
 	if (!strcmp(key, "fused")) {
@@ -74,7 +82,7 @@ static int stages_check(struct ecbpf *e, struct ecbpf_config *config)
 	return 0;
 }
 
-static const char *const keys[] = {"stages", "fused", "mode", "on-stop", NULL};
+static const char *const keys[] = {"stages", "fused", "mode", "on-stop", "on-error", NULL};
 
 const struct conf_section conf_section_chain = {
 	.name = "chain",

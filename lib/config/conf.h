@@ -4,6 +4,7 @@
 #define ECBPF_CONF_H
 
 #include <stdio.h>
+#include <time.h>
 #include <ecbpf/libecbpf-config.h>
 #include <ecbpf/libecbpf-fastpath.h>
 #include <ecbpf/libecbpf-filter.h>
@@ -51,9 +52,24 @@ struct conf_fastpath {
 	struct conf_words excludes; /* as ecbpf_prefix_format() writes them */
 };
 
+/* Text that grows; @is_lost: there was no memory. @text is for free() */
+struct conf_text {
+	char *text;
+	size_t len;
+	bool is_lost;
+};
+
+/* What runs at boot if the file cannot be applied */
+enum conf_on_error {
+	CONF_ON_ERROR_UNSAID,
+	CONF_ON_ERROR_OPEN,
+	CONF_ON_ERROR_LAST_GOOD,
+};
+
 struct ecbpf_config {
 	char **files; /* names, for places */
 	size_t files_count;
+	struct conf_text source; /* lines of all files */
 	bool has_interfaces;
 	struct conf_words ingress;
 	struct conf_words egress;
@@ -62,7 +78,8 @@ struct ecbpf_config {
 	struct conf_words stages;
 	bool has_stages;
 	bool is_fused;
-	bool is_left;	 /* when all is stopped */
+	bool is_left; /* when all is stopped */
+	enum conf_on_error on_error;
 	bool is_patient; /* a name that no interface has is left out */
 	enum ecbpf_mode mode;
 	struct conf_unit *units;
@@ -96,12 +113,6 @@ int conf_fail(struct ecbpf *e, const struct conf_word *at, const char *format, .
 /* --- text.c, report.c, values.c, file.c, pins.c ------------------------------------------
  */
 
-/* Text that grows; @is_lost: there was no memory. @text is for free() */
-struct conf_text {
-	char *text;
-	size_t len;
-	bool is_lost;
-};
 void conf_printf(struct conf_text *text, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -218,6 +229,21 @@ int conf_read_text(struct ecbpf *e, const char *name, const char *text,
 		   struct ecbpf_config **ret_config);
 /* on-stop alone, of a file as ecbpf_config_read() takes it; what it names is not looked at */
 int conf_read_stop(struct ecbpf *e, const char *file, bool *ret_is_left);
+/* on-error alone, as far as the file can be read; e->error stays */
+enum conf_on_error conf_read_on_error(struct ecbpf *e, const char *file);
+
+/* --- filter.c, fw.c ----------------------------------------------------------------------- */
+
+/* As files have them; @ret_text: for free() */
+int conf_list_text(struct ecbpf *e, const struct conf_list *list, char **ret_text);
+
+/* --- last-good.c -------------------------------------------------------------------------- */
+
+/* @file: whose configuration it is; NULL: the installed one */
+int conf_last_good_save(struct ecbpf *e, const char *file, const struct ecbpf_config *config);
+/* @ret_time: when it was saved. Return: 0; -ENOENT there is none; others */
+int conf_last_good_read(struct ecbpf *e, const char *file, struct ecbpf_config **ret_config,
+			time_t *ret_time);
 
 /* --- export.c ----------------------------------------------------------------------------- */
 

@@ -325,6 +325,24 @@ static void entry_print(FILE *out, const struct ecbpf_filter_entry *entry)
 	fprintf(out, "%s %s %s\n", prefix, *entry->tag ? entry->tag : "-", time);
 }
 
+int conf_list_text(struct ecbpf *e, const struct conf_list *list, char **ret_text)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return ecbpf_fail_memory(e);
+	for (size_t i = 0; i < list->count; i++)
+		entry_print(out, &list->entries[i]);
+	if (fclose(out)) {
+		free(text);
+		return ecbpf_fail_memory(e);
+	}
+	*ret_text = text;
+	return 0;
+}
+
 static int list_export(struct ecbpf *e, __u32 number, const char *dir, struct conf_text *text)
 {
 	const char *key = list_keys[number];

@@ -92,6 +92,7 @@ static char *read_line(char *str, int num, void *stream)
 	}
 	if (r->p.at.line == 1 && !strncmp(line, "\xef\xbb\xbf", 3))
 		line += 3;
+	conf_printf(&r->p.config->source, "%s", line);
 	if (*line == '[')
 		r->err = section_line(r, line);
 	else if (line[strspn(line, " \t")] == '[') /* which may be more of a value, to inih */
@@ -147,6 +148,7 @@ static int stream_read(struct ecbpf *e, FILE *in, const char *name, struct ecbpf
 		return ecbpf_fail_memory(e);
 	r.p.at.file = files[config->files_count++];
 	line = ini_parse_stream(read_line, &r, take_key, &r);
+	conf_printf(&config->source, "\n"); /* the last line may have none */
 	if (!r.err && ferror(in))
 		return ecbpf_fail(e, -EIO, "%s: cannot be read", name);
 	if (line < 0)
@@ -259,6 +261,22 @@ int conf_read_stop(struct ecbpf *e, const char *file, bool *ret_is_left)
 	return err;
 }
 
+enum conf_on_error conf_read_on_error(struct ecbpf *e, const char *file)
+{
+	struct ecbpf_config *config = config_new(e);
+	enum conf_on_error on_error = CONF_ON_ERROR_UNSAID;
+	struct saved_error error;
+
+	if (!config)
+		return on_error;
+	ecbpf_error_save(e, &error);
+	files_parse(e, file, config);
+	ecbpf_error_restore(e, &error);
+	on_error = config->on_error;
+	ecbpf_config_free(config);
+	return on_error;
+}
+
 void ecbpf_config_free(struct ecbpf_config *config)
 {
 	if (!config)
@@ -283,6 +301,7 @@ void ecbpf_config_free(struct ecbpf_config *config)
 		conf_words_free(&config->lists[i].files);
 		free(config->lists[i].entries);
 	}
+	free(config->source.text);
 	free(config->rules.text);
 	conf_words_free(&config->fastpath.excludes);
 	ecbpf_fw_ruleset_free(config->ruleset);

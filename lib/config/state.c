@@ -49,6 +49,8 @@ static int state_parse(struct ecbpf *e, char *text, struct ecbpf_watch_state *re
 			snprintf(ret->file, sizeof(ret->file), "%s", value);
 		else if (!strcmp(line, "error"))
 			snprintf(ret->error, sizeof(ret->error), "%s", value);
+		else if (!strcmp(line, "instead"))
+			snprintf(ret->instead, sizeof(ret->instead), "%s", value);
 		else if (!strcmp(line, "applied"))
 			ret->applied = atoll(value);
 		else if (!strcmp(line, "read"))
@@ -128,6 +130,8 @@ void conf_state_write(int fd, const struct ecbpf_watch_state *state)
 		    state->applied, state->read);
 	if (*state->error)
 		conf_printf(&text, "error %s\n", state->error);
+	if (*state->instead)
+		conf_printf(&text, "instead %s\n", state->instead);
 	for (size_t i = 0; i < state->waits_count; i++)
 		conf_printf(&text, "wait %s\t%s\n", state->waits[i].name, state->waits[i].text);
 	if (!text.is_lost && pwrite(fd, text.text, text.len, 0) == (ssize_t)text.len &&

@@ -27,7 +27,8 @@ struct ecbpf_watch {
 	int events_fd;
 	int state_fd;
 	struct ecbpf_config *config;
-	bool is_due; /* chains are to be read, whatever the list of interfaces says */
+	bool is_copied; /* as the last good one; or that has failed */
+	bool is_due;	/* chains are to be read, whatever the list of interfaces says */
 	__u64 links;
 	__u64 kept_at; /* monotonic, ms */
 	__u64 refreshed_at;
@@ -120,6 +121,22 @@ static int waits_set(struct ecbpf_watch *w, struct conf_waits *waits, struct con
 	return err;
 }
 
+/* Copy what is applied whole: but for interfaces that are not there */
+static int copy(struct ecbpf_watch *w, struct conf_report *r)
+{
+	bool is_whole = true;
+
+	for (size_t i = 0; i < w->state.waits_count; i++)
+		is_whole &= !strcmp(w->state.waits[i].text, CONF_ABSENT);
+	if (w->is_copied || !is_whole)
+		return 0;
+	w->is_copied = true;
+	if (!conf_last_good_save(w->e, *w->state.file ? w->state.file : NULL, w->config))
+		return 0;
+	return conf_report_change(w->e, r, "this configuration is not kept for on-error: %s",
+				  w->e->error);
+}
+
 static int keep(struct ecbpf_watch *w, const struct ecbpf_config *config, struct conf_report *r)
 {
 	struct conf_waits waits = {};
@@ -154,10 +171,44 @@ int ecbpf_watch_start(struct ecbpf_watch *w, struct ecbpf_config *config,
 	}
 	ecbpf_config_free(w->config);
 	w->config = config;
+	w->is_copied = false;
 	w->is_due = true;
 	w->state.applied = time(NULL);
+	*w->state.instead = '\0';
+	conf_state_write(w->state_fd, &w->state);
 	*ret_changes = r.changes;
 	*ret_count = r.count;
+	return 0;
+}
+
+int ecbpf_watch_fall_back(struct ecbpf_watch *w, struct ecbpf_config_change **ret_changes,
+			  size_t *ret_count)
+{
+	const char *file = *w->state.file ? w->state.file : NULL;
+	enum conf_on_error on_error = conf_read_on_error(w->e, file);
+	struct ecbpf_config *config = NULL;
+	struct tm tm = {};
+	char when[64];
+	time_t time;
+	int err;
+
+	if (on_error == CONF_ON_ERROR_OPEN)
+		return ecbpf_fail(w->e, -ENOENT, "on-error = open");
+	err = conf_last_good_read(w->e, file, &config, &time);
+	if (!err && on_error == CONF_ON_ERROR_UNSAID && config->on_error == CONF_ON_ERROR_OPEN)
+		err = ecbpf_fail(w->e, -ENOENT, "on-error = open");
+	if (!err)
+		err = ecbpf_watch_start(w, config, ret_changes, ret_count);
+	if (err) {
+		ecbpf_config_free(config);
+		return err;
+	}
+	w->is_copied = true;
+	gmtime_r(&time, &tm);
+	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", &tm);
+	snprintf(w->state.instead, sizeof(w->state.instead), "the last good configuration, of %s",
+		 when);
+	conf_state_write(w->state_fd, &w->state);
 	return 0;
 }
 
@@ -216,6 +267,8 @@ int ecbpf_watch_look(struct ecbpf_watch *w, struct ecbpf_config_change **ret_cha
 		w->links = links;
 		w->is_due = false;
 		err = keep(w, w->config, &r);
+		if (!err)
+			err = copy(w, &r);
 	}
 	if (!err && (events || r.count || now_ms() - w->refreshed_at >= REFRESH_MS))
 		err = refresh(w, &r);

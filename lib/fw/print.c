@@ -219,12 +219,12 @@ static void print_rule(FILE *out, const struct ecbpf_fw_ruleset *ruleset,
 		fprintf(out, " name \"%s\"", rule->name);
 }
 
-static void print_set(FILE *out, const struct fw_set *set)
+static void print_set(FILE *out, const struct fw_set *set, bool is_whole)
 {
 	fprintf(out, "set %s ", set->name);
 	if (set->family)
 		fputs(set->family == 4 ? "ip " : "ip6 ", out);
-	if (set->path) {
+	if (set->path && !is_whole) {
 		fprintf(out, "file \"%s\"\n", set->path);
 		return;
 	}
@@ -265,7 +265,8 @@ char *ecbpf_fw_rule_text(const struct ecbpf_fw_ruleset *ruleset, size_t index)
 	return fw_rule_print(ruleset, &ruleset->rules[index]);
 }
 
-int ecbpf_fw_print(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, char **ret_text)
+static int print(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, bool is_whole,
+		 char **ret_text)
 {
 	char *text = NULL;
 	size_t size;
@@ -274,7 +275,7 @@ int ecbpf_fw_print(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, char
 	if (!out)
 		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < ruleset->sets_count; i++)
-		print_set(out, &ruleset->sets[i]);
+		print_set(out, &ruleset->sets[i], is_whole);
 	for (size_t i = 0; i < ruleset->rules_count; i++) {
 		print_rule(out, ruleset, &ruleset->rules[i]);
 		fputs("\n", out);
@@ -287,4 +288,14 @@ int ecbpf_fw_print(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, char
 	}
 	*ret_text = text;
 	return 0;
+}
+
+int ecbpf_fw_print(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, char **ret_text)
+{
+	return print(e, ruleset, false, ret_text);
+}
+
+int fw_print_whole(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, char **ret_text)
+{
+	return print(e, ruleset, true, ret_text);
 }

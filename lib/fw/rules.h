@@ -238,6 +238,8 @@ int fw_rule_parse(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const
  * text, which identifies rules without a name. Return: NULL without memory
  */
 char *fw_rule_print(const struct ecbpf_fw_ruleset *ruleset, const struct fw_rule *rule);
+/* As ecbpf_fw_print(), but sets from files with their prefixes: the text needs no other file */
+int fw_print_whole(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, char **ret_text);
 
 /* --- vlan.c --------------------------------------------------------------------------------- */
 

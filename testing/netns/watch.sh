@@ -3,7 +3,7 @@
 # timeout: 600
 #
 # ecbpf-loader watch: interfaces that come, go, or lose their programs are as declared again.
-# shellcheck disable=SC2317 # functions are called by soon
+# shellcheck disable=SC2016,SC2317 # functions and texts are run by soon
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
@@ -15,6 +15,7 @@ tmp=$(mktemp -d)
 defer rm -rf "$tmp"
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/netns
+export ECBPF_STATE_DIR=$tmp/state
 conf=$tmp/ecbpf.conf
 log=$tmp/log
 watcher=
@@ -23,7 +24,7 @@ links=0
 # within COMMAND...: true within 20 s
 within()
 {
-	for ((i = 0; i < 400; i++)); do
+	for ((i = 0; i < ${WITHIN:-400}; i++)); do
 		! "$@" 2>/dev/null || return 0
 		sleep 0.05
 	done
@@ -227,6 +228,111 @@ sed -i 's/^stages = .*/stages = count/; s/late/late absent0/' "$conf"
 works "--reload" ecbpf-loader watch --reload
 works "other stages at once" has_stages eth0 '["count"]'
 soon "the metric says that it is well" has_metric "ecbpf_last_apply_ok 1"
+
+# --- the last good one ----------------------------------------------------------------------------
+
+mkdir "$tmp/etc"
+printf 'set bad file "bad.txt"\nip from @bad to any tcp drop name "one"\n' >"$tmp/etc/rules"
+echo 192.0.2.0/24 >"$tmp/etc/bad.txt"
+printf '198.51.100.1 a 2099-01-01T00:00:00Z\n203.0.113.0/24\n' >"$tmp/etc/drop"
+ecbpf-filter drop flush >/dev/null 2>&1 || :
+cat >"$conf" <<-END
+	[interfaces]
+	ingress = eth0
+	[chain]
+	stages = filter,fw
+	fused = yes
+	[filter]
+	drop = $tmp/etc/drop
+	[fw]
+	rules = $tmp/etc/rules
+END
+works "--reload" ecbpf-loader watch --reload
+works "the rules and the list" has_stages eth0 '["filter","fw"]'
+copy=$(echo "$tmp"/state/last-good-*)
+soon "a copy" test -s "$copy/ecbpf.conf"
+equal "of mode 0700" 700 "$(stat -c %a "$copy")"
+equal "the configuration, rules, a list" 3 "$(find "$copy" -type f | wc -l)"
+before=$(stat -c %Y.%i "$copy"/*)
+works "--reload" ecbpf-loader watch --reload
+sleep 1
+equal "the same is not written again" "$before" "$(stat -c %Y.%i "$copy"/*)"
+
+# breaks NAME HOW ERROR: at boot
+breaks()
+{
+	watch_end -INT
+	ecbpf-loader unload --all eth0
+	ecbpf-loader clean --all >/dev/null
+	cp -a "$tmp/etc" "$tmp/etc.good"
+	cp "$conf" "$tmp/good"
+	eval "$2"
+	starts "$1: it starts"
+	works "$1: it says why" grep -q "$3" "$log"
+	equal "$1: and what runs" 1 "$(grep -c 'instead runs the last good configuration' "$log")"
+	soon "$1: it runs" has_stages eth0 '["filter","fw"]'
+	equal "$1: its rules" 'ip from @bad to any tcp drop name "one"' \
+		"$(ecbpf-fw rule list | grep name)"
+	equal "$1: its list" "198.51.100.1 203.0.113.0/24" \
+		"$(ecbpf-filter drop list | grep -o '^[0-9.][0-9./]*' | sort | xargs)"
+	status=0
+	ecbpf-loader doctor >"$tmp/out" 2>&1 || status=$?
+	equal "$1: doctor" "1 1" "$status $(grep -c "^error .*does not run: .*$3" "$tmp/out")"
+	works "$1: the metric" has_metric "ecbpf_last_good_runs 1"
+	works "$1: it is not well" has_metric "ecbpf_last_apply_ok 0"
+	rm -r "${tmp:?}/etc"
+	mv "$tmp/etc.good" "$tmp/etc"
+	cp "$tmp/good" "$conf"
+	works "$1: mended and reloaded" ecbpf-loader watch --reload
+	works "$1: the metric" has_metric "ecbpf_last_good_runs 0"
+	soon "$1: the copy is there" test -s "$copy/ecbpf.conf"
+}
+# shellcheck disable=SC2016 # for eval
+{
+	breaks "a typo" 'sed -i s/stages/stagse/ "$conf"' "stagse"
+	breaks "no rules" 'rm "$tmp/etc/rules"' "etc/rules: No such file"
+	breaks "no list" 'rm "$tmp/etc/drop"' "etc/drop: No such file"
+	breaks "no set" 'rm "$tmp/etc/bad.txt"' "bad.txt: No such file"
+	breaks "unreadable rules" 'rm "$tmp/etc/rules"; mkdir "$tmp/etc/rules"' "etc/rules: Is a dir"
+	breaks "no configuration" 'rm "$conf"' "ecbpf.conf: No such file"
+	breaks "a dropped own address" 'ip addr add 192.0.2.9/32 dev eth0; echo 192.0.2.0/24 >"$tmp/etc/drop"
+		' "192.0.2"
+}
+ip addr del 192.0.2.9/32 dev eth0
+watch_end -INT
+sed 's/stages/stagse/; s/\[chain\]/&\non-error = open/' "$tmp/good" >"$conf"
+status=0
+timeout 20 ecbpf-loader watch "$conf" 2>"$log" || status=$?
+equal "on-error = open" "1 1" "$status $(grep -c 'on-error = open' "$log")"
+sed 's/\[chain\]/&\non-error = open/' "$tmp/good" >"$conf"
+starts "on-error = open, and no error"
+soon "its copy" grep -q "on-error = open" "$copy/ecbpf.conf"
+watch_end -INT
+rm "$conf"
+status=0
+timeout 20 ecbpf-loader watch "$conf" 2>"$log" || status=$?
+equal "the last good one had it, too" "1 1" "$status $(grep -c 'on-error = open' "$log")"
+cp "$tmp/good" "$conf"
+starts "it starts"
+soon "a copy again" eval '! grep -q on-error "$copy/ecbpf.conf"'
+echo "of one that was killed" >"$copy/.ecbpf-aaaaaa"
+chmod 777 "$copy"
+kill -HUP "$watcher"
+sed -i 's/filter,fw/filter,fw,count/' "$conf"
+kill -HUP "$watcher"
+soon "a copy that others may write is told" grep -q "others may write" "$log"
+chmod 700 "$copy"
+works "--reload" ecbpf-loader watch --reload
+soon "what one that was killed has left" eval '[[ ! -e $copy/.ecbpf-aaaaaa ]]'
+cat >"$conf" <<-'END'
+	[interfaces]
+	ingress = eth0 late
+	egress = out0
+	[chain]
+	stages = count
+	fused = yes
+END
+works "--reload" ecbpf-loader watch --reload
 
 # --- the fast path's TC program -------------------------------------------------------------------
 

@@ -551,6 +551,15 @@ int ecbpf_watch_start(struct ecbpf_watch *watch, struct ecbpf_config *config,
 	return -EINVAL;
 }
 
+int ecbpf_watch_fall_back(struct ecbpf_watch *watch, struct ecbpf_config_change **ret_changes,
+			  size_t *ret_count)
+{
+	(void)watch;
+	(void)ret_changes;
+	(void)ret_count;
+	return -EINVAL;
+}
+
 int ecbpf_watch_fd(const struct ecbpf_watch *watch)
 {
 	(void)watch;

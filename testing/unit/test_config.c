@@ -162,6 +162,7 @@ static void wrong(void **state)
 		 "f:2: ingress-vlan: '4095' is not a number from 1 to 4094"},
 		{"[chain]\nfused = true\n", "f:2: fused: 'true' is not yes or no"},
 		{"[chain]\non-stop = stay\n", "f:2: on-stop: 'stay' is not detach or leave"},
+		{"[chain]\non-error = stop\n", "f:2: on-error: 'stop' is not open or last-good"},
 		{"[chain]\nmode = hw\n", "f:2: mode: 'hw' is not native, skb or unspecified"},
 		{"[stage pass]\nprio = -1\n", "f:2: prio: '-1' is not a number from 0 to "
 					      "2147483647"},

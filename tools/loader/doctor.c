@@ -2,7 +2,9 @@
 /* The verb doctor */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <json-c/json.h>
+#include <ecbpf/libecbpf-config.h>
 #include "tools/loader/loader.h"
 
 static const char *severity_name(enum ecbpf_severity severity)
@@ -62,6 +64,33 @@ static void print_findings(const struct ecbpf_finding *findings, size_t count)
 		       count == 1 ? "" : "s");
 }
 
+/* Does what ecbpf.conf says run? A finding is put before the others */
+static int watch_check(struct tool *tool, struct ecbpf_finding **findings, size_t *count)
+{
+	struct ecbpf_watch_state state;
+	struct ecbpf_finding *f;
+
+	if (ecbpf_watch_read(tool->ecbpf, &state))
+		return tool_fail_ecbpf(tool);
+	if (*state.error) {
+		f = reallocarray(*findings, *count + 1, sizeof(*f));
+		if (!f) {
+			ecbpf_watch_state_free(&state);
+			return tool_fail("out of memory");
+		}
+		*findings = f;
+		memmove(f + 1, f, (*count)++ * sizeof(*f));
+		*f = (struct ecbpf_finding){.severity = ECBPF_ERROR, .code = "config-broken"};
+		snprintf(f->what, sizeof(f->what), "the configuration does not run: %.220s",
+			 state.error);
+		snprintf(f->why, sizeof(f->why), "%s runs until the file is mended",
+			 *state.instead ? state.instead : "the configuration before it");
+		snprintf(f->fix, sizeof(f->fix), "ecbpf-loader watch --reload");
+	}
+	ecbpf_watch_state_free(&state);
+	return TOOL_OK;
+}
+
 int loader_run_doctor(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
@@ -76,6 +105,10 @@ int loader_run_doctor(struct tool *tool, int argc, char **argv)
 	if (ecbpf_doctor(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count, &findings,
 			 &count))
 		return tool_fail_ecbpf(tool);
+	if (watch_check(tool, &findings, &count)) {
+		free(findings);
+		return TOOL_FAILED;
+	}
 	for (size_t i = 0; i < count; i++)
 		if (findings[i].severity == ECBPF_ERROR)
 			status = TOOL_FAILED;

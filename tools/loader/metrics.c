@@ -355,6 +355,9 @@ static int print_watch(struct tool *tool, const struct metrics *m)
 	head_type(m, "ecbpf_last_apply_ok", "Whether the file, as it was last read, runs.",
 		  "gauge");
 	fprintf(m->out, "ecbpf_last_apply_ok %d\n", !*state.error);
+	head_type(m, "ecbpf_last_good_runs",
+		  "Whether the last good configuration runs instead of the file.", "gauge");
+	fprintf(m->out, "ecbpf_last_good_runs %d\n", *state.instead != 0);
 	ecbpf_watch_state_free(&state);
 	return TOOL_OK;
 }

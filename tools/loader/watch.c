@@ -67,7 +67,8 @@ static void notify_status(struct watch *w)
 	if (ecbpf_watch_read(w->tool->ecbpf, &state))
 		return;
 	if (*state.error)
-		text = tool_str("%s", state.error);
+		text = tool_str("%s%s%s", state.error, *state.instead ? "; instead runs " : "",
+				state.instead);
 	for (size_t i = 0; i < state.waits_count && !*state.error; i++)
 		text = tool_str("%s %.40s (%.80s)", i ? tool_str("%.300s,", text) : "waiting for",
 				state.waits[i].name, state.waits[i].text);
@@ -130,6 +131,26 @@ static int take_file(struct watch *w)
 	w->has_started = true;
 	print_changes(changes, count);
 	ecbpf_watch_tell(w->watch, "");
+	return TOOL_OK;
+}
+
+/* At boot: the file cannot be applied, as has been told */
+static int fall_back(struct watch *w)
+{
+	struct ecbpf_config_change *changes;
+	struct ecbpf_watch_state state;
+	size_t count;
+
+	if (ecbpf_watch_fall_back(w->watch, &changes, &count)) {
+		tool_fail_ecbpf(w->tool);
+		return tool_fail("nothing runs instead");
+	}
+	w->has_started = true;
+	print_changes(changes, count);
+	if (!ecbpf_watch_read(w->tool->ecbpf, &state)) {
+		tool_warn("instead runs %s: mend the file, then reload", state.instead);
+		ecbpf_watch_state_free(&state);
+	}
 	return TOOL_OK;
 }
 
@@ -272,6 +293,8 @@ static int watch(struct watch *w)
 		return tool_fail_ecbpf(w->tool);
 	}
 	status = take_file(w);
+	if (status != TOOL_OK)
+		status = fall_back(w);
 	if (status == TOOL_OK) {
 		notify("READY=1");
 		tool_warn("ready");

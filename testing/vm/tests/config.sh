@@ -284,7 +284,7 @@ while IFS=: read -r number line; do
 	key=${line%% = *} value=${line#* = }
 	case $section$key=$value in
 	# see above and below
-	*]ingress=* | *]egress=* | *]stages=* | *]fused=* | *]mode=* | *]on-stop=*) continue ;;
+	*]ingress=* | *]egress=* | *]stages=* | *]fused=* | *]mode=* | *]on-*=*) continue ;;
 	*]malformed_action=* | *]flows=* | *]vip=* | *]exclude=* | *=/*) continue ;;
 	*]monitor=off | *]limit=off) other=on ;;
 	"[fw]malformed=drop") other=pass ;;
