@@ -150,7 +150,7 @@ require_module()
 }
 
 # fresh_bpffs "$@": run the script anew in a mount namespace of its own, with an
-# empty bpffs and empty /run/netns: pins and network namespaces end with it, and
+# empty bpffs, empty /run/netns and /run/ecbpf: pins and network namespaces end with it, and
 # their names are free. fresh_net "$@": in a network namespace of its own, too.
 # Either comes first in the script.
 fresh_bpffs() { _fresh --mount -- "$@"; }
@@ -176,8 +176,9 @@ _fresh()
 		ip link set lo up
 	fi
 	mount -t bpf -o mode=700 bpf /sys/fs/bpf
-	mkdir -p /run/netns
+	mkdir -p /run/netns /run/ecbpf
 	mount -t tmpfs -o mode=755 tmpfs /run/netns
+	mount -t tmpfs -o mode=755 tmpfs /run/ecbpf
 }
 
 # ns_add NAME: add a network namespace, deleted at the end. ns NAME COMMAND...:

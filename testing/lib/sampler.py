@@ -16,6 +16,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,7 @@ from testrun import DROP, PASS, TX, Report
 
 PREFIX = os.path.join(os.environ["ECBPF_BUILD"], "root")
 WORK = tempfile.mkdtemp(prefix="ecbpf-sampler.")
-BUS = "tcp://127.0.0.1:12354"
+BUS = "ipc:///run/ecbpf/samples"
 SNAP_MAX = 16384
 KIND, MODES = sys.argv[1], sys.argv[2].split(",")
 MODE = MODES[0]
@@ -510,6 +511,7 @@ def test_faults(report):
                      f"{before}, {now}, {handled()} handled")
         check_slow(report, daemon, count)
         check_killed_subscriber(report, daemon)
+        check_flood(report, daemon)
         check_overrun(report, daemon, count)
         check_interface(report, daemon)
         check_maps(report, daemon)
@@ -558,13 +560,69 @@ def check_killed_subscriber(report, daemon):
         reader.kill()
     for greeting in (b"", b"\xff\0\0\0\0\0\0\0\1\x7f\3", b"GET / HTTP/1.0\r\n\r\n",
                      os.urandom(500)):
-        with socket.create_connection(("127.0.0.1", 12354)) as sock:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(BUS[len("ipc://"):])
             sock.sendall(greeting)
     send([FRAME], 2000)
     with Subscriber() as subscriber:
         subscriber.until_connected()
     report.check("subscribers killed, and such that are none",
                  daemon.probe() or wrong_sum(settled()))
+
+
+def check_flood(report, daemon):
+    """A subscriber that asks for no end of topics, one with endless ones, and three hundred"""
+    ready = b"\4\x19\5READY\x0bSocket-Type\0\0\0\3SUB"
+
+    def greeted():
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(WAIT)
+        sock.connect(BUS[len("ipc://"):])
+        sock.sendall(b"\xff" + bytes(8) + b"\x7f\3\0NULL" + bytes(48))
+        sock.sendall(ready)
+        return sock
+
+    def flood(messages):
+        """Return: whether it was ended"""
+        with greeted() as sock:
+            try:
+                for message in messages:
+                    sock.sendall(message)
+                while sock.recv(4096):
+                    pass
+                return True
+            except (BrokenPipeError, ConnectionResetError):
+                return True
+            except socket.timeout:
+                return False
+
+    with Subscriber() as subscriber:
+        subscriber.until_connected()
+        before, published = daemon.rss(), status()["published"]
+        # 100 octets of topic each, no two alike: 200 MB in libzmq's tree
+        ended = [flood(b"\0\x65\1%100d" % number for number in range(200000)) for _ in range(3)]
+        ended.append(flood(b"\2" + struct.pack(">Q", 1 << 20) + b"\1" + bytes(1 << 20)
+                           for _ in range(100)))
+        report.check("floods of subscriptions: ended", not all(ended) and f"{ended}")
+        many = []
+        for _ in range(300):
+            try:
+                many.append(greeted())
+            except OSError:
+                pass
+        peak = daemon.rss()
+        for sock in many:
+            sock.close()
+        report.check("floods of subscriptions: nothing grows",
+                     peak > before + 30000 and f"{before} KiB, then {peak}")
+        report.check("floods of subscriptions: it says so",
+                     "a subscriber is disconnected" not in daemon.said() and daemon.said())
+        time.sleep(0.5)
+        subscriber.read(0.1)
+        send([FRAME], 100)
+        found = len(subscriber.read())
+        report.check("floods of subscriptions: others get their samples",
+                     daemon.probe() or found != 100 and f"{found} of 100, {published} before")
 
 
 def check_overrun(report, daemon, count):

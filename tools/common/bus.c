@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <zmq.h>
 #include "tools/common/bus.h"
+#include "tools/common/listen.h"
 
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
 #define ZAP_FRAMES   7 /* version, id, domain, address, identity, mechanism, key */
@@ -168,6 +169,7 @@ void bus_let_in(struct bus *bus)
 	zmq_msg_t frames[ZAP_FRAMES];
 	int count;
 
+	peers_check(&bus->peers, bus->socket);
 	while (bus->zap) {
 		for (count = 0; count < ZAP_FRAMES; count++) {
 			zmq_msg_init(&frames[count]);
@@ -228,21 +230,50 @@ static int check_endpoints(const struct tool_list *list, const struct bus_option
 	return 0;
 }
 
+/* Of "ipc://PATH", the path; NULL: an abstract name, or another protocol */
+static const char *ipc_path(const char *endpoint)
+{
+	const char *path = endpoint + strlen("ipc://");
+
+	return strncmp(endpoint, "ipc://", strlen("ipc://")) || *path == '@' || *path == '*' ? NULL
+											     : path;
+}
+
+/* Where samples are published, libzmq would have everybody connect, or only root, by the umask */
+static int bind_one(struct bus *bus, const char *endpoint)
+{
+	const char *path = bus->peers.monitor ? ipc_path(endpoint) : NULL;
+	int fd = -1, err;
+
+	if (path) {
+		fd = listen_at(path);
+		if (fd < 0)
+			return TOOL_FAILED;
+		tool_list_add(&bus->paths, path);
+		set_int(bus->socket, ZMQ_USE_FD, fd);
+	}
+	err = zmq_bind(bus->socket, endpoint)
+		      ? tool_fail("cannot bind to '%s': %s", endpoint, zmq_strerror(errno))
+		      : 0;
+	if (err && fd >= 0)
+		close(fd);
+	set_int(bus->socket, ZMQ_USE_FD, -1);
+	return err;
+}
+
 static int bind_all(struct bus *bus, const struct bus_options *o, const char *secret)
 {
 	bool failed = false;
+	int err = 0;
 
 	if (*secret)
 		failed = set_int(bus->socket, ZMQ_CURVE_SERVER, 1) ||
 			 set_key(bus->socket, ZMQ_CURVE_SECRETKEY, secret);
 	if (failed)
 		return tool_fail("--key: %s", zmq_strerror(errno));
-	for (size_t i = 0; i < o->bind.count; i++) {
-		if (zmq_bind(bus->socket, o->bind.items[i]))
-			return tool_fail("cannot bind to '%s': %s", o->bind.items[i],
-					 zmq_strerror(errno));
-	}
-	return 0;
+	for (size_t i = 0; i < o->bind.count && !err; i++)
+		err = bind_one(bus, o->bind.items[i]);
+	return err;
 }
 
 static int connect_all(struct bus *bus, const struct bus_options *o, const char *secret,
@@ -262,6 +293,13 @@ static int connect_all(struct bus *bus, const struct bus_options *o, const char 
 			return tool_fail("--server-key: %s", zmq_strerror(errno));
 	}
 	for (size_t i = 0; i < o->connect.count; i++) {
+		const char *path = ipc_path(o->connect.items[i]);
+
+		/* libzmq would go on trying, without a word */
+		if (path && access(path, W_OK) && errno == EACCES)
+			return tool_fail("cannot connect to '%s': %s: root and group " LISTEN_GROUP
+					 " can",
+					 o->connect.items[i], strerror(EACCES));
 		if (zmq_connect(bus->socket, o->connect.items[i]))
 			return tool_fail("cannot connect to '%s': %s", o->connect.items[i],
 					 zmq_strerror(errno));
@@ -292,7 +330,10 @@ static int open_socket(struct bus *bus, int type, const struct bus_options *o)
 	bus->socket = bus->zmq ? zmq_socket(bus->zmq, type) : NULL;
 	if (!bus->socket || set_int(bus->socket, ZMQ_IPV6, 1) ||
 	    set_int(bus->socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS) ||
-	    set_int(bus->socket, type == ZMQ_PUB ? ZMQ_SNDHWM : ZMQ_RCVHWM, o->hwm))
+	    set_int(bus->socket, type == ZMQ_XPUB ? ZMQ_SNDHWM : ZMQ_RCVHWM, o->hwm) ||
+	    (type == ZMQ_XPUB &&
+	     peers_open(&bus->peers, bus->zmq, bus->socket,
+			o->key || o->server_key ? PEERS_CURVE_SIZE : PEERS_TOPIC_SIZE)))
 		return tool_fail("cannot make a socket: %s", zmq_strerror(errno));
 	/* without this, libzmq does not ask for ZAP's opinion */
 	if (o->allow)
@@ -314,6 +355,10 @@ int bus_open(struct bus *bus, int type, const struct bus_options *options)
 
 void bus_close(struct bus *bus, int linger_ms)
 {
+	if (bus->socket)
+		peers_close(&bus->peers, bus->socket);
+	for (size_t i = 0; i < bus->paths.count; i++)
+		unlink(bus->paths.items[i]);
 	if (bus->socket) {
 		set_int(bus->socket, ZMQ_LINGER, linger_ms);
 		zmq_close(bus->socket);
@@ -325,5 +370,6 @@ void bus_close(struct bus *bus, int linger_ms)
 	if (bus->zmq)
 		zmq_ctx_term(bus->zmq);
 	tool_list_free(&bus->allowed);
+	tool_list_free(&bus->paths);
 	*bus = (struct bus){};
 }

@@ -7,8 +7,9 @@
 
 #include <stdbool.h>
 #include "tools/common/common.h"
+#include "tools/common/peers.h"
 
-#define BUS_ENDPOINT "tcp://127.0.0.1:12354"
+#define BUS_ENDPOINT "ipc:///run/ecbpf/samples"
 #define BUS_VERSION  1	/* PacketSample.version */
 #define BUS_KEY_SIZE 41 /* CURVE key in Z85, with its NUL */
 
@@ -37,16 +38,18 @@ struct bus {
 	void *socket;
 	void *zap; /* asks whom to let in (ZeroMQ RFC 27); NULL if nobody needs to be asked */
 	struct tool_list allowed;
+	struct tool_list paths; /* of UNIX sockets that are bound */
+	struct peers peers;
 };
 
 /**
  * bus_open() - make a socket and have it bound and connected
- * @type: ZMQ_PUB or ZMQ_SUB
+ * @type: ZMQ_XPUB or ZMQ_SUB
  * Return: 0, or TOOL_FAILED or TOOL_USAGE when it has said what is wrong; @bus is closed then.
  */
 int bus_open(struct bus *bus, int type, const struct bus_options *options);
 
-/* Let in who waits to be. To be called a few times a second */
+/* Let in who waits to be, and end who asks for too much. To be called many times a second */
 void bus_let_in(struct bus *bus);
 
 /* What is queued is sent for @linger_ms at most. A bus that is zero or closed is fine */

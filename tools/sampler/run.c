@@ -91,7 +91,7 @@ static bool change_settings(struct daemon *d, struct sampler_options *options)
 
 	if (statsd_open(options->statsd, &statsd))
 		return false;
-	if (bus_open(&bus, ZMQ_PUB, &options->bus)) {
+	if (bus_open(&bus, ZMQ_XPUB, &options->bus)) {
 		if (statsd >= 0)
 			close(statsd);
 		return false;
@@ -123,7 +123,7 @@ static void reload(struct daemon *d)
 		return;
 	}
 	sampler_options_free(&options);
-	if (bus_open(&d->publisher.bus, ZMQ_PUB, &d->options.bus))
+	if (bus_open(&d->publisher.bus, ZMQ_XPUB, &d->options.bus))
 		tool_warn("SIGHUP: publishing has stopped; correct the settings and send SIGHUP "
 			  "again");
 	else
@@ -212,7 +212,7 @@ static int start(struct daemon *d)
 		return tool_fail("gethostname: %s", strerror(errno));
 	err = statsd_open(d->options.statsd, &d->statsd);
 	if (!err)
-		err = bus_open(&d->publisher.bus, ZMQ_PUB, &d->options.bus);
+		err = bus_open(&d->publisher.bus, ZMQ_XPUB, &d->options.bus);
 	if (err)
 		return err;
 	if (ecbpf_sampler_open(d->tool->ecbpf, d->options.ring_bytes, &d->publisher.reader))
