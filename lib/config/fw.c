@@ -13,6 +13,7 @@
 #include "bpf/program.h"
 #include "config/parse.h"
 #include "core/error.h"
+#include "core/handle.h"
 #include "core/prefix.h"
 #include "core/util.h"
 #include "fw/rules.h"
@@ -48,6 +49,11 @@ static int rules_read(struct ecbpf *e, struct ecbpf_config *config)
 	if (!*rules)
 		return ecbpf_fw_parse(e, "", "", 0, &config->ruleset);
 	err = ecbpf_fw_read(e, rules, &config->ruleset);
+	if (!err && !config->ruleset->rules_count && !config->ruleset->sets_count &&
+	    !(e->list_policy & ECBPF_LIST_ALLOW_EMPTY))
+		err = ecbpf_fail(e, -EPERM,
+				 "rules: %s is empty: without a file there are no rules, 'rules ='",
+				 rules);
 	return !err || err == -EINVAL ? err : conf_fail_at(e, err, &config->rules);
 }
 
@@ -121,17 +127,16 @@ static int rules_differ(struct ecbpf *e, char **new, size_t new_count, char **ol
 	return err;
 }
 
-static const char *family_name(__u8 family)
-{
-	return family == 4 ? "IPv4" : family == 6 ? "IPv6" : "both families";
-}
-
 /* @new: NULL: there is none any more; @old likewise, not yet */
 static int set_differs(struct ecbpf *e, const struct fw_set *new, const struct fw_set *old,
 		       struct conf_report *r)
 {
 	size_t added = 0, removed = 0, n = 0, o = 0;
 
+	if (!new && old->prefixes_count)
+		return conf_report_change(e, r, "fw: remove set %s, which has %zu prefix%s",
+					  old->name, old->prefixes_count,
+					  old->prefixes_count == 1 ? "" : "es");
 	if (!new || !old)
 		return conf_report_change(e, r, "fw: %s set %s", new ? "add" : "remove",
 					  (new ?: old)->name);
@@ -147,8 +152,14 @@ static int set_differs(struct ecbpf *e, const struct fw_set *new, const struct f
 		o += order >= 0;
 	}
 	if (new->family != old->family)
+		return conf_report_change(e, r, "fw: set %s: of %s, was of %s", new->name,
+					  fw_set_family(new), fw_set_family(old));
+	if (new->is_live != old->is_live)
 		return conf_report_change(e, r, "fw: set %s: %s, was %s", new->name,
-					  family_name(new->family), family_name(old->family));
+					  new->is_live ? "live" : "of the file",
+					  old->is_live ? "live" : "of a file");
+	if (new->is_live)
+		return 0;
 	if (!added && !removed)
 		return 0;
 	return conf_report_change(e, r, "fw: set %s: %zu added, %zu removed", new->name, added,
@@ -230,11 +241,31 @@ static int fw_apply_settings(struct ecbpf *e, const struct ecbpf_fw_config *want
 	return err;
 }
 
+static int fw_apply_rules(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, bool check,
+			  struct conf_report *r)
+{
+	struct ecbpf_fw_ruleset *live;
+	size_t before = r->count, bytes;
+	int err;
+
+	err = ruleset_get(e, &live);
+	if (err)
+		return err;
+	err = rulesets_differ(e, ruleset, live, r);
+	if (!err && check && r->count > before)
+		err = fw_rules_check_empty(e, ruleset, live);
+	if (!err && check && r->count > before)
+		err = fw_sets_check(e, ruleset, live);
+	ecbpf_fw_ruleset_free(live);
+	if (err || r->count == before)
+		return err;
+	return check ? ecbpf_fw_bytes(e, ruleset, &bytes) : ruleset_apply(e, ruleset);
+}
+
 static int fw_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 		    struct conf_report *r)
 {
-	struct ecbpf_fw_ruleset *live;
-	size_t before, bytes;
+	unsigned int policy;
 	int err;
 
 	if (config->has_fw) {
@@ -242,18 +273,12 @@ static int fw_apply(struct ecbpf *e, const struct ecbpf_config *config, bool che
 		if (err || !config->ruleset)
 			return err;
 	}
-	before = r->count;
-	err = ruleset_get(e, &live);
-	if (err)
-		return err;
-	err = rulesets_differ(e, config->ruleset, live, r);
-	if (!err && check && r->count > before)
-		err = fw_sets_check(e, config->ruleset, live);
-	ecbpf_fw_ruleset_free(live);
-	if (err || r->count == before)
-		return err;
-	return check ? ecbpf_fw_bytes(e, config->ruleset, &bytes)
-		     : ruleset_apply(e, config->ruleset);
+	policy = e->list_policy;
+	if (config->rules.text && !*config->rules.text)
+		e->list_policy |= ECBPF_LIST_ALLOW_EMPTY;
+	err = fw_apply_rules(e, config->ruleset, check, r);
+	e->list_policy = policy;
+	return err;
 }
 
 static int fw_get(struct ecbpf *e, struct ecbpf_config *config)

@@ -15,6 +15,7 @@
  * what it did not free.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "bpf/lock.h"
@@ -125,21 +126,95 @@ static int sets_check(struct ecbpf *e, const struct fw_session *s,
 	return err ? err : fw_sets_check(e, ruleset, s->old.ruleset);
 }
 
+static size_t set_count(struct ecbpf *e, const struct fw_session *s, const struct fw_set *set)
+{
+	struct fw_set read = {};
+
+	if (fw_set_read(e, &s->maps, s->old.sets[set - s->old.ruleset->sets], &read))
+		return 0;
+	free(read.prefixes);
+	return read.prefixes_count;
+}
+
+/* A line for each set that has addresses, and has none by @ruleset; for free() */
+static char *sets_lost(struct ecbpf *e, const struct fw_session *s,
+		       const struct ecbpf_fw_ruleset *ruleset)
+{
+	char *lines = NULL;
+	size_t size;
+	FILE *out = open_memstream(&lines, &size);
+
+	for (size_t i = 0; out && i < s->old.ruleset->sets_count; i++) {
+		const struct fw_set *old = &s->old.ruleset->sets[i];
+		const struct fw_set *set = fw_set_find(ruleset, old->name, strlen(old->name));
+		size_t count =
+			set && (set->is_live || set->prefixes_count) ? 0 : set_count(e, s, old);
+
+		if (count)
+			fprintf(out, "%s %zu prefix%s of set '%s' %s deleted: %s\n",
+				count == 1 ? "the" : "all", count, count == 1 ? "" : "es",
+				old->name, count == 1 ? "is" : "are",
+				set ? "the new rules have none in it"
+				    : "the new rules do not have the set");
+	}
+	if (out)
+		fclose(out);
+	return lines;
+}
+
+static void lines_warn(struct ecbpf *e, char *lines)
+{
+	char *rest = NULL;
+
+	for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		ecbpf_log(e, ECBPF_LOG_WARN, "%s", line);
+}
+
+/* Sets whose content is not of a file go on as they are */
+static int sets_keep(struct ecbpf *e, const struct fw_session *s, struct fw_state *new)
+{
+	for (size_t i = 0; i < new->ruleset->sets_count; i++) {
+		const struct fw_set *set = &new->ruleset->sets[i];
+		const struct fw_set *old =
+			fw_set_find(s->old.ruleset, set->name, strlen(set->name));
+
+		if (!set->is_live || !old)
+			continue;
+		if (set->family == old->family)
+			new->sets[i] = s->old.sets[old - s->old.ruleset->sets];
+		else if (set_count(e, s, old))
+			return ecbpf_fail(e, -EINVAL,
+					  "set '%s' is of %s and has addresses: flush it before it "
+					  "can be of %s",
+					  set->name, fw_set_family(old), fw_set_family(set));
+	}
+	return 0;
+}
+
 int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_fw_ruleset *ruleset)
 {
+	_cleanup_free_ char *lost = NULL;
 	struct fw_state new = {};
 	int err;
 
-	err = sets_check(e, s, ruleset);
+	err = fw_rules_check_empty(e, ruleset, s->old.ruleset);
+	if (!err)
+		err = sets_check(e, s, ruleset);
 	if (err)
 		return err;
 	new.ruleset = fw_ruleset_copy(ruleset);
 	err = new.ruleset ? fw_state_alloc(e, &new) : ecbpf_fail_memory(e);
+	if (!err)
+		err = sets_keep(e, s, &new);
 	if (err) {
 		fw_state_free(&new);
 		return err;
 	}
-	return session_commit(e, s, &new);
+	lost = sets_lost(e, s, ruleset);
+	err = session_commit(e, s, &new);
+	if (!err && lost)
+		lines_warn(e, lost);
+	return err;
 }
 
 int ecbpf_fw_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)

@@ -121,7 +121,7 @@ static bool take_set_list(struct parser *p, struct fw_set *set)
 	}
 }
 
-/* Take NAME [ip|ip6] {...} | NAME [ip|ip6] file "PATH" */
+/* Take NAME [ip|ip6] {...} | NAME [ip|ip6] file "PATH" | NAME [ip|ip6] live */
 void fw_take_set(struct parser *p)
 {
 	struct ecbpf_fw_ruleset *ruleset = p->ruleset;
@@ -150,10 +150,12 @@ void fw_take_set(struct parser *p)
 		set->family = 6;
 	if (fw_take_keyword(p->src, "file"))
 		ok = take_set_file(p, set);
+	else if (fw_take_keyword(p->src, "live"))
+		ok = set->is_live = true;
 	else if (fw_peek(p->src) == '{')
 		ok = take_set_list(p, set);
 	else
-		ok = fw_error_expected(p, "'ip', 'ip6', '{' or 'file'");
+		ok = fw_error_expected(p, "'ip', 'ip6', '{', 'file' or 'live'");
 	if (!ok)
 		return;
 	if (fw_peek(p->src) != '\n')

@@ -2,8 +2,10 @@
 /*
  * What a set must not do unless it is forced: become empty, or block this host by a rule.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "core/handle.h"
 #include "core/list-policy.h"
 #include "fw/rules.h"
 
@@ -25,6 +27,22 @@ int fw_set_check_empty(struct ecbpf *e, const struct fw_set *set, size_t before,
 
 	snprintf(what, sizeof(what), "set '%s'", set->name);
 	return ecbpf_list_check_empty(e, what, before, after);
+}
+
+int fw_rules_check_empty(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
+			 const struct ecbpf_fw_ruleset *old)
+{
+	/* sets alone are for rules that are added later */
+	if (new->rules_count || (new->sets_count && !old->rules_count) ||
+	    e->list_policy & ECBPF_LIST_ALLOW_EMPTY)
+		return 0;
+	if (!old->rules_count)
+		return ecbpf_fail(e, -EPERM,
+				  "it has neither rules nor sets: refused without "
+				  "--allow-empty");
+	return ecbpf_fail(e, -EPERM,
+			  "it has no rules, and %zu %s live: refused without --allow-empty",
+			  old->rules_count, old->rules_count == 1 ? "is" : "are");
 }
 
 int fw_sets_check(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,

@@ -224,6 +224,10 @@ static void print_set(FILE *out, const struct fw_set *set, bool is_whole)
 	fprintf(out, "set %s ", set->name);
 	if (set->family)
 		fputs(set->family == 4 ? "ip " : "ip6 ", out);
+	if (set->is_live) {
+		fputs("live\n", out);
+		return;
+	}
 	if (set->path && !is_whole) {
 		fprintf(out, "file \"%s\"\n", set->path);
 		return;

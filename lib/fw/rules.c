@@ -179,6 +179,11 @@ struct fw_set *fw_set_find(const struct ecbpf_fw_ruleset *ruleset, const char *n
 	return NULL;
 }
 
+const char *fw_set_family(const struct fw_set *set)
+{
+	return set->family == 4 ? "ip" : set->family == 6 ? "ip6" : "ip and ip6";
+}
+
 void ecbpf_fw_summary(const struct ecbpf_fw_ruleset *ruleset, struct ecbpf_fw_summary *ret)
 {
 	*ret = (struct ecbpf_fw_summary){

@@ -171,11 +171,13 @@ struct fw_rule {
  * struct fw_set - a named set of addresses
  * @family: 4 or 6; 0: both
  * @path: of `set NAME file "PATH"`; NULL: printed with its addresses
+ * @is_live: of `set NAME live`: another ruleset that has it, too, leaves its addresses alone
  * @prefixes: sorted by address and length, without duplicates; they can overlap
  */
 struct fw_set {
 	char name[FW_SET_NAME_MAX + 1];
 	__u8 family;
+	bool is_live;
 	char *path;
 	struct ecbpf_prefix *prefixes;
 	size_t prefixes_count;
@@ -212,12 +214,18 @@ __u8 fw_limit_src_len(__u8 family);
 /* @name need not end with NUL. Return: NULL if there is no set of this name */
 struct fw_set *fw_set_find(const struct ecbpf_fw_ruleset *ruleset, const char *name, size_t len);
 
+/* "ip", "ip6", "ip and ip6" */
+const char *fw_set_family(const struct fw_set *set);
+
 /* --- policy.c ---------------------------------------------------------------------------- */
 
 /* Does a rule drop what comes from the set? */
 bool fw_set_blocks(const struct ecbpf_fw_ruleset *ruleset, size_t index);
 /* May a set of @before prefixes have @after? */
 int fw_set_check_empty(struct ecbpf *e, const struct fw_set *set, size_t before, size_t after);
+/* May @new be made live instead of @old, as far as it has no rules? */
+int fw_rules_check_empty(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
+			 const struct ecbpf_fw_ruleset *old);
 /* May @new be made live instead of @old, as far as its sets from files are concerned? */
 int fw_sets_check(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
 		  const struct ecbpf_fw_ruleset *old);

@@ -29,7 +29,7 @@ struct text_set {
 	char name[FW_SET_NAME_MAX + 1];
 	__u16 entry;
 	__u8 family;
-	__u8 reserved;
+	__u8 is_live;
 };
 
 struct text_rule {
@@ -55,7 +55,8 @@ int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
 	fwrite(&head, sizeof(head), 1, out);
 	for (size_t i = 0; i < head.sets; i++) {
 		const struct fw_set *set = &state->ruleset->sets[i];
-		struct text_set entry = {.entry = state->sets[i], .family = set->family};
+		struct text_set entry = {
+			.entry = state->sets[i], .family = set->family, .is_live = set->is_live};
 
 		memcpy(entry.name, set->name, sizeof(entry.name));
 		fwrite(&entry, sizeof(entry), 1, out);
@@ -112,6 +113,7 @@ static int text_parse(struct ecbpf *e, const char *at, const char *end, struct f
 			return ecbpf_fail_memory(e);
 		memcpy(set->name, entry.name, sizeof(set->name));
 		set->family = entry.family;
+		set->is_live = entry.is_live;
 		state->sets[i] = entry.entry;
 	}
 	for (size_t i = 0; i < head->rules; i++) {

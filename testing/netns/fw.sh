@@ -217,9 +217,60 @@ check "malformed: leaves the settings" "# malformed=drop not-inspected=pass" \
 fw unload
 fw load --fused --malformed pass fw0
 check "malformed: load with a setting" "11 21 21 21 21 " "$(fates)"
-fw apply -f /dev/null
+fw apply --allow-empty -f /dev/null
 fw set malformed=drop
 fw unload
+
+# --- live sets, and files without rules -----------------------------------------------------------
+
+printf 'set banned ip live\nset other { 192.0.2.9 }\nip from @banned to any tcp drop\n' \
+	>"$work/live"
+good "live: a set that is missing" fw apply -f "$work/live"
+check "live: is made empty" "" "$(fw set list banned)"
+fw set add banned 198.51.100.0/24 203.0.113.5
+check "live: apply again says nothing" "" "$(fw apply -f "$work/live" 2>&1)"
+check "live: and leaves it alone" "198.51.100.0/24 203.0.113.5" "$(fw set list banned | xargs)"
+printf '[fw]\nrules = %s\n' "$work/live" >"$work/conf"
+check "live: ecbpf.conf has nothing to do" "nothing to do" "$(ecbpf-loader apply "$work/conf")"
+check "live: printed so" "set banned ip live" \
+	"$(mkdir -p "$work/out" && ecbpf-loader export -d "$work/out" >/dev/null &&
+		grep banned "$work/out/fw.rules" | head -n 1)"
+sed -i 's/^set other.*/set other { 192.0.2.8 }/' "$work/live"
+check "live: another set changes" "fw: set other: 1 added, 1 removed" \
+	"$(ecbpf-loader apply --diff "$work/conf")"
+check "live: it does not" "198.51.100.0/24 203.0.113.5" "$(fw set list banned | xargs)"
+fw rule add 'ip from 192.0.2.77 to any udp drop'
+check "live: still so after a rule was added" "2" "$(fw set list banned | wc -l)"
+check "live: apply again" "" "$(fw apply -f "$work/live" 2>&1)"
+check "live: leaves it alone" "2" "$(fw set list banned | wc -l)"
+sed -i 's/banned ip live/banned ip6 live/; /tcp drop/d' "$work/live"
+bad "live: of another family" 1 "set 'banned' is of ip and has addresses" \
+	fw apply --allow-empty -f "$work/live"
+check "live: nothing is changed" "2" "$(fw set list banned | wc -l)"
+check "live: emptied by a file" \
+	"ecbpf-fw: warning: all 2 prefixes of set 'banned' are deleted: the new rules have none in it" \
+	"$(printf 'set banned { }\nip from any to any tcp pass\n' | fw apply -f - 2>&1 |
+		grep banned)"
+fw set add banned 198.51.100.1
+check "live: not in a file" "ecbpf-fw: warning: the 1 prefix of set 'banned' is deleted: the new \
+rules do not have the set" "$(echo 'ip from any to any tcp pass' | fw apply -f - 2>&1 | grep banned)"
+bad "empty: a file without rules" 1 "it has no rules, and 1 is live: refused without --allow-empty" \
+	fw apply -f /dev/null
+check "empty: the rules are there" 1 "$(fw rule list | grep -c tcp)"
+bad "empty: sets alone" 1 "it has no rules, and 1 is live" \
+	bash -c 'echo "set s live" | ecbpf-fw apply -f -'
+: >"$work/none"
+printf '[fw]\nrules = %s\n' "$work/none" >"$work/conf"
+bad "empty: in ecbpf.conf" 1 "conf:2: rules: $work/none is empty: without a file there are no rules" \
+	ecbpf-loader apply "$work/conf"
+bad "empty: in ecbpf.conf, checked" 1 "is empty" ecbpf-loader apply -c "$work/conf"
+printf '[fw]\nrules =\n' >"$work/conf"
+good "empty: declared so" ecbpf-loader apply "$work/conf"
+check "empty: no rules" 0 "$(fw rule list | grep -c tcp)"
+good "empty: sets alone, where no rules are" bash -c 'echo "set s live" | ecbpf-fw apply -f -'
+fw apply --allow-empty -f /dev/null
+bad "empty: nothing at all" 1 "it has neither rules nor sets" fw apply -f /dev/null
+good "empty: allowed" fw apply --allow-empty -f /dev/null
 
 # --- vlan, where tags do not come ----------------------------------------------------------------
 
@@ -253,11 +304,11 @@ printf '[interfaces]\ningress = fw0\n[chain]\nfused = yes\nstages = fw\n[fw]\nru
 check "vlan: ecbpf.conf" fw0 "$(warned ecbpf-loader apply -c "$work/conf")"
 check "vlan: ecbpf.conf, applied" fw0 "$(warned ecbpf-loader apply "$work/conf")"
 fw unload
-fw apply -f /dev/null
+fw apply --allow-empty -f /dev/null
 
 # --- the examples of the manual -----------------------------------------------------------------
 
-fw apply -f /dev/null
+fw apply --allow-empty -f /dev/null
 cp "$work/a" "$work/rules"
 cd "$work"
 while read -r example; do

@@ -123,6 +123,9 @@ static void printed(void **state)
 		 "set a {\n\t1.2.3.0/24\n\t1.2.3.4\n}\nset b-1.x ip {}\n"
 		 "ip from @b-1.x to !@a udp drop\n"},
 		{"set s ip6 {::1}", "set s ip6 {\n\t::1\n}\n"},
+		{"set s ip6   live", "set s ip6 live\n"},
+		{"set s live\nip from @s to any tcp drop",
+		 "set s live\nip from @s to any tcp drop\n"},
 	};
 
 	(void)state;
@@ -306,7 +309,8 @@ static const struct {
 	{"set a {\n1.1.1.1\n", {"1:7: '{' without '}'"}},
 	{"set a {1.1.1.1}\nset a {1.1.1.1}", {"2:5: there is a set 'a' already"}},
 	{"set a {1.1.1.1} x", {"1:17: expected the end of the line, found 'x'"}},
-	{"set a", {"1:6: expected 'ip', 'ip6', '{' or 'file', found the end of the line"}},
+	{"set a", {"1:6: expected 'ip', 'ip6', '{', 'file' or 'live', found the end of the line"}},
+	{"set a live {}", {"1:12: expected the end of the line, found '{'"}},
 	{"set a file \"/nonexistent\"", {"1:12: /nonexistent: No such file or directory"}},
 	{"set a file \"/dev/zero\"", {"1:12: /dev/zero: not a regular file"}},
 	{"set a-name-of-more-than-thirty-one-bytes {}",
