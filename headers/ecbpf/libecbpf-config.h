@@ -53,11 +53,15 @@ struct ecbpf_config_change {
  * @ret_changes: what was done, for free(); @ret_count 0: nothing, and nothing was touched
  *
  * Sections that the file does not have are left alone; in those that it has, what is not said has
- * its default. Chains change as by ecbpf_chain_set(), on all interfaces or none. On failure all
- * settings are as they were.
+ * its default. What was changed at runtime stays, as it is kept on disk, unless the file says
+ * other: this is logged as a warning. Chains change as by ecbpf_chain_set(), on all interfaces or
+ * none. On failure all settings are as they were.
  */
 int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 		       struct ecbpf_config_change **ret_changes, size_t *ret_count);
+
+/* It will be applied without what was changed at runtime, which is forgotten */
+void ecbpf_config_reset_runtime(struct ecbpf_config *config);
 
 /**
  * ecbpf_config_stop() - as for a configuration without interfaces, unless this one says

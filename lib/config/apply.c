@@ -14,6 +14,7 @@
 #include "bpf/transaction.h"
 #include "chain/clean.h"
 #include "config/plan.h"
+#include "config/runtime.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "fastpath/fastpath.h"
@@ -156,7 +157,7 @@ static void settings_undo(struct ecbpf *e, const struct ecbpf_config *before)
 }
 
 /* As by apply, all settings or none; no chain is touched */
-int conf_settings_set(struct ecbpf *e, const struct ecbpf_config *config, struct conf_report *r)
+static int settings_set(struct ecbpf *e, const struct ecbpf_config *config, struct conf_report *r)
 {
 	struct ecbpf_config *before;
 	struct conf_report checked = {};
@@ -173,6 +174,20 @@ int conf_settings_set(struct ecbpf *e, const struct ecbpf_config *config, struct
 		settings_undo(e, before);
 	ecbpf_config_free(before);
 	return err;
+}
+
+int conf_settings_set(struct ecbpf *e, const struct ecbpf_config *config, struct conf_report *r)
+{
+	struct conf_runtime rt;
+	struct transaction t;
+	int err = ecbpf_transaction_begin(e, &t);
+
+	if (err)
+		return err;
+	err = conf_runtime_begin(e, config, &rt);
+	if (!err)
+		err = settings_set(e, &rt.merged, r);
+	return ecbpf_transaction_end(e, &t, conf_runtime_end(e, err, false, &rt));
 }
 
 static int apply_all(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan)
@@ -263,6 +278,17 @@ static int config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool
 	return err;
 }
 
+static int runtime_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
+			 struct conf_report *r)
+{
+	struct conf_runtime rt;
+	int err = conf_runtime_begin(e, config, &rt);
+
+	if (!err)
+		err = config_apply(e, &rt.merged, check, r);
+	return conf_runtime_end(e, err, check, &rt);
+}
+
 int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 		       struct ecbpf_config_change **ret_changes, size_t *ret_count)
 {
@@ -273,7 +299,8 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 	err = ecbpf_transaction_begin(e, &t);
 	if (err)
 		return err;
-	err = config_apply(e, config, check, &r);
+	err = config->is_stop ? config_apply(e, config, check, &r)
+			      : runtime_apply(e, config, check, &r);
 	/* maps that a check made go, too */
 	ecbpf_transaction_end(e, &t, err || check);
 	if (!err && config->has_interfaces && !check && conf_clean(e, &r))
@@ -302,6 +329,7 @@ int ecbpf_config_stop(struct ecbpf *e, const char *file, struct ecbpf_config_cha
 	err = conf_read_text(e, "no interfaces", "[interfaces]\ningress =\n", &none);
 	if (err)
 		return err;
+	none->is_stop = true;
 	err = ecbpf_config_apply(e, none, false, ret_changes, ret_count);
 	ecbpf_config_free(none);
 	return err;

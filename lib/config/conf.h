@@ -79,6 +79,8 @@ struct ecbpf_config {
 	bool has_stages;
 	bool is_fused;
 	bool is_left; /* when all is stopped */
+	bool resets;  /* what was changed at runtime */
+	bool is_stop; /* it says nothing of settings: they are left alone */
 	enum conf_on_error on_error;
 	bool is_patient; /* a name that no interface has is left out */
 	enum ecbpf_mode mode;
@@ -98,6 +100,7 @@ struct ecbpf_config {
 	bool has_sampler;
 	struct ecbpf_sampling sampling;
 	__u64 sampling_given;
+	const struct ecbpf_config *declared; /* this one is merged of it, see merge.c; or NULL */
 };
 
 /* fused: its unit is of that name, as if it were a stage */
@@ -244,6 +247,14 @@ int conf_last_good_save(struct ecbpf *e, const char *file, const struct ecbpf_co
 /* @ret_time: when it was saved. Return: 0; -ENOENT there is none; others */
 int conf_last_good_read(struct ecbpf *e, const char *file, struct ecbpf_config **ret_config,
 			time_t *ret_time);
+
+/* --- filter.c, sampler.c: what is live, where asking makes nothing ------------------------ */
+
+/* Sorted; @ret->entries: for free() */
+int conf_list_get(struct ecbpf *e, __u32 number, struct conf_list *ret);
+int conf_vips_get(struct ecbpf *e, struct ecbpf_prefix **ret_vips, size_t *ret_count);
+/* Return: -ENOENT if the sampler was never loaded */
+int conf_sampling_get(struct ecbpf *e, struct ecbpf_sampling *ret);
 
 /* --- export.c ----------------------------------------------------------------------------- */
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "config/parse.h"
 #include "core/error.h"
 #include "core/handle.h"
@@ -143,7 +142,7 @@ static int filter_apply_settings(struct ecbpf *e, const struct ecbpf_filter_conf
 	return err || check || r->count == before ? err : ecbpf_filter_config_set(e, wanted);
 }
 
-static int vips_get(struct ecbpf *e, struct ecbpf_prefix **ret_vips, size_t *ret_count)
+int conf_vips_get(struct ecbpf *e, struct ecbpf_prefix **ret_vips, size_t *ret_count)
 {
 	int there = conf_is_pinned(e, "filter_addrs");
 
@@ -169,7 +168,7 @@ static int filter_apply_vips(struct ecbpf *e, const struct conf_words *wanted, b
 	size_t count = 0, adds = 0, deletes = 0;
 	int err;
 
-	err = vips_get(e, &running, &count);
+	err = conf_vips_get(e, &running, &count);
 	if (err)
 		return err;
 	add = calloc(wanted->count + 1, sizeof(*add));
@@ -201,13 +200,7 @@ static int filter_apply_vips(struct ecbpf *e, const struct conf_words *wanted, b
 	return err;
 }
 
-static const char *const list_keys[ECBPF_FILTER_LISTS] = {
-	[ECBPF_FILTER_ALLOW] = "allow",
-	[ECBPF_FILTER_BLOCK] = "drop",
-};
-
-/* The list that is live, sorted; @ret->entries: for free() */
-static int list_get(struct ecbpf *e, __u32 number, struct conf_list *ret)
+int conf_list_get(struct ecbpf *e, __u32 number, struct conf_list *ret)
 {
 	struct conf_list list = {.is_said = true};
 	int err = conf_is_pinned(e, "filter_lists");
@@ -228,34 +221,53 @@ static bool expires_alike(__u64 a, __u64 b)
 }
 
 /*
- * What the files say, or that there are none: only a file may be empty by mistake. @allow: the list
- * that goes before this one
+ * A list as it is to be. @declared: what the files say of it, which is what may be wrong; or that
+ * there are no files: only a file may be empty by mistake
  */
-static int list_replace(struct ecbpf *e, __u32 number, const struct conf_list *wanted,
-			const struct conf_list *allow, size_t before, bool check)
+struct list_change {
+	__u32 number;
+	const struct conf_list *wanted;
+	const struct conf_list *declared;
+	const struct conf_list *allow; /* goes before this one */
+};
+
+static int list_check(struct ecbpf *e, const struct list_change *c, const struct conf_list *live)
 {
+	const struct conf_list *declared = c->declared;
+	size_t added = c->wanted->count - declared->count, before = live->count;
 	unsigned int policy = e->list_policy;
 	int err;
 
-	if (!wanted->files.count)
+	if (!declared->files.count)
 		e->list_policy |= ECBPF_LIST_ALLOW_EMPTY;
-	if (check)
-		err = ecbpf_filter_list_check(e, number, before, wanted->entries, wanted->count,
-					      allow->entries, allow->count);
-	else
-		err = ecbpf_filter_list_replace(e, number, wanted->entries, wanted->count, NULL);
+	err = ecbpf_filter_list_check(e, c->number, before > added ? before - added : 0,
+				      declared->entries, declared->count, c->allow->entries,
+				      c->allow->count);
 	e->list_policy = policy;
 	return err;
 }
 
-static int filter_apply_list(struct ecbpf *e, __u32 number, const struct conf_list *wanted,
-			     const struct conf_list *allow, bool check, struct conf_report *r)
+/* It was checked before */
+static int list_replace(struct ecbpf *e, const struct list_change *c)
+{
+	unsigned int policy = e->list_policy;
+	int err;
+
+	e->list_policy |= ECBPF_LIST_ALLOW_EMPTY | ECBPF_LIST_FORCE;
+	err = ecbpf_filter_list_replace(e, c->number, c->wanted->entries, c->wanted->count, NULL);
+	e->list_policy = policy;
+	return err;
+}
+
+static int filter_apply_list(struct ecbpf *e, const struct list_change *c, bool check,
+			     struct conf_report *r)
 {
 	size_t added = 0, removed = 0, changed = 0, w = 0, l = 0;
+	const struct conf_list *wanted = c->wanted;
 	struct conf_list live = {};
 	int err;
 
-	err = list_get(e, number, &live);
+	err = conf_list_get(e, c->number, &live);
 	if (err)
 		return err;
 	while (w < wanted->count || l < live.count) {
@@ -276,8 +288,10 @@ static int filter_apply_list(struct ecbpf *e, __u32 number, const struct conf_li
 	if (!added && !removed && !changed)
 		return 0;
 	err = conf_report_change(e, r, "filter: %s: %zu added, %zu removed, %zu changed",
-				 list_keys[number], added, removed, changed);
-	return err ? err : list_replace(e, number, wanted, allow, live.count, check);
+				 filter_list_names[c->number], added, removed, changed);
+	if (err)
+		return err;
+	return check ? list_check(e, c, &live) : list_replace(e, c);
 }
 
 static int filter_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
@@ -291,12 +305,21 @@ static int filter_apply(struct ecbpf *e, const struct ecbpf_config *config, bool
 	if (!err)
 		err = filter_apply_vips(e, &config->vips, check, r);
 	if (!err && !allow->is_said) {
-		err = list_get(e, ECBPF_FILTER_ALLOW, &live);
+		err = conf_list_get(e, ECBPF_FILTER_ALLOW, &live);
 		allow = &live;
 	}
-	for (__u32 number = 0; number < ECBPF_FILTER_LISTS && !err; number++)
+	for (__u32 number = 0; number < ECBPF_FILTER_LISTS && !err; number++) {
+		const struct ecbpf_config *declared = config->declared ?: config;
+		const struct list_change change = {
+			.number = number,
+			.wanted = &config->lists[number],
+			.declared = &declared->lists[number],
+			.allow = allow,
+		};
+
 		if (config->lists[number].is_said)
-			err = filter_apply_list(e, number, &config->lists[number], allow, check, r);
+			err = filter_apply_list(e, &change, check, r);
+	}
 	free(live.entries);
 	return err;
 }
@@ -307,7 +330,7 @@ static int filter_get(struct ecbpf *e, struct ecbpf_config *config)
 
 	config->has_filter = true; /* never set: the defaults */
 	for (__u32 number = 0; number < ECBPF_FILTER_LISTS && !err; number++)
-		err = list_get(e, number, &config->lists[number]);
+		err = conf_list_get(e, number, &config->lists[number]);
 	return err;
 }
 
@@ -315,14 +338,10 @@ static int filter_get(struct ecbpf *e, struct ecbpf_config *config)
 
 static void entry_print(FILE *out, const struct ecbpf_filter_entry *entry)
 {
-	char prefix[ECBPF_PREFIX_TEXT], time[32] = "-";
-	time_t expires = entry->expires;
-	struct tm tm;
+	char text[FILTER_ENTRY_TEXT];
 
-	ecbpf_prefix_format(&entry->prefix, prefix);
-	if (expires && gmtime_r(&expires, &tm))
-		strftime(time, sizeof(time), ECBPF_FILTER_TIME_FORMAT, &tm);
-	fprintf(out, "%s %s %s\n", prefix, *entry->tag ? entry->tag : "-", time);
+	filter_entry_format(entry, text);
+	fprintf(out, "%s\n", text);
 }
 
 int conf_list_text(struct ecbpf *e, const struct conf_list *list, char **ret_text)
@@ -345,13 +364,13 @@ int conf_list_text(struct ecbpf *e, const struct conf_list *list, char **ret_tex
 
 static int list_export(struct ecbpf *e, __u32 number, const char *dir, struct conf_text *text)
 {
-	const char *key = list_keys[number];
+	const char *key = filter_list_names[number];
 	struct conf_list list = {};
 	char work[PATH_MAX], name[32];
 	FILE *out;
 	int err;
 
-	err = list_get(e, number, &list);
+	err = conf_list_get(e, number, &list);
 	if (err || !list.count)
 		goto out;
 	if (!dir) {
@@ -385,7 +404,7 @@ static int filter_export(struct ecbpf *e, const char *dir, struct conf_text *tex
 		return err;
 	err = ecbpf_filter_config_get(e, &config);
 	if (!err)
-		err = vips_get(e, &vips, &count);
+		err = conf_vips_get(e, &vips, &count);
 	if (err)
 		return err;
 	conf_printf(text, "\n[filter]\n");

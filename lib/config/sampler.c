@@ -27,7 +27,7 @@ static bool sampler_is_wanted(const struct ecbpf_config *config)
 }
 
 /* Straight from the map: asking must make nothing. -ENOENT if it was never loaded */
-static int sampler_get(struct ecbpf *e, struct ecbpf_sampling *ret)
+int conf_sampling_get(struct ecbpf *e, struct ecbpf_sampling *ret)
 {
 	_cleanup_close_ int fd = ecbpf_map_open(e, "sampling", NULL);
 	__u32 key = 0;
@@ -46,7 +46,7 @@ static int sampler_apply(struct ecbpf *e, const struct ecbpf_config *config, boo
 	size_t before = r->count;
 	int err;
 
-	err = sampler_get(e, &running);
+	err = conf_sampling_get(e, &running);
 	if (err && err != -ENOENT)
 		return err;
 	err = conf_values_report(e, ecbpf_sampler_settings(), &config->sampling, &running, r);
@@ -59,7 +59,7 @@ static int sampler_export(struct ecbpf *e, const char *dir, struct conf_text *te
 	int err;
 
 	(void)dir;
-	err = sampler_get(e, &running);
+	err = conf_sampling_get(e, &running);
 	if (err)
 		return err == -ENOENT ? 0 : err;
 	conf_printf(text, "\n[sampler]\n");

@@ -19,6 +19,7 @@ struct ecbpf {
 	int frags;		  /* cached result of ecbpf_frags_probe(); 1: not probed yet */
 	int held;		  /* 1 + the lock of ecbpf_lock_hold(); 0: not held */
 	int holds;		  /* how many hold it, one inside the other */
+	bool is_applying;	  /* a configuration: no change is one at runtime */
 };
 
 /*

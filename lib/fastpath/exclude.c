@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/prefix.h"
+#include "core/runtime_log.h"
 #include "fastpath/fastpath.h"
 
 static struct ecbpf_exclude_key exclude_key(const struct ecbpf_prefix *prefix)
@@ -95,6 +96,22 @@ static int exclude_change(struct ecbpf *e, int fd, const struct ecbpf_prefix *pr
 	return err;
 }
 
+static void exclude_log(struct ecbpf *e, const char *verb, const struct ecbpf_prefix *prefixes,
+			size_t count)
+{
+	struct runtime_change c;
+
+	if (!runtime_change_begin(e, &c, "fastpath exclude %s", verb))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		char text[ECBPF_PREFIX_TEXT];
+
+		ecbpf_prefix_format(&prefixes[i], text);
+		runtime_change_line(&c, "%s", text);
+	}
+	runtime_change_end(&c);
+}
+
 /* All that can fail comes before the change; the walk over flows cannot */
 int ecbpf_fastpath_exclude_add(struct ecbpf *e, const struct ecbpf_prefix *prefixes, size_t count)
 {
@@ -118,8 +135,10 @@ int ecbpf_fastpath_exclude_add(struct ecbpf *e, const struct ecbpf_prefix *prefi
 	if (lock < 0)
 		return lock;
 	err = exclude_change(e, fd, prefixes, count, true);
-	if (!err)
+	if (!err) {
 		fastpath_table_walk(&table, NULL, lease_revoke, &x);
+		exclude_log(e, "add", prefixes, count);
+	}
 	return err;
 }
 
@@ -147,7 +166,11 @@ int ecbpf_fastpath_exclude_delete(struct ecbpf *e, const struct ecbpf_prefix *pr
 		    !bsearch(&prefixes[i], there, there_count, sizeof(*there), prefix_compare))
 			err = ecbpf_fail(e, -ENOENT, "%s: is not excluded", text);
 	}
-	return err ? err : exclude_change(e, fd, prefixes, count, false);
+	if (!err)
+		err = exclude_change(e, fd, prefixes, count, false);
+	if (!err)
+		exclude_log(e, "delete", prefixes, count);
+	return err;
 }
 
 int ecbpf_fastpath_exclude_list(struct ecbpf *e, struct ecbpf_prefix **ret_prefixes,

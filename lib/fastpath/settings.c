@@ -9,6 +9,7 @@
 #include "bpf/lock.h"
 #include "core/error.h"
 #include "core/handle.h"
+#include "core/runtime_log.h"
 #include "core/time.h"
 #include "fastpath/fastpath.h"
 #include "fastpath/ipvs.h"
@@ -319,7 +320,7 @@ int ecbpf_fastpath_get(struct ecbpf *e, struct ecbpf_fastpath_settings *ret_sett
 
 int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *settings)
 {
-	struct ecbpf_fastpath_settings wanted = *settings;
+	struct ecbpf_fastpath_settings wanted = *settings, before;
 	_cleanup_view_ struct ecbpf_view view = {};
 	_cleanup_close_ int lock = -1, fd = -1;
 	struct ecbpf_fastpath changed;
@@ -344,8 +345,10 @@ int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *se
 		return err;
 	/* one system call: a process that is killed leaves the old or the new settings */
 	changed = *(const struct ecbpf_fastpath *)view.at;
+	fastpath_settings_read(&changed, &before);
 	fastpath_settings_write(&changed, &wanted);
 	if (bpf_map_update_elem(fd, &key, &changed, BPF_EXIST))
 		return ecbpf_fail(e, -errno, "map fastpath: %s", strerror(errno));
+	runtime_settings_log(e, ecbpf_fastpath_settings(), &before, &wanted);
 	return 0;
 }

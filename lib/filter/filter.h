@@ -91,8 +91,22 @@ struct ecbpf_trie_op filter_entry_op(const struct ecbpf_filter_entry *entry);
 void filter_entry_set(const struct filter_lists *l, const struct ecbpf_trie_op *op,
 		      const struct ecbpf_filter_source *source, struct ecbpf_filter_entry *entry);
 
+/* --- log.c -------------------------------------------------------------------------------- */
+
+/* In the log of changes at runtime, after the change; @verb: "add", "delete", "replace" */
+void filter_log_list(struct ecbpf *e, __u32 list, const char *verb,
+		     const struct ecbpf_filter_entry *entries, size_t count);
+/* Likewise; also "flush" */
+void filter_log_vips(struct ecbpf *e, const char *verb, const struct ecbpf_prefix *vips,
+		     size_t count);
+extern const char *const filter_list_names[ECBPF_FILTER_LISTS];
+
 /* --- for other rooms ---------------------------------------------------------------------- */
 
+/* "192.0.2.0/24 scan 2027-01-31T23:59:59Z", or "-" for what there is not; and back */
+#define FILTER_ENTRY_TEXT (ECBPF_PREFIX_TEXT + ECBPF_FILTER_TAG_MAX + 32)
+void filter_entry_format(const struct ecbpf_filter_entry *entry, char *ret);
+int filter_entry_parse(struct ecbpf *e, const char *text, struct ecbpf_filter_entry *ret);
 /* Set all values. Return: as ecbpf_filter_set() */
 int ecbpf_filter_config_set(struct ecbpf *e, const struct ecbpf_filter_config *config);
 /*

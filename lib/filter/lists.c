@@ -441,6 +441,8 @@ static int list_change(struct ecbpf *e, __u32 list, const struct ecbpf_filter_en
 	if (err)
 		return err;
 	err = list_change_locked(e, list, entries, count, is_replace, ret_changes);
+	if (!err)
+		filter_log_list(e, list, is_replace ? "replace" : "add", entries, count);
 	return ecbpf_transaction_end(e, &t, err);
 }
 
@@ -499,7 +501,10 @@ int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_fil
 
 	if (err)
 		return err;
-	return ecbpf_transaction_end(e, &t, list_delete_locked(e, list, entries, count));
+	err = list_delete_locked(e, list, entries, count);
+	if (!err)
+		filter_log_list(e, list, "delete", entries, count);
+	return ecbpf_transaction_end(e, &t, err);
 }
 
 /* Return: 1; 0 nothing was ever listed, and reading makes no maps; errors */

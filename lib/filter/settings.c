@@ -14,6 +14,7 @@
 #include "bpf/transaction.h"
 #include "core/bucket.h"
 #include "core/handle.h"
+#include "core/runtime_log.h"
 #include "core/time.h"
 #include "core/util.h"
 #include "filter/filter.h"
@@ -168,21 +169,23 @@ static int change_locked(struct ecbpf *e, const char *const *texts, size_t count
 			 const struct ecbpf_filter_config *wanted)
 {
 	struct filter_maps maps cleanup_filter_maps = FILTER_MAPS_INIT;
-	struct ecbpf_filter_config config;
+	struct ecbpf_filter_config config, before;
 	__u64 given = 0;
 	int err;
 
 	err = filter_maps_open(e, &maps);
 	if (err)
 		return err;
-	if (wanted)
-		config = *wanted;
-	else
-		config_of(&maps.filter->settings[maps.filter->active & 1], &config);
+	config_of(&maps.filter->settings[maps.filter->active & 1], &before);
+	config = wanted ? *wanted : before;
 	err = ecbpf_settings_parse(e, ecbpf_filter_settings(), texts, count, &config, &given);
 	if (!err)
 		err = filter_addrs_refresh(e, maps.addrs_fd);
-	return err ? err : config_store(e, maps.filter, &config);
+	if (!err)
+		err = config_store(e, maps.filter, &config);
+	if (!err)
+		runtime_settings_log(e, ecbpf_filter_settings(), &before, &config);
+	return err;
 }
 
 static int change(struct ecbpf *e, const char *const *texts, size_t count,

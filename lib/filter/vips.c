@@ -75,6 +75,8 @@ static int vips_change(struct ecbpf *e, const struct ecbpf_prefix *prefixes, siz
 	if (err)
 		return err;
 	err = vips_change_locked(e, prefixes, count, is_add, is_flush);
+	if (!err)
+		filter_log_vips(e, is_flush ? "flush" : is_add ? "add" : "delete", prefixes, count);
 	return ecbpf_transaction_end(e, &t, err);
 }
 

@@ -74,6 +74,8 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 		load_undo(e, &s, before, settings_count ? &settings_before : NULL);
 	else
 		fw_warn_vlan(e, ruleset ? ruleset : s.old.ruleset, ifaces, ifaces_count);
+	if (!err)
+		fw_settings_log(e, s.maps.settings, &settings_before);
 	fw_session_close(&s);
 	if (ruleset)
 		load_clean(e);

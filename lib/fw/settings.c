@@ -12,6 +12,7 @@
 #include "bpf/map.h"
 #include "core/error.h"
 #include "core/handle.h"
+#include "core/runtime_log.h"
 #include "core/util.h"
 #include "fw/live.h"
 
@@ -80,15 +81,31 @@ int fw_settings_change(struct ecbpf *e, int fd, const char *const *settings, siz
 	return fw_settings_store(e, fd, &stored);
 }
 
+void fw_settings_log(struct ecbpf *e, int fd, const struct ecbpf_fw_settings *before)
+{
+	struct ecbpf_fw_config then, now;
+	struct ecbpf_fw_settings stored;
+	__u32 key = 0;
+
+	if (bpf_map_lookup_elem(fd, &key, &stored))
+		return;
+	config_of(before, &then);
+	config_of(&stored, &now);
+	runtime_settings_log(e, ecbpf_fw_settings(), &then, &now);
+}
+
 int ecbpf_fw_set(struct ecbpf *e, const char *const *settings, size_t count)
 {
+	struct ecbpf_fw_settings before;
 	struct fw_session s;
 	int err;
 
 	err = fw_session_open(e, FW_SESSION_MAKE | FW_SESSION_REPAIR, &s);
 	if (err)
 		return err;
-	err = fw_settings_change(e, s.maps.settings, settings, count, NULL);
+	err = fw_settings_change(e, s.maps.settings, settings, count, &before);
+	if (!err)
+		fw_settings_log(e, s.maps.settings, &before);
 	fw_session_close(&s);
 	return err;
 }

@@ -8,6 +8,7 @@
 #include "bpf/percpu.h"
 #include "bpf/transaction.h"
 #include "core/error.h"
+#include "core/runtime_log.h"
 #include "sampler/sampler.h"
 
 #define FIELD(field) .offset = offsetof(struct ecbpf_sampling, field)
@@ -92,13 +93,19 @@ static int settings_store(struct ecbpf *e, const struct ecbpf_sampling *settings
 
 int ecbpf_sampler_set(struct ecbpf *e, const struct ecbpf_sampling *settings)
 {
+	struct ecbpf_sampling before;
 	struct transaction t;
 	int err;
 
 	err = ecbpf_settings_check(e, ecbpf_sampler_settings(), settings);
 	if (!err)
 		err = ecbpf_transaction_begin(e, &t);
-	return err ? err : ecbpf_transaction_end(e, &t, settings_store(e, settings, NULL));
+	if (err)
+		return err;
+	err = settings_store(e, settings, &before);
+	if (!err)
+		runtime_settings_log(e, ecbpf_sampler_settings(), &before, settings);
+	return ecbpf_transaction_end(e, &t, err);
 }
 
 static void settings_undo(struct ecbpf *e, const struct ecbpf_sampling *before)
@@ -129,6 +136,8 @@ int ecbpf_sampler_load(struct ecbpf *e, const char *const *ifaces, size_t count,
 		err = ecbpf_chain_load_stage(e, ifaces, count, ECBPF_STAGE_SAMPLER, is_fused, mode);
 		if (err)
 			settings_undo(e, &before);
+		else
+			runtime_settings_log(e, ecbpf_sampler_settings(), &before, settings);
 	}
 	return ecbpf_transaction_end(e, &t, err);
 }

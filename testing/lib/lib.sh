@@ -179,6 +179,7 @@ _fresh()
 	mkdir -p /run/netns /run/ecbpf
 	mount -t tmpfs -o mode=755 tmpfs /run/netns
 	mount -t tmpfs -o mode=755 tmpfs /run/ecbpf
+	export ECBPF_STATE_DIR=/run/ecbpf/state # what this host keeps is not the test's
 }
 
 # ns_add NAME: add a network namespace, deleted at the end. ns NAME COMMAND...:

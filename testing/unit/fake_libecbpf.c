@@ -599,6 +599,11 @@ int ecbpf_config_refresh(struct ecbpf *e)
 	return answer(e, "config_refresh");
 }
 
+void ecbpf_config_reset_runtime(struct ecbpf_config *config)
+{
+	(void)config;
+}
+
 int ecbpf_config_stop(struct ecbpf *e, const char *file, struct ecbpf_config_change **ret_changes,
 		      size_t *ret_count)
 {

@@ -12,6 +12,7 @@ const struct tool_option loader_apply_options[] = {
 	{OPT_DIFF, "diff", NULL, "print each change that is made"},
 	{OPT_NO_LLDP, "no-lldp", NULL, "do not check ingress-vlan and egress-vlan by LLDP"},
 	{OPT_STOP, "stop", NULL, "remove all that apply loaded, unless on-stop is leave"},
+	{OPT_RESET_RUNTIME, "reset-runtime", NULL, "forget what other verbs have changed"},
 	TOOL_LIST_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
@@ -20,6 +21,7 @@ struct apply {
 	bool is_check;
 	bool is_diff;
 	bool is_stop;
+	bool resets;
 	bool without_lldp;
 };
 
@@ -51,6 +53,8 @@ static int apply(struct tool *tool, const char *file, const struct apply *a)
 		ecbpf_config_free(config);
 		return TOOL_FAILED;
 	}
+	if (a->resets)
+		ecbpf_config_reset_runtime(config);
 	err = a->is_stop ? ecbpf_config_stop(tool->ecbpf, file, &changes, &count)
 			 : ecbpf_config_apply(tool->ecbpf, config, a->is_check, &changes, &count);
 	ecbpf_config_free(config);
@@ -80,11 +84,15 @@ int loader_run_apply(struct tool *tool, int argc, char **argv)
 			a.without_lldp = true;
 		else if (id == OPT_STOP)
 			a.is_stop = true;
+		else if (id == OPT_RESET_RUNTIME)
+			a.resets = true;
 		else if (!tool_list_option(tool, id))
 			return TOOL_USAGE;
 	}
 	if (a.is_check && a.is_stop)
 		return tool_usage("--check and --stop cannot be combined");
+	if (a.resets && a.is_stop)
+		return tool_usage("--reset-runtime and --stop cannot be combined");
 	if (argc - optind > 1)
 		return tool_usage("'%s': apply takes one file", argv[optind + 1]);
 	return apply(tool, argv[optind], &a);

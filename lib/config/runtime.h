@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What verbs have changed at runtime, beside what a configuration declares */
+#ifndef ECBPF_CONF_RUNTIME_H
+#define ECBPF_CONF_RUNTIME_H
+
+#include "config/conf.h"
+#include "core/runtime_log.h"
+
+/* A prefix that was added or deleted; lists of the filter use all of an entry */
+struct conf_object {
+	struct ecbpf_filter_entry entry;
+	size_t number; /* in the order of the log */
+	bool is_delete;
+	bool is_forced; /* it may block this host */
+};
+
+/**
+ * struct conf_objects - what has become of a list, VIPs or excluded addresses at runtime
+ * @items: sorted by prefix, the last change of each
+ * @is_replaced: what was there before these is gone
+ */
+struct conf_objects {
+	struct conf_object *items;
+	size_t count;
+	bool is_replaced;
+};
+
+/* Settings that were set at runtime: bits of @given */
+struct conf_values {
+	__u64 given;
+	union {
+		struct ecbpf_filter_config filter;
+		struct ecbpf_fw_config fw;
+		struct ecbpf_fastpath_settings fastpath;
+		struct ecbpf_sampling sampling;
+	};
+};
+
+enum conf_values_of {
+	CONF_VALUES_FILTER,
+	CONF_VALUES_FW,
+	CONF_VALUES_FASTPATH,
+	CONF_VALUES_SAMPLER,
+	CONF_VALUES_COUNT,
+};
+
+/**
+ * struct conf_runtime - the log, as far as it still holds
+ * @merged: the configuration with it, see conf_runtime_begin()
+ * @is_dirty: the log on disk has more, or is not there
+ */
+struct conf_runtime {
+	struct runtime_log log;
+	struct conf_objects lists[ECBPF_FILTER_LISTS];
+	struct conf_objects vips;
+	struct conf_objects excludes;
+	struct conf_values values[CONF_VALUES_COUNT];
+	struct ecbpf_config merged;
+	const struct ecbpf_config *declared;
+	bool is_dirty;
+	bool was_applying;
+};
+
+/* --- runtime.c ---------------------------------------------------------------------------- */
+
+/* @is_change: nobody else writes before conf_runtime_free(), which has to be called in any case */
+int conf_runtime_read(struct ecbpf *e, bool is_change, struct conf_runtime *ret);
+void conf_runtime_free(struct conf_runtime *rt);
+/* What is left becomes the log */
+int conf_runtime_write(struct ecbpf *e, struct conf_runtime *rt);
+const struct ecbpf_settings *conf_values_settings(enum conf_values_of of);
+
+/* --- merge.c ------------------------------------------------------------------------------ */
+
+/*
+ * Read the log, and make rt->merged of a configuration and what it does not say. A value that it
+ * says wins over one of the log, which is told by a warning, and left out of @rt
+ */
+int conf_runtime_begin(struct ecbpf *e, const struct ecbpf_config *config, struct conf_runtime *rt);
+/* Keep what is left, if @err is 0 and it is no check. Return: @err */
+int conf_runtime_end(struct ecbpf *e, int err, bool check, struct conf_runtime *rt);
+
+#endif /* ECBPF_CONF_RUNTIME_H */

@@ -1,0 +1,347 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Changes that verbs make at runtime: alive after stop and start, and after all maps are gone, as a
+# reboot leaves them; what the configuration says wins.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
+. "$(dirname "$0")/../lib/lib.sh"
+fresh_net "$@"
+use_build ecbpf-loader ecbpf-filter ecbpf-fw ecbpf-fastpath ecbpf-sampler jq ip python3
+tmp=$(mktemp -d)
+defer rm -rf "$tmp"
+log=$ECBPF_STATE_DIR/runtime/changes
+conf=$tmp/ecbpf.conf
+
+# is NAME WANT GOT
+is()
+{
+	if [[ $2 == "$3" ]]; then
+		pass "$1"
+	else
+		fail "$1" "wanted '$2', got '$3'"
+	fi
+}
+
+drops() { ecbpf-filter drop list | sed 's/ *#.*//; s/  */ /g'; }
+
+# reboot: no program, no map
+reboot()
+{
+	ecbpf-loader apply --stop "$conf" >/dev/null
+	ecbpf-loader clean --all </dev/null >/dev/null
+	is "$1: nothing is left" "" "$(drops)"
+}
+
+# apply ARG...: what it says besides the number of changes
+apply() { ecbpf-loader apply "$@" 2>&1 | grep -v 'changes\? made$\|^nothing to do$' || :; }
+
+ip link add eth0 type veth peer name eth1
+ip link set eth0 up
+printf '192.0.2.0/24 scan\n198.51.100.7\n' >"$tmp/drop"
+cat >"$conf" <<-END
+	[interfaces]
+	ingress = eth0
+	[chain]
+	stages = filter,sampler
+	fused = yes
+	[filter]
+	frags = drop
+	vip = 203.0.113.80
+	drop = $tmp/drop
+	[sampler]
+	rate = 100
+END
+
+# where nothing was applied, nothing is written
+ecbpf-filter drop add 203.0.113.1
+is "no configuration, no log" "" "$(find "$ECBPF_STATE_DIR" 2>/dev/null)"
+ecbpf-filter drop flush
+is "apply" "" "$(apply "$conf")"
+is "the directory is root's alone" "700 700 600" "$(stat -c %a "$ECBPF_STATE_DIR" \
+	"$ECBPF_STATE_DIR/runtime" "$log" | xargs)"
+is "the log is empty" 0 "$(grep -vc '^#' "$log" || :)"
+
+# --- lists, VIPs, settings ----------------------------------------------------------------------
+until=$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ)
+printf '2001:db8:bad::/48 import\n203.0.113.99\n' >"$tmp/import"
+{
+	ecbpf-filter drop add 203.0.113.5 -t f2b -e "$until"
+	ecbpf-filter drop add 203.0.113.6 203.0.113.7
+	ecbpf-filter drop delete 203.0.113.7
+	ecbpf-filter drop import -f "$tmp/import"
+	ecbpf-filter allow add 10.0.0.0/8 -t office
+	ecbpf-filter vip add 2001:db8:80::/64
+	ecbpf-filter set frags6=ptb ptb-max-pps=77
+	ecbpf-sampler set rate-drops=3
+} >/dev/null 2>&1
+is "a line for each change" 8 "$(grep -vc '^#\|^	' "$log")"
+want="192.0.2.0/24 scan -
+198.51.100.7 - -
+203.0.113.5 f2b $until
+203.0.113.6 - -
+203.0.113.99 - -
+2001:db8:bad::/48 import -"
+
+alive()
+{
+	is "$1: the drop list" "$want" "$(drops)"
+	is "$1: the allow list" "10.0.0.0/8 office -" \
+		"$(ecbpf-filter allow list | sed 's/ *#.*//; s/  */ /g')"
+	is "$1: VIPs" "203.0.113.80 2001:db8:80::/64" "$(ecbpf-filter vip list | xargs)"
+	is "$1: settings" "frags6=ptb ptb-max-pps=77 rate-drops=3" \
+		"$(ecbpf-loader export | tr -d ' ' | grep -x 'frags6=.*\|ptb-max-pps=.*\|rate-drops=.*' | xargs)"
+}
+
+is "apply again" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
+alive "after apply"
+is "the log has no deleted entry any more" "0" "$(grep -c '203.0.113.7\b' "$log" || :)"
+cp "$log" "$tmp/log"
+is "and once more" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
+is "the log is not written for nothing" "$(stat -c %i "$log") $(<"$tmp/log")" \
+	"$(stat -c %i "$log") $(<"$log")"
+ecbpf-loader apply --stop "$conf" >/dev/null
+apply "$conf"
+alive "after stop and start"
+reboot "reboot"
+is "it starts" "" "$(apply "$conf")"
+alive "after a reboot"
+is "apply -c finds nothing" "nothing to do" "$(ecbpf-loader apply -c "$conf" 2>&1)"
+
+# --- the file wins -------------------------------------------------------------------------------
+{
+	ecbpf-filter set frags=pass
+	ecbpf-filter drop delete 198.51.100.7
+	ecbpf-filter drop add 192.0.2.0/24 -t other
+	ecbpf-filter vip delete 203.0.113.80
+} >/dev/null 2>&1
+again="changed at runtime, again as the configuration says"
+is "each is said" "filter drop: 192.0.2.0/24, 198.51.100.7: $again
+filter vip: 203.0.113.80: $again
+filter: frags was set to pass at runtime, again drop as the configuration says" \
+	"$(apply "$conf" | sed 's/.*warning: //' | sort)"
+alive "the file has won"
+is "and is said once" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
+
+# what the file does not say any more goes, what was added stays
+printf '192.0.2.0/24 scan\n' >"$tmp/drop"
+apply "$conf"
+want=$(grep -v ^198 <<<"$want")
+alive "an entry less in the file"
+sed -i '/^drop = /d; /^vip = /d' "$conf"
+apply "$conf"
+is "no list in the file: it stays as it is" "$want" "$(drops)"
+
+# --- forgotten, all of them ----------------------------------------------------------------------
+apply "$conf"
+is "check says what would be forgotten, and forgets nothing" "6 $(md5sum <"$log")" \
+	"$(apply -c --reset-runtime "$conf" | grep -c warning) $(md5sum <"$log")"
+is "each is said" \
+	"filter allow: 10.0.0.0/8: changed at runtime, forgotten
+filter drop: 203.0.113.5, 203.0.113.6, 203.0.113.99, ...: changed at runtime, forgotten
+filter vip: 2001:db8:80::/64: changed at runtime, forgotten
+filter: frags6 was set to ptb at runtime, again pass
+filter: ptb-max-pps was set to 77 at runtime, again 200
+sampler: rate-drops was set to 3 at runtime, again 100" \
+	"$(apply --reset-runtime "$conf" | sed 's/.*warning: //' | sort)"
+is "what is not the file's is left" "192.0.2.0/24 scan -" "$(drops)"
+is "VIPs, the allow list" "" "$(ecbpf-filter vip list; ecbpf-filter allow list)"
+is "the log is empty" 0 "$(grep -vc '^#' "$log" || :)"
+is "nothing to do after that" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
+want=$(drops)
+
+# --- a log that is not whole --------------------------------------------------------------------
+ecbpf-filter drop flush
+ecbpf-filter drop add 203.0.113.1
+ecbpf-filter drop add 203.0.113.2
+ecbpf-filter drop import -f "$tmp/import" >/dev/null
+cp "$log" "$tmp/log"
+whole=$(drops)
+
+# replay NAME DROPS MESSAGE: of the log as it is
+replay()
+{
+	local said
+
+	cp "$log" "$tmp/broken"
+	rm -f "$log"
+	ecbpf-filter drop flush
+	cp "$tmp/broken" "$log"
+	said=$(apply "$conf")
+	is "$1" "$2" "$(drops)"
+	is "$1: it is said" "$3" "${said//$log/LOG}"
+	cp "$tmp/log" "$log"
+}
+
+import=$(grep -n 'add, 2 lines' "$log" | tail -n 1 | cut -d: -f1)
+replay "the whole log" "$whole" ""
+head -c -3 "$tmp/log" >"$log"
+replay "a torn line" "$(sed '/203.0.113.99/d; /2001/d' <<<"$whole")" \
+	"ecbpf-loader: warning: LOG: the last change was not written whole: ignored"
+sed '$d' "$tmp/log" >"$log"
+replay "a torn import" "$(sed '/203.0.113.99/d; /2001/d' <<<"$whole")" \
+	"ecbpf-loader: warning: LOG: the last change was not written whole: ignored"
+line=$(grep -n 'add: 203.0.113.1 ' "$log" | cut -d: -f1)
+sed -i 's/203.0.113.1 /203.0.113.3 /' "$log"
+replay "an address that is another one" "$(sed '/203.0.113.1 /d' <<<"$whole")" \
+	"ecbpf-loader: warning: LOG:$line: this is no change that was kept: skipped"
+awk '/add: 203.0.113.1 / { $0 = "0123456789 no such thing" } /add: 203.0.113.2 / { sub("add", "adx") } 1' \
+	"$tmp/log" >"$log"
+replay "what nobody wrote" "$(sed '/203.0.113.[12] /d' <<<"$whole")" \
+	"ecbpf-loader: warning: LOG:$line: this is no change that was kept, and so are others: skipped"
+tr -d '\n' <"$tmp/log" >"$log"
+replay "no line at all" "" \
+	"ecbpf-loader: warning: LOG: the last change was not written whole: ignored"
+printf '\t\n\0\n\t\t\n: \n\n12345678 a: b\n' >"$log"
+replay "rubbish" "" \
+	"ecbpf-loader: warning: LOG:1: this is no change that was kept, and so are others: skipped
+ecbpf-loader: warning: LOG: the last change was not written whole: ignored"
+head -c -3 "$tmp/log" >"$log"
+ecbpf-filter drop add 203.0.113.4
+replay "a change behind a torn line" "$(sed '/203.0.113.99/d; /2001/d
+	s/^203.0.113.2 .*/&\n203.0.113.4 - -/' <<<"$whole")" \
+	"ecbpf-loader: warning: LOG:$import: this is no change that was kept: skipped"
+python3 - "$tmp/log" "$log" <<-'END'
+	import sys
+	line = b"filter drop ban: 203.0.113.8 - -\n"
+	h = 0xcbf29ce484222325
+	for byte in line:
+	    h = ((h ^ byte) * 0x100000001b3) & (2**64 - 1)
+	open(sys.argv[2], "wb").write(open(sys.argv[1], "rb").read() + b"%08x " % (
+	    (h ^ h >> 32) & 0xffffffff) + line)
+END
+replay "a verb of another version" "$whole" \
+	"ecbpf-loader: warning: LOG:$(($(wc -l <"$tmp/log") + 1)): 'filter drop ban' is no change that this version knows: skipped"
+
+# --- expiry, as time goes by --------------------------------------------------------------------
+ecbpf-filter drop add 203.0.113.66 -e 2s
+is "with its time" 1 "$(grep -c '203.0.113.66 - 20..-..-..T..:..:..Z$' "$log")"
+sleep 2.5
+apply "$conf"
+is "what has expired is kept no longer" 0 "$(grep -c 203.0.113.66 "$log" || :)"
+
+# --- this host's own addresses ------------------------------------------------------------------
+ecbpf-filter drop flush
+ecbpf-filter drop add 172.16.0.0/16
+ip addr add 172.16.0.1/24 dev eth0
+rm -f "$tmp/log2"
+cp "$log" "$tmp/log2"
+rm "$log"
+ecbpf-filter drop flush
+cp "$tmp/log2" "$log"
+is "a ban that would block this host by now is left out" \
+	"ecbpf-loader: warning: filter drop: 172.16.0.0/16: added at runtime, but would block this host now: left out" \
+	"$(apply "$conf")"
+is "it is not there" "" "$(drops)"
+ecbpf-filter drop add --force 172.16.0.0/16
+apply "$conf"
+is "one that was forced stays" "172.16.0.0/16 - -" "$(drops)"
+ip addr del 172.16.0.1/24 dev eth0
+ecbpf-filter drop flush
+
+# --- a full disk ----------------------------------------------------------------------------------
+mkdir "$tmp/small"
+mount -t tmpfs -o size=16k,mode=700 tmpfs "$tmp/small"
+defer umount "$tmp/small"
+cp -r "$ECBPF_STATE_DIR/runtime" "$tmp/small"
+ECBPF_STATE_DIR=$tmp/small
+log=$tmp/small/runtime/changes
+dd if=/dev/zero of="$tmp/small/fill" bs=4k 2>/dev/null || :
+before=$(<"$log")
+seq -f 100.64.%g.1 0 255 >"$tmp/many"
+ecbpf-filter drop import -f "$tmp/many" >"$tmp/out" 2>&1 && status=$? || status=$?
+is "a full disk: the change is made, and it is said" \
+	"0 ecbpf-filter: warning: the change is made, but it will be lost at the next start: $log: No space left on device 256" \
+	"$status $(grep warning "$tmp/out") $(drops | wc -l)"
+is "no half of it is written" "$before" "$(<"$log")"
+rm "$tmp/small/fill"
+ecbpf-filter drop add 203.0.113.77
+is "the next one is" 1 "$(grep -c 203.0.113.77 "$log")"
+ECBPF_STATE_DIR=/run/ecbpf/state
+log=$ECBPF_STATE_DIR/runtime/changes
+ecbpf-filter drop flush
+
+# --- many ---------------------------------------------------------------------------------------
+if [[ $(command -v strace) ]]; then
+	python3 -c 'for i in range(200000): print(f"11.{i >> 16}.{i >> 8 & 255}.{i & 255}")' >"$tmp/many"
+	# writes NAME MOST COMMAND...: to the log, and how many bytes were read of it
+	calls()
+	{
+		strace -f -o "$tmp/strace" -P "$log" -e trace=read,pread64,write,pwrite64,fdatasync \
+			"${@:3}" >/dev/null 2>&1
+		is "$1: one write, to the disk" "$2" "$(grep -c write "$tmp/strace") $(grep -c fdatasync "$tmp/strace")"
+		is "$1: the log is not read" "" "$(awk -F'= ' '/read/ { n += $NF } END { if (n > 8192) print n }' "$tmp/strace")"
+	}
+	calls "an import of many" "1 1" ecbpf-filter drop import -f "$tmp/many"
+	calls "an add to many" "1 1" ecbpf-filter drop add 203.0.113.78
+	ecbpf-loader apply --stop "$conf" >/dev/null
+	ecbpf-loader clean --all </dev/null >/dev/null
+	apply "$conf"
+	is "many are there after a reboot" 200001 "$(drops | wc -l)"
+	ecbpf-filter drop flush
+else
+	skip "system calls of an import" "no strace"
+fi
+
+# --- random changes, and what Python says of them ------------------------------------------------
+python3 - "$conf" <<-'END' >"$tmp/out" 2>&1 && status=0 || status=$?
+	import random, subprocess, sys
+	random.seed(18)
+	live, declared = {}, {}
+
+	def run(*args):
+	    subprocess.run(args, check=True, capture_output=True)
+
+	def listed():
+	    out = subprocess.run(["ecbpf-filter", "drop", "list"], check=True, capture_output=True, text=True)
+	    return {l.split()[0]: l.split()[1] for l in out.stdout.splitlines()}
+
+	prefixes = [f"203.0.113.{i}" for i in range(12)] + [f"198.18.{i}.0/24" for i in range(6)]
+	drop = sys.argv[1] + ".drop"
+	conf = sys.argv[1] + ".random"
+	open(conf, "w").write(f"[filter]\ndrop = {drop}\n")
+	runtime = {}
+	for turn in range(60):
+	    what = random.choice("add add add delete delete import replace flush apply apply reboot".split())
+	    some = random.sample(prefixes, random.randint(1, 4))
+	    if what == "add":
+	        tag = random.choice("abc")
+	        run("ecbpf-filter", "drop", "add", "-t", tag, *some)
+	        for p in some:
+	            live[p] = runtime[p] = tag
+	    elif what == "delete":
+	        some = [p for p in some if p in live]
+	        if not some:
+	            continue
+	        run("ecbpf-filter", "drop", "delete", *some)
+	        for p in some:
+	            live.pop(p)
+	            runtime.pop(p, 0)
+	    elif what in ("import", "replace"):
+	        open(drop + ".import", "w").write("".join(f"{p} i\n" for p in some))
+	        run("ecbpf-filter", "drop", "import", "-f", drop + ".import",
+	            *(["--replace"] if what == "replace" else []))
+	        if what == "replace":
+	            live.clear()
+	            runtime.clear()
+	        for p in some:
+	            live[p] = runtime[p] = "i"
+	    elif what == "flush":
+	        run("ecbpf-filter", "drop", "flush")
+	        live.clear()
+	        runtime.clear()
+	    else:
+	        if what == "reboot":
+	            run("ecbpf-loader", "apply", "--stop", sys.argv[1])
+	            run("ecbpf-loader", "clean", "--all")
+	        declared = {p: "f" for p in some}
+	        open(drop, "w").write("".join(f"{p} f\n" for p in declared))
+	        run("ecbpf-loader", "apply", conf)
+	        runtime = {p: t for p, t in runtime.items() if p not in declared}
+	        live = {**runtime, **declared}
+	    assert listed() == live, (turn, what, listed(), live)
+	print("as Python says")
+END
+is "random changes" "0 as Python says" "$status $(tail -n 1 "$tmp/out")"
+
+summary
