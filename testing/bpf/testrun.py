@@ -198,6 +198,11 @@ class Report:
 def main(tests):
     """Run test functions, each with the report; those named on the command line only, if any"""
     report = Report()
+    names = [test.__name__ for test in tests]
+    for name in sys.argv[1:]:
+        if name not in names:
+            print(f"{sys.argv[0]}: no test '{name}'; there are {' '.join(names)}", file=sys.stderr)
+            sys.exit(2)
     for test in tests:
         if sys.argv[1:] and test.__name__ not in sys.argv[1:]:
             continue
