@@ -5,11 +5,14 @@
     chain_frames.py make FILE       write them: stacks of headers, 40 packets that get leases, and
                                     what this kernel sends between this network namespace, by its
                                     interface live0, and namespace "client"
+    chain_frames.py captures DIR FILE
+                                    write those of the captures below DIR: up to 100 of each
     chain_frames.py check RULES MALFORMED NOT_INSPECTED <DUMP
                                     DUMP: of `fuzz_chain dump`; MALFORMED, NOT_INSPECTED: drop or
                                     pass, as fw is set
 """
 import contextlib
+import itertools
 import os
 import socket
 import struct
@@ -17,14 +20,18 @@ import subprocess
 import sys
 import threading
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "oracle"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "oracle"), os.path.join(HERE, "..", "lib")]
 # pylint: disable=wrong-import-position
+import captures
 import fw_model
 import reference
 from packets import (DESTINATION, ETHER, HOP_BY_HOP, ICMP, IP, TCP, UDP, Dot1AD, Dot1Q, IPv6,
                      IPOption_Router_Alert, Raw, authentication, fragment, stacks)
 
 SIZE_MAX = 3400
+OF_ONE_CAPTURE = 100
+CAPTURED = 2
 PASS_THROUGH = {0x8863, 0x8864, 0x8847, 0x8848, 0x88e7, 0x893f, 0x8926, 0x894f, 0x88e5}
 
 
@@ -138,11 +145,31 @@ def make(path):
     found.update((stack.frame, 0) for stack in stacks())
     found.update((frame, 0) for frame in odd())
     found.update((frame, 1) for frame in flows())
-    with open(path, "wb") as file:
-        for frame, is_flow in found.items():
-            if 14 <= len(frame) <= SIZE_MAX:
-                file.write(struct.pack("=HB", len(frame), is_flow) + frame)
+    write(path, found)
     print(f"{len(found)} frames, {captured} of them captured")
+
+
+def write(path, found):
+    """Of each frame its length, what it is for (CAPTURED: see fuzz_chain.c), and its bytes"""
+    with open(path, "wb") as file:
+        for frame, use in found.items():
+            if 14 <= len(frame) <= SIZE_MAX:
+                file.write(struct.pack("=HB", len(frame), use) + frame)
+
+
+def make_of_captures(directory, path):
+    """Frames of all captures, each once"""
+    found, files = {}, 0
+    for name in captures.files(directory):
+        new = (frame for _, frame in captures.frames(name, SIZE_MAX)
+               if len(frame) >= 14 and frame not in found)
+        before = len(found)
+        found.update((frame, CAPTURED) for frame in itertools.islice(new, OF_ONE_CAPTURE))
+        files += len(found) > before
+    if not found:
+        sys.exit(f"{directory}: no Ethernet frames")
+    write(path, found)
+    print(f"{len(found)} frames of {files} captures")
 
 
 def check(path, malformed, not_inspected):
@@ -176,6 +203,8 @@ def check(path, malformed, not_inspected):
 if __name__ == "__main__":
     if len(sys.argv) == 3 and sys.argv[1] == "make":
         make(sys.argv[2])
+    elif len(sys.argv) == 4 and sys.argv[1] == "captures":
+        make_of_captures(*sys.argv[2:])
     elif len(sys.argv) == 5 and sys.argv[1] == "check":
         sys.exit(check(*sys.argv[2:]))
     else:

@@ -8,8 +8,8 @@
  *	fuzz_chain run SEED FRAMES COUNT XDP EGRESS	XDP, EGRESS: ids of the programs
  *	fuzz_chain dump SEED FRAMES COUNT	frames, and what the model says, for chain_frames.py
  *
- * FRAMES is made by chain_frames.py: of each frame its length (2 bytes, this host's order), whether
- * it gets a lease (1 byte), and its bytes.
+ * FRAMES is made by chain_frames.py: of each frame its length (2 bytes, this host's order), what it
+ * is for (1 byte: enum use), and its bytes.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,13 +20,14 @@
 #include <ecbpf/fastpath.h>
 #include "../oracle/chain_model.h"
 
-#define PINS	   "/sys/fs/bpf/ecbpf/"
-#define FRAMES_MAX 4096
-#define FRAME_MAX  3400 /* what BPF_PROG_TEST_RUN takes: a page less head- and tailroom */
-#define SIZE_MIN   14
-#define RUN	   16 /* mutations of one frame, one after another */
-#define FOREVER	   (1 << 28)
-#define WRONG_MAX  10
+#define PINS	       "/sys/fs/bpf/ecbpf/"
+#define FRAMES_MAX     (1 << 20)
+#define FRAME_MAX      3400 /* what BPF_PROG_TEST_RUN takes: a page less head- and tailroom */
+#define SIZE_MIN       14
+#define CAPTURED_FLOWS 100 /* frames of captures that get leases, of one configuration */
+#define RUN	       16  /* mutations of one frame, one after another */
+#define FOREVER	       (1 << 28)
+#define WRONG_MAX      10
 
 static const char *const check_names[] = {
 #define X(NAME, name, is_default) name,
@@ -44,14 +45,22 @@ static const char *const fate_names[FATES] = {"listed source", "check",	    "fra
 
 static const uint8_t real[6] = {2, 0, 0, 0, 1, 1}, director[6] = {2, 0, 0, 0, 0, 2};
 
-struct base {
-	uint8_t bytes[FRAME_MAX];
-	uint32_t len;
-	bool is_flow;
+enum use {
+	USE_BASE,
+	USE_FLOW,     /* gets a lease */
+	USE_CAPTURED, /* of a capture; some of them get leases */
+	USES,
 };
 
-static struct base *bases;
-static int bases_count, flow_bases[FRAMES_MAX], flow_bases_count;
+struct base {
+	const uint8_t *bytes;
+	uint32_t len;
+};
+
+static struct bases {
+	struct base *bases;
+	int count;
+} bases[USES];
 static struct config config;
 static struct flows flows;
 
@@ -93,28 +102,84 @@ static void random_seed(uint64_t seed)
 
 /* --- the configuration of a seed -------------------------------------------------------------- */
 
+static void base_add(enum use use, struct base base)
+{
+	struct bases *b = &bases[use];
+
+	if (!(b->count & (b->count - 1))) { /* full, or empty */
+		b->bases = realloc(b->bases, (b->count ? b->count * 2 : 1) * sizeof(*b->bases));
+		if (!b->bases)
+			die("frames");
+	}
+	b->bases[b->count++] = base;
+}
+
 static void frames_read(const char *path)
 {
 	FILE *file = fopen(path, "r");
-	struct base *b;
+	struct base base;
+	uint8_t use, *bytes;
 	uint16_t len;
 
-	bases = calloc(FRAMES_MAX, sizeof(*bases));
-	if (!file || !bases)
+	if (!file)
 		die(path);
 	while (fread(&len, sizeof(len), 1, file) == 1) {
-		b = &bases[bases_count];
-		if (bases_count == FRAMES_MAX || len > FRAME_MAX ||
-		    fread(&b->is_flow, 1, 1, file) != 1 || fread(b->bytes, 1, len, file) != len)
+		bytes = malloc(len);
+		if (!bytes || len > FRAME_MAX || fread(&use, 1, 1, file) != 1 || use >= USES ||
+		    fread(bytes, 1, len, file) != len)
 			die("frames");
-		b->len = len;
-		if (b->is_flow)
-			flow_bases[flow_bases_count++] = bases_count;
-		bases_count++;
+		base = (struct base){bytes, len};
+		base_add(use, base);
 	}
 	fclose(file);
-	if (!bases_count || !flow_bases_count)
+	if (!bases[USE_BASE].count || !bases[USE_FLOW].count)
 		die("frames");
+}
+
+static struct flow flow_of(const struct view *v)
+{
+	struct flow f = {
+		.version = v->version, .proto = v->proto, .ip_len = v->ip_len, .is_leased = true};
+
+	memcpy(f.addrs, view_addr(v, false), v->version == 4 ? 8 : 32);
+	memcpy(f.ports, v->frame + v->l4, 4);
+	memcpy(f.dest, v->frame, 6);
+	frame_tag(v, f.tag);
+	return f;
+}
+
+/* Which frames of captures get leases: those that would be forwarded if they had one */
+static void captured_flows_pick(uint64_t seed)
+{
+	const struct bases *captured = &bases[USE_CAPTURED];
+	int found = 0;
+
+	random_seed(seed + 2000000011);
+	for (int i = 0; captured->count && i < 100 * CAPTURED_FLOWS && found < CAPTURED_FLOWS;
+	     i++) {
+		const struct base *b = &captured->bases[below(captured->count)];
+		struct flows one = {};
+		struct view v;
+
+		view_read(&v, b->bytes, b->len);
+		if (!is_plain(&v) || (v.proto == TCP && !(v.flags & 0x10)))
+			continue;
+		flow_add(&one, flow_of(&v));
+		if (!fastpath_forwards(&one, &v))
+			continue;
+		base_add(USE_FLOW, *b);
+		found++;
+	}
+}
+
+/* Half of them of flows */
+static const struct base *base_pick(void)
+{
+	const struct bases *b = &bases[USE_FLOW];
+
+	if (one_in(2))
+		b = &bases[bases[USE_CAPTURED].count && one_in(2) ? USE_CAPTURED : USE_BASE];
+	return &b->bases[below(b->count)];
 }
 
 /* Of the address of some frame */
@@ -124,8 +189,7 @@ static struct prefix random_prefix(int version, uint32_t len_min)
 	struct view v;
 
 	do {
-		const struct base *b = one_in(2) ? &bases[below(bases_count)]
-						 : &bases[flow_bases[below(flow_bases_count)]];
+		const struct base *b = base_pick();
 
 		view_read(&v, b->bytes, b->len);
 	} while (v.version != version);
@@ -613,7 +677,7 @@ static void mutate_size(struct mutant *m)
 /* The first bytes of this one, the last ones of another */
 static void mutate_splice(struct mutant *m)
 {
-	const struct base *other = &bases[below(bases_count)];
+	const struct base *other = base_pick();
 	uint32_t at = 14 + below(60), from = 14 + below(60);
 
 	if (at > m->len || from > other->len || at + other->len - from > FRAME_MAX)
@@ -665,11 +729,6 @@ static void mutant_start(struct mutant *m, const struct base *b)
 	m->l3 = v.l3;
 	m->l4 = v.l4;
 	m->base = b;
-}
-
-static const struct base *base_pick(void)
-{
-	return one_in(2) ? &bases[flow_bases[below(flow_bases_count)]] : &bases[below(bases_count)];
 }
 
 /* --- leases ----------------------------------------------------------------------------------- */
@@ -773,12 +832,11 @@ static void egress_run(int fd, const uint8_t *frame, uint32_t len)
 static void flows_learn(int xdp, int egress)
 {
 	uint8_t out[FRAME_MAX + 256], sent[FRAME_MAX];
-	struct flow *f;
 	struct view v;
 	uint32_t len;
 
-	for (int i = 0; i < flow_bases_count && flows.count < FLOWS_MAX; i++) {
-		const struct base *b = &bases[flow_bases[i]];
+	for (int i = 0; i < bases[USE_FLOW].count && flows.count < FLOWS_MAX; i++) {
+		const struct base *b = &bases[USE_FLOW].bases[i];
 
 		view_read(&v, b->bytes, b->len);
 		if (!is_plain(&v) || model(&config, &flows, &v).fate != FATE_STACK ||
@@ -789,15 +847,7 @@ static void flows_learn(int xdp, int egress)
 		if (xdp_run(xdp, b->bytes, b->len, out, &len) != XDP_PASS)
 			continue; /* run() finds it */
 		egress_run(egress, sent, forwarded(&v, sent));
-		f = &flows.flows[flows.count++];
-		f->version = v.version;
-		f->proto = v.proto;
-		memcpy(f->addrs, view_addr(&v, false), v.version == 4 ? 8 : 32);
-		memcpy(f->ports, b->bytes + v.l4, 4);
-		memcpy(f->dest, b->bytes, 6);
-		frame_tag(&v, f->tag);
-		f->ip_len = v.ip_len;
-		f->is_leased = true;
+		flow_add(&flows, flow_of(&v));
 	}
 }
 
@@ -827,6 +877,7 @@ static void leases_restore(int fd)
 			die("fastpath_flows");
 	for (int i = 0; i < flows.count; i++)
 		flows.flows[i].is_leased = true;
+	flows.ended = 0;
 }
 
 /* --- the run ---------------------------------------------------------------------------------- */
@@ -857,21 +908,16 @@ static void count(const struct outcome *o, const struct view *v)
 		checked[i] += o->checks >> i & 1;
 }
 
-/* One frame. Return: a lease has ended */
-static bool run_one(int xdp, const struct mutant *m)
+static void run_one(int xdp, const struct mutant *m)
 {
 	uint8_t out[FRAME_MAX + 256], want[FRAME_MAX + 256];
 	struct outcome o;
 	struct view v;
 	uint32_t len;
-	int verdict, expected = XDP_DROP, leased = 0;
+	int verdict, expected = XDP_DROP;
 
 	view_read(&v, m->bytes, m->len);
-	for (int i = 0; i < flows.count; i++)
-		leased += flows.flows[i].is_leased;
 	o = model(&config, &flows, &v);
-	for (int i = 0; i < flows.count; i++)
-		leased -= flows.flows[i].is_leased;
 	count(&o, &v);
 	verdict = xdp_run(xdp, m->bytes, m->len, out, &len);
 	if (o.fate >= FATE_STACK)
@@ -882,7 +928,6 @@ static bool run_one(int xdp, const struct mutant *m)
 		say_wrong(m, &o, verdict, ", other bytes");
 	else if (verdict == XDP_PASS && (len != m->len || memcmp(out, m->bytes, len)))
 		say_wrong(m, &o, verdict, ", changed");
-	return leased;
 }
 
 static int run(uint64_t seed, uint64_t todo, const char *xdp_id, const char *egress_id)
@@ -900,9 +945,10 @@ static int run(uint64_t seed, uint64_t todo, const char *xdp_id, const char *egr
 		for (int i = 0; i < RUN; i++) {
 			mutant_start(&m, b);
 			mutate(&m);
-			if (run_one(xdp, &m))
-				leases_restore(table);
+			run_one(xdp, &m);
 		}
+		if (flows.ended)
+			leases_restore(table);
 	}
 	printf("seed %llu, %d rules, %d leases:", (unsigned long long)seed, config.rules_count,
 	       flows.count);
@@ -946,6 +992,7 @@ int main(int argc, char **argv)
 	seed = strtoull(argv[2], NULL, 10);
 	todo = strtoull(argv[4], NULL, 10);
 	frames_read(argv[3]);
+	captured_flows_pick(seed);
 	config_make(seed);
 	if (!strcmp(argv[1], "config"))
 		config_write(argv[4]);

@@ -1,41 +1,47 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# fuzz_chain.sh [--count N] [--seed S] [--jobs J]: N mutated frames (default: 10 million) through
-# filter, fw and fastpath, fused on one interface, against the model (fuzz_chain.c). Each job does
-# them in four parts or more, each with another configuration: settings, lists, rules. S is the seed
-# of the first one (default: 0, which is the same in every run; "random": one that never is). J jobs
-# (default: one for each CPU) have a network namespace each. Before release: --count 1000000000
-# --seed random, which takes half an hour on two idle cores.
+# fuzz_chain.sh [--count N] [--seed S] [--jobs J] [--captures DIR]: N mutated frames (default: 10
+# million) through filter, fw and fastpath, fused on one interface, against the model
+# (fuzz_chain.c). Each job does them in four parts or more, each with another configuration:
+# settings, lists, rules. S is the seed of the first one (default: 0, which is the same in every
+# run; "random": one that never is). J jobs (default: one for each CPU) have a network namespace
+# each. DIR: real captures, whose Ethernet frames are mutated too, and some of them get leases;
+# testing/fuzz/captures fetches some. Before release: --count 1000000000 --seed random --captures
+# "$(testing/fuzz/captures)", which takes half an hour on two idle cores.
 #
 # Prints how many frames met which fate, and fails if the two ever differ, or if a check, a defect
 # or a fate was never met. $ECBPF_BUILD: build directory.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 
-count=10000000 seed=0 jobs=$(nproc) worker=''
+count=10000000 seed=0 jobs=$(nproc) worker='' captures=''
 while (($#)); do
 	case $1 in
 	--count) count=$2 ;;
 	--seed) seed=$2 ;;
 	--jobs) jobs=$2 ;;
 	--worker) worker=$2 ;;
+	--captures) captures=$2 ;;
 	*) echo "fuzz_chain.sh: $1?" >&2; exit 2 ;;
 	esac
 	shift 2
 done
 [[ $seed != random ]] || seed=$((SRANDOM & ~3))
 
-rounds=$((count / 5000000))
+rounds=$((count / 20000000))
 ((rounds >= 4)) || rounds=4
 
 if [[ ! $worker ]]; then
-	rounds=$((count / jobs / 5000000))
+	rounds=$((count / jobs / 20000000))
 	((rounds >= 4)) || rounds=4
 	work=$(mktemp -d)
 	trap 'rm -rf "$work"' EXIT
-	"${CC:-gcc}" -O2 -g -Wall -Wextra -Wshadow -Werror -I"$here/../../headers" \
+	"${CC:-gcc}" -O3 -g -Wall -Wextra -Wshadow -Werror -I"$here/../../headers" \
 		"$here/fuzz_chain.c" -o "$work/fuzz_chain" -lbpf
+	: >"$work/captures"
+	[[ ! $captures ]] ||
+		/usr/bin/python3 "$here/chain_frames.py" captures "$captures" "$work/captures"
 	echo "fuzz_chain: seed $seed, $jobs jobs"
 	start=$(date +%s) pids=() status=0
 	for ((i = 0; i < jobs; i++)); do
@@ -93,6 +99,7 @@ ns client ip link set live1 up
 ns client ip link set lo up
 /usr/bin/python3 "$here/chain_frames.py" make "$work/frames"
 ip link delete live0
+cat "$worker/captures" >>"$work/frames"
 
 ip link add v0 type veth peer name v1
 for iface in v0 v1; do

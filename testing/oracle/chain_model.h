@@ -515,14 +515,33 @@ struct flow {
 	uint8_t tag[4];		     /* TPID, identifier; 0: none */
 	uint32_t ip_len;
 	bool is_leased;
+	struct flow *next; /* in its bucket */
 };
 
-#define FLOWS_MAX 256
+#define FLOWS_MAX     256
+#define FLOWS_BUCKETS 256
 
 struct flows {
 	struct flow flows[FLOWS_MAX];
+	struct flow *buckets[FLOWS_BUCKETS];
 	int count;
+	int ended; /* leases that TCP flags have ended */
 };
+
+/* Ports as they stand in the packet */
+static inline struct flow **flow_bucket(struct flows *flows, const uint8_t *ports)
+{
+	return &flows->buckets[(uint8_t)(ports[0] + ports[1] + ports[2] + ports[3])];
+}
+
+static inline void flow_add(struct flows *flows, struct flow flow)
+{
+	struct flow **bucket = flow_bucket(flows, flow.ports);
+
+	flow.next = *bucket;
+	*bucket = &flows->flows[flows->count++];
+	**bucket = flow;
+}
 
 static inline void frame_tag(const struct view *v, uint8_t tag[4])
 {
@@ -547,9 +566,7 @@ static inline struct flow *flow_find(struct flows *flows, const struct view *v)
 {
 	uint32_t size = v->version == 4 ? 8 : 32;
 
-	for (int i = 0; i < flows->count; i++) {
-		struct flow *f = &flows->flows[i];
-
+	for (struct flow *f = *flow_bucket(flows, v->frame + v->l4); f; f = f->next) {
 		if (f->version == v->version && f->proto == v->proto &&
 		    !memcmp(f->ports, v->frame + v->l4, 4) &&
 		    !memcmp(f->addrs, view_addr(v, false), size))
@@ -584,6 +601,7 @@ static bool fastpath_forwards(struct flows *flows, const struct view *v)
 		return false;
 	if (v->proto == TCP && v->flags & 7) { /* fin, syn, rst */
 		f->is_leased = !(v->flags & 6);
+		flows->ended += !f->is_leased;
 		return false;
 	}
 	if (ip[v->version == 4 ? 8 : 7] <= 1)

@@ -70,7 +70,8 @@ debian_mirror()
 	echo "$line"
 }
 
-# apt_root SUITE: set $apt_opts so that apt works in $work/apt, on SUITE alone.
+# apt_root SUITE [deb-src]: set $apt_opts so that apt works in $work/apt, on SUITE alone; with
+# deb-src on its source packages.
 # The host's own lists, sources and state are neither read nor changed; its
 # transport settings (a proxy, say) hold.
 apt_root()
@@ -81,7 +82,7 @@ apt_root()
 	[[ -r $keyring ]] || die "no $keyring; run testing/deps vm"
 	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
 	: >"$dir/status"
-	echo "deb [arch=amd64 signed-by=$keyring] $mirror $1 main" >"$dir/sources.list"
+	echo "${2:-deb} [arch=amd64 signed-by=$keyring] $mirror $1 main" >"$dir/sources.list"
 	apt_opts=(-qq -o Dir::State="$dir" -o Dir::State::lists="$dir/lists"
 		-o Dir::State::status="$dir/status" -o Dir::Cache="$dir/cache"
 		-o Dir::Etc::sourcelist="$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null
