@@ -248,11 +248,13 @@ int conf_last_good_save(struct ecbpf *e, const char *file, const struct ecbpf_co
 int conf_last_good_read(struct ecbpf *e, const char *file, struct ecbpf_config **ret_config,
 			time_t *ret_time);
 
-/* --- filter.c, sampler.c: what is live, where asking makes nothing ------------------------ */
+/* --- filter.c, fw.c, sampler.c: what is live, asking makes nothing ------------------------- */
 
 /* Sorted; @ret->entries: for free() */
 int conf_list_get(struct ecbpf *e, __u32 number, struct conf_list *ret);
 int conf_vips_get(struct ecbpf *e, struct ecbpf_prefix **ret_vips, size_t *ret_count);
+/* One without rules, if none ever was */
+int conf_ruleset_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset);
 /* Return: -ENOENT if the sampler was never loaded */
 int conf_sampling_get(struct ecbpf *e, struct ecbpf_sampling *ret);
 

@@ -63,7 +63,7 @@ static bool fw_is_wanted(const struct ecbpf_config *config)
 }
 
 /* The ruleset that is live; one without rules, if none ever was */
-static int ruleset_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
+int conf_ruleset_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
 {
 	int err = conf_is_pinned(e, "fw_active");
 
@@ -248,7 +248,7 @@ static int fw_apply_rules(struct ecbpf *e, const struct ecbpf_fw_ruleset *rulese
 	size_t before = r->count, bytes;
 	int err;
 
-	err = ruleset_get(e, &live);
+	err = conf_ruleset_get(e, &live);
 	if (err)
 		return err;
 	err = rulesets_differ(e, ruleset, live, r);
@@ -286,7 +286,7 @@ static int fw_get(struct ecbpf *e, struct ecbpf_config *config)
 	int err = ecbpf_fw_config_get(e, &config->fw);
 
 	config->has_fw = true;
-	return err ? err : ruleset_get(e, &config->ruleset);
+	return err ? err : conf_ruleset_get(e, &config->ruleset);
 }
 
 static int ruleset_write(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const char *dir,
@@ -321,7 +321,7 @@ static int fw_export(struct ecbpf *e, const char *dir, struct conf_text *text)
 
 	err = ecbpf_fw_config_get(e, &running);
 	if (!err)
-		err = ruleset_get(e, &live);
+		err = conf_ruleset_get(e, &live);
 	if (err)
 		return err;
 	ecbpf_fw_summary(live, &sum);

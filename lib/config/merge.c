@@ -44,9 +44,6 @@ static void override_tell(struct ecbpf *e, const char *what, const struct overri
 			  o->count > 3 ? ", ..." : "", how);
 }
 
-#define WINS   "changed at runtime, again as the configuration says"
-#define FORGET "changed at runtime, forgotten"
-
 /* --- settings ----------------------------------------------------------------------------- */
 
 static void value_tell(struct ecbpf *e, const struct ecbpf_settings *settings, size_t i,
@@ -141,7 +138,7 @@ static int list_merge(struct ecbpf *e, __u32 number, struct conf_runtime *rt, bo
 	list->entries = merged;
 	list->count = count;
 	snprintf(what, sizeof(what), "filter %s", filter_list_names[number]);
-	override_tell(e, what, &o, resets ? FORGET : WINS);
+	override_tell(e, what, &o, resets ? CONF_FORGET : CONF_WINS);
 	return 0;
 }
 
@@ -271,7 +268,7 @@ static int words_merge(struct ecbpf *e, const char *what, const struct conf_word
 	}
 	if (!err)
 		objects->count = kept;
-	override_tell(e, what, &o, resets ? FORGET : WINS);
+	override_tell(e, what, &o, resets ? CONF_FORGET : CONF_WINS);
 	return err;
 }
 
@@ -408,6 +405,8 @@ int conf_runtime_begin(struct ecbpf *e, const struct ecbpf_config *config, struc
 	if (!err)
 		err = fw_merge(e, config, rt);
 	if (!err)
+		err = conf_fw_merge(e, rt);
+	if (!err)
 		err = fastpath_merge(e, config, rt);
 	return err ? err : sampler_merge(e, config, rt);
 }
@@ -417,6 +416,8 @@ int conf_runtime_end(struct ecbpf *e, int err, bool check, struct conf_runtime *
 	e->is_applying = rt->was_applying;
 	if (!err && !check && rt->log.is_kept && rt->is_dirty && conf_runtime_write(e, rt))
 		ecbpf_log(e, ECBPF_LOG_WARN, "changes at runtime are not kept: %s", e->error);
+	if (rt->merged.ruleset != rt->declared->ruleset)
+		ecbpf_fw_ruleset_free(rt->merged.ruleset);
 	conf_words_free(&rt->merged.vips);
 	conf_words_free(&rt->merged.fastpath.excludes);
 	for (__u32 i = 0; i < ECBPF_FILTER_LISTS; i++)

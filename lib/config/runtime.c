@@ -26,45 +26,6 @@ const struct ecbpf_settings *conf_values_settings(enum conf_values_of of)
 
 /* --- reading ------------------------------------------------------------------------------ */
 
-static int fail_unknown(struct ecbpf *e, const struct runtime_record *record)
-{
-	return ecbpf_fail(e, -EINVAL, "'%s' is no change that this version knows", record->head);
-}
-
-/* "add", "add force", "delete", "replace", "flush"; and the objects */
-static int objects_take(struct ecbpf *e, const struct runtime_record *record, const char *verb,
-			struct conf_objects *objects)
-{
-	const char *line = record->lines;
-
-	if (!strncmp(verb, "replace", 7) || !strcmp(verb, "flush")) {
-		objects->count = 0;
-		objects->is_replaced = true;
-	} else if (strncmp(verb, "add", 3) && strcmp(verb, "delete")) {
-		return fail_unknown(e, record);
-	}
-	for (size_t i = 0; i < record->count; i++, line = runtime_line_next(line)) {
-		struct ecbpf_filter_entry entry = {};
-		struct conf_object *object;
-		bool has_host_bits;
-		int err;
-
-		err = strchr(line, ' ')
-			      ? filter_entry_parse(e, line, &entry)
-			      : ecbpf_prefix_parse(e, line, &entry.prefix, &has_host_bits);
-		if (err)
-			return err;
-		object = ecbpf_array_add(&objects->items, &objects->count, sizeof(*object));
-		if (!object)
-			return ecbpf_fail_memory(e);
-		*object = (struct conf_object){.entry = entry,
-					       .number = objects->count,
-					       .is_delete = *verb == 'd',
-					       .is_forced = strstr(verb, " force")};
-	}
-	return 0;
-}
-
 static int values_take(struct ecbpf *e, const struct runtime_record *record, enum conf_values_of of,
 		       struct conf_runtime *rt)
 {
@@ -94,53 +55,27 @@ static int record_take(struct ecbpf *e, const struct runtime_record *record,
 		       struct conf_runtime *rt)
 {
 	const char *rest;
+	int err;
 
 	if (begins(record->head, "filter drop ", &rest))
-		return objects_take(e, record, rest, &rt->lists[ECBPF_FILTER_BLOCK]);
+		return conf_objects_take(e, record, rest, &rt->lists[ECBPF_FILTER_BLOCK]);
 	if (begins(record->head, "filter allow ", &rest))
-		return objects_take(e, record, rest, &rt->lists[ECBPF_FILTER_ALLOW]);
+		return conf_objects_take(e, record, rest, &rt->lists[ECBPF_FILTER_ALLOW]);
 	if (begins(record->head, "filter vip ", &rest))
-		return objects_take(e, record, rest, &rt->vips);
+		return conf_objects_take(e, record, rest, &rt->vips);
 	if (begins(record->head, "fastpath exclude ", &rest))
-		return objects_take(e, record, rest, &rt->excludes);
+		return conf_objects_take(e, record, rest, &rt->excludes);
 	for (enum conf_values_of of = 0; of < CONF_VALUES_COUNT; of++) {
 		const char *stage = conf_values_settings(of)->stage;
 
 		if (begins(record->head, stage, &rest) && !strcmp(rest, " set"))
 			return values_take(e, record, of, rt);
 	}
-	return fail_unknown(e, record);
-}
-
-static int object_compare(const void *a, const void *b)
-{
-	const struct conf_object *x = a, *y = b;
-	int order = ecbpf_prefix_compare(&x->entry.prefix, &y->entry.prefix);
-
-	return order ? order : x->number < y->number ? -1 : x->number > y->number;
-}
-
-/* The last of each; what has expired goes */
-static void objects_settle(struct conf_objects *objects, bool *is_dirty)
-{
-	__u64 now = time(NULL);
-	size_t kept = 0;
-
-	if (objects->count)
-		qsort(objects->items, objects->count, sizeof(*objects->items), object_compare);
-	for (size_t i = 0; i < objects->count; i++) {
-		const struct conf_object *object = &objects->items[i];
-
-		if (i + 1 < objects->count &&
-		    !ecbpf_prefix_compare(&object->entry.prefix, &object[1].entry.prefix))
-			continue;
-		if (!object->entry.expires || object->entry.expires > now)
-			objects->items[kept++] = *object;
-	}
-	*is_dirty |= kept != objects->count || objects->is_replaced;
-	for (size_t i = 0; i < kept; i++)
-		*is_dirty |= objects->items[i].is_delete;
-	objects->count = kept;
+	if (!begins(record->head, "fw ", &rest))
+		return conf_fail_record(e, record);
+	*e->error = '\0';
+	err = conf_runtime_fw_take(e, record, rt);
+	return err == -EINVAL && !*e->error ? conf_fail_record(e, record) : err;
 }
 
 int conf_runtime_read(struct ecbpf *e, bool is_change, struct conf_runtime *ret)
@@ -161,9 +96,11 @@ int conf_runtime_read(struct ecbpf *e, bool is_change, struct conf_runtime *ret)
 		err = 0;
 	}
 	for (size_t i = 0; i < ECBPF_FILTER_LISTS; i++)
-		objects_settle(&ret->lists[i], &ret->is_dirty);
-	objects_settle(&ret->vips, &ret->is_dirty);
-	objects_settle(&ret->excludes, &ret->is_dirty);
+		conf_objects_settle(&ret->lists[i], &ret->is_dirty);
+	conf_objects_settle(&ret->vips, &ret->is_dirty);
+	conf_objects_settle(&ret->excludes, &ret->is_dirty);
+	for (size_t i = 0; i < ret->sets_count; i++)
+		conf_objects_settle(&ret->sets[i].objects, &ret->is_dirty);
 	return err;
 }
 
@@ -173,38 +110,11 @@ void conf_runtime_free(struct conf_runtime *rt)
 		free(rt->lists[i].items);
 	free(rt->vips.items);
 	free(rt->excludes.items);
+	conf_runtime_fw_free(rt);
 	runtime_log_free(&rt->log);
 }
 
 /* --- writing ------------------------------------------------------------------------------ */
-
-static void objects_write(struct ecbpf *e, FILE *whole, const char *what,
-			  const struct conf_objects *objects, bool has_columns)
-{
-	for (int is_forced = 0; is_forced < 2; is_forced++) {
-		struct runtime_change c;
-		bool is_begun = false;
-
-		for (size_t i = 0; i < objects->count; i++) {
-			const struct conf_object *object = &objects->items[i];
-			char text[FILTER_ENTRY_TEXT];
-
-			if (object->is_delete || object->is_forced != is_forced)
-				continue;
-			if (!is_begun)
-				runtime_log_change(e, whole, &c, "%s add%s", what,
-						   is_forced ? " force" : "");
-			is_begun = true;
-			if (has_columns)
-				filter_entry_format(&object->entry, text);
-			else
-				ecbpf_prefix_format(&object->entry.prefix, text);
-			runtime_change_line(&c, "%s", text);
-		}
-		if (is_begun)
-			runtime_change_end(&c);
-	}
-}
 
 static void values_write(struct ecbpf *e, FILE *whole, const struct ecbpf_settings *settings,
 			 const struct conf_values *values)
@@ -241,9 +151,10 @@ int conf_runtime_write(struct ecbpf *e, struct conf_runtime *rt)
 		char what[32];
 
 		snprintf(what, sizeof(what), "filter %s", filter_list_names[i]);
-		objects_write(e, whole, what, &rt->lists[i], true);
+		conf_objects_write(e, whole, what, &rt->lists[i], true);
 	}
-	objects_write(e, whole, "filter vip", &rt->vips, false);
-	objects_write(e, whole, "fastpath exclude", &rt->excludes, false);
+	conf_objects_write(e, whole, "filter vip", &rt->vips, false);
+	conf_objects_write(e, whole, "fastpath exclude", &rt->excludes, false);
+	conf_runtime_fw_write(e, whole, rt);
 	return runtime_log_end(e, &rt->log, whole);
 }

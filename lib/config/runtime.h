@@ -5,6 +5,7 @@
 
 #include "config/conf.h"
 #include "core/runtime_log.h"
+#include "fw/rules.h"
 
 /* A prefix that was added or deleted; lists of the filter use all of an entry */
 struct conf_object {
@@ -45,7 +46,35 @@ enum conf_values_of {
 };
 
 /**
+ * struct conf_rule - a rule that was added, or deleted, at runtime; strings are the log's
+ * @id: "name NAME" or "rule TEXT"
+ * @before, @after: those of the rules beside it; NULL: it was the last, the first
+ */
+struct conf_rule {
+	const char *id;
+	const char *text;
+	const char *before;
+	const char *after;
+	bool is_written;
+};
+
+struct conf_rules {
+	struct conf_rule *items;
+	size_t count;
+};
+
+/* A set whose prefixes were changed; @is_created: at runtime, too */
+struct conf_set {
+	char name[FW_SET_NAME_MAX + 1];
+	__u8 family;
+	bool is_created;
+	struct conf_objects objects;
+};
+
+/**
  * struct conf_runtime - the log, as far as it still holds
+ * @rules: in the order in which they are inserted
+ * @whole: the rules that 'ecbpf-fw apply' has made live before all that; or NULL
  * @merged: the configuration with it, see conf_runtime_begin()
  * @is_dirty: the log on disk has more, or is not there
  */
@@ -55,11 +84,27 @@ struct conf_runtime {
 	struct conf_objects vips;
 	struct conf_objects excludes;
 	struct conf_values values[CONF_VALUES_COUNT];
+	struct conf_rules rules;
+	struct conf_rules deleted;
+	const struct runtime_record *whole;
+	struct conf_set *sets;
+	size_t sets_count;
 	struct ecbpf_config merged;
 	const struct ecbpf_config *declared;
 	bool is_dirty;
 	bool was_applying;
 };
+
+/* --- objects.c ---------------------------------------------------------------------------- */
+
+int conf_fail_record(struct ecbpf *e, const struct runtime_record *record);
+/* "add", "add force", "delete", "replace", "flush"; and the objects. Return: 0; -EINVAL; -ENOMEM */
+int conf_objects_take(struct ecbpf *e, const struct runtime_record *record, const char *verb,
+		      struct conf_objects *objects);
+void conf_objects_write(struct ecbpf *e, FILE *whole, const char *what,
+			const struct conf_objects *objects, bool has_columns);
+/* The last change of each; what has expired goes. *@is_dirty: some did */
+void conf_objects_settle(struct conf_objects *objects, bool *is_dirty);
 
 /* --- runtime.c ---------------------------------------------------------------------------- */
 
@@ -70,6 +115,20 @@ void conf_runtime_free(struct conf_runtime *rt);
 int conf_runtime_write(struct ecbpf *e, struct conf_runtime *rt);
 const struct ecbpf_settings *conf_values_settings(enum conf_values_of of);
 
+/* --- runtime-fw.c: rules and sets --------------------------------------------------------- */
+
+int conf_runtime_fw_take(struct ecbpf *e, const struct runtime_record *record,
+			 struct conf_runtime *rt);
+void conf_runtime_fw_write(struct ecbpf *e, FILE *whole, struct conf_runtime *rt);
+void conf_runtime_fw_free(struct conf_runtime *rt);
+struct conf_set *conf_set_find(struct conf_runtime *rt, const char *name);
+
+/* --- merge-fw.c --------------------------------------------------------------------------- */
+
+int conf_fw_merge(struct ecbpf *e, struct conf_runtime *rt);
+/* @id: as of struct conf_rule */
+bool conf_rule_find(const struct ecbpf_fw_ruleset *ruleset, const char *id, size_t *ret_index);
+
 /* --- merge.c ------------------------------------------------------------------------------ */
 
 /*
@@ -79,5 +138,9 @@ const struct ecbpf_settings *conf_values_settings(enum conf_values_of of);
 int conf_runtime_begin(struct ecbpf *e, const struct ecbpf_config *config, struct conf_runtime *rt);
 /* Keep what is left, if @err is 0 and it is no check. Return: @err */
 int conf_runtime_end(struct ecbpf *e, int err, bool check, struct conf_runtime *rt);
+
+#define CONF_BACK   "again as the configuration says"
+#define CONF_WINS   "changed at runtime, " CONF_BACK
+#define CONF_FORGET "changed at runtime, forgotten"
 
 #endif /* ECBPF_CONF_RUNTIME_H */

@@ -226,8 +226,10 @@ int ecbpf_fw_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)
 	if (err)
 		return err;
 	err = fw_session_apply(e, &s, ruleset);
-	if (!err)
+	if (!err) {
 		fw_session_clean(e, &s);
+		fw_log_ruleset(e, ruleset);
+	}
 	fw_session_close(&s);
 	return err;
 }
@@ -258,7 +260,7 @@ int fw_session_apply_changed(struct ecbpf *e, struct fw_session *s,
 
 int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 {
-	struct ecbpf_fw_ruleset *ruleset = NULL;
+	struct ecbpf_fw_ruleset *ruleset = NULL, *before;
 	struct fw_session s;
 	int err;
 
@@ -266,7 +268,8 @@ int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 	if (err)
 		return err;
 	ruleset = fw_ruleset_copy(s.old.ruleset);
-	if (!ruleset)
+	before = fw_ruleset_copy(s.old.ruleset);
+	if (!ruleset || !before)
 		err = ecbpf_fail_memory(e);
 	if (!err) {
 		err = fn(e, ruleset, data);
@@ -276,8 +279,13 @@ int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 			if (fw_vlan_rules(ruleset) > fw_vlan_rules(s.old.ruleset))
 				fw_warn_vlan_loaded(e, ruleset);
 			err = fw_session_apply_changed(e, &s, ruleset);
+			if (!err)
+				fw_log_change(e, before, s.old.ruleset);
 		}
+	} else {
+		ecbpf_fw_ruleset_free(ruleset);
 	}
+	ecbpf_fw_ruleset_free(before);
 	fw_session_close(&s);
 	return err;
 }

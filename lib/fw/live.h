@@ -13,6 +13,7 @@
 #include "fw/rules.h"
 
 struct ecbpf_trie;
+struct runtime_change;
 struct ecbpf_view;
 struct ecbpf_trie_op;
 
@@ -138,6 +139,18 @@ int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_f
  */
 int fw_session_apply_changed(struct ecbpf *e, struct fw_session *s,
 			     struct ecbpf_fw_ruleset *ruleset);
+
+/* --- log.c: in the log of changes at runtime, after the change ------------------------------- */
+
+/* Rules and sets that differ */
+void fw_log_change(struct ecbpf *e, const struct ecbpf_fw_ruleset *old,
+		   const struct ecbpf_fw_ruleset *new);
+void fw_log_ruleset(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset);
+void fw_log_set(struct ecbpf *e, const struct fw_set *set, enum ecbpf_fw_set_change change,
+		const struct ecbpf_list *list);
+/* A rule, and which ones are beside it */
+void fw_log_rule(struct runtime_change *c, const struct ecbpf_fw_ruleset *ruleset, size_t index);
+void fw_log_set_line(struct runtime_change *c, const char *name, __u8 family);
 
 /* As fw_vlan_rules(), of the live rules; 0 if they cannot be read. The caller has the lock */
 size_t fw_live_vlan_rules(struct ecbpf *e);

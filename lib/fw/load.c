@@ -76,6 +76,8 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 		fw_warn_vlan(e, ruleset ? ruleset : s.old.ruleset, ifaces, ifaces_count);
 	if (!err)
 		fw_settings_log(e, s.maps.settings, &settings_before);
+	if (!err && ruleset)
+		fw_log_ruleset(e, ruleset);
 	fw_session_close(&s);
 	if (ruleset)
 		load_clean(e);

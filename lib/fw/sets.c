@@ -154,6 +154,8 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 			err = ecbpf_trie_change(trie, ops, count);
 		fw_set_close(&heads, trie);
 	}
+	if (!err)
+		fw_log_set(e, &s.old.ruleset->sets[index], change, list);
 	fw_session_close(&s);
 	return err;
 }

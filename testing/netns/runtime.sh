@@ -132,9 +132,101 @@ sed -i '/^drop = /d; /^vip = /d' "$conf"
 apply "$conf"
 is "no list in the file: it stays as it is" "$want" "$(drops)"
 
+# --- rules and sets -----------------------------------------------------------------------------
+cat >"$tmp/rules" <<-'END'
+	set peers { 10.0.0.0/8 }
+	set bans live
+	ip from any to any tcp dport 22 pass name "ssh"
+	ip from @bans to any tcp drop name "bans"
+	ip from any to any udp dport 53 drop name "dns"
+END
+printf '[fw]\nrules = %s\n' "$tmp/rules" >>"$conf"
+sed -i 's/^stages = .*/stages = filter,fw,sampler/' "$conf"
+apply "$conf"
+rules() { ecbpf-fw rule list | sed '/^ip/!d; s/.*name //; s/.* dport/dport/' | paste -sd ' '; }
+sets() { for set; do ecbpf-fw set list "$set" | paste -sd ' '; done; }
+{
+	ecbpf-fw rule add ip from any to any tcp dport 1 drop name '"last"'
+	ecbpf-fw rule insert dns ip from any to any tcp dport 2 drop name '"middle"'
+	ecbpf-fw rule insert 1 ip from any to any tcp dport 3 drop
+	ecbpf-fw rule add ip from any to any tcp dport 4 drop name '"gone"'
+	ecbpf-fw rule delete gone
+	ecbpf-fw rule replace last ip from any to any tcp dport 5 drop
+	ecbpf-fw set create scripts -4
+	ecbpf-fw set add scripts 192.0.2.1 192.0.2.2 192.0.2.3
+	ecbpf-fw set delete scripts 192.0.2.3
+	ecbpf-fw rule insert last ip from @scripts to any tcp drop name '"scripts"'
+	ecbpf-fw set add peers 172.16.0.0/12
+	ecbpf-fw set add bans 203.0.113.0/24 2001:db8:bad::/48
+	ecbpf-fw set malformed=pass
+} >/dev/null 2>&1
+list='dport 3 drop "ssh" "bans" "middle" "dns" "scripts" "last"'
+fw_alive()
+{
+	is "$1: rules" "$list" "$(rules)"
+	is "$1: the last one is as it was replaced" 1 "$(ecbpf-fw rule list | grep -c 'dport 5.*"last"')"
+	is "$1: sets" "192.0.2.1 192.0.2.2
+10.0.0.0/8 172.16.0.0/12
+203.0.113.0/24 2001:db8:bad::/48" "$(sets scripts peers bans)"
+	is "$1: the setting" 1 "$(ecbpf-fw rule list | grep -c 'malformed=pass')"
+}
+fw_alive "before"
+is "apply again" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
+fw_alive "after apply"
+ecbpf-loader apply --stop "$conf" >/dev/null
+ecbpf-loader clean --all </dev/null >/dev/null
+is "no rule is left" "" "$(ecbpf-fw rule list 2>/dev/null)"
+is "apply" "" "$(apply "$conf")"
+fw_alive "after a reboot"
+is "and again" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
+
+{
+	ecbpf-fw rule delete dns
+	ecbpf-fw rule replace ssh ip from any to any tcp dport 2222 pass
+	ecbpf-fw set delete peers 10.0.0.0/8
+} >/dev/null
+is "the file wins" "fw: rule dns: changed at runtime, again as the configuration says
+fw: rule ssh: changed at runtime, again as the configuration says
+fw: rule ssh: changed at runtime, again as the configuration says
+fw: set peers: 1 deleted at runtime, again as the configuration says" \
+	"$(apply "$conf" | sed 's/.*warning: //' | sort)"
+fw_alive "the file has won"
+
+# what stood beside a rule is gone
+printf 'set bans live\nip from any to any icmp drop name "ping"\n' >"$tmp/rules"
+middle='ip from any to any tcp dport 2 drop name "middle"'
+is "rules beside it are gone, and its set" \
+	"all 2 prefixes of set 'peers' are deleted: the new rules do not have the set
+fw: the rules beside '$middle', which was added at runtime, are gone: it is the first now
+fw: there is no set peers any more: 1 added at runtime are forgotten" \
+	"$(apply "$conf" | sed 's/.*warning: //' | sort)"
+is "rules stay in their order" 'dport 3 drop "middle" "scripts" "last"' \
+	"$(rules | sed 's/"ping" //; s/ "ping"//')"
+
+is "fw apply states the whole: runtime rules are gone" "" \
+	"$(ecbpf-fw apply -f "$tmp/rules" 2>&1 | grep -v 'set .scripts' || :)"
+is "apply" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
+is "only those of the file" '"ping"' "$(rules)"
+is "the live set has its addresses" "203.0.113.0/24 2001:db8:bad::/48" "$(sets bans)"
+reboot "reboot, a live set"
+apply "$conf"
+is "the live set has them again" "203.0.113.0/24 2001:db8:bad::/48" "$(sets bans)"
+
+# no rules in the configuration
+sed -i '/^\[fw\]/d; /^rules = /d' "$conf"
+printf 'set own { 10.1.0.0/16 }\nip from @own to any tcp drop name "own"\n' >"$tmp/own"
+ecbpf-fw apply -f "$tmp/own" >/dev/null 2>&1
+ecbpf-fw rule insert own ip from any to any tcp dport 7 drop name '"seven"'
+ecbpf-fw set add own 10.2.0.0/16
+apply "$conf"
+for what in apply reboot; do
+	[[ $what == apply ]] || reboot "reboot, no rules in the file"
+	apply "$conf"
+	is "$what: rules that no file has" '"seven" "own" 10.1.0.0/16 10.2.0.0/16' "$(rules) $(sets own)"
+done
 # --- forgotten, all of them ----------------------------------------------------------------------
 apply "$conf"
-is "check says what would be forgotten, and forgets nothing" "6 $(md5sum <"$log")" \
+is "check says what would be forgotten, and forgets nothing" "9 $(md5sum <"$log")" \
 	"$(apply -c --reset-runtime "$conf" | grep -c warning) $(md5sum <"$log")"
 is "each is said" \
 	"filter allow: 10.0.0.0/8: changed at runtime, forgotten
@@ -143,12 +235,12 @@ filter vip: 2001:db8:80::/64: changed at runtime, forgotten
 filter: frags6 was set to ptb at runtime, again pass
 filter: ptb-max-pps was set to 77 at runtime, again 200
 sampler: rate-drops was set to 3 at runtime, again 100" \
-	"$(apply --reset-runtime "$conf" | sed 's/.*warning: //' | sort)"
-is "what is not the file's is left" "192.0.2.0/24 scan -" "$(drops)"
+	"$(apply --reset-runtime "$conf" | sed 's/.*warning: //; /^fw: /d' | sort)"
+is "no ban" "" "$(drops)"
+is "no rule that was added, no prefix" '"own" 10.1.0.0/16' "$(rules) $(sets own)"
 is "VIPs, the allow list" "" "$(ecbpf-filter vip list; ecbpf-filter allow list)"
 is "the log is empty" 0 "$(grep -vc '^#' "$log" || :)"
 is "nothing to do after that" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
-want=$(drops)
 
 # --- a log that is not whole --------------------------------------------------------------------
 ecbpf-filter drop flush
