@@ -153,6 +153,19 @@ static int export_chain(struct ecbpf *e, const char *iface, const struct owned *
 	return err;
 }
 
+/* Shown on a terminal, such a name would be masked, and so not be read back */
+static int export_iface(struct ecbpf *e, const char *key, const char *iface, struct conf_text *text)
+{
+	for (const unsigned char *c = (const unsigned char *)iface; *c; c++)
+		if (*c <= ' ' || *c >= 0x7f)
+			return ecbpf_fail(e, -EINVAL,
+					  "%s: export cannot name it: give it a name of printable "
+					  "ASCII characters",
+					  iface);
+	conf_printf(text, "%s =%s%s\n", key, *iface == ';' ? "" : " ", iface);
+	return 0;
+}
+
 /* The fast path is there without a chain, which is for packets that leave */
 static int export_egress(struct ecbpf *e, struct conf_text *text)
 {
@@ -163,8 +176,7 @@ static int export_egress(struct ecbpf *e, struct conf_text *text)
 	err = ecbpf_fastpath_ports(e, &ports, &count);
 	for (size_t i = 0; i < count && !err; i++)
 		if (ports[i].is_out && !ports[i].is_in)
-			conf_printf(text, "egress =%s%s\n", *ports[i].iface == ';' ? "" : " ",
-				    ports[i].iface);
+			err = export_iface(e, "egress", ports[i].iface, text);
 	return err;
 }
 
@@ -189,8 +201,9 @@ static int export_chains(struct ecbpf *e, struct conf_text *text)
 		err = ecbpf_chain_owned(e, iface, members, &count, &mode);
 		if (err || !count)
 			continue;
-		conf_printf(text, "ingress =%s%s\n", *iface == ';' ? "" : " ", iface);
-		err = export_chain(e, iface, members, count, mode, &chain);
+		err = export_iface(e, "ingress", iface, text);
+		if (!err)
+			err = export_chain(e, iface, members, count, mode, &chain);
 		if (!err && first_iface &&
 		    (!first.text || !chain.text || strcmp(first.text, chain.text)))
 			err = ecbpf_fail(e, -EINVAL,

@@ -213,7 +213,7 @@ static int ruleset_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset
 	if (!err)
 		bpf_object__close(maps);
 	close(lock);
-	return err ? err : ecbpf_fw_apply(e, ruleset);
+	return err ? err : fw_apply_told(e, ruleset);
 }
 
 /* Before rules: a ruleset that becomes live finds them */

@@ -17,6 +17,9 @@ void conf_plan_free(struct conf_plan *plan)
 	free(plan->programs);
 	free(plan->fused);
 	free(plan->links);
+	free(plan->by_name);
+	free(plan->is_ingress);
+	free(plan->is_egress);
 	free(plan->wants);
 	free(plan->ports);
 }
@@ -108,77 +111,114 @@ int conf_plan_programs(struct ecbpf *e, const struct ecbpf_config *config, struc
 	return err;
 }
 
+static int link_compare(const void *a, const void *b)
+{
+	const struct ecbpf_link *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
 static const struct ecbpf_link *link_find(const struct conf_plan *plan, const char *name)
 {
-	for (size_t i = 0; i < plan->links_count; i++)
-		if (!strcmp(plan->links[i].name, name))
-			return &plan->links[i];
-	return NULL;
+	struct ecbpf_link key = {};
+	const struct ecbpf_link *at = &key, **found;
+
+	if (strlen(name) >= sizeof(key.name))
+		return NULL;
+	strcpy(key.name, name);
+	found = bsearch(&at, plan->by_name, plan->links_count, sizeof(at), link_compare);
+	return found ? *found : NULL;
 }
 
-/*
- * "eth0", "enp*", "bond0/": whether a link is meant. A name or alternative name that there is means
- * that one
- */
-static bool is_meant(const struct conf_plan *plan, const char *word, const struct ecbpf_link *link)
-{
-	size_t len = strlen(word);
-	const struct ecbpf_link *master;
-	char name[IF_NAMESIZE];
-	int ifindex;
-
-	if (link_find(plan, word))
-		return !strcmp(word, link->name);
-	ifindex = strpbrk(word, "*?[/") ? 0 : ecbpf_iface_find(word);
-	if (ifindex)
-		return ifindex == link->ifindex;
-	if (word[len - 1] != '/')
-		return !fnmatch(word, link->name, 0);
-	snprintf(name, sizeof(name), "%.*s", (int)len - 1, word);
-	master = link_find(plan, name);
-	return master && link->master == master->ifindex;
-}
-
-static bool conf_is_among(const struct conf_plan *plan, const struct conf_words *words,
-			  const struct ecbpf_link *link)
-{
-	for (size_t i = 0; i < words->count; i++)
-		if (is_meant(plan, words->items[i].text, link))
-			return true;
-	return false;
-}
-
-/* A pattern may match no interface, nor a bond have a member; a name has to be there */
-static bool is_pattern(const struct conf_plan *plan, const char *word)
+/* The bond of "bond0/"; NULL: it is none, or not there */
+static const struct ecbpf_link *master_find(const struct conf_plan *plan, const char *word)
 {
 	size_t len = strlen(word);
 	char name[IF_NAMESIZE];
 
 	if (len < 2 || word[len - 1] != '/' || len > sizeof(name))
-		return strpbrk(word, "*?[");
+		return NULL;
 	snprintf(name, sizeof(name), "%.*s", (int)len - 1, word);
 	return link_find(plan, name);
 }
 
-static int interfaces_check(struct ecbpf *e, const struct conf_plan *plan,
-			    const struct conf_words *words, struct conf_waits *waits)
+/*
+ * "eth0", "enp*", "bond0/": which links are meant. A name or alternative name that there is means
+ * that one. Return: is there any?
+ */
+static bool word_resolve(const struct conf_plan *plan, const char *word, bool *is_meant)
+{
+	const struct ecbpf_link *link = link_find(plan, word), *master = NULL;
+	bool is_pattern = strpbrk(word, "*?[/"), is_there = link;
+	int ifindex;
+
+	if (link) {
+		is_meant[link - plan->links] = true;
+		return true;
+	}
+	ifindex = is_pattern ? 0 : ecbpf_iface_find(word);
+	if (is_pattern)
+		master = master_find(plan, word);
+	for (size_t i = 0; i < plan->links_count && (is_pattern || ifindex); i++) {
+		link = &plan->links[i];
+		if (ifindex  ? link->ifindex != ifindex
+		    : master ? link->master != master->ifindex
+			     : !!fnmatch(word, link->name, 0))
+			continue;
+		is_meant[i] = is_there = true;
+	}
+	return is_there;
+}
+
+/* A pattern may match no interface, nor a bond have a member; a name has to be there */
+static bool may_match_none(const struct conf_plan *plan, const char *word)
+{
+	size_t len = strlen(word);
+
+	if (len < 2 || word[len - 1] != '/')
+		return strpbrk(word, "*?[");
+	return master_find(plan, word);
+}
+
+/* @is_strict: a name that is not there is an error; else into @waits, which may be NULL */
+static int words_resolve(struct ecbpf *e, const struct conf_plan *plan,
+			 const struct conf_words *words, bool *is_meant, bool is_strict,
+			 struct conf_waits *waits)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < words->count && !err; i++) {
 		const struct conf_word *word = &words->items[i];
-		bool is_there = false;
 
-		for (size_t k = 0; k < plan->links_count && !is_there; k++)
-			is_there = is_meant(plan, word->text, &plan->links[k]);
-		if (is_there)
+		if (word_resolve(plan, word->text, is_meant))
 			continue;
 		if (waits)
 			err = conf_wait(e, waits, word->text, CONF_ABSENT);
-		else if (!is_pattern(plan, word->text))
+		else if (is_strict && !may_match_none(plan, word->text))
 			err = conf_fail(e, word, "%s: no such interface", word->text);
 	}
 	return err;
+}
+
+/* The links that there are, and which of them the configuration means */
+static int plan_links(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan,
+		      bool is_strict, struct conf_waits *waits)
+{
+	int err = ecbpf_links_read(e, &plan->links, &plan->links_count);
+
+	if (err)
+		return err;
+	plan->by_name = calloc(plan->links_count + 1, sizeof(*plan->by_name));
+	plan->is_ingress = calloc(plan->links_count + 1, sizeof(*plan->is_ingress));
+	plan->is_egress = calloc(plan->links_count + 1, sizeof(*plan->is_egress));
+	if (!plan->by_name || !plan->is_ingress || !plan->is_egress)
+		return ecbpf_fail_memory(e);
+	for (size_t i = 0; i < plan->links_count; i++)
+		plan->by_name[i] = &plan->links[i];
+	qsort(plan->by_name, plan->links_count, sizeof(*plan->by_name), link_compare);
+	err = words_resolve(e, plan, &config->ingress, plan->is_ingress, is_strict, waits);
+	return err ? err
+		   : words_resolve(e, plan, &config->egress, plan->is_egress, is_strict, waits);
 }
 
 int conf_plan_wants(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan,
@@ -186,11 +226,7 @@ int conf_plan_wants(struct ecbpf *e, const struct ecbpf_config *config, struct c
 {
 	int err;
 
-	err = ecbpf_links_read(e, &plan->links, &plan->links_count);
-	if (!err)
-		err = interfaces_check(e, plan, &config->ingress, waits);
-	if (!err)
-		err = interfaces_check(e, plan, &config->egress, waits);
+	err = plan_links(e, config, plan, true, waits);
 	if (err)
 		return err;
 	plan->wants = calloc(plan->links_count + 1, sizeof(*plan->wants));
@@ -201,7 +237,7 @@ int conf_plan_wants(struct ecbpf *e, const struct ecbpf_config *config, struct c
 
 		want->iface = plan->links[i].name;
 		want->mode = config->mode;
-		if (!conf_is_among(plan, &config->ingress, &plan->links[i]))
+		if (!plan->is_ingress[i])
 			continue;
 		want->programs = plan->programs;
 		want->programs_count = plan->programs_count;
@@ -222,8 +258,7 @@ int conf_plan_ports(struct ecbpf *e, const struct ecbpf_config *config, struct c
 	for (size_t i = 0; i < plan->links_count; i++)
 		has_packets |= plan->wants[i].programs_count;
 	for (size_t i = 0; i < plan->links_count && is_wanted && has_packets; i++)
-		if (plan->wants[i].programs_count ||
-		    conf_is_among(plan, &config->egress, &plan->links[i]))
+		if (plan->wants[i].programs_count || plan->is_egress[i])
 			plan->ports[plan->ports_count++] = plan->links[i].name;
 	return 0;
 }
@@ -255,13 +290,13 @@ int ecbpf_config_vlans(struct ecbpf *e, const struct ecbpf_config *config,
 	int err;
 
 	ecbpf_capture(e);
-	err = ecbpf_links_read(e, &plan.links, &plan.links_count);
+	err = plan_links(e, config, &plan, false, NULL);
 	for (size_t i = 0; i < plan.links_count && !err; i++) {
 		const struct ecbpf_link *link = &plan.links[i];
 
-		if (conf_is_among(&plan, &config->ingress, link))
+		if (plan.is_ingress[i])
 			err = vlans_add(e, link, &config->ingress_vlans, &vlans, &count);
-		if (!err && conf_is_among(&plan, &config->egress, link))
+		if (!err && plan.is_egress[i])
 			err = vlans_add(e, link, &config->egress_vlans, &vlans, &count);
 	}
 	conf_plan_free(&plan);

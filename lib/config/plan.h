@@ -14,6 +14,8 @@ struct conf_plan {
 	const char ***settings; /* of each program */
 	struct ecbpf_link *links;
 	size_t links_count;
+	const struct ecbpf_link **by_name;
+	bool *is_ingress, *is_egress;	/* of each link */
 	struct ecbpf_chain_want *wants; /* one for each interface there is */
 	const char **ports;		/* where the fast path is to be, besides in the chains */
 	size_t ports_count;

@@ -76,8 +76,7 @@ void doctor_check_single(struct doctor *d, const struct ecbpf_chain *chain)
 			"its chain is of dispatcher protocol %u, which ecbpf does not support",
 			version);
 		doctor_why(f, "its members cannot be listed or changed");
-		doctor_fix(f, "ecbpf-loader unload --all %s && ecbpf-loader clean %s", chain->iface,
-			   chain->iface);
+		doctor_fix_reload(f, chain, "");
 	} else if (m->is_ours && !strcmp(m->name, "ecbpf_fused")) {
 		if (ecbpf_freplace_probe(d->e)) {
 			f = doctor_add(
@@ -96,7 +95,7 @@ void doctor_check_single(struct doctor *d, const struct ecbpf_chain *chain)
 		f = doctor_add(d, ECBPF_WARNING, chain->iface, "no-dispatcher",
 			       "%s (id %u) is attached without a dispatcher", m->name, m->id);
 		doctor_why(f, "it runs, but no program can be added: every load is refused");
-		doctor_fix(f, "ecbpf-loader unload --all %s", chain->iface);
+		doctor_fix_reload(f, chain, "");
 	}
 }
 
@@ -222,7 +221,7 @@ void doctor_check_schema(struct doctor *d, const struct ecbpf_chain *chain)
 			       m->schema, ECBPF_SCHEMA);
 		doctor_why(f,
 			   "it runs, but this version cannot interpret its counters and settings");
-		doctor_fix(f, "ecbpf-loader unload --all %s && ecbpf-loader clean", chain->iface);
+		doctor_fix_reload(f, chain, "");
 	}
 }
 

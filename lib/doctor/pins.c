@@ -153,6 +153,7 @@ void doctor_check_maps(struct doctor *d)
 		doctor_fix(f, "%s%s%secbpf-loader clean --all",
 			   *ifaces ? "ecbpf-loader unload --all" : "", ifaces,
 			   *ifaces ? " && " : "");
+		doctor_append(f->fix, sizeof(f->fix), " # export first, with that version");
 	} else if (pins.count && !ecbpf_pins_are_used(d->e)) {
 		f = doctor_add(d, ECBPF_NOTE, "", "maps-unused",
 			       "%zu maps in %s/ecbpf, used by no program", pins.count, d->e->bpffs);

@@ -48,7 +48,8 @@ void doctor_fix_reload(struct ecbpf_finding *f, const struct ecbpf_chain *chain,
 		doctor_fix(f, "ecbpf-loader unload --all %s%s && ecbpf-loader load %s%s",
 			   chain->iface, also, chain->iface, stages);
 	else
-		doctor_fix(f, "ecbpf-loader unload --all %s%s", chain->iface, also);
+		doctor_fix(f, "ecbpf-loader unload --all %s%s # then load its programs again",
+			   chain->iface, also);
 }
 
 /* Any change exchanges the dispatcher: load and unload a stage that has no settings */

@@ -210,14 +210,14 @@ int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_f
 		fw_state_free(&new);
 		return err;
 	}
-	lost = sets_lost(e, s, ruleset);
+	lost = s->is_told ? NULL : sets_lost(e, s, ruleset);
 	err = session_commit(e, s, &new);
 	if (!err && lost)
 		lines_warn(e, lost);
 	return err;
 }
 
-int ecbpf_fw_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)
+static int apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, bool is_told)
 {
 	struct fw_session s;
 	int err;
@@ -225,6 +225,7 @@ int ecbpf_fw_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)
 	err = fw_session_open(e, FW_SESSION_REPAIR, &s);
 	if (err)
 		return err;
+	s.is_told = is_told;
 	err = fw_session_apply(e, &s, ruleset);
 	if (!err) {
 		fw_session_clean(e, &s);
@@ -232,6 +233,16 @@ int ecbpf_fw_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)
 	}
 	fw_session_close(&s);
 	return err;
+}
+
+int ecbpf_fw_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)
+{
+	return apply(e, ruleset, false);
+}
+
+int fw_apply_told(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)
+{
+	return apply(e, ruleset, true);
 }
 
 int fw_session_apply_changed(struct ecbpf *e, struct fw_session *s,

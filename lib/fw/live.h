@@ -122,6 +122,7 @@ struct fw_session {
 	__u32 active;
 	struct fw_state old;
 	bool is_lost;
+	bool is_told; /* by the caller: which sets lose their addresses */
 };
 
 /* Flags of fw_session_open(): make missing maps; go on with @is_lost if the text is unreadable */

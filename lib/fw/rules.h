@@ -249,6 +249,11 @@ char *fw_rule_print(const struct ecbpf_fw_ruleset *ruleset, const struct fw_rule
 /* As ecbpf_fw_print(), but sets from files with their prefixes: the text needs no other file */
 int fw_print_whole(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, char **ret_text);
 
+/* --- live.c ------------------------------------------------------------------------------- */
+
+/* As ecbpf_fw_apply(), for a caller that has told which sets lose their addresses */
+int fw_apply_told(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset);
+
 /* --- vlan.c --------------------------------------------------------------------------------- */
 
 /* Return: how many rules test the VLAN tag */

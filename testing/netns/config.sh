@@ -160,7 +160,7 @@ sed 's/^rules = .*/rules =/; s/^drop = .*/drop =/' "$tmp/export" >"$tmp/empty.co
 says "no file is no rule" "filter: drop: 0 added, 2 removed, 0 changed
 fw: remove rule: ip from !@peers to any tcp dport 22 drop
 fw: remove rule: ip from any to any udp sport 53 drop name \"dns\"
-fw: remove set peers" -c "$tmp/empty.conf"
+fw: remove set peers, which has 1 prefix" -c "$tmp/empty.conf"
 
 # one line each, of what they name
 sed -i 's/"dns"/"DNS"/' "$tmp/rules"
@@ -304,6 +304,12 @@ is "nobody listens" "1 ecbpf-loader: --statsd: '127.0.0.1:9': Connection refused
 	"$(ecbpf-loader metrics --statsd 127.0.0.1:9 2>"$tmp/out" || echo "$? $(head -n 1 "$tmp/out")")"
 is "no port" "2 ecbpf-loader: --statsd: 'localhost' is not HOST:PORT" \
 	"$(ecbpf-loader metrics --statsd localhost 2>"$tmp/out" || echo "$? $(head -n 1 "$tmp/out")")"
+
+ip link add twice0 type veth peer name ytwice0
+is "a fused stage given twice" "1 ecbpf-loader: fused: 'count' is given twice" \
+	"$(ecbpf-loader load --fused count,pass,count twice0 2>"$tmp/out" ||
+		echo "$? $(head -n 1 "$tmp/out")")"
+ip link del twice0
 
 # the shipped file shows defaults, and on-stop is what --stop asks for
 head='[interfaces]\ningress = eth0\n[chain]\nstages = filter,fastpath,sampler\nfused = yes\n'

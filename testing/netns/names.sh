@@ -46,8 +46,9 @@ clean "loader: status" "$shown" ecbpf-loader status
 clean "loader: status of one" "$shown" ecbpf-loader status -v "$name"
 clean "loader: doctor" "$shown" ecbpf-loader doctor -v
 clean "loader: metrics" 'interface="n\\x1b[31m\\xc2\\x9b\\x9b\""' ecbpf-loader metrics
-clean "loader: export" '' ecbpf-loader export
 printf '[interfaces]\ningress = %s\n[chain]\nstages = pass\n' "$name" >"$tmp/conf"
+clean "loader: export" "$shown: export cannot name it: give it a name of printable ASCII" \
+	ecbpf-loader export
 clean "loader: apply" "x1b[31m" ecbpf-loader apply -c "$tmp/conf"
 clean "loader: unload of one that is not there" "$shown" ecbpf-loader unload -n nothing "$name"
 clean "filter: status" "$shown" ecbpf-filter status

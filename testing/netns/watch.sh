@@ -160,6 +160,44 @@ else
 	skip "a bond's new member" "this kernel has neither bonds nor bridges"
 fi
 
+# --- many names that are not there ----------------------------------------------------------------
+
+# sockets that it opens until it has looked twice; there is one or two for each question to netlink
+sockets()
+{
+	watch_end -INT
+	rm -f "$log"
+	strace -f -e trace=socket,socketpair -o "$tmp/trace" ecbpf-loader watch "$1" >"$log" 2>&1 &
+	watcher=$!
+	within grep -q ready "$log"
+	sleep 1.5
+	kill -INT "$(pgrep -P "$watcher")"
+	wait "$watcher" || :
+	watcher=
+	wc -l <"$tmp/trace"
+}
+if type -P strace >/dev/null; then
+	for ((i = 0; i < 40; i++)); do
+		echo "link add many$i type veth peer name ymany$i"
+	done | ip -batch -
+	sed "s/^ingress = .*/&$(printf '\\ningress = absent-%s' {1..10})/" "$conf" >"$tmp/few"
+	sed "s/^ingress = .*/&$(printf '\\ningress = absent-%s' {1..60})/" "$conf" >"$tmp/many"
+	few=$(sockets "$tmp/few")
+	many=$(sockets "$tmp/many")
+	# 50 more names, each asked for a few times; not for each of 80 interfaces
+	if ((many - few < 50 * 20)); then
+		pass "a missing name is not asked for again for each interface"
+	else
+		fail "a missing name is not asked for again for each interface" "$few, $many sockets"
+	fi
+	for ((i = 0; i < 40; i++)); do
+		echo "link del many$i"
+	done | ip -batch -
+	starts "it starts"
+else
+	skip "a missing name is not asked for again for each interface" "no strace"
+fi
+
 # --- altnames -------------------------------------------------------------------------------------
 
 link phys0
