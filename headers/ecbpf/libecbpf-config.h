@@ -36,11 +36,21 @@ struct ecbpf_config_vlan {
  * ecbpf_config_vlans() - what "ingress-vlan" and "egress-vlan" say of the interfaces there are
  * @ret_vlans: for free()
  *
- * Whether it is so is for the caller to find out: ecbpf_config_apply() does not ask.
- * Return: 0; -ENOMEM; others of netlink.
+ * Whether it is so is for the caller to find out: ecbpf_config_apply() does not ask. Interfaces
+ * that ecbpf_config_vlan_tell() has said to be right are left out. Return: 0; -ENOMEM; others of
+ * netlink.
  */
 int ecbpf_config_vlans(struct ecbpf *e, const struct ecbpf_config *config,
 		       struct ecbpf_config_vlan **ret_vlans, size_t *ret_count);
+
+/**
+ * ecbpf_config_vlan_tell() - say whether an interface is on its VLANs
+ * @why: it is not; NULL: it is
+ *
+ * For ecbpf_watch_hold_vlans(). Return: 0; -ENOMEM
+ */
+int ecbpf_config_vlan_tell(struct ecbpf *e, struct ecbpf_config *config, const char *iface,
+			   const char *why);
 
 /* One thing that differs, a line: "eth0: add ecbpf_count, priority 80" */
 struct ecbpf_config_change {
@@ -123,6 +133,14 @@ int ecbpf_watch_start(struct ecbpf_watch *watch, struct ecbpf_config *config,
  */
 int ecbpf_watch_fall_back(struct ecbpf_watch *watch, struct ecbpf_config_change **ret_changes,
 			  size_t *ret_count);
+
+/*
+ * From now on, interfaces with VLANs wait until ecbpf_config_vlan_tell() says that they are right:
+ * they are left as they are. Others do not wait for them
+ */
+void ecbpf_watch_hold_vlans(struct ecbpf_watch *watch);
+/* The configuration that is kept, which stays the watch's; NULL: none yet */
+struct ecbpf_config *ecbpf_watch_config(struct ecbpf_watch *watch);
 
 /* For poll(): something may have changed */
 int ecbpf_watch_fd(const struct ecbpf_watch *watch);

@@ -111,7 +111,8 @@ int ecbpf_fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list,
 		if (count == ECBPF_FUSED_SLOTS)
 			return ecbpf_fail(e, -E2BIG, "fused: more than %d stages",
 					  ECBPF_FUSED_SLOTS);
-		if (memchr(at, stage, count))
+		/* pass does nothing, however often it runs */
+		if (stage != ECBPF_STAGE_PASS && memchr(at, stage, count))
 			return ecbpf_fail(e, -EINVAL, "fused: '%s' is given twice", word);
 		if (count && at[count - 1] == ECBPF_STAGE_SAMPLER)
 			return ecbpf_fail(e, -EINVAL,

@@ -52,7 +52,7 @@ static int chains_report(struct ecbpf *e, const struct conf_plan *plan, struct c
 	size_t count = 0;
 	int err;
 
-	err = ecbpf_chain_set(e, plan->wants, plan->links_count, true, &changes, &count);
+	err = ecbpf_chain_set(e, plan->wants, plan->wants_count, true, &changes, &count);
 	for (size_t i = 0; i < count && !err; i++)
 		err = conf_report_chain(e, &changes[i], r);
 	return err;
@@ -64,7 +64,7 @@ static int chains_set(struct ecbpf *e, void *data)
 	const struct conf_plan *plan = data;
 	size_t count = 0;
 
-	return ecbpf_chain_set(e, plan->wants, plan->links_count, false, &changes, &count);
+	return ecbpf_chain_set(e, plan->wants, plan->wants_count, false, &changes, &count);
 }
 
 /*
@@ -235,7 +235,7 @@ static void warn_vlan(struct ecbpf *e, const struct ecbpf_config *config,
 
 	for (size_t i = 0; i < config->stages.count; i++)
 		has_fw |= !strcmp(config->stages.items[i].text, "fw");
-	for (size_t i = 0; i < plan->links_count && has_fw && config->ruleset; i++) {
+	for (size_t i = 0; i < plan->wants_count && has_fw && config->ruleset; i++) {
 		const struct ecbpf_chain_want *want = &plan->wants[i];
 
 		if (want->programs_count && !ecbpf_fw_is_loaded(e, want->iface, &is_loaded) &&

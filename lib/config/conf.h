@@ -79,6 +79,10 @@ struct ecbpf_config {
 	bool has_stages;
 	bool is_fused;
 	bool is_left; /* when all is stopped */
+	bool holds_vlans;
+	bool has_news;			      /* of @vlans_told */
+	struct ecbpf_config_wait *vlans_told; /* text "": it is on its VLANs */
+	size_t vlans_told_count;
 	bool resets;  /* what was changed at runtime */
 	bool is_stop; /* it says nothing of settings: they are left alone */
 	enum conf_on_error on_error;
@@ -234,6 +238,11 @@ int conf_read_text(struct ecbpf *e, const char *name, const char *text,
 int conf_read_stop(struct ecbpf *e, const char *file, bool *ret_is_left);
 /* on-error alone, as far as the file can be read; e->error stays */
 enum conf_on_error conf_read_on_error(struct ecbpf *e, const char *file);
+
+/* --- vlans.c ------------------------------------------------------------------------------ */
+
+/* Why an interface with VLANs waits; NULL: LLDP has said that it is right */
+const char *conf_vlan_why(const struct ecbpf_config *config, const char *iface);
 
 /* --- filter.c, fw.c ----------------------------------------------------------------------- */
 

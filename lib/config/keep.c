@@ -94,7 +94,7 @@ static int plan_keep(struct ecbpf *e, const struct ecbpf_config *config,
 		r->count = before; /* it was not done */
 		err = wait_for(e, plan->ports[i], waits);
 	}
-	for (size_t i = 0; i < plan->links_count && !err; i++) {
+	for (size_t i = 0; i < plan->wants_count && !err; i++) {
 		const struct ecbpf_chain_want *want = &plan->wants[i];
 
 		before = r->count;

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/links.h"
+#include "fastpath/fastpath.h"
 
 void conf_plan_free(struct conf_plan *plan)
 {
@@ -20,6 +21,7 @@ void conf_plan_free(struct conf_plan *plan)
 	free(plan->by_name);
 	free(plan->is_ingress);
 	free(plan->is_egress);
+	free(plan->is_held);
 	free(plan->wants);
 	free(plan->ports);
 }
@@ -211,7 +213,8 @@ static int plan_links(struct ecbpf *e, const struct ecbpf_config *config, struct
 	plan->by_name = calloc(plan->links_count + 1, sizeof(*plan->by_name));
 	plan->is_ingress = calloc(plan->links_count + 1, sizeof(*plan->is_ingress));
 	plan->is_egress = calloc(plan->links_count + 1, sizeof(*plan->is_egress));
-	if (!plan->by_name || !plan->is_ingress || !plan->is_egress)
+	plan->is_held = calloc(plan->links_count + 1, sizeof(*plan->is_held));
+	if (!plan->is_held || !plan->by_name || !plan->is_ingress || !plan->is_egress)
 		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < plan->links_count; i++)
 		plan->by_name[i] = &plan->links[i];
@@ -221,20 +224,48 @@ static int plan_links(struct ecbpf *e, const struct ecbpf_config *config, struct
 		   : words_resolve(e, plan, &config->egress, plan->is_egress, is_strict, waits);
 }
 
+static bool has_vlans(const struct ecbpf_config *config, const struct conf_plan *plan, size_t i)
+{
+	return (plan->is_ingress[i] && config->ingress_vlans.count) ||
+	       (plan->is_egress[i] && config->egress_vlans.count);
+}
+
+/* Interfaces that are not on their VLANs, as far as is known, are left as they are */
+static int plan_hold(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan,
+		     struct conf_waits *waits)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < plan->links_count && config->holds_vlans && !err; i++) {
+		const char *iface = plan->links[i].name, *why;
+
+		why = has_vlans(config, plan, i) ? conf_vlan_why(config, iface) : NULL;
+		plan->is_held[i] = why;
+		if (why && waits)
+			err = conf_wait(e, waits, iface, why);
+	}
+	return err;
+}
+
 int conf_plan_wants(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan,
 		    struct conf_waits *waits)
 {
 	int err;
 
 	err = plan_links(e, config, plan, true, waits);
+	if (!err)
+		err = plan_hold(e, config, plan, waits);
 	if (err)
 		return err;
 	plan->wants = calloc(plan->links_count + 1, sizeof(*plan->wants));
 	if (!plan->wants)
 		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < plan->links_count; i++) {
-		struct ecbpf_chain_want *want = &plan->wants[i];
+		struct ecbpf_chain_want *want = &plan->wants[plan->wants_count];
 
+		if (plan->is_held[i])
+			continue;
+		plan->wants_count++;
 		want->iface = plan->links[i].name;
 		want->mode = config->mode;
 		if (!plan->is_ingress[i])
@@ -245,22 +276,40 @@ int conf_plan_wants(struct ecbpf *e, const struct ecbpf_config *config, struct c
 	return 0;
 }
 
+/* Where the fast path is already: an interface that is held goes on as it is */
+static int ports_held(struct ecbpf *e, struct conf_plan *plan)
+{
+	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
+	size_t count = 0;
+	int err = ecbpf_fastpath_ports(e, &ports, &count);
+
+	for (size_t i = 0; i < count && !err; i++) {
+		const struct ecbpf_link *link = link_find(plan, ports[i].iface);
+
+		if (link && plan->is_held[link - plan->links])
+			plan->ports[plan->ports_count++] = link->name;
+	}
+	return err;
+}
+
 /* Interfaces of either kind, if the fast path is among the stages and gets any packets */
 int conf_plan_ports(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan)
 {
-	bool is_wanted = false, has_packets = false;
+	bool is_wanted = false, has_packets = false, has_held = false;
 
 	plan->ports = calloc(plan->links_count + 1, sizeof(*plan->ports));
 	if (!plan->ports)
 		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < config->stages.count; i++)
 		is_wanted |= !strcmp(config->stages.items[i].text, "fastpath");
-	for (size_t i = 0; i < plan->links_count; i++)
-		has_packets |= plan->wants[i].programs_count;
+	for (size_t i = 0; i < plan->links_count; i++) {
+		has_packets |= plan->is_ingress[i] && plan->programs_count;
+		has_held |= plan->is_held[i];
+	}
 	for (size_t i = 0; i < plan->links_count && is_wanted && has_packets; i++)
-		if (plan->wants[i].programs_count || plan->is_egress[i])
+		if ((plan->is_ingress[i] || plan->is_egress[i]) && !plan->is_held[i])
 			plan->ports[plan->ports_count++] = plan->links[i].name;
-	return 0;
+	return has_held && is_wanted ? ports_held(e, plan) : 0;
 }
 
 static int vlans_add(struct ecbpf *e, const struct ecbpf_link *link, const struct conf_words *ids,
@@ -294,6 +343,8 @@ int ecbpf_config_vlans(struct ecbpf *e, const struct ecbpf_config *config,
 	for (size_t i = 0; i < plan.links_count && !err; i++) {
 		const struct ecbpf_link *link = &plan.links[i];
 
+		if (!conf_vlan_why(config, link->name))
+			continue;
 		if (plan.is_ingress[i])
 			err = vlans_add(e, link, &config->ingress_vlans, &vlans, &count);
 		if (!err && plan.is_egress[i])

@@ -16,8 +16,10 @@ struct conf_plan {
 	size_t links_count;
 	const struct ecbpf_link **by_name;
 	bool *is_ingress, *is_egress;	/* of each link */
-	struct ecbpf_chain_want *wants; /* one for each interface there is */
-	const char **ports;		/* where the fast path is to be, besides in the chains */
+	bool *is_held;			/* likewise: it is left as it is */
+	struct ecbpf_chain_want *wants; /* one for each interface that is not held */
+	size_t wants_count;
+	const char **ports; /* where the fast path is to be, besides in the chains */
 	size_t ports_count;
 };
 

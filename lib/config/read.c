@@ -301,6 +301,7 @@ void ecbpf_config_free(struct ecbpf_config *config)
 		conf_words_free(&config->lists[i].files);
 		free(config->lists[i].entries);
 	}
+	free(config->vlans_told);
 	free(config->source.text);
 	free(config->rules.text);
 	conf_words_free(&config->fastpath.excludes);

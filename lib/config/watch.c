@@ -27,6 +27,7 @@ struct ecbpf_watch {
 	int events_fd;
 	int state_fd;
 	struct ecbpf_config *config;
+	bool holds_vlans;
 	bool is_copied; /* as the last good one; or that has failed */
 	bool is_due;	/* chains are to be read, whatever the list of interfaces says */
 	__u64 links;
@@ -83,6 +84,16 @@ int ecbpf_watch_fd(const struct ecbpf_watch *w)
 	return w->events_fd;
 }
 
+void ecbpf_watch_hold_vlans(struct ecbpf_watch *w)
+{
+	w->holds_vlans = true;
+}
+
+struct ecbpf_config *ecbpf_watch_config(struct ecbpf_watch *w)
+{
+	return w->config;
+}
+
 void ecbpf_watch_tell(struct ecbpf_watch *w, const char *text)
 {
 	snprintf(w->state.error, sizeof(w->state.error), "%s", text);
@@ -126,8 +137,13 @@ static int copy(struct ecbpf_watch *w, struct conf_report *r)
 {
 	bool is_whole = true;
 
-	for (size_t i = 0; i < w->state.waits_count; i++)
-		is_whole &= !strcmp(w->state.waits[i].text, CONF_ABSENT);
+	for (size_t i = 0; i < w->state.waits_count; i++) {
+		const struct ecbpf_config_wait *wait = &w->state.waits[i];
+		const char *why = conf_vlan_why(w->config, wait->name);
+
+		is_whole &= !strcmp(wait->text, CONF_ABSENT) ||
+			    (w->holds_vlans && why && !strcmp(wait->text, why));
+	}
 	if (w->is_copied || !is_whole)
 		return 0;
 	w->is_copied = true;
@@ -157,6 +173,7 @@ int ecbpf_watch_start(struct ecbpf_watch *w, struct ecbpf_config *config,
 	int err;
 
 	config->is_patient = true;
+	config->holds_vlans = w->holds_vlans;
 	err = ecbpf_config_apply(w->e, config, false, &r.changes, &r.count);
 	if (err && !w->config) {
 		ecbpf_log(w->e, ECBPF_LOG_WARN, "%s: each interface by itself", w->e->error);
@@ -262,10 +279,11 @@ int ecbpf_watch_look(struct ecbpf_watch *w, struct ecbpf_config_change **ret_cha
 		return 0;
 	ecbpf_capture(w->e);
 	err = links_hash(w->e, &links);
-	if (!err &&
-	    (w->is_due || links != w->links || events & ECBPF_EVENT_LINK || is_retry_due(w))) {
+	if (!err && (w->is_due || w->config->has_news || links != w->links ||
+		     events & ECBPF_EVENT_LINK || is_retry_due(w))) {
 		w->links = links;
 		w->is_due = false;
+		w->config->has_news = false;
 		err = keep(w, w->config, &r);
 		if (!err)
 			err = copy(w, &r);

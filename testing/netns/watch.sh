@@ -171,7 +171,7 @@ sockets()
 	watcher=$!
 	within grep -q ready "$log"
 	sleep 1.5
-	kill -INT "$(pgrep -P "$watcher")"
+	kill -INT "$(pgrep -P "$watcher")" || sed 's/^/# /' "$log" >&2
 	wait "$watcher" || :
 	watcher=
 	wc -l <"$tmp/trace"
@@ -267,6 +267,55 @@ works "--reload" ecbpf-loader watch --reload
 works "other stages at once" has_stages eth0 '["count"]'
 soon "the metric says that it is well" has_metric "ecbpf_last_apply_ok 1"
 
+# --- LLDP -----------------------------------------------------------------------------------------
+
+mkdir "$tmp/bin"
+cat >"$tmp/bin/lldpcli" <<-END
+	#!/bin/sh
+	cat "$tmp/vlan-\$5"
+END
+chmod +x "$tmp/bin/lldpcli"
+watch_end -INT
+ecbpf-loader unload --all eth0
+ecbpf-loader unload --all late
+cat >"$tmp/lldp" <<-'END'
+	[interfaces]
+	ingress = eth0 late
+	ingress-vlan = 100
+	[chain]
+	stages = count
+	fused = yes
+	[sampler]
+	rate = 77
+END
+cp "$conf" "$tmp/before"
+cp "$tmp/lldp" "$conf"
+echo '{"vlan":{"vlan-id":"100"}}' >"$tmp/vlan-eth0"
+echo '{"vlan":{"vlan-id":"7"}}' >"$tmp/vlan-late"
+PATH=$tmp/bin:$PATH starts "it starts, one interface is on another VLAN"
+soon "the one that is right has its chain" has_xdp eth0
+equal "the settings are applied" 77 "$(ecbpf-sampler status -j | jq .rate)"
+soon "the other waits" waits_for late
+soon "with its reason" logged 1 "late: the switch announces VLAN 7, and it should be on VLAN 100: wa"
+equal "it has no chain" "" "$(xdp late)"
+soon "what waits for LLDP alone is copied" grep -qs "rate = 77" "$tmp"/state/last-good-*/ecbpf.conf
+echo '{"vlan":{"vlan-id":"100"}}' >"$tmp/vlan-late"
+soon "until it is right" has_xdp late
+soon "and nothing is waited for" waits_for ""
+echo '{"vlan":{"vlan-id":"7"}}' >"$tmp/vlan-late"
+sed -i 's/rate = 77/rate = 78/; s/count/pass/' "$conf"
+before=$(xdp late)
+works "--reload" ecbpf-loader watch --reload
+soon "the one that is right changes" has_stages eth0 '["pass"]'
+equal "the other one is left as it is" "$before" "$(xdp late)"
+ip link del late
+link late
+echo '{"vlan":{"vlan-id":"100"}}' >"$tmp/vlan-late"
+soon "right when it is there again" has_stages late '["pass"]'
+watch_end -INT
+cp "$tmp/before" "$conf"
+starts "it starts"
+
 # --- the last good one ----------------------------------------------------------------------------
 
 mkdir "$tmp/etc"
@@ -287,8 +336,8 @@ cat >"$conf" <<-END
 END
 works "--reload" ecbpf-loader watch --reload
 works "the rules and the list" has_stages eth0 '["filter","fw"]'
-copy=$(echo "$tmp"/state/last-good-*)
-soon "a copy" test -s "$copy/ecbpf.conf"
+soon "a copy" grep -qsF "rules = $tmp/state" "$tmp"/state/last-good-*/ecbpf.conf
+copy=$(dirname "$(grep -lF "rules = $tmp/state" "$tmp"/state/last-good-*/ecbpf.conf)")
 equal "of mode 0700" 700 "$(stat -c %a "$copy")"
 equal "the configuration, rules, a list" 3 "$(find "$copy" -type f | wc -l)"
 before=$(stat -c %Y.%i "$copy"/*)

@@ -522,6 +522,27 @@ int ecbpf_config_vlans(struct ecbpf *e, const struct ecbpf_config *config,
 	return answer(e, "config_vlans");
 }
 
+int ecbpf_config_vlan_tell(struct ecbpf *e, struct ecbpf_config *config, const char *iface,
+			   const char *why)
+{
+	(void)e;
+	(void)config;
+	(void)iface;
+	(void)why;
+	return 0;
+}
+
+void ecbpf_watch_hold_vlans(struct ecbpf_watch *watch)
+{
+	(void)watch;
+}
+
+struct ecbpf_config *ecbpf_watch_config(struct ecbpf_watch *watch)
+{
+	(void)watch;
+	return NULL;
+}
+
 int ecbpf_iface_find(const char *name)
 {
 	return (int)if_nametoindex(name);

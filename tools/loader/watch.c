@@ -30,9 +30,7 @@ struct watch {
 	bool without_lldp;
 	struct ecbpf_watch *watch;
 	int signals_fd;
-	bool is_pending; /* a file is to be taken when the VLANs are right */
 	bool has_started;
-	char told[512]; /* what is wrong with the VLANs, last told */
 	long long asked;
 };
 
@@ -76,26 +74,30 @@ static void notify_status(struct watch *w)
 	ecbpf_watch_state_free(&state);
 }
 
-/* Are interfaces on their VLANs? @config may be applied then. Return: TOOL_OK, TOOL_FAILED */
-static int check_vlans(struct watch *w, const struct ecbpf_config *config)
+/* Ask LLDP about interfaces that are not known to be on their VLANs; they wait */
+static int ask_vlans(struct watch *w, struct ecbpf_config *config)
 {
-	struct lldp_text lldp = {};
 	struct ecbpf_config_vlan *vlans;
 	size_t count;
-	int status;
+	int err = 0;
 
-	if (w->without_lldp)
+	w->asked = now_ms();
+	if (w->without_lldp || !config)
 		return TOOL_OK;
 	if (ecbpf_config_vlans(w->tool->ecbpf, config, &vlans, &count))
 		return tool_fail_ecbpf(w->tool);
-	status = lldp_check(vlans, count, &lldp);
+	for (size_t i = 0, next; i < count && !err; i = next) {
+		struct lldp_text lldp = {};
+		int status;
+
+		for (next = i + 1; next < count && !strcmp(vlans[i].iface, vlans[next].iface);)
+			next++;
+		status = lldp_check(&vlans[i], next - i, &lldp);
+		err = ecbpf_config_vlan_tell(w->tool->ecbpf, config, vlans[i].iface,
+					     status ? lldp.text : NULL);
+	}
 	free(vlans);
-	if (status && strcmp(lldp.text, w->told))
-		tool_warn("%s: waiting for it; nothing is changed", lldp.text);
-	snprintf(w->told, sizeof(w->told), "%s", lldp.text);
-	if (status)
-		ecbpf_watch_tell(w->watch, lldp.text);
-	return status;
+	return err ? tool_fail_ecbpf(w->tool) : TOOL_OK;
 }
 
 /* What is wrong with the file, or with what it asks for: what runs goes on */
@@ -108,21 +110,18 @@ static int fail_file(struct watch *w)
 	return TOOL_FAILED;
 }
 
-/* Take the file as it is now. Return: TOOL_OK, also if it has to wait; TOOL_FAILED */
+/* Take the file as it is now */
 static int take_file(struct watch *w)
 {
 	struct ecbpf_config_change *changes;
 	struct ecbpf_config *config;
 	size_t count;
 
-	w->is_pending = false;
 	if (ecbpf_config_read(w->tool->ecbpf, w->file, &config))
 		return fail_file(w);
-	w->asked = now_ms();
-	if (check_vlans(w, config)) {
-		w->is_pending = true;
+	if (ask_vlans(w, config)) {
 		ecbpf_config_free(config);
-		return TOOL_OK;
+		return TOOL_FAILED;
 	}
 	if (ecbpf_watch_start(w->watch, config, &changes, &count)) {
 		ecbpf_config_free(config);
@@ -192,7 +191,7 @@ static void run_again(void)
 static void reload(struct watch *w)
 {
 	notify(tool_str("RELOADING=1\nMONOTONIC_USEC=%lld", now_ms() * 1000));
-	if (take_file(w) == TOOL_OK && !w->is_pending) {
+	if (take_file(w) == TOOL_OK) {
 		tool_warn("SIGHUP: the file is applied");
 		run_again();
 	}
@@ -241,8 +240,8 @@ static int loop(struct watch *w)
 			return TOOL_OK;
 		if (number == SIGHUP)
 			reload(w);
-		if (w->is_pending && now_ms() - w->asked >= LLDP_MS)
-			take_file(w);
+		if (now_ms() - w->asked >= LLDP_MS)
+			ask_vlans(w, ecbpf_watch_config(w->watch));
 		look(w);
 	}
 }
@@ -292,6 +291,8 @@ static int watch(struct watch *w)
 		close(w->signals_fd);
 		return tool_fail_ecbpf(w->tool);
 	}
+	if (!w->without_lldp)
+		ecbpf_watch_hold_vlans(w->watch);
 	status = take_file(w);
 	if (status != TOOL_OK)
 		status = fall_back(w);
