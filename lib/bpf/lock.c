@@ -12,6 +12,7 @@
 #include "bpf/bpffs.h"
 #include "bpf/lock.h"
 #include "core/handle.h"
+#include "core/privilege.h"
 
 #define STEP_MS	   20
 #define TELL_MS	   1000 /* before it is said who is waited for */
@@ -121,8 +122,10 @@ int ecbpf_lock(struct ecbpf *e)
 
 int ecbpf_lock_make(struct ecbpf *e)
 {
-	int err = ecbpf_bpffs_open(e, true);
+	int err = ecbpf_require(e, ECBPF_NEEDS_IDS);
 
+	if (!err)
+		err = ecbpf_bpffs_open(e, true);
 	return err ? err : ecbpf_lock(e);
 }
 

@@ -7,7 +7,8 @@ struct ecbpf;
 
 /* For a whole change of ours. Return: fd, for close(); -ETIMEDOUT after a minute; errors */
 int ecbpf_lock(struct ecbpf *e);
-/* As ecbpf_lock(); the directories are made if they are missing */
+/* As ecbpf_lock(); the directories are made if they are missing, and what a change needs is there
+ */
 int ecbpf_lock_make(struct ecbpf *e);
 /*
  * As ecbpf_lock_make(), and keep it while functions run that take it themselves or hold it, until

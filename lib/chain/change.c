@@ -44,6 +44,7 @@
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/iface.h"
+#include "core/privilege.h"
 
 #define RETRIES 100 /* of a change that lost a race against another program's */
 
@@ -598,7 +599,9 @@ int ecbpf_change_chains(struct ecbpf *e, const char *const *ifaces, size_t count
 	struct transaction t;
 	int err;
 
-	err = ecbpf_transaction_begin(e, &t);
+	err = ecbpf_require(e, ECBPF_NEEDS_ATTACH);
+	if (!err)
+		err = ecbpf_transaction_begin(e, &t);
 	if (err)
 		return err;
 	return ecbpf_transaction_end(e, &t, change_chains(e, ifaces, count, plan, data));

@@ -14,6 +14,7 @@
 #include "chain/pins.h"
 #include "core/handle.h"
 #include "core/iface.h"
+#include "core/privilege.h"
 
 #define EXCHANGED 1 /* another program was attached while this one was examined */
 
@@ -155,9 +156,12 @@ static int live_program(struct ecbpf *e, int ifindex, struct live *live)
 	live->fd = bpf_prog_get_fd_by_id(live->id);
 	if (live->fd < 0 && errno == ENOENT)
 		return EXCHANGED;
-	if (live->fd < 0)
-		return ecbpf_fail(e, -errno, "cannot examine XDP program %u: %s%s", live->id,
-				  strerror(errno), errno == EPERM ? " (must be root)" : "");
+	if (live->fd < 0) {
+		err = -errno;
+		return ecbpf_require(e, ECBPF_NEEDS_IDS)
+			       ?: ecbpf_fail(e, err, "cannot examine XDP program %u: %s", live->id,
+					     strerror(-err));
+	}
 	err = ecbpf_prog_info(live->fd, &info);
 	if (!err)
 		err = ecbpf_dispatcher_config(live->fd, &info, &live->config);

@@ -17,6 +17,7 @@
 #include "config/runtime.h"
 #include "core/error.h"
 #include "core/handle.h"
+#include "core/privilege.h"
 #include "fastpath/fastpath.h"
 #include "fw/rules.h"
 
@@ -296,7 +297,9 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 	struct transaction t;
 	int err;
 
-	err = ecbpf_transaction_begin(e, &t);
+	err = ecbpf_require(e, check ? ECBPF_NEEDS_IDS : ECBPF_NEEDS_ATTACH);
+	if (!err)
+		err = ecbpf_transaction_begin(e, &t);
 	if (err)
 		return err;
 	err = config->is_stop ? config_apply(e, config, check, &r)

@@ -17,6 +17,7 @@
 #include "core/error.h"
 #include "core/events.h"
 #include "core/handle.h"
+#include "core/privilege.h"
 #include "core/hash.h"
 
 #define RETRY_MS   5000 /* of an interface that could not be changed: a try may load programs */
@@ -47,8 +48,12 @@ static __u64 now_ms(void)
 
 int ecbpf_watch_open(struct ecbpf *e, const char *file, struct ecbpf_watch **ret_watch)
 {
-	struct ecbpf_watch *w = calloc(1, sizeof(*w));
+	struct ecbpf_watch *w;
+	int err = ecbpf_require(e, ECBPF_NEEDS_ATTACH);
 
+	if (err)
+		return err;
+	w = calloc(1, sizeof(*w));
 	if (!w)
 		return ecbpf_fail_memory(e);
 	w->e = e;
@@ -58,8 +63,7 @@ int ecbpf_watch_open(struct ecbpf *e, const char *file, struct ecbpf_watch **ret
 	if (w->state_fd >= 0)
 		w->events_fd = ecbpf_events_open(e);
 	if (w->events_fd < 0) {
-		int err = w->state_fd < 0 ? w->state_fd : w->events_fd;
-
+		err = w->state_fd < 0 ? w->state_fd : w->events_fd;
 		ecbpf_watch_close(w);
 		return err;
 	}

@@ -14,6 +14,7 @@
 #include "chain/dispatcher.h"
 #include "chain/probe.h"
 #include "core/handle.h"
+#include "core/privilege.h"
 #include "doctor/doctor.h"
 
 #define KERNEL_MAJOR 5 /* the oldest that can build a chain member by member */
@@ -36,22 +37,12 @@ void doctor_check_kernel(struct doctor *d)
 	doctor_why(f, "it cannot change chains of XDP programs");
 }
 
-static bool has_capability(cap_value_t capability)
-{
-	cap_flag_value_t flag = CAP_CLEAR;
-	cap_t caps = cap_get_proc();
-
-	if (caps)
-		cap_get_flag(caps, capability, CAP_EFFECTIVE, &flag);
-	cap_free(caps);
-	return flag == CAP_SET;
-}
-
 /* Opening others' programs, maps and links needs CAP_SYS_ADMIN, which implies CAP_BPF, CAP_PERFMON
  */
 void doctor_check_privilege(struct doctor *d)
 {
-	bool has_admin = has_capability(CAP_SYS_ADMIN), has_net = has_capability(CAP_NET_ADMIN);
+	bool has_admin = ecbpf_has_capability(CAP_SYS_ADMIN),
+	     has_net = ecbpf_has_capability(CAP_NET_ADMIN);
 	struct ecbpf_finding *f;
 
 	d->is_privileged = has_admin && has_net;

@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/iface.h"
+#include "core/privilege.h"
 #include "fastpath/fastpath.h"
 
 /* NETDEV_XDP_ACT_NDO_XMIT; not in the headers of Linux 6.1 */
@@ -226,7 +227,9 @@ int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 	if (load->flows && (load->flows < ECBPF_FLOWS_MIN || load->flows > ECBPF_FLOWS_MAX))
 		return ecbpf_fail(e, -EINVAL, "flows: %u is out of range, allowed is %u to %u",
 				  load->flows, ECBPF_FLOWS_MIN, ECBPF_FLOWS_MAX);
-	err = ecbpf_transaction_begin(e, &t);
+	err = ecbpf_require(e, ECBPF_NEEDS_ATTACH);
+	if (!err)
+		err = ecbpf_transaction_begin(e, &t);
 	return err ? err : ecbpf_transaction_end(e, &t, load_locked(e, load));
 }
 
@@ -402,6 +405,8 @@ int ecbpf_fastpath_unload(struct ecbpf *e)
 	struct transaction t;
 	int err;
 
-	err = ecbpf_transaction_begin(e, &t);
+	err = ecbpf_require(e, ECBPF_NEEDS_ATTACH);
+	if (!err)
+		err = ecbpf_transaction_begin(e, &t);
 	return err ? err : ecbpf_transaction_end(e, &t, unload_locked(e));
 }

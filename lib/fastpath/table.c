@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/prefix.h"
+#include "core/privilege.h"
 #include "fastpath/fastpath.h"
 
 /* In the units of a lease. A program stores it in its context, as its return value has 32 bits */
@@ -37,9 +38,13 @@ static int jiffies_now(struct ecbpf *e, __u64 *ret_now)
 
 	fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "ecbpf_now", "GPL", insns, ARRAY_SIZE(insns),
 			   NULL);
-	if (fd < 0 || bpf_prog_test_run_opts(fd, &opts))
-		return ecbpf_fail(e, -errno, "cannot read jiffies from the kernel: %s%s",
-				  strerror(errno), errno == EPERM ? " (must be root)" : "");
+	if (fd < 0 || bpf_prog_test_run_opts(fd, &opts)) {
+		int err = -errno;
+
+		return ecbpf_require(e, ECBPF_NEEDS_IDS)
+			       ?: ecbpf_fail(e, err, "cannot read jiffies from the kernel: %s",
+					     strerror(-err));
+	}
 	memcpy(&now, context.skb.cb, sizeof(now));
 	*ret_now = ECBPF_LEASE_NOW(now);
 	return 0;

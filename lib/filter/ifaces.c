@@ -7,6 +7,7 @@
 #include "bpf/transaction.h"
 #include "chain/clear.h"
 #include "core/handle.h"
+#include "core/privilege.h"
 #include "filter/filter.h"
 
 int ecbpf_filter_status_get(struct ecbpf *e, const char *iface, struct ecbpf_filter_status *ret)
@@ -71,7 +72,9 @@ int ecbpf_filter_load(struct ecbpf *e, const char *const *ifaces, size_t count,
 	struct transaction t;
 	int err;
 
-	err = ecbpf_transaction_begin(e, &t);
+	err = ecbpf_require(e, ECBPF_NEEDS_ATTACH);
+	if (!err)
+		err = ecbpf_transaction_begin(e, &t);
 	if (err)
 		return err;
 	return ecbpf_transaction_end(e, &t, load_locked(e, ifaces, count, mode, fused));

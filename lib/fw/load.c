@@ -7,6 +7,7 @@
 #include "bpf/transaction.h"
 #include "core/error.h"
 #include "core/handle.h"
+#include "core/privilege.h"
 #include "fw/live.h"
 
 /* Free what is not live any more; an error text stays */
@@ -91,7 +92,9 @@ int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_coun
 	struct transaction t;
 	int err;
 
-	err = ecbpf_transaction_begin(e, &t);
+	err = ecbpf_require(e, ECBPF_NEEDS_ATTACH);
+	if (!err)
+		err = ecbpf_transaction_begin(e, &t);
 	if (err)
 		return err;
 	err = load_locked(e, ifaces, ifaces_count, ruleset, settings, settings_count, fused, mode);

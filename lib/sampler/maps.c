@@ -14,6 +14,7 @@
 #include <bpf/bpf.h>
 #include "bpf/bpffs.h"
 #include "bpf/program.h"
+#include "core/privilege.h"
 #include "sampler/sampler.h"
 
 /* The directory that a reader has locked, as pins cannot be. Next to the maps */
@@ -51,7 +52,9 @@ int sampler_maps_open(struct ecbpf *e, struct bpf_object **ret_obj)
 	int err;
 
 	ecbpf_capture(e);
-	err = ecbpf_bpffs_open(e, true);
+	err = ecbpf_require(e, ECBPF_NEEDS_MAPS);
+	if (!err)
+		err = ecbpf_bpffs_open(e, true);
 	return err ? err : ecbpf_stage_maps(e, "sampler", ret_obj);
 }
 

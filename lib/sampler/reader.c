@@ -15,6 +15,7 @@
 #include "chain/live.h"
 #include "chain/pins.h"
 #include "core/error.h"
+#include "core/privilege.h"
 #include "sampler/sampler.h"
 
 struct ecbpf_sampler_reader {
@@ -110,7 +111,9 @@ static int reader_setup(struct ecbpf_sampler_reader *reader, size_t ring_bytes)
 	struct bpf_map_info info = {};
 	int err;
 
-	err = sampler_maps_open(reader->e, &reader->obj);
+	err = ecbpf_require(reader->e, ECBPF_NEEDS_SAMPLES);
+	if (!err)
+		err = sampler_maps_open(reader->e, &reader->obj);
 	if (err)
 		return err;
 	reader->lock = sampler_lock(reader->e);

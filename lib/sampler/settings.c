@@ -8,6 +8,7 @@
 #include "bpf/percpu.h"
 #include "bpf/transaction.h"
 #include "core/error.h"
+#include "core/privilege.h"
 #include "core/runtime_log.h"
 #include "sampler/sampler.h"
 
@@ -128,6 +129,8 @@ int ecbpf_sampler_load(struct ecbpf *e, const char *const *ifaces, size_t count,
 
 	err = ecbpf_settings_check(e, ecbpf_sampler_settings(), settings);
 	if (!err)
+		err = ecbpf_require(e, ECBPF_NEEDS_ATTACH);
+	if (!err)
 		err = ecbpf_transaction_begin(e, &t);
 	if (err)
 		return err;
@@ -203,7 +206,9 @@ int ecbpf_sampler_unload(struct ecbpf *e, const char *const *ifaces, size_t coun
 	struct transaction t;
 	int err;
 
-	err = ecbpf_transaction_begin(e, &t);
+	err = ecbpf_require(e, ECBPF_NEEDS_ATTACH);
+	if (!err)
+		err = ecbpf_transaction_begin(e, &t);
 	if (err)
 		return err;
 	err = others_have(e, ifaces, count, &have);

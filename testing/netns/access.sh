@@ -100,6 +100,96 @@ refused "advice for a new one" "'mount -t bpf -o mode=0700 bpf $tmp/none' makes 
 	env LIBXDP_BPFFS="$tmp/none" ecbpf-filter drop add 192.0.2.1
 mount -t bpf -o mode=0700 bpf $fs
 
+# --- capabilities ---------------------------------------------------------------------------------
+
+# with CAPS COMMAND...: as root, with these capabilities alone
+with()
+{
+	setpriv --bounding-set="-all${1:+,+${1//,/,+}}" --inh-caps=-all -- "${@:2}"
+}
+
+# state: of the interfaces and of all pins; maps in full
+state()
+{
+	ip -j link show | jq -c '[.[] | [.ifname, .xdp.prog.id]]'
+	find $fs -mindepth 1 -type d
+	ecbpf-loader export
+}
+
+# needs SETUP CAPS COMMAND...: works with these; with one less, says which, and changes nothing
+needs()
+{
+	local caps less before out status left=$2 name="${*:3}"
+
+	eval "$1" >/dev/null
+	before=$(state)
+	IFS=, read -ra caps <<<"$2"
+	for less in "${caps[@]}"; do
+		left=,$2,
+		left=${left/,$less,/,}
+		left=${left#,}
+		status=0
+		out=$(with "${left%,}" timeout 20 "${@:3}" 2>&1 </dev/null) || status=$?
+		# without CAP_SYS_ADMIN, which implies CAP_BPF, that may be the first that is missed
+		if ((status != 1)) || ! [[ $out =~ needs\ .*,\ and\ CAP_(${less^^}|BPF)\ is\ missing$ ]]; then
+			fail "$name without $less" "status $status: $out"
+		else
+			equal "$name without $less: nothing is changed" "$before" "$(state)"
+		fi
+	done
+	works "$name with $2" with "$2" timeout 20 "${@:3}"
+}
+
+nothing() { ecbpf-loader unload -a s0 && ecbpf-fastpath unload && ecbpf-loader clean --all </dev/null; }
+pass_s0="ecbpf-loader load --fused pass s0"
+fw_s0="ecbpf-fw load --fused -f $tmp/rules s0"
+# shellcheck disable=SC2034 # by its name, as the others
+filter_s0="ecbpf-filter load --fused s0 && ecbpf-filter drop add 192.0.2.1"
+sampler_s0="ecbpf-sampler load --fused s0"
+fastpath_s0="ecbpf-fastpath load --fused -i s0 --flows 1000"
+ecbpf-loader clean --all </dev/null >/dev/null
+while read -r setup caps command; do
+	setup=${setup}_s0
+	# shellcheck disable=SC2086 # words
+	needs "${!setup-:}" $caps $command
+	nothing >/dev/null 2>&1 || true
+done <<-END
+	no net_admin,sys_admin $pass_s0
+	pass net_admin,sys_admin ecbpf-loader unload -a s0
+	pass net_admin,sys_admin ecbpf-loader replace --fused count s0 fused
+	pass sys_admin ecbpf-loader status s0
+	pass sys_admin ecbpf-loader metrics s0
+	pass sys_admin ecbpf-loader export
+	pass sys_admin ecbpf-loader clean
+	no net_admin,sys_admin ecbpf-loader apply $tmp/conf
+	no sys_admin ecbpf-loader apply -c $tmp/conf
+	no net_admin,sys_admin $fw_s0
+	fw net_admin,sys_admin ecbpf-fw unload s0
+	fw sys_admin ecbpf-fw apply -f $tmp/rules
+	fw sys_admin ecbpf-fw rule list
+	fw sys_admin ecbpf-fw stats
+	no net_admin,sys_admin ecbpf-filter load --fused s0
+	filter net_admin,sys_admin ecbpf-filter unload s0
+	filter sys_admin ecbpf-filter drop add 192.0.2.3
+	filter sys_admin ecbpf-filter drop list
+	filter sys_admin ecbpf-filter set tcp-null=count
+	no net_admin,sys_admin $fastpath_s0
+	fastpath net_admin,sys_admin ecbpf-fastpath unload
+	fastpath sys_admin ecbpf-fastpath status
+	fastpath sys_admin ecbpf-fastpath flows
+	no net_admin,sys_admin $sampler_s0
+	sampler net_admin,sys_admin ecbpf-sampler unload s0
+	sampler sys_admin ecbpf-sampler set rate=7
+	sampler bpf ecbpf-sampler status
+END
+while read -r command; do
+	# shellcheck disable=SC2086 # words
+	refused "$command" "this needs .* is missing\$" setpriv --bounding-set=-all -- $command
+done <<-END
+	ecbpf-loader watch --no-lldp $tmp/conf
+	ecbpf-sampler run
+END
+
 # --- locks ----------------------------------------------------------------------------------------
 
 # lock NAME: hold it by "flock DIR sh" until $tmp/NAME goes away
