@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # Who may touch what: directories that a user has made in a BPF file system for all are refused, by
-# every verb that trusts pins; locks name their holder.
+# every verb that trusts pins; missing capabilities are named; a group may read status, counters and
+# samples; locks name their holder.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
 fresh_net "$@"
-use_build flock ip jq setpriv ecbpf-fastpath ecbpf-filter ecbpf-fw ecbpf-loader ecbpf-sampler
+use_build flock getent ip jq setpriv ecbpf-fastpath ecbpf-filter ecbpf-fw ecbpf-loader ecbpf-sampler
+PATH=$ECBPF_BUILD/root/bin:$PATH
 tmp=$(mktemp -d)
 defer rm -rf "$tmp"
 fs=/sys/fs/bpf
@@ -119,7 +121,7 @@ state()
 # needs SETUP CAPS COMMAND...: works with these; with one less, says which, and changes nothing
 needs()
 {
-	local caps less before out status left=$2 name="${*:3}"
+	local caps less before out status why left=$2 name="${*:3}"
 
 	eval "$1" >/dev/null
 	before=$(state)
@@ -131,7 +133,8 @@ needs()
 		status=0
 		out=$(with "${left%,}" timeout 20 "${@:3}" 2>&1 </dev/null) || status=$?
 		# without CAP_SYS_ADMIN, which implies CAP_BPF, that may be the first that is missed
-		if ((status != 1)) || ! [[ $out =~ needs\ .*,\ and\ CAP_(${less^^}|BPF)\ is\ missing$ ]]; then
+		why="needs .*, and CAP_(${less^^}|BPF) is missing\$"
+		if ((status != 1)) || [[ ! $out =~ $why ]]; then
 			fail "$name without $less" "status $status: $out"
 		else
 			equal "$name without $less: nothing is changed" "$before" "$(state)"
@@ -140,7 +143,10 @@ needs()
 	works "$name with $2" with "$2" timeout 20 "${@:3}"
 }
 
-nothing() { ecbpf-loader unload -a s0 && ecbpf-fastpath unload && ecbpf-loader clean --all </dev/null; }
+nothing()
+{
+	ecbpf-loader unload -a s0 && ecbpf-fastpath unload && ecbpf-loader clean --all </dev/null
+}
 pass_s0="ecbpf-loader load --fused pass s0"
 fw_s0="ecbpf-fw load --fused -f $tmp/rules s0"
 # shellcheck disable=SC2034 # by its name, as the others
@@ -189,6 +195,64 @@ done <<-END
 	ecbpf-loader watch --no-lldp $tmp/conf
 	ecbpf-sampler run
 END
+
+# --- status and counters for a group --------------------------------------------------------------
+
+# A group of that name, wherever this runs
+cp /etc/group "$tmp/group"
+grep -q ^ecbpf: /etc/group || echo "ecbpf:x:64999:" >>"$tmp/group"
+mount --bind "$tmp/group" /etc/group
+gid=$(getent group ecbpf | cut -d: -f3)
+member=(setpriv --reuid=65534 --regid="$gid" --clear-groups --bounding-set=-all --)
+ecbpf-loader watch --no-lldp "$tmp/conf" 2>"$tmp/said" &
+watch=$!
+for ((i = 0; i < 200; i++)); do
+	[[ ! $(find /run/ecbpf -name 'metrics-*') ]] || break
+	sleep 0.1
+done
+# as_member ARG...: of ecbpf-loader, into $out; what it says on stderr in $err
+as_member()
+{
+	status=0
+	out=$("${member[@]}" ecbpf-loader "$@" 2>"$tmp/err") || status=$?
+	err=$(<"$tmp/err")
+}
+as_member status
+equal "a member's status" "0 $(ecbpf-loader status)" "$status $out"
+equal "and its age" "ecbpf-loader: as ecbpf-loader watch wrote it N s ago" "${err/it [0-9]* s/it N s}"
+as_member status -j
+equal "in JSON" "ecbpf_fused" "$(jq -r '.[] | select(.interface == "s0") | .members[0].name' <<<"$out")"
+as_member metrics
+equal "counters" "0 1" "$status $(grep -c '^ecbpf_watch_running 1$' <<<"$out")"
+equal "of all that root sees" "$(ecbpf-loader metrics | grep -c ^ecbpf)" "$(grep -c ^ecbpf <<<"$out")"
+want=1 refused "nobody else" "metrics-[0-9]+: Permission denied: root and group ecbpf can read it\$" \
+	"${nobody[@]}" ecbpf-loader metrics
+refused "nor what is not written" "needs CAP_SYS_ADMIN" "${member[@]}" ecbpf-loader status s0
+touch -d '1 minute ago' /run/ecbpf/status-[0-9]*
+kill -STOP "$watch"
+touch -d '1 minute ago' /run/ecbpf/status-[0-9]*
+refused "an old one" "was written 6[0-9] s ago: does ecbpf-loader watch run\\?\$" \
+	"${member[@]}" ecbpf-loader status
+kill -CONT "$watch"
+kill "$watch"
+wait "$watch" || true
+equal "nothing is left" "" "$(find /run/ecbpf -name '*s-*')"
+
+ecbpf-sampler run 2>"$tmp/said" &
+sampler=$!
+for ((i = 0; i < 200; i++)); do
+	[[ ! -S /run/ecbpf/samples ]] || break
+	sleep 0.1
+done
+equal "samples are for root and the group" "660 root ecbpf" \
+	"$(stat -c '%a %U %G' /run/ecbpf/samples)"
+refused "nobody else" "cannot connect to 'ipc:///run/ecbpf/samples': Permission denied: root and" \
+	"${nobody[@]}" ecbpf-pcap --print --duration 1
+works "a member can connect" "${member[@]}" ecbpf-pcap --print --duration 1
+kill "$sampler"
+wait "$sampler" || true
+equal "the socket goes with the daemon" "" "$(find /run/ecbpf -name samples)"
+umount /etc/group
 
 # --- locks ----------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ int loader_run_clean(struct tool *tool, int argc, char **argv);
 
 extern const struct tool_option loader_status_options[];
 int loader_run_status(struct tool *tool, int argc, char **argv);
+int loader_status_print(struct tool *tool, const struct tool_list *ifaces, bool is_json);
 
 int loader_run_features(struct tool *tool, int argc, char **argv);
 int loader_run_stages(struct tool *tool, int argc, char **argv);
@@ -46,5 +47,6 @@ int loader_run_watch(struct tool *tool, int argc, char **argv);
 
 extern const struct tool_option loader_metrics_options[];
 int loader_run_metrics(struct tool *tool, int argc, char **argv);
+int loader_metrics_print(struct tool *tool, const struct tool_list *ifaces, FILE *out);
 
 #endif /* ECBPF_TOOLS_LOADER_H */

@@ -18,6 +18,7 @@
 #include <ecbpf/libecbpf-filter.h>
 #include <ecbpf/libecbpf-fw.h>
 #include <ecbpf/libecbpf-sampler.h>
+#include "tools/loader/answers.h"
 #include "tools/loader/loader.h"
 #include "tools/common/statsd.h"
 
@@ -392,7 +393,7 @@ static int print_all(struct tool *tool, struct metrics *m)
 	return status;
 }
 
-static int metrics_print(struct tool *tool, const struct tool_list *ifaces, FILE *out)
+int loader_metrics_print(struct tool *tool, const struct tool_list *ifaces, FILE *out)
 {
 	struct metrics m = {.out = out};
 	int status = TOOL_OK;
@@ -429,7 +430,7 @@ static int metrics_write(struct tool *tool, const struct tool_list *ifaces, cons
 			close(fd);
 		goto out;
 	}
-	status = metrics_print(tool, ifaces, out);
+	status = loader_metrics_print(tool, ifaces, out);
 	err = ferror(out) || fchmod(fd, 0644) ? errno : 0;
 	if (fclose(out))
 		err = errno;
@@ -519,7 +520,7 @@ static int metrics_send(struct tool *tool, const struct tool_list *ifaces, const
 	if (status != TOOL_OK)
 		return status;
 	out = open_memstream(&text, &size);
-	status = out ? metrics_print(tool, ifaces, out) : TOOL_OK;
+	status = out ? loader_metrics_print(tool, ifaces, out) : TOOL_OK;
 	if (!out || fclose(out))
 		status = tool_fail("out of memory");
 	err = status == TOOL_OK ? gauges_send(fd, text) : 0;
@@ -558,9 +559,16 @@ int loader_run_metrics(struct tool *tool, int argc, char **argv)
 		return tool_usage("--output and --statsd cannot be combined");
 	if (tool_operands_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
+	if (!ifaces.count && !output && !statsd) {
+		int status = answer_print(ANSWER_METRICS, stdout);
+
+		if (status != ANSWER_NONE)
+			return status;
+	}
 	if (!ifaces.count && tool_ifaces_all(&ifaces))
 		return TOOL_FAILED;
 	if (statsd)
 		return metrics_send(tool, &ifaces, statsd);
-	return output ? metrics_write(tool, &ifaces, output) : metrics_print(tool, &ifaces, stdout);
+	return output ? metrics_write(tool, &ifaces, output)
+		      : loader_metrics_print(tool, &ifaces, stdout);
 }

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <json-c/json.h>
 #include <linux/bpf.h>
+#include "tools/loader/answers.h"
 #include "tools/loader/loader.h"
 
 #define TOP_REASONS 5
@@ -365,7 +366,7 @@ static int clear_counters(struct tool *tool, const char *iface, bool is_named)
 }
 
 /* An interface that cannot be read does not prevent showing the others */
-static int show_chains(struct tool *tool, const struct tool_list *ifaces, bool is_json)
+int loader_status_print(struct tool *tool, const struct tool_list *ifaces, bool is_json)
 {
 	struct ecbpf_chain **chains = tool_alloc(NULL, (ifaces->count + 1) * sizeof(*chains));
 	int status = TOOL_OK;
@@ -403,10 +404,16 @@ int loader_run_status(struct tool *tool, int argc, char **argv)
 	is_named = optind < argc;
 	if (tool_operands_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
+	if (!is_named && !is_clear && (is_json || !tool_verbosity())) {
+		status = answer_print(is_json ? ANSWER_STATUS_JSON : ANSWER_STATUS, stdout);
+		if (status != ANSWER_NONE)
+			return status;
+		status = TOOL_OK;
+	}
 	if (!is_named && tool_ifaces_all(&ifaces))
 		return TOOL_FAILED;
 	if (!is_clear)
-		return show_chains(tool, &ifaces, is_json);
+		return loader_status_print(tool, &ifaces, is_json);
 	for (size_t i = 0; i < ifaces.count; i++)
 		if (clear_counters(tool, ifaces.items[i], is_named))
 			status = TOOL_FAILED;

@@ -17,12 +17,14 @@
 #include <unistd.h>
 #include <ecbpf/libecbpf-config.h>
 #include "tools/common/notify.h"
+#include "tools/loader/answers.h"
 #include "tools/loader/lldp.h"
 #include "tools/loader/loader.h"
 
 #define LOOK_MS	  500  /* for what has no event */
 #define GATHER_MS 20   /* events come in groups */
 #define LLDP_MS	  2000 /* between two questions */
+#define ANSWER_MS 1000
 
 struct watch {
 	struct tool *tool;
@@ -32,6 +34,7 @@ struct watch {
 	int signals_fd;
 	bool has_started;
 	long long asked;
+	long long answered;
 };
 
 const struct tool_option loader_watch_options[] = {
@@ -243,6 +246,10 @@ static int loop(struct watch *w)
 		if (now_ms() - w->asked >= LLDP_MS)
 			ask_vlans(w, ecbpf_watch_config(w->watch));
 		look(w);
+		if (now_ms() - w->answered >= ANSWER_MS) {
+			answers_write(w->tool);
+			w->answered = now_ms();
+		}
 	}
 }
 
@@ -301,6 +308,7 @@ static int watch(struct watch *w)
 		tool_warn("ready");
 		status = loop(w);
 	}
+	answers_remove();
 	ecbpf_watch_close(w->watch);
 	close(w->signals_fd);
 	return status;
