@@ -107,9 +107,7 @@ static __always_inline bool fastpath_ip4_is_intact(const void *l3)
 	const __u32 *word = l3;
 	__u64 sum = (__u64)word[0] + word[1] + word[2] + word[3] + word[4];
 
-	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum == 0xffff;
+	return ecbpf_csum_is_ones(sum);
 }
 
 /* Would the kernel forward the packet silently, with no change but the TTL? */

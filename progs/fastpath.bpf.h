@@ -102,11 +102,14 @@ static __always_inline void fastpath_key(const struct ecbpf_record *rec, const v
 	}
 }
 
+/* The version is in @rest, and of IPv4 the rest of @addrs is 0 */
 static __always_inline bool fastpath_same(const struct ecbpf_flow_key *a,
 					  const struct ecbpf_flow_key *b)
 {
-	return a->addrs[0] == b->addrs[0] && a->rest == b->rest && a->addrs[1] == b->addrs[1] &&
-	       a->addrs[2] == b->addrs[2] && a->addrs[3] == b->addrs[3];
+	if (a->addrs[0] != b->addrs[0] || a->rest != b->rest)
+		return false;
+	return b->version == 4 || (a->addrs[1] == b->addrs[1] && a->addrs[2] == b->addrs[2] &&
+				   a->addrs[3] == b->addrs[3]);
 }
 
 /* Return: the highest bit of each byte of @tags that equals @tag, and of few others */

@@ -25,8 +25,9 @@ static __always_inline bool fastpath_is_partial(const struct ecbpf_record *rec, 
 	else
 		sum = ecbpf_csum_add(l3 + 8, 32) + bpf_htons(rec->l3_len - sizeof(struct ipv6hdr));
 	sum += bpf_htons(rec->proto);
-	return (__sum16)~ecbpf_csum_fold(sum) ==
-	       *(const __u16 *)(l4 + (rec->proto == IPPROTO_TCP ? 16 : 6));
+	/* equal when folded: the difference is a multiple of 65535 */
+	sum += 0xffff - *(const __u16 *)(l4 + (rec->proto == IPPROTO_TCP ? 16 : 6));
+	return ecbpf_csum_is_ones(sum);
 }
 
 #endif /* ECBPF_FASTPATH_PARTIAL_BPF_H */

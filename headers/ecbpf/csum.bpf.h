@@ -29,4 +29,14 @@ static __always_inline __sum16 ecbpf_csum_fold(__u64 sum)
 	return ~sum;
 }
 
+/*
+ * Return: @sum, which is not 0, would be folded to all ones: it is a multiple of 65535. Of all
+ * numbers only these, times the inverse of 65535 modulo 2^64, give no more than 2^64 / 65535: a
+ * multiplication in place of three folds.
+ */
+static __always_inline bool ecbpf_csum_is_ones(__u64 sum)
+{
+	return sum * 0xfffefffefffeffffULL <= 0x0001000100010001ULL;
+}
+
 #endif /* ECBPF_CSUM_BPF_H */

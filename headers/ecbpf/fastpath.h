@@ -123,7 +123,7 @@ struct ecbpf_ingress {
 	__u8 dest[8];
 	__be32 tag;
 	__u32 ifindex;
-};
+} __attribute__((aligned(8)));
 
 #define ECBPF_HOPS 4096 /* a power of two; number 0 is none */
 
