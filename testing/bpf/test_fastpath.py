@@ -46,11 +46,10 @@ def hz():
 class FastPath(TestRun):
     """Both programs, and the settings"""
 
-    def __init__(self, groups=64, fused=False, **settings):
+    def __init__(self, groups=64, fused=False, program="fastpath:ecbpf_fastpath", **settings):
         program = (("fused:ecbpf_fused", {"fused_stages": [6], "map:fastpath_flows": groups,
                                           "map:fastpath_tags": groups}) if fused else
-                   ("fastpath:ecbpf_fastpath", {"map:fastpath_flows": groups,
-                                                "map:fastpath_tags": groups}))
+                   (program, {"map:fastpath_flows": groups, "map:fastpath_tags": groups}))
         super().__init__(program, ("fastpath_egress:ecbpf_egress",
                                    {"map:fastpath_flows": groups, "map:fastpath_tags": groups}))
         self.groups = groups
@@ -748,6 +747,27 @@ def socket_port(ports):
     return struct.unpack("!H", struct.pack("=I", ports)[:2])[0]
 
 
+def test_race(report):
+    """Another CPU replaces the flow while its packet is decided on: it goes to the stack"""
+    for version in 4, 6:
+        def packet(sport, seq=9, version=version):
+            return tcp(sport=sport, seq=seq, version=version)
+        for name, instant, is_other in (("by another, once found", 1, True),
+                                        ("by another, once its lease was read", 2, True),
+                                        ("by its lease to elsewhere", 2, False)):
+            with FastPath(groups=1, program="race:ecbpf_fastpath") as f:
+                f.learn(packet(1), REAL1)
+                f.learn(packet(2), REAL2)
+                own, other = ([bytes(FLOW.pack(*flow)) for flow in f.flows()
+                               if flow[4] & 0xffff == socket.htons(port)][0] for port in (1, 2))
+                expect(report, f"IPv{version}: not replaced", f.xdp(packet(1)),
+                       (TX, "lease", forwarded(packet(1))))
+                f.write("race", struct.pack("=Q", instant) + (
+                    other if is_other else own[:40] + other[40:]))
+                expect(report, f"IPv{version}: replaced {name}", f.xdp(packet(1)),
+                       (PASS, "unknown", bytes(packet(1))))
+
+
 def test_reset(report):
     """A flow that the kernel resets is dead; its packets are answered as the kernel would"""
     for version in (4, 6):
@@ -919,5 +939,6 @@ def len_cpus(f):
 if __name__ == "__main__":
     main([test_forward, test_others, test_checksum, test_partial, test_up, test_ingress,
           test_hops, test_length, test_flags, test_egress, test_time, test_vlan, test_settings,
-          test_udp, test_local, test_exclude, test_mark, test_secrets, test_table, test_reset,
+          test_udp, test_local, test_exclude, test_mark, test_secrets, test_table, test_race,
+          test_reset,
           test_sampling, test_shield, test_shield_replay, test_ramp])
