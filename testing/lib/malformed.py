@@ -5,6 +5,9 @@
     malformed.py list                       print what is sent
     malformed.py send FILE                  send all; FILE: those that reached something
     malformed.py links                      send those that are another link layer
+    malformed.py flow GOOD BAD              send GOOD packets of a flow that is forwarded, then BAD
+                                            malformed ones of each kind with its addresses and
+                                            ports; print how many of the latter reach the server
     malformed.py judge BASE NOW PROTO       BASE: reached without a firewall, NOW: with rules that
                                             drop all of PROTO; print what is wrong, one a line
 
@@ -227,6 +230,50 @@ def link_cases(where):
         yield Case(f"link {name}", "link", where, [stack()[:12] + payload])
 
 
+def flow_cases():
+    """Frames of one flow of each family: one that is well-formed, and those that are not"""
+    good, bad = [], []
+    for source, dest, net in (*zip(SOURCES, WHERE["forward"], (IP, IPv6)),):
+        ip, upper = net(src=source, dst=dest), TCP(sport=40000, dport=443, flags="A", seq=1, ack=1)
+        good.append(stack(ip, upper / DATA))
+        bad += [stack(ip, TCP(sport=40000, dport=443, flags="A", dataofs=offset) / DATA)
+                for offset in (0, 4, 15)]
+        # 8 bytes of TCP, 4 of UDP and ICMP
+        bad.append(stack(net(src=source, dst=dest, **proto(net, 6)), Raw(bytes(upper)[:8])))
+        bad.append(stack(net(src=source, dst=dest, **proto(net, 17)), Raw(bytes(upper)[:4])))
+        bad.append(stack(net(src=source, dst=dest, **proto(net, 1 if net is IP else 58)),
+                         Raw(bytes(upper)[:4])))
+    return good, bad
+
+
+def proto(net, number):
+    """The field that says what is behind the header"""
+    return {"proto": number} if net is IP else {"nh": number}
+
+
+def flow(good_count, bad_count):
+    """See above"""
+    host, (good, bad) = Host(), flow_cases()
+    for frames, count in (good, int(good_count)), (bad, int(bad_count)):
+        while True: # what came before
+            try:
+                host.server.recv(2048)
+            except BlockingIOError:
+                break
+        for _ in range(count):
+            for frame in frames:
+                host.send(frame)
+                time.sleep(0.002)
+        time.sleep(0.2)
+    reached = 0
+    while True:
+        try:
+            reached += host.server.recv(2048)[:6] == bytes.fromhex("020000000004")
+        except BlockingIOError:
+            break
+    print(reached)
+
+
 def cases():
     """All of them; the number of one is its place"""
     found = [Case("", "", "", [])]
@@ -358,6 +405,8 @@ def main(arguments):
             if case.proto == "link" and not reference.parse(case.frames[0]).reason:
                 host.send(case.frames[0])
         time.sleep(0.2)
+    elif len(arguments) == 3 and arguments[0] == "flow":
+        flow(*arguments[1:])
     elif len(arguments) == 2 and arguments[0] == "send":
         send(arguments[1])
     elif len(arguments) == 4 and arguments[0] == "judge":

@@ -3,7 +3,8 @@
 #
 # Malformed frames, 40 kinds of packets cut at every byte, and other link layers, to a host that has
 # raw sockets and forwards: with rules that drop all of a protocol, nothing of it reaches a socket
-# or the other side. What the kernel lets through without a firewall is the second opinion.
+# or the other side. What the kernel lets through without a firewall is the second opinion. The fast
+# path forwards none of them, even with the addresses and ports of a flow that has a lease.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
@@ -107,4 +108,29 @@ before=$(passed)
 frames links
 check "or are dropped" "$before" "$(passed)"
 ecbpf-fw unload
+
+# --- the fast path ------------------------------------------------------------------------------
+
+# forwarded: packets that the fast path itself has sent on
+forwarded()
+{
+	ecbpf-loader status -j h0 | jq '[.[0].members[].stages[] |
+		select(.stage == "fastpath") | .reasons["fastpath-lease"].packets // 0] | add'
+}
+
+ecbpf-fastpath load --in h0 --out h1 --fused -m skb --flows 1000 2>/dev/null
+frames flow 50 0 >/dev/null
+before=$(forwarded)
+# of both families, but for the first ones and samples
+works "50 packets of each of two flows: $before forwarded" test "$before" -gt 50
+check "malformed ones of these flows: the kernel forwards them" 24 "$(frames flow 0 2)"
+check "and the fast path does not" "$before" "$(forwarded)"
+echo 'ip from any to any tcp dport 443 pass
+ip6 from any to any tcp dport 443 pass' >"$work/rules"
+ecbpf-fw load --fused -m skb --malformed drop -f "$work/rules" h0
+reached=$(frames flow 50 2)
+works "with fw, too, packets of these flows are forwarded" test "$(forwarded)" -gt "$before"
+check "and of the malformed ones nothing reaches the server" 0 "$reached"
+ecbpf-fw unload
+ecbpf-fastpath unload
 summary
