@@ -166,6 +166,7 @@ fi
 sockets()
 {
 	watch_end -INT
+	within has_metric "ecbpf_watch_running 0"
 	rm -f "$log"
 	strace -f -e trace=socket,socketpair -o "$tmp/trace" ecbpf-loader watch "$1" >"$log" 2>&1 &
 	watcher=$!
@@ -267,6 +268,86 @@ works "--reload" ecbpf-loader watch --reload
 works "other stages at once" has_stages eth0 '["count"]'
 soon "the metric says that it is well" has_metric "ecbpf_last_apply_ok 1"
 
+# --- its enemies ----------------------------------------------------------------------------------
+
+# 100 with WATCH_KILLS=100
+for ((i = 0; i < ${WATCH_KILLS:-3}; i++)); do
+	watch_end -KILL
+	ip link set eth0 xdp off
+	ecbpf-loader watch "$conf" >"$log" 2>&1 &
+	watcher=$!
+	sleep "0.$((RANDOM % 10))$((RANDOM % 10))"
+done
+watch_end -KILL
+starts "killed at any instant, it starts again"
+soon "and the state is whole" has_stages eth0 '["count"]'
+works "doctor says so, too" ecbpf-loader doctor eth0
+
+# more events than its socket holds, while it stands still
+kill -STOP "$watcher"
+ip link add flap type veth peer name yflap
+for ((i = 0; i < 800; i++)); do
+	echo "link set flap mtu $((1000 + i % 400))"
+done | ip -batch -
+ip link set eth0 xdp off
+kill -CONT "$watcher"
+soon "events that were lost do not matter" has_xdp eth0
+
+# many changes while it looks
+for ((i = 0; i < 10; i++)); do
+	for ((k = 0; k < 400; k++)); do
+		echo "link set flap mtu $((1000 + k))"
+	done
+done | ip -batch - &
+flapper=$!
+ip link set eth0 xdp off
+soon "mended while links change all the time" has_xdp eth0
+watch_end -INT
+starts "it starts while links change all the time"
+kill "$flapper" 2>/dev/null || :
+wait "$flapper" || :
+ip link del flap
+
+# what fails at each look is told once
+mount -o remount,ro /sys/fs/bpf
+ip link set eth0 xdp off
+soon "a read-only BPF file system is told" grep -q "Read-only" "$log"
+sleep 3
+lines=$(grep -c "Read-only" "$log")
+equal "not again and again" 1 $((lines <= 2))
+mount -o remount,rw /sys/fs/bpf
+soon "and mended when it can be written to" has_xdp eth0
+mv "$conf" "$tmp/away"
+ip link set eth0 xdp off
+soon "mended without a file, too" has_xdp eth0
+mv "$tmp/away" "$conf"
+
+# --- an address that comes later, as keepalived adds it -------------------------------------------
+
+cp "$conf" "$tmp/before"
+ns_add client
+link vip0
+ip link set "p$((links - 1))" netns client name client0
+ip addr add 192.0.2.1/24 dev vip0
+ns client ip link set client0 up
+ns client ip addr add 192.0.2.2/24 dev client0
+printf '[interfaces]\ningress = eth0 vip0\n[chain]\nstages = filter\nfused = yes\n' >"$conf"
+printf '[filter]\nfrags = drop\n' >>"$conf"
+works "--reload" ecbpf-loader watch --reload
+answers() { ns client ping -q -c 1 -W 1 -s 3000 "$1" >/dev/null; }
+soon "large pings to an address of this host" answers 192.0.2.1
+ip addr add 192.0.2.80/32 dev vip0
+soon "to a VIP that has just come" answers 192.0.2.80
+kill -STOP "$watcher"
+ip addr add 192.0.2.81/32 dev vip0
+equal "not while the process stands still" lost \
+	"$(answers 192.0.2.81 && echo answered || echo lost)"
+kill -CONT "$watcher"
+soon "until the process goes on" answers 192.0.2.81
+ip link del vip0
+cp "$tmp/before" "$conf"
+works "--reload" ecbpf-loader watch --reload
+
 # --- LLDP -----------------------------------------------------------------------------------------
 
 mkdir "$tmp/bin"
@@ -296,7 +377,7 @@ PATH=$tmp/bin:$PATH starts "it starts, one interface is on another VLAN"
 soon "the one that is right has its chain" has_xdp eth0
 equal "the settings are applied" 77 "$(ecbpf-sampler status -j | jq .rate)"
 soon "the other waits" waits_for late
-soon "with its reason" logged 1 "late: the switch announces VLAN 7, and it should be on VLAN 100: wa"
+soon "with its reason" logged 1 "ecbpf-loader: late: the switch announces VLAN 7, and it should"
 equal "it has no chain" "" "$(xdp late)"
 soon "what waits for LLDP alone is copied" grep -qs "rate = 77" "$tmp"/state/last-good-*/ecbpf.conf
 echo '{"vlan":{"vlan-id":"100"}}' >"$tmp/vlan-late"

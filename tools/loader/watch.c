@@ -97,7 +97,8 @@ static int ask_vlans(struct watch *w, struct ecbpf_config *config)
 			next++;
 		status = lldp_check(&vlans[i], next - i, &lldp);
 		err = ecbpf_config_vlan_tell(w->tool->ecbpf, config, vlans[i].iface,
-					     status ? lldp.text : NULL);
+					     status ? lldp.text + strlen(vlans[i].iface) + 2
+						    : NULL);
 	}
 	free(vlans);
 	return err ? tool_fail_ecbpf(w->tool) : TOOL_OK;
