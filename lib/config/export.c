@@ -11,6 +11,7 @@
 #include "chain/dispatcher.h"
 #include "chain/set.h"
 #include "config/conf.h"
+#include "config/runtime.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/links.h"
@@ -251,6 +252,10 @@ int ecbpf_config_export(struct ecbpf *e, const char *dir, char **ret_text)
 		err = export_chains(e, &text);
 	if (!err)
 		err = conf_settings_export(e, NULL, dir, &text);
+	if (!err)
+		err = conf_runtime_export(e, &text);
+	if (!err && text.is_lost)
+		err = ecbpf_fail_memory(e);
 	if (err)
 		free(text.text);
 	else

@@ -123,6 +123,10 @@ void conf_runtime_fw_write(struct ecbpf *e, FILE *whole, struct conf_runtime *rt
 void conf_runtime_fw_free(struct conf_runtime *rt);
 struct conf_set *conf_set_find(struct conf_runtime *rt, const char *name);
 
+/* --- export-runtime.c --------------------------------------------------------------------- */
+
+int conf_runtime_export(struct ecbpf *e, struct conf_text *text);
+
 /* --- merge-fw.c --------------------------------------------------------------------------- */
 
 int conf_fw_merge(struct ecbpf *e, struct conf_runtime *rt);

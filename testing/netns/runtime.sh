@@ -173,6 +173,22 @@ fw_alive()
 fw_alive "before"
 is "apply again" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
 fw_alive "after apply"
+ecbpf-loader export >"$tmp/export"
+is "export tells what was changed at runtime" \
+	"#   filter set frags6=ptb
+#   filter set ptb-max-pps=77
+#   fw set malformed=pass
+#   sampler set rate-drops=3
+#   filter allow add 10.0.0.0/8 office -
+#   filter drop add 203.0.113.5 f2b $until
+#   filter drop add 203.0.113.6 - -
+#   filter drop add 203.0.113.99 - -
+#   filter drop add 2001:db8:bad::/48 import -
+#   filter vip add 2001:db8:80::/64
+#   fw set create scripts
+#   fw set peers add 172.16.0.0/12" \
+	"$(sed '1,/^# Changed at runtime/d; /fw rule/d; /set scripts add/d; /set bans add/d' "$tmp/export")"
+is "and rules" 4 "$(grep -c '^#   fw rule add ip ' "$tmp/export")"
 ecbpf-loader apply --stop "$conf" >/dev/null
 ecbpf-loader clean --all </dev/null >/dev/null
 is "no rule is left" "" "$(ecbpf-fw rule list 2>/dev/null)"
@@ -196,10 +212,9 @@ fw_alive "the file has won"
 printf 'set bans live\nip from any to any icmp drop name "ping"\n' >"$tmp/rules"
 middle='ip from any to any tcp dport 2 drop name "middle"'
 is "rules beside it are gone, and its set" \
-	"all 2 prefixes of set 'peers' are deleted: the new rules do not have the set
-fw: the rules beside '$middle', which was added at runtime, are gone: it is the first now
+	"fw: the rules beside '$middle', which was added at runtime, are gone: it is the first now
 fw: there is no set peers any more: 1 added at runtime are forgotten" \
-	"$(apply "$conf" | sed 's/.*warning: //' | sort)"
+	"$(apply "$conf" | sed -n 's/.*warning: \(fw: \)/\1/p' | sort)"
 is "rules stay in their order" 'dport 3 drop "middle" "scripts" "last"' \
 	"$(rules | sed 's/"ping" //; s/ "ping"//')"
 
@@ -351,6 +366,27 @@ ecbpf-filter drop add 203.0.113.77
 is "the next one is" 1 "$(grep -c 203.0.113.77 "$log")"
 ECBPF_STATE_DIR=/run/ecbpf/state
 log=$ECBPF_STATE_DIR/runtime/changes
+ecbpf-filter drop flush
+
+# --- killed at any time --------------------------------------------------------------------------
+apply "$conf"
+for i in {1..60}; do
+	ecbpf-filter drop add "100.65.0.$i" 2>/dev/null &
+	pid=$!
+	sleep "0.0$((RANDOM % 3))$((RANDOM % 10))"
+	kill -9 $pid 2>/dev/null || :
+	status=0
+	wait $pid 2>/dev/null || status=$?
+	((status)) || echo "100.65.0.$i" >>"$tmp/ended"
+done
+sed -n 's/.*add: \(100.65[^ ]*\).*/\1/p' "$log" | sort >"$tmp/logged"
+drops | cut -d' ' -f1 | sort >"$tmp/live"
+touch "$tmp/ended"
+is "verbs that were killed: the log has nothing that the kernel has not" "" \
+	"$(comm -23 "$tmp/logged" "$tmp/live")"
+is "and all of those that ended ($(wc -l <"$tmp/ended") of 60)" "" \
+	"$(comm -23 <(sort "$tmp/ended") "$tmp/logged")"
+is "it is whole" "" "$(apply "$conf")"
 ecbpf-filter drop flush
 
 # --- many ---------------------------------------------------------------------------------------
