@@ -190,8 +190,6 @@ int ecbpf_fw_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_coun
  */
 int ecbpf_fw_unload(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count);
 
-int ecbpf_fw_is_loaded(struct ecbpf *e, const char *iface, bool *ret_is_loaded);
-
 /* --- settings ------------------------------------------------------------------------------- */
 
 /**
@@ -230,6 +228,13 @@ int ecbpf_fw_set(struct ecbpf *e, const char *const *settings, size_t count);
  * Return: 0; -E2BIG the tables are full.
  */
 int ecbpf_fw_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset);
+
+/* A line without its end. Return: 0, or an error that ends ecbpf_fw_diff() */
+typedef int (*ecbpf_fw_line_fn)(struct ecbpf *e, void *data, const char *line);
+
+/* Tell @fn what ecbpf_fw_apply() would change, a line each; nothing is changed. Return: as that */
+int ecbpf_fw_diff(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, ecbpf_fw_line_fn fn,
+		  void *data);
 
 /* The memory of a ruleset's tables in bytes, without sets. Nothing is changed */
 int ecbpf_fw_bytes(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, size_t *ret_bytes);

@@ -78,6 +78,7 @@ enum ecbpf_list_policy {
 	ECBPF_LIST_SKIP_BAD = 1 << 0,	 /* have lines that are not understood: they are logged */
 	ECBPF_LIST_ALLOW_EMPTY = 1 << 1, /* empty a list or a set of firewall rules */
 	ECBPF_LIST_FORCE = 1 << 2,	 /* block this host, its gateway, loopback, or everything */
+	ECBPF_LIST_IF_EXISTS = 1 << 3,	 /* name entries to delete that are not there */
 };
 
 /* For all calls with this handle that read lists or change them. @policy: enum ecbpf_list_policy */

@@ -49,6 +49,15 @@ const char *ecbpf_error_detail(const struct ecbpf *e);
 
 void ecbpf_set_log(struct ecbpf *e, ecbpf_log_fn fn, void *data);
 
+/* Entries of sets, lists and tables that calls with this handle have added and removed */
+struct ecbpf_changed {
+	__u64 added;
+	__u64 removed;
+};
+
+/* The total since ecbpf_new() */
+void ecbpf_changed(const struct ecbpf *e, struct ecbpf_changed *ret);
+
 const char *ecbpf_version(void);	     /* "0.1" */
 const char *ecbpf_reason_name(__u32 reason); /* "ip-ihl"; NULL if there is no such reason */
 const char *ecbpf_reason_text(__u32 reason); /* a sentence's worth; NULL likewise */
@@ -280,6 +289,9 @@ struct ecbpf_chain {
  */
 int ecbpf_chain_get(struct ecbpf *e, const char *iface, struct ecbpf_chain **ret_chain);
 void ecbpf_chain_free(struct ecbpf_chain *chain); /* NULL is fine */
+
+/* @stage: enum ecbpf_stage, in the chain, or in ecbpf_fused */
+int ecbpf_chain_has_stage(struct ecbpf *e, const char *iface, __u32 stage, bool *ret_has);
 
 /* Set all counters of our programs on an interface to zero. Packets that pass meanwhile may count
  */

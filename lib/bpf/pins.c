@@ -118,7 +118,11 @@ bool ecbpf_pins_are_used(struct ecbpf *e)
 static int unpin_one(struct ecbpf *e, const char *path, bool is_symlink, void *data)
 {
 	(void)data;
-	if (!is_symlink && unlink(path) && errno != EISDIR && errno != EPERM && errno != ENOENT)
+	if (is_symlink)
+		return 0;
+	if (!unlink(path))
+		e->changed.removed++;
+	else if (errno != EISDIR && errno != EPERM && errno != ENOENT)
 		return ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno));
 	return 0;
 }

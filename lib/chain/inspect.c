@@ -135,6 +135,25 @@ out:
 	return err;
 }
 
+int ecbpf_chain_has_stage(struct ecbpf *e, const char *iface, __u32 stage, bool *ret_has)
+{
+	struct ecbpf_chain *chain;
+	int err;
+
+	err = ecbpf_chain_get(e, iface, &chain);
+	if (err)
+		return err;
+	*ret_has = false;
+	for (size_t i = 0; i < chain->members_count; i++) {
+		const struct ecbpf_member *member = &chain->members[i];
+
+		for (size_t j = 0; j < member->stages_count; j++)
+			*ret_has |= member->stages[j].stage == stage;
+	}
+	ecbpf_chain_free(chain);
+	return 0;
+}
+
 void ecbpf_chain_free(struct ecbpf_chain *chain)
 {
 	if (!chain)

@@ -33,17 +33,17 @@ int conf_report_chain(struct ecbpf *e, const struct ecbpf_chain_change *change,
 					ecbpf_action_name(action));
 	switch (change->kind) {
 	case ECBPF_CHANGE_ADD:
-		return conf_report_change(e, r, "%s: add %s, priority %u", change->iface,
-					  change->name, change->prio);
+		return conf_report_iface(e, r, change->iface, "add %s, priority %u", change->name,
+					 change->prio);
 	case ECBPF_CHANGE_REMOVE:
-		return conf_report_change(e, r, "%s: remove %s", change->iface, change->name);
+		return conf_report_iface(e, r, change->iface, "remove %s", change->name);
 	case ECBPF_CHANGE_REPLACE:
-		return conf_report_change(e, r,
-					  "%s: replace %s: other code or constants, priority %u",
-					  change->iface, change->name, change->prio);
+		return conf_report_iface(e, r, change->iface,
+					 "replace %s: other code or constants, priority %u",
+					 change->name, change->prio);
 	default:
-		return conf_report_change(e, r, "%s: move %s: priority %u, actions%s",
-					  change->iface, change->name, change->prio, actions);
+		return conf_report_iface(e, r, change->iface, "move %s: priority %u, actions%s",
+					 change->name, change->prio, actions);
 	}
 }
 
@@ -239,7 +239,8 @@ static void warn_vlan(struct ecbpf *e, const struct ecbpf_config *config,
 	for (size_t i = 0; i < plan->wants_count && has_fw && config->ruleset; i++) {
 		const struct ecbpf_chain_want *want = &plan->wants[i];
 
-		if (want->programs_count && !ecbpf_fw_is_loaded(e, want->iface, &is_loaded) &&
+		if (want->programs_count &&
+		    !ecbpf_chain_has_stage(e, want->iface, ECBPF_STAGE_FW, &is_loaded) &&
 		    !is_loaded)
 			fw_warn_vlan(e, config->ruleset, &want->iface, 1);
 	}

@@ -130,6 +130,10 @@ struct conf_report {
 };
 int conf_report_change(struct ecbpf *e, struct conf_report *r, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+int conf_report_note(struct ecbpf *e, struct conf_report *r, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+int conf_report_iface(struct ecbpf *e, struct conf_report *r, const char *iface, const char *format,
+		      ...) __attribute__((format(printf, 4, 5)));
 
 /* Interfaces that a configuration waits for, a line each */
 struct conf_waits {

@@ -239,7 +239,7 @@ int conf_fastpath_load(struct ecbpf *e, const struct ecbpf_config *config, const
 		if (is_on && port_find(ports, count, names[i]))
 			continue;
 		undo.names[undo.count++] = names[i];
-		err = conf_report_change(e, r, "%s: add the fast path's TC program", names[i]);
+		err = conf_report_iface(e, r, names[i], "add the fast path's TC program");
 	}
 	all = undo.count;
 	for (size_t i = 0; i < names_count && is_on && !err; i++) {
@@ -248,8 +248,8 @@ int conf_fastpath_load(struct ecbpf *e, const struct ecbpf_config *config, const
 		if (!port || port->is_current)
 			continue;
 		undo.names[all++] = names[i]; /* behind those that are undone */
-		err = conf_report_change(e, r, "%s: replace the fast path's TC program: other code",
-					 names[i]);
+		err = conf_report_iface(e, r, names[i],
+					"replace the fast path's TC program: other code");
 	}
 	load = (struct ecbpf_fastpath_load){.out = undo.names,
 					    .out_count = all,
@@ -301,8 +301,8 @@ int conf_fastpath_leave(struct ecbpf *e, const char *const *names, size_t names_
 	for (size_t i = 0; i < count && !err; i++) {
 		if ((ports[i].is_out || ports[i].is_port) &&
 		    !has_name(names, names_count, ports[i].iface))
-			err = conf_report_change(e, r, "%s: remove the fast path's TC program",
-						 ports[i].iface);
+			err = conf_report_iface(e, r, ports[i].iface,
+						"remove the fast path's TC program");
 	}
 	if (err || names_count)
 		return err;

@@ -72,132 +72,10 @@ int conf_ruleset_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
 	return err ? ecbpf_fw_get(e, ret_ruleset) : ecbpf_fw_parse(e, "", "", 0, ret_ruleset);
 }
 
-static int text_compare(const void *a, const void *b)
+/* One line of fw_diff() */
+static int report_line(struct ecbpf *e, void *data, const char *line)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void texts_free(char **texts)
-{
-	for (char **t = texts; t && *t; t++)
-		free(*t);
-	free(texts);
-}
-
-/* Rules as text, and NULL; for texts_free() */
-static char **texts_of(const struct ecbpf_fw_ruleset *ruleset)
-{
-	char **texts = calloc(ruleset->rules_count + 1, sizeof(*texts));
-
-	for (size_t i = 0; texts && i < ruleset->rules_count; i++) {
-		texts[i] = ecbpf_fw_rule_text(ruleset, i);
-		if (!texts[i]) {
-			texts_free(texts);
-			return NULL;
-		}
-	}
-	return texts;
-}
-
-static int rules_differ(struct ecbpf *e, char **new, size_t new_count, char **old, size_t old_count,
-			struct conf_report *r)
-{
-	bool is_same = new_count == old_count;
-	size_t before = r->count;
-	int err = 0;
-
-	for (size_t i = 0; is_same && i < new_count; i++)
-		is_same = !strcmp(new[i], old[i]);
-	if (is_same)
-		return 0;
-	qsort(new, new_count, sizeof(*new), text_compare);
-	qsort(old, old_count, sizeof(*old), text_compare);
-	for (size_t n = 0, o = 0; (n < new_count || o < old_count) && !err;) {
-		int order = n == new_count ? 1 : o == old_count ? -1 : strcmp(new[n], old[o]);
-
-		if (order)
-			err = conf_report_change(e, r, "fw: %s rule: %s",
-						 order < 0 ? "add" : "remove",
-						 order < 0 ? new[n] : old[o]);
-		n += order <= 0;
-		o += order >= 0;
-	}
-	if (!err && r->count == before)
-		err = conf_report_change(e, r, "fw: another order of rules");
-	return err;
-}
-
-/* @new: NULL: there is none any more; @old likewise, not yet */
-static int set_differs(struct ecbpf *e, const struct fw_set *new, const struct fw_set *old,
-		       struct conf_report *r)
-{
-	size_t added = 0, removed = 0, n = 0, o = 0;
-
-	if (!new && old->prefixes_count)
-		return conf_report_change(e, r, "fw: remove set %s, which has %zu prefix%s",
-					  old->name, old->prefixes_count,
-					  old->prefixes_count == 1 ? "" : "es");
-	if (!new || !old)
-		return conf_report_change(e, r, "fw: %s set %s", new ? "add" : "remove",
-					  (new ?: old)->name);
-	while (n < new->prefixes_count || o < old->prefixes_count) {
-		int order = n == new->prefixes_count ? 1
-			    : o == old->prefixes_count
-				    ? -1
-				    : ecbpf_prefix_compare(&new->prefixes[n], &old->prefixes[o]);
-
-		added += order < 0;
-		removed += order > 0;
-		n += order <= 0;
-		o += order >= 0;
-	}
-	if (new->family != old->family)
-		return conf_report_change(e, r, "fw: set %s: of %s, was of %s", new->name,
-					  fw_set_family(new), fw_set_family(old));
-	if (new->is_live != old->is_live)
-		return conf_report_change(e, r, "fw: set %s: %s, was %s", new->name,
-					  new->is_live ? "live" : "of the file",
-					  old->is_live ? "live" : "of a file");
-	if (new->is_live)
-		return 0;
-	if (!added && !removed)
-		return 0;
-	return conf_report_change(e, r, "fw: set %s: %zu added, %zu removed", new->name, added,
-				  removed);
-}
-
-static int sets_differ(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
-		       const struct ecbpf_fw_ruleset *old, struct conf_report *r)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < new->sets_count && !err; i++) {
-		const struct fw_set *set = &new->sets[i];
-
-		err = set_differs(e, set, fw_set_find(old, set->name, strlen(set->name)), r);
-	}
-	for (size_t i = 0; i < old->sets_count && !err; i++) {
-		const struct fw_set *set = &old->sets[i];
-
-		if (!fw_set_find(new, set->name, strlen(set->name)))
-			err = set_differs(e, NULL, set, r);
-	}
-	return err;
-}
-
-static int rulesets_differ(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
-			   const struct ecbpf_fw_ruleset *old, struct conf_report *r)
-{
-	char **new_texts = texts_of(new), **old_texts = texts_of(old);
-	int err;
-
-	if (!new_texts || !old_texts)
-		err = ecbpf_fail_memory(e);
-	else
-		err = rules_differ(e, new_texts, new->rules_count, old_texts, old->rules_count, r);
-	texts_free(new_texts);
-	texts_free(old_texts);
-	return err ? err : sets_differ(e, new, old, r);
+	return conf_report_change(e, data, "fw: %s", line);
 }
 
 /* As ecbpf_fw_apply(), which wants the maps to be there */
@@ -251,7 +129,7 @@ static int fw_apply_rules(struct ecbpf *e, const struct ecbpf_fw_ruleset *rulese
 	err = conf_ruleset_get(e, &live);
 	if (err)
 		return err;
-	err = rulesets_differ(e, ruleset, live, r);
+	err = fw_diff(e, ruleset, live, report_line, r);
 	if (!err && check && r->count > before)
 		err = fw_rules_check_empty(e, ruleset, live);
 	if (!err && check && r->count > before)

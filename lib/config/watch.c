@@ -126,8 +126,8 @@ static int waits_set(struct ecbpf_watch *w, struct conf_waits *waits, struct con
 
 		old = wait_find(state->waits, state->waits_count, wait->name);
 		if (!old || strcmp(old->text, wait->text))
-			err = conf_report_change(w->e, r, "%s: %s: waiting for it", wait->name,
-						 wait->text);
+			err = conf_report_note(w->e, r, "%s: %s: waiting for it", wait->name,
+					       wait->text);
 	}
 	free(state->waits);
 	state->waits = waits->items;
@@ -254,7 +254,7 @@ static int refresh(struct ecbpf_watch *w, struct conf_report *r)
 	if (ecbpf_config_refresh(w->e))
 		text = w->e->error;
 	if (*text && strcmp(text, w->refresh_error))
-		err = conf_report_change(w->e, r, "cannot read addresses and services: %s", text);
+		err = conf_report_note(w->e, r, "cannot read addresses and services: %s", text);
 	snprintf(w->refresh_error, sizeof(w->refresh_error), "%s", text);
 	w->refreshed_at = now_ms();
 	return err;

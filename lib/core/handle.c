@@ -119,6 +119,11 @@ void ecbpf_capture(struct ecbpf *e)
 	libxdp_set_print(libxdp_line);
 }
 
+void ecbpf_changed(const struct ecbpf *e, struct ecbpf_changed *ret)
+{
+	*ret = e->changed;
+}
+
 const char *ecbpf_version(void)
 {
 	return PACKAGE_VERSION;

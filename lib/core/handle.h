@@ -14,6 +14,7 @@ struct ecbpf {
 	void *log_data;
 	char kernel_message[256]; /* the kernel's reason for a refused attach, as libbpf logs it */
 	char bpffs[PATH_MAX - 256];
+	struct ecbpf_changed changed;
 	unsigned int list_policy; /* see ecbpf_list_policy() */
 	int freplace;		  /* cached result of ecbpf_freplace_probe(); 1: not probed yet */
 	int frags;		  /* cached result of ecbpf_frags_probe(); 1: not probed yet */

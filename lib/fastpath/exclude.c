@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <bpf/bpf.h>
+#include <ecbpf/libecbpf-list.h>
 #include "bpf/lock.h"
 #include "core/error.h"
 #include "core/handle.h"
@@ -93,6 +94,8 @@ static int exclude_change(struct ecbpf *e, int fd, const struct ecbpf_prefix *pr
 	}
 	if (err)
 		undo(e, fd, prefixes, count, done, is_add);
+	for (size_t i = 0; i < count && !err; i++)
+		*(is_add ? &e->changed.added : &e->changed.removed) += done[i];
 	return err;
 }
 
@@ -158,7 +161,7 @@ int ecbpf_fastpath_exclude_delete(struct ecbpf *e, const struct ecbpf_prefix *pr
 	if (lock < 0)
 		return lock;
 	err = ecbpf_fastpath_exclude_list(e, &there, &there_count);
-	for (size_t i = 0; i < count && !err; i++) {
+	for (size_t i = 0; i < count && !err && !(e->list_policy & ECBPF_LIST_IF_EXISTS); i++) {
 		char text[ECBPF_PREFIX_TEXT];
 
 		ecbpf_prefix_format(&prefixes[i], text);

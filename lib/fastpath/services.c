@@ -25,7 +25,7 @@ static bool udp_keeps_server(const struct ipvs_service *service)
 }
 
 /* Remove keys from the map that are not among the services */
-static void udp_remove(int fd, const struct ipvs_service *services, size_t count)
+static void udp_remove(struct ecbpf *e, int fd, const struct ipvs_service *services, size_t count)
 {
 	struct ecbpf_udp_service key, next;
 	bool is_last;
@@ -42,8 +42,8 @@ static void udp_remove(int fd, const struct ipvs_service *services, size_t count
 			if (udp_keeps_server(&services[i]) && !memcmp(&service, &key, sizeof(key)))
 				is_wanted = true;
 		}
-		if (!is_wanted)
-			bpf_map_delete_elem(fd, &key);
+		if (!is_wanted && !bpf_map_delete_elem(fd, &key))
+			e->changed.removed++;
 	}
 }
 
@@ -68,11 +68,14 @@ int ecbpf_fastpath_refresh(struct ecbpf *e, size_t *ret_count)
 		if (!udp_keeps_server(&services[i]))
 			continue;
 		count++;
+		if (!bpf_map_lookup_elem(fd, &key, &value))
+			continue;
 		if (bpf_map_update_elem(fd, &key, &value, BPF_ANY))
 			return ecbpf_fail(e, -errno, "list of UDP services: %s",
 					  errno == E2BIG ? "it is full" : strerror(errno));
+		e->changed.added++;
 	}
-	udp_remove(fd, services, services_count);
+	udp_remove(e, fd, services, services_count);
 	if (ret_count)
 		*ret_count = count;
 	return 0;

@@ -176,13 +176,35 @@ int filter_addrs_refresh(struct ecbpf *e, int fd)
 	return err ? err : filter_addrs_write(e, fd, vips, count);
 }
 
+/* Sorted */
+static int addrs_sorted(struct ecbpf *e, int fd, struct ecbpf_route **ret, size_t *ret_count)
+{
+	int err = addrs_read(e, fd, ret, ret_count);
+
+	if (!err && *ret_count)
+		qsort(*ret, *ret_count, sizeof(**ret), route_compare);
+	return err;
+}
+
 static int refresh_locked(struct ecbpf *e)
 {
 	struct filter_maps maps cleanup_filter_maps = FILTER_MAPS_INIT;
+	_cleanup_free_ struct ecbpf_route *old = NULL, *new = NULL;
+	size_t old_count = 0, new_count = 0;
 	int err;
 
 	err = filter_maps_open(e, &maps);
-	return err ? err : filter_addrs_refresh(e, maps.addrs_fd);
+	if (!err)
+		err = addrs_sorted(e, maps.addrs_fd, &old, &old_count);
+	if (!err)
+		err = filter_addrs_refresh(e, maps.addrs_fd);
+	if (!err)
+		err = addrs_sorted(e, maps.addrs_fd, &new, &new_count);
+	for (size_t i = 0; i < new_count && !err; i++)
+		e->changed.added += !addrs_have(old, old_count, &new[i].prefix);
+	for (size_t i = 0; i < old_count && !err; i++)
+		e->changed.removed += !addrs_have(new, new_count, &old[i].prefix);
+	return err;
 }
 
 int ecbpf_filter_refresh(struct ecbpf *e)

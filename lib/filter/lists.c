@@ -81,6 +81,7 @@ static int source_for(struct filter_lists *l, const struct ecbpf_filter_entry *e
 		fresh.bytes = old->bytes;
 		fresh.loaded = old->loaded;
 		changes->updated++;
+		changes->permanent += expires && !entry->expires;
 	} else {
 		changes->added++;
 	}
@@ -463,7 +464,7 @@ static int list_delete_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 {
 	struct filter_lists l cleanup_filter_lists = FILTER_LISTS_INIT;
 	_cleanup_free_ struct change *changes = NULL;
-	size_t unique = 0, swept = 0;
+	size_t unique = 0, kept = 0, swept = 0;
 	int err;
 
 	err = lists_open_with(e, entries, count, &l);
@@ -477,20 +478,25 @@ static int list_delete_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 		changes[i].old = ecbpf_trie_find(l.tries[list], &changes[i].op);
 		changes[i].op.value = 0;
 		source = changes[i].old ? filter_source_get(&l, changes[i].old) : NULL;
-		if (source && (!source->expires || source->expires > l.now))
+		if (source && (!source->expires || source->expires > l.now)) {
+			changes[kept++] = changes[i];
 			continue;
+		}
 		ecbpf_prefix_format(&entry->prefix, text);
-		err = ecbpf_fail(e, -ENOENT, "'%s' is not listed", text);
+		if (!(e->list_policy & ECBPF_LIST_IF_EXISTS))
+			err = ecbpf_fail(e, -ENOENT, "'%s' is not listed", text);
 	}
-	if (err)
+	if (err || !kept)
 		return err;
 	__atomic_store_n(&l.head->dirty, 1, __ATOMIC_RELEASE);
-	err = changes_do(&l, list, changes, unique, false, &swept);
-	if (err)
+	err = changes_do(&l, list, changes, kept, false, &swept);
+	if (err) {
 		list_undo(&l);
-	else
-		__atomic_store_n(&l.head->dirty, 0, __ATOMIC_RELEASE);
-	return err;
+		return err;
+	}
+	__atomic_store_n(&l.head->dirty, 0, __ATOMIC_RELEASE);
+	e->changed.removed += kept;
+	return 0;
 }
 
 int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,

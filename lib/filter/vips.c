@@ -35,7 +35,7 @@ static int vips_change_locked(struct ecbpf *e, const struct ecbpf_prefix *prefix
 {
 	struct filter_maps maps cleanup_filter_maps = FILTER_MAPS_INIT;
 	_cleanup_free_ struct ecbpf_route *vips = NULL;
-	size_t vips_count = 0;
+	size_t vips_count = 0, before;
 	int err = 0;
 
 	for (size_t i = 0; i < count && !err; i++)
@@ -46,6 +46,7 @@ static int vips_change_locked(struct ecbpf *e, const struct ecbpf_prefix *prefix
 		err = filter_vips_read(e, maps.addrs_fd, &vips, &vips_count);
 	if (err)
 		return err;
+	before = vips_count;
 	for (size_t i = 0; i < count; i++) {
 		struct ecbpf_filter_addr addr;
 		struct ecbpf_route *vip;
@@ -58,12 +59,19 @@ static int vips_change_locked(struct ecbpf *e, const struct ecbpf_prefix *prefix
 		if (is_add && !vip)
 			vips[vips_count++] =
 				(struct ecbpf_route){.prefix = addr, .kind = ECBPF_FILTER_ADDR_VIP};
-		if (!is_add && !vip)
+		if (!is_add && !vip && !(e->list_policy & ECBPF_LIST_IF_EXISTS))
 			return fail_unlisted(e, &prefixes[i]);
-		if (!is_add)
+		if (!is_add && vip)
 			*vip = vips[--vips_count];
 	}
-	return filter_addrs_write(e, maps.addrs_fd, vips, is_flush ? 0 : vips_count);
+	if (is_flush)
+		vips_count = 0;
+	err = filter_addrs_write(e, maps.addrs_fd, vips, vips_count);
+	if (!err && vips_count > before)
+		e->changed.added += vips_count - before;
+	else if (!err)
+		e->changed.removed += before - vips_count;
+	return err;
 }
 
 static int vips_change(struct ecbpf *e, const struct ecbpf_prefix *prefixes, size_t count,

@@ -301,6 +301,21 @@ int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 	return err;
 }
 
+int fw_live_is_there(struct ecbpf *e, bool *ret_is_there)
+{
+	struct fw_maps maps;
+	__u32 active;
+	int err;
+
+	err = fw_maps_open(e, &maps);
+	if (err)
+		return err;
+	err = fw_active_get(e, &maps, &active);
+	fw_maps_close(&maps);
+	*ret_is_there = !err && active;
+	return err;
+}
+
 size_t fw_live_vlan_rules(struct ecbpf *e)
 {
 	struct fw_state state = {};

@@ -141,6 +141,9 @@ int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_f
 int fw_session_apply_changed(struct ecbpf *e, struct fw_session *s,
 			     struct ecbpf_fw_ruleset *ruleset);
 
+/* Is a ruleset live, even one without rules? Return: 0; -ENOENT the firewall was never loaded */
+int fw_live_is_there(struct ecbpf *e, bool *ret_is_there);
+
 /* --- log.c: in the log of changes at runtime, after the change ------------------------------- */
 
 /* Rules and sets that differ */

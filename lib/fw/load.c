@@ -51,7 +51,7 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 	for (size_t i = 0; i < ifaces_count; i++) {
 		bool is_there;
 
-		err = ecbpf_fw_is_loaded(e, ifaces[i], &is_there);
+		err = ecbpf_chain_has_stage(e, ifaces[i], ECBPF_STAGE_FW, &is_there);
 		if (err)
 			return err;
 		if (is_there)
@@ -107,7 +107,7 @@ int ecbpf_fw_unload(struct ecbpf *e, const char *const *ifaces, size_t ifaces_co
 		bool is_there;
 		int err;
 
-		err = ecbpf_fw_is_loaded(e, ifaces[i], &is_there);
+		err = ecbpf_chain_has_stage(e, ifaces[i], ECBPF_STAGE_FW, &is_there);
 		if (err)
 			return err;
 		if (!is_there)

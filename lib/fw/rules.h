@@ -230,6 +230,12 @@ int fw_rules_check_empty(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
 int fw_sets_check(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
 		  const struct ecbpf_fw_ruleset *old);
 
+/* --- diff.c ------------------------------------------------------------------------------ */
+
+/* Tell @fn how they differ, a line each; sets by their prefixes */
+int fw_diff(struct ecbpf *e, const struct ecbpf_fw_ruleset *new, const struct ecbpf_fw_ruleset *old,
+	    ecbpf_fw_line_fn fn, void *data);
+
 /* --- parse.c: text to model -------------------------------------------------------------- */
 
 /*

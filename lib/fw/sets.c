@@ -119,6 +119,35 @@ static int set_room(struct ecbpf *e, const struct fw_set *set, struct ecbpf_trie
 	return 0;
 }
 
+/* Make the set exactly @ops, which are sorted */
+static int set_replace(struct ecbpf *e, struct ecbpf_trie *trie, struct ecbpf_trie_op *ops,
+		       size_t count)
+{
+	_cleanup_free_ struct ecbpf_trie_op *old = NULL;
+	struct ecbpf_changed changed = {};
+	size_t old_count, i = 0, j = 0;
+	int err;
+
+	err = ecbpf_trie_entries(trie, &old, &old_count);
+	while (!err && (i < old_count || j < count)) {
+		int order = i == old_count ? 1
+			    : j == count   ? -1
+					   : ecbpf_trie_compare(&old[i], &ops[j]);
+
+		changed.removed += order < 0;
+		changed.added += order > 0;
+		i += order <= 0;
+		j += order >= 0;
+	}
+	if (!err)
+		err = ecbpf_trie_build(trie, ops, count);
+	if (!err) {
+		e->changed.added += changed.added;
+		e->changed.removed += changed.removed;
+	}
+	return err;
+}
+
 int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_change change,
 			const struct ecbpf_list *list)
 {
@@ -126,7 +155,7 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 	struct ecbpf_view heads;
 	struct ecbpf_trie *trie = NULL;
 	struct fw_session s;
-	size_t index, count = 0;
+	size_t index, count = 0, before = 0, after;
 	int err;
 
 	err = set_open(e, name, &s, &index);
@@ -138,20 +167,25 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 		err = fw_set_open(e, &s.maps, s.old.sets[index], &heads, &trie);
 	if (!err) {
 		count = ops_unique(ops, count);
+		before = set_count(trie);
 		if (change != ECBPF_FW_SET_DELETE)
 			err = set_check(e, &s, index, list);
 		if (!err && change == ECBPF_FW_SET_REPLACE)
-			err = fw_set_check_empty(e, &s.old.ruleset->sets[index], set_count(trie),
-						 count);
+			err = fw_set_check_empty(e, &s.old.ruleset->sets[index], before, count);
 		if (!err && change != ECBPF_FW_SET_DELETE)
 			err = set_room(e, &s.old.ruleset->sets[index],
 				       change == ECBPF_FW_SET_REPLACE ? NULL : trie, ops, count);
 		if (!err && change == ECBPF_FW_SET_REPLACE)
-			err = ecbpf_trie_build(trie, ops, count);
+			err = set_replace(e, trie, ops, count);
 		else if (!err && count > ECBPF_TRIE_JOURNAL)
 			err = fw_set_rebuild(e, trie, ops, count);
 		else if (!err)
 			err = ecbpf_trie_change(trie, ops, count);
+		after = set_count(trie);
+		if (!err && change == ECBPF_FW_SET_ADD)
+			e->changed.added += after - before;
+		else if (!err && change == ECBPF_FW_SET_DELETE)
+			e->changed.removed += before - after;
 		fw_set_close(&heads, trie);
 	}
 	if (!err)

@@ -56,7 +56,7 @@ void fw_warn_vlan_loaded(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset
 		bool is_loaded = false;
 
 		/* without privileges nobody can tell */
-		if (!ecbpf_fw_is_loaded(e, i->if_name, &is_loaded) && is_loaded)
+		if (!ecbpf_chain_has_stage(e, i->if_name, ECBPF_STAGE_FW, &is_loaded) && is_loaded)
 			warn(e, i->if_name);
 	}
 	ecbpf_error_restore(e, &error);

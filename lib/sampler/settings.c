@@ -145,24 +145,6 @@ int ecbpf_sampler_load(struct ecbpf *e, const char *const *ifaces, size_t count,
 	return ecbpf_transaction_end(e, &t, err);
 }
 
-static int has_sampler(struct ecbpf *e, const char *iface, bool *ret_has)
-{
-	struct ecbpf_chain *chain;
-	int err;
-
-	err = ecbpf_chain_get(e, iface, &chain);
-	if (err)
-		return err == -ENODEV ? 0 : err;
-	for (size_t m = 0; m < chain->members_count; m++) {
-		const struct ecbpf_member *member = &chain->members[m];
-
-		for (size_t s = 0; s < member->stages_count; s++)
-			*ret_has |= member->stages[s].stage == ECBPF_STAGE_SAMPLER;
-	}
-	ecbpf_chain_free(chain);
-	return 0;
-}
-
 /* Does an interface besides these have it? */
 static int others_have(struct ecbpf *e, const char *const *ifaces, size_t count, bool *ret_have)
 {
@@ -178,7 +160,9 @@ static int others_have(struct ecbpf *e, const char *const *ifaces, size_t count,
 		for (size_t k = 0; k < count; k++)
 			is_among |= !strcmp(ifaces[k], i->if_name);
 		if (!is_among)
-			err = has_sampler(e, i->if_name, ret_have);
+			err = ecbpf_chain_has_stage(e, i->if_name, ECBPF_STAGE_SAMPLER, ret_have);
+		if (err == -ENODEV)
+			err = 0; /* it is gone meanwhile */
 	}
 	if_freenameindex(all);
 	return err;

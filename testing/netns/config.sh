@@ -337,7 +337,7 @@ ip address add 198.51.100.99/32 dev eth0
 says "an address more is no change" "nothing to do" "$tmp/shown.conf"
 is "and is known" $((before + 1)) "$(addresses)"
 ip address delete 198.51.100.99/32 dev eth0
-is "refresh" "" "$(ecbpf-loader refresh 2>&1)"
+is "refresh" "" "$(ecbpf-loader refresh -q 2>&1)"
 is "and known no more" "$before" "$(addresses)"
 
 # a TC program of another version: its note says another fingerprint

@@ -68,6 +68,12 @@ void if_freenameindex(struct if_nameindex *all)
 /* --- handle, errors, names ----------------------------------------------------------------------
  */
 
+void ecbpf_changed(const struct ecbpf *e, struct ecbpf_changed *ret)
+{
+	(void)e;
+	*ret = (struct ecbpf_changed){};
+}
+
 int ecbpf_new(struct ecbpf **ret_e)
 {
 	*ret_e = calloc(1, sizeof(**ret_e));

@@ -77,7 +77,7 @@ gives 2 "no setting: give KEY=VALUE" ecbpf-sampler set
 gives 2 "'eth0' is not KEY=VALUE" ecbpf-sampler set --rate 1 eth0
 gives 2 "rate: 'x' is not a number from 0 to 4294967295" ecbpf-sampler set rate=x
 gives 2 "no setting 'snaplan'; did you mean 'snaplen'?" ecbpf-sampler set snaplan=1
-gives 2 "on which interface?" ecbpf-sampler unload
+gives 1 "the sampler is loaded on no interface" ecbpf-sampler unload
 gives 2 "--ring: '5' is not a power of two" ecbpf-sampler run --ring 5
 gives 2 "--statsd: 'localhost' is not HOST:PORT" ecbpf-sampler run --statsd localhost
 gives 2 "tcp://0.0.0.0:1 leaves this host: needs --key, or --insecure" \

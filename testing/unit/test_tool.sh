@@ -23,7 +23,8 @@ build()
 	cp "$top"/headers/ecbpf/*.h "$work/include/ecbpf/"
 	# shellcheck disable=SC2086 # flags are words
 	"${CC:-cc}" ${CFLAGS:--g -fsanitize=address,undefined} -D_GNU_SOURCE -I"$work/include" -I"$top" \
-		"$top"/tools/loader/*.c "$top"/tools/common/{common,notify,safe,settings,statsd}.c \
+		"$top"/tools/loader/*.c \
+		"$top"/tools/common/{audit,change,common,notify,safe,settings,statsd}.c \
 		"$dir/fake_libecbpf.c" -ljson-c -o "$work/ecbpf-loader"
 }
 
@@ -56,7 +57,7 @@ calls()
 {
 	local expected=$1
 	shift
-	run "$@"
+	run "$@" -q
 	equal "$*" status "$status" 0 && equal "$*" call "$err" "call: $expected" &&
 		equal "$*" stdout "$out" '' && pass "$*" || :
 }
@@ -90,7 +91,8 @@ prints()
 
 # --- help ---------------------------------------------------------------------------------------
 
-verbs=(load unload status clean features replace doctor stages apply export refresh watch metrics)
+verbs=(load unload status clean features replace doctor stages apply export refresh watch log
+	metrics)
 for verb in '' "${verbs[@]}"; do
 	for args in "$verb --help" "$verb -h" "help $verb"; do
 		# shellcheck disable=SC2086
@@ -176,7 +178,6 @@ usage replace "'z': replace takes one program" replace eth0 pass x.o z
 usage replace "'x.o': replace takes one program, and --fused is one" replace --fused pass eth0 pass x.o
 usage replace "'eth0,eth1': replace takes one interface" replace eth0,eth1 pass x.o
 usage replace "-m: no such option" replace -m skb eth0 pass x.o
-usage status "--clear and --json cannot be combined" status -j --clear
 usage clean "'eth0': --all takes no interface" clean --all eth0
 usage features "of which interface?" features
 usage features "features takes one interface" features eth0 eth1
@@ -215,7 +216,7 @@ FAKE_NOTHING=1 applies "call: config_read
 call: config_apply check=1" "nothing to do" apply --check
 applies "call: config_stop file=x" "nothing to do" apply --stop x
 applies "call: config_stop" "nothing to do" apply --stop
-applies "call: config_refresh" "" refresh
+applies "call: config_refresh" "addresses and services: nothing to change" refresh
 applies "call: config_export" "[interfaces]
 ingress =" export
 applies "call: config_export dir=/x" "[interfaces]
@@ -311,6 +312,21 @@ calls "clear [eth0]
 call: clear [eth1]
 call: clear [torn]" status --clear
 
+run load eth0,eth1 pass count
+prints "what was changed" "eth0: pass loaded
+eth0: count loaded
+eth1: pass loaded
+eth1: count loaded"
+run load -j eth0 pass
+prints "what was changed, as JSON" '{
+  "changed":true,
+  "changes":[
+    "eth0: pass loaded"
+  ],
+  "notes":[
+  ]
+}'
+
 # --- failures ---------------------------------------------------------------------------------
 
 fails "ecbpf-loader: --mode: 'hw' is not supported: programs in hardware cannot be chained; use \
@@ -367,7 +383,7 @@ status=0
 "$loader" status >&- 2>"$work/err" || status=$?
 [[ $status == 1 ]] && pass "closed stdout" || fail "closed stdout" "status $status"
 status=0
-"$loader" load eth0 pass >&- 2>"$work/err" || status=$?
+"$loader" load -q eth0 pass >&- 2>"$work/err" || status=$?
 [[ $status == 0 ]] && pass "closed stdout, nothing to say" ||
 	fail "closed stdout, nothing to say" "status $status, $(<"$work/err")"
 

@@ -12,6 +12,7 @@
 #include <json-c/json.h>
 #include <linux/bpf.h>
 #include <ecbpf/libecbpf-list.h>
+#include "tools/common/change.h"
 #include "tools/common/common.h"
 #include "tools/common/settings.h"
 
@@ -26,6 +27,7 @@ enum {
 /* The one tool of this process, for messages */
 static struct tool *self;
 static int verbosity;
+static char last_error[512];
 
 int tool_verbosity(void)
 {
@@ -42,6 +44,8 @@ bool tool_list_option(struct tool *tool, int id)
 		policy |= ECBPF_LIST_ALLOW_EMPTY;
 	else if (id == TOOL_LIST_FORCE)
 		policy |= ECBPF_LIST_FORCE;
+	else if (id == TOOL_IF_EXISTS)
+		policy |= ECBPF_LIST_IF_EXISTS;
 	else
 		return false;
 	ecbpf_list_policy(tool->ecbpf, policy);
@@ -92,6 +96,9 @@ int tool_fail(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
+	vsnprintf(last_error, sizeof(last_error), fmt, args);
+	va_end(args);
+	va_start(args, fmt);
 	message(fmt, args);
 	va_end(args);
 	return TOOL_FAILED;
@@ -130,6 +137,7 @@ int tool_fail_ecbpf(const struct tool *tool)
 {
 	const char *error = ecbpf_error(tool->ecbpf), *detail = ecbpf_error_detail(tool->ecbpf);
 
+	snprintf(last_error, sizeof(last_error), "%s", error);
 	/* errors in a file, the first one first */
 	if (*error && !strncmp(detail, error, strlen(error))) {
 		fflush(stdout);
@@ -266,6 +274,12 @@ int tool_getopt(struct tool *tool, int argc, char **argv)
 		case 'v':
 			verbosity++;
 			continue;
+		case 'q':
+			tool_change_quiet();
+			continue;
+		case 'j':
+			tool_change_json();
+			return id;
 		case 'h':
 			help_verb(tool, tool->verb);
 			finish(tool, TOOL_OK);
@@ -334,8 +348,10 @@ static void guard_std_fds(void)
 /* What could not be written was not said: to a script, that is a failure */
 static void finish(struct tool *tool, int status)
 {
-	const char *problem = ferror(stdout) ? "could not be written" : NULL;
+	const char *problem;
 
+	tool_change_end(tool, status, last_error);
+	problem = ferror(stdout) ? "could not be written" : NULL;
 	if (fflush(stdout))
 		problem = strerror(errno);
 	if (problem && status == TOOL_OK)
@@ -348,6 +364,7 @@ static void __attribute__((noreturn))
 run(struct tool *tool, const struct tool_verb *verb, int argc, char **argv)
 {
 	tool->verb = verb;
+	tool_change_args(argc, argv);
 	if (ecbpf_new(&tool->ecbpf))
 		exit(tool_fail("out of memory"));
 	ecbpf_set_log(tool->ecbpf, log_line, NULL);
@@ -402,6 +419,16 @@ int tool_parse_none(struct tool *tool, int argc, char **argv)
 	return tool_getopt(tool, argc, argv) == -1 ? 0 : TOOL_USAGE;
 }
 
+int tool_parse_change(struct tool *tool, int argc, char **argv)
+{
+	int id;
+
+	do
+		id = tool_getopt(tool, argc, argv);
+	while (id == 'j');
+	return id == -1 ? 0 : TOOL_USAGE;
+}
+
 int tool_parse_json(struct tool *tool, int argc, char **argv, bool *ret_is_json)
 {
 	bool is_clear;
@@ -423,8 +450,6 @@ int tool_parse_clear(struct tool *tool, int argc, char **argv, bool *ret_is_json
 		else
 			return TOOL_USAGE;
 	}
-	if (*ret_is_clear && *ret_is_json)
-		return tool_usage("--clear and --json cannot be combined");
 	return 0;
 }
 
@@ -544,6 +569,7 @@ static void add_iface(struct tool_list *ifaces, const char *name)
 		if (!strcmp(ifaces->items[i], name))
 			return;
 	tool_list_add(ifaces, name);
+	tool_change_iface(name);
 }
 
 int tool_parse_ifaces(const char *text, struct tool_list *ifaces)

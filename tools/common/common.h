@@ -19,8 +19,9 @@ struct json_object;
 
 enum tool_exit {
 	TOOL_OK = 0,
-	TOOL_FAILED = 1, /* it was tried, and did not work */
-	TOOL_USAGE = 2,	 /* not understood, nothing was tried */
+	TOOL_FAILED = 1,  /* it was tried, and did not work */
+	TOOL_USAGE = 2,	  /* not understood, nothing was tried */
+	TOOL_CHANGES = 3, /* --check --exit-code: something would change */
 };
 
 #define TOOL_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -63,15 +64,39 @@ struct tool_option {
 			"(default: unspecified)"                                                \
 	}
 
+/* Of verbs that change something, see change.h */
+#define TOOL_QUIET_OPTION                               \
+	{                                               \
+		'q', "quiet", NULL, "print errors only" \
+	}
+#define TOOL_CHANGE_OPTIONS                                       \
+	TOOL_QUIET_OPTION,                                        \
+	{                                                         \
+		'j', "json", NULL, "print JSON: what was changed" \
+	}
+
+/* --if-exists of verbs that delete; --exit-code of those with --check */
+#define TOOL_IF_EXISTS (TOOL_LONG_ONLY + 104)
+#define TOOL_IF_EXISTS_OPTION(verbs)                                                 \
+	{                                                                            \
+		TOOL_IF_EXISTS, "if-exists", NULL, verbs "a missing one is no error" \
+	}
+#define TOOL_EXIT_CODE (TOOL_LONG_ONLY + 105)
+#define TOOL_EXIT_CODE_OPTION                                                   \
+	{                                                                       \
+		TOOL_EXIT_CODE, "exit-code", NULL,                              \
+			"with --check: exit status 3 if something would change" \
+	}
+
 /* --json, and --clear of verbs that print counters, see tool_parse_json(), tool_parse_clear() */
 #define TOOL_JSON_OPTION                        \
 	{                                       \
 		'j', "json", NULL, "print JSON" \
 	}
 #define TOOL_CLEAR (TOOL_LONG_ONLY + 103)
-#define TOOL_CLEAR_OPTION                                                            \
-	{                                                                            \
-		TOOL_CLEAR, "clear", NULL, "set the counters to zero, print nothing" \
+#define TOOL_CLEAR_OPTION                                             \
+	{                                                             \
+		TOOL_CLEAR, "clear", NULL, "set the counters to zero" \
 	}
 
 struct ecbpf_settings;
@@ -94,7 +119,7 @@ struct ecbpf_settings;
 
 struct tool;
 
-/* Is it one of TOOL_LIST_OPTIONS? Then it is set */
+/* Is it one of TOOL_LIST_OPTIONS, TOOL_IF_EXISTS_OPTION? Then it is set */
 bool tool_list_option(struct tool *tool, int id);
 
 /**
@@ -176,7 +201,8 @@ int tool_parse_number(const char *what, const char *text, __u64 min, __u64 max, 
 /* For verbs that have only common options */
 int tool_parse_none(struct tool *tool, int argc, char **argv);
 
-/* And TOOL_JSON_OPTION, and TOOL_CLEAR_OPTION */
+/* And TOOL_CHANGE_OPTIONS; TOOL_JSON_OPTION, and TOOL_CLEAR_OPTION */
+int tool_parse_change(struct tool *tool, int argc, char **argv);
 int tool_parse_json(struct tool *tool, int argc, char **argv, bool *ret_is_json);
 int tool_parse_clear(struct tool *tool, int argc, char **argv, bool *ret_is_json,
 		     bool *ret_is_clear);

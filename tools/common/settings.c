@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <json-c/json.h>
+#include "tools/common/change.h"
 #include "tools/common/settings.h"
 
 #define HELP_COLUMNS 80
@@ -202,4 +203,22 @@ const char *tool_settings_text(const struct ecbpf_settings *settings, const void
 		text = tool_str("%s %s=%s", text, s->name, value);
 	}
 	return text;
+}
+
+void tool_settings_changed(const struct ecbpf_settings *settings, const void *before,
+			   const void *after)
+{
+	bool is_same = true;
+
+	for (size_t i = 0; i < settings->count; i++) {
+		const struct ecbpf_setting *s = &settings->rows[i];
+
+		if (ecbpf_setting_value(s, before) == ecbpf_setting_value(s, after))
+			continue;
+		tool_changed("%s: %s, was %s", s->name, tool_setting_text(s, after),
+			     tool_setting_text(s, before));
+		is_same = false;
+	}
+	if (is_same)
+		tool_unchanged("the settings are so already");
 }

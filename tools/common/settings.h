@@ -21,6 +21,10 @@ int tool_settings_operands(struct tool *tool, int argc, char **argv, struct tool
 /* Into @values what tool_settings_option() and tool_settings_operands() took */
 void tool_settings_take(struct tool *tool, const struct tool_list *texts, void *values);
 
+/* Tell each that differs, see tool_changed() */
+void tool_settings_changed(const struct ecbpf_settings *settings, const void *before,
+			   const void *after);
+
 /* " KEY=VALUE" of each; memory as of tool_str() */
 const char *tool_settings_text(const struct ecbpf_settings *settings, const void *values);
 

@@ -2,6 +2,8 @@
 /* ecbpf-fastpath: the fast path for IPVS, see ecbpf-fastpath(8) */
 #include <stdlib.h>
 #include <string.h>
+#include <json-c/json.h>
+#include "tools/common/change.h"
 #include "tools/common/list.h"
 #include "tools/fastpath/fastpath.h"
 
@@ -12,6 +14,8 @@ enum {
 };
 
 const struct tool_option plain_options[] = {TOOL_COMMON_OPTIONS};
+
+const struct tool_option change_options[] = {TOOL_CHANGE_OPTIONS, TOOL_COMMON_OPTIONS};
 
 const struct tool_option json_options[] = {
 	TOOL_JSON_OPTION,
@@ -27,6 +31,7 @@ static const struct tool_option load_options[] = {
 	TOOL_MODE_OPTION,
 	{OPT_MONITOR, "monitor", NULL, "forward nothing, count packets that would be forwarded"},
 	{OPT_FUSED, "fused", NULL, "load it in ecbpf_fused, with the stages there"},
+	TOOL_CHANGE_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -60,6 +65,8 @@ static int parse_load(struct tool *tool, int argc, char **argv, struct ecbpf_fas
 		case OPT_FUSED:
 			load->is_fused = true;
 			break;
+		case 'j':
+			break;
 		default:
 			return TOOL_USAGE;
 		}
@@ -87,85 +94,136 @@ static int run_load(struct tool *tool, int argc, char **argv)
 	err = parse_load(tool, argc, argv, &load, &in, &out);
 	if (err)
 		return err;
-	return ecbpf_fastpath_load(tool->ecbpf, &load) ? tool_fail_ecbpf(tool) : TOOL_OK;
+	tool_change_begin(NULL);
+	if (ecbpf_fastpath_load(tool->ecbpf, &load))
+		return tool_fail_ecbpf(tool);
+	for (size_t i = 0; i < in.count; i++)
+		tool_changed("%s: fastpath loaded, in and out", in.items[i]);
+	for (size_t i = 0; i < out.count; i++)
+		tool_changed("%s: fastpath loaded, out", out.items[i]);
+	return TOOL_OK;
 }
 
 static int run_unload(struct tool *tool, int argc, char **argv)
 {
-	if (tool_parse_none(tool, argc, argv))
+	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
+	struct ecbpf_fastpath_status *status;
+
+	if (tool_parse_change(tool, argc, argv))
 		return TOOL_USAGE;
 	if (optind < argc)
 		return tool_usage("'%s': unload takes no interface", argv[optind]);
-	return ecbpf_fastpath_unload(tool->ecbpf) ? tool_fail_ecbpf(tool) : TOOL_OK;
+	tool_change_begin(NULL);
+	if (!ecbpf_fastpath_status(tool->ecbpf, &status)) {
+		for (size_t i = 0; i < status->ports_count; i++)
+			tool_list_add(&ifaces, status->ports[i].iface);
+		ecbpf_fastpath_status_free(status);
+	}
+	for (size_t i = 0; i < ifaces.count; i++)
+		tool_change_iface(ifaces.items[i]);
+	if (ecbpf_fastpath_unload(tool->ecbpf))
+		return tool_fail_ecbpf(tool);
+	for (size_t i = 0; i < ifaces.count; i++)
+		tool_changed("%s: fastpath unloaded", ifaces.items[i]);
+	if (!ifaces.count)
+		tool_changed("fastpath unloaded from no interface");
+	return TOOL_OK;
 }
 
 /* --- exclude, refresh ----------------------------------------------------------------------- */
 
-static int exclude_list(struct tool *tool)
+static int exclude_list(struct tool *tool, bool is_json)
 {
+	struct json_object *json = is_json ? json_object_new_array() : NULL;
 	struct ecbpf_prefix *prefixes;
 	char text[ECBPF_PREFIX_TEXT];
 	size_t count;
 
-	if (ecbpf_fastpath_exclude_list(tool->ecbpf, &prefixes, &count))
+	if (ecbpf_fastpath_exclude_list(tool->ecbpf, &prefixes, &count)) {
+		json_object_put(json);
 		return tool_fail_ecbpf(tool);
+	}
 	for (size_t i = 0; i < count; i++) {
 		ecbpf_prefix_format(&prefixes[i], text);
-		printf("%s\n", text);
+		if (json)
+			json_object_array_add(json, json_object_new_string(text));
+		else
+			printf("%s\n", text);
 	}
+	if (json)
+		tool_json_print(json);
 	free(prefixes);
 	return TOOL_OK;
 }
 
 static const struct tool_option exclude_options[] = {
 	{'f', "file", "FILE", "add, delete: of a list, see ecbpf-list(5); -: standard input"},
+	TOOL_IF_EXISTS_OPTION("delete: "),
+	TOOL_CHANGE_OPTIONS,
 	TOOL_LIST_SKIP_BAD_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
 
-static int run_exclude(struct tool *tool, int argc, char **argv)
+static int exclude_change(struct tool *tool, bool is_add, const char *file, int argc, char **argv)
 {
 	struct ecbpf_list list TOOL_CLEANUP(ecbpf_list_free) = {};
-	const char *what, *file = NULL;
 	struct ecbpf_prefix *prefixes;
-	bool is_add;
-	int id, err;
+	int err;
 
-	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		if (id == 'f')
-			file = optarg;
-		else if (!tool_list_option(tool, id))
-			return TOOL_USAGE;
-	}
-	what = optind < argc ? argv[optind++] : "";
-	if (!strcmp(what, "list") && optind == argc && !file)
-		return exclude_list(tool);
-	is_add = !strcmp(what, "add");
-	if ((!is_add && strcmp(what, "delete")) || (optind == argc && !file))
-		return tool_usage("exclude takes 'add ADDRESS...', 'delete ADDRESS...' or 'list'");
-	err = tool_list_read(tool, file, argc - optind, argv + optind, 0, &list);
+	err = tool_list_read(tool, file, argc, argv, 0, &list);
 	if (err)
 		return err;
+	tool_change_begin(is_add ? "add" : "delete");
 	prefixes = tool_list_prefixes(&list);
 	err = is_add ? ecbpf_fastpath_exclude_add(tool->ecbpf, prefixes, list.count)
 		     : ecbpf_fastpath_exclude_delete(tool->ecbpf, prefixes, list.count);
 	free(prefixes);
-	return err ? tool_fail_ecbpf(tool) : TOOL_OK;
+	if (err)
+		return tool_fail_ecbpf(tool);
+	tool_entries_changed(tool, "excluded addresses");
+	return TOOL_OK;
+}
+
+static int run_exclude(struct tool *tool, int argc, char **argv)
+{
+	bool is_json = false, may_be_absent = false, is_add;
+	const char *what, *file = NULL;
+	int id;
+
+	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		may_be_absent |= id == TOOL_IF_EXISTS;
+		if (id == 'f')
+			file = optarg;
+		else if (id == 'j')
+			is_json = true;
+		else if (!tool_list_option(tool, id))
+			return TOOL_USAGE;
+	}
+	what = optind < argc ? argv[optind++] : "";
+	if (may_be_absent && strcmp(what, "delete"))
+		return tool_usage("--if-exists is an option of delete");
+	if (!strcmp(what, "list") && optind == argc && !file)
+		return exclude_list(tool, is_json);
+	is_add = !strcmp(what, "add");
+	if ((!is_add && strcmp(what, "delete")) || (optind == argc && !file))
+		return tool_usage("exclude takes 'add ADDRESS...', 'delete ADDRESS...' or 'list'");
+	return exclude_change(tool, is_add, file, argc - optind, argv + optind);
 }
 
 static int run_refresh(struct tool *tool, int argc, char **argv)
 {
 	size_t count, repaired;
 
-	if (tool_parse_none(tool, argc, argv) || tool_operands_none(argc, argv))
+	if (tool_parse_change(tool, argc, argv) || tool_operands_none(argc, argv))
 		return TOOL_USAGE;
+	tool_change_begin(NULL);
 	if (ecbpf_fastpath_refresh(tool->ecbpf, &count) ||
 	    ecbpf_fastpath_repair(tool->ecbpf, &repaired))
 		return tool_fail_ecbpf(tool);
-	printf("UDP flows of %zu services get leases\n", count);
+	tool_entries_changed(tool, tool_str("UDP flows of %zu services get leases", count));
 	if (repaired)
-		printf("%zu interface%s: TC program attached again\n", repaired,
-		       repaired > 1 ? "s" : "");
+		tool_changed("%zu interface%s: TC program attached again", repaired,
+			     repaired > 1 ? "s" : "");
 	return TOOL_OK;
 }
 
@@ -187,14 +245,14 @@ static const struct tool_verb verbs[] = {
 		.name = "unload",
 		.args = "",
 		.text = "unload it from all interfaces; IPVS continues",
-		.options = plain_options,
+		.options = change_options,
 		.run = run_unload,
 	},
 	{
 		.name = "set",
 		.args = "KEY=VALUE...",
 		.text = "change settings",
-		.options = plain_options,
+		.options = change_options,
 		.settings = ecbpf_fastpath_settings,
 		.examples = "  ecbpf-fastpath set monitor=off lease=2000\n",
 		.run = run_set,
@@ -253,7 +311,7 @@ static const struct tool_verb verbs[] = {
 		.name = "refresh",
 		.args = "",
 		.text = "read the UDP services of IPVS, attach lost TC programs",
-		.options = plain_options,
+		.options = change_options,
 		.run = run_refresh,
 	},
 	{},

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <json-c/json.h>
+#include "tools/common/change.h"
 #include "tools/fastpath/fastpath.h"
 
 enum {
@@ -133,6 +134,7 @@ const struct tool_option flush_options[] = {
 	{OPT_REAL, "real", "MAC", "flows to the real server with this Ethernet address"},
 	{OPT_FLOW, "flow", NULL, "this flow: PROTO SOURCE:PORT DESTINATION:PORT"},
 	{OPT_ALL, "all", NULL, "all flows"},
+	TOOL_CHANGE_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -174,6 +176,8 @@ int run_flush(struct tool *tool, int argc, char **argv)
 		case OPT_ALL:
 			is_all = true;
 			break;
+		case 'j':
+			break;
 		default:
 			return TOOL_USAGE;
 		}
@@ -190,9 +194,14 @@ int run_flush(struct tool *tool, int argc, char **argv)
 		return tool_usage("--flow: PROTO SOURCE:PORT DESTINATION:PORT");
 	if (is_all == (filter.service || filter.client || filter.dest || filter.flow))
 		return tool_usage("give --all, or some of --vip, --client, --real, --flow");
+	tool_change_begin(NULL);
 	if (ecbpf_fastpath_flush(tool->ecbpf, is_all ? NULL : &filter, &count))
 		return tool_fail_ecbpf(tool);
-	printf("%zu lease%s ended\n", count, count == 1 ? "" : "s");
+	if (count)
+		tool_changed("%zu lease%s ended", count, count == 1 ? "" : "s");
+	else
+		tool_unchanged("0 leases ended");
+	tool_change_number("removed", count);
 	return TOOL_OK;
 }
 

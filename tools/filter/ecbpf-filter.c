@@ -8,15 +8,17 @@
 #include <string.h>
 #include <json-c/json.h>
 #include <ecbpf/libecbpf-filter.h>
+#include "tools/common/change.h"
 #include "tools/common/list.h"
 #include "tools/common/settings.h"
+#include "tools/common/stage.h"
 #include "tools/filter/filter.h"
 
 enum {
 	OPT_FUSED = TOOL_LONG_ONLY,
 };
 
-static const struct tool_option common_options[] = {TOOL_COMMON_OPTIONS};
+static const struct tool_option change_options[] = {TOOL_CHANGE_OPTIONS, TOOL_COMMON_OPTIONS};
 
 /* -EINVAL: a usage error, nothing was changed */
 static int fail(const struct tool *tool, int err)
@@ -29,30 +31,12 @@ static const char *const *strings(const struct tool_list *list)
 	return (const char *const *)list->items;
 }
 
-/* All operands as interfaces. Return: 0 or TOOL_USAGE */
-/* All interfaces that have the filter */
-int filter_loaded_ifaces(struct tool *tool, struct tool_list *ifaces)
-{
-	struct tool_list all TOOL_CLEANUP(tool_list_free) = {};
-
-	if (tool_ifaces_all(&all))
-		return TOOL_FAILED;
-	for (size_t i = 0; i < all.count; i++) {
-		struct ecbpf_filter_status status;
-
-		if (ecbpf_filter_status_get(tool->ecbpf, all.items[i], &status))
-			return tool_fail_ecbpf(tool);
-		if (status.is_loaded)
-			tool_list_add(ifaces, all.items[i]);
-	}
-	return TOOL_OK;
-}
-
 /* --- load, unload --------------------------------------------------------------------------- */
 
 static const struct tool_option load_options[] = {
 	TOOL_MODE_OPTION,
 	{OPT_FUSED, "fused", NULL, "load it in ecbpf_fused, with the stages there"},
+	TOOL_CHANGE_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -68,7 +52,7 @@ static int run_load(struct tool *tool, int argc, char **argv)
 			is_fused = true;
 		else if (id == 'm')
 			err = tool_parse_mode(optarg, &mode);
-		else
+		else if (id != 'j')
 			err = TOOL_USAGE;
 	}
 	if (err)
@@ -77,25 +61,29 @@ static int run_load(struct tool *tool, int argc, char **argv)
 		return tool_usage("no interface");
 	if (tool_operands_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
+	tool_change_begin(NULL);
 	if (ecbpf_filter_load(tool->ecbpf, strings(&ifaces), ifaces.count, mode, is_fused))
 		return tool_fail_ecbpf(tool);
+	tool_stage_changed(ECBPF_STAGE_FILTER, &ifaces, "loaded");
 	return TOOL_OK;
 }
 
 static int run_unload(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
+	int status;
 
-	if (tool_parse_none(tool, argc, argv))
+	if (tool_parse_change(tool, argc, argv))
 		return TOOL_USAGE;
-	if (tool_operands_ifaces(argc, argv, &ifaces))
-		return TOOL_USAGE;
-	if (optind == argc && filter_loaded_ifaces(tool, &ifaces))
-		return TOOL_FAILED;
+	status = tool_stage_operands(tool, ECBPF_STAGE_FILTER, argc, argv, &ifaces);
+	if (status)
+		return status;
+	tool_change_begin(NULL);
 	if (!ifaces.count)
 		return tool_fail("the filter is loaded on no interface");
 	if (ecbpf_filter_unload(tool->ecbpf, strings(&ifaces), ifaces.count))
 		return tool_fail_ecbpf(tool);
+	tool_stage_changed(ECBPF_STAGE_FILTER, &ifaces, "unloaded");
 	return TOOL_OK;
 }
 
@@ -104,24 +92,35 @@ static int run_unload(struct tool *tool, int argc, char **argv)
 static int run_set(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list texts TOOL_CLEANUP(tool_list_free) = {};
+	struct ecbpf_filter_config before, after;
 
-	if (tool_parse_none(tool, argc, argv) ||
+	if (tool_parse_change(tool, argc, argv) ||
 	    tool_settings_operands(tool, argc - optind, argv + optind, &texts))
 		return TOOL_USAGE;
-	return ecbpf_filter_set(tool->ecbpf, strings(&texts), texts.count) ? tool_fail_ecbpf(tool)
-									   : TOOL_OK;
+	tool_change_begin(NULL);
+	if (ecbpf_filter_config_get(tool->ecbpf, &before) ||
+	    ecbpf_filter_set(tool->ecbpf, strings(&texts), texts.count) ||
+	    ecbpf_filter_config_get(tool->ecbpf, &after))
+		return tool_fail_ecbpf(tool);
+	tool_settings_changed(ecbpf_filter_settings(), &before, &after);
+	return TOOL_OK;
 }
 
 static int run_refresh(struct tool *tool, int argc, char **argv)
 {
-	if (tool_parse_none(tool, argc, argv) || tool_operands_none(argc, argv))
+	if (tool_parse_change(tool, argc, argv) || tool_operands_none(argc, argv))
 		return TOOL_USAGE;
-	return ecbpf_filter_refresh(tool->ecbpf) ? tool_fail_ecbpf(tool) : TOOL_OK;
+	tool_change_begin(NULL);
+	if (ecbpf_filter_refresh(tool->ecbpf))
+		return tool_fail_ecbpf(tool);
+	tool_entries_changed(tool, "addresses");
+	return TOOL_OK;
 }
 
 static const struct tool_option vip_options[] = {
 	{'f', "file", "FILE", "add, delete: of a list, see ecbpf-list(5); -: standard input"},
-	{'j', "json", NULL, "list: print JSON"},
+	TOOL_IF_EXISTS_OPTION("delete: "),
+	TOOL_CHANGE_OPTIONS,
 	TOOL_LIST_SKIP_BAD_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
@@ -172,19 +171,33 @@ static int vip_change(struct tool *tool, bool is_add, const char *file, int argc
 	if (err)
 		return err;
 	vips = tool_list_prefixes(&list);
+	tool_change_begin(is_add ? "add" : "delete");
 	err = is_add ? ecbpf_filter_vip_add(tool->ecbpf, vips, list.count)
 		     : ecbpf_filter_vip_delete(tool->ecbpf, vips, list.count);
 	free(vips);
-	return err ? fail(tool, err) : TOOL_OK;
+	if (err)
+		return fail(tool, err);
+	tool_entries_changed(tool, "VIPs");
+	return TOOL_OK;
+}
+
+static int vip_flush(struct tool *tool)
+{
+	tool_change_begin("flush");
+	if (ecbpf_filter_vip_flush(tool->ecbpf))
+		return tool_fail_ecbpf(tool);
+	tool_entries_changed(tool, "VIPs");
+	return TOOL_OK;
 }
 
 static int run_vip(struct tool *tool, int argc, char **argv)
 {
 	const char *what, *file = NULL;
-	bool is_json = false;
+	bool is_json = false, may_be_absent = false;
 	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		may_be_absent |= id == TOOL_IF_EXISTS;
 		if (id == 'j')
 			is_json = true;
 		else if (id == 'f')
@@ -197,8 +210,8 @@ static int run_vip(struct tool *tool, int argc, char **argv)
 	what = argv[optind];
 	argv += optind + 1;
 	argc -= optind + 1;
-	if (is_json && strcmp(what, "list"))
-		return tool_usage("--json goes with vip list");
+	if (may_be_absent && strcmp(what, "delete"))
+		return tool_usage("--if-exists is an option of delete");
 	if (!strcmp(what, "add") || !strcmp(what, "delete"))
 		return vip_change(tool, what[0] == 'a', file, argc, argv);
 	if (strcmp(what, "list") && strcmp(what, "flush"))
@@ -206,7 +219,7 @@ static int run_vip(struct tool *tool, int argc, char **argv)
 	if (argc || file)
 		return tool_usage("'%s': vip %s takes no addresses", argc ? argv[0] : file, what);
 	if (what[0] == 'f')
-		return ecbpf_filter_vip_flush(tool->ecbpf) ? tool_fail_ecbpf(tool) : TOOL_OK;
+		return vip_flush(tool);
 	return vip_list(tool, is_json);
 }
 
@@ -234,7 +247,7 @@ static const struct tool_verb verbs[] = {
 		.text = "unload the filter from interfaces, or from all",
 		.about = "Settings and lists are kept.\n",
 		.examples = "  ecbpf-filter unload eth0\n",
-		.options = common_options,
+		.options = change_options,
 		.run = run_unload,
 	},
 	{
@@ -244,7 +257,7 @@ static const struct tool_verb verbs[] = {
 		.settings = ecbpf_filter_settings,
 		.examples = "  ecbpf-filter set frags=ptb frags6=ptb ptb-max-pps=100\n"
 			    "  ecbpf-filter set checks=drop martian-source=count\n",
-		.options = common_options,
+		.options = change_options,
 		.run = run_set,
 	},
 	{
@@ -285,7 +298,7 @@ static const struct tool_verb verbs[] = {
 		.text = "read the addresses of this host again",
 		.about = "load, set and vip do so as well.\n",
 		.examples = "  ecbpf-filter refresh\n",
-		.options = common_options,
+		.options = change_options,
 		.run = run_refresh,
 	},
 	{

@@ -8,8 +8,6 @@
 
 /* --- ecbpf-filter.c ------------------------------------------------------------------------- */
 
-/* Of all interfaces those that have the filter */
-int filter_loaded_ifaces(struct tool *tool, struct tool_list *ifaces);
 /* For free(); NULL: told already */
 struct ecbpf_prefix *filter_vips_get(struct tool *tool, size_t *count);
 struct json_object *filter_json_vips(const struct ecbpf_prefix *vips, size_t count);

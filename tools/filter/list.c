@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <json-c/json.h>
 #include <ecbpf/libecbpf-filter.h>
+#include "tools/common/change.h"
 #include "tools/common/list.h"
 #include "tools/filter/filter.h"
 
@@ -28,7 +29,8 @@ const struct tool_option filter_list_options[] = {
 	 "such as 2027-01-31T23:59:59Z"},
 	{'f', "file", "FILE", "import: a list, see ecbpf-list(5); -: standard input"},
 	{OPT_REPLACE, "replace", NULL, "import: replaces the list with these prefixes"},
-	{'j', "json", NULL, "list, top: print JSON"},
+	TOOL_IF_EXISTS_OPTION("delete: "),
+	TOOL_CHANGE_OPTIONS,
 	TOOL_LIST_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
@@ -41,6 +43,7 @@ struct options {
 	const char *file;
 	bool is_replace;
 	bool is_json;
+	bool may_be_absent;
 };
 
 struct entries {
@@ -89,19 +92,40 @@ static int parse_operands(struct tool *tool, const struct options *options, char
 
 /* --- import ----------------------------------------------------------------------------------- */
 
-static int report(const struct ecbpf_filter_changes *changes, bool is_import)
+static const char *const names[] = {
+	[ECBPF_FILTER_ALLOW] = "allow",
+	[ECBPF_FILTER_BLOCK] = "drop",
+};
+
+/* @removed: by delete; an import has it in @changes */
+static int report(const struct options *options, const struct ecbpf_filter_changes *changes,
+		  __u64 removed)
 {
-	if (changes->same)
-		tool_warn("note: %" PRIu64 " already listed, or given twice",
-			  (uint64_t)changes->same);
-	if (changes->covered)
-		tool_warn("note: %" PRIu64 " covered by another prefix of the list",
-			  (uint64_t)changes->covered);
-	if (is_import)
-		printf("%" PRIu64 " added, %" PRIu64 " changed, %" PRIu64 " removed, %" PRIu64
-		       " unchanged\n",
-		       (uint64_t)changes->added, (uint64_t)changes->updated,
-		       (uint64_t)changes->deleted, (uint64_t)changes->same);
+	const struct {
+		__u64 count;
+		const char *text;
+	} parts[] = {
+		{changes->added, "added"},
+		{changes->covered, "covered by another prefix of the list"},
+		{changes->updated, "changed"},
+		{changes->permanent, "with no expiry any more"},
+		{removed, "removed"},
+		{changes->same, "listed already"},
+	};
+	const char *text = "";
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (parts[i].count)
+			text = tool_str("%s%s %" PRIu64 " %s", text, *text ? "," : "",
+					(uint64_t)parts[i].count, parts[i].text);
+	if (changes->added || changes->updated || removed)
+		tool_changed("%s:%s", names[options->list], text);
+	else
+		tool_unchanged("%s:%s", names[options->list], *text ? text : " nothing to change");
+	tool_change_number("added", changes->added);
+	tool_change_number("updated", changes->updated);
+	tool_change_number("removed", removed);
+	tool_change_number("unchanged", changes->same);
 	return TOOL_OK;
 }
 
@@ -119,6 +143,7 @@ static int run_import(struct tool *tool, const struct options *options)
 		err = take_list(tool, &list, &entries);
 	if (err)
 		return err;
+	tool_change_begin(options->verb);
 	if (options->is_replace)
 		err = ecbpf_filter_list_replace(tool->ecbpf, options->list, entries.items,
 						entries.count, &changes);
@@ -128,7 +153,7 @@ static int run_import(struct tool *tool, const struct options *options)
 	if (err)
 		return tool_fail_ecbpf(tool);
 	changes.covered = 0;
-	return report(&changes, true);
+	return report(options, &changes, changes.deleted);
 }
 
 /* --- list, top -------------------------------------------------------------------------------- */
@@ -215,6 +240,7 @@ static int run_change(struct tool *tool, const struct options *options, int argc
 {
 	struct entries entries TOOL_CLEANUP(entries_free) = {};
 	struct ecbpf_filter_changes changes = {};
+	struct ecbpf_changed changed;
 	int err;
 
 	if (!argc)
@@ -222,13 +248,17 @@ static int run_change(struct tool *tool, const struct options *options, int argc
 	err = parse_operands(tool, options, argv, argc, &entries);
 	if (err)
 		return err;
+	tool_change_begin(options->verb);
 	if (!strcmp(options->verb, "delete"))
 		err = ecbpf_filter_list_delete(tool->ecbpf, options->list, entries.items,
 					       entries.count);
 	else
 		err = ecbpf_filter_list_add(tool->ecbpf, options->list, entries.items,
 					    entries.count, &changes);
-	return err ? tool_fail_ecbpf(tool) : report(&changes, false);
+	if (err)
+		return tool_fail_ecbpf(tool);
+	ecbpf_changed(tool->ecbpf, &changed);
+	return report(options, &changes, changed.removed);
 }
 
 /* Refuse options of other verbs. Return: 0 or TOOL_USAGE */
@@ -241,9 +271,20 @@ static int check_options(const struct options *options)
 		return tool_usage("--tag and --expires are options of add");
 	if ((options->file || options->is_replace) && !is_import)
 		return tool_usage("--file and --replace are options of import");
-	if (options->is_json && strcmp(verb, "list") && strcmp(verb, "top"))
-		return tool_usage("--json is an option of list and top");
+	if (options->may_be_absent && strcmp(verb, "delete"))
+		return tool_usage("--if-exists is an option of delete");
 	return 0;
+}
+
+static int run_flush(struct tool *tool, const struct options *options)
+{
+	struct ecbpf_filter_changes changes = {};
+
+	tool_change_begin(options->verb);
+	ecbpf_list_policy(tool->ecbpf, ECBPF_LIST_ALLOW_EMPTY);
+	if (ecbpf_filter_list_replace(tool->ecbpf, options->list, NULL, 0, &changes))
+		return tool_fail_ecbpf(tool);
+	return report(options, &changes, changes.deleted);
 }
 
 static int run(struct tool *tool, __u32 list, int argc, char **argv)
@@ -252,6 +293,7 @@ static int run(struct tool *tool, __u32 list, int argc, char **argv)
 	int id, rest;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
+		options.may_be_absent |= id == TOOL_IF_EXISTS;
 		if (id == 't')
 			options.tag = optarg;
 		else if (id == 'e')
@@ -285,9 +327,7 @@ static int run(struct tool *tool, __u32 list, int argc, char **argv)
 		return run_list(tool, &options, 0);
 	if (options.verb[0] == 'i')
 		return run_import(tool, &options);
-	ecbpf_list_policy(tool->ecbpf, ECBPF_LIST_ALLOW_EMPTY);
-	return ecbpf_filter_list_replace(tool->ecbpf, list, NULL, 0, NULL) ? tool_fail_ecbpf(tool)
-									   : TOOL_OK;
+	return run_flush(tool, &options);
 }
 
 int filter_list_drop(struct tool *tool, int argc, char **argv)
@@ -301,11 +341,6 @@ int filter_list_allow(struct tool *tool, int argc, char **argv)
 }
 
 /* --- status ----------------------------------------------------------------------------------- */
-
-static const char *const names[] = {
-	[ECBPF_FILTER_ALLOW] = "allow",
-	[ECBPF_FILTER_BLOCK] = "drop",
-};
 
 int filter_list_print(struct tool *tool)
 {

@@ -5,13 +5,16 @@
 #include <stdlib.h>
 #include <json-c/json.h>
 #include <ecbpf/libecbpf-filter.h>
+#include "tools/common/change.h"
 #include "tools/common/list.h"
 #include "tools/common/settings.h"
+#include "tools/common/stage.h"
 #include "tools/filter/filter.h"
 
 const struct tool_option filter_status_options[] = {
 	TOOL_JSON_OPTION,
 	TOOL_CLEAR_OPTION,
+	TOOL_QUIET_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -233,12 +236,15 @@ int filter_run_status(struct tool *tool, int argc, char **argv)
 	is_named = optind < argc;
 	if (tool_operands_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
-	if (!is_named && filter_loaded_ifaces(tool, &ifaces))
+	if (!is_named && tool_stage_ifaces(tool, ECBPF_STAGE_FILTER, &ifaces))
 		return TOOL_FAILED;
 	if (!is_clear)
 		return show_status(tool, &ifaces, is_named, is_json);
-	for (size_t i = 0; i < ifaces.count; i++)
+	tool_change_begin(NULL);
+	for (size_t i = 0; i < ifaces.count; i++) {
 		if (ecbpf_filter_status_clear(tool->ecbpf, ifaces.items[i]))
 			return tool_fail_ecbpf(tool);
+		tool_changed("%s: counters set to zero", ifaces.items[i]);
+	}
 	return TOOL_OK;
 }

@@ -1,35 +1,71 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* ecbpf-fw apply: the rules of a file made live. */
 #include <getopt.h>
+#include "tools/common/change.h"
 #include "tools/fw/fw.h"
 
 const struct tool_option fw_apply_options[] = {
 	{'f', "file", "FILE", "rules; - is standard input"},
-	{'c', "check", NULL, "only check whether the rules can be applied"},
+	{'c', "check", NULL, "print what would be changed, change nothing"},
+	TOOL_EXIT_CODE_OPTION,
+	TOOL_CHANGE_OPTIONS,
 	TOOL_LIST_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
 
+static int tell_line(struct ecbpf *e, void *data, const char *line)
+{
+	size_t *count = data;
+
+	(void)e;
+	tool_changed("%s", line);
+	(*count)++;
+	return 0;
+}
+
+/* What is live may be lost: then the rules are applied, whatever it was */
+static int apply(struct tool *tool, const struct ecbpf_fw_ruleset *ruleset, bool is_check,
+		 bool has_exit_code)
+{
+	size_t count = 0;
+	int err;
+
+	err = ecbpf_fw_diff(tool->ecbpf, ruleset, tell_line, &count);
+	if (err && is_check)
+		return tool_fail_ecbpf(tool);
+	if (!is_check && (err || count) && ecbpf_fw_apply(tool->ecbpf, ruleset))
+		return tool_fail_ecbpf(tool);
+	if (err)
+		tool_changed("rules replaced");
+	else if (!count)
+		tool_unchanged("nothing to do");
+	return count && has_exit_code ? TOOL_CHANGES : TOOL_OK;
+}
+
 int fw_run_apply(struct tool *tool, int argc, char **argv)
 {
 	struct ecbpf_fw_ruleset *ruleset TOOL_CLEANUP(fw_free_ruleset) = NULL;
+	bool is_check = false, has_exit_code = false;
 	const char *file = NULL;
-	bool is_check = false;
-	size_t bytes;
 	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
 		if (id == 'c')
 			is_check = true;
-		else if (fw_file_option(tool, id, &file))
+		else if (id == TOOL_EXIT_CODE)
+			has_exit_code = true;
+		else if (id != 'j' && fw_file_option(tool, id, &file))
 			return TOOL_USAGE;
 	}
+	if (has_exit_code && !is_check)
+		return tool_usage("--exit-code is an option of --check");
 	if (fw_file_only(argc, argv, file))
 		return TOOL_USAGE;
+	if (is_check)
+		tool_change_check();
+	else
+		tool_change_begin(NULL);
 	if (fw_read_rules(tool, file, &ruleset))
 		return TOOL_FAILED;
-	if (is_check ? ecbpf_fw_bytes(tool->ecbpf, ruleset, &bytes)
-		     : ecbpf_fw_apply(tool->ecbpf, ruleset))
-		return tool_fail_ecbpf(tool);
-	return TOOL_OK;
+	return apply(tool, ruleset, is_check, has_exit_code);
 }

@@ -24,12 +24,6 @@ int fw_print_rules(const struct tool *tool, const struct ecbpf_fw_ruleset *rules
 void fw_free_ruleset(struct ecbpf_fw_ruleset **ruleset);
 void fw_free_text(char **text);
 
-/* --- ifaces.c ------------------------------------------------------------------------------- */
-
-/* The operands; without any, all interfaces that have the firewall. Return: 0, TOOL_USAGE or
- * _FAILED */
-int fw_take_ifaces(struct tool *tool, int argc, char **argv, struct tool_list *ret_ifaces);
-
 /* --- the verbs, a file for each ------------------------------------------------------------- */
 
 extern const struct tool_option fw_apply_options[], fw_check_options[], fw_load_options[],

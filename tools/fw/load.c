@@ -3,7 +3,9 @@
 #include <getopt.h>
 #include <string.h>
 #include <linux/bpf.h>
+#include "tools/common/change.h"
 #include "tools/common/settings.h"
+#include "tools/common/stage.h"
 #include "tools/fw/fw.h"
 
 enum {
@@ -14,6 +16,7 @@ const struct tool_option fw_load_options[] = {
 	{'f', "file", "FILE", "rules; - is standard input (default: the live rules)"},
 	TOOL_MODE_OPTION,
 	{OPT_FUSED, "fused", NULL, "as a stage of ecbpf_fused, added to those that it has"},
+	TOOL_CHANGE_OPTIONS,
 	TOOL_LIST_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
@@ -35,6 +38,8 @@ int fw_run_load(struct tool *tool, int argc, char **argv)
 			err = tool_parse_mode(optarg, &mode);
 		else if (id == OPT_FUSED)
 			fused = true;
+		else if (id == 'j')
+			continue;
 		else if (id >= TOOL_SETTING)
 			err = tool_settings_option(tool, id, optarg, &settings);
 		else
@@ -44,31 +49,35 @@ int fw_run_load(struct tool *tool, int argc, char **argv)
 	}
 	if (optind == argc)
 		return tool_usage("on which interface?");
-	if (fw_take_ifaces(tool, argc, argv, &ifaces))
+	if (tool_operands_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
+	tool_change_begin(NULL);
 	if (file && fw_read_rules(tool, file, &ruleset))
 		return TOOL_FAILED;
 	if (ecbpf_fw_load(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count, ruleset,
 			  (const char *const *)settings.items, settings.count, fused, mode))
 		return tool_fail_ecbpf(tool);
+	tool_stage_changed(ECBPF_STAGE_FW, &ifaces, "loaded");
 	return TOOL_OK;
 }
 
-const struct tool_option fw_unload_options[] = {TOOL_COMMON_OPTIONS};
+const struct tool_option fw_unload_options[] = {TOOL_CHANGE_OPTIONS, TOOL_COMMON_OPTIONS};
 
 int fw_run_unload(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
 	int status;
 
-	if (tool_parse_none(tool, argc, argv))
+	if (tool_parse_change(tool, argc, argv))
 		return TOOL_USAGE;
-	status = fw_take_ifaces(tool, argc, argv, &ifaces);
+	status = tool_stage_operands(tool, ECBPF_STAGE_FW, argc, argv, &ifaces);
 	if (status)
 		return status;
+	tool_change_begin(NULL);
 	if (!ifaces.count)
 		return tool_fail("the firewall is not loaded on any interface");
 	if (ecbpf_fw_unload(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count))
 		return tool_fail_ecbpf(tool);
+	tool_stage_changed(ECBPF_STAGE_FW, &ifaces, "unloaded");
 	return TOOL_OK;
 }

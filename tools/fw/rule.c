@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* ecbpf-fw rule: changes to single live rules. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <json-c/json.h>
+#include "tools/common/change.h"
 #include "tools/common/settings.h"
 #include "tools/fw/fw.h"
 
-const struct tool_option fw_rule_options[] = {TOOL_JSON_OPTION, TOOL_COMMON_OPTIONS};
+const struct tool_option fw_rule_options[] = {
+	TOOL_IF_EXISTS_OPTION("delete: "),
+	TOOL_CHANGE_OPTIONS,
+	TOOL_COMMON_OPTIONS,
+};
 
 /* A change of the live rules */
 struct rule_change {
@@ -19,7 +25,86 @@ struct rule_change {
 	} kind;
 	const char *which; /* number or name */
 	const char *text;
+	bool may_be_absent;
 };
+
+/* Of change_rules(), if there is nothing to do */
+#define NO_CHANGE 1
+
+static char *copy_text(const struct ecbpf_fw_ruleset *ruleset, size_t index)
+{
+	char *text = ecbpf_fw_rule_text(ruleset, index);
+
+	return text ?: strcpy(tool_alloc(NULL, 1), "");
+}
+
+/*
+ * The rule at @index was put there. Another one of its name is an error; of the same text, no
+ * change
+ */
+static int check_name(const struct ecbpf_fw_ruleset *ruleset, size_t index, size_t count)
+{
+	const char *name = ecbpf_fw_rule_name(ruleset, index);
+	char *text TOOL_CLEANUP(fw_free_text) = copy_text(ruleset, index);
+
+	for (size_t i = 0; i < count && name; i++) {
+		const char *other = ecbpf_fw_rule_name(ruleset, i);
+		char *old TOOL_CLEANUP(fw_free_text) = NULL;
+		size_t number = i + (i < index);
+
+		if (i == index || !other || strcmp(name, other))
+			continue;
+		old = copy_text(ruleset, i);
+		if (strcmp(old, text)) {
+			tool_fail("rule %zu has the name '%s' and another text: change it by "
+				  "'rule replace', or give another name",
+				  number, name);
+			return -EEXIST;
+		}
+		tool_unchanged("rule %zu is so already: %s", number, old);
+		return NO_CHANGE;
+	}
+	tool_changed("rule %zu added: %s", index + 1, text);
+	return 0;
+}
+
+static int insert_rule(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size_t index,
+		       const char *text)
+{
+	struct ecbpf_fw_summary summary;
+	int err = ecbpf_fw_rule_insert(e, ruleset, index, text);
+
+	if (err)
+		return err;
+	ecbpf_fw_summary(ruleset, &summary);
+	return check_name(ruleset, index, summary.rules);
+}
+
+static int replace_rule(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size_t index,
+			const char *text)
+{
+	char *old TOOL_CLEANUP(fw_free_text) = copy_text(ruleset, index);
+	char *new TOOL_CLEANUP(fw_free_text) = NULL;
+	int err = ecbpf_fw_rule_replace(e, ruleset, index, text);
+
+	if (err)
+		return err;
+	new = copy_text(ruleset, index);
+	if (!strcmp(old, new)) {
+		tool_unchanged("rule %zu is so already: %s", index + 1, new);
+		return NO_CHANGE;
+	}
+	tool_changed("rule %zu: %s, was %s", index + 1, new, old);
+	return 0;
+}
+
+static void delete_rule(struct ecbpf_fw_ruleset *ruleset, size_t index)
+{
+	char *text TOOL_CLEANUP(fw_free_text) = copy_text(ruleset, index);
+
+	ecbpf_fw_rule_delete(ruleset, index);
+	tool_changed("rule %zu deleted: %s", index + 1, text);
+}
 
 static int change_rules(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, void *data)
 {
@@ -32,17 +117,21 @@ static int change_rules(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, void 
 	/* without rules, rule 1 is the end */
 	if (change->kind == RULE_ADD ||
 	    (change->kind == RULE_INSERT && !summary.rules && !strcmp(change->which, "1")))
-		return ecbpf_fw_rule_insert(e, ruleset, summary.rules, change->text);
+		return insert_rule(e, ruleset, summary.rules, change->text);
 	err = ecbpf_fw_rule_find(e, ruleset, change->which, &index);
+	if (err == -ENOENT && change->may_be_absent) {
+		tool_unchanged("%s", ecbpf_error(e));
+		return NO_CHANGE;
+	}
 	if (err)
 		return err;
 	switch (change->kind) {
 	case RULE_INSERT:
-		return ecbpf_fw_rule_insert(e, ruleset, index, change->text);
+		return insert_rule(e, ruleset, index, change->text);
 	case RULE_REPLACE:
-		return ecbpf_fw_rule_replace(e, ruleset, index, change->text);
+		return replace_rule(e, ruleset, index, change->text);
 	default:
-		ecbpf_fw_rule_delete(ruleset, index);
+		delete_rule(ruleset, index);
 		return 0;
 	}
 }
@@ -111,12 +200,15 @@ int fw_run_rule(struct tool *tool, int argc, char **argv)
 	struct rule_change change = {};
 	bool is_json = false;
 	size_t i = 0;
-	int id;
+	int id, err;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		if (id != 'j')
+		if (id == 'j')
+			is_json = true;
+		else if (id == TOOL_IF_EXISTS)
+			change.may_be_absent = true;
+		else
 			return TOOL_USAGE;
-		is_json = true;
 	}
 	argc -= optind;
 	argv += optind;
@@ -127,8 +219,8 @@ int fw_run_rule(struct tool *tool, int argc, char **argv)
 	if (!argc || i == sizeof(changes) / sizeof(changes[0]))
 		return tool_usage("%s%s%sexpected add, insert, replace, delete or list",
 				  argc ? "'" : "", argc ? argv[0] : "", argc ? "': " : "");
-	if (is_json)
-		return tool_usage("--json is only for 'rule list'");
+	if (change.may_be_absent && changes[i].kind != RULE_DELETE)
+		return tool_usage("--if-exists is an option of delete");
 	argc--;
 	argv++;
 	if (changes[i].has_which && !argc)
@@ -144,6 +236,9 @@ int fw_run_rule(struct tool *tool, int argc, char **argv)
 	text = join_words(argc, argv);
 	change.text = text;
 	change.kind = changes[i].kind;
-	return ecbpf_fw_change(tool->ecbpf, change_rules, &change) ? tool_fail_ecbpf(tool)
-								   : TOOL_OK;
+	tool_change_begin(changes[i].name);
+	err = ecbpf_fw_change(tool->ecbpf, change_rules, &change);
+	if (err == -EEXIST)
+		return TOOL_FAILED; /* told already */
+	return err < 0 ? tool_fail_ecbpf(tool) : TOOL_OK;
 }

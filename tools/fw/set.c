@@ -4,6 +4,8 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <json-c/json.h>
+#include "tools/common/change.h"
 #include "tools/common/list.h"
 #include "tools/common/settings.h"
 #include "tools/fw/fw.h"
@@ -14,12 +16,43 @@ const struct tool_option fw_set_options[] = {
 	{'f', "file", "FILE",
 	 "add, delete, replace: prefixes of a list, see ecbpf-list(5);\n"
 	 "- is standard input"},
+	TOOL_IF_EXISTS_OPTION("destroy: "),
+	TOOL_CHANGE_OPTIONS,
 	TOOL_LIST_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
 
+static const char *const set_verbs[] = {
+	[ECBPF_FW_SET_ADD] = "add",
+	[ECBPF_FW_SET_DELETE] = "delete",
+	[ECBPF_FW_SET_REPLACE] = "replace",
+};
+
+static const char *family_name(__u8 family)
+{
+	return family == 4 ? "ip" : family == 6 ? "ip6" : "ip, ip6";
+}
+
+static void print_sets_json(const struct ecbpf_fw_ruleset *ruleset, size_t count)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *json = json_object_new_object();
+		struct ecbpf_fw_set set;
+
+		ecbpf_fw_set_at(ruleset, i, &set);
+		tool_json_str(json, "name", set.name);
+		tool_json_str(json, "family", set.family ? family_name(set.family) : NULL);
+		tool_json_num(json, "prefixes", set.prefixes);
+		tool_json_num(json, "rules", set.rules);
+		json_object_array_add(list, json);
+	}
+	tool_json_print(list);
+}
+
 /* All sets */
-static int list_sets(const struct tool *tool)
+static int list_sets(const struct tool *tool, bool is_json)
 {
 	struct ecbpf_fw_ruleset *ruleset TOOL_CLEANUP(fw_free_ruleset) = NULL;
 	struct tool_table table TOOL_CLEANUP(tool_table_free) = {.columns = 4, .align = "llrr"};
@@ -28,15 +61,16 @@ static int list_sets(const struct tool *tool)
 	if (ecbpf_fw_get(tool->ecbpf, &ruleset))
 		return tool_fail_ecbpf(tool);
 	ecbpf_fw_summary(ruleset, &summary);
+	if (is_json) {
+		print_sets_json(ruleset, summary.sets);
+		return TOOL_OK;
+	}
 	tool_table_row(&table, "set", "family", "prefixes", "rules");
 	for (size_t i = 0; i < summary.sets; i++) {
 		struct ecbpf_fw_set set;
 
 		ecbpf_fw_set_at(ruleset, i, &set);
-		tool_table_row(&table, set.name,
-			       set.family == 4	 ? "ip"
-			       : set.family == 6 ? "ip6"
-						 : "ip, ip6",
+		tool_table_row(&table, set.name, family_name(set.family),
 			       tool_str("%zu", set.prefixes), tool_str("%zu", set.rules));
 	}
 	tool_table_print(&table, "");
@@ -44,18 +78,39 @@ static int list_sets(const struct tool *tool)
 }
 
 /* A set's part of the ruleset's text, one prefix a line */
-static int list_set(const struct tool *tool, const char *name)
+static int list_set(const struct tool *tool, const char *name, bool is_json)
 {
-	if (ecbpf_fw_set_print(tool->ecbpf, name, stdout))
+	char *text TOOL_CLEANUP(fw_free_text) = NULL, *line, *rest;
+	struct json_object *json;
+	size_t size;
+	FILE *out;
+	int err;
+
+	if (!is_json)
+		return ecbpf_fw_set_print(tool->ecbpf, name, stdout) ? tool_fail_ecbpf(tool)
+								     : TOOL_OK;
+	out = open_memstream(&text, &size);
+	if (!out)
+		return tool_fail("out of memory");
+	err = ecbpf_fw_set_print(tool->ecbpf, name, out);
+	fclose(out);
+	if (err)
 		return tool_fail_ecbpf(tool);
+	json = json_object_new_array();
+	rest = text;
+	while ((line = strsep(&rest, "\n")) && *line)
+		json_object_array_add(json, json_object_new_string(line));
+	tool_json_print(json);
 	return TOOL_OK;
 }
 
 static int change_set(struct tool *tool, const char *name, enum ecbpf_fw_set_change change,
 		      const struct ecbpf_list *list)
 {
-	return ecbpf_fw_set_change(tool->ecbpf, name, change, list) ? tool_fail_ecbpf(tool)
-								    : TOOL_OK;
+	if (ecbpf_fw_set_change(tool->ecbpf, name, change, list))
+		return tool_fail_ecbpf(tool);
+	tool_entries_changed(tool, tool_str("set %s", name));
+	return TOOL_OK;
 }
 
 /* add, delete, replace: what operands or the file say */
@@ -66,13 +121,56 @@ static int run_change(struct tool *tool, const char *name, enum ecbpf_fw_set_cha
 
 	int status = tool_list_read(tool, file, argc, argv, 0, &list);
 
+	if (!status)
+		tool_change_begin(set_verbs[change]);
 	return status ? status : change_set(tool, name, change, &list);
+}
+
+static int create_set(struct tool *tool, const char *name, __u8 family)
+{
+	tool_change_begin("create");
+	if (ecbpf_fw_set_create(tool->ecbpf, name, family))
+		return tool_fail_ecbpf(tool);
+	tool_changed("set %s created", name);
+	return TOOL_OK;
+}
+
+static int destroy_set(struct tool *tool, const char *name, bool may_be_absent)
+{
+	int err;
+
+	tool_change_begin("destroy");
+	err = ecbpf_fw_set_delete(tool->ecbpf, name);
+	if (err == -ENOENT && may_be_absent)
+		tool_unchanged("%s", ecbpf_error(tool->ecbpf));
+	else if (err)
+		return tool_fail_ecbpf(tool);
+	else
+		tool_changed("set %s destroyed", name);
+	return TOOL_OK;
+}
+
+static int change_settings(struct tool *tool, int argc, char **argv)
+{
+	struct tool_list texts TOOL_CLEANUP(tool_list_free) = {};
+	struct ecbpf_fw_config before, after;
+
+	if (tool_settings_operands(tool, argc, argv, &texts))
+		return TOOL_USAGE;
+	tool_change_begin(NULL);
+	if (ecbpf_fw_config_get(tool->ecbpf, &before) ||
+	    ecbpf_fw_set(tool->ecbpf, (const char *const *)argv, argc) ||
+	    ecbpf_fw_config_get(tool->ecbpf, &after))
+		return tool_fail_ecbpf(tool);
+	tool_settings_changed(ecbpf_fw_settings(), &before, &after);
+	return TOOL_OK;
 }
 
 static int run_flush(struct tool *tool, const char *name)
 {
 	static const struct ecbpf_list none;
 
+	tool_change_begin("flush");
 	ecbpf_list_policy(tool->ecbpf, ECBPF_LIST_ALLOW_EMPTY);
 	return change_set(tool, name, ECBPF_FW_SET_REPLACE, &none);
 }
@@ -80,14 +178,8 @@ static int run_flush(struct tool *tool, const char *name)
 /* Return: false: it takes no prefixes */
 static bool find_change(const char *verb, enum ecbpf_fw_set_change *ret_change)
 {
-	static const char *const names[] = {
-		[ECBPF_FW_SET_ADD] = "add",
-		[ECBPF_FW_SET_DELETE] = "delete",
-		[ECBPF_FW_SET_REPLACE] = "replace",
-	};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(verb, names[i]))
+	for (size_t i = 0; i < sizeof(set_verbs) / sizeof(set_verbs[0]); i++) {
+		if (strcmp(verb, set_verbs[i]))
 			continue;
 		*ret_change = i;
 		return true;
@@ -97,34 +189,33 @@ static bool find_change(const char *verb, enum ecbpf_fw_set_change *ret_change)
 
 int fw_run_set(struct tool *tool, int argc, char **argv)
 {
+	bool may_be_absent = false, is_json = false;
 	const char *verb, *name, *file = NULL;
 	enum ecbpf_fw_set_change change;
 	__u8 family = 0;
 	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		if (id == '4')
-			family = 4;
-		else if (id == '6')
-			family = 6;
+		if ((id == '4' || id == '6') && family && family != id - '0')
+			return tool_usage("-4 and -6 cannot be combined; without them, a set is "
+					  "of both families");
+		if (id == '4' || id == '6')
+			family = id - '0';
 		else if (id == 'f')
 			file = optarg;
+		else if (id == 'j')
+			is_json = true;
+		else if (id == TOOL_IF_EXISTS)
+			may_be_absent = true;
 		else if (!tool_list_option(tool, id))
 			return TOOL_USAGE;
 	}
 	argc -= optind;
 	argv += optind;
 	if (argc == 1 && !strcmp(argv[0], "list"))
-		return list_sets(tool);
-	if (argc && strchr(argv[0], '=')) {
-		struct tool_list texts TOOL_CLEANUP(tool_list_free) = {};
-
-		if (tool_settings_operands(tool, argc, argv, &texts))
-			return TOOL_USAGE;
-		return ecbpf_fw_set(tool->ecbpf, (const char *const *)argv, argc)
-			       ? tool_fail_ecbpf(tool)
-			       : TOOL_OK;
-	}
+		return list_sets(tool, is_json);
+	if (argc && strchr(argv[0], '='))
+		return change_settings(tool, argc, argv);
 	if (argc < 2)
 		return tool_usage("create, destroy, add, delete, list, flush or replace; and which "
 				  "set? Or KEY=VALUE");
@@ -132,17 +223,20 @@ int fw_run_set(struct tool *tool, int argc, char **argv)
 	name = argv[1];
 	argc -= 2;
 	argv += 2;
+	if (family && strcmp(verb, "create"))
+		return tool_usage("-4 and -6 are options of create");
+	if (may_be_absent && strcmp(verb, "destroy") && strcmp(verb, "delete"))
+		return tool_usage("--if-exists is an option of destroy and delete");
 	if (find_change(verb, &change))
 		return run_change(tool, name, change, file, argc, argv);
 	if (argc || file)
 		return tool_usage("%s: takes no prefixes", verb);
 	if (!strcmp(verb, "create"))
-		return ecbpf_fw_set_create(tool->ecbpf, name, family) ? tool_fail_ecbpf(tool)
-								      : TOOL_OK;
+		return create_set(tool, name, family);
 	if (!strcmp(verb, "destroy"))
-		return ecbpf_fw_set_delete(tool->ecbpf, name) ? tool_fail_ecbpf(tool) : TOOL_OK;
+		return destroy_set(tool, name, may_be_absent);
 	if (!strcmp(verb, "list"))
-		return list_set(tool, name);
+		return list_set(tool, name, is_json);
 	if (!strcmp(verb, "flush"))
 		return run_flush(tool, name);
 	return tool_usage("'%s': create, destroy, add, delete, list, flush or replace?", verb);

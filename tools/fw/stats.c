@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 #include <json-c/json.h>
+#include "tools/common/change.h"
 #include "tools/fw/fw.h"
 
 #define RATE_MS	 500 /* over which `stats` measures packets a second */
@@ -23,6 +24,7 @@ static void free_stats(struct ecbpf_fw_stat **stats)
 const struct tool_option fw_stats_options[] = {
 	{'j', "json", NULL, "as JSON"},
 	TOOL_CLEAR_OPTION,
+	TOOL_QUIET_OPTION,
 	{OPT_WATCH, "watch", NULL, "print them every second until interrupted"},
 	TOOL_COMMON_OPTIONS,
 };
@@ -163,10 +165,15 @@ int fw_run_stats(struct tool *tool, int argc, char **argv)
 	}
 	if (tool_operands_none(argc, argv))
 		return TOOL_USAGE;
-	if (is_clear + is_watch + is_json > 1 && !(is_watch && is_json))
-		return tool_usage("--clear excludes --json and --watch");
-	if (is_clear)
-		return ecbpf_fw_stats_clear(tool->ecbpf) ? tool_fail_ecbpf(tool) : TOOL_OK;
+	if (is_clear && is_watch)
+		return tool_usage("--clear and --watch cannot be combined");
+	if (is_clear) {
+		tool_change_begin(NULL);
+		if (ecbpf_fw_stats_clear(tool->ecbpf))
+			return tool_fail_ecbpf(tool);
+		tool_changed("counters of all rules set to zero");
+		return TOOL_OK;
+	}
 	do
 		status = show_stats(tool, is_watch ? WATCH_MS : RATE_MS, is_json);
 	while (is_watch && status == TOOL_OK && !ferror(stdout));

@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <json-c/json.h>
 #include "tools/common/settings.h"
+#include "tools/common/stage.h"
 #include "tools/fw/fw.h"
 
 const struct tool_option fw_status_options[] = {
@@ -22,7 +23,7 @@ int fw_run_status(struct tool *tool, int argc, char **argv)
 
 	if (tool_parse_json(tool, argc, argv, &is_json) || tool_operands_none(argc, argv))
 		return TOOL_USAGE;
-	if (fw_take_ifaces(tool, argc, argv, &ifaces))
+	if (tool_stage_ifaces(tool, ECBPF_STAGE_FW, &ifaces))
 		return TOOL_FAILED;
 	if (ecbpf_fw_get(tool->ecbpf, &ruleset) || ecbpf_fw_bytes(tool->ecbpf, ruleset, &bytes) ||
 	    ecbpf_fw_config_get(tool->ecbpf, &config))

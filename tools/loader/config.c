@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <ecbpf/libecbpf-config.h>
+#include "tools/common/change.h"
 #include "tools/loader/lldp.h"
 #include "tools/loader/loader.h"
 
@@ -13,12 +14,15 @@ const struct tool_option loader_apply_options[] = {
 	{OPT_NO_LLDP, "no-lldp", NULL, "do not check ingress-vlan and egress-vlan by LLDP"},
 	{OPT_STOP, "stop", NULL, "remove all that apply loaded, unless on-stop is leave"},
 	{OPT_RESET_RUNTIME, "reset-runtime", NULL, "forget what other verbs have changed"},
+	TOOL_EXIT_CODE_OPTION,
+	TOOL_CHANGE_OPTIONS,
 	TOOL_LIST_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
 
 struct apply {
 	bool is_check;
+	bool has_exit_code;
 	bool is_diff;
 	bool is_stop;
 	bool resets;
@@ -47,6 +51,10 @@ static int apply(struct tool *tool, const char *file, const struct apply *a)
 	size_t count;
 	int err;
 
+	if (a->is_check)
+		tool_change_check();
+	else
+		tool_change_begin(a->is_stop ? "--stop" : NULL);
 	if (!a->is_stop && ecbpf_config_read(tool->ecbpf, file, &config))
 		return tool_fail_ecbpf(tool);
 	if (!a->is_stop && !a->without_lldp && check_vlans(tool, config)) {
@@ -60,14 +68,17 @@ static int apply(struct tool *tool, const char *file, const struct apply *a)
 	ecbpf_config_free(config);
 	if (err)
 		return tool_fail_ecbpf(tool);
-	for (size_t i = 0; i < count && (a->is_check || a->is_diff); i++)
-		printf("%s\n", tool_safe(changes[i].text));
+	for (size_t i = 0; i < count; i++)
+		tool_changed("%s", changes[i].text);
+	for (size_t i = 0; i < count; i++)
+		if (*changes[i].iface)
+			tool_change_iface(changes[i].iface);
 	if (!count)
-		printf("nothing to do\n");
+		tool_unchanged("nothing to do");
 	else if (!a->is_check && !a->is_diff)
-		printf("%zu change%s made\n", count, count == 1 ? "" : "s");
+		tool_change_short("%zu change%s made", count, count == 1 ? "" : "s");
 	free(changes);
-	return TOOL_OK;
+	return count && a->has_exit_code ? TOOL_CHANGES : TOOL_OK;
 }
 
 int loader_run_apply(struct tool *tool, int argc, char **argv)
@@ -86,9 +97,13 @@ int loader_run_apply(struct tool *tool, int argc, char **argv)
 			a.is_stop = true;
 		else if (id == OPT_RESET_RUNTIME)
 			a.resets = true;
-		else if (!tool_list_option(tool, id))
+		else if (id == TOOL_EXIT_CODE)
+			a.has_exit_code = true;
+		else if (id != 'j' && !tool_list_option(tool, id))
 			return TOOL_USAGE;
 	}
+	if (a.has_exit_code && !a.is_check)
+		return tool_usage("--exit-code is an option of --check");
 	if (a.is_check && a.is_stop)
 		return tool_usage("--check and --stop cannot be combined");
 	if (a.resets && a.is_stop)
@@ -123,11 +138,15 @@ int loader_run_export(struct tool *tool, int argc, char **argv)
 	return TOOL_OK;
 }
 
-const struct tool_option loader_refresh_options[] = {TOOL_COMMON_OPTIONS};
+const struct tool_option loader_refresh_options[] = {TOOL_CHANGE_OPTIONS, TOOL_COMMON_OPTIONS};
 
 int loader_run_refresh(struct tool *tool, int argc, char **argv)
 {
-	if (tool_parse_none(tool, argc, argv) || tool_operands_none(argc, argv))
+	if (tool_parse_change(tool, argc, argv) || tool_operands_none(argc, argv))
 		return TOOL_USAGE;
-	return ecbpf_config_refresh(tool->ecbpf) ? tool_fail_ecbpf(tool) : TOOL_OK;
+	tool_change_begin(NULL);
+	if (ecbpf_config_refresh(tool->ecbpf))
+		return tool_fail_ecbpf(tool);
+	tool_entries_changed(tool, "addresses and services");
+	return TOOL_OK;
 }

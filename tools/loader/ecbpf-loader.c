@@ -168,6 +168,17 @@ static const struct tool_verb verbs[] = {
 		.run = loader_run_watch,
 	},
 	{
+		.name = "log",
+		.args = "",
+		.text = "show who changed what, from the systemd journal",
+		.about = "Each verb that changes something, of each of ecbpf's tools, writes one\n"
+			 "entry, also when it fails; watch one for each change that it makes.\n",
+		.examples = "      ecbpf-loader log --since today\n"
+			    "      ecbpf-loader log -n 10 -i eth0\n",
+		.options = loader_log_options,
+		.run = loader_run_log,
+	},
+	{
 		.name = "metrics",
 		.args = "[IFACE]...",
 		.text = "print all counters for Prometheus, or send them to statsd",

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "tools/common/change.h"
 #include "tools/loader/loader.h"
 
 /* Options of load and replace; -m is for load alone, as a chain has one mode */
@@ -39,10 +40,12 @@ struct load_options {
 const struct tool_option loader_load_options[] = {
 	TOOL_MODE_OPTION,
 	PROGRAM_OPTIONS,
+	TOOL_CHANGE_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
 
-const struct tool_option loader_replace_options[] = {PROGRAM_OPTIONS, TOOL_COMMON_OPTIONS};
+const struct tool_option loader_replace_options[] = {PROGRAM_OPTIONS, TOOL_CHANGE_OPTIONS,
+						     TOOL_COMMON_OPTIONS};
 
 static int parse_mode(const char *text, enum ecbpf_mode *ret_mode)
 {
@@ -88,6 +91,8 @@ static int parse_load_options(struct tool *tool, int argc, char **argv, struct l
 		case OPT_FUSED:
 			program->fused = optarg;
 			break;
+		case 'j':
+			break;
 		default:
 			return TOOL_USAGE;
 		}
@@ -129,6 +134,7 @@ static int load(struct tool *tool, const struct load_options *o, int argc, char 
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
 	struct ecbpf_program *programs;
+	size_t count;
 	int err;
 
 	if (argc < 1)
@@ -142,10 +148,20 @@ static int load(struct tool *tool, const struct load_options *o, int argc, char 
 	if (err)
 		return err;
 	programs = tool_alloc(NULL, argc * sizeof(*programs));
+	count = list_programs(o, argc - 1, argv + 1, programs);
+	tool_change_begin(NULL);
 	err = ecbpf_chain_load(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
-			       programs, list_programs(o, argc - 1, argv + 1, programs), o->mode);
+			       programs, count, o->mode);
+	if (err) {
+		free(programs);
+		return tool_fail_ecbpf(tool);
+	}
+	for (size_t i = 0; i < ifaces.count; i++)
+		for (size_t j = 0; j < count; j++)
+			tool_changed("%s: %s loaded", ifaces.items[i],
+				     programs[j].fused ?: programs[j].file);
 	free(programs);
-	return err ? tool_fail_ecbpf(tool) : TOOL_OK;
+	return TOOL_OK;
 }
 
 int loader_run_load(struct tool *tool, int argc, char **argv)
@@ -183,8 +199,11 @@ static int replace(struct tool *tool, const struct load_options *o, int argc, ch
 	if (ifaces.count > 1)
 		return tool_usage("'%s': replace takes one interface", argv[0]);
 	list_programs(o, argc - 2, argv + 2, &program);
+	tool_change_begin(NULL);
 	if (ecbpf_chain_replace(tool->ecbpf, ifaces.items[0], argv[1], &program))
 		return tool_fail_ecbpf(tool);
+	tool_changed("%s: %s replaced by %s", ifaces.items[0], argv[1],
+		     program.fused ?: program.file);
 	return TOOL_OK;
 }
 
@@ -206,6 +225,7 @@ const struct tool_option loader_unload_options[] = {
 	{'a', "all", NULL,
 	 "all programs, also one that is attached without\n"
 	 "a dispatcher"},
+	TOOL_CHANGE_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -229,6 +249,8 @@ int loader_run_unload(struct tool *tool, int argc, char **argv)
 		case 'a':
 			selector.all = true;
 			break;
+		case 'j':
+			break;
 		default:
 			return TOOL_USAGE;
 		}
@@ -239,14 +261,21 @@ int loader_run_unload(struct tool *tool, int argc, char **argv)
 		return tool_usage("from which interface?");
 	if (tool_operands_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
+	tool_change_begin(NULL);
 	if (ecbpf_chain_unload(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
 			       &selector))
 		return tool_fail_ecbpf(tool);
+	for (size_t i = 0; i < ifaces.count; i++)
+		tool_changed("%s: %s unloaded", ifaces.items[i],
+			     selector.all    ? "all programs"
+			     : selector.name ? selector.name
+					     : tool_str("program %u", selector.id));
 	return TOOL_OK;
 }
 
 const struct tool_option loader_clean_options[] = {
 	{'a', "all", NULL, "remove all rules, lists, sets and settings, too"},
+	TOOL_CHANGE_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -264,14 +293,15 @@ static bool is_sure(void)
 int loader_run_clean(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
+	struct ecbpf_changed maps;
 	size_t removed = 0, i = 0;
 	bool is_all = false;
 	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		if (id != 'a')
+		if (id != 'a' && id != 'j')
 			return TOOL_USAGE;
-		is_all = true;
+		is_all |= id == 'a';
 	}
 	if (tool_operands_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
@@ -279,6 +309,7 @@ int loader_run_clean(struct tool *tool, int argc, char **argv)
 		return tool_usage("'%s': --all takes no interface", ifaces.items[0]);
 	if (is_all && !is_sure())
 		return tool_fail("nothing was removed");
+	tool_change_begin(NULL);
 	do {
 		const char *iface = ifaces.count ? ifaces.items[i] : NULL;
 		size_t count = 0;
@@ -289,7 +320,13 @@ int loader_run_clean(struct tool *tool, int argc, char **argv)
 	} while (++i < ifaces.count);
 	if (is_all && ecbpf_clean_maps(tool->ecbpf))
 		return tool_fail_ecbpf(tool);
-	printf("removed the pins of %zu dispatcher%s%s\n", removed, removed == 1 ? "" : "s",
-	       is_all ? ", rules, lists, sets and settings" : "");
+	ecbpf_changed(tool->ecbpf, &maps);
+	if (removed || maps.removed)
+		tool_changed("removed the pins of %zu dispatcher%s%s", removed,
+			     removed == 1 ? "" : "s",
+			     is_all ? ", rules, lists, sets and settings" : "");
+	else
+		tool_unchanged("removed the pins of 0 dispatchers");
+	tool_change_number("removed", removed + maps.removed);
 	return TOOL_OK;
 }

@@ -14,6 +14,7 @@ enum {
 	OPT_RESET_RUNTIME,
 	OPT_STATSD,
 	OPT_RELOAD,
+	OPT_SINCE,
 };
 
 /* --- verbs ---------------------------------------------------------------------------------- */
@@ -41,6 +42,9 @@ extern const struct tool_option loader_refresh_options[];
 int loader_run_apply(struct tool *tool, int argc, char **argv);
 int loader_run_export(struct tool *tool, int argc, char **argv);
 int loader_run_refresh(struct tool *tool, int argc, char **argv);
+
+extern const struct tool_option loader_log_options[];
+int loader_run_log(struct tool *tool, int argc, char **argv);
 
 extern const struct tool_option loader_watch_options[];
 int loader_run_watch(struct tool *tool, int argc, char **argv);

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <json-c/json.h>
 #include <linux/bpf.h>
+#include "tools/common/change.h"
 #include "tools/loader/answers.h"
 #include "tools/loader/loader.h"
 
@@ -14,6 +15,7 @@
 const struct tool_option loader_status_options[] = {
 	TOOL_JSON_OPTION,
 	TOOL_CLEAR_OPTION,
+	TOOL_QUIET_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -362,6 +364,8 @@ static int clear_counters(struct tool *tool, const char *iface, bool is_named)
 	}
 	if (is_wanted && ecbpf_counters_clear(tool->ecbpf, iface))
 		return tool_fail_ecbpf(tool);
+	if (is_wanted)
+		tool_changed("%s: counters set to zero", iface);
 	return TOOL_OK;
 }
 
@@ -414,6 +418,7 @@ int loader_run_status(struct tool *tool, int argc, char **argv)
 		return TOOL_FAILED;
 	if (!is_clear)
 		return loader_status_print(tool, &ifaces, is_json);
+	tool_change_begin(NULL);
 	for (size_t i = 0; i < ifaces.count; i++)
 		if (clear_counters(tool, ifaces.items[i], is_named))
 			status = TOOL_FAILED;

@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 #include <ecbpf/libecbpf-config.h>
+#include "tools/common/audit.h"
+#include "tools/common/change.h"
 #include "tools/common/notify.h"
 #include "tools/loader/answers.h"
 #include "tools/loader/lldp.h"
@@ -40,6 +42,7 @@ struct watch {
 const struct tool_option loader_watch_options[] = {
 	{OPT_RELOAD, "reload", NULL, "have the process that runs read its file again"},
 	{OPT_NO_LLDP, "no-lldp", NULL, "do not check ingress-vlan and egress-vlan by LLDP"},
+	TOOL_CHANGE_OPTIONS,
 	TOOL_LIST_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
@@ -52,10 +55,25 @@ static long long now_ms(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-static void print_changes(struct ecbpf_config_change *changes, size_t count)
+/* One line, and one entry of the journal, for each */
+static void tell_changes(struct watch *w, struct ecbpf_config_change *changes, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		char *iface = changes[i].iface;
+		const struct audit audit = {
+			.tool = w->tool->name,
+			.verb = w->tool->verb->name,
+			.what = w->file ?: "",
+			.ifaces = &iface,
+			.ifaces_count = *iface ? 1 : 0,
+			.result = "changed",
+			.text = changes[i].text,
+		};
+
 		tool_warn("%s", changes[i].text);
+		if (!changes[i].is_note)
+			audit_write(&audit);
+	}
 	free(changes);
 }
 
@@ -132,7 +150,7 @@ static int take_file(struct watch *w)
 		return fail_file(w);
 	}
 	w->has_started = true;
-	print_changes(changes, count);
+	tell_changes(w, changes, count);
 	ecbpf_watch_tell(w->watch, "");
 	return TOOL_OK;
 }
@@ -149,7 +167,7 @@ static int fall_back(struct watch *w)
 		return tool_fail("nothing runs instead");
 	}
 	w->has_started = true;
-	print_changes(changes, count);
+	tell_changes(w, changes, count);
 	if (!ecbpf_watch_read(w->tool->ecbpf, &state)) {
 		tool_warn("instead runs %s: mend the file, then reload", state.instead);
 		ecbpf_watch_state_free(&state);
@@ -164,7 +182,7 @@ static int look(struct watch *w)
 
 	if (ecbpf_watch_look(w->watch, &changes, &count))
 		return tool_fail_ecbpf(w->tool);
-	print_changes(changes, count);
+	tell_changes(w, changes, count);
 	return TOOL_OK;
 }
 
@@ -210,7 +228,7 @@ static int stop(struct watch *w)
 	notify("STOPPING=1");
 	if (ecbpf_config_stop(w->tool->ecbpf, w->file, &changes, &count))
 		return tool_fail_ecbpf(w->tool);
-	print_changes(changes, count);
+	tell_changes(w, changes, count);
 	return TOOL_OK;
 }
 
@@ -261,6 +279,7 @@ static int ask_reload(struct tool *tool)
 	unsigned long long before;
 	int pid, status;
 
+	tool_change_begin("--reload");
 	if (ecbpf_watch_read(tool->ecbpf, &state))
 		return tool_fail_ecbpf(tool);
 	before = state.read;
@@ -279,6 +298,8 @@ static int ask_reload(struct tool *tool)
 	}
 	status = *state.error ? tool_fail("%s", state.error) : TOOL_OK;
 	ecbpf_watch_state_free(&state);
+	if (status == TOOL_OK)
+		tool_changed("process %d has read its file again", pid);
 	return status;
 }
 
@@ -326,7 +347,7 @@ int loader_run_watch(struct tool *tool, int argc, char **argv)
 			is_reload = true;
 		else if (id == OPT_NO_LLDP)
 			w.without_lldp = true;
-		else if (!tool_list_option(tool, id))
+		else if (id != 'j' && !tool_list_option(tool, id))
 			return TOOL_USAGE;
 	}
 	if (argc - optind > 1)

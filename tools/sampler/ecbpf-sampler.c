@@ -6,7 +6,9 @@
 #include <json-c/json.h>
 #include <ecbpf/libecbpf-sampler.h>
 #include "tools/common/bus.h"
+#include "tools/common/change.h"
 #include "tools/common/settings.h"
+#include "tools/common/stage.h"
 #include "tools/sampler/sampler.h"
 
 enum {
@@ -26,10 +28,11 @@ static const struct tool_option load_options[] = {
 	{OPT_FUSED, "fused", NULL,
 	 "in ecbpf_fused, with the stages that it runs\n"
 	 "already"},
+	TOOL_CHANGE_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
 
-static const struct tool_option plain_options[] = {TOOL_COMMON_OPTIONS};
+static const struct tool_option change_options[] = {TOOL_CHANGE_OPTIONS, TOOL_COMMON_OPTIONS};
 
 static int parse_args(struct tool *tool, int argc, char **argv, struct load_args *args)
 {
@@ -42,7 +45,7 @@ static int parse_args(struct tool *tool, int argc, char **argv, struct load_args
 			err = tool_parse_mode(optarg, &args->mode);
 		else if (id == OPT_FUSED)
 			args->is_fused = true;
-		else
+		else if (id != 'j')
 			return TOOL_USAGE; /* told already */
 	}
 	return err;
@@ -90,17 +93,22 @@ static int load(struct tool *tool, int argc, char **argv)
 	err = parse_args(tool, argc, argv, &args);
 	if (!err)
 		err = parse_iface_list(argc, argv, &ifaces);
-	if (!err)
+	if (!err) {
+		tool_change_begin(NULL);
 		err = wanted_settings(tool, &args.settings, true, &settings);
+	}
 	if (!err && ecbpf_sampler_load(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
 				       args.is_fused, args.mode, &settings))
 		err = tool_fail_ecbpf(tool);
+	if (!err)
+		tool_stage_changed(ECBPF_STAGE_SAMPLER, &ifaces, "loaded");
 	tool_list_free(&args.settings);
 	return err;
 }
 
 static int set(struct tool *tool, int argc, char **argv)
 {
+	struct ecbpf_sampler_status before;
 	struct ecbpf_sampling settings;
 	struct load_args args = {};
 	int err;
@@ -108,33 +116,38 @@ static int set(struct tool *tool, int argc, char **argv)
 	err = parse_args(tool, argc, argv, &args);
 	if (!err)
 		err = tool_settings_operands(tool, argc - optind, argv + optind, &args.settings);
-	if (!err)
+	if (!err) {
+		tool_change_begin(NULL);
 		err = wanted_settings(tool, &args.settings, false, &settings);
-	if (!err && ecbpf_sampler_set(tool->ecbpf, &settings))
+	}
+	if (!err && (ecbpf_sampler_status(tool->ecbpf, &before) ||
+		     ecbpf_sampler_set(tool->ecbpf, &settings)))
 		err = tool_fail_ecbpf(tool);
+	if (!err)
+		tool_settings_changed(ecbpf_sampler_settings(), &before.settings, &settings);
 	tool_list_free(&args.settings);
 	return err;
 }
 
 /* --- unload --------------------------------------------------------------------------------- */
 
-static int no_options(struct tool *tool, int argc, char **argv)
-{
-	return tool_getopt(tool, argc, argv) == -1 ? 0 : TOOL_USAGE;
-}
-
 static int unload(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
 	int err;
 
-	err = no_options(tool, argc, argv);
-	if (!err)
-		err = parse_iface_list(argc, argv, &ifaces);
-	if (!err &&
-	    ecbpf_sampler_unload(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count))
-		err = tool_fail_ecbpf(tool);
-	return err;
+	if (tool_parse_change(tool, argc, argv))
+		return TOOL_USAGE;
+	err = tool_stage_operands(tool, ECBPF_STAGE_SAMPLER, argc, argv, &ifaces);
+	if (err)
+		return err;
+	tool_change_begin(NULL);
+	if (!ifaces.count)
+		return tool_fail("the sampler is loaded on no interface");
+	if (ecbpf_sampler_unload(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count))
+		return tool_fail_ecbpf(tool);
+	tool_stage_changed(ECBPF_STAGE_SAMPLER, &ifaces, "unloaded");
+	return TOOL_OK;
 }
 
 /* --- status --------------------------------------------------------------------------------- */
@@ -235,13 +248,17 @@ static int status(struct tool *tool, int argc, char **argv)
 
 static int keygen(struct tool *tool, int argc, char **argv)
 {
-	int err = no_options(tool, argc, argv);
+	int err;
 
-	if (err)
-		return err;
+	if (tool_parse_change(tool, argc, argv))
+		return TOOL_USAGE;
 	if (argc - optind != 1)
 		return tool_usage("into which file?");
-	return bus_make_keys(argv[optind]);
+	tool_change_begin(NULL);
+	err = bus_make_keys(argv[optind]);
+	if (!err)
+		tool_changed("%s and %s.pub made", argv[optind], argv[optind]);
+	return err;
 }
 
 static const struct tool_verb verbs[] = {
@@ -265,18 +282,18 @@ static const struct tool_verb verbs[] = {
 		.text = "change settings, at once",
 		.about = "They are taken as options, too: --rate 100 is rate=100.\n",
 		.examples = "      ecbpf-sampler set rate=100 snaplen=256\n",
-		.options = plain_options,
+		.options = change_options,
 		.settings = ecbpf_sampler_settings,
 		.has_setting_options = true,
 		.run = set,
 	},
 	{
 		.name = "unload",
-		.args = "IFACE...",
-		.text = "take the stage sampler out again",
+		.args = "[IFACE]...",
+		.text = "take the stage sampler out again, from these interfaces or from all",
 		.about = "When the last one is gone, other stages do not draw samples either.\n",
 		.examples = "      ecbpf-sampler unload eth0 eth1\n",
-		.options = plain_options,
+		.options = change_options,
 		.run = unload,
 	},
 	{
@@ -305,7 +322,7 @@ static const struct tool_verb verbs[] = {
 		.text = "make keys for samples that leave the host",
 		.about = "A new secret key in FILE, its public key in FILE.pub.\n",
 		.examples = "      ecbpf-sampler keygen /etc/ecbpf/sampler.key\n",
-		.options = plain_options,
+		.options = change_options,
 		.run = keygen,
 	},
 	{},
