@@ -187,10 +187,12 @@ static __always_inline void fastpath_header(const struct ecbpf_record *rec, cons
 
 static __always_inline bool fastpath_is_excluded(const struct ecbpf_flow_key *key, bool is_dest)
 {
-	struct ecbpf_exclude_key lpm = {.prefix_len = 128};
+	struct ecbpf_exclude_key lpm = {};
 	__u32 *addr = (__u32 *)lpm.addr;
 	const __u32 *addrs = (const __u32 *)key->addrs;
 
+	/* not as an initializer: the compiler makes a .rodata of it, which 5.10 refuses */
+	lpm.prefix_len = 128;
 	if (key->version == 4) {
 		addr[2] = bpf_htonl(0xffff);
 		addr[3] = addrs[is_dest ? 1 : 0];
