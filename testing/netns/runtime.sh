@@ -219,7 +219,7 @@ is "rules stay in their order" 'dport 3 drop "middle" "scripts" "last"' \
 	"$(rules | sed 's/"ping" //; s/ "ping"//')"
 
 is "fw apply states the whole: runtime rules are gone" "" \
-	"$(ecbpf-fw apply -f "$tmp/rules" 2>&1 | grep -v 'set .scripts' || :)"
+	"$(ecbpf-fw apply -q -f "$tmp/rules" 2>&1 | grep -v 'set .scripts' || :)"
 is "apply" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
 is "only those of the file" '"ping"' "$(rules)"
 is "the live set has its addresses" "203.0.113.0/24 2001:db8:bad::/48" "$(sets bans)"

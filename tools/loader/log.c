@@ -188,6 +188,8 @@ int loader_run_log(struct tool *tool, int argc, char **argv)
 			is_json = true;
 		else if (id == 'i')
 			words[count++] = tool_str("ECBPF_IFACE=%s", optarg);
+		else if (id == OPT_SINCE && strcmp(optarg, tool_safe(optarg)))
+			return tool_usage("--since: '%s' is not a time", optarg);
 		else if (id == OPT_SINCE)
 			words[count++] = tool_str("--since=%s", optarg);
 		else if (id != 'n' || tool_parse_number("--lines", optarg, 0, 1000000000, &lines))
