@@ -49,9 +49,15 @@ void ecbpf_prog_name(const struct bpf_prog_info *info, const struct btf *btf, ch
 	close(fd);
 }
 
-struct btf *ecbpf_prog_btf(const struct bpf_prog_info *info)
+int ecbpf_btf_get(__u32 id, struct btf **ret_btf)
 {
-	return info->btf_id ? btf__load_from_kernel_by_id(info->btf_id) : NULL;
+	*ret_btf = id ? btf__load_from_kernel_by_id(id) : NULL;
+	return id && !*ret_btf ? -errno : 0;
+}
+
+int ecbpf_prog_btf(const struct bpf_prog_info *info, struct btf **ret_btf)
+{
+	return ecbpf_btf_get(info->btf_id, ret_btf);
 }
 
 int ecbpf_prog_map(int prog_fd, const char *name, struct bpf_map_info *ret_info)

@@ -11,8 +11,9 @@ struct btf;
 /* Return: 0 or -errno */
 int ecbpf_prog_info(int fd, struct bpf_prog_info *info);
 int ecbpf_map_info(int fd, struct bpf_map_info *info);
-/* For btf__free(); NULL: it has none */
-struct btf *ecbpf_prog_btf(const struct bpf_prog_info *info);
+/* @ret_btf: for btf__free(); NULL: it has none. Return: 0 or -errno */
+int ecbpf_btf_get(__u32 id, struct btf **ret_btf);
+int ecbpf_prog_btf(const struct bpf_prog_info *info, struct btf **ret_btf);
 /* Full name (BTF) of a loaded program */
 void ecbpf_prog_name(const struct bpf_prog_info *info, const struct btf *btf, char *ret,
 		     size_t size);

@@ -120,6 +120,15 @@ int ecbpf_lock(struct ecbpf *e)
 	return fd < 0 ? ecbpf_fail(e, -errno, "cannot lock: %s", strerror(errno)) : fd;
 }
 
+int ecbpf_lock_find(struct ecbpf *e)
+{
+	int err = ecbpf_require(e, ECBPF_NEEDS_IDS);
+
+	if (!err)
+		err = ecbpf_bpffs_open(e, false);
+	return err ? err : ecbpf_lock(e);
+}
+
 int ecbpf_lock_make(struct ecbpf *e)
 {
 	int err = ecbpf_require(e, ECBPF_NEEDS_IDS);

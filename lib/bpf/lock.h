@@ -7,8 +7,9 @@ struct ecbpf;
 
 /* For a whole change of ours. Return: fd, for close(); -ETIMEDOUT after a minute; errors */
 int ecbpf_lock(struct ecbpf *e);
-/* As ecbpf_lock(); the directories are made if they are missing, and what a change needs is there
- */
+/* As ecbpf_lock(), before the BPF file system was opened. Return: -ENOENT, too: nothing is there */
+int ecbpf_lock_find(struct ecbpf *e);
+/* Likewise; the directories are made if they are missing, and what a change needs is there */
 int ecbpf_lock_make(struct ecbpf *e);
 /*
  * As ecbpf_lock_make(), and keep it while functions run that take it themselves or hold it, until

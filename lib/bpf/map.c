@@ -11,23 +11,23 @@
 #include "bpf/metadata.h"
 #include "core/handle.h"
 
-__u32 ecbpf_map_schema(const struct bpf_map_info *info)
+int ecbpf_map_schema(const struct bpf_map_info *info, __u32 *ret_schema)
 {
 	struct btf *btf;
-	__u32 schema;
+	int err = ecbpf_btf_get(info->btf_id, &btf);
 
-	if (!info->btf_id)
-		return 0;
-	btf = btf__load_from_kernel_by_id(info->btf_id);
-	schema = ecbpf_btf_schema(btf);
+	*ret_schema = ecbpf_btf_schema(btf);
 	btf__free(btf);
-	return schema;
+	return err;
 }
 
 static int check_schema(struct ecbpf *e, const char *path, const struct bpf_map_info *info)
 {
-	__u32 schema = ecbpf_map_schema(info);
+	__u32 schema;
+	int err = ecbpf_map_schema(info, &schema);
 
+	if (err)
+		return ecbpf_fail(e, err, "%s: cannot read its BTF: %s", path, strerror(-err));
 	if (!schema || schema == ECBPF_SCHEMA)
 		return 0;
 	return ecbpf_fail(e, -EPROTO,

@@ -14,9 +14,10 @@ struct ecbpf;
  * Return: fd; -ENOENT it does not exist; -EPROTO it is of another schema; other errors
  */
 int ecbpf_map_open(struct ecbpf *e, const char *name, struct bpf_map_info *ret_info);
-/* The schema of a map; 0: unknown (a devmap has no BTF) */
-__u32 ecbpf_map_schema(const struct bpf_map_info *info);
-/* Before libbpf finds or makes @map at @path: check the schema, take over the size. 0 or -EPROTO */
+/* The schema of a map; 0: unknown (a devmap has no BTF). Return: 0 or -errno */
+int ecbpf_map_schema(const struct bpf_map_info *info, __u32 *ret_schema);
+/* Before libbpf finds or makes @map at @path: check the schema, take over the size. Return: errors
+ */
 int ecbpf_map_adopt(struct ecbpf *e, const char *path, struct bpf_map *map);
 
 /* @size bytes of an array map with BPF_F_MMAPABLE, for munmap(). Return: NULL, errno */

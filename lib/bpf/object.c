@@ -62,7 +62,8 @@ static int program_check(struct ecbpf *e, const struct bpf_program *prog, bool i
 		return fail_readback(e, "program", name, "its name");
 	if (!is_ours)
 		return 0;
-	btf = ecbpf_prog_btf(&info);
+	if (ecbpf_prog_btf(&info, &btf))
+		return fail_readback(e, "program", name, "its BTF");
 	schema = ecbpf_btf_schema(btf);
 	btf__free(btf);
 	return schema ? 0 : fail_readback(e, "program", name, "its BTF");

@@ -62,6 +62,13 @@ int ecbpf_for_each_pin(struct ecbpf *e, ecbpf_pin_fn fn, void *data)
 	return err ? err : ecbpf_for_each_entry(e, path, pin_call, &call);
 }
 
+bool ecbpf_has_pins(struct ecbpf *e)
+{
+	char path[PATH_MAX];
+
+	return ecbpf_pin_path(e, path, sizeof(path), "") || !access(path, F_OK) || errno != ENOENT;
+}
+
 bool ecbpf_map_is_used(__u32 map_id)
 {
 	__u32 id = 0;
@@ -115,29 +122,14 @@ bool ecbpf_pins_are_used(struct ecbpf *e)
 	return ecbpf_for_each_pin(e, pin_is_used, &used) || used;
 }
 
-static int unpin_one(struct ecbpf *e, const char *path, bool is_symlink, void *data)
-{
-	(void)data;
-	if (is_symlink)
-		return 0;
-	if (!unlink(path))
-		e->changed.removed++;
-	else if (errno != EISDIR && errno != EPERM && errno != ENOENT)
-		return ecbpf_fail(e, -errno, "cannot remove %s: %s", path, strerror(errno));
-	return 0;
-}
-
-int ecbpf_unpin_maps(struct ecbpf *e)
-{
-	return ecbpf_for_each_pin(e, unpin_one, NULL);
-}
-
 static int pin_take(struct ecbpf *e, const char *path, bool is_symlink, void *data)
 {
 	struct taken *t = data;
 	struct taken_pin *pin;
+	struct stat st;
 
-	if (is_symlink || strncmp(strrchr(path, '/') + 1, t->prefix, strlen(t->prefix)))
+	if (is_symlink || (!lstat(path, &st) && S_ISDIR(st.st_mode)) ||
+	    strncmp(strrchr(path, '/') + 1, t->prefix, strlen(t->prefix)))
 		return 0;
 	pin = ecbpf_array_add(&t->pins, &t->count, sizeof(*pin));
 	if (!pin)
@@ -184,4 +176,16 @@ void ecbpf_pins_end(struct ecbpf *e, struct taken *t, int err)
 	}
 	free(t->pins);
 	*t = (struct taken){};
+}
+
+int ecbpf_unpin_maps(struct ecbpf *e)
+{
+	struct taken t;
+	int err = ecbpf_pins_take(e, "", &t);
+
+	if (err)
+		return err;
+	e->changed.removed += t.count;
+	ecbpf_pins_end(e, &t, 0);
+	return 0;
 }

@@ -15,6 +15,8 @@ int ecbpf_for_each_entry(struct ecbpf *e, const char *path, ecbpf_entry_fn fn, v
 /* For each entry of BPFFS/ecbpf: a pinned map, or what ecbpf_netns_mark() left (@is_symlink) */
 typedef int (*ecbpf_pin_fn)(struct ecbpf *e, const char *path, bool is_symlink, void *data);
 int ecbpf_for_each_pin(struct ecbpf *e, ecbpf_pin_fn fn, void *data);
+/* Is there BPFFS/ecbpf, which the first change makes? */
+bool ecbpf_has_pins(struct ecbpf *e);
 /* Does a program, anywhere, use this map; any of those that are pinned in BPFFS/ecbpf? */
 bool ecbpf_map_is_used(__u32 map_id);
 bool ecbpf_pins_are_used(struct ecbpf *e);

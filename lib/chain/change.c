@@ -165,9 +165,10 @@ static int member_link(struct ecbpf *e, struct change *c, size_t slot)
 			return err;
 	}
 	err = ecbpf_prog_info(c->fd, &info);
+	if (!err)
+		err = ecbpf_prog_btf(&info, &btf);
 	if (err)
 		return ecbpf_fail(e, err, "%s: dispatcher: %s", c->iface, strerror(-err));
-	btf = ecbpf_prog_btf(&info);
 	opts.target_btf_id = btf__find_by_name_kind(btf, function, BTF_KIND_FUNC);
 	btf__free(btf);
 	m->link_fd = bpf_link_create(m->fd, c->fd, 0, &opts);

@@ -39,6 +39,8 @@ static int member_inspect(struct ecbpf *e, const struct live *live, const struct
 	int err;
 
 	err = ecbpf_prog_info(m->fd, &info);
+	if (!err)
+		err = ecbpf_prog_btf(&info, &btf);
 	if (err)
 		return ecbpf_fail(e, err, "%s: %s", m->name, strerror(-err));
 	memcpy(ret->name, m->name, sizeof(ret->name));
@@ -48,7 +50,6 @@ static int member_inspect(struct ecbpf *e, const struct live *live, const struct
 	ret->actions = m->actions;
 	ret->load_time_s = load_time(&info);
 	ret->has_link = live->kind == ECBPF_CHAIN_SINGLE;
-	btf = ecbpf_prog_btf(&info);
 	ret->schema = ecbpf_btf_schema(btf);
 	btf__free(btf);
 	ret->is_ours = ret->schema;
@@ -66,6 +67,8 @@ static int dispatcher_inspect(struct ecbpf *e, const struct live *live, struct e
 	int err;
 
 	err = ecbpf_prog_info(live->fd, &info);
+	if (!err)
+		err = ecbpf_prog_btf(&info, &btf);
 	if (err)
 		return ecbpf_fail(e, err, "%s: %s", chain->iface, strerror(-err));
 	chain->id = info.id;
@@ -73,7 +76,6 @@ static int dispatcher_inspect(struct ecbpf *e, const struct live *live, struct e
 	snprintf(chain->name, sizeof(chain->name), "%s", info.name);
 	chain->protocol = live->config.dispatcher_version;
 	chain->has_frags = live->config.is_xdp_frags;
-	btf = ecbpf_prog_btf(&info);
 	chain->is_ours = ecbpf_btf_number(btf, "xdp_metadata", "ecbpf_dispatcher", &number);
 	btf__free(btf);
 	return 0;

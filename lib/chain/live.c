@@ -65,7 +65,9 @@ static int member_from_fd(int fd, struct member *ret)
 	err = ecbpf_prog_info(fd, &info);
 	if (err)
 		return err;
-	btf = ecbpf_prog_btf(&info);
+	err = ecbpf_prog_btf(&info, &btf);
+	if (err)
+		return err;
 	ecbpf_prog_name(&info, btf, ret->name, sizeof(ret->name));
 	btf__free(btf);
 	ret->id = info.id;

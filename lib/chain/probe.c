@@ -51,7 +51,9 @@ static int probe_replace(struct bpf_program *target, const char *function, const
 		err = ecbpf_prog_info(bpf_program__fd(target), &info);
 	if (err)
 		goto out;
-	btf = ecbpf_prog_btf(&info);
+	err = ecbpf_prog_btf(&info, &btf);
+	if (err)
+		goto out;
 	opts.target_btf_id = btf__find_by_name_kind(btf, function, BTF_KIND_FUNC);
 	btf__free(btf);
 	link = bpf_link_create(bpf_program__fd(prog), bpf_program__fd(target), 0, &opts);

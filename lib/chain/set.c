@@ -108,10 +108,9 @@ static int member_owned(struct ecbpf *e, const struct member *m, struct loaded *
 	*ret_is_owned = ret_loaded->is_owned;
 	if (*ret_is_owned || !info.btf_id)
 		return 0;
-	btf = ecbpf_prog_btf(&info);
-	if (!btf)
-		return ecbpf_fail(e, -errno, "%s: cannot read its BTF: %s", m->name,
-				  strerror(errno));
+	err = ecbpf_prog_btf(&info, &btf);
+	if (err)
+		return ecbpf_fail(e, err, "%s: cannot read its BTF: %s", m->name, strerror(-err));
 	*ret_is_owned = ecbpf_btf_schema(btf);
 	btf__free(btf);
 	return 0;

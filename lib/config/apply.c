@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/bpf.h>
+#include "bpf/bpffs.h"
+#include "bpf/pins.h"
 #include "bpf/transaction.h"
 #include "chain/clean.h"
 #include "config/plan.h"
@@ -296,17 +298,22 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 {
 	struct conf_report r = {};
 	struct transaction t;
+	bool is_locked;
 	int err;
 
 	err = ecbpf_require(e, check ? ECBPF_NEEDS_IDS : ECBPF_NEEDS_ATTACH);
-	if (!err)
-		err = ecbpf_transaction_begin(e, &t);
+	if (err)
+		return err;
+	/* a check makes no directory for a lock: without one there is nothing to lock */
+	is_locked = !check || ecbpf_bpffs_open(e, false) || ecbpf_has_pins(e);
+	err = is_locked ? ecbpf_transaction_begin(e, &t) : 0;
 	if (err)
 		return err;
 	err = config->is_stop ? config_apply(e, config, check, &r)
 			      : runtime_apply(e, config, check, &r);
 	/* maps that a check made go, too */
-	ecbpf_transaction_end(e, &t, err || check);
+	if (is_locked)
+		ecbpf_transaction_end(e, &t, err || check);
 	if (!err && config->has_interfaces && !check && conf_clean(e, &r))
 		ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
 	if (err) {

@@ -59,8 +59,11 @@ static int check_all_ifaces(struct doctor *d)
 		enum ecbpf_mode mode;
 		__u32 id;
 
-		if (!ecbpf_attached(d->e, i->if_index, &id, &mode) && id)
+		err = ecbpf_attached(d->e, i->if_index, &id, &mode);
+		if (!err && id)
 			err = check_iface(d, i->if_name);
+		if (err == -ENODEV) /* it has gone meanwhile */
+			err = 0;
 	}
 	if_freenameindex(all);
 	return err;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Checks of the fast path, whose parts lie in several places. */
+#include <errno.h>
 #include <stdlib.h>
 #include "core/handle.h"
 #include "doctor/doctor.h"
@@ -49,8 +50,14 @@ void doctor_check_fastpath(struct doctor *d)
 	struct fastpath_diagnosis diagnosis = {};
 	size_t count = d->count, in = 0;
 	struct ecbpf_finding *f;
+	int err;
 
-	if (!d->has_bpffs || ecbpf_fastpath_diagnose(d->e, &diagnosis))
+	err = d->has_bpffs ? ecbpf_fastpath_diagnose(d->e, &diagnosis) : -ENOENT;
+	/* none, or of another schema: that is told with the pins */
+	if (err && err != -ENOENT && err != -EPROTO)
+		doctor_add(d, ECBPF_ERROR, "", "fastpath", "cannot examine the fast path: %.200s",
+			   d->e->error);
+	if (err)
 		return;
 	for (size_t i = 0; i < diagnosis.ports_count; i++)
 		in += diagnosis.ports[i].is_in;

@@ -104,8 +104,7 @@ static int inspect_pin(struct ecbpf *e, const char *path, bool is_symlink, void 
 	if (fd < 0 || ecbpf_map_info(fd, &info))
 		return 0;
 	pins->count++;
-	schema = ecbpf_map_schema(&info);
-	if (schema && schema != ECBPF_SCHEMA) {
+	if (!ecbpf_map_schema(&info, &schema) && schema && schema != ECBPF_SCHEMA) {
 		pins->other++;
 		pins->schema = schema;
 		snprintf(pins->path, sizeof(pins->path), "%s", path);

@@ -58,6 +58,8 @@ int fw_fail_map(struct ecbpf *e, const char *what, int err);
 int fw_map_create(const char *name, __u32 flags, size_t entry_bytes, size_t entries,
 		  const void *memory);
 int fw_maps_open(struct ecbpf *e, struct fw_maps *ret);
+/* The error if this map is not there */
+int fw_maps_missing(struct ecbpf *e, const char *name);
 void fw_maps_close(struct fw_maps *maps);
 int fw_maps_make(struct ecbpf *e);
 int fw_active_get(struct ecbpf *e, const struct fw_maps *maps, __u32 *ret_active);

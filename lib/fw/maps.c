@@ -57,6 +57,12 @@ void fw_maps_close(struct fw_maps *maps)
 }
 
 /* Open the pinned maps. Return: 0; -ENOENT there are none */
+int fw_maps_missing(struct ecbpf *e, const char *name)
+{
+	return ecbpf_fail(e, -ENOENT, "no map %s/ecbpf/%s: the firewall was never loaded", e->bpffs,
+			  name);
+}
+
 int fw_maps_open(struct ecbpf *e, struct fw_maps *ret)
 {
 	struct fw_maps maps;
@@ -79,8 +85,7 @@ int fw_maps_open(struct ecbpf *e, struct fw_maps *ret)
 		*all[i].fd = ecbpf_map_open(e, all[i].name, NULL);
 		err = *all[i].fd < 0 ? *all[i].fd : 0;
 		if (err == -ENOENT)
-			ecbpf_fail(e, err, "no map %s/ecbpf/%s: the firewall was never loaded",
-				   e->bpffs, all[i].name);
+			fw_maps_missing(e, all[i].name);
 	}
 	if (err)
 		fw_maps_close(&maps);

@@ -58,7 +58,7 @@ int sampler_maps_open(struct ecbpf *e, struct bpf_object **ret_obj)
 	return err ? err : ecbpf_stage_maps(e, "sampler", ret_obj);
 }
 
-int sampler_lock(struct ecbpf *e)
+int sampler_lock(struct ecbpf *e, bool make)
 {
 	char path[PATH_MAX];
 	int err, fd;
@@ -66,7 +66,7 @@ int sampler_lock(struct ecbpf *e)
 	err = ecbpf_pin_path(e, path, sizeof(path), READER_LOCK);
 	if (err)
 		return err;
-	if (mkdir(path, 0700) && errno != EEXIST)
+	if (make && mkdir(path, 0700) && errno != EEXIST)
 		return ecbpf_fail(e, -errno, "cannot make %s: %s", path, strerror(errno));
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)

@@ -116,7 +116,7 @@ static int reader_setup(struct ecbpf_sampler_reader *reader, size_t ring_bytes)
 		err = sampler_maps_open(reader->e, &reader->obj);
 	if (err)
 		return err;
-	reader->lock = sampler_lock(reader->e);
+	reader->lock = sampler_lock(reader->e, true);
 	if (reader->lock < 0)
 		return reader->lock;
 	err = ecbpf_map_info(sampler_map(reader->obj, "samples"), &info);

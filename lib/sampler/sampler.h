@@ -11,8 +11,8 @@ int sampler_map(const struct bpf_object *obj, const char *name);
 /* Are the maps there, made by a load or a reader before? */
 int sampler_maps_find(struct ecbpf *e);
 int sampler_maps_open(struct ecbpf *e, struct bpf_object **ret_obj);
-/* Be the reader. Return: for close(); -EBUSY there is one */
-int sampler_lock(struct ecbpf *e);
+/* Be the reader. Return: for close(); -EBUSY there is one; -ENOENT there was none, if not @make */
+int sampler_lock(struct ecbpf *e, bool make);
 int sampler_state_sum(struct ecbpf *e, const struct bpf_object *obj,
 		      struct ecbpf_sampling_state *ret_state);
 /* All but is_read */

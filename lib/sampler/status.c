@@ -47,9 +47,9 @@ int ecbpf_sampler_status(struct ecbpf *e, struct ecbpf_sampler_status *ret_statu
 	bpf_object__close(obj);
 	if (err)
 		return err;
-	lock = sampler_lock(e);
+	lock = sampler_lock(e, false); /* no reader ever, no directory */
 	ret_status->is_read = lock == -EBUSY;
 	if (lock >= 0)
 		close(lock);
-	return 0;
+	return lock >= 0 || lock == -EBUSY || lock == -ENOENT ? 0 : lock;
 }

@@ -2,19 +2,25 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Each verb with a failing system call, or too little of something: old or new, never between.
 
-A verb is run once under strace to learn which calls it makes. Then it is run again for each call
-and each error of that call, which strace puts in the place of the call ("inject"); and with few
-descriptors, little memory, a BPF file system that is read-only. After each run:
+A verb is run once to learn which calls it makes (inject.c). Then it is run again for each call and
+each error of that call, which inject answers in the place of the kernel; and with few descriptors,
+little memory, disks that are full or read-only, a BPF file system that is read-only. After each
+run:
 
-  - exit status 0: the host is as after the run without a fault; else as before it;
+  - exit status 0: the host is as after the run without a fault, and a verb that only reads printed
+    the same, or warned; else the host is as before;
   - what is there can be read back (ecbpf-loader export), and packets that must be dropped are
     dropped, packets that must pass do pass;
   - the verb ended by itself within a minute, not by a signal, and said in a line why it failed.
 
---sample N draws N of all these runs, by --seed. A violation prints the command that shows it again.
+Calls are named CALL, bpf() bpf.COMMAND, and counted from 1 by this name. --sample N draws N of all
+runs, by --seed: for each verb alike, then a call by name, then which one of those that this verb
+made on this host. A violation prints the command that shows it again.
 """
 import argparse
+import collections
 import ctypes
+import errno
 import glob
 import os
 import random
@@ -28,46 +34,95 @@ import sys
 import tempfile
 import time
 
+from fingerprint import Fingerprint
+
+ASK = ("ENOMEM", "EPERM")
+CHANGE = ("ENOMEM", "EPERM", "EAGAIN", "E2BIG")
+DISK = ("ENOSPC", "EROFS")
 ERRORS = {
-    "bpf": ("ENOMEM", "EPERM", "EAGAIN", "E2BIG"),
+    "bpf": CHANGE,
+    "bpf.MAP_GET_NEXT_ID": ASK,
+    "bpf.PROG_GET_NEXT_ID": ASK,
+    "bpf.LINK_GET_NEXT_ID": ASK,
+    "bpf.MAP_GET_FD_BY_ID": ASK,
+    "bpf.PROG_GET_FD_BY_ID": ASK,
+    "bpf.LINK_GET_FD_BY_ID": ASK,
+    "bpf.BTF_GET_FD_BY_ID": ASK,
+    "bpf.OBJ_GET_INFO_BY_FD": ASK,
+    "bpf.MAP_GET_NEXT_KEY": ASK,
+    "bpf.MAP_LOOKUP_ELEM": ASK,
+    "bpf.MAP_LOOKUP_BATCH": ASK,
     "openat": ("EMFILE", "EACCES"),
     "mmap": ("ENOMEM",),
     "socket": ("EMFILE",),
+    "bind": ("ENOMEM",),
+    "setsockopt": ("ENOBUFS",),
     "sendto": ("ENOBUFS",),
     "sendmsg": ("ENOBUFS",),
     "recvmsg": ("ENOBUFS",),
     "recvfrom": ("ENOBUFS",),
     "read": ("EIO",),
-    "write": ("ENOSPC",),
+    "pread64": ("EIO",),
+    "write": ("ENOSPC", "EIO"),
+    "writev": ("ENOSPC",),
     "fsync": ("EIO",),
-    "rename": ("EIO",),
-    "mkdir": ("ENOSPC",),
-    "mkdirat": ("ENOSPC",),
-    "unlink": ("EPERM",),
-    "unlinkat": ("EPERM",),
-    "symlink": ("ENOSPC",),
+    "fdatasync": ("EIO",),
+    "ftruncate": ("EIO",),
+    "rename": DISK,
+    "renameat2": DISK,
+    "mkdir": DISK,
+    "mkdirat": DISK,
+    "unlink": ("EPERM", "EROFS"),
+    "unlinkat": ("EPERM", "EROFS"),
+    "rmdir": ("EPERM", "EROFS"),
+    "symlink": DISK,
+    "symlinkat": DISK,
+    "linkat": DISK,
+    "chmod": ("EROFS",),
+    "fchmod": ("EROFS",),
+    "fchmodat": ("EROFS",),
+    "chown": ("EROFS",),
+    "fchown": ("EROFS",),
+    "fchownat": ("EROFS",),
     "flock": ("ENOLCK",),
     "fcntl": ("EMFILE",),
+    "dup3": ("EMFILE",),
+    "ioctl": ("ENOMEM",),
+    "setns": ("EPERM",),
+    "unshare": ("ENOMEM",),
+    "mount": ("EPERM",),
+    "getdents64": ("ENOMEM",),
+    "newfstatat": ("ENOMEM",),
+    "statfs": ("ENOMEM",),
+    "clone": ("EAGAIN",),
+    "epoll_create1": ("EMFILE",),
+    "timerfd_create": ("EMFILE",),
     "perf_event_open": ("EMFILE",),
 }
-# What there is too little of: a command that runs the verb so, or does so before
+# What there is too little of
 SHORTAGES = {
-    "nofile": [str(n) for n in range(3, 40)],
+    "nofile": [str(n) for n in range(3, 160)],
     "as": [f"{n}M" for n in list(range(8, 64, 2)) + list(range(64, 256, 16))],
-    "cgroup": [f"{n}M" for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 40)],
-    "readonly": ["bpffs"],
+    "cgroup": [f"{n}M" for n in range(1, 41)],
+    "readonly": ["bpffs", "disk"],
+    "full": ["disk"],
 }
-CGROUPS = "/sys/fs/cgroup/memory"
+GROUPS = (("/sys/fs/cgroup", "cgroup.controllers", "memory.max"),
+          ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.limit_in_bytes"))
 PORTS = (53, 54, 80)
 SOURCES = ("192.0.2.2", "198.51.100.1", "198.51.100.2")
 WORK = tempfile.mkdtemp()
+HERE = os.path.dirname(os.path.abspath(__file__))
+# File systems of this run alone, where verbs keep files, and one for files that they are told
+DISKS = ("/var/lib", "/run", "/mnt")
 CLONE_NEWNET = 0x40000000
 
 
 def sh(command, check=True):
-    """A shell command of the test itself"""
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False,
-                          timeout=60, stdin=subprocess.DEVNULL)
+    """A command of the test itself, by the shell if it has to be"""
+    argv = ["bash", "-c", command] if re.search("[;>|]", command) else shlex.split(command)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60,
+                          stdin=subprocess.DEVNULL)
     if check and done.returncode:
         raise RuntimeError(f"{command}: {done.returncode}: {done.stderr.strip()}")
     return done
@@ -103,59 +158,111 @@ rate = 1000
 """)
 
 BLOCKED = write("blocked", "198.51.100.1\n")
-BEFORE = write("before.conf", f"""[interfaces]
+BEFORE = f"""[interfaces]
 ingress = s0
 [chain]
-stages = filter,fw,fastpath,sampler
+stages = filter,fw,sampler
 fused = yes
 [filter]
 drop = {BLOCKED}
+allow =
+vip =
 [fw]
 rules = {RULES}
-[fastpath]
-flows = 1000
-exclude = 203.0.113.5
 [sampler]
 rate = 1000
-""")
+"""
+FASTPATH = """[fastpath]
+flows = 1000
+exclude = 203.0.113.5
+"""
 
-# What a verb begins with: commands
+# What a verb begins with: commands. The fast path costs the verifier half a second
 EMPTY = ()
-FULL = (f"ecbpf-loader apply {BEFORE}",)
-VERBS = {
+THREE = ("ecbpf-loader apply --allow-empty " + write("three.conf", BEFORE),)
+FULL = ("ecbpf-loader apply --allow-empty " +
+        write("full.conf", BEFORE.replace("fw,sampler", "fw,fastpath,sampler") + FASTPATH),)
+STALE = ("ip address flush to 203.0.113.99 dev s0", *THREE,
+         "ip address add 203.0.113.99/32 dev s0")
+# Verbs that change something: what they begin with, the command
+CHANGES = {
     "filter-load": (EMPTY, "ecbpf-filter load --fused s0"),
     "fw-load": (EMPTY, f"ecbpf-fw load --fused -f {RULES2} s0"),
     "fastpath-load": (EMPTY, "ecbpf-fastpath load --fused -i s0 --flows 1000"),
     "sampler-load": (EMPTY, "ecbpf-sampler load --fused --rate 1000 s0"),
     "loader-load": (EMPTY, "ecbpf-loader load --fused pass,count s0"),
     "loader-apply": (EMPTY, f"ecbpf-loader apply {CONF}"),
-    "filter-unload": (FULL, "ecbpf-filter unload"),
-    "fw-unload": (FULL, "ecbpf-fw unload"),
+    "filter-unload": (THREE, "ecbpf-filter unload"),
+    "fw-unload": (THREE, "ecbpf-fw unload"),
     "fastpath-unload": (FULL, "ecbpf-fastpath unload"),
-    "sampler-unload": (FULL, "ecbpf-sampler unload s0"),
+    "sampler-unload": (THREE, "ecbpf-sampler unload s0"),
     "loader-unload": (FULL, "ecbpf-loader unload --all s0"),
     "loader-apply-full": (FULL, f"ecbpf-loader apply {CONF}"),
     "loader-apply-stop": (FULL, f"ecbpf-loader apply --stop {CONF}"),
-    "fw-apply": (FULL, f"ecbpf-fw apply -f {RULES2}"),
-    "fw-rule-add": (FULL, "ecbpf-fw rule add 'ip from any to any udp dport 54 drop name \"x\"'"),
-    "fw-rule-delete": (FULL, "ecbpf-fw rule delete dns"),
-    "fw-rule-replace": (FULL, "ecbpf-fw rule replace dns 'ip from any to any udp dport 54 drop'"),
-    "fw-set-create": (FULL, "ecbpf-fw set create other"),
-    "fw-set-add": (FULL, "ecbpf-fw set add bad 198.51.100.8"),
-    "fw-set-delete": (FULL, "ecbpf-fw set delete bad 198.51.100.7"),
-    "fw-set-replace": (FULL, f"ecbpf-fw set replace bad -f {SET}"),
-    "filter-set": (FULL, "ecbpf-filter set frags=drop"),
-    "filter-drop-add": (FULL, "ecbpf-filter drop add 198.51.100.2"),
-    "filter-drop-delete": (FULL, "ecbpf-filter drop delete 198.51.100.1"),
-    "filter-drop-import": (FULL, f"ecbpf-filter drop import --replace -f {LIST2}"),
-    "filter-allow-add": (FULL, "ecbpf-filter allow add 198.51.100.1"),
-    "filter-vip-add": (FULL, "ecbpf-filter vip add 203.0.113.80"),
+    "loader-replace": (("ecbpf-loader load --fused pass,count s0",),
+                       "ecbpf-loader replace s0 ecbpf_fused --fused pass"),
+    "loader-refresh": (STALE, "ecbpf-loader refresh"),
+    "loader-clean": (THREE, "ecbpf-loader clean s0"),
+    "loader-clean-all": (("ecbpf-loader load --fused pass s0", "ecbpf-loader unload --all s0"),
+                         "ecbpf-loader clean --all"),
+    "loader-export": (THREE, "ecbpf-loader export -d /mnt"),
+    "loader-metrics-file": (THREE, "ecbpf-loader metrics -o /mnt/metrics s0"),
+    "fw-apply": (THREE, f"ecbpf-fw apply -f {RULES2}"),
+    "fw-set-setting": (THREE, "ecbpf-fw set malformed=pass"),
+    "fw-rule-add": (THREE, "ecbpf-fw rule add 'ip from any to any udp dport 54 drop name \"x\"'"),
+    "fw-rule-insert": (THREE, "ecbpf-fw rule insert 1 'ip from any to any udp dport 54 drop'"),
+    "fw-rule-delete": (THREE, "ecbpf-fw rule delete dns"),
+    "fw-rule-replace": (THREE, "ecbpf-fw rule replace dns 'ip from any to any udp dport 54 drop'"),
+    "fw-set-create": (THREE, "ecbpf-fw set create other"),
+    "fw-set-destroy": (THREE + ("ecbpf-fw set create other",), "ecbpf-fw set destroy other"),
+    "fw-set-add": (THREE, "ecbpf-fw set add bad 198.51.100.8"),
+    "fw-set-delete": (THREE, "ecbpf-fw set delete bad 198.51.100.7"),
+    "fw-set-replace": (THREE, f"ecbpf-fw set replace bad -f {SET}"),
+    "fw-set-flush": (THREE, "ecbpf-fw set flush bad"),
+    "filter-set": (THREE, "ecbpf-filter set frags=drop"),
+    "filter-drop-add": (THREE, "ecbpf-filter drop add 198.51.100.2"),
+    "filter-drop-delete": (THREE, "ecbpf-filter drop delete 198.51.100.1"),
+    "filter-drop-import": (THREE, f"ecbpf-filter drop import --replace -f {LIST2}"),
+    "filter-drop-flush": (THREE, "ecbpf-filter drop flush"),
+    "filter-allow-add": (THREE, "ecbpf-filter allow add 198.51.100.1"),
+    "filter-vip-add": (THREE, "ecbpf-filter vip add 203.0.113.80"),
+    "filter-refresh": (STALE, "ecbpf-filter refresh"),
     "fastpath-set": (FULL, "ecbpf-fastpath set lease=5000"),
     "fastpath-exclude-add": (FULL, "ecbpf-fastpath exclude add 203.0.113.6"),
     "fastpath-exclude-delete": (FULL, "ecbpf-fastpath exclude delete 203.0.113.5"),
-    "sampler-set": (FULL, "ecbpf-sampler set --rate 500"),
-    "loader-clean": (FULL, "ecbpf-loader clean s0"),
+    "fastpath-refresh": (FULL + ("tc filter del dev s0 egress",), "ecbpf-fastpath refresh"),
+    "fastpath-flush": (FULL, "ecbpf-fastpath flush --all"),
+    "sampler-set": (THREE, "ecbpf-sampler set --rate 500"),
+    "sampler-keygen": (EMPTY, "ecbpf-sampler keygen /mnt/key"),
 }
+# What these would remove is not there
+UNSEEN = ("loader-clean", "fastpath-flush")
+# Verbs that change nothing. Status 0 means that they printed all
+READS = {
+    "loader-status": (THREE, "ecbpf-loader status"),
+    "loader-status-json": (THREE, "ecbpf-loader status -j"),
+    "loader-metrics": (THREE, "ecbpf-loader metrics s0"),
+    "loader-doctor": (FULL, "ecbpf-loader doctor -j"),
+    "loader-print": (THREE, "ecbpf-loader export"),
+    "loader-apply-check": (EMPTY, f"ecbpf-loader apply -c {CONF}"),
+    "loader-apply-check-full": (FULL, f"ecbpf-loader apply -c {CONF}"),
+    "fw-status": (THREE, "ecbpf-fw status"),
+    "fw-stats": (THREE, "ecbpf-fw stats -j"),
+    "fw-check": (EMPTY, f"ecbpf-fw check -f {RULES2}"),
+    "fw-apply-check": (THREE, f"ecbpf-fw apply -c -f {RULES2}"),
+    "fw-rule-list": (THREE, "ecbpf-fw rule list"),
+    "fw-set-list": (THREE, "ecbpf-fw set list"),
+    "fw-set-list-one": (THREE, "ecbpf-fw set list bad"),
+    "filter-status": (THREE, "ecbpf-filter status"),
+    "filter-drop-list": (THREE, "ecbpf-filter drop list"),
+    "filter-vip-list": (THREE, "ecbpf-filter vip list"),
+    "fastpath-status": (FULL, "ecbpf-fastpath status"),
+    "fastpath-flows": (FULL, "ecbpf-fastpath flows"),
+    "fastpath-exclude-list": (FULL, "ecbpf-fastpath exclude list"),
+    "fastpath-check": (FULL, "ecbpf-fastpath check"),
+    "sampler-status": (THREE, "ecbpf-sampler status"),
+}
+VERBS = {**CHANGES, **READS}
 
 
 class Probe:
@@ -212,171 +319,326 @@ class Host:
 
     def __init__(self):
         self.probe = Probe()
+        self.fingerprint = Fingerprint(*DISKS)
+        self.known, self.begins = {}, {}
 
-    def __call__(self, commands, wanted=None):
-        """Bring this about, with little effort if the state that it is to be is known"""
-        if wanted and commands:
+    def __call__(self, commands, is_wanted=None):
+        """Bring this about, with little effort if it can be told whether that was enough"""
+        if is_wanted and commands:
+            self.wipe()
             for command in commands:
                 sh(command, check=False)
-            if self.state() == wanted:
-                return wanted
+            state = self.state()
+            if is_wanted(state):
+                return state
         self.reset(commands)
         return self.state()
 
+    def begin(self, commands):
+        """Bring this about for a verb; as it was for an earlier one"""
+        earlier = self.begins.get(commands)
+        state = self(commands, earlier and (lambda now: comparable(now) == comparable(earlier)))
+        self.begins[commands] = state
+        return state
+
+    def wipe(self):
+        """No files"""
+        for path in sum((glob.glob(top + "/*") for top in DISKS), []):
+            if os.path.basename(path) != "netns":
+                shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+
     def reset(self, commands):
         """Nothing is there, and then what these commands bring"""
-        sh("ip link set s0 xdp off; ip link set s0 xdpgeneric off; tc qdisc del dev s0 clsact",
-           check=False)
+        sh("ip link set s0 xdp off; ip link set s0 xdpgeneric off; tc qdisc del dev s0 clsact;"
+           "ip address flush to 203.0.113.99 dev s0", check=False)
         for name in ("ecbpf", "xdp"):
             shutil.rmtree(os.path.join("/sys/fs/bpf", name), ignore_errors=True)
+        self.wipe()
+        self.known.clear()
         for command in commands:
             sh(command)
 
     def state(self):
-        """Text"""
+        """Text. What has the same fingerprint as before need not be read through ecbpf again"""
+        now = self.fingerprint()
+        if now not in self.known:
+            if len(self.known) > 100:
+                self.known.clear()
+            self.known[now] = self.read(now)
+        return self.known[now] + "\npassed: " + " ".join(sorted(self.probe.passed()))
+
+    @staticmethod
+    def read(now):
+        """The same by the tools, which can be compared with that of another time"""
         out = []
-        directory = os.path.join(WORK, "export")
-        shutil.rmtree(directory, ignore_errors=True)
-        os.mkdir(directory)
-        done = sh(f"ecbpf-loader export -d {directory}", check=False)
-        out.append(f"export: {done.returncode} {done.stderr}\n{done.stdout}")
-        for path in sorted(glob.glob(directory + "/*")):
-            with open(path, encoding="utf-8") as file:
-                out.append(f"{os.path.basename(path)}:\n{file.read()}")
+        with tempfile.TemporaryDirectory(dir=WORK) as directory:
+            done = sh(f"ecbpf-loader export -d {directory}", check=False)
+            out.append(f"export: {done.returncode} {done.stderr}\n{done.stdout}"
+                       .replace(directory, ""))
+            for path in sorted(glob.glob(directory + "/*")):
+                with open(path, encoding="utf-8") as file:
+                    out.append(f"{os.path.basename(path)}:\n{file.read()}")
         for command in ("ecbpf-fw rule list", "ecbpf-filter vip list", "ecbpf-loader status",
                         "ecbpf-fastpath status", "ecbpf-sampler status"):
             out.append(f"{command}: {sh(command, check=False).returncode}")
-        out.append("xdp: " + str("prog/xdp" in sh("ip link show s0").stdout))
-        filters = sh("tc filter show dev s0 egress", check=False).stdout
-        out.append(f"tc: {len(re.findall('direct-action', filters))}")
-        out.append("pins: " + " ".join(sorted(
-            os.path.relpath(os.path.join(top, name), "/sys/fs/bpf")
-            for top, _, names in os.walk("/sys/fs/bpf") for name in names)))
-        out.append("passed: " + " ".join(sorted(self.probe.passed())))
+        # clsact stays, as it may be another's by now; without a filter it does nothing
+        links, _, filters, directories, pins, files = now
+        out.append("xdp: " + " ".join(f"{index}" for index, xdp in links if b"\2\0" in xdp[4:]))
+        out.append(f"tc: {sum(map(len, filters))}")
+        out.append("pins: " + " ".join(pin[0] for pin in pins))
+        out.append("directories: " + " ".join(directories))
+        out += [f"{pin[0]}: {pin[2]}" for pin in pins if pin[0].endswith("filter_addrs")]
+        out += [f"file {path}: {len(data) if '/key' in path else plain(data)}"
+                for path, data in files]
         return "\n".join(out)
 
 
+def plain(data):
+    """Content of a file without what is never the same twice: numbers"""
+    return re.sub(r"[0-9]+", "0", data.decode(errors="replace"))
+
+
 def run(argv):
-    """(exit status or None if it does not end, stderr)"""
+    """(exit status or None if it does not end, stdout, stderr)"""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60,
-                              stdin=subprocess.DEVNULL)
+                              stdin=subprocess.DEVNULL, errors="replace")
     except subprocess.TimeoutExpired:
-        return None, ""
-    return done.returncode, done.stderr
+        return None, "", ""
+    return done.returncode, done.stdout, done.stderr
 
 
-def traced(command, *options):
-    """Run it under strace; (exit status, stderr, trace)"""
-    log = os.path.join(WORK, "trace")
-    status, stderr = run(["strace", "-f", "-o", log, "-e", "signal=none", "-s", "60", *options,
-                          *shlex.split(command)])
-    with open(log, encoding="utf-8", errors="replace") as file:
-        return status, stderr, file.read()
+def recorded(command):
+    """Run it; (exit status, stdout, stderr, {name of a call: how many})"""
+    log = os.path.join(WORK, "calls")
+    result = run([os.path.join(WORK, "inject"), "-r", log, *shlex.split(command)])
+    with open(log, encoding="ascii") as file:
+        return *result, collections.Counter(file.read().split())
+
+
+def with_disks(kind, value, argv):
+    """Run it while file systems are read-only, or full"""
+    places = ("/sys/fs/bpf",) if value == "bpffs" else DISKS
+    if kind == "readonly":
+        sh("".join(f"mount -n -o remount,ro {place};" for place in places))
+    else:
+        sh("".join(f"head -c 2M /dev/zero >{place}/filler;" for place in places), check=False)
+    try:
+        return run(argv)
+    finally:
+        if kind == "readonly":
+            sh("".join(f"mount -n -o remount,rw {place};" for place in places))
+        else:
+            sh("".join(f"rm -f {place}/filler;" for place in places))
+
+
+def group_of(value):
+    """A new control group with this much memory; None: this host has none"""
+    for top, sign, limit in GROUPS:
+        if not os.path.exists(os.path.join(top, sign)):
+            continue
+        if sign == "cgroup.controllers":
+            sh(f"echo +memory >{top}/cgroup.subtree_control", check=False)
+        group = f"{top}/ecbpf-faults-{os.getpid()}"
+        os.makedirs(group, exist_ok=True)
+        if not sh(f"echo {value} >{group}/{limit}", check=False).returncode:
+            return group
+        os.rmdir(group)
+    return None
 
 
 def short_of(command, kind, value):
-    """Run it with too little of something; (exit status, stderr)"""
+    """Run it with too little of something; as run()"""
     argv = shlex.split(command)
     if kind == "nofile":
         return run(["prlimit", "--nofile=" + value, *argv])
     if kind == "as":
         return run(["prlimit", f"--as={int(value[:-1]) << 20}", *argv])
-    if kind == "readonly":
-        sh("mount -o remount,ro /sys/fs/bpf")
-        try:
-            return run(argv)
-        finally:
-            sh("mount -o remount,rw /sys/fs/bpf")
-    group = os.path.join(CGROUPS, f"ecbpf-faults-{os.getpid()}")
-    os.makedirs(group, exist_ok=True)
+    if kind in ("readonly", "full"):
+        return with_disks(kind, value, argv)
+    group = group_of(int(value[:-1]) << 20)
     try:
-        sh(f"echo {int(value[:-1]) << 20} >{group}/memory.limit_in_bytes")
         return run(["bash", "-c", f"echo $$ >{group}/cgroup.procs; exec {command}"])
     finally:
         sh(f"rmdir {group}", check=False)
 
 
 def faulty(command, kind, error, number):
-    """Run it with this fault; (exit status, stderr)"""
+    """Run it with this fault; as run()"""
     if kind in SHORTAGES:
         return short_of(command, kind, error)
-    return traced(command, "--seccomp-bpf", "-e", "trace=" + kind, "-e",
-                  f"inject={kind}:error={error}:when={number}")[:2]
+    fault = f"{kind}:{getattr(errno, error)}:{number}"
+    return run([os.path.join(WORK, "inject"), "-f", fault, *shlex.split(command)])
 
 
-def calls_of(trace):
-    """[(name, how many-th of this name)]: those of the program itself, but for its start"""
-    seen, calls = {}, []
-    lines = trace.splitlines()
-    begin = 0
-    for number, line in enumerate(lines):
-        if "execve(" in line or re.search(r'openat\(.*\.so[."]', line):
-            begin = len(lines)
-        elif "munmap(" in line: # the loader gives back its cache, when all libraries are there
-            begin = min(begin, number)
-    for number, line in enumerate(lines):
-        match = re.match(r"\d+ +(\w+)\((.*)", line)
-        if not match or "resumed>" in line or match[1] not in ERRORS:
-            continue
-        seen[match[1]] = seen.get(match[1], 0) + 1
-        if number < begin or match[1] == "write" and match[2][:2] in ("1,", "2,"):
-            continue
-        calls.append((match[1], seen[match[1]]))
-    return calls
+def errors_of(kind):
+    """What a call may fail with"""
+    return ERRORS.get(kind) or ERRORS[kind.split(".")[0]]
 
 
-def judge(kind, status, stderr, is_now, old, new):
-    """What is wrong with it: a text, or nothing"""
-    if status is None:
-        return "does not end"
-    if kind == "cgroup" and status in (-9, 137):
-        return None if is_now in (old, new) else "killed for lack of memory, in between"
-    if status == 127 and "shared libraries" in stderr or kind == "as" and status < 0:
-        return None if is_now == old else "did not begin, but there is a change"
-    if status < 0 or status > 100:
-        return f"ended with status {status}: {stderr.strip()}"
-    want, name = (new, "new") if status == 0 else (old, "old")
-    if is_now != want:
-        other = "it is the other one" if is_now in (old, new) else "it is neither"
-        changed = [line for line in is_now.splitlines() if line not in want.splitlines()]
-        missing = [line for line in want.splitlines() if line not in is_now.splitlines()]
-        return (f"status {status}, but the state is not {name}; {other}"
-                f"\n      there:   {changed[:6]}\n      missing: {missing[:6]}"
-                f"\n      stderr:  {stderr.strip()[:300]}")
-    if status and not stderr.strip():
-        return f"status {status} without a word"
-    return None
+def comparable(state, verb=None):
+    """A verb that fails may leave the directories where it wanted to lock, as somebody else may
+    wait there by now. One that only reads has nothing to lock"""
+    if verb in READS:
+        return state
+    return re.sub(r"(?m)^directories: .*",
+                  lambda line: re.sub(r" \S+/(ecbpf|xdp)(?= |$)", "", line[0]), state)
 
 
-def plan_runs(host, args):
-    """[(verb, kind, error, number)], {verb: (state before, state after)}, how many failed"""
-    plan, states, olds, failed = [], {}, {}, 0
-    verbs = args.verb or list(VERBS)
-    part, parts = map(int, args.part.split("/"))
-    for verb in verbs[part::parts]:
-        before, command = VERBS[verb]
-        old = olds[before] = host(before, olds.get(before))
-        if args.at:
-            status, stderr = run(shlex.split(command))
-        else:
-            status, stderr, trace = traced(command)
-        new = host.state()
-        if status:
-            print(f"FAIL {verb}: without a fault: status {status}: {stderr.strip()}")
+def differences(there, wanted):
+    """Lines that are there but should not be, and the reverse"""
+    there, wanted = there.splitlines(), wanted.splitlines()
+    return (f"\n      there:   {[line[:200] for line in there if line not in wanted][:6]}"
+            f"\n      missing: {[line[:200] for line in wanted if line not in there][:6]}")
+
+
+class Verb:
+    """One verb: what it changes, what it prints"""
+
+    def __init__(self, host, name):
+        self.host, self.name = host, name
+        self.before, self.command = VERBS[name]
+        self.old = self.text(host.begin(self.before))
+        self.status, self.output, self.stderr, self.calls = recorded(self.command)
+        self.new = self.text(host.state())
+        self.now = self.new
+        self.broken = None
+        if self.status:
+            self.broken = f"without a fault: status {self.status}: {self.stderr.strip()}"
+        elif name in READS and self.new != self.old:
+            self.broken = "it changes something" + differences(self.new, self.old)
+        elif name in CHANGES and name not in UNSEEN and self.new == self.old:
+            self.broken = "it changes nothing that is seen here"
+
+    def text(self, state):
+        """What is compared"""
+        return comparable(state, self.name)
+
+    def prepare(self):
+        """The state before; a text if it is another one now"""
+        if self.now == self.old:
+            return None
+        now = self.text(self.host(self.before, lambda state: self.text(state) == self.old))
+        if now == self.old:
+            return None
+        problem = "the state before is not what it was" + differences(now, self.old)
+        self.old = now
+        return problem
+
+    def judge(self, kind, error, status, stdout, stderr):
+        """What is wrong with it: a text, or nothing"""
+        cause = os.strerror(getattr(errno, error, 0))
+        if status is None:
+            return "does not end"
+        killed = "shared libraries" in stderr or kind == "as" and (status < 0 or status > 128)
+        if kind == "cgroup" and status in (-9, 137):
+            return None if self.now in (self.old, self.new) else "killed, in between"
+        if killed:
+            return None if self.now == self.old else "did not begin, but there is a change"
+        if status < 0 or status > 100:
+            return f"ended with status {status}: {stderr.strip()}"
+        if self.name in CHANGES and status == 1 and "standard output:" in stderr and \
+                self.now == self.new: # done, but what was done could not be printed
+            return None
+        want, name = (self.new, "new") if status == 0 else (self.old, "old")
+        if self.now != want:
+            other = "the other one" if self.now in (self.old, self.new) else "neither"
+            return (f"status {status}, but the state is not {name}; it is {other}"
+                    f"{differences(self.now, want)}\n      stderr:  {stderr.strip()[:300]}")
+        if status and not (stderr + stdout).strip():
+            return f"status {status} without a word"
+        if status == 0 and self.name in READS and cause not in stderr + stdout and \
+                self.plain(stdout) != self.plain(self.output):
+            return ("status 0 without a word, but the output is another one"
+                    f"{differences(self.plain(stdout), self.plain(self.output))}")
+        return None
+
+    @staticmethod
+    def plain(text):
+        """Without numbers, which count packets and time, and their columns"""
+        text = re.sub(r"\(freplace: [^)]*\)", "", text) # why not, which is any error
+        return re.sub(r"[0-9.]+", "0", re.sub(r"[ -]+", " ", text))
+
+    def runs(self):
+        """All of them: (kind, error, number)"""
+        plan = [(kind, error, number + 1) for kind, count in sorted(self.calls.items())
+                for number in range(count) for error in errors_of(kind)]
+        return plan + [(kind, value, 0) for kind, values in SHORTAGES.items() for value in values]
+
+    def draw(self, count, seed):
+        """A sample of them; a name of a call before the call, as some are made a thousand times"""
+        dice = random.Random(f"{seed}/{self.name}")
+        drawn = set()
+        for _ in range(20 * count):
+            if dice.random() < 0.2:
+                kind = dice.choice(sorted(SHORTAGES))
+                drawn.add((kind, dice.choice(SHORTAGES[kind]), 0))
+            else:
+                kind = dice.choice(sorted(self.calls))
+                drawn.add((kind, dice.choice(errors_of(kind)),
+                           1 + int(dice.random() * self.calls[kind])))
+            if len(drawn) == count:
+                break
+        return sorted(drawn)
+
+    def one(self, kind, error, number):
+        """One run. (passed, failed)"""
+        failed = 0
+        problem = self.prepare()
+        if problem:
             failed += 1
-            continue
-        states[verb] = (old, new)
-        if args.at:
-            kind, error, number = (args.at + ":0").split(":")[:3]
-            plan.append((verb, kind, error, int(number)))
-            continue
-        plan += [(verb, call, error, number) for call, number in calls_of(trace)
-                 for error in ERRORS[call]]
-        plan += [(verb, kind, value, 0) for kind, values in SHORTAGES.items() for value in values
-                 if kind != "cgroup" or os.access(CGROUPS, os.W_OK) and
-                 os.path.exists(CGROUPS + "/memory.limit_in_bytes")]
-    return [one for one in plan if args.call in (None, one[1])], states, failed
+            print(f"FAIL {self.name}: {problem}", flush=True)
+        status, stdout, stderr = faulty(self.command, kind, error, number)
+        if status == 124: # other objects of the host are fewer now: no such call
+            status = 0
+        self.now = self.text(self.host.state())
+        problem = self.judge(kind, error, status, stdout, stderr)
+        if not problem:
+            return 1, failed
+        print(f"FAIL {self.name}: {kind} {error} {number}: {problem}\n      again:   "
+              f"testing/faults/run --verb {self.name} --at {kind}:{error}:{number}", flush=True)
+        return 0, failed + 1
+
+
+def coverage(verb, done, seconds):
+    """Of each kind: runs / calls of this kind"""
+    runs = collections.Counter(kind.split(".")[0] for kind, _, _ in done)
+    calls = collections.Counter()
+    for kind, count in verb.calls.items():
+        calls[kind.split(".")[0]] += count
+    injected = collections.Counter(kind.split(".")[0] for kind, number in
+                                   {(kind, number) for kind, _, number in done})
+    parts = [f"{kind} {injected[kind]}/{count}" for kind, count in sorted(calls.items())]
+    parts += [f"{kind} {runs[kind]}/{len(SHORTAGES[kind])}" for kind in SHORTAGES if runs[kind]]
+    return f"{len(done)} runs in {seconds:.0f} s: {', '.join(parts)}"
+
+
+def begun(args, name):
+    """Another part has this verb"""
+    if not args.claim:
+        return False
+    try:
+        os.mkdir(os.path.join(args.claim, name))
+    except FileExistsError:
+        return True
+    return False
+
+
+def wanted_runs(verb, args, at):
+    """Those runs of the verb that are to be made here"""
+    part, parts = map(int, args.part.split("/"))
+    if args.at:
+        kind, error, number = (args.at + ":0").split(":")[:3]
+        return [(kind, error, int(number))]
+    if args.sample:
+        names = args.verb or list(VERBS)
+        count = args.sample // len(names) + (at < args.sample % len(names))
+        plan = verb.draw(count, args.seed)
+    else:
+        plan = [one for one in verb.runs() if args.call in (None, one[0], one[0].split(".")[0])]
+    if group_of(1 << 30) is None:
+        plan = [one for one in plan if one[0] != "cgroup"]
+    return plan if args.claim else plan[part::parts]
 
 
 def main():
@@ -387,47 +649,44 @@ def main():
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--seconds", type=int, default=1 << 30, help="begin no run after so many")
     parser.add_argument("--verb", action="append", choices=sorted(VERBS), help="default: all")
-    parser.add_argument("--call", choices=sorted([*ERRORS, *SHORTAGES]),
-                        help="this call, or shortage, only")
+    parser.add_argument("--call", help="this call, such as bpf or bpf.MAP_CREATE, or this "
+                        "shortage only: " + ", ".join(SHORTAGES))
     parser.add_argument("--at", metavar="CALL:ERROR:N", help="this one fault only")
     parser.add_argument("--part", default="0/1", metavar="I/N", help="part I of N, from 0 on")
+    parser.add_argument("--claim", metavar="DIR", help=argparse.SUPPRESS)
     parser.add_argument("--list", action="store_true", help="say how many runs there are")
     args = parser.parse_args()
     begin = time.monotonic()
+    sh(f"cc -O2 -o {WORK}/inject {HERE}/inject.c")
     host = Host()
-    plan, states, failed = plan_runs(host, args)
-    total = len(plan)
-    if args.sample:
-        args.sample = -(-args.sample // int(args.part.split("/")[1]))
-    if args.sample and args.sample < total:
-        keep = set(random.Random(args.seed).sample(range(total), args.sample))
-        plan = [one for at, one in enumerate(plan) if at in keep]
-    print(f"{len(plan)} of {total} runs; seed {args.seed}", flush=True)
-    if args.list:
-        return 0
-    passed = 0
-    now = host.state()
-    for at, (verb, kind, error, number) in enumerate(plan):
-        if time.monotonic() - begin > args.seconds:
-            print(f"stopped after {args.seconds} s: {at} of {len(plan)} runs")
-            break
-        before, command = VERBS[verb]
-        old, new = states[verb]
-        if now != old:
-            now = host(before, old)
-            if now != old:
-                failed += 1
-                print(f"FAIL {verb}: the state before is not what it was\n{now}\n--- {old}")
-                states[verb] = old, new = now, new
-        status, stderr = faulty(command, kind, error, number)
-        now = host.state()
-        problem = judge(kind, status, stderr, now, old, new)
-        if problem:
+    passed = failed = total = 0
+    print(f"seed {args.seed}", flush=True)
+    for at, name in enumerate(args.verb or VERBS):
+        if begun(args, name):
+            continue
+        start = time.monotonic()
+        verb = Verb(host, name)
+        if verb.broken:
+            print(f"FAIL {name}: {verb.broken}", flush=True)
             failed += 1
-            print(f"FAIL {verb}: {kind} {error} {number}: {problem}\n      again:   "
-                  f"testing/faults/run --verb {verb} --at {kind}:{error}:{number}", flush=True)
-        else:
-            passed += 1
+            continue
+        plan = wanted_runs(verb, args, at)
+        total += len(plan)
+        if args.list:
+            print(f"{name}: {len(plan)} runs")
+            continue
+        done = []
+        for one in plan:
+            if time.monotonic() - begin > args.seconds:
+                print(f"stopped after {args.seconds} s: {len(done)} of {len(plan)} runs")
+                break
+            good, bad = verb.one(*one)
+            passed, failed = passed + good, failed + bad
+            done.append(one)
+        print(f"{name}: {coverage(verb, done, time.monotonic() - start)}", flush=True)
+    if args.list:
+        print(f"{total} runs")
+        return 0
     print(f"{passed} passed, {failed} failed, 0 skipped")
     return int(failed != 0 or not passed)
 

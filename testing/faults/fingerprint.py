@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The state of the host in numbers, read from the kernel without ecbpf: what is attached, every
+pin, every map's content. Two equal fingerprints are the same state; two that differ may mean the
+same, as when rules were written to the generation that is not live."""
+import ctypes
+import os
+import platform
+import socket
+import struct
+import zlib
+
+BPFFS = "/sys/fs/bpf"
+NR_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
+LOOKUP, GET_NEXT_KEY, OBJ_GET, MAP_GET_FD_BY_ID, OBJ_GET_INFO, LOOKUP_BATCH = 1, 4, 7, 14, 15, 24
+HASH, ARRAY, ARRAY_OF_MAPS, HASH_OF_MAPS = 1, 2, 12, 13
+NO_CONTENT = (3, 4, 5, 6, 27) # programs, events, values of each CPU, a ring
+# What packets change
+TRAFFIC = ("fastpath_shield", "fastpath_resets", "fastpath_flows", "fastpath_hop", "fastpath_tags",
+           "fastpath_up", "fw_buckets", "filter_ptb", "sampler_stats", "sampling_state")
+GETLINK, GETQDISC, GETFILTER = 18, 38, 46
+IFLA_XDP = 43
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def bpf(cmd, attr):
+    """bpf(2); Return: its result, the attributes after it"""
+    attr = ctypes.create_string_buffer(attr, 128)
+    return libc.syscall(NR_BPF, cmd, attr, 128), attr.raw
+
+
+def dump(sock, kind, body):
+    """The payloads of all answers to a netlink dump"""
+    sock.send(struct.pack("=IHHII", 16 + len(body), kind, 0x301, 1, 0) + body)
+    answers = []
+    while True:
+        data = sock.recv(1 << 17)
+        while data:
+            size, of_kind = struct.unpack_from("=IH", data)
+            if of_kind in (2, 3): # error, done
+                return answers
+            answers.append(data[16:size])
+            data = data[size + 3 & ~3:]
+
+
+def attribute(data, wanted):
+    """The payload of a netlink attribute"""
+    while len(data) >= 4:
+        size, kind = struct.unpack_from("=HH", data)
+        if kind & 0x3fff == wanted:
+            return data[4:size]
+        data = data[max(size, 4) + 3 & ~3:]
+    return b""
+
+
+class Fingerprint:
+    """Of this network namespace and its BPF file system, and of files below some directories"""
+
+    def __init__(self, *directories):
+        self.directories = directories
+        self.buffers = [ctypes.create_string_buffer(1 << 24) for _ in range(2)]
+        self.route = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+
+    def info(self, fd):
+        """Of a map: type, id, key size, value size, most entries, name; None if it is no map"""
+        out = ctypes.create_string_buffer(512)
+        if bpf(OBJ_GET_INFO, struct.pack("=IIQ", fd, 512, ctypes.addressof(out)))[0]:
+            return None
+        kind, ident, key, value, most = struct.unpack_from("=5I", out.raw)
+        return kind, ident, key, value, most, out.raw[24:40].split(b"\0")[0].decode()
+
+    def entries(self, fd, key, value):
+        """Checksum of keys and values, one by one"""
+        keys, values = self.buffers
+        pairs = []
+        at = 0
+        while True:
+            if bpf(GET_NEXT_KEY, struct.pack("=IIQQ", fd, 0, at and ctypes.addressof(keys),
+                                             ctypes.addressof(keys)))[0]:
+                return zlib.crc32(b"".join(sorted(pairs)))
+            at = 1
+            bpf(LOOKUP, struct.pack("=IIQQQ", fd, 0, ctypes.addressof(keys),
+                                    ctypes.addressof(values), 0))
+            pairs.append(ctypes.string_at(keys, key) + ctypes.string_at(values, value))
+
+    def content(self, fd, info):
+        """Checksum of what is in a map"""
+        kind, _, key, value, most, name = info
+        if kind in NO_CONTENT or name.startswith(TRAFFIC):
+            return 0
+        keys, values = self.buffers
+        values_size = (value + 7 & ~7) if kind not in (ARRAY, HASH) else value
+        if kind != ARRAY and kind not in (ARRAY_OF_MAPS, HASH_OF_MAPS) or \
+                max(values_size, key) * most > 1 << 24:
+            return self.entries(fd, key, value)
+        token = ctypes.create_string_buffer(64)
+        result, attr = bpf(LOOKUP_BATCH, struct.pack(
+            "=QQQQIIQQ", 0, ctypes.addressof(token), ctypes.addressof(keys),
+            ctypes.addressof(values), most, fd, 0, 0))
+        count, = struct.unpack_from("=I", attr, 32)
+        if result and ctypes.get_errno() not in (0, 2): # none is left
+            return self.entries(fd, key, value)
+        size = count * value
+        data = (ctypes.c_char * size).from_buffer(values) if size else b""
+        checksum = zlib.crc32(data)
+        if kind in (ARRAY_OF_MAPS, HASH_OF_MAPS):
+            return checksum, tuple(self.inner(ident) for ident in
+                                   struct.unpack_from(f"={count}I", ctypes.string_at(values, size)) if ident)
+        return checksum
+
+    def inner(self, ident):
+        """A map by its id"""
+        fd = bpf(MAP_GET_FD_BY_ID, struct.pack("=III", ident, 0, 0))[0]
+        if fd < 0:
+            return ident
+        try:
+            return ident, self.content(fd, self.info(fd))
+        finally:
+            os.close(fd)
+
+    def pin(self, path):
+        """Id and content of what is pinned there"""
+        name = ctypes.create_string_buffer(path.encode())
+        fd = bpf(OBJ_GET, struct.pack("=QIIi", ctypes.addressof(name), 0, 0, 0))[0]
+        if fd < 0:
+            return path, "not readable"
+        try:
+            info = self.info(fd)
+            out = os.readlink(f"/proc/self/fd/{fd}")
+            if not out.endswith("bpf-map"):
+                return path, out, info and info[:2]
+            return path, info, self.content(fd, info)
+        finally:
+            os.close(fd)
+
+    def pins(self):
+        """Of all pins"""
+        return tuple(self.pin(os.path.join(top, name)) for top, _, names in sorted(os.walk(BPFFS))
+                     for name in sorted(names))
+
+    def files(self):
+        """Names and contents below the directories"""
+        found = []
+        for top, directories, names in (one for each in self.directories for one in os.walk(each)):
+            directories[:] = sorted(name for name in directories if name != "netns")
+            found += [(os.path.join(top, name), b"") for name in directories]
+            for name in sorted(names):
+                path = os.path.join(top, name)
+                with open(path, "rb") as file:
+                    found.append((path, file.read()))
+        return tuple(found)
+
+    def attached(self):
+        """XDP programs of all interfaces, TC filters"""
+        links = tuple((struct.unpack_from("=i", link, 4)[0], attribute(link[16:], IFLA_XDP))
+                 for link in dump(self.route, GETLINK, struct.pack("=BxHiII", 0, 0, 0, 0, 0)))
+        qdiscs = tuple(qdisc[:16] + attribute(qdisc[20:], 1)
+                  for qdisc in dump(self.route, GETQDISC, bytes(20)))
+        filters = tuple(tuple(dump(self.route, GETFILTER, struct.pack("=BxxxiIII", 0, index, 0, parent, 0)))
+                   for index, _ in links for parent in (0xfffffff2, 0xfffffff3))
+        return links, qdiscs, filters
+
+    def __call__(self):
+        directories = tuple(top for top, _, _ in sorted(os.walk(BPFFS)))
+        return *self.attached(), directories, self.pins(), self.files()

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * inject [-r FILE] [-f KIND:ERRNO:N] COMMAND [ARGUMENT]...: run a command, one system call of which
+ * fails.
+ *
+ * A seccomp filter asks this process before each call of the kinds below, from the end of the
+ * dynamic loader on. The N-th call of KIND (from 1) is not made, but answered with ERRNO. FILE gets
+ * the kinds of all calls, in order, a line each. Without -f all calls are made. Exit status: that
+ * of the command; 128 and its signal; 125 if this program failed; 124 if the command made fewer
+ * calls of KIND than N and succeeded.
+ *
+ * Kinds are names of calls; for bpf() with the name of the command, as "bpf.MAP_CREATE".
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof(*(array)))
+#define EXIT_TROUBLE	  125
+#define EXIT_TOO_FEW	  124
+
+#define CALL(name)                 \
+	{                          \
+		__NR_##name, #name \
+	}
+static const struct {
+	int number;
+	const char *name;
+} calls[] = {
+	CALL(bpf),	     CALL(openat),	   CALL(mmap),
+	CALL(socket),	     CALL(bind),	   CALL(sendto),
+	CALL(sendmsg),	     CALL(recvfrom),	   CALL(recvmsg),
+	CALL(read),	     CALL(pread64),	   CALL(write),
+	CALL(writev),	     CALL(fsync),	   CALL(fdatasync),
+	CALL(mkdirat),	     CALL(unlinkat),	   CALL(symlinkat),
+	CALL(linkat),	     CALL(renameat2),	   CALL(fchmod),
+	CALL(fchmodat),	     CALL(fchown),	   CALL(fchownat),
+	CALL(ftruncate),     CALL(flock),	   CALL(fcntl),
+	CALL(dup3),	     CALL(ioctl),	   CALL(setsockopt),
+	CALL(setns),	     CALL(unshare),	   CALL(mount),
+	CALL(umount2),	     CALL(getdents64),	   CALL(statfs),
+	CALL(epoll_create1), CALL(timerfd_create), CALL(perf_event_open),
+	CALL(clone),	     CALL(munmap),
+#ifdef __NR_rename
+	CALL(rename),	     CALL(mkdir),	   CALL(unlink),
+	CALL(rmdir),	     CALL(symlink),	   CALL(chmod),
+	CALL(chown),
+#endif
+#ifdef __NR_newfstatat
+	CALL(newfstatat),
+#endif
+};
+
+#define COMMAND(name) [BPF_##name] = #name
+static const char *const commands[] = {
+	COMMAND(MAP_CREATE),	    COMMAND(MAP_LOOKUP_ELEM),
+	COMMAND(MAP_UPDATE_ELEM),   COMMAND(MAP_DELETE_ELEM),
+	COMMAND(MAP_GET_NEXT_KEY),  COMMAND(PROG_LOAD),
+	COMMAND(OBJ_PIN),	    COMMAND(OBJ_GET),
+	COMMAND(PROG_ATTACH),	    COMMAND(PROG_DETACH),
+	COMMAND(PROG_TEST_RUN),	    COMMAND(PROG_GET_NEXT_ID),
+	COMMAND(MAP_GET_NEXT_ID),   COMMAND(PROG_GET_FD_BY_ID),
+	COMMAND(MAP_GET_FD_BY_ID),  COMMAND(OBJ_GET_INFO_BY_FD),
+	COMMAND(PROG_QUERY),	    COMMAND(RAW_TRACEPOINT_OPEN),
+	COMMAND(BTF_LOAD),	    COMMAND(BTF_GET_FD_BY_ID),
+	COMMAND(TASK_FD_QUERY),	    COMMAND(MAP_LOOKUP_AND_DELETE_ELEM),
+	COMMAND(MAP_FREEZE),	    COMMAND(BTF_GET_NEXT_ID),
+	COMMAND(MAP_LOOKUP_BATCH),  COMMAND(MAP_LOOKUP_AND_DELETE_BATCH),
+	COMMAND(MAP_UPDATE_BATCH),  COMMAND(MAP_DELETE_BATCH),
+	COMMAND(LINK_CREATE),	    COMMAND(LINK_UPDATE),
+	COMMAND(LINK_GET_FD_BY_ID), COMMAND(LINK_GET_NEXT_ID),
+	COMMAND(ENABLE_STATS),	    COMMAND(ITER_CREATE),
+	COMMAND(LINK_DETACH),	    COMMAND(PROG_BIND_MAP),
+};
+
+static struct sock_filter filter[ARRAY_SIZE(calls) + 3];
+static char **command;
+static int listener = -1;
+
+static void trouble(const char *what)
+{
+	fprintf(stderr, "inject: %s: %s\n", what, strerror(errno));
+	exit(EXIT_TROUBLE);
+}
+
+/* In this process' memory and with its descriptors, until exec() */
+static int child(void *unused)
+{
+	struct sock_fprog prog = {ARRAY_SIZE(filter), filter};
+
+	(void)unused;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	listener = (int)syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER,
+				SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
+	if (listener >= 0)
+		execvp(command[0], command);
+	_exit(EXIT_TROUBLE);
+}
+
+static void make_filter(void)
+{
+	const size_t last = ARRAY_SIZE(filter) - 1;
+
+	filter[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+						 offsetof(struct seccomp_data, nr));
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		filter[i + 1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+							     (unsigned int)calls[i].number,
+							     (unsigned char)(last - i - 2), 0);
+	}
+	filter[last - 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	filter[last] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
+}
+
+/* What fails */
+static struct {
+	char kind[48];
+	int error, number, seen;
+} fault;
+
+static void name_of(const struct seccomp_data *call, char *name, size_t size)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		if (calls[i].number != call->nr)
+			continue;
+		if (call->nr != __NR_bpf)
+			snprintf(name, size, "%s", calls[i].name);
+		else if (call->args[0] < ARRAY_SIZE(commands) && commands[call->args[0]])
+			snprintf(name, size, "bpf.%s", commands[call->args[0]]);
+		else
+			snprintf(name, size, "bpf.%llu", call->args[0]);
+	}
+}
+
+/* Return: it is to fail */
+static bool judge(const struct seccomp_data *call, FILE *record)
+{
+	static bool started;
+	char name[48] = "";
+
+	if (call->nr == __NR_munmap) { /* first by the loader, which gives back its cache */
+		started = true;
+		return false;
+	}
+	if (!started)
+		return false;
+	if ((call->nr == __NR_write || call->nr == __NR_writev) && call->args[0] == STDERR_FILENO)
+		return false;
+	name_of(call, name, sizeof(name));
+	if (record)
+		fprintf(record, "%s\n", name);
+	return strcmp(name, fault.kind) == 0 && ++fault.seen == fault.number;
+}
+
+static void serve(FILE *record)
+{
+	struct pollfd poller = {.fd = listener, .events = POLLIN};
+	struct seccomp_notif ask;
+	struct seccomp_notif_resp answer;
+
+	while (poll(&poller, 1, -1) >= 0 || errno == EINTR) {
+		if (!(poller.revents & POLLIN))
+			return; /* nobody is left that could ask */
+		memset(&ask, 0, sizeof(ask));
+		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &ask))
+			continue;
+		answer = (struct seccomp_notif_resp){.id = ask.id};
+		if (judge(&ask.data, record))
+			answer.error = -fault.error;
+		else
+			answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+		ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static char stack[1 << 16] __attribute__((aligned(16)));
+	FILE *record = NULL;
+	int option, status;
+	pid_t pid;
+
+	while ((option = getopt(argc, argv, "+r:f:")) >= 0) {
+		if (option == 'r') {
+			record = fopen(optarg, "we");
+			if (!record)
+				trouble(optarg);
+		} else if (option != 'f' || sscanf(optarg, "%47[^:]:%d:%d", fault.kind,
+						   &fault.error, &fault.number) != 3) {
+			return EXIT_TROUBLE;
+		}
+	}
+	if (optind == argc)
+		return EXIT_TROUBLE;
+	command = argv + optind;
+	make_filter();
+	pid = clone(child, stack + sizeof(stack), CLONE_VM | CLONE_FILES | CLONE_VFORK | SIGCHLD,
+		    NULL);
+	if (pid < 0 || listener < 0)
+		trouble("seccomp");
+	fcntl(listener, F_SETFD, FD_CLOEXEC);
+#ifdef SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
+	ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+#endif
+	serve(record);
+	if (waitpid(pid, &status, 0) != pid)
+		trouble("wait");
+	if (record && fclose(record))
+		trouble("record");
+	status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return !status && fault.seen < fault.number ? EXIT_TOO_FEW : status;
+}
