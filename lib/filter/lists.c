@@ -310,6 +310,11 @@ static int entries_get(struct filter_lists *l, __u32 list, struct ecbpf_filter_e
 	for (size_t i = 0; i < count; i++) {
 		const struct ecbpf_filter_source *source = filter_source_get(l, ops[i].value);
 
+		/* what is damaged is no entry; what could not be read is one */
+		if (!source && errno != EPROTO && errno != ENOENT) {
+			free(entries);
+			return filter_fail_sources(l, -errno);
+		}
 		if (source && (!source->expires || source->expires > l->now))
 			filter_entry_set(l, &ops[i], source, &entries[kept++]);
 	}

@@ -108,7 +108,7 @@ SHORTAGES = {
     "full": ["disk"],
 }
 GROUPS = (("/sys/fs/cgroup", "cgroup.controllers", "memory.max"),
-          ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.limit_in_bytes"))
+          ("/sys/fs/cgroup", "memory.limit_in_bytes", "memory.limit_in_bytes"))
 PORTS = (53, 54, 80)
 SOURCES = ("192.0.2.2", "198.51.100.1", "198.51.100.2")
 WORK = tempfile.mkdtemp()
