@@ -186,6 +186,52 @@ void ecbpf_watch_state_free(struct ecbpf_watch_state *state);
 void ecbpf_watch_tell(struct ecbpf_watch *watch, const char *text);
 
 /**
+ * struct ecbpf_declared - a stage that an interface is to have, or has without being asked to
+ * @iface: or the configuration's name or pattern, if there is no such interface
+ * @stage: ecbpf_stage_name(), or the name of a program that is no stage
+ * @has_iface: there is such an interface
+ * @by_file: a configuration declares it
+ * @by_command: no configuration declares anything of this interface, but it was loaded by command
+ * @is_attached: it runs there
+ */
+struct ecbpf_declared {
+	char iface[128];
+	char stage[64];
+	bool has_iface;
+	bool by_file;
+	bool by_command;
+	bool is_attached;
+};
+
+/**
+ * ecbpf_declared_read() - what all interfaces are to have, and have
+ * @ret_declared: in no order; for free()
+ *
+ * The configuration is that of the process of ecbpf_watch_open(), else the installed one; rules and
+ * lists that it names are not looked at. It may be absent, or declare no interface.
+ */
+int ecbpf_declared_read(struct ecbpf *e, struct ecbpf_declared **ret_declared, size_t *ret_count);
+
+/**
+ * ecbpf_declared_check() - what is missing, or other than declared
+ * @ifaces: or NULL: all
+ * @is_quick: only stages that are missing; rules, lists, settings and constants are not compared
+ * @ret_findings: as ecbpf_doctor(); none that is ECBPF_OK if @is_quick
+ */
+int ecbpf_declared_check(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+			 bool is_quick, struct ecbpf_finding **ret_findings, size_t *ret_count);
+
+/**
+ * ecbpf_config_applied() - note that a configuration was applied, or could not be
+ * ecbpf_config_last_applied() - what was noted last
+ * @ret_when: when one was applied, seconds since 1970; 0: never since the host was booted
+ *
+ * Return: of ecbpf_config_last_applied(): could the last one be applied?
+ */
+void ecbpf_config_applied(struct ecbpf *e, bool is_ok);
+bool ecbpf_config_last_applied(struct ecbpf *e, long long *ret_when);
+
+/**
  * ecbpf_config_export() - the running state as a configuration that ecbpf_config_apply() takes as
  *			   no change
  * @dir: where rules and lists are written to, as fw.rules, drop.list and allow.list; NULL: they are

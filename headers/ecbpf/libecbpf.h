@@ -340,7 +340,7 @@ struct ecbpf_finding {
 	char code[32];
 	char what[256];
 	char why[256];
-	char fix[256];
+	char fix[512];
 };
 
 /**

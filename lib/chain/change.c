@@ -39,6 +39,7 @@
 #include "bpf/synchronize.h"
 #include "bpf/transaction.h"
 #include "chain/change.h"
+#include "chain/note.h"
 #include "chain/pins.h"
 #include "chain/probe.h"
 #include "core/error.h"
@@ -497,6 +498,8 @@ static int commit(struct ecbpf *e, struct change *changes, size_t count)
 
 	for (size_t i = 0; i < count && !err; i++)
 		err = change_build(e, &changes[i]);
+	for (size_t i = 0; i < count && !err; i++)
+		ecbpf_note_begin(e, &changes[i], &changes[i].note);
 	for (; attached < count && !err; attached++) {
 		err = change_attach(e, &changes[attached]);
 		if (err)
@@ -509,9 +512,13 @@ static int commit(struct ecbpf *e, struct change *changes, size_t count)
 			change_detach(e, &changes[i]);
 		if (attached)
 			ecbpf_synchronize(e);
+		for (size_t i = 0; i < count; i++)
+			ecbpf_note_end(e, &changes[i], changes[i].note, false);
 		return err;
 	}
 
+	for (size_t i = 0; i < count; i++)
+		ecbpf_note_end(e, &changes[i], changes[i].note, true);
 	ecbpf_synchronize(e);
 	lock = ecbpf_libxdp_lock(e);
 	for (size_t i = 0; i < count; i++) {

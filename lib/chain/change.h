@@ -24,6 +24,7 @@ struct change {
 	__u32 id;
 	bool is_pinned;
 	bool is_attached;
+	char *note; /* while the change is under way: the one before */
 };
 
 /* Fills in the wanted chain of one interface, from @c->live */

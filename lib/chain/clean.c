@@ -14,6 +14,7 @@
 #include "bpf/pins.h"
 #include "chain/clean.h"
 #include "chain/live.h"
+#include "chain/note.h"
 #include "chain/pins.h"
 #include "core/handle.h"
 #include "core/iface.h"
@@ -158,8 +159,13 @@ int ecbpf_clean(struct ecbpf *e, const char *iface, size_t *ret_removed)
 {
 	size_t removed;
 
+	int err;
+
 	ecbpf_capture(e);
-	return clean_dispatchers(e, iface, true, ret_removed ?: &removed);
+	err = clean_dispatchers(e, iface, true, ret_removed ?: &removed);
+	if (!err)
+		ecbpf_note_forget(e, NULL);
+	return err;
 }
 
 int ecbpf_clean_maps(struct ecbpf *e)
@@ -176,5 +182,7 @@ int ecbpf_clean_maps(struct ecbpf *e)
 		err = ecbpf_fail(e, -EBUSY,
 				 "programs use the maps: 'ecbpf-loader unload --all' removes them "
 				 "from interfaces");
+	if (!err)
+		ecbpf_note_forget_all(e);
 	return err;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "chain/load.h"
+#include "chain/note.h"
 #include "core/handle.h"
 #include "core/iface.h"
 
@@ -57,6 +58,11 @@ static int plan_unload(struct ecbpf *e, struct change *c, void *data)
 {
 	const struct ecbpf_selector *s = data;
 
+	/* somebody else took it off, and that is accepted */
+	if (!c->live.id && s->all && ecbpf_note_forget(e, c->iface)) {
+		c->is_same = true;
+		return 0;
+	}
 	if (!c->live.id)
 		return ecbpf_fail(e, -ENOENT, "%s: no XDP program loaded", c->iface);
 	c->mode = c->live.mode;

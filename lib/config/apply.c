@@ -328,15 +328,19 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 int ecbpf_config_stop(struct ecbpf *e, const char *file, struct ecbpf_config_change **ret_changes,
 		      size_t *ret_count)
 {
-	struct ecbpf_config *none;
+	struct ecbpf_config *none, *config;
 	bool is_left;
 	int err;
 
 	*ret_changes = NULL;
 	*ret_count = 0;
-	err = conf_read_stop(e, file, &is_left);
-	if (err || is_left)
+	err = conf_read_words(e, file, &config);
+	if (err)
 		return err;
+	is_left = config->is_left;
+	ecbpf_config_free(config);
+	if (is_left)
+		return 0;
 	err = conf_read_text(e, "no interfaces", "[interfaces]\ningress =\n", &none);
 	if (err)
 		return err;

@@ -238,8 +238,8 @@ int conf_fastpath_leave(struct ecbpf *e, const char *const *names, size_t names_
 /* A configuration out of a text; @name stands for the file's */
 int conf_read_text(struct ecbpf *e, const char *name, const char *text,
 		   struct ecbpf_config **ret_config);
-/* on-stop alone, of a file as ecbpf_config_read() takes it; what it names is not looked at */
-int conf_read_stop(struct ecbpf *e, const char *file, bool *ret_is_left);
+/* As ecbpf_config_read(), but the rules, lists and programs that it names are not looked at */
+int conf_read_words(struct ecbpf *e, const char *file, struct ecbpf_config **ret_config);
 /* on-error alone, as far as the file can be read; e->error stays */
 enum conf_on_error conf_read_on_error(struct ecbpf *e, const char *file);
 

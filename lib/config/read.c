@@ -247,7 +247,7 @@ int ecbpf_config_read(struct ecbpf *e, const char *file, struct ecbpf_config **r
 	return config_finish(e, files_parse(e, file, config), config, ret_config);
 }
 
-int conf_read_stop(struct ecbpf *e, const char *file, bool *ret_is_left)
+int conf_read_words(struct ecbpf *e, const char *file, struct ecbpf_config **ret_config)
 {
 	struct ecbpf_config *config = config_new(e);
 	int err;
@@ -256,8 +256,10 @@ int conf_read_stop(struct ecbpf *e, const char *file, bool *ret_is_left)
 		return -ENOMEM;
 	ecbpf_capture(e);
 	err = files_parse(e, file, config);
-	*ret_is_left = config->is_left;
-	ecbpf_config_free(config);
+	if (err)
+		ecbpf_config_free(config);
+	else
+		*ret_config = config;
 	return err;
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include "bpf/bpffs.h"
@@ -34,6 +35,19 @@ static void check_mode(struct doctor *d)
 		f,
 		"any user can take the names of ecbpf's directories: then nothing can be loaded");
 	doctor_fix(f, "chmod 700 %s", d->e->bpffs);
+}
+
+static void check_writable(struct doctor *d)
+{
+	struct ecbpf_finding *f;
+	struct statvfs st;
+
+	if (statvfs(d->e->bpffs, &st) || !(st.f_flag & ST_RDONLY))
+		return;
+	f = doctor_add(d, ECBPF_ERROR, "", "bpffs-readonly", "%s is mounted read-only",
+		       d->e->bpffs);
+	doctor_why(f, "nothing can be loaded, changed or unloaded");
+	doctor_fix(f, "mount -o remount,rw %s", d->e->bpffs);
 }
 
 /* "WHAT: mend it by 'COMMAND'" */
@@ -63,6 +77,7 @@ void doctor_check_bpffs(struct doctor *d)
 	if (!err) {
 		doctor_add(d, ECBPF_OK, "", "bpffs", "BPF file system at %s", d->e->bpffs);
 		check_mode(d);
+		check_writable(d);
 		return;
 	}
 	if (err == -EACCES) {

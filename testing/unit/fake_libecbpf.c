@@ -609,6 +609,51 @@ int ecbpf_watch_read(struct ecbpf *e, struct ecbpf_watch_state *ret_state)
 	return 0;
 }
 
+int ecbpf_declared_read(struct ecbpf *e, struct ecbpf_declared **ret_declared, size_t *ret_count)
+{
+	static const struct ecbpf_declared declared[] = {
+		{"eth0", "pass", true, true, false, true},
+		{"eth0", "fw", true, true, false, false},
+		{"enp*", "fw", false, true, false, false},
+		{"eth1", "count", true, false, false, true},
+	};
+
+	*ret_declared = malloc(sizeof(declared));
+	memcpy(*ret_declared, declared, sizeof(declared));
+	*ret_count = 4;
+	return answer(e, "declared_read");
+}
+
+/* Something is wrong if ECBPF_FAKE_DECLARED is set */
+int ecbpf_declared_check(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+			 bool is_quick, struct ecbpf_finding **ret_findings, size_t *ret_count)
+{
+	static const struct ecbpf_finding finding = {ECBPF_ERROR,    "eth0",
+						     "not-attached", "not attached: fw",
+						     "not handled",  "ecbpf-loader apply"};
+
+	(void)ifaces;
+	(void)ifaces_count;
+	(void)is_quick;
+	*ret_count = getenv("ECBPF_FAKE_DECLARED") != NULL;
+	*ret_findings = malloc(sizeof(finding));
+	**ret_findings = finding;
+	return answer(e, "declared_check");
+}
+
+void ecbpf_config_applied(struct ecbpf *e, bool is_ok)
+{
+	(void)e;
+	(void)is_ok;
+}
+
+bool ecbpf_config_last_applied(struct ecbpf *e, long long *ret_when)
+{
+	(void)e;
+	*ret_when = 1700000000;
+	return true;
+}
+
 void ecbpf_watch_state_free(struct ecbpf_watch_state *state)
 {
 	(void)state;

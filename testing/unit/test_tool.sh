@@ -256,6 +256,23 @@ unset FAKE_VLANS
 
 # What is not of an interface: rules that are called alike add up
 run metrics lo
+equal "metrics: declared" stdout \
+	"$(grep -E '^ecbpf_(declared|attached|stage|build|last)' <<<"$out" | grep -v build)" \
+'ecbpf_last_apply_timestamp_seconds 1700000000
+ecbpf_last_apply_ok 1
+ecbpf_last_good_runs 0
+ecbpf_declared{interface="eth0"} 1
+ecbpf_declared{interface="enp*"} 1
+ecbpf_declared{interface="eth1"} 0
+ecbpf_attached{interface="eth0"} 1
+ecbpf_attached{interface="enp*"} 0
+ecbpf_attached{interface="eth1"} 1
+ecbpf_stage_attached{interface="eth0",stage="pass"} 1
+ecbpf_stage_attached{interface="eth0",stage="fw"} 0
+ecbpf_stage_attached{interface="enp*",stage="fw"} 0
+ecbpf_stage_attached{interface="eth1",stage="count"} 1' && pass "metrics: declared" || :
+[[ $out == *'ecbpf_build_info{version="'[0-9]* ]] && pass "metrics: version" ||
+	fail "metrics: version" "$out"
 equal metrics stdout "$(grep -E '^ecbpf_(rule|list|flows|egress|fastpath)' <<<"$out")" \
 	'ecbpf_list_prefixes{list="allow",family="4"} 0
 ecbpf_list_prefixes{list="allow",family="6"} 7
@@ -480,6 +497,20 @@ torn: ecbpf_pass, ID 70, loaded 2023-11-14 22:13:20
 run status
 [[ $status == 0 && $(grep -c '^[a-z,]*[01]* .*\(native\|skb\|<No\)' <<<"$out") == 5 ]] &&
 	pass "status: all interfaces" || fail "status: all interfaces" "$out"
+
+export ECBPF_FAKE_DECLARED=1
+run status lo
+equal "status: not as declared" status "$status" 1 &&
+	equal "status: not as declared" stdout "$out" "$head
+lo                     <No XDP program loaded!>" &&
+	equal "status: not as declared" stderr "$err" \
+		"ecbpf-loader: eth0: not attached: fw -- fix: ecbpf-loader apply" &&
+	pass "status: not as declared" || :
+run doctor -j
+[[ $status == 1 && $(jq -c '[.[] | .code]' <<<"$out") == \
+	'["link-missing","not-attached","pins-stale","mode","bpffs"]' ]] &&
+	pass "doctor: not as declared" || fail "doctor: not as declared" "status $status, $out"
+unset ECBPF_FAKE_DECLARED
 
 run features eth0
 prints features "NETDEV_XDP_ACT_BASIC:		yes

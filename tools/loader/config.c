@@ -55,8 +55,11 @@ static int apply(struct tool *tool, const char *file, const struct apply *a)
 		tool_change_check();
 	else
 		tool_change_begin(a->is_stop ? "--stop" : NULL);
-	if (!a->is_stop && ecbpf_config_read(tool->ecbpf, file, &config))
+	if (!a->is_stop && ecbpf_config_read(tool->ecbpf, file, &config)) {
+		if (!a->is_check)
+			ecbpf_config_applied(tool->ecbpf, false);
 		return tool_fail_ecbpf(tool);
+	}
 	if (!a->is_stop && !a->without_lldp && check_vlans(tool, config)) {
 		ecbpf_config_free(config);
 		return TOOL_FAILED;
@@ -66,6 +69,8 @@ static int apply(struct tool *tool, const char *file, const struct apply *a)
 	err = a->is_stop ? ecbpf_config_stop(tool->ecbpf, file, &changes, &count)
 			 : ecbpf_config_apply(tool->ecbpf, config, a->is_check, &changes, &count);
 	ecbpf_config_free(config);
+	if (!a->is_check && !a->is_stop)
+		ecbpf_config_applied(tool->ecbpf, !err);
 	if (err)
 		return tool_fail_ecbpf(tool);
 	for (size_t i = 0; i < count; i++)

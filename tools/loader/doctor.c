@@ -2,7 +2,6 @@
 /* The verb doctor */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <json-c/json.h>
 #include <ecbpf/libecbpf-config.h>
 #include "tools/loader/loader.h"
@@ -64,40 +63,36 @@ static void print_findings(const struct ecbpf_finding *findings, size_t count)
 		       count == 1 ? "" : "s");
 }
 
-/* Does what ecbpf.conf says run? A finding is put before the others */
-static int watch_check(struct tool *tool, struct ecbpf_finding **findings, size_t *count)
+/* The worst first, and then the host; what is alike stays in its order */
+static bool is_before(const struct ecbpf_finding *a, const struct ecbpf_finding *b)
 {
-	struct ecbpf_watch_state state;
-	struct ecbpf_finding *f;
+	if (a->severity != b->severity)
+		return a->severity > b->severity;
+	return !a->iface[0] && b->iface[0];
+}
 
-	if (ecbpf_watch_read(tool->ecbpf, &state))
-		return tool_fail_ecbpf(tool);
-	if (*state.error) {
-		f = reallocarray(*findings, *count + 1, sizeof(*f));
-		if (!f) {
-			ecbpf_watch_state_free(&state);
-			return tool_fail("out of memory");
-		}
-		*findings = f;
-		memmove(f + 1, f, (*count)++ * sizeof(*f));
-		*f = (struct ecbpf_finding){.severity = ECBPF_ERROR, .code = "config-broken"};
-		snprintf(f->what, sizeof(f->what), "the configuration does not run: %.220s",
-			 state.error);
-		snprintf(f->why, sizeof(f->why), "%s runs until the file is mended",
-			 *state.instead ? state.instead : "the configuration before it");
-		snprintf(f->fix, sizeof(f->fix), "ecbpf-loader watch --reload");
+/* Put @more into @findings, which is sorted. Return: all of them, for free() */
+static struct ecbpf_finding *merge(struct ecbpf_finding *findings, size_t count,
+				   const struct ecbpf_finding *more, size_t more_count)
+{
+	findings = tool_alloc(findings, (count + more_count + 1) * sizeof(*findings));
+	for (size_t i = 0; i < more_count; i++, count++) {
+		size_t to = count;
+
+		for (; to && is_before(&more[i], &findings[to - 1]); to--)
+			findings[to] = findings[to - 1];
+		findings[to] = more[i];
 	}
-	ecbpf_watch_state_free(&state);
-	return TOOL_OK;
+	return findings;
 }
 
 int loader_run_doctor(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
-	struct ecbpf_finding *findings;
+	struct ecbpf_finding *findings, *more;
+	size_t count, more_count;
 	int status = TOOL_OK;
 	bool is_json = false;
-	size_t count;
 
 	if (tool_parse_json(tool, argc, argv, &is_json) ||
 	    tool_operands_ifaces(argc, argv, &ifaces))
@@ -105,10 +100,14 @@ int loader_run_doctor(struct tool *tool, int argc, char **argv)
 	if (ecbpf_doctor(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count, &findings,
 			 &count))
 		return tool_fail_ecbpf(tool);
-	if (watch_check(tool, &findings, &count)) {
+	if (ecbpf_declared_check(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
+				 false, &more, &more_count)) {
 		free(findings);
-		return TOOL_FAILED;
+		return tool_fail_ecbpf(tool);
 	}
+	findings = merge(findings, count, more, more_count);
+	count += more_count;
+	free(more);
 	for (size_t i = 0; i < count; i++)
 		if (findings[i].severity == ECBPF_ERROR)
 			status = TOOL_FAILED;

@@ -335,31 +335,84 @@ static int print_fastpath(struct tool *tool, const struct metrics *m)
 	return TOOL_OK;
 }
 
-/* Of `ecbpf-loader watch` */
+/* Of `ecbpf-loader watch`, and what `ecbpf-loader apply` has noted */
 static int print_watch(struct tool *tool, const struct metrics *m)
 {
 	static const char waiting[] = "ecbpf_waiting";
 	struct ecbpf_watch_state state;
+	long long applied;
+	bool is_ok;
 
 	if (ecbpf_watch_read(tool->ecbpf, &state))
 		return tool_fail_ecbpf(tool);
+	is_ok = ecbpf_config_last_applied(tool->ecbpf, &applied);
+	if (state.pid) {
+		applied = state.applied;
+		is_ok = !*state.error;
+	}
 	head_type(m, "ecbpf_watch_running", "Whether ecbpf-loader watch runs.", "gauge");
 	fprintf(m->out, "ecbpf_watch_running %d\n", state.pid != 0);
-	if (!state.pid)
-		return TOOL_OK;
-	head_type(m, waiting, "Interfaces and patterns that are not as declared.", "gauge");
+	head_type(m, waiting, "Interfaces and patterns that ecbpf-loader watch waits for.",
+		  "gauge");
 	for (size_t i = 0; i < state.waits_count; i++)
 		SAMPLE(m, waiting, 1, "name", state.waits[i].name);
 	head_type(m, "ecbpf_last_apply_timestamp_seconds",
-		  "When the configuration that runs was applied.", "gauge");
-	fprintf(m->out, "ecbpf_last_apply_timestamp_seconds %lld\n", state.applied);
-	head_type(m, "ecbpf_last_apply_ok", "Whether the file, as it was last read, runs.",
-		  "gauge");
-	fprintf(m->out, "ecbpf_last_apply_ok %d\n", !*state.error);
+		  "When the configuration that runs was applied; 0: never since boot.", "gauge");
+	fprintf(m->out, "ecbpf_last_apply_timestamp_seconds %lld\n", applied);
+	head_type(m, "ecbpf_last_apply_ok",
+		  "Whether the configuration, as it was last read, was applied.", "gauge");
+	fprintf(m->out, "ecbpf_last_apply_ok %d\n", is_ok);
 	head_type(m, "ecbpf_last_good_runs",
 		  "Whether the last good configuration runs instead of the file.", "gauge");
 	fprintf(m->out, "ecbpf_last_good_runs %d\n", *state.instead != 0);
 	ecbpf_watch_state_free(&state);
+	return TOOL_OK;
+}
+
+/* Of one interface: its first entry stands for all. Return: false: it was told */
+static bool sum_iface(const struct ecbpf_declared *all, size_t count, size_t first,
+		      bool *ret_is_declared, bool *ret_is_attached)
+{
+	*ret_is_declared = *ret_is_attached = false;
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(all[i].iface, all[first].iface))
+			continue;
+		if (i < first)
+			return false;
+		*ret_is_declared |= all[i].by_file || all[i].by_command;
+		*ret_is_attached |= all[i].is_attached;
+	}
+	return true;
+}
+
+/* What is to be on interfaces and is there, so that it is seen when nothing is loaded */
+static int print_declared(struct tool *tool, const struct metrics *m)
+{
+	static const char declared[] = "ecbpf_declared", attached[] = "ecbpf_attached";
+	static const char stage[] = "ecbpf_stage_attached";
+	struct ecbpf_declared *all;
+	bool is_declared, is_attached;
+	size_t count;
+
+	if (ecbpf_declared_read(tool->ecbpf, &all, &count))
+		return tool_fail_ecbpf(tool);
+	head_type(m, declared,
+		  "Whether programs are declared: in the configuration, or by loading them.",
+		  "gauge");
+	for (size_t i = 0; i < count; i++)
+		if (sum_iface(all, count, i, &is_declared, &is_attached))
+			SAMPLE(m, declared, is_declared, "interface", all[i].iface);
+	head_type(m, attached, "Whether any of ecbpf's programs is attached.", "gauge");
+	for (size_t i = 0; i < count; i++)
+		if (sum_iface(all, count, i, &is_declared, &is_attached))
+			SAMPLE(m, attached, is_attached, "interface", all[i].iface);
+	head_type(m, stage, "Whether a stage is attached, declared ones and others.", "gauge");
+	for (size_t i = 0; i < count; i++)
+		SAMPLE(m, stage, all[i].is_attached, "interface", all[i].iface, "stage",
+		       all[i].stage);
+	free(all);
+	head_type(m, "ecbpf_build_info", "Version of ecbpf-loader.", "gauge");
+	SAMPLE(m, "ecbpf_build_info", 1, "version", ecbpf_version());
 	return TOOL_OK;
 }
 
@@ -387,6 +440,8 @@ static int print_all(struct tool *tool, struct metrics *m)
 		status = print_fastpath(tool, m);
 	if (status == TOOL_OK)
 		status = print_watch(tool, m);
+	if (status == TOOL_OK)
+		status = print_declared(tool, m);
 	if (!err)
 		print_sampler(m, &sampler);
 	fprintf(m->out, "# EOF\n");

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <json-c/json.h>
 #include <linux/bpf.h>
+#include <ecbpf/libecbpf-config.h>
 #include "tools/common/change.h"
 #include "tools/loader/answers.h"
 #include "tools/loader/loader.h"
@@ -397,6 +398,28 @@ int loader_status_print(struct tool *tool, const struct tool_list *ifaces, bool 
 	return status;
 }
 
+/* To standard error: standard output is for scripts of xdp-loader */
+static int check_declared(struct tool *tool, const struct tool_list *ifaces, bool is_named)
+{
+	struct ecbpf_finding *findings;
+	int status = TOOL_OK;
+	size_t count;
+
+	if (ecbpf_declared_check(tool->ecbpf, (const char *const *)ifaces->items,
+				 is_named ? ifaces->count : 0, true, &findings, &count))
+		return tool_fail_ecbpf(tool);
+	for (size_t i = 0; i < count; i++) {
+		const struct ecbpf_finding *f = &findings[i];
+
+		if (f->severity != ECBPF_ERROR)
+			continue;
+		status = tool_fail("%s%s%s%s%s", f->iface, f->iface[0] ? ": " : "", f->what,
+				   f->fix[0] ? " -- fix: " : "", f->fix);
+	}
+	free(findings);
+	return status;
+}
+
 int loader_run_status(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
@@ -416,8 +439,10 @@ int loader_run_status(struct tool *tool, int argc, char **argv)
 	}
 	if (!is_named && tool_ifaces_all(&ifaces))
 		return TOOL_FAILED;
-	if (!is_clear)
-		return loader_status_print(tool, &ifaces, is_json);
+	if (!is_clear) {
+		status = loader_status_print(tool, &ifaces, is_json);
+		return status == TOOL_OK ? check_declared(tool, &ifaces, is_named) : status;
+	}
 	tool_change_begin(NULL);
 	for (size_t i = 0; i < ifaces.count; i++)
 		if (clear_counters(tool, ifaces.items[i], is_named))

@@ -430,12 +430,45 @@ fastpath()
 	end fastpath
 }
 
+# What was loaded, and was taken off by another tool; more of it is in netns/declared.sh
+declared()
+{
+	local id
+
+	begin
+	run ecbpf-loader load v0 pass count
+	id=$(ecbpf-loader status -j v0 | jq '.[].members[] | select(.name == "ecbpf_count") | .id')
+	run xdp-loader unload -i "$id" v0
+	doctor
+	expect "taken out of the chain" error not-attached v0
+	says "taken out of the chain" not-attached "took ecbpf's programs off v0: count"
+	mend "taken out of the chain" not-attached v0
+	expect "taken out of the chain, mended" ok members v0
+
+	run ecbpf-loader load -P 20 -A XDP_PASS,XDP_TX v0 "$work/foreign_pass.bpf.o"
+	run ip link set v0 xdp off
+	doctor
+	expect "xdp off" error not-attached v0 "warning stale-pins"
+	expect "xdp off: pins" warning stale-pins host "error not-attached"
+	bash -c "$(selected . stale-pins | jq -r .fix)" >"$work/out"
+	doctor
+	expect "xdp off: pins are mended" error not-attached v0
+	mend "xdp off" not-attached v0
+	if [[ $(ecbpf-loader status -j v0 | jq -c '.[].members | map([.name, .prio])') == \
+		'[["foreign_pass",20],["ecbpf_pass",50],["ecbpf_count",80]]' ]]; then
+		pass "xdp off, mended: all are there"
+	else
+		fail "xdp off, mended: all are there" "$(ecbpf-loader status v0)"
+	fi
+	end declared
+}
+
 foreign foreign_pass
 foreign foreign_resize 'bpf_xdp_adjust_tail(ctx, 0);'
 other_schema
 killer
 for faults in ${ECBPF_FAULTS:-healthy host links lost_pins namespaces stale single modes \
-	protocols schema resize card fastpath}; do
+	protocols schema resize card fastpath declared}; do
 	"$faults"
 done
 summary

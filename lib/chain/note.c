@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What was last loaded on an interface, so that it is known when it is gone.
+ *
+ *	BPFFS/ecbpf/loaded/INODE:IFACE -> text		of network namespace INODE
+ *
+ * A symbolic link is made in one step, goes with the programs when the host is booted, and costs no
+ * file descriptor. BPF file systems allow no dot in a name: it is a colon, which interfaces do not
+ * have. Nothing depends on a note, so one that cannot be made is no failure.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "bpf/bpffs.h"
+#include "bpf/loaded.h"
+#include "bpf/pins.h"
+#include "chain/change.h"
+#include "chain/note.h"
+#include "core/error.h"
+#include "core/handle.h"
+#include "core/iface.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 /* Linux 5.14 */
+#endif
+
+#define DIR	  "loaded"
+#define TEXT_SIZE 4000 /* the kernel takes 4095 */
+
+static unsigned long long netns_inode(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/net", &st) ? 0 : st.st_ino;
+}
+
+/* Inode numbers are used again; this number is not. 0: this kernel has none */
+static unsigned long long netns_cookie(void)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	__u64 cookie = 0;
+	socklen_t size = sizeof(cookie);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size))
+		return 0;
+	return cookie;
+}
+
+static int note_path(struct ecbpf *e, const char *iface, char path[PATH_MAX])
+{
+	char name[IF_NAMESIZE];
+
+	snprintf(name, sizeof(name), "%s", iface);
+	for (char *c = name; *c; c++)
+		if (*c == '.')
+			*c = ':';
+	return ecbpf_path_format(e, path, PATH_MAX, "%s/ecbpf/" DIR "/%llu:%s", e->bpffs,
+				 netns_inode(), name);
+}
+
+static void note_write(struct ecbpf *e, const char *iface, const char *text)
+{
+	char path[PATH_MAX], dir[PATH_MAX];
+
+	if (ecbpf_pin_path(e, dir, sizeof(dir), DIR) || note_path(e, iface, path))
+		return;
+	if ((mkdir(dir, 0700) && errno != EEXIST) || (unlink(path) && errno != ENOENT) ||
+	    symlink(text, path))
+		ecbpf_log(e, ECBPF_LOG_INFO, "cannot note what was loaded in %s: %s", path,
+			  strerror(errno));
+}
+
+/* Return: for free(); NULL: there is none */
+static char *note_text(const char *path)
+{
+	char text[TEXT_SIZE + 1];
+	ssize_t len = readlink(path, text, sizeof(text));
+
+	return len > 0 && len < (ssize_t)sizeof(text) ? strndup(text, len) : NULL;
+}
+
+static bool change_path(struct ecbpf *e, const struct change *c, char *name, char *path)
+{
+	return if_indextoname(c->ifindex, name) && !note_path(e, name, path);
+}
+
+void ecbpf_note_begin(struct ecbpf *e, const struct change *c, char **ret_old)
+{
+	char path[PATH_MAX], name[IF_NAMESIZE];
+
+	*ret_old = NULL;
+	if (!change_path(e, c, name, path))
+		return;
+	*ret_old = note_text(path);
+	unlink(path);
+}
+
+/* "COOKIE IFINDEX MODE" line, then of each program "\tPRIO ACTIONS NAME" and its struct loaded */
+static int text_make(const struct change *c, char text[TEXT_SIZE + 1])
+{
+	_cleanup_free_ struct loaded *loaded = malloc(sizeof(*loaded));
+	int len, count = 0;
+
+	len = snprintf(text, TEXT_SIZE, "%llu %d %d\n", netns_cookie(), c->ifindex, c->mode);
+	for (size_t i = 0; loaded && i < c->count && len < TEXT_SIZE; i++) {
+		const struct member *m = &c->members[i];
+
+		if (ecbpf_loaded_read(m->fd, loaded)) /* another tool has loaded it */
+			continue;
+		len += snprintf(text + len, TEXT_SIZE - len, "\t%u %u %s\n%s", m->prio, m->actions,
+				m->name, loaded->spec);
+		count++;
+	}
+	return len < TEXT_SIZE ? count : 0;
+}
+
+void ecbpf_note_end(struct ecbpf *e, const struct change *c, char *old, bool is_done)
+{
+	char text[TEXT_SIZE + 1], path[PATH_MAX], name[IF_NAMESIZE];
+	struct saved_error error;
+
+	ecbpf_error_save(e, &error);
+	if (change_path(e, c, name, path)) {
+		if (is_done && text_make(c, text))
+			note_write(e, name, text);
+		else if (!is_done && old)
+			note_write(e, name, old);
+		else if (!ecbpf_pin_path(e, path, sizeof(path), DIR))
+			rmdir(path); /* if it is empty */
+	}
+	ecbpf_error_restore(e, &error);
+	free(old);
+}
+
+/* Into @ret, which points into @text. Return: is it of this network namespace, and whole? */
+static bool note_parse(char *text, struct note *ret)
+{
+	unsigned long long cookie, mine = netns_cookie();
+	int mode, at = 0;
+
+	if (sscanf(text, "%llu %d %d\n%n", &cookie, &ret->ifindex, &mode, &at) != 3 || !at ||
+	    cookie != mine)
+		return false;
+	ret->mode = mode;
+	for (char *m = strchr(text, '\t'); m; m = strchr(m, '\t')) {
+		struct note_member *member = &ret->members[ret->count];
+
+		*m++ = '\0'; /* ends the one before */
+		if (ret->count == DISPATCHER_MEMBERS ||
+		    sscanf(m, "%u %u %63s", &member->prio, &member->actions, member->name) != 3)
+			return false;
+		m += strcspn(m, "\n");
+		m += *m == '\n';
+		member->spec = m;
+		ret->count++;
+	}
+	return ret->count;
+}
+
+struct note_call {
+	ecbpf_note_fn fn;
+	void *data;
+};
+
+/* "INODE:IFACE" of this namespace, into @ret */
+static bool iface_of(const char *entry, char ret[IF_NAMESIZE])
+{
+	unsigned long long inode;
+	int at = 0;
+
+	if (sscanf(entry, "%llu:%n", &inode, &at) != 1 || !at || inode != netns_inode())
+		return false;
+	snprintf(ret, IF_NAMESIZE, "%s", entry + at);
+	for (char *c = ret; *c; c++)
+		if (*c == ':')
+			*c = '.';
+	return *ret;
+}
+
+static int note_call(struct ecbpf *e, const char *entry, void *data)
+{
+	_cleanup_free_ struct note *note = calloc(1, sizeof(*note));
+	_cleanup_free_ char *text = NULL;
+	const struct note_call *call = data;
+	char path[PATH_MAX], name[IF_NAMESIZE];
+
+	if (!note || !iface_of(entry, note->iface) || note_path(e, note->iface, path))
+		return 0;
+	text = note_text(path);
+	if (!text || !note_parse(text, note))
+		return 0;
+	if (if_indextoname(note->ifindex, name) && strcmp(name, note->iface))
+		return 0;
+	return call->fn(e, note, call->data);
+}
+
+int ecbpf_for_each_note(struct ecbpf *e, ecbpf_note_fn fn, void *data)
+{
+	struct note_call call = {.fn = fn, .data = data};
+	char path[PATH_MAX];
+	int err = ecbpf_pin_path(e, path, sizeof(path), DIR);
+
+	return err ? err : ecbpf_for_each_entry(e, path, note_call, &call);
+}
+
+struct forget {
+	const char *iface;
+	bool is_all;
+	size_t count;
+};
+
+static int note_forget(struct ecbpf *e, const char *entry, void *data)
+{
+	struct forget *forget = data;
+	char path[PATH_MAX], name[IF_NAMESIZE];
+
+	if (!forget->is_all &&
+	    (!iface_of(entry, name) ||
+	     (forget->iface ? strcmp(name, forget->iface) : !!if_nametoindex(name))))
+		return 0;
+	if (!ecbpf_path_format(e, path, sizeof(path), "%s/ecbpf/" DIR "/%s", e->bpffs, entry) &&
+	    !unlink(path))
+		forget->count++;
+	return 0;
+}
+
+static size_t notes_forget(struct ecbpf *e, struct forget *forget)
+{
+	char path[PATH_MAX];
+
+	if (ecbpf_pin_path(e, path, sizeof(path), DIR))
+		return 0;
+	ecbpf_for_each_entry(e, path, note_forget, forget);
+	rmdir(path); /* if it is empty */
+	return forget->count;
+}
+
+size_t ecbpf_note_forget(struct ecbpf *e, const char *iface)
+{
+	struct forget forget = {.iface = iface};
+	char name[IF_NAMESIZE];
+
+	if (iface && if_indextoname(ecbpf_iface_find(iface), name))
+		forget.iface = name;
+	return notes_forget(e, &forget);
+}
+
+void ecbpf_note_forget_all(struct ecbpf *e)
+{
+	notes_forget(e, &(struct forget){.is_all = true});
+}

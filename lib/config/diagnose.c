@@ -1,0 +1,560 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What differs between this host and its declaration, as findings.
+ *
+ * The declaration of an interface is the configuration, or else what was last loaded there by
+ * command. Codes are ABI, as those of the doctor.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/bpf.h>
+#include "bpf/loaded.h"
+#include "chain/note.h"
+#include "config.h"
+#include "config/declared.h"
+#include "core/array.h"
+#include "core/error.h"
+#include "core/handle.h"
+#include "fastpath/fastpath.h"
+
+struct diagnosis {
+	struct ecbpf *e;
+	const char *const *ifaces;
+	size_t ifaces_count;
+	bool is_quick;
+	char file[DECLARED_FILE];
+	struct ecbpf_config *config; /* NULL: none, or it cannot be read */
+	struct ecbpf_watch_state watch;
+	struct conf_declared declared;
+	struct ecbpf_finding *findings;
+	size_t count;
+	struct ecbpf_finding lost; /* takes findings when memory is short */
+};
+
+static struct ecbpf_finding *finding_add(struct diagnosis *d, enum ecbpf_severity severity,
+					 const char *iface, const char *code, const char *format,
+					 ...) __attribute__((format(printf, 5, 6)));
+static struct ecbpf_finding *finding_add(struct diagnosis *d, enum ecbpf_severity severity,
+					 const char *iface, const char *code, const char *format,
+					 ...)
+{
+	struct ecbpf_finding *f = ecbpf_array_add(&d->findings, &d->count, sizeof(*f));
+	va_list args;
+
+	if (!f)
+		f = &d->lost;
+	*f = (struct ecbpf_finding){.severity = severity};
+	snprintf(f->iface, sizeof(f->iface), "%s", iface);
+	snprintf(f->code, sizeof(f->code), "%s", code);
+	va_start(args, format);
+	vsnprintf(f->what, sizeof(f->what), format, args);
+	va_end(args);
+	return f;
+}
+
+static bool is_asked(const struct diagnosis *d, const char *iface)
+{
+	for (size_t i = 0; i < d->ifaces_count; i++)
+		if (!strcmp(d->ifaces[i], iface))
+			return true;
+	return !d->ifaces_count;
+}
+
+static const char *file_name(const struct diagnosis *d)
+{
+	return *d->file ? d->file : ECBPF_CONFIG_DIR "/ecbpf.conf";
+}
+
+/* The command that brings the configuration about */
+static void fix_apply(const struct diagnosis *d, const char *first, struct ecbpf_finding *f)
+{
+	snprintf(f->fix, sizeof(f->fix), "%secbpf-loader apply%s%s", first, *d->file ? " " : "",
+		 d->file);
+}
+
+/* --- what was loaded by command ----------------------------------------------------------- */
+
+/* The commands that load it again. @plain: stages that need no options, for one command */
+struct again {
+	const struct diagnosis *d;
+	const char *iface;
+	int ifindex; /* when what is missing was loaded; 0: never */
+	struct conf_text text;
+	struct conf_text plain;
+	bool has_fastpath;
+	bool is_fused;
+};
+
+static const char *separator(const struct conf_text *text)
+{
+	return text->len ? " && " : "";
+}
+
+static const char *mode_option(enum ecbpf_mode mode)
+{
+	return mode == ECBPF_MODE_SKB ? " -m skb" : "";
+}
+
+static bool is_missing(const struct diagnosis *d, const char *iface, const char *stage)
+{
+	for (size_t i = 0; i < d->declared.count; i++) {
+		const struct ecbpf_declared *item = &d->declared.items[i];
+
+		if (!strcmp(item->iface, iface) && !strcmp(item->stage, stage))
+			return !item->is_attached;
+	}
+	return false;
+}
+
+static void print_options(const struct note *note, const struct note_member *m, int prio,
+			  struct conf_text *text)
+{
+	const char *constant, *comma = "";
+	int len;
+
+	conf_printf(text, "%secbpf-loader load%s", separator(text), mode_option(note->mode));
+	/* no actions: attached without a dispatcher, where neither has a meaning */
+	if (m->actions && prio != (int)m->prio)
+		conf_printf(text, " -P %u", m->prio);
+	if (m->actions && m->actions != 1U << XDP_PASS)
+		conf_printf(text, " -A ");
+	for (__u32 action = XDP_ABORTED; action <= XDP_REDIRECT; action++) {
+		if (m->actions == 1U << XDP_PASS || !(m->actions & 1U << action))
+			continue;
+		conf_printf(text, "%s%s", comma, ecbpf_action_name(action));
+		comma = ",";
+	}
+	for (constant = ecbpf_loaded_constant(m->spec, &len); constant;
+	     constant = ecbpf_loaded_constant(constant + len, &len))
+		conf_printf(text, " -S %.*s", len, constant);
+}
+
+/* A fused program: the fast path comes last, by its own tool */
+static void fused_again(struct again *a, const struct note *note, const struct note_member *m,
+			char *stages)
+{
+	struct conf_text list = {};
+	bool is_needed = false;
+	char *rest = NULL;
+
+	a->is_fused = true;
+	for (char *stage = strtok_r(stages, ",", &rest); stage;
+	     stage = strtok_r(NULL, ",", &rest)) {
+		is_needed |= is_missing(a->d, note->iface, stage);
+		if (!strcmp(stage, "fastpath"))
+			a->has_fastpath = true;
+		else
+			conf_printf(&list, "%s%s", list.len ? "," : "", stage);
+	}
+	a->has_fastpath &= is_needed;
+	if (is_needed)
+		a->ifindex = note->ifindex;
+	if (list.text && is_needed) {
+		print_options(note, m, ECBPF_FUSED_PRIO, &a->text);
+		conf_printf(&a->text, " --fused %s %s", list.text, note->iface);
+	}
+	free(list.text);
+}
+
+static void member_again(struct again *a, const struct note *note, const struct note_member *m)
+{
+	char word[128];
+	int len;
+
+	if (sscanf(m->spec, "fused=%127[^\n]", word) == 1) {
+		fused_again(a, note, m, word);
+		return;
+	}
+	if (sscanf(m->spec, "stage=%127[^\n]", word) != 1) {
+		if (sscanf(m->spec, "file=%127[^\n]", word) != 1 ||
+		    !is_missing(a->d, note->iface, m->name))
+			return;
+		a->ifindex = note->ifindex;
+		print_options(note, m, -1, &a->text);
+		conf_printf(&a->text, " -n %s %s %s", m->name, note->iface, word);
+		return;
+	}
+	if (!is_missing(a->d, note->iface, word))
+		return;
+	a->ifindex = note->ifindex;
+	if (!strcmp(word, "fastpath")) {
+		a->has_fastpath = true;
+	} else if ((int)m->prio == conf_stage_prio(word) && m->actions == 1U << XDP_PASS &&
+		   !ecbpf_loaded_constant(m->spec, &len)) {
+		conf_printf(&a->plain, " %s", word);
+	} else {
+		print_options(note, m, conf_stage_prio(word), &a->text);
+		conf_printf(&a->text, " %s %s", note->iface, word);
+	}
+}
+
+static int note_again(struct ecbpf *e, const struct note *note, void *data)
+{
+	struct again *a = data;
+
+	(void)e;
+	if (strcmp(note->iface, a->iface))
+		return 0;
+	for (size_t i = 0; i < note->count; i++)
+		member_again(a, note, &note->members[i]);
+	if (a->plain.text)
+		conf_printf(&a->text, "%secbpf-loader load%s %s%s", separator(&a->text),
+			    mode_option(note->mode), note->iface, a->plain.text);
+	if (a->has_fastpath)
+		conf_printf(&a->text, "%secbpf-fastpath load%s%s -i %s", separator(&a->text),
+			    a->is_fused ? " --fused" : "", mode_option(note->mode), note->iface);
+	return 1;
+}
+
+/* --- interfaces --------------------------------------------------------------------------- */
+
+/* "filter, fw": what @iface lacks. Return: how many; @ret_there: how many it has */
+static size_t list_missing(const struct diagnosis *d, const char *iface, char *ret, size_t size,
+			   size_t *ret_there)
+{
+	size_t count = 0, len = 0;
+
+	*ret = '\0';
+	*ret_there = 0;
+	for (size_t i = 0; d->declared.items && i < d->declared.count; i++) {
+		const struct ecbpf_declared *item = &d->declared.items[i];
+
+		if (strcmp(item->iface, iface) || (!item->by_file && !item->by_command))
+			continue;
+		if (item->is_attached) {
+			++*ret_there;
+			continue;
+		}
+		if (len < size)
+			len += snprintf(ret + len, size - len, "%s%s", count ? ", " : "",
+					item->stage);
+		count++;
+	}
+	return count;
+}
+
+static const char *wait_text(const struct diagnosis *d, const char *iface)
+{
+	for (size_t i = 0; i < d->watch.waits_count; i++)
+		if (!strcmp(d->watch.waits[i].name, iface))
+			return d->watch.waits[i].text;
+	return NULL;
+}
+
+/* A name is to be there; a pattern may match nothing as long as another one matches */
+static void check_absent(struct diagnosis *d, const struct ecbpf_declared *item)
+{
+	bool is_pattern = strpbrk(item->iface, "*?[/"), has_other = false;
+	struct ecbpf_finding *f;
+
+	for (size_t i = 0; i < d->declared.count; i++)
+		has_other |= d->declared.items[i].by_file && d->declared.items[i].has_iface;
+	f = finding_add(d, is_pattern && has_other ? ECBPF_WARNING : ECBPF_ERROR,
+			strlen(item->iface) < sizeof(f->iface) ? item->iface : "", "no-interface",
+			"%.100s is declared in %.100s, and there is no such interface", item->iface,
+			file_name(d));
+	snprintf(f->why, sizeof(f->why),
+		 d->watch.pid ? "it gets its programs when it appears"
+			      : "it gets no programs when it appears, as ecbpf.service does not "
+				"run");
+}
+
+/* What has its place: "" if nothing has, else the command that makes room */
+#define ROOM_SIZE 160
+static void room_command(struct diagnosis *d, const char *iface, char *ret, size_t size,
+			 char *ret_other, size_t other_size)
+{
+	struct ecbpf_chain *chain;
+
+	*ret = *ret_other = '\0';
+	if (ecbpf_chain_get(d->e, iface, &chain))
+		return;
+	if (chain->kind == ECBPF_CHAIN_BROKEN ||
+	    (chain->kind == ECBPF_CHAIN_SINGLE && !chain->members[0].is_ours)) {
+		snprintf(ret, size, "ecbpf-loader unload --all %s && ", iface);
+		if (chain->kind == ECBPF_CHAIN_SINGLE)
+			snprintf(ret_other, other_size, ", %.63s (id %u) is in its place",
+				 chain->members[0].name, chain->members[0].id);
+	}
+	ecbpf_chain_free(chain);
+}
+
+/* Its members cannot be told: the doctor says what is wrong with it */
+static bool is_broken(struct diagnosis *d, const char *iface)
+{
+	struct ecbpf_chain *chain;
+	bool is_it;
+
+	if (ecbpf_chain_get(d->e, iface, &chain))
+		return false;
+	is_it = chain->kind == ECBPF_CHAIN_BROKEN;
+	ecbpf_chain_free(chain);
+	return is_it;
+}
+
+static void check_missing(struct diagnosis *d, const struct ecbpf_declared *item,
+			  const char *missing, size_t there)
+{
+	struct again again = {.d = d, .iface = item->iface};
+	char other[128], room[ROOM_SIZE];
+	const char *wait = wait_text(d, item->iface);
+	struct ecbpf_finding *f;
+
+	if (ecbpf_for_each_note(d->e, note_again, &again) < 0)
+		again.ifindex = 0;
+	room_command(d, item->iface, room, sizeof(room), other, sizeof(other));
+	if (!again.ifindex)
+		f = finding_add(d, ECBPF_ERROR, item->iface, "not-attached",
+				"%s declared in %s, and not attached: %s%s",
+				there ? "stages are" : "it is", file_name(d), missing, other);
+	else if (again.ifindex != (int)if_nametoindex(item->iface))
+		f = finding_add(d, ECBPF_ERROR, item->iface, "not-attached",
+				"it was deleted and created again, without ecbpf's programs: %s%s",
+				missing, other);
+	else
+		f = finding_add(d, ECBPF_ERROR, item->iface, "not-attached",
+				"somebody else took ecbpf's programs off %s: %s%s", item->iface,
+				missing, other);
+	if (wait)
+		snprintf(f->why, sizeof(f->why), "ecbpf-loader watch waits: %.200s", wait);
+	else
+		snprintf(f->why, sizeof(f->why), "its packets are not handled by %s%s",
+			 there || strchr(missing, ',') ? "them" : "it",
+			 item->by_file ? "; ecbpf-loader watch (ecbpf.service) keeps them there"
+				       : "; if that was meant: ecbpf-loader unload --all");
+	if (item->by_file)
+		fix_apply(d, room, f);
+	else if (again.text.text && strlen(room) + strlen(again.text.text) < sizeof(f->fix))
+		snprintf(f->fix, sizeof(f->fix), "%s%.350s", room, again.text.text);
+	free(again.text.text);
+	free(again.plain.text);
+}
+
+/* Other code, constants, priorities or actions than those of the configuration */
+static void check_programs(struct diagnosis *d, struct ecbpf_chain_want want)
+{
+	_cleanup_free_ struct ecbpf_chain_change *changes = NULL;
+	struct conf_report report = {};
+	struct ecbpf_finding *f;
+	size_t count = 0;
+
+	want.keeps_others = true;
+	if (ecbpf_chain_set(d->e, &want, 1, true, &changes, &count)) {
+		f = finding_add(d, ECBPF_ERROR, want.iface, "differs", "%.250s", d->e->error);
+		snprintf(f->why, sizeof(f->why), "it cannot be made what %.200s declares",
+			 file_name(d));
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const char *text;
+
+		if (conf_report_chain(d->e, &changes[i], &report))
+			break;
+		text = report.changes[report.count - 1].text;
+		f = finding_add(d, ECBPF_ERROR, want.iface, "differs",
+				"it is not as %s declares: %.150s", file_name(d),
+				strstr(text, ": ") ? strstr(text, ": ") + 2 : text);
+		snprintf(f->why, sizeof(f->why), "that is what apply would do");
+		fix_apply(d, "", f);
+	}
+	free(report.changes);
+}
+
+static void check_interfaces(struct diagnosis *d)
+{
+	for (size_t i = 0; i < d->declared.count; i++) {
+		const struct ecbpf_declared *item = &d->declared.items[i];
+		char missing[128];
+		size_t there;
+
+		for (size_t k = 0; k < i && item; k++)
+			if (!strcmp(d->declared.items[k].iface, item->iface))
+				item = NULL; /* it was checked with that one */
+		if (!item || !is_asked(d, item->iface))
+			continue;
+		if (!item->has_iface)
+			check_absent(d, item);
+		else if (list_missing(d, item->iface, missing, sizeof(missing), &there) &&
+			 (d->is_quick || !is_broken(d, item->iface)))
+			check_missing(d, item, missing, there);
+	}
+}
+
+/* --- all that takes longer ---------------------------------------------------------------- */
+
+/* TC programs where the fast path is not at all; where it is, the doctor looks for them itself */
+static void check_ports(struct diagnosis *d, const struct conf_plan *plan)
+{
+	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
+	struct ecbpf_finding *f;
+	size_t count = 0;
+
+	if (ecbpf_fastpath_ports(d->e, &ports, &count))
+		return;
+	for (size_t i = 0; i < plan->ports_count; i++) {
+		bool is_there = false;
+
+		for (size_t k = 0; k < count; k++)
+			is_there |= !strcmp(ports[k].iface, plan->ports[i]);
+		if (is_there || !is_asked(d, plan->ports[i]))
+			continue;
+		f = finding_add(d, ECBPF_ERROR, plan->ports[i], "no-egress",
+				"it is declared in %s, and the fast path's TC program is not there",
+				file_name(d));
+		snprintf(f->why, sizeof(f->why),
+			 "packets that leave by it are passed to IPVS, without leases");
+		fix_apply(d, "", f);
+	}
+}
+
+/* Does a line of apply take something away, and that alone? It was added at runtime */
+static bool is_removal(const char *text)
+{
+	size_t added, removed, changed;
+
+	if (sscanf(text, "filter: %*[a-z]: %zu added, %zu removed, %zu changed", &added, &removed,
+		   &changed) == 3)
+		return removed && !added && !changed;
+	return strstr(text, ": remove ");
+}
+
+/* Rules, lists and settings, as apply would change them */
+static void check_settings(struct diagnosis *d)
+{
+	_cleanup_free_ struct ecbpf_config_change *changes = NULL;
+	bool has_interfaces = d->config->has_interfaces, has_removal = false;
+	struct ecbpf_finding *f;
+	size_t count = 0;
+	int err;
+
+	d->config->has_interfaces = false; /* they were compared */
+	err = ecbpf_config_apply(d->e, d->config, true, &changes, &count);
+	d->config->has_interfaces = has_interfaces;
+	if (err) {
+		f = finding_add(d, ECBPF_ERROR, "", "differs", "%.250s", d->e->error);
+		snprintf(f->why, sizeof(f->why),
+			 "rules, lists and settings cannot be what %.150s declares", file_name(d));
+	}
+	for (size_t i = 0; i < count; i++)
+		has_removal |= is_removal(changes[i].text);
+	for (size_t i = 0; i < count; i++) {
+		bool is_more = is_removal(changes[i].text);
+
+		f = finding_add(d, is_more ? ECBPF_NOTE : ECBPF_ERROR, "",
+				is_more ? "undeclared" : "differs", "%s %s: %.150s",
+				is_more ? "more than is declared in" : "other than declared in",
+				file_name(d), changes[i].text);
+		snprintf(f->why, sizeof(f->why), "ecbpf-loader apply would do this%s",
+			 has_removal ? ", and remove what was added at runtime" : "");
+		/* no command that takes away what somebody has added */
+		if (!has_removal)
+			fix_apply(d, "", f);
+	}
+}
+
+static int check_all(struct diagnosis *d)
+{
+	struct conf_waits waits = {};
+	struct conf_plan plan = {};
+	int err;
+
+	err = conf_plan_programs(d->e, d->config, &plan);
+	if (!err)
+		err = conf_plan_wants(d->e, d->config, &plan, &waits);
+	if (!err)
+		err = conf_plan_ports(d->e, d->config, &plan);
+	for (size_t i = 0; i < plan.links_count && !err; i++) {
+		const struct ecbpf_chain_want *want = &plan.wants[i];
+		char missing[8];
+		size_t there;
+
+		if (want->programs_count && is_asked(d, plan.links[i].name) &&
+		    !list_missing(d, plan.links[i].name, missing, sizeof(missing), &there))
+			check_programs(d, *want);
+	}
+	if (!err)
+		check_ports(d, &plan);
+	if (!err)
+		check_settings(d);
+	free(waits.items);
+	conf_plan_free(&plan);
+	return err;
+}
+
+/* --- the whole ---------------------------------------------------------------------------- */
+
+/* Its rules and lists are wrong, perhaps; interfaces and stages may be known nevertheless */
+static void read_config(struct diagnosis *d)
+{
+	const char *file = *d->file ? d->file : NULL;
+	struct ecbpf_finding *f;
+	int err;
+
+	err = d->is_quick ? conf_read_words(d->e, file, &d->config)
+			  : ecbpf_config_read(d->e, file, &d->config);
+	if (err) {
+		f = finding_add(d, ECBPF_ERROR, "", "config-broken",
+				"the configuration cannot be applied: %.220s", d->e->error);
+		snprintf(f->why, sizeof(f->why),
+			 "rules, lists and settings were not compared with it");
+		d->is_quick = true;
+		if (conf_read_words(d->e, file, &d->config))
+			d->config = NULL;
+	}
+	if (!d->config || (d->config->has_interfaces && d->config->ingress.count))
+		return;
+	ecbpf_config_free(d->config); /* as it is installed: no interface is declared */
+	d->config = NULL;
+}
+
+/* The process that watches knows what is wrong, and keeps something else */
+static void tell_watch(struct diagnosis *d)
+{
+	struct ecbpf_finding *f;
+
+	f = finding_add(d, ECBPF_ERROR, "", "config-broken",
+			"the configuration does not run: %.220s", d->watch.error);
+	snprintf(f->why, sizeof(f->why), "%s runs until the file is mended",
+		 *d->watch.instead ? d->watch.instead : "the configuration before it");
+	snprintf(f->fix, sizeof(f->fix), "ecbpf-loader watch --reload");
+}
+
+int ecbpf_declared_check(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
+			 bool is_quick, struct ecbpf_finding **ret_findings, size_t *ret_count)
+{
+	struct diagnosis d = {
+		.e = e,
+		.ifaces = ifaces,
+		.ifaces_count = ifaces ? ifaces_count : 0,
+		.is_quick = is_quick,
+	};
+	int err;
+
+	ecbpf_capture(e);
+	if (ecbpf_watch_read(e, &d.watch))
+		d.watch = (struct ecbpf_watch_state){};
+	if (*d.watch.error)
+		tell_watch(&d);
+	else if (conf_declared_file(e, d.file))
+		read_config(&d);
+	err = conf_declared_read(e, d.config, &d.declared);
+	if (!err) {
+		check_interfaces(&d);
+		if (d.config && !is_quick)
+			err = check_all(&d);
+	}
+	if (!err && *d.lost.code)
+		err = ecbpf_fail_memory(e);
+	ecbpf_watch_state_free(&d.watch);
+	ecbpf_config_free(d.config);
+	free(d.declared.items);
+	if (err) {
+		free(d.findings);
+		return err;
+	}
+	*ret_findings = d.findings;
+	*ret_count = d.count;
+	return 0;
+}
