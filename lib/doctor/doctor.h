@@ -76,6 +76,7 @@ void doctor_fix_rebuild(const struct doctor *d, struct ecbpf_finding *f,
 
 void doctor_check_kernel(struct doctor *d);
 void doctor_check_privilege(struct doctor *d);
+void doctor_check_dirs(struct doctor *d);
 void doctor_check_jit(struct doctor *d);
 void doctor_check_freplace(struct doctor *d);
 void doctor_check_frags(struct doctor *d);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <bpf/bpf.h>
 #include "bpf/info.h"
@@ -15,6 +16,7 @@
 #include "chain/probe.h"
 #include "core/handle.h"
 #include "core/privilege.h"
+#include "core/state_dir.h"
 #include "doctor/doctor.h"
 
 #define KERNEL_MAJOR 5 /* the oldest that can build a chain member by member */
@@ -55,6 +57,27 @@ void doctor_check_privilege(struct doctor *d)
 		       has_admin ? "" : " CAP_SYS_ADMIN", has_net ? "" : " CAP_NET_ADMIN");
 	doctor_why(f, "XDP programs cannot be examined or changed; nothing else was checked");
 	doctor_fix(f, "sudo ecbpf-loader doctor");
+}
+
+/* What is in them is trusted, too */
+void doctor_check_dirs(struct doctor *d)
+{
+	const char *const dirs[] = {"/run/ecbpf", ecbpf_state_dir()};
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		struct ecbpf_finding *f;
+		struct stat st;
+
+		if (lstat(dirs[i], &st) ||
+		    (S_ISDIR(st.st_mode) && !st.st_uid && !(st.st_mode & 0022)))
+			continue;
+		f = doctor_add(d, ECBPF_ERROR, "", "directory-untrusted",
+			       "%.200s belongs to user %u and has mode %04o", dirs[i], st.st_uid,
+			       st.st_mode & 07777);
+		doctor_why(f, "others may have changed what ecbpf keeps there");
+		if (S_ISDIR(st.st_mode))
+			doctor_fix(f, "chown root %.200s && chmod go-w %.200s", dirs[i], dirs[i]);
+	}
 }
 
 void doctor_check_jit(struct doctor *d)

@@ -137,6 +137,18 @@ run chmod 777 /sys/fs/bpf/ecbpf
 doctor
 expect "others may write" error bpffs-untrusted host
 mend "others may write" bpffs-untrusted host
+mkdir -p /run/ecbpf "$work/state"
+run chown nobody /run/ecbpf
+doctor
+expect "/run/ecbpf of somebody else" error directory-untrusted host
+mend "/run/ecbpf of somebody else" directory-untrusted host
+kept=${ECBPF_STATE_DIR-}
+export ECBPF_STATE_DIR=$work/state
+run chmod 777 "$work/state"
+doctor
+expect "a state directory for all" error directory-untrusted host
+mend "a state directory for all" directory-untrusted host
+ECBPF_STATE_DIR=$kept
 run umount /sys/fs/bpf
 run mount --bind "$work" /sys/fs/bpf
 doctor
@@ -190,7 +202,10 @@ says "a stage less" not-attached "not attached: fw"
 equal "a stage less: metrics" "1 1 0" "$(state v0 fw)"
 mend "a stage less" not-attached v0
 
-run ecbpf-filter set land=drop
+run ecbpf-filter set tcp-null=drop
+doctor
+equal "a setting that the file does not name" "" "$(bad)"
+sed -i 's/\[filter\]/&\nland = count/' "$work/etc/ecbpf.conf"
 doctor
 expect "another setting" error differs host
 says "another setting" differs "land"

@@ -48,7 +48,7 @@ has_stages()
 {
 	[[ $(ecbpf-loader status -j "$1" | jq -c '[.[].members[].stages[].stage]') == "$2" ]]
 }
-has_metric() { ecbpf-loader metrics | grep -qx "$1"; }
+has_metric() { ecbpf-loader metrics | grep -x "$1" >"$tmp/metric"; }
 has_tc() { tc filter show dev "$1" egress 2>/dev/null | grep -q ecbpf_egress; }
 lacks_tc() { ! has_tc "$1"; }
 

@@ -6,6 +6,7 @@
  * on-stop says, on SIGINT it leaves them, and on SIGHUP it reads the file again.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -340,6 +341,7 @@ int loader_run_watch(struct tool *tool, int argc, char **argv)
 {
 	struct watch w = {.tool = tool};
 	bool is_reload = false;
+	char cwd[PATH_MAX], path[PATH_MAX];
 	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
@@ -353,9 +355,13 @@ int loader_run_watch(struct tool *tool, int argc, char **argv)
 	if (argc - optind > 1)
 		return tool_usage("'%s': watch takes one file", argv[optind + 1]);
 	w.file = argv[optind];
+	/* others read it, too: doctor, status, metrics */
+	if (w.file && *w.file != '/' && strcmp(w.file, "-") && getcwd(cwd, sizeof(cwd)) &&
+	    snprintf(path, sizeof(path), "%s/%s", cwd, w.file) < (int)sizeof(path))
+		w.file = path;
 	if (w.file && !strcmp(w.file, "-"))
 		return tool_usage("'-': watch reads its file again, it has to have a name");
 	if (w.file && is_reload)
-		return tool_usage("'%s': --reload takes no file", w.file);
+		return tool_usage("'%s': --reload takes no file", argv[optind]);
 	return is_reload ? ask_reload(tool) : watch(&w);
 }
