@@ -4,13 +4,15 @@
  * neither changes nor drops packets.
  *
  * A lease is granted for a packet whose headers equal those of a packet that XDP has just passed to
- * the stack, except for the changes that forwarding makes: the TTL and the Ethernet header. So
- * packets of this host itself, and packets that the kernel rewrites, get none.
+ * the stack, except for the changes that forwarding makes: the TTL and the Ethernet header. IPVS
+ * must have forwarded it. So packets of this host itself, packets that the kernel rewrites, and
+ * those that it only routes, get none.
  */
 #define ECBPF_PARSE_SKB
 #include <linux/pkt_cls.h>
 #include "fastpath.bpf.h"
 #include "fastpath_hop.bpf.h"
+#include "fastpath_ipvs.bpf.h"
 #include <ecbpf/stage.h>
 
 struct {
@@ -317,6 +319,10 @@ static __always_inline bool egress_learn(struct __sk_buff *skb, const struct ecb
 
 	if (!skb->ingress_ifindex) {
 		egress_count(ECBPF_EGRESS_LOCAL);
+		return true;
+	}
+	if (!(settings->flags & ECBPF_FASTPATH_ROUTED) && !ipvs_has_balanced(skb)) {
+		egress_count(ECBPF_EGRESS_ROUTED);
 		return true;
 	}
 	if (!hop_read(skb, eth, &hop))

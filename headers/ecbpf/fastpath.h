@@ -213,6 +213,7 @@ _Static_assert(sizeof(struct ecbpf_pending) == 88, "ABI");
 enum ecbpf_fastpath_flag {
 	ECBPF_FASTPATH_MONITOR = 1 << 0, /* decide and count, but pass everything to the stack */
 	ECBPF_FASTPATH_LIMIT = 1 << 1,	 /* the shield is on */
+	ECBPF_FASTPATH_ROUTED = 1 << 2,	 /* leases for flows that IPVS has not balanced, too */
 };
 
 /**
@@ -315,7 +316,8 @@ struct ecbpf_udp_service {
 	X(8, LOCAL, "local", "no lease: sent by this host itself")                   \
 	X(9, HOPS_FULL, "hops-full", "no lease: too many next hops")                 \
 	X(10, TAGS, "tags", "no lease: leaves with more than one VLAN tag")          \
-	X(11, UDP, "udp", "no lease: no UDP service that keeps its servers")
+	X(11, UDP, "udp", "no lease: no UDP service that keeps its servers")         \
+	X(12, ROUTED, "routed", "no lease: IPVS has not balanced the packet")
 
 enum ecbpf_egress_counter {
 #define X(value, NAME, name, text) ECBPF_EGRESS_##NAME = value,

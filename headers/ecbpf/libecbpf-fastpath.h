@@ -71,6 +71,7 @@ struct ecbpf_fastpath_settings {
 	__u32 sample_ms;
 	__u32 inactive_ms;
 	__u32 monitor;
+	__u32 routed;
 	__u32 limit;
 	__u32 target_pps;
 	__u32 spike_percent;

@@ -56,6 +56,13 @@ static const struct ecbpf_setting rows[] = {
 		.text = "forward nothing, but count the packets that would be forwarded",
 	},
 	{
+		.name = "routed",
+		FIELD(routed),
+		.words = "off,on",
+		.text = "forward flows that the kernel routes without IPVS, too",
+		.more = "Stateful firewall rules see only samples of them",
+	},
+	{
 		.name = "limit",
 		FIELD(limit),
 		.words = "off,on",
@@ -155,6 +162,7 @@ void fastpath_settings_read(const struct ecbpf_fastpath *f, struct ecbpf_fastpat
 		.max_percent = f->max_percent,
 		.reset_pps = f->reset_pps,
 		.monitor = !!(f->flags & ECBPF_FASTPATH_MONITOR),
+		.routed = !!(f->flags & ECBPF_FASTPATH_ROUTED),
 		.limit = !!(f->flags & ECBPF_FASTPATH_LIMIT),
 	};
 }
@@ -182,8 +190,8 @@ void fastpath_settings_write(struct ecbpf_fastpath *v, const struct ecbpf_fastpa
 		.max = (__u64)s->reset_pps * v->hz / 10 + v->hz,
 		.full = v->hz,
 	};
-	v->flags =
-		(s->monitor ? ECBPF_FASTPATH_MONITOR : 0) | (s->limit ? ECBPF_FASTPATH_LIMIT : 0);
+	v->flags = (s->monitor ? ECBPF_FASTPATH_MONITOR : 0) |
+		   (s->routed ? ECBPF_FASTPATH_ROUTED : 0) | (s->limit ? ECBPF_FASTPATH_LIMIT : 0);
 }
 
 /* They become what fastpath_settings_read() gives back: times are whole jiffies */

@@ -25,7 +25,7 @@ REASONS = {"lease": 72, "unknown": 73, "expired": 74, "sample": 75, "syn": 76, "
            "monitor": 84, "shield": 85, "reset": 86, "dead": 87, "ingress": 88, "partial": 89}
 MALFORMED = {"ip-length-long": 8}
 EGRESS = ("granted renewed moved revoked dead evicted excluded mismatch local hops_full tags "
-          "udp").split()
+          "udp routed").split()
 REAL1, REAL2, DIRECTOR = "02:00:00:00:01:01", "02:00:00:00:01:02", "02:00:00:00:00:02"
 XDP, TC = 0, 1
 FOREVER = 1 << 28
@@ -34,7 +34,7 @@ SETTINGS = struct.Struct("=QQIHHIIIIIIQQII4QIIII")
 FIELDS = ("seed mult groups generation flags hz lease sample sample_fin inactive window target "
           "ceiling drop_max reset_gap refill cost max full target_pps spike_percent max_percent "
           "reset_pps").split()
-MONITOR, LIMIT = 1, 2
+MONITOR, LIMIT, ROUTED = 1, 2, 4
 SAMPLE = struct.Struct("=QQQIIIIIHH")  # the last one: action, reason
 FLOW = struct.Struct("=4QIBBHQIIIHBB")
 
@@ -46,7 +46,8 @@ def hz():
 class FastPath(TestRun):
     """Both programs, and the settings"""
 
-    def __init__(self, groups=64, fused=False, program="fastpath:ecbpf_fastpath", **settings):
+    def __init__(self, groups=64, fused=False, flags=0, program="fastpath:ecbpf_fastpath",
+                 **settings):
         program = (("fused:ecbpf_fused", {"fused_stages": [6], "map:fastpath_flows": groups,
                                           "map:fastpath_tags": groups}) if fused else
                    (program, {"map:fastpath_flows": groups, "map:fastpath_tags": groups}))
@@ -56,7 +57,7 @@ class FastPath(TestRun):
         self.settings = dict.fromkeys(FIELDS, 0)
         self.set(groups=groups, seed=0x0123456789abcdef, mult=0x9e3779b97f4a7c15, hz=hz(),
                  lease=FOREVER, sample=FOREVER, sample_fin=FOREVER, inactive=FOREVER, window=1,
-                 reset_gap=0, **settings)
+                 reset_gap=0, flags=flags | ROUTED, **settings)
 
     def set(self, **settings):
         self.settings.update(settings)
@@ -504,6 +505,16 @@ def test_egress(report):
                 sent = field(sent, TCP, "window", 500)
             equal(report, f"{name}: no lease", f.tc(sent), "mismatch")
             expect(report, f"{name}: passed to the stack", f.xdp(tcp(seq=3)), (PASS, "unknown"))
+    with FastPath() as f: # what IPVS has balanced: testing/vm/tests/fastpath-attacks.sh
+        f.set(flags=0)
+        equal(report, "not of IPVS: no lease", f.learn(tcp(sport=99)), "routed")
+        f.set(flags=ROUTED)
+        equal(report, "not of IPVS, but routed flows, too", f.learn(tcp()), "granted")
+        f.set(flags=0, sample=0)
+        equal(report, "not of IPVS any more: the lease ends", f.learn(tcp(seq=4)),
+              "revoked routed")
+        expect(report, "not of IPVS any more: passed to the stack", f.xdp(tcp(seq=5)),
+               (PASS, "expired"))
     with FastPath() as f:
         equal(report, "never came in: no lease", f.tc(forwarded(tcp())), "mismatch")
         equal(report, "never came in: no next hop", f.read("fastpath_hops", 1)[:20], bytes(20))
@@ -597,10 +608,10 @@ def test_settings(report):
     """Off, monitor, another generation, a port that is not there"""
     with FastPath() as f:
         f.learn(tcp())
-        f.set(flags=MONITOR)
+        f.set(flags=ROUTED | MONITOR)
         packet = tcp(seq=2)
         expect(report, "monitor", f.xdp(packet), (PASS, "monitor", bytes(packet)))
-        f.set(flags=0, groups=0)
+        f.set(flags=ROUTED, groups=0)
         expect(report, "off", f.xdp(packet), (PASS, "none", bytes(packet)))
         f.set(groups=f.groups)
         expect(report, "on again", f.xdp(packet), (TX, "lease"))

@@ -115,6 +115,7 @@ for ((round = 0; round < rounds; round++)); do
 	id=$((seed + round))
 	chain config "$id" "$work/frames" "$work"
 	ecbpf-fastpath load -i v0 --fused --flows 1000
+	ecbpf-fastpath set routed=on # there is no IPVS here
 	ecbpf-fw load --fused -f "$work/rules" v0
 	ecbpf-filter load --fused v0
 	read -ra settings <"$work/fw"

@@ -22,6 +22,9 @@ director=02:ec:bf:00:00:02
 on() { "${vpop[@]}" exec "$@"; }
 fastpath() { on director ecbpf-fastpath "$@"; }
 
+# load_routed ARG...: there is no IPVS here
+load_routed() { fastpath load "$@" && fastpath set routed=on; }
+
 # refused NAME STATUS REGEX COMMAND...
 refused()
 {
@@ -70,7 +73,7 @@ on router ecbpf-loader load --fused pass director
 
 refused "status, not loaded" 1 "not loaded" fastpath status
 traffic "the kernel alone" 1 "$director"
-works "load" fastpath load --in eth0 --fused --flows 10000
+works "load" load_routed --in eth0 --fused --flows 10000
 refused "load, again" 1 "is loaded already" fastpath load --in eth0 --fused
 traffic "with the fast path" 2 "$director"
 tx=$(value .packets.XDP_TX) up=$(value .packets.XDP_PASS)
@@ -119,6 +122,10 @@ fi
 on director ip route replace default table 80 via 192.0.2.11
 on director ip -6 route replace default table 80 via 2001:db8:2::11
 fastpath load --in eth0 --fused --flows 10000
+traffic "what IPVS has not balanced" 8 "$director"
+works "gets no lease ($(value .egress.routed))" test "$(value .egress.granted)" = 0 -a \
+	"$(value .egress.routed)" -gt 100 -a "$(value .packets.XDP_TX)" = 0
+works "routed=on" fastpath set routed=on
 
 # --- commands -----------------------------------------------------------------------------------
 
@@ -255,7 +262,7 @@ on client curl -s -o "$tmp/big" --limit-rate 300k "http://$vip4/bulk" &
 pid=$!
 for _ in 1 2 3 4; do
 	fastpath unload
-	fastpath load --in eth0 --fused --flows 10000
+	load_routed --in eth0 --fused --flows 10000
 	sleep 0.1
 	leases=$(value .flows)
 	on director ecbpf-loader replace --fused fastpath eth0 fused
@@ -494,7 +501,7 @@ on director ip -6 rule add pref 11 to "$vip6" ipproto tcp dport 81 lookup 80
 bulk=$!
 defer kill "$bulk"
 until on real1 ss -Hltn | grep -q ':81 '; do sleep 0.1; done
-fastpath load --in eth0 --fused --flows 1000
+load_routed --in eth0 --fused --flows 1000
 for gro in on off; do
 	on director ethtool -K eth0 gro "$gro"
 	for verb in get put; do
@@ -524,7 +531,7 @@ on real1 ip route add blackhole 198.18.0.0/15 # what belongs to nothing is not a
 on real1 ip route add blackhole 198.51.100.77
 # A large table: packets of a flood that are let in get leases, and evict the flows that have not
 # been renewed for longest, the known ones
-fastpath load --in eth0 --fused --flows 200000
+load_routed --in eth0 --fused --flows 200000
 fastpath set limit=on target-pps=1000 spike=50 max=95 lease=60000 sample=30000
 for kind in syn ack; do
 	start "$tmp/ready" "${vpop[@]}" exec real1 "$flows" stamps eth0 "$tmp/real1"
@@ -565,7 +572,7 @@ fastpath unload
 on director unshare --mount sh -c 'mount -t sysfs sysfs /sys &&
 	printf "%x" $((1 << ($(nproc) - 1))) >/sys/class/net/eth0/queues/rx-0/rps_cpus'
 on real2 ip route add blackhole 198.51.100.77
-fastpath load --in eth0 --fused --flows 20000
+load_routed --in eth0 --fused --flows 20000
 pids=()
 for node in real1 real2; do
 	start "$tmp/ready" "${vpop[@]}" exec "$node" "$flows" stamps eth0 "$tmp/$node"
@@ -608,7 +615,7 @@ done
 on router ecbpf-loader load --fused pass back
 # a veth that has no XDP program of its own takes no redirected packets
 on director ecbpf-loader load --fused pass eth1
-works "two-armed: load" fastpath load --in eth0 --out eth1 --fused --flows 10000
+works "two-armed: load" load_routed --in eth0 --out eth1 --fused --flows 10000
 traffic "two-armed" 3 02:ec:bf:00:00:09
 works "two-armed: by redirect" test "$(value .packets.XDP_REDIRECT)" -gt 200
 equal "two-armed: none by TX" 0 "$(value .packets.XDP_TX)"
@@ -637,7 +644,7 @@ ways()
 on director sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.eth1.rp_filter=1
 on real1 ip route replace blackhole 198.51.100.77
 equal "ways in: the kernel alone" "50 0 0 0" "$(ways)"
-works "ways in: load" fastpath load --in eth0 --in eth1 --fused --flows 10000
+works "ways in: load" load_routed --in eth0 --in eth1 --fused --flows 10000
 equal "ways in: with the fast path" "50 0 0 0" "$(ways)"
 works "ways in: by XDP" test "$(value '.reasons["fastpath-lease"]')" -gt 40
 works "ways in: the others were seen" test "$(value '.reasons["fastpath-ingress"]')" -gt 100

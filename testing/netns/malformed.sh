@@ -119,6 +119,7 @@ forwarded()
 }
 
 ecbpf-fastpath load --in h0 --out h1 --fused -m skb --flows 1000 2>/dev/null
+ecbpf-fastpath set routed=on # there is no IPVS here
 frames flow 50 0 >/dev/null
 before=$(forwarded)
 # of both families, but for the first ones and samples

@@ -286,7 +286,7 @@ while IFS=: read -r number line; do
 	# see above and below
 	*]ingress=* | *]egress=* | *]stages=* | *]fused=* | *]mode=* | *]on-*=*) continue ;;
 	*]malformed_action=* | *]flows=* | *]vip=* | *]exclude=* | *=/*) continue ;;
-	*]monitor=off | *]limit=off) other=on ;;
+	*]monitor=off | *]routed=off | *]limit=off) other=on ;;
 	"[fw]malformed=drop") other=pass ;;
 	*=off | *=pass) other=drop ;;
 	*=drop) other=count ;;

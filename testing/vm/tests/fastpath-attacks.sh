@@ -3,8 +3,8 @@
 # timeout: 600
 #
 # What IPVS would not forward, the fast path does not either: packets of a live flow to another
-# Ethernet address or in another VLAN; a spoofed reset of a live connection changes nothing; and
-# servers of changing Ethernet addresses use up no next hops.
+# Ethernet address or in another VLAN, and flows that are only routed; a spoofed reset of a live
+# connection changes nothing; and servers of changing Ethernet addresses use up no next hops.
 # shellcheck disable=SC2154 # variables of director.sh
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../director.sh
@@ -27,6 +27,7 @@ ways()
 }
 
 services rr
+on director sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 for vip in "$vip4" "$vip6"; do
 	equal "IPVS alone, $vip" "50 0 0" "$(ways "$vip")"
 done
@@ -47,6 +48,13 @@ for mode in "" --fused; do
 			"$(value reasons fastpath-lease)" -ge $((before + 19))
 	done
 	equal "nothing was answered $mode" "0 0" "$(value reasons fastpath-reset egress dead)"
+	# stateful rules would see samples only of what is routed
+	for routed in "${real4[0]}" "${real6[0]}"; do
+		before=$(value egress granted packets XDP_TX)
+		equal "routed, $routed $mode" "50 0 0" "$(ways "$routed")"
+		equal "gets no lease" "$before" "$(value egress granted packets XDP_TX)"
+	done
+	works "counted" test "$(value egress routed)" -ge 90
 	works "unload $mode" fastpath unload
 done
 
