@@ -198,13 +198,18 @@ static int refresh_locked(struct ecbpf *e)
 		err = addrs_sorted(e, maps.addrs_fd, &old, &old_count);
 	if (!err)
 		err = filter_addrs_refresh(e, maps.addrs_fd);
-	if (!err)
-		err = addrs_sorted(e, maps.addrs_fd, &new, &new_count);
-	for (size_t i = 0; i < new_count && !err; i++)
+	if (err)
+		return err;
+	/* it is done, whether it can be counted or not */
+	if (addrs_sorted(e, maps.addrs_fd, &new, &new_count)) {
+		ecbpf_log(e, ECBPF_LOG_WARN, "changed, but not counted: %s", e->error);
+		return 0;
+	}
+	for (size_t i = 0; i < new_count; i++)
 		e->changed.added += !addrs_have(old, old_count, &new[i].prefix);
-	for (size_t i = 0; i < old_count && !err; i++)
+	for (size_t i = 0; i < old_count; i++)
 		e->changed.removed += !addrs_have(new, new_count, &old[i].prefix);
-	return err;
+	return 0;
 }
 
 int ecbpf_filter_refresh(struct ecbpf *e)

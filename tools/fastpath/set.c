@@ -18,9 +18,11 @@ int run_set(struct tool *tool, int argc, char **argv)
 		return tool_fail_ecbpf(tool);
 	settings = before;
 	tool_settings_take(tool, &texts, &settings);
-	if (ecbpf_fastpath_set(tool->ecbpf, &settings) ||
-	    ecbpf_fastpath_get(tool->ecbpf, &settings))
+	if (ecbpf_fastpath_set(tool->ecbpf, &settings))
 		return tool_fail_ecbpf(tool);
-	tool_settings_changed(ecbpf_fastpath_settings(), &before, &settings);
+	if (ecbpf_fastpath_get(tool->ecbpf, &settings)) /* it is done, even so */
+		tool_changed("settings");
+	else
+		tool_settings_changed(ecbpf_fastpath_settings(), &before, &settings);
 	return TOOL_OK;
 }

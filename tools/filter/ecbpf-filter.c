@@ -99,10 +99,12 @@ static int run_set(struct tool *tool, int argc, char **argv)
 		return TOOL_USAGE;
 	tool_change_begin(NULL);
 	if (ecbpf_filter_config_get(tool->ecbpf, &before) ||
-	    ecbpf_filter_set(tool->ecbpf, strings(&texts), texts.count) ||
-	    ecbpf_filter_config_get(tool->ecbpf, &after))
+	    ecbpf_filter_set(tool->ecbpf, strings(&texts), texts.count))
 		return tool_fail_ecbpf(tool);
-	tool_settings_changed(ecbpf_filter_settings(), &before, &after);
+	if (ecbpf_filter_config_get(tool->ecbpf, &after)) /* it is done, even so */
+		tool_changed("settings");
+	else
+		tool_settings_changed(ecbpf_filter_settings(), &before, &after);
 	return TOOL_OK;
 }
 

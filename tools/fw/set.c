@@ -159,10 +159,12 @@ static int change_settings(struct tool *tool, int argc, char **argv)
 		return TOOL_USAGE;
 	tool_change_begin(NULL);
 	if (ecbpf_fw_config_get(tool->ecbpf, &before) ||
-	    ecbpf_fw_set(tool->ecbpf, (const char *const *)argv, argc) ||
-	    ecbpf_fw_config_get(tool->ecbpf, &after))
+	    ecbpf_fw_set(tool->ecbpf, (const char *const *)argv, argc))
 		return tool_fail_ecbpf(tool);
-	tool_settings_changed(ecbpf_fw_settings(), &before, &after);
+	if (ecbpf_fw_config_get(tool->ecbpf, &after)) /* it is done, even so */
+		tool_changed("settings");
+	else
+		tool_settings_changed(ecbpf_fw_settings(), &before, &after);
 	return TOOL_OK;
 }
 
