@@ -178,7 +178,9 @@ static void print_json(void)
 	json_object_object_add(json, "notes", json_lines(&state.notes));
 	if (state.numbers) {
 		json_object_object_foreach(state.numbers, key, value)
+		{
 			json_object_object_add(json, key, json_object_get(value));
+		}
 	}
 	tool_json_print(json);
 }
