@@ -298,8 +298,8 @@ on director ethtool -K eth0 rxvlan on
 wrong=''
 for ((i = 0; i < ${ECBPF_TIMES:-10}; i++)); do
 	pids=()
-	for verb in "load --in eth0 --fused --flows 1000" unload \
-		"load --in eth0 --fused --flows 1000"; do
+	for verb in "load -q --in eth0 --fused --flows 1000" "unload -q" \
+		"load -q --in eth0 --fused --flows 1000"; do
 		read -ra words <<<"$verb"
 		fastpath "${words[@]}" >"$tmp/said-${#pids[@]}" 2>&1 &
 		pids+=($!)
