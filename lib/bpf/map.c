@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <sys/mman.h>
 #include <bpf/bpf.h>
 #include "bpf/bpffs.h"
@@ -10,6 +11,7 @@
 #include "bpf/map.h"
 #include "bpf/metadata.h"
 #include "core/handle.h"
+#include "core/privilege.h"
 
 int ecbpf_map_schema(const struct bpf_map_info *info, __u32 *ret_schema)
 {
@@ -26,6 +28,9 @@ static int check_schema(struct ecbpf *e, const char *path, const struct bpf_map_
 	__u32 schema;
 	int err = ecbpf_map_schema(info, &schema);
 
+	/* Without CAP_SYS_ADMIN, which BTF by ID needs, the sampler's counters are read */
+	if (err == -EPERM && !ecbpf_has_capability(CAP_SYS_ADMIN))
+		return 0;
 	if (err)
 		return ecbpf_fail(e, err, "%s: cannot read its BTF: %s", path, strerror(-err));
 	if (!schema || schema == ECBPF_SCHEMA)
