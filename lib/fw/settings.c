@@ -96,7 +96,7 @@ void fw_settings_log(struct ecbpf *e, int fd, const struct ecbpf_fw_settings *be
 
 int ecbpf_fw_set(struct ecbpf *e, const char *const *settings, size_t count)
 {
-	struct ecbpf_fw_settings before;
+	struct ecbpf_fw_settings before = {};
 	struct fw_session s;
 	int err;
 

@@ -170,19 +170,14 @@ static int run_journalctl(const char *const *argv, struct json_object *list)
 
 int loader_run_log(struct tool *tool, int argc, char **argv)
 {
-	const char *words[16] = {"journalctl",
-				 "-q",
-				 "--no-pager",
-				 "-o",
-				 "json",
-				 "--all",
-				 "MESSAGE_ID=" AUDIT_MESSAGE_ID};
+	const char *words[16] = {"journalctl", "-q", "--no-pager", "-o", "json", "--all"};
 	struct json_object *list = NULL;
 	__u64 lines = LINES_DEFAULT;
 	bool is_json = false;
-	size_t count = 7;
+	size_t count = 6;
 	int id, status;
 
+	words[count++] = "MESSAGE_ID=" AUDIT_MESSAGE_ID;
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
 		if (id == 'j')
 			is_json = true;
