@@ -321,7 +321,7 @@ ecbpf-loader apply "$tmp/heads.conf" >"$tmp/out"
 		sed -nE 's/^#?(\[|[a-z0-9-]+ = )/\1/p' |
 		grep -vE '^(vip|drop|allow|rules|exclude) = ' | sed 's/^flows = .*/flows = 5000/'
 } >"$tmp/shown.conf"
-is "there are values in it" 38 "$(grep -c ' = ' "$tmp/shown.conf")"
+is "there are values in it" 39 "$(grep -c ' = ' "$tmp/shown.conf")"
 says "what is shown is the default" "nothing to do" "$tmp/shown.conf"
 printf '[chain]\non-stop = leave\n' >"$tmp/leave.conf"
 first=$(ids)

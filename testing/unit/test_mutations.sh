@@ -123,7 +123,7 @@ file headers/ecbpf/libecbpf-config.h 's/ecbpf_config_export\(struct/ecbpf_config
 file man/libecbpf.3.in 's/ecbpf_chain_get\(e, argv/ecbpf_chain_fetch(e, argv/' test_man.sh 'libecbpf'
 file headers/ecbpf/stage.bpf.h 's/ECBPF_STAGE_PROGRAM/ECBPF_STAGE_PROG/' test_man.sh 'ecbpf-progs'
 # examples
-file README.md 's/status -v eth0 /status -q eth0 /' 'test_parity.py examples' 'README.*status -q'
+file README.md 's/status -v eth0 /status -y eth0 /' 'test_parity.py examples' 'README.*status -y'
 file man/ecbpf-filter.8.in 's/\\-\\-replace \\-f/\\-\\-replaces \\-f/' 'test_parity.py examples' \
 	'filter.8.in.*replaces'
 says 'load --help' 's/load -P 20 /load -P top /' 'test_parity.py examples' 'loader --help.*-P top'
