@@ -771,7 +771,7 @@ static int map(const char *name)
 	return fd;
 }
 
-/* Leases last, and no packet is a sample for IPVS */
+/* Leases last, no packet is a sample for IPVS, and there is no IPVS here */
 static struct ecbpf_fastpath settings_set(void)
 {
 	struct ecbpf_fastpath s;
@@ -781,7 +781,7 @@ static struct ecbpf_fastpath settings_set(void)
 	if (bpf_map_lookup_elem(fd, &key, &s))
 		die("fastpath");
 	s.lease = s.sample = s.sample_fin = s.inactive = FOREVER;
-	s.flags = 0;
+	s.flags = ECBPF_FASTPATH_ROUTED;
 	if (bpf_map_update_elem(fd, &key, &s, BPF_ANY))
 		die("fastpath");
 	close(fd);

@@ -114,22 +114,21 @@ chain() { "$worker/fuzz_chain" "$@"; }
 for ((round = 0; round < rounds; round++)); do
 	id=$((seed + round))
 	chain config "$id" "$work/frames" "$work"
-	ecbpf-fastpath load -i v0 --fused --flows 1000
-	ecbpf-fastpath set routed=on # there is no IPVS here
-	ecbpf-fw load --fused -f "$work/rules" v0
-	ecbpf-filter load --fused v0
+	ecbpf-fastpath load -q -i v0 --fused --flows 1000
+	ecbpf-fw load -q --fused -f "$work/rules" v0
+	ecbpf-filter load -q --fused v0
 	read -ra settings <"$work/fw"
-	ecbpf-fw set "${settings[@]}"
+	ecbpf-fw set -q "${settings[@]}"
 	chain dump "$id" "$work/frames" 2000 | /usr/bin/python3 "$here/chain_frames.py" check \
 		"$work/rules" "${settings[0]#*=}" "${settings[1]#*=}"
 	read -ra settings <"$work/filter"
-	ecbpf-filter set "${settings[@]}"
+	ecbpf-filter set -q "${settings[@]}"
 	ecbpf-filter drop import -f "$work/block" --replace --force >/dev/null
 	ecbpf-filter allow import -f "$work/allow" --replace --force >/dev/null
 	xdp=$(ip -j link show v0 | jq '.[0].xdp.prog.id')
 	egress=$(tc -j filter show dev v0 egress | jq '[.[].options.prog.id // empty][0]')
 	chain run "$id" "$work/frames" $((count / rounds)) "$xdp" "$egress"
-	ecbpf-loader unload --all v0
+	ecbpf-loader unload -q --all v0
 	ecbpf-fastpath unload 2>/dev/null || :
 	ecbpf-loader clean --all >/dev/null || :
 done
