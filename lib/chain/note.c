@@ -71,8 +71,10 @@ static void note_write(struct ecbpf *e, const char *iface, const char *text)
 		return;
 	if ((mkdir(dir, 0700) && errno != EEXIST) || (unlink(path) && errno != ENOENT) ||
 	    symlink(text, path))
-		ecbpf_log(e, ECBPF_LOG_INFO, "cannot note what was loaded in %s: %s", path,
-			  strerror(errno));
+		ecbpf_log(e, ECBPF_LOG_WARN,
+			  "%s: cannot make this note of what is loaded: %s; the doctor will not "
+			  "find it missing",
+			  path, strerror(errno));
 }
 
 /* Return: for free(); NULL: there is none */

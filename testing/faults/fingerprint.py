@@ -12,6 +12,10 @@ import zlib
 BPFFS = "/sys/fs/bpf"
 NR_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
 LOOKUP, GET_NEXT_KEY, OBJ_GET, MAP_GET_FD_BY_ID, OBJ_GET_INFO, LOOKUP_BATCH = 1, 4, 7, 14, 15, 24
+# Notes for the doctor and metrics: what was loaded last, how the last apply ended. Nothing depends
+# on them
+NOTES = "/ecbpf/loaded"
+LAST_APPLY = "applied-"
 HASH, ARRAY, ARRAY_OF_MAPS, HASH_OF_MAPS = 1, 2, 12, 13
 NO_CONTENT = (3, 4, 5, 6, 27) # programs, events, values of each CPU, a ring
 # What packets change
@@ -135,15 +139,21 @@ class Fingerprint:
     def pins(self):
         """Of all pins"""
         return tuple(self.pin(os.path.join(top, name)) for top, _, names in sorted(os.walk(BPFFS))
-                     for name in sorted(names))
+                     if not top.endswith(NOTES) for name in sorted(names))
+
+    def is_of_notes(self, directory):
+        """Is nothing else in it?"""
+        return directory == "/run/ecbpf" and all(name.startswith(LAST_APPLY)
+                                                 for name in os.listdir(directory))
 
     def files(self):
         """Names and contents below the directories"""
         found = []
         for top, directories, names in (one for each in self.directories for one in os.walk(each)):
             directories[:] = sorted(name for name in directories if name != "netns")
-            found += [(os.path.join(top, name), b"") for name in directories]
-            for name in sorted(names):
+            found += [(os.path.join(top, name), b"") for name in directories
+                      if not self.is_of_notes(os.path.join(top, name))]
+            for name in sorted(name for name in names if not name.startswith(LAST_APPLY)):
                 path = os.path.join(top, name)
                 with open(path, "rb") as file:
                     found.append((path, file.read()))
@@ -160,5 +170,5 @@ class Fingerprint:
         return links, qdiscs, filters
 
     def __call__(self):
-        directories = tuple(top for top, _, _ in sorted(os.walk(BPFFS)))
+        directories = tuple(top for top, _, _ in sorted(os.walk(BPFFS)) if not top.endswith(NOTES))
         return *self.attached(), directories, self.pins(), self.files()
