@@ -376,7 +376,7 @@ def check_families(work):
     for option, family, want, left in (("-4", "ip", ["192.0.2.1"], "2 IPv6 prefixes left out"),
                                        ("-6", "ip6", ["2001:db8::1", "2001:db8::2"],
                                         "1 IPv4 prefix left out")):
-        must("ecbpf-fw", "apply", "-f", none)
+        must("ecbpf-fw", "apply", "--allow-empty", "-f", none)
         must("ecbpf-fw", "set", "create", option, "one")
         status, _, err = run("ecbpf-fw", "set", "add", "one", "-f", file)
         if status or must("ecbpf-fw", "set", "list", "one").split() != want or left not in err:
@@ -418,7 +418,7 @@ def check_dry(work):
     """apply -c of sets and of lists from files: checked as the verb does, and nothing changes"""
     wrong = []
     file = os.path.join(work, "dry")
-    must("ecbpf-fw", "apply", "-f", os.path.join(work, "none"))
+    must("ecbpf-fw", "apply", "--allow-empty", "-f", os.path.join(work, "none"))
     with open(file + ".rules", "w", encoding="ascii") as out:
         out.write(f'set dry file "{file}"\nip from @dry to any tcp pass\n')
     with open(file + ".conf", "w", encoding="ascii") as out:
@@ -474,7 +474,7 @@ def check_conf(work):
                         ("203.0.113.0/255.255.255.0", ["203.0.113.0/24"])):
         with open(file, "w", encoding="ascii") as out:
             out.write(f"[filter]\nvip = {words}\n[fastpath]\nexclude = {words}\n")
-        status, _, err = run("ecbpf-loader", "apply", "--no-lldp", file)
+        status, _, err = run("ecbpf-loader", "apply", "--no-lldp", "--reset-runtime", file)
         for command in (("ecbpf-filter", "vip"), ("ecbpf-fastpath", "exclude")):
             got = must(*command, "list").split()
             if status or normal(got) != normal(want):
@@ -493,7 +493,7 @@ def main():
         rules = os.path.join(work, "none")
         with open(rules, "w", encoding="ascii"):
             pass
-        must("ecbpf-fw", "load", "--fused", "-f", rules, "eth1")
+        must("ecbpf-fw", "load", "--fused", "--allow-empty", "-f", rules, "eth1")
         status, _, err = run("ecbpf-fastpath", "load", "--fused", "--in", "eth0", "--flows", "10000")
         verbs = [Filter(work, "drop"), Filter(work, "allow"), Conf(work), FwSet(work), FwFile(work),
                  Added(work, "filter vip", "ecbpf-filter", "vip")]
