@@ -36,6 +36,17 @@ int ecbpf_fail_dir(struct ecbpf *e, const char *what, const char *path)
 			  strerror(-err), is_denied ? " (must be root)" : "");
 }
 
+static bool is_trusted(const struct stat *st)
+{
+	return !st->st_uid || st->st_uid == geteuid();
+}
+
+/* Not libxdp's */
+static bool is_ours(const char *dir)
+{
+	return !strcmp(strrchr(dir, '/'), "/ecbpf");
+}
+
 /*
  * Pins are trusted, so nobody but root, or the user that this process runs as, may have put them
  * there. @others: what other users must not do. A BPF file system that all may write to is safe
@@ -47,12 +58,15 @@ static int check_dir(struct ecbpf *e, const char *path, mode_t others)
 
 	if (lstat(path, &st))
 		return errno == ENOENT ? 0 : ecbpf_fail_dir(e, "look at", path);
+	/* ip(8) without libbpf makes libxdp's directory a link to its own, "tc" */
+	if (S_ISLNK(st.st_mode) && is_trusted(&st) && !is_ours(path) && stat(path, &st))
+		return ecbpf_fail_dir(e, "look at", path);
 	if (!S_ISDIR(st.st_mode))
 		return ecbpf_fail(
 			e, -EACCES,
 			"%s is not a directory, and not made by ecbpf: mend it by 'rm %s'", path,
 			path);
-	if (st.st_uid && st.st_uid != geteuid())
+	if (!is_trusted(&st))
 		return ecbpf_fail(e, -EACCES,
 				  "%s belongs to user %u, whose pins are not trusted: mend it by "
 				  "'rm -r %s && chmod 700 %s'",
@@ -68,9 +82,7 @@ static int check_dir(struct ecbpf *e, const char *path, mode_t others)
 int ecbpf_bpffs_check_dir(struct ecbpf *e, const char *path)
 {
 	/* whoever can open ours can lock it, too; libxdp's has the mode that libxdp gives it */
-	bool is_ours = !strcmp(strrchr(path, '/'), "/ecbpf");
-
-	return check_dir(e, path, is_ours ? 0077 : 0022);
+	return check_dir(e, path, is_ours(path) ? 0077 : 0022);
 }
 
 static int check_root(struct ecbpf *e)
@@ -79,7 +91,7 @@ static int check_root(struct ecbpf *e)
 
 	if (stat(e->bpffs, &st))
 		return ecbpf_fail_dir(e, "look at", e->bpffs);
-	if (st.st_uid && st.st_uid != geteuid())
+	if (!is_trusted(&st))
 		return ecbpf_fail(e, -EACCES,
 				  "%s belongs to user %u, whose pins are not trusted: mend it by "
 				  "'chown root %s && chmod 700 %s'",

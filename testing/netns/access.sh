@@ -78,6 +78,15 @@ chmod 1777 $fs
 as_nobody ln -s /sys $fs/xdp
 refused "a link" "$fs/xdp is not a directory, .*'rm $fs/xdp'\$" ecbpf-loader load --fused pass s0
 rm $fs/xdp
+mkdir -m 700 $fs/tc
+ln -s $fs/tc $fs/xdp # as ip(8) without libbpf does
+works "a link of root to a directory of root" ecbpf-loader load --fused pass s0
+ecbpf-loader unload -a s0
+chmod 777 $fs/tc
+refused "a link to a directory that all can write to" "$fs/xdp has mode 0777, " \
+	ecbpf-loader load --fused pass s0
+rm $fs/xdp
+rmdir $fs/tc
 ecbpf-filter drop add 192.0.2.1
 out=$(ecbpf-loader doctor -j) || true
 equal "a file system for all is a warning" "warning chmod 700 $fs" \

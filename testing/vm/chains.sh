@@ -113,7 +113,7 @@ seen()
 # stage of its
 counted()
 {
-	loader status "$1" | awk -v id="$2" -v stage="${3-}" '
+	loader status -v "$1" | awk -v id="$2" -v stage="${3-}" '
 		/^[^ ].*, ID / { split($0, part, /, (ID )?/); mine = part[2] == id; at = "" }
 		/^  stage / { at = $2 + 0 }
 		mine && (stage == "" || stage == at) && /^    XDP_/ {
