@@ -87,6 +87,7 @@ struct ecbpf_config {
 	bool is_stop; /* it says nothing of settings: they are left alone */
 	enum conf_on_error on_error;
 	bool is_patient; /* a name that no interface has is left out */
+	bool is_start;	 /* nothing runs yet: what was changed at runtime is no reason to fail */
 	enum ecbpf_mode mode;
 	struct conf_unit *units;
 	size_t units_count;

@@ -388,6 +388,19 @@ static int sampler_merge(struct ecbpf *e, const struct ecbpf_config *config,
 	return err;
 }
 
+/* Packets that pass unhandled are worse than changes that are lost. The file stays as it is */
+static int runtime_read(struct ecbpf *e, const struct ecbpf_config *config, struct conf_runtime *rt)
+{
+	int err = conf_runtime_read(e, true, rt);
+
+	if (!err || err == -ENOMEM || !config->is_start)
+		return err;
+	ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
+	rt->log.is_kept = false;
+	rt->is_dirty = false;
+	return 0;
+}
+
 int conf_runtime_begin(struct ecbpf *e, const struct ecbpf_config *config, struct conf_runtime *rt)
 {
 	int err;
@@ -399,7 +412,7 @@ int conf_runtime_begin(struct ecbpf *e, const struct ecbpf_config *config, struc
 	/* merged has its own only where it says so */
 	rt->merged.vips = (struct conf_words){};
 	rt->merged.fastpath.excludes = (struct conf_words){};
-	err = conf_runtime_read(e, true, rt);
+	err = runtime_read(e, config, rt);
 	if (!err)
 		err = filter_merge(e, config, rt);
 	if (!err)

@@ -177,6 +177,7 @@ int ecbpf_watch_start(struct ecbpf_watch *w, struct ecbpf_config *config,
 	int err;
 
 	config->is_patient = true;
+	config->is_start = !w->config;
 	config->holds_vlans = w->holds_vlans;
 	err = ecbpf_config_apply(w->e, config, false, &r.changes, &r.count);
 	if (err && !w->config) {

@@ -118,8 +118,15 @@ bool runtime_change_begin(struct ecbpf *e, struct runtime_change *c, const char 
 	va_list args;
 
 	*c = (struct runtime_change){};
-	if (e->is_applying || !runtime_log_path(path, &is_sure) || access(path, F_OK))
+	if (e->is_applying || !runtime_log_path(path, &is_sure))
 		return false;
+	if (access(path, F_OK)) {
+		int err = errno;
+
+		if (was_applied())
+			ecbpf_log(e, ECBPF_LOG_WARN, LOST "%s: %s", path, strerror(err));
+		return false;
+	}
 	va_start(args, format);
 	is_ok = change_open(e, c, NULL, format, args);
 	va_end(args);
@@ -378,6 +385,14 @@ static int log_parse(struct ecbpf *e, struct runtime_log *log, size_t size, stru
 	return 0;
 }
 
+static int fail_unreadable(struct ecbpf *e, int err, const char *path)
+{
+	return ecbpf_fail(e, err,
+			  "%s: %s: changes at runtime cannot be read; move it away to go on "
+			  "without them",
+			  path, strerror(-err));
+}
+
 int runtime_log_read(struct ecbpf *e, struct runtime_log *ret_log)
 {
 	struct damage damage = {};
@@ -393,7 +408,7 @@ int runtime_log_read(struct ecbpf *e, struct runtime_log *ret_log)
 	if (fd == -ENOENT)
 		return 0;
 	if (fd < 0)
-		return ecbpf_fail(e, fd, "%s: %s", ret_log->path, strerror(-fd));
+		return fail_unreadable(e, fd, ret_log->path);
 	ret_log->lock = fd;
 	if (!is_sure && is_others(fd)) {
 		ret_log->is_kept = false;
@@ -402,7 +417,7 @@ int runtime_log_read(struct ecbpf *e, struct runtime_log *ret_log)
 	ret_log->is_there = true;
 	err = ecbpf_file_read(fd, &ret_log->text, &size);
 	if (err)
-		return ecbpf_fail(e, err, "%s: %s", ret_log->path, strerror(-err));
+		return fail_unreadable(e, err, ret_log->path);
 	err = log_parse(e, ret_log, size, &damage);
 	if (damage.count)
 		ecbpf_log(e, ECBPF_LOG_WARN, "%s:%u: this is no change that was kept%s: skipped",

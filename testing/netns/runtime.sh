@@ -389,6 +389,34 @@ is "and all of those that ended ($(wc -l <"$tmp/ended") of 60)" "" \
 is "it is whole" "" "$(apply "$conf")"
 ecbpf-filter drop flush
 
+# --- a log that cannot be read --------------------------------------------------------------------
+ecbpf-filter drop add 203.0.113.40
+mv "$log" "$tmp/saved"
+mkdir "$log"
+unreadable="LOG: Is a directory: changes at runtime cannot be read; move it away to go on without them"
+is "apply fails, and says what to do" "ecbpf-loader: $unreadable" "$(apply "$conf" | sed "s|$log|LOG|")"
+ecbpf-loader apply --stop "$conf" >/dev/null
+ecbpf-loader watch "$conf" >"$tmp/out" 2>&1 &
+watcher=$!
+for ((i = 0; i < 400; i++)); do
+	! grep -q 'ready\|nothing runs' "$tmp/out" || break
+	sleep 0.05
+done
+is "watch starts all the same" "1 1" \
+	"$(ecbpf-loader status -j eth0 | jq '.[].members | length') $(grep -c ready "$tmp/out")"
+is "with a warning" "ecbpf-loader: warning: $unreadable" \
+	"$(sed "s|$log|LOG|" "$tmp/out" | grep 'cannot be read' | sort -u)"
+is "a change says that it is not kept" 1 \
+	"$(ecbpf-filter drop add 203.0.113.41 2>&1 | grep -c 'will be lost')"
+is "what was there is left alone" directory "$(stat -c %F "$log")"
+kill -INT "$watcher"
+wait "$watcher" || :
+rmdir "$log"
+mv "$tmp/saved" "$log"
+apply "$conf" >/dev/null
+is "the log is there again" "" "$(ecbpf-filter drop add -q 203.0.113.43 2>&1)"
+ecbpf-filter drop flush
+
 # --- many ---------------------------------------------------------------------------------------
 if [[ $(command -v strace) ]]; then
 	python3 -c 'for i in range(200000): print(f"11.{i >> 16}.{i >> 8 & 255}.{i & 255}")' >"$tmp/many"
