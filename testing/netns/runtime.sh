@@ -389,7 +389,7 @@ is "and all of those that ended ($(wc -l <"$tmp/ended") of 60)" "" \
 is "it is whole" "" "$(apply "$conf")"
 ecbpf-filter drop flush
 
-# --- a log that cannot be read --------------------------------------------------------------------
+# --- a log that cannot be read, or is gone --------------------------------------------------------
 ecbpf-filter drop add 203.0.113.40
 mv "$log" "$tmp/saved"
 mkdir "$log"
@@ -412,6 +412,9 @@ is "what was there is left alone" directory "$(stat -c %F "$log")"
 kill -INT "$watcher"
 wait "$watcher" || :
 rmdir "$log"
+is "no log where there was one: a change says that it is not kept" \
+	"ecbpf-filter: warning: the change is made, but it will be lost at the next start: $log: No such file or directory" \
+	"$(ecbpf-filter drop add 203.0.113.42 2>&1 >/dev/null)"
 mv "$tmp/saved" "$log"
 apply "$conf" >/dev/null
 is "the log is there again" "" "$(ecbpf-filter drop add -q 203.0.113.43 2>&1)"
