@@ -122,6 +122,29 @@ bool ecbpf_pins_are_used(struct ecbpf *e)
 	return ecbpf_for_each_pin(e, pin_is_used, &used) || used;
 }
 
+bool ecbpf_pins_are_others(struct ecbpf *e, int prog_fd)
+{
+	/* one of each stage, which stays while a program has it */
+	static const char *const names[] = {"filter_settings", "fw_active", "sampling"};
+	bool are_others = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && !are_others; i++) {
+		struct bpf_map_info own = {}, pinned = {};
+		_cleanup_close_ int fd = ecbpf_prog_map(prog_fd, names[i], &own);
+		_cleanup_close_ int pin = -1;
+		char path[PATH_MAX];
+
+		if (fd < 0 || ecbpf_pin_path(e, path, sizeof(path), names[i]))
+			continue;
+		pin = bpf_obj_get(path);
+		if (pin < 0)
+			are_others = errno == ENOENT;
+		else
+			are_others = !ecbpf_map_info(pin, &pinned) && pinned.id != own.id;
+	}
+	return are_others;
+}
+
 static int pin_take(struct ecbpf *e, const char *path, bool is_symlink, void *data)
 {
 	struct taken *t = data;

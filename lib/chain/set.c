@@ -11,6 +11,7 @@
 #include "bpf/info.h"
 #include "bpf/loaded.h"
 #include "bpf/metadata.h"
+#include "bpf/pins.h"
 #include "chain/change.h"
 #include "chain/set.h"
 #include "core/array.h"
@@ -41,6 +42,7 @@ struct set {
 struct attached_member {
 	struct loaded loaded;
 	bool is_owned;
+	bool has_other_maps; /* than those that settings are in */
 	const struct wanted_id *wanted;
 };
 
@@ -157,7 +159,8 @@ static int plan_attached(struct ecbpf *e, struct set *set, struct change *c, siz
 
 	if (p->is_owned && !wanted)
 		return set_note(e, set, c, ECBPF_CHANGE_REMOVE, &m);
-	if (wanted && (p->loaded.fingerprint != wanted->fingerprint || is_reloaded)) {
+	if (wanted &&
+	    (p->loaded.fingerprint != wanted->fingerprint || is_reloaded || p->has_other_maps)) {
 		m = member_wanted(wanted, m.fd);
 		c->members[c->count++] = m;
 		return set_note(e, set, c, ECBPF_CHANGE_REPLACE, &m);
@@ -278,6 +281,9 @@ static int plan_set(struct ecbpf *e, struct change *c, void *data)
 		if (err)
 			return err;
 		owned += attached[i].is_owned;
+		/* who only keeps chains does not know what is in the maps that are pinned now */
+		attached[i].has_other_maps = attached[i].is_owned && !want->keeps_others &&
+					     ecbpf_pins_are_others(e, c->live.members[i].fd);
 	}
 	if (!owned && !want->programs_count) {
 		c->is_same = true;

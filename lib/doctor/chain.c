@@ -6,6 +6,7 @@
 #include <bpf/btf.h>
 #include "bpf/info.h"
 #include "bpf/metadata.h"
+#include "bpf/pins.h"
 #include "bpf/probe.h"
 #include "chain/dispatcher.h"
 #include "chain/probe.h"
@@ -221,6 +222,25 @@ void doctor_check_schema(struct doctor *d, const struct ecbpf_chain *chain)
 			       m->schema, ECBPF_SCHEMA);
 		doctor_why(f,
 			   "it runs, but this version cannot interpret its counters and settings");
+		doctor_fix_reload(f, chain, "");
+	}
+}
+
+/* Programs go on with their maps when the pins of these are gone, and the next verb makes others */
+void doctor_check_own_maps(struct doctor *d, const struct ecbpf_chain *chain)
+{
+	for (size_t i = 0; i < chain->members_count && d->has_bpffs; i++) {
+		const struct ecbpf_member *m = &chain->members[i];
+		_cleanup_close_ int fd = m->is_ours ? bpf_prog_get_fd_by_id(m->id) : -1;
+		struct ecbpf_finding *f;
+
+		if (fd < 0 || m->schema != ECBPF_SCHEMA || !ecbpf_pins_are_others(d->e, fd))
+			continue;
+		f = doctor_add(d, ECBPF_ERROR, chain->iface, "other-maps",
+			       "%s (id %u) uses other maps than those in %s/ecbpf", m->name, m->id,
+			       d->e->bpffs);
+		doctor_why(f, "their pins were removed: rules, lists and settings that are changed "
+			      "or shown are not those that it uses");
 		doctor_fix_reload(f, chain, "");
 	}
 }

@@ -25,9 +25,9 @@ static void (*const host_checks[])(struct doctor *d) = {
 
 /* Each looks whether it is about this kind of chain */
 static void (*const iface_checks[])(struct doctor *d, const struct ecbpf_chain *chain) = {
-	doctor_check_members, doctor_check_broken,   doctor_check_single, doctor_check_none,
-	doctor_check_schema,  doctor_check_protocol, doctor_check_mode,	  doctor_check_mtu,
-	doctor_check_own,     doctor_check_link,     doctor_check_vlan,
+	doctor_check_members, doctor_check_broken,   doctor_check_single,   doctor_check_none,
+	doctor_check_schema,  doctor_check_own_maps, doctor_check_protocol, doctor_check_mode,
+	doctor_check_mtu,     doctor_check_own,	     doctor_check_link,	    doctor_check_vlan,
 };
 
 static int check_iface(struct doctor *d, const char *iface)

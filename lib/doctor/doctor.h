@@ -103,6 +103,7 @@ void doctor_check_none(struct doctor *d, const struct ecbpf_chain *chain);
 void doctor_check_single(struct doctor *d, const struct ecbpf_chain *chain);
 void doctor_check_members(struct doctor *d, const struct ecbpf_chain *chain);
 void doctor_check_broken(struct doctor *d, const struct ecbpf_chain *chain);
+void doctor_check_own_maps(struct doctor *d, const struct ecbpf_chain *chain);
 void doctor_check_protocol(struct doctor *d, const struct ecbpf_chain *chain);
 void doctor_check_schema(struct doctor *d, const struct ecbpf_chain *chain);
 void doctor_check_mode(struct doctor *d, const struct ecbpf_chain *chain);

@@ -202,6 +202,17 @@ says "a stage less" not-attached "not attached: fw"
 equal "a stage less: metrics" "1 1 0" "$(state v0 fw)"
 mend "a stage less" not-attached v0
 
+run find /sys/fs/bpf/ecbpf -type f -delete
+doctor
+equal "pins that are gone: doctor" 1 "$(selected error other-maps v0 | grep -c 'their pins were removed')"
+run ecbpf-filter drop add 192.0.2.9
+equal "apply takes the maps that are there now" "1 change made" \
+	"$(ecbpf-loader apply 2>&1)"
+doctor
+equal "pins that are gone, applied: nothing bad" "" "$(bad)"
+run ecbpf-filter drop flush
+equal "nothing to do after that" "nothing to do" "$(ecbpf-loader apply 2>&1)"
+
 run ecbpf-filter set tcp-null=drop
 doctor
 equal "a setting that the file does not name" "" "$(bad)"
