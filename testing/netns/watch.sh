@@ -114,8 +114,16 @@ soon "taken off" has_xdp eth0
 soon "one line" logged $((mended + 1)) "eth0: add ecbpf_fused"
 equal "it is another program" 1 $(($(xdp eth0) != before))
 
-ecbpf-loader unload eth0 --all
+out=$(ecbpf-loader unload eth0 --all 2>&1 >/dev/null)
+returns="ecbpf-loader: warning: process $watcher (ecbpf-loader watch) keeps what $conf declares, and \
+brings it back; to end that: systemctl stop ecbpf, or kill -INT $watcher"
+equal "unload says that it comes back" "$returns" "$out"
 soon "unloaded" has_xdp eth0
+equal "so does apply --stop" "$returns" "$(ecbpf-loader apply --stop "$conf" 2>&1 >/dev/null)"
+soon "stopped" has_xdp eth0
+echo '[sampler]' >"$tmp/other.conf"
+equal "and apply of another file" "$returns" "$(ecbpf-loader apply "$tmp/other.conf" 2>&1 >/dev/null)"
+equal "but not of the same one" "" "$(ecbpf-loader apply "$conf" 2>&1 >/dev/null | grep keeps || :)"
 
 ip link del eth0
 soon "waits for one that is deleted" waits_for "bond7/ br-* eth0 late"

@@ -73,6 +73,8 @@ static int apply(struct tool *tool, const char *file, const struct apply *a)
 		ecbpf_config_applied(tool->ecbpf, !err);
 	if (err)
 		return tool_fail_ecbpf(tool);
+	if (count && !a->is_check)
+		loader_warn_watched(tool, a->is_stop ? NULL : file ?: "", NULL);
 	for (size_t i = 0; i < count; i++)
 		tool_changed("%s", changes[i].text);
 	for (size_t i = 0; i < count; i++)

@@ -270,6 +270,7 @@ int loader_run_unload(struct tool *tool, int argc, char **argv)
 			     selector.all    ? "all programs"
 			     : selector.name ? selector.name
 					     : tool_str("program %u", selector.id));
+	loader_warn_watched(tool, NULL, &ifaces);
 	return TOOL_OK;
 }
 
