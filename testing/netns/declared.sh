@@ -264,6 +264,13 @@ expect "a typo" error config-broken host
 says "a typo" config-broken "ecbpf.conf"
 ecbpf-loader apply >"$work/out" 2>&1 || :
 equal "a typo: metric of apply" 0 "$(metric ecbpf_last_apply_ok)"
+echo 198.51.100.1 >"$work/drop"
+sed "s|\[filter\]|&\ndrop = $work/drop|" "$work/good" >"$work/etc/ecbpf.conf"
+run ecbpf-loader apply
+echo "ip from any to any udp dprt 53 drop" >"$work/wrong"
+sed -i "/^rules = /d; s|\[fw\]|&\nrules = $work/wrong|" "$work/etc/ecbpf.conf"
+doctor
+expect "wrong rules, and a list" error config-broken host "warning no-interface"
 cp "$work/good" "$work/etc/ecbpf.conf"
 
 doctor v1
