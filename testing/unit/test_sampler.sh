@@ -84,7 +84,15 @@ gives 2 "tcp://0.0.0.0:1 leaves this host: needs --key, or --insecure" \
 	ecbpf-sampler run --bind tcp://0.0.0.0:1
 gives 2 "tcp://192.0.2.1:1 leaves this host: needs --server-key" \
 	ecbpf-sampler run --connect tcp://192.0.2.1:1
-gives 1 "cannot bind to 'nonsense'" ecbpf-sampler run --insecure --bind nonsense
+for endpoint in nonsense tcp:// tcp://127.0.0.1 tcp://127.0.0.1: tcp://:1 tcp://127.0.0.1:0 \
+	tcp://127.0.0.1:65536 tcp://127.0.0.1:1x ipc:// udp://127.0.0.1:1 \
+	'tcp://127.0.0.1:0;192.0.2.1:1'; do
+	gives 2 "'$endpoint' is not tcp://ADDRESS:PORT or ipc://PATH" \
+		ecbpf-sampler run --insecure --bind "$endpoint"
+	gives 2 "'$endpoint' is not tcp://ADDRESS:PORT or ipc://PATH" ecbpf-pcap -e "$endpoint"
+done
+gives 2 "tcp://127.0.0.1.example.net:1 leaves this host: needs --server-key" \
+	ecbpf-sampler run --connect tcp://127.0.0.1.example.net:1
 gives 1 "$work/none: No such file" ecbpf-sampler run -f "$work/none"
 
 printf 'bind\n' >"$work/settings"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The bus that samples go over, see bus.h */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -199,14 +200,49 @@ static int zap_open(struct bus *bus, const char *path)
 
 /* --- sockets -------------------------------------------------------------------------------- */
 
+static bool is_ipc(const char *endpoint)
+{
+	return !strncmp(endpoint, "ipc://", strlen("ipc://"));
+}
+
+/*
+ * tcp://HOST:PORT or ipc://PATH. libzmq takes more, which may leave this host although it does not
+ * look so ("tcp://127.0.0.1:0;192.0.2.1:5"), and of a port its lowest 16 bits
+ */
+static bool is_endpoint(const char *endpoint)
+{
+	const char *host = endpoint + strlen("tcp://"), *port;
+	unsigned long number;
+	char *end;
+
+	if (is_ipc(endpoint))
+		return endpoint[strlen("ipc://")];
+	if (strncmp(endpoint, "tcp://", strlen("tcp://")) || strchr(host, ';'))
+		return false;
+	port = strrchr(host, ':');
+	if (!port || port == host || port[1] < '0' || port[1] > '9')
+		return false;
+	number = strtoul(port + 1, &end, 10);
+	return !*end && number >= 1 && number <= 65535;
+}
+
+/* @endpoint: is_endpoint() */
 static bool is_local(const char *endpoint)
 {
-	const char *host = endpoint + strlen("tcp://");
+	char host[sizeof("127.127.127.127")];
+	struct in_addr addr;
+	size_t len;
 
-	if (strncmp(endpoint, "tcp://", strlen("tcp://")))
-		return !strncmp(endpoint, "ipc://", strlen("ipc://"));
-	return !strncmp(host, "127.", 4) || !strncmp(host, "localhost:", 10) ||
-	       !strncmp(host, "[::1]:", 6);
+	if (is_ipc(endpoint))
+		return true;
+	endpoint += strlen("tcp://");
+	len = strrchr(endpoint, ':') - endpoint;
+	if (len >= sizeof(host))
+		return false;
+	memcpy(host, endpoint, len);
+	host[len] = '\0';
+	return !strcmp(host, "localhost") || !strcmp(host, "[::1]") ||
+	       (inet_pton(AF_INET, host, &addr) == 1 && ntohl(addr.s_addr) >> 24 == 127);
 }
 
 static int set_int(void *socket, int option, int value)
@@ -221,8 +257,11 @@ static int set_key(void *socket, int option, const char *key)
 
 static int check_endpoints(const struct tool_list *list, const struct bus_options *o, bool has_key)
 {
-	for (size_t i = 0; i < list->count && !has_key && !o->insecure; i++) {
-		if (!is_local(list->items[i]))
+	for (size_t i = 0; i < list->count; i++) {
+		if (!is_endpoint(list->items[i]))
+			return tool_usage("'%s' is not tcp://ADDRESS:PORT or ipc://PATH",
+					  list->items[i]);
+		if (!has_key && !o->insecure && !is_local(list->items[i]))
 			return tool_usage("%s leaves this host: needs %s, or --insecure",
 					  list->items[i],
 					  list == &o->bind ? "--key" : "--server-key");
@@ -235,8 +274,7 @@ static const char *ipc_path(const char *endpoint)
 {
 	const char *path = endpoint + strlen("ipc://");
 
-	return strncmp(endpoint, "ipc://", strlen("ipc://")) || *path == '@' || *path == '*' ? NULL
-											     : path;
+	return !is_ipc(endpoint) || *path == '@' || *path == '*' ? NULL : path;
 }
 
 /* Where samples are published, libzmq would have everybody connect, or only root, by the umask */
