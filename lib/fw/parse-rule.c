@@ -218,6 +218,12 @@ static bool take_frag(struct parser *p, struct fw_rule *rule)
 	return fw_error_expected(p, "'first', 'later', 'any' or 'no'");
 }
 
+/* Of `per src/LEN`; @family: 0 if it is not known yet */
+static __u8 src_len_max(__u8 family)
+{
+	return family == 4 ? 32 : 128;
+}
+
 /* Take N/s | N[pps|kpps|Mpps|Mbit/s] [burst N] [per src[/LEN]] */
 static bool take_limit(struct parser *p, struct rule_state *state)
 {
@@ -230,6 +236,7 @@ static bool take_limit(struct parser *p, struct rule_state *state)
 		{"Mpps", 1000000, 1000}, {"Mbit/s", FW_MEGABIT, 1000000},
 	};
 	struct fw_limit *limit = &state->rule->limit;
+	__u8 family = state->rule->family;
 	struct span span = fw_span_word(p->src), unit;
 	bool bad = false;
 	__u64 number;
@@ -273,7 +280,8 @@ static bool take_limit(struct parser *p, struct rule_state *state)
 	limit->src_len = 255; /* the default, when the family is known */
 	if (fw_take(p->src, '/')) {
 		state->src_len = fw_span_word(p->src);
-		if (!fw_take_number(p, "per src", 1, 128, &number, &bad))
+		if (!fw_take_number(p, family ? "per src" : "per src (ip: at most 32)", 1,
+				    src_len_max(family), &number, &bad))
 			return false;
 		state->src_len.end = p->src->pos;
 		limit->src_len = number;
@@ -489,7 +497,7 @@ static void check_proto(struct parser *p, const struct rule_state *state)
 static void check_limit(struct parser *p, const struct rule_state *state)
 {
 	struct fw_rule *rule = state->rule;
-	__u8 max = rule->family == 4 ? 32 : 128;
+	__u8 max = src_len_max(rule->family);
 
 	if (rule->action != FW_LIMIT || !rule->limit.src_len)
 		return;

@@ -295,6 +295,10 @@ static const struct {
 	 {"1:38: expected 'src' or 'src/LEN', found 'dst'"}},
 	{"limit 5/s per src/33 ip from any to any udp",
 	 {"1:19: per src: '33' is not a number from 1 to 32"}},
+	{"ip from any to any udp limit 5/s per src/0",
+	 {"1:42: per src: '0' is not a number from 1 to 32"}},
+	{"limit 5/s per src/0 ip from any to any udp",
+	 {"1:19: per src (ip: at most 32): '0' is not a number from 1 to 128"}},
 	{"ip6 from any to any udp limit 5/s per src/0",
 	 {"1:43: per src: '0' is not a number from 1 to 128"}},
 	/* sets, assertions */
