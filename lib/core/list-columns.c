@@ -247,7 +247,7 @@ static bool take_expiry(struct list_reader *r, const char *pos, const char *end,
 		return list_set_timeout(r, pos, end, relative - time(NULL), columns);
 	if (absolute)
 		return set_expiry(r, pos, end, absolute, columns);
-	return list_error(r, pos, end, "'%s' is not 90s, 10m, 2h, 7d, 4w or " LIST_EXPIRY_ALLOWED,
+	return list_error(r, pos, end, "'%s' is not " LIST_EXPIRY_WANTED,
 			  ecbpf_quote(pos, end - pos));
 }
 

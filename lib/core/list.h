@@ -132,6 +132,8 @@ __u64 list_expiry_absolute(const char *pos, const char *end);
 
 #define LIST_EXPIRY_MAX	    (100ULL * 366 * 24 * 3600) /* from now on, seconds */
 #define LIST_EXPIRY_ALLOWED "2027-01-31T23:59:59Z"
+#define LIST_EXPIRY_WANTED \
+	"90s, 10m, 2h, 7d, 4w or " LIST_EXPIRY_ALLOWED ", at most 100 years from now"
 
 /* --- list-foreign.c: what other programs export --------------------------------------------- */
 

@@ -24,8 +24,7 @@ int ecbpf_filter_expiry_parse(struct ecbpf *e, const char *text, __u64 *ret_expi
 	__u64 expires = list_expiry_absolute(text, end) ?: list_expiry_relative(text, end);
 
 	if (!expires)
-		return ecbpf_fail(e, -EINVAL,
-				  "'%s' is not 90s, 10m, 2h, 7d, 4w or " LIST_EXPIRY_ALLOWED, text);
+		return ecbpf_fail(e, -EINVAL, "'%s' is not " LIST_EXPIRY_WANTED, text);
 	if (expires <= (__u64)time(NULL))
 		return ecbpf_fail(e, -EINVAL, "'%s' is in the past", text);
 	*ret_expires = expires;

@@ -399,6 +399,9 @@ static void refused_words(void **state)
 	check_bad("192.0.2.1 .. 192.0.2.5\n", "1:14: '192.0.2.5' is another address");
 	check_bad("192.0.2.1 to 192.0.2.5\n", "1:14: '192.0.2.5' is another address");
 	check_bad("192.0.2.1 \u2013 192.0.2.5\n", "1:15: '192.0.2.5' is another address");
+	check_bad("192.0.2.1 tag 5300w\n",
+		  "1:15: '5300w' is not 90s, 10m, 2h, 7d, 4w or 2027-01-31T23:59:59Z, at most 100 "
+		  "years from now");
 	check_bad("192.0.2.1 tag 1h30m\n", "1:15: '1h30m' is not 90s");
 	check_bad("192.0.2.1 tag -5s\n", "1:15: '-5s' is not 90s");
 	check("192.0.2.1 1.2\n", "192.0.2.1");
