@@ -56,6 +56,15 @@ static bool json_take(struct list_reader *r, const char *pos, const char *end,
 	return list_add(r, &form, &columns);
 }
 
+/* To json-c, what is only too short is no error */
+static const char *json_problem(struct json_tokener *tokener)
+{
+	enum json_tokener_error error = json_tokener_get_error(tokener);
+
+	return error == json_tokener_continue ? "it ends within an object"
+					      : json_tokener_error_desc(error);
+}
+
 bool list_take_json(struct list_reader *r, const char *pos, const char *end)
 {
 	struct json_tokener *tokener;
@@ -74,7 +83,7 @@ bool list_take_json(struct list_reader *r, const char *pos, const char *end)
 	    json_tokener_get_parse_end(tokener) != (size_t)(end - pos))
 		list_error_add(r, pos + json_tokener_get_parse_end(tokener), end,
 			       "this line is neither JSON, nor the beginning of a set: %s",
-			       json_tokener_error_desc(json_tokener_get_error(tokener)));
+			       json_problem(tokener));
 	else
 		json_take(r, pos, end, json);
 	json_object_put(json);

@@ -451,8 +451,10 @@ static void refused_exports(void **state)
 	check_bad("{\"cidr\":\"192.0.2.0/33\"}\n", "1:1: '192.0.2.0/33' has a prefix length");
 	check_bad("{\"cidr\":\"192.0.2.1\\u0000/24\"}\n", "1:1: ");
 	check_bad("{\"cidr\":\"192.0.2.1\",\"cidr\":\"192.0.2.2\"}\n", "1:1: JSON with two");
-	check_bad("{\"cidr\":\"192.0.2.1\"} x\n", "1:22: ");
-	check_bad("{\"cidr\":\"192.0.2.1\"\n", "1:20: ");
+	check_bad("{\"cidr\":\"192.0.2.1\"} x\n", "1:22: this line is neither JSON, nor the "
+						  "beginning of a set: unexpected");
+	check_bad("{\"cidr\":\"192.0.2.1\"\n", "1:20: this line is neither JSON, nor the beginning "
+					       "of a set: it ends within an object");
 	check_bad("{}\n", "1:1: JSON without");
 	check_bad("[{\"cidr\":\"192.0.2.1\"}]\n", "1:1: ");
 }
