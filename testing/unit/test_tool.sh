@@ -119,6 +119,11 @@ for verb in "${verbs[@]}"; do
 		fail "$verb is in the man page" "not there: the verb, or $missing"
 	fi
 done
+for args in 'help --help' 'help -h' 'help help'; do
+	# shellcheck disable=SC2086
+	run $args
+	prints "$args" "$("$loader" --help)"
+done
 run load eth0 pass --help
 [[ $status == 0 && $out == "Usage: ecbpf-loader load "* ]] && pass "--help at the end" ||
 	fail "--help at the end" "status $status"

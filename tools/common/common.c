@@ -322,7 +322,7 @@ static int help(struct tool *tool, const char *name)
 {
 	const struct tool_verb *verb;
 
-	if (!name) {
+	if (!name || !strcmp(name, "-h") || !strcmp(name, "--help") || !strcmp(name, "help")) {
 		help_tool(tool);
 		return TOOL_OK;
 	}
