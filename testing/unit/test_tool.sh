@@ -197,6 +197,7 @@ usage watch "'-': watch reads its file again, it has to have a name" watch -
 usage metrics "--output and --statsd cannot be combined" metrics -o x --statsd localhost:1
 usage metrics "--statsd: 'localhost' is not HOST:PORT" metrics --statsd localhost lo
 fails "ecbpf-loader: no ecbpf-loader watch runs in this network namespace" watch --reload
+fails "ecbpf-loader: /nonexistent/x: No such file or directory" metrics -o /nonexistent/x
 
 # --- what reaches the library -----------------------------------------------------------------
 

@@ -480,7 +480,7 @@ static int metrics_write(struct tool *tool, const struct tool_list *ifaces, cons
 	fd = mkstemp(work);
 	out = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!out) {
-		status = tool_fail("%s: %s", work, strerror(errno));
+		status = tool_fail("%s: %s", path, strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		goto out;
