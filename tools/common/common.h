@@ -65,9 +65,9 @@ struct tool_option {
 	}
 
 /* Of verbs that change something, see change.h */
-#define TOOL_QUIET_OPTION                               \
-	{                                               \
-		'q', "quiet", NULL, "print errors only" \
+#define TOOL_QUIET_OPTION                                            \
+	{                                                            \
+		'q', "quiet", NULL, "print errors and warnings only" \
 	}
 #define TOOL_CHANGE_OPTIONS                                       \
 	TOOL_QUIET_OPTION,                                        \
