@@ -3,15 +3,17 @@
 """What is said in several places is said alike in all of them, and every example is one.
 
 Held against each other: verbs and options of --help and of the man pages; keys of ecbpf.conf in the
-parser, the man page and the shipped file; functions of libecbpf in the man page, the headers and
-the list of what is exported. Commands in README, man pages and --help are run by a user who may do
-nothing: whatever they fail of, it is not how they are written.
+parser, the man page and the shipped file; codes of doctor's findings in the code and the man page;
+functions of libecbpf in the man page, the headers and the list of what is exported. Commands in
+README, man pages and --help are run by a user who may do nothing: whatever they fail of, it is not
+how they are written.
 
     test_parity.py [PART]...
     test_parity.py --list       print the commands of man pages and README, each behind its page
 
-PART: tools, conf, library, examples (default: all of them). TOOLS: where the tools are, SETTINGS:
-the program that lists settings for man pages (default: those of the build that this runs in).
+PART: tools, conf, codes, library, examples (default: all of them). TOOLS: where the tools are,
+SETTINGS: the program that lists settings for man pages (default: those of the build that this runs
+in).
 """
 import concurrent.futures
 import functools
@@ -237,6 +239,23 @@ def check_library():
 
 # --- examples -------------------------------------------------------------------------------
 
+def check_codes():
+    """Findings of ecbpf-loader doctor, in the code and in the man page"""
+    used = set()
+    for path in glob.glob(os.path.join(TOP, "lib/doctor/*.c")) + [
+            os.path.join(TOP, "lib/config/diagnose.c")]:
+        for call in re.findall(r"\b(?:doctor|finding)_add\(([^;]*);", read(path)):
+            words = re.findall(r'"([^"]*)"', call)
+            # the code stands before the text, which has a blank in it
+            text = next((i for i, word in enumerate(words) if re.search("[ %]", word)), None)
+            used |= set(filter(None, words[:text]))
+    listed = re.search(r"The codes, by severity:(.*?)\.SS features", page("man/ecbpf-loader.8.in"),
+                       re.S)
+    named = set(re.findall(r"^\.BR (\S+) [,;.]$", listed[1], re.M))
+    check("codes of doctor", {f"{code} is not in the man page" for code in used - named} |
+          {f"the man page has {code}" for code in named - used})
+
+
 def page_examples(text):
     """Commands between .EX and .EE"""
     lines = []
@@ -332,8 +351,8 @@ def main():
             if any(commands(line)):
                 print(where.removesuffix(".in"), re.sub(r"^\s*([#$] )?(sudo )?", "", line), sep="\t")
         return 0
-    parts = {"tools": check_tools, "conf": check_conf, "library": check_library,
-             "examples": check_examples}
+    parts = {"tools": check_tools, "conf": check_conf, "codes": check_codes,
+             "library": check_library, "examples": check_examples}
     for part in sys.argv[1:] or parts:
         parts[part]()
     print(f"{counts['PASS']} passed, {counts['FAIL']} failed, 0 skipped")
