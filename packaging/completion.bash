@@ -84,7 +84,9 @@ _ecbpf()
 	elif [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(__ecbpf_words Options <<<"$help")" -- "$word")
 	elif ((!i)) && [[ $(__ecbpf_subverbs <<<"$help") == *$'\n'* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "$(__ecbpf_subverbs <<<"$help")" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "$(__ecbpf_subverbs <<<"$help"
+			__ecbpf_words Settings <<<"$help" | sed 's/=.*/=/')" -- "$word")
+		[[ ${COMPREPLY[*]} != *= ]] || compopt -o nospace
 	elif [[ $help == *$'\nSettings:\n'* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(__ecbpf_words Settings <<<"$help" |
 			sed 's/=.*/=/')" -- "$word")

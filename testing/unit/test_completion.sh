@@ -57,6 +57,8 @@ else
 fi
 is "a verb's own verbs" "$(offers "$tools/ecbpf-filter" vip '')" "add delete list flush"
 is "keys" "$(offers "$tools/ecbpf-sampler" set ra)" "rate= rate-drops="
+is "keys beside verbs" "$(offers "$tools/ecbpf-fw" set mal)" "malformed="
+is "verbs beside keys" "$(offers "$tools/ecbpf-fw" set de)" "destroy delete"
 is "such on two lines" "$(offers "$tools/ecbpf-filter" drop '')" \
 	"add delete list flush import top"
 is "a mode" "$(offers "$tools/ecbpf-loader" load -m n)" native
