@@ -75,7 +75,7 @@ bad_input()
 		loader replace veth0 nosuch "$program"
 	refused "$1: unload what is not there" 1 "nosuch|no XDP program" loader unload -n nosuch veth0
 	refused "$1: no bpffs" 1 "bpffs.*mount|mount.*bpf" no_bpffs ecbpf-loader load veth0 pass
-	refused "$1: all but CAP_BPF" 1 "CAP_BPF|root" \
+	refused "$1: all but CAP_BPF" 1 "CAP_SYS_ADMIN|root" \
 		without bpf ecbpf-loader load veth0 pass
 	refused "$1: all but CAP_NET_ADMIN" 1 "CAP_NET_ADMIN|root" \
 		without net_admin ecbpf-loader load veth0 pass

@@ -78,13 +78,13 @@ done
 # the loader has not ended yet. The preloaded library runs a command at that instant.
 works "load the first" loader load veth0 count
 expect "load, and another adds to the chain at once" env LD_PRELOAD="$helpers/after_attach.so" \
-	AFTER_ATTACH="xdp-loader load veth0 '$(foreign foreign_pass)'" ecbpf-loader load veth0 pass
+	AFTER_ATTACH="xdp-loader load veth0 '$(foreign foreign_pass)'" ecbpf-loader load -q veth0 pass
 equal "all are there once" "ecbpf_pass foreign_pass ecbpf_count" "$(names veth0)"
 send veth1 100 >/dev/null
 equal "foreign_pass runs" "100 6400 0" "$(seen "$(ids veth0 foreign_pass)")"
 equal "count runs" "XDP_PASS=100/6400" "$(counted veth0 "$(ids veth0 ecbpf_count)")"
 expect "unload, and another empties the chain at once" \
 	env LD_PRELOAD="$helpers/after_attach.so" AFTER_ATTACH="xdp-loader unload -a veth0" \
-	ecbpf-loader unload -n pass veth0
+	ecbpf-loader unload -q -n pass veth0
 equal "nothing is attached" "" "$(attached)"
 summary

@@ -43,11 +43,11 @@ times()
 }
 
 # shellcheck disable=SC2317 # called by under_traffic
-load_unload() { loader load -P 70 veth0 pass && loader unload -n pass veth0; }
+load_unload() { loader load -q -P 70 veth0 pass && loader unload -q -n pass veth0; }
 # shellcheck disable=SC2317
 load_unload_foreign()
 {
-	loader load -P 70 veth0 "$(foreign foreign_pass)" && loader unload -n foreign_pass veth0
+	loader load -q -P 70 veth0 "$(foreign foreign_pass)" && loader unload -q -n foreign_pass veth0
 }
 # shellcheck disable=SC2317 # the kernel refuses jumbo0, so that veth0 goes back
 roll_back()
@@ -62,7 +62,7 @@ works "load the dropping program" loader load -P 90 veth0 "$drop"
 id=$(ids veth0 foreign_drop)
 
 under_traffic "replace the dropping program" times 20 \
-	loader replace veth0 foreign_drop "$drop"
+	loader replace -q veth0 foreign_drop "$drop"
 new=$(ids veth0 foreign_drop)
 equal "it is another program" different "$([[ $new != "$id" ]] && echo different)"
 equal "the chain is the same" "80 ecbpf_count 85 ecbpf_printk 90 foreign_drop" \
@@ -71,7 +71,7 @@ equal "its map was kept: it saw all" "$total $((total * 64)) 0" "$(seen "$new")"
 equal "count saw all" "XDP_PASS=$total/$((total * 64))" \
 	"$(counted veth0 "$(ids veth0 ecbpf_count)")"
 
-under_traffic "replace a program of ours" times 5 loader replace veth0 count count
+under_traffic "replace a program of ours" times 5 loader replace -q veth0 count count
 equal "its maps were kept: it saw all" "XDP_PASS=$total/$((total * 64))" \
 	"$(counted veth0 "$(ids veth0 ecbpf_count)")"
 equal "foreign_drop saw all" "$total $((total * 64)) 0" "$(seen "$new")"
@@ -90,17 +90,17 @@ equal "foreign_drop saw all of all" "$total $((total * 64)) 0" \
 # must meet all members of the old one.
 way=1
 works "load a slow program" loader load -P 10 veth0 "$(foreign foreign_slow)"
-under_traffic "replace, packets on their way" times 5 loader replace veth0 foreign_drop "$drop"
+under_traffic "replace, packets on their way" times 5 loader replace -q veth0 foreign_drop "$drop"
 under_traffic "load and unload, packets on their way" times 5 load_unload
 under_traffic "rolled back, packets on their way" times 5 roll_back
 equal "slow packets: foreign_drop saw all" "$total $((total * 64)) 0" \
 	"$(seen "$(ids veth0 foreign_drop)")"
 
-under_traffic "another priority" loader replace -P 83 veth0 foreign_drop "$drop"
+under_traffic "another priority" loader replace -q -P 83 veth0 foreign_drop "$drop"
 equal "another priority is another place" \
 	"10 foreign_slow 80 ecbpf_count 83 foreign_drop 85 ecbpf_printk" \
 	"$(rows veth0 | awk '{ printf "%s%s %s", sep, $1, $2; sep = " " }')"
-under_traffic "back again" loader replace -P 90 veth0 foreign_drop "$drop"
+under_traffic "back again" loader replace -q -P 90 veth0 foreign_drop "$drop"
 equal "back at its place" "10 foreign_slow 80 ecbpf_count 85 ecbpf_printk 90 foreign_drop" \
 	"$(rows veth0 | awk '{ printf "%s%s %s", sep, $1, $2; sep = " " }')"
 
