@@ -72,7 +72,7 @@ static void note_write(struct ecbpf *e, const char *iface, const char *text)
 	if ((mkdir(dir, 0700) && errno != EEXIST) || (unlink(path) && errno != ENOENT) ||
 	    symlink(text, path))
 		ecbpf_log(e, ECBPF_LOG_WARN,
-			  "%s: cannot make this note of what is loaded: %s; the doctor will not "
+			  "%s: cannot make this note of its programs: %s; the doctor will not "
 			  "find it missing",
 			  path, strerror(errno));
 }
