@@ -88,12 +88,16 @@ example()
 	esac
 }
 
+cp -r "$conf" "$tmp/shipped"
 page='' count=0
 while IFS=$'\t' read -r where command <&3; do
 	command=${command//@ecbpfconfdir@/$conf}
 	# a page's examples build upon each other; these begin anew
 	if [[ $where != "$page" || $command == "ecbpf-fastpath load -i"* ]]; then
 		reset
+	fi
+	if [[ $where != "$page" ]]; then # what another page made ecbpf.conf say is gone
+		cp -r "$tmp/shipped/." "$conf"
 	fi
 	if [[ $where != "$page" && $where == ecbpf-pcap* ]]; then
 		ecbpf-sampler load eth0 >/dev/null
