@@ -98,7 +98,8 @@ static int lock_dir(struct ecbpf *e, const char *name)
 	err = ecbpf_path_format(e, path, sizeof(path), "%s/%s", e->bpffs, name);
 	if (err)
 		return err;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* libxdp's can be a link of root: see ecbpf_bpffs_check_dir() */
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return ecbpf_fail_dir(e, "open", path);
 	err = ecbpf_bpffs_check_dir(e, path);

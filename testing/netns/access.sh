@@ -81,6 +81,7 @@ rm $fs/xdp
 mkdir -m 700 $fs/tc
 ln -s $fs/tc $fs/xdp # as ip(8) without libbpf does
 works "a link of root to a directory of root" ecbpf-loader load --fused pass s0
+works "and a verb that locks it" ecbpf-loader clean
 ecbpf-loader unload -a s0
 chmod 777 $fs/tc
 refused "a link to a directory that all can write to" "$fs/xdp has mode 0777, " \
