@@ -115,8 +115,8 @@ soon "one line" logged $((mended + 1)) "eth0: add ecbpf_fused"
 equal "it is another program" 1 $(($(xdp eth0) != before))
 
 out=$(ecbpf-loader unload eth0 --all 2>&1 >/dev/null)
-returns="ecbpf-loader: warning: process $watcher (ecbpf-loader watch) keeps what $conf declares, and \
-brings it back; to end that: systemctl stop ecbpf, or kill -INT $watcher"
+returns="ecbpf-loader: warning: process $watcher (ecbpf-loader watch) keeps what $conf declares, \
+and brings it back; to end that: systemctl stop ecbpf, or kill -INT $watcher"
 equal "unload says that it comes back" "$returns" "$out"
 soon "unloaded" has_xdp eth0
 equal "so does apply --stop" "$returns" "$(ecbpf-loader apply --stop "$conf" 2>&1 >/dev/null)"
