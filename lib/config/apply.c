@@ -17,6 +17,7 @@
 #include "chain/clean.h"
 #include "config/plan.h"
 #include "config/runtime.h"
+#include "core/applied.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/privilege.h"
@@ -28,6 +29,7 @@ int conf_report_chain(struct ecbpf *e, const struct ecbpf_chain_change *change,
 {
 	char actions[64] = "";
 	size_t len = 0;
+	int err;
 
 	for (__u32 action = XDP_ABORTED; action <= XDP_REDIRECT; action++)
 		if (change->actions & 1U << action)
@@ -38,7 +40,10 @@ int conf_report_chain(struct ecbpf *e, const struct ecbpf_chain_change *change,
 		return conf_report_iface(e, r, change->iface, "add %s, priority %u", change->name,
 					 change->prio);
 	case ECBPF_CHANGE_REMOVE:
-		return conf_report_iface(e, r, change->iface, "remove %s", change->name);
+		err = conf_report_iface(e, r, change->iface, "remove %s", change->name);
+		if (!err)
+			conf_report_removal(r);
+		return err;
 	case ECBPF_CHANGE_REPLACE:
 		return conf_report_iface(e, r, change->iface,
 					 "replace %s: other code or constants, priority %u",
@@ -348,6 +353,18 @@ int ecbpf_config_stop(struct ecbpf *e, const char *file, struct ecbpf_config_cha
 	err = ecbpf_config_apply(e, none, false, ret_changes, ret_count);
 	ecbpf_config_free(none);
 	return err;
+}
+
+void ecbpf_config_applied(struct ecbpf *e, bool is_ok)
+{
+	(void)e;
+	applied_note(is_ok);
+}
+
+bool ecbpf_config_last_applied(struct ecbpf *e, long long *ret_when)
+{
+	(void)e;
+	return applied_read(ret_when);
 }
 
 int ecbpf_config_refresh(struct ecbpf *e)

@@ -136,6 +136,9 @@ int conf_report_note(struct ecbpf *e, struct conf_report *r, const char *format,
 int conf_report_iface(struct ecbpf *e, struct conf_report *r, const char *iface, const char *format,
 		      ...) __attribute__((format(printf, 4, 5)));
 
+/* The change that was reported last takes something away, and that alone */
+void conf_report_removal(struct conf_report *r);
+
 /* Interfaces that a configuration waits for, a line each */
 struct conf_waits {
 	struct ecbpf_config_wait *items;

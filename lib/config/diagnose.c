@@ -5,7 +5,6 @@
  * The declaration of an interface is the configuration, or else what was last loaded there by
  * command. Codes are ABI, as those of the doctor.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +13,8 @@
 #include "chain/note.h"
 #include "config.h"
 #include "config/declared.h"
-#include "core/array.h"
 #include "core/error.h"
+#include "core/finding.h"
 #include "core/handle.h"
 #include "fastpath/fastpath.h"
 
@@ -28,31 +27,8 @@ struct diagnosis {
 	struct ecbpf_config *config; /* NULL: none, or it cannot be read */
 	struct ecbpf_watch_state watch;
 	struct conf_declared declared;
-	struct ecbpf_finding *findings;
-	size_t count;
-	struct ecbpf_finding lost; /* takes findings when memory is short */
+	struct findings found;
 };
-
-static struct ecbpf_finding *finding_add(struct diagnosis *d, enum ecbpf_severity severity,
-					 const char *iface, const char *code, const char *format,
-					 ...) __attribute__((format(printf, 5, 6)));
-static struct ecbpf_finding *finding_add(struct diagnosis *d, enum ecbpf_severity severity,
-					 const char *iface, const char *code, const char *format,
-					 ...)
-{
-	struct ecbpf_finding *f = ecbpf_array_add(&d->findings, &d->count, sizeof(*f));
-	va_list args;
-
-	if (!f)
-		f = &d->lost;
-	*f = (struct ecbpf_finding){.severity = severity};
-	snprintf(f->iface, sizeof(f->iface), "%s", iface);
-	snprintf(f->code, sizeof(f->code), "%s", code);
-	va_start(args, format);
-	vsnprintf(f->what, sizeof(f->what), format, args);
-	va_end(args);
-	return f;
-}
 
 static bool is_asked(const struct diagnosis *d, const char *iface)
 {
@@ -70,8 +46,7 @@ static const char *file_name(const struct diagnosis *d)
 /* The command that brings the configuration about */
 static void fix_apply(const struct diagnosis *d, const char *first, struct ecbpf_finding *f)
 {
-	snprintf(f->fix, sizeof(f->fix), "%secbpf-loader apply%s%s", first, *d->file ? " " : "",
-		 d->file);
+	finding_fix(f, "%secbpf-loader apply%s%s", first, *d->file ? " " : "", d->file);
 }
 
 /* --- what was loaded by command ----------------------------------------------------------- */
@@ -251,14 +226,14 @@ static void check_absent(struct diagnosis *d, const struct ecbpf_declared *item)
 
 	for (size_t i = 0; i < d->declared.count; i++)
 		has_other |= d->declared.items[i].by_file && d->declared.items[i].has_iface;
-	f = finding_add(d, is_pattern && has_other ? ECBPF_WARNING : ECBPF_ERROR,
+	f = finding_add(&d->found, is_pattern && has_other ? ECBPF_WARNING : ECBPF_ERROR,
 			strlen(item->iface) < sizeof(f->iface) ? item->iface : "", "no-interface",
 			"%.100s is declared in %.100s, and there is no such interface", item->iface,
 			file_name(d));
-	snprintf(f->why, sizeof(f->why),
-		 d->watch.pid ? "it gets its programs when it appears"
-			      : "it gets no programs when it appears, as ecbpf.service does not "
-				"run");
+	finding_why(f, d->watch.pid
+			       ? "it gets its programs when it appears"
+			       : "it gets no programs when it appears, as ecbpf.service does not "
+				 "run");
 }
 
 /* What has its place: "" if nothing has, else the command that makes room */
@@ -306,28 +281,28 @@ static void check_missing(struct diagnosis *d, const struct ecbpf_declared *item
 		again.ifindex = 0;
 	room_command(d, item->iface, room, sizeof(room), other, sizeof(other));
 	if (!again.ifindex)
-		f = finding_add(d, ECBPF_ERROR, item->iface, "not-attached",
+		f = finding_add(&d->found, ECBPF_ERROR, item->iface, "not-attached",
 				"%s declared in %s, and not attached: %s%s",
 				there ? "stages are" : "it is", file_name(d), missing, other);
 	else if (again.ifindex != (int)if_nametoindex(item->iface))
-		f = finding_add(d, ECBPF_ERROR, item->iface, "not-attached",
+		f = finding_add(&d->found, ECBPF_ERROR, item->iface, "not-attached",
 				"it was deleted and created again, without ecbpf's programs: %s%s",
 				missing, other);
 	else
-		f = finding_add(d, ECBPF_ERROR, item->iface, "not-attached",
+		f = finding_add(&d->found, ECBPF_ERROR, item->iface, "not-attached",
 				"somebody else took ecbpf's programs off %s: %s%s", item->iface,
 				missing, other);
 	if (wait)
-		snprintf(f->why, sizeof(f->why), "ecbpf-loader watch waits: %.200s", wait);
+		finding_why(f, "ecbpf-loader watch waits: %.200s", wait);
 	else
-		snprintf(f->why, sizeof(f->why), "its packets are not handled by %s%s",
-			 there || strchr(missing, ',') ? "them" : "it",
-			 item->by_file ? "; ecbpf-loader watch (ecbpf.service) keeps them there"
-				       : "; if that was meant: ecbpf-loader unload --all");
+		finding_why(f, "its packets are not handled by %s%s",
+			    there || strchr(missing, ',') ? "them" : "it",
+			    item->by_file ? "; ecbpf-loader watch (ecbpf.service) keeps them there"
+					  : "; if that was meant: ecbpf-loader unload --all");
 	if (item->by_file)
 		fix_apply(d, room, f);
 	else if (again.text.text && strlen(room) + strlen(again.text.text) < sizeof(f->fix))
-		snprintf(f->fix, sizeof(f->fix), "%s%.350s", room, again.text.text);
+		finding_fix(f, "%s%.350s", room, again.text.text);
 	free(again.text.text);
 	free(again.plain.text);
 }
@@ -342,9 +317,9 @@ static void check_programs(struct diagnosis *d, struct ecbpf_chain_want want)
 
 	want.keeps_others = true;
 	if (ecbpf_chain_set(d->e, &want, 1, true, &changes, &count)) {
-		f = finding_add(d, ECBPF_ERROR, want.iface, "differs", "%.250s", d->e->error);
-		snprintf(f->why, sizeof(f->why), "it cannot be made what %.200s declares",
-			 file_name(d));
+		f = finding_add(&d->found, ECBPF_ERROR, want.iface, "differs", "%.250s",
+				d->e->error);
+		finding_why(f, "it cannot be made what %.200s declares", file_name(d));
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -353,10 +328,10 @@ static void check_programs(struct diagnosis *d, struct ecbpf_chain_want want)
 		if (conf_report_chain(d->e, &changes[i], &report))
 			break;
 		text = report.changes[report.count - 1].text;
-		f = finding_add(d, ECBPF_ERROR, want.iface, "differs",
+		f = finding_add(&d->found, ECBPF_ERROR, want.iface, "differs",
 				"it is not as %s declares: %.150s", file_name(d),
 				strstr(text, ": ") ? strstr(text, ": ") + 2 : text);
-		snprintf(f->why, sizeof(f->why), "that is what apply would do");
+		finding_why(f, "that is what apply would do");
 		fix_apply(d, "", f);
 	}
 	free(report.changes);
@@ -400,24 +375,12 @@ static void check_ports(struct diagnosis *d, const struct conf_plan *plan)
 			is_there |= !strcmp(ports[k].iface, plan->ports[i]);
 		if (is_there || !is_asked(d, plan->ports[i]))
 			continue;
-		f = finding_add(d, ECBPF_ERROR, plan->ports[i], "no-egress",
+		f = finding_add(&d->found, ECBPF_ERROR, plan->ports[i], "no-egress",
 				"it is declared in %s, and the fast path's TC program is not there",
 				file_name(d));
-		snprintf(f->why, sizeof(f->why),
-			 "packets that leave by it are passed to IPVS, without leases");
+		finding_why(f, "packets that leave by it are passed to IPVS, without leases");
 		fix_apply(d, "", f);
 	}
-}
-
-/* Does a line of apply take something away, and that alone? It was added at runtime */
-static bool is_removal(const char *text)
-{
-	size_t added, removed, changed;
-
-	if (sscanf(text, "filter: %*[a-z]: %zu added, %zu removed, %zu changed", &added, &removed,
-		   &changed) == 3)
-		return removed && !added && !changed;
-	return strstr(text, ": remove ");
 }
 
 /* Rules, lists and settings, as apply would change them */
@@ -425,29 +388,32 @@ static void check_settings(struct diagnosis *d)
 {
 	_cleanup_free_ struct ecbpf_config_change *changes = NULL;
 	bool has_interfaces = d->config->has_interfaces, has_removal = false;
+	ecbpf_log_fn log_fn = d->e->log_fn;
 	struct ecbpf_finding *f;
 	size_t count = 0;
 	int err;
 
 	d->config->has_interfaces = false; /* they were compared */
+	d->e->log_fn = NULL; /* which changes at runtime apply would undo is in the findings */
 	err = ecbpf_config_apply(d->e, d->config, true, &changes, &count);
+	d->e->log_fn = log_fn;
 	d->config->has_interfaces = has_interfaces;
 	if (err) {
-		f = finding_add(d, ECBPF_ERROR, "", "differs", "%.250s", d->e->error);
-		snprintf(f->why, sizeof(f->why),
-			 "rules, lists and settings cannot be what %.150s declares", file_name(d));
+		f = finding_add(&d->found, ECBPF_ERROR, "", "differs", "%.250s", d->e->error);
+		finding_why(f, "rules, lists and settings cannot be what %.150s declares",
+			    file_name(d));
 	}
 	for (size_t i = 0; i < count; i++)
-		has_removal |= is_removal(changes[i].text);
+		has_removal |= changes[i].is_removal;
 	for (size_t i = 0; i < count; i++) {
-		bool is_more = is_removal(changes[i].text);
+		bool is_more = changes[i].is_removal; /* it was added at runtime */
 
-		f = finding_add(d, is_more ? ECBPF_NOTE : ECBPF_ERROR, "",
+		f = finding_add(&d->found, is_more ? ECBPF_NOTE : ECBPF_ERROR, "",
 				is_more ? "undeclared" : "differs", "%s %s: %.150s",
 				is_more ? "more than is declared in" : "other than declared in",
 				file_name(d), changes[i].text);
-		snprintf(f->why, sizeof(f->why), "ecbpf-loader apply would do this%s",
-			 has_removal ? ", and remove what was added at runtime" : "");
+		finding_why(f, "ecbpf-loader apply would do this%s",
+			    has_removal ? ", and remove what was added at runtime" : "");
 		/* no command that takes away what somebody has added */
 		if (!has_removal)
 			fix_apply(d, "", f);
@@ -495,10 +461,9 @@ static void read_config(struct diagnosis *d)
 	err = d->is_quick ? conf_read_words(d->e, file, &d->config)
 			  : ecbpf_config_read(d->e, file, &d->config);
 	if (err) {
-		f = finding_add(d, ECBPF_ERROR, "", "config-broken",
+		f = finding_add(&d->found, ECBPF_ERROR, "", "config-broken",
 				"the configuration cannot be applied: %.220s", d->e->error);
-		snprintf(f->why, sizeof(f->why),
-			 "rules, lists and settings were not compared with it");
+		finding_why(f, "rules, lists and settings were not compared with it");
 		d->is_quick = true;
 		if (conf_read_words(d->e, file, &d->config))
 			d->config = NULL;
@@ -514,11 +479,11 @@ static void tell_watch(struct diagnosis *d)
 {
 	struct ecbpf_finding *f;
 
-	f = finding_add(d, ECBPF_ERROR, "", "config-broken",
+	f = finding_add(&d->found, ECBPF_ERROR, "", "config-broken",
 			"the configuration does not run: %.220s", d->watch.error);
-	snprintf(f->why, sizeof(f->why), "%s runs until the file is mended",
-		 *d->watch.instead ? d->watch.instead : "the configuration before it");
-	snprintf(f->fix, sizeof(f->fix), "ecbpf-loader watch --reload");
+	finding_why(f, "%s runs until the file is mended",
+		    *d->watch.instead ? d->watch.instead : "the configuration before it");
+	finding_fix(f, "ecbpf-loader watch --reload");
 }
 
 int ecbpf_declared_check(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
@@ -545,16 +510,16 @@ int ecbpf_declared_check(struct ecbpf *e, const char *const *ifaces, size_t ifac
 		if (d.config && !is_quick)
 			err = check_all(&d);
 	}
-	if (!err && *d.lost.code)
+	if (!err && *d.found.lost.code)
 		err = ecbpf_fail_memory(e);
 	ecbpf_watch_state_free(&d.watch);
 	ecbpf_config_free(d.config);
 	free(d.declared.items);
 	if (err) {
-		free(d.findings);
+		free(d.found.items);
 		return err;
 	}
-	*ret_findings = d.findings;
-	*ret_count = d.count;
+	*ret_findings = d.found.items;
+	*ret_count = d.found.count;
 	return 0;
 }

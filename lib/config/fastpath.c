@@ -103,6 +103,8 @@ static int excludes_apply(struct ecbpf *e, const struct conf_words *wanted, bool
 		if (is_kept)
 			continue;
 		err = conf_report_change(e, r, "fastpath: exclude %s no more", text);
+		if (!err)
+			conf_report_removal(r);
 		if (!err && !check)
 			err = ecbpf_fastpath_exclude_delete(e, &live[i], 1);
 	}
@@ -299,15 +301,20 @@ int conf_fastpath_leave(struct ecbpf *e, const char *const *names, size_t names_
 
 	err = state_get(e, &ports, &count, &is_on);
 	for (size_t i = 0; i < count && !err; i++) {
-		if ((ports[i].is_out || ports[i].is_port) &&
-		    !has_name(names, names_count, ports[i].iface))
-			err = conf_report_iface(e, r, ports[i].iface,
-						"remove the fast path's TC program");
+		if ((!ports[i].is_out && !ports[i].is_port) ||
+		    has_name(names, names_count, ports[i].iface))
+			continue;
+		err = conf_report_iface(e, r, ports[i].iface, "remove the fast path's TC program");
+		if (!err)
+			conf_report_removal(r);
 	}
 	if (err || names_count)
 		return err;
 	err = ecbpf_fastpath_state(e, &is_on, &groups);
 	if (err)
 		return err == -ENOENT ? 0 : err;
-	return conf_report_change(e, r, "remove the fast path's table of flows");
+	err = conf_report_change(e, r, "remove the fast path's table of flows");
+	if (!err)
+		conf_report_removal(r);
+	return err;
 }

@@ -192,6 +192,8 @@ static int filter_apply_vips(struct ecbpf *e, const struct conf_words *wanted, b
 			continue;
 		delete[deletes++] = running[i];
 		err = conf_report_change(e, r, "filter: remove vip %s", text);
+		if (!err)
+			conf_report_removal(r);
 	}
 	if (!err && !check && adds)
 		err = ecbpf_filter_vip_add(e, add, adds);
@@ -291,6 +293,8 @@ static int filter_apply_list(struct ecbpf *e, const struct list_change *c, bool 
 				 filter_list_names[c->number], added, removed, changed);
 	if (err)
 		return err;
+	if (!added && !changed)
+		conf_report_removal(r);
 	return check ? list_check(e, c, &live) : list_replace(e, c);
 }
 

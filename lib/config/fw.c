@@ -73,9 +73,13 @@ int conf_ruleset_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
 }
 
 /* One line of fw_diff() */
-static int report_line(struct ecbpf *e, void *data, const char *line)
+static int report_line(struct ecbpf *e, void *data, const char *line, bool is_removal)
 {
-	return conf_report_change(e, data, "fw: %s", line);
+	int err = conf_report_change(e, data, "fw: %s", line);
+
+	if (!err && is_removal)
+		conf_report_removal(data);
+	return err;
 }
 
 /* As ecbpf_fw_apply(), which wants the maps to be there */

@@ -60,6 +60,11 @@ int conf_report_iface(struct ecbpf *e, struct conf_report *r, const char *iface,
 	return err;
 }
 
+void conf_report_removal(struct conf_report *r)
+{
+	r->changes[r->count - 1].is_removal = true;
+}
+
 int conf_wait(struct ecbpf *e, struct conf_waits *waits, const char *name, const char *text)
 {
 	struct ecbpf_config_wait *wait;

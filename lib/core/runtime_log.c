@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include "core/applied.h"
 #include "core/array.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -111,35 +112,11 @@ static bool change_open(struct ecbpf *e, struct runtime_change *c, FILE *whole, 
 	return c->out;
 }
 
-/* A number of /run/ecbpf/NAME-INODE of this network namespace */
-static long long state_number(const char *name, const char *format)
-{
-	char path[64], line[512];
-	long long number = 0;
-	struct stat st = {};
-	FILE *file;
-
-	stat("/proc/self/ns/net", &st);
-	snprintf(path, sizeof(path), "/run/ecbpf/%s-%llu", name, (unsigned long long)st.st_ino);
-	file = fopen(path, "re");
-	while (file && !number && fgets(line, sizeof(line), file))
-		if (sscanf(line, format, &number) != 1)
-			number = 0;
-	if (file)
-		fclose(file);
-	return number;
-}
-
-/* Was a configuration applied since this host has started? Then there was a log */
-static bool was_applied(void)
-{
-	return state_number("applied", "%lld") || state_number("watch", "applied %lld");
-}
-
 bool runtime_change_begin(struct ecbpf *e, struct runtime_change *c, const char *format, ...)
 {
 	char path[PATH_MAX];
 	bool is_sure, is_ok;
+	long long applied;
 	va_list args;
 
 	*c = (struct runtime_change){};
@@ -148,7 +125,8 @@ bool runtime_change_begin(struct ecbpf *e, struct runtime_change *c, const char 
 	if (access(path, F_OK)) {
 		int err = errno;
 
-		if (was_applied())
+		applied_read(&applied); /* then there was a log */
+		if (applied)
 			ecbpf_log(e, ECBPF_LOG_WARN, LOST "%s: %s", path, strerror(err));
 		return false;
 	}

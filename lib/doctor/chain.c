@@ -42,20 +42,22 @@ void doctor_check_none(struct doctor *d, const struct ecbpf_chain *chain)
 
 	if (chain->kind != ECBPF_CHAIN_NONE)
 		return;
-	f = doctor_add(d, ECBPF_NOTE, chain->iface, "no-program", "no XDP program is attached");
-	doctor_why(f, "all packets are passed to the stack");
+	f = finding_add(&d->found, ECBPF_NOTE, chain->iface, "no-program",
+			"no XDP program is attached");
+	finding_why(f, "all packets are passed to the stack");
 	if (mtu <= NATIVE_MTU)
 		return;
-	f = doctor_add(d, ECBPF_NOTE, chain->iface, "mtu-large", "its MTU is %d", mtu);
+	f = finding_add(&d->found, ECBPF_NOTE, chain->iface, "mtu-large", "its MTU is %d", mtu);
 	if (ecbpf_frags_probe(d->e))
-		doctor_why(f, "this kernel attaches no program in native mode above about %d",
-			   NATIVE_MTU);
+		finding_why(f, "this kernel attaches no program in native mode above about %d",
+			    NATIVE_MTU);
 	else
-		doctor_why(f,
-			   "in native mode only programs that take fragments can be attached above "
-			   "about %d",
-			   NATIVE_MTU);
-	doctor_fix(f, "ip link set %s mtu 1500", chain->iface);
+		finding_why(
+			f,
+			"in native mode only programs that take fragments can be attached above "
+			"about %d",
+			NATIVE_MTU);
+	finding_fix(f, "ip link set %s mtu 1500", chain->iface);
 }
 
 void doctor_check_single(struct doctor *d, const struct ecbpf_chain *chain)
@@ -72,30 +74,30 @@ void doctor_check_single(struct doctor *d, const struct ecbpf_chain *chain)
 		if (!ecbpf_btf_number(btf, "xdp_metadata", "dispatcher_version", &version))
 			version = 0;
 		btf__free(btf);
-		f = doctor_add(
-			d, ECBPF_WARNING, chain->iface, "protocol-unknown",
+		f = finding_add(
+			&d->found, ECBPF_WARNING, chain->iface, "protocol-unknown",
 			"its chain is of dispatcher protocol %u, which ecbpf does not support",
 			version);
-		doctor_why(f, "its members cannot be listed or changed");
+		finding_why(f, "its members cannot be listed or changed");
 		doctor_fix_reload(f, chain, "");
 	} else if (m->is_ours && !strcmp(m->name, "ecbpf_fused")) {
 		if (ecbpf_freplace_probe(d->e)) {
-			f = doctor_add(
-				d, ECBPF_OK, chain->iface, "direct",
+			f = finding_add(
+				&d->found, ECBPF_OK, chain->iface, "direct",
 				"%s (id %u) is attached without a dispatcher, as this kernel "
 				"requires",
 				m->name, m->id);
-			doctor_why(f, "other tools can only remove all of its stages");
+			finding_why(f, "other tools can only remove all of its stages");
 			return;
 		}
-		f = doctor_add(d, ECBPF_NOTE, chain->iface, "direct",
-			       "%s (id %u) is attached without a dispatcher", m->name, m->id);
-		doctor_why(f, "it works, but no program can be added, and other tools can only "
-			      "remove all of its stages");
+		f = finding_add(&d->found, ECBPF_NOTE, chain->iface, "direct",
+				"%s (id %u) is attached without a dispatcher", m->name, m->id);
+		finding_why(f, "it works, but no program can be added, and other tools can only "
+			       "remove all of its stages");
 	} else {
-		f = doctor_add(d, ECBPF_WARNING, chain->iface, "no-dispatcher",
-			       "%s (id %u) is attached without a dispatcher", m->name, m->id);
-		doctor_why(f, "it runs, but no program can be added: every load is refused");
+		f = finding_add(&d->found, ECBPF_WARNING, chain->iface, "no-dispatcher",
+				"%s (id %u) is attached without a dispatcher", m->name, m->id);
+		finding_why(f, "it runs, but no program can be added: every load is refused");
 		doctor_fix_reload(f, chain, "");
 	}
 }
@@ -139,22 +141,22 @@ void doctor_check_members(struct doctor *d, const struct ecbpf_chain *chain)
 	} while (unpinned + unknown && wait_for_change(d, &ms));
 
 	if (stopped) {
-		f = doctor_add(d, ECBPF_ERROR, chain->iface, "fails-open",
-			       "looks attached but fails open: %zu of %zu members run; not %s",
-			       chain->members_count - stopped, chain->members_count, names);
-		doctor_why(f, "its link is gone, so packets bypass it");
+		f = finding_add(&d->found, ECBPF_ERROR, chain->iface, "fails-open",
+				"looks attached but fails open: %zu of %zu members run; not %s",
+				chain->members_count - stopped, chain->members_count, names);
+		finding_why(f, "its link is gone, so packets bypass it");
 		doctor_fix_rebuild(d, f, chain);
 	} else if (unpinned + unknown) {
-		f = doctor_add(d, ECBPF_WARNING, chain->iface, "link-unpinned",
-			       "%s the link of %s is not pinned here",
-			       unknown ? "this kernel does not report whether all run:"
-				       : "all run, but",
-			       names);
-		doctor_why(f, "if the process that holds it exits, packets bypass the program");
+		f = finding_add(&d->found, ECBPF_WARNING, chain->iface, "link-unpinned",
+				"%s the link of %s is not pinned here",
+				unknown ? "this kernel does not report whether all run:"
+					: "all run, but",
+				names);
+		finding_why(f, "if the process that holds it exits, packets bypass the program");
 		doctor_fix_rebuild(d, f, chain);
 	} else {
-		doctor_add(d, ECBPF_OK, chain->iface, "members", "%zu of %zu members run",
-			   chain->members_count, chain->members_count);
+		finding_add(&d->found, ECBPF_OK, chain->iface, "members", "%zu of %zu members run",
+			    chain->members_count, chain->members_count);
 	}
 }
 
@@ -174,21 +176,21 @@ void doctor_check_broken(struct doctor *d, const struct ecbpf_chain *chain)
 	while (running.most >= config.num_progs_enabled && wait_for_change(d, &ms));
 
 	if (running.most < config.num_progs_enabled) {
-		f = doctor_add(d, ECBPF_ERROR, chain->iface, "fails-open",
-			       "looks attached but fails open: %s%zu of %u members run",
-			       running.some < running.most ? "at most " : "", running.most,
-			       config.num_progs_enabled);
-		doctor_why(f,
-			   "their pins were removed, or were in a mount namespace that ended ('ip "
-			   "netns exec'): packets bypass them");
+		f = finding_add(&d->found, ECBPF_ERROR, chain->iface, "fails-open",
+				"looks attached but fails open: %s%zu of %u members run",
+				running.some < running.most ? "at most " : "", running.most,
+				config.num_progs_enabled);
+		finding_why(f,
+			    "their pins were removed, or were in a mount namespace that ended ('ip "
+			    "netns exec'): packets bypass them");
 	} else {
-		f = doctor_add(d, ECBPF_WARNING, chain->iface, "pins-missing",
-			       "%s the pins of its chain are not in %s/xdp",
-			       running.some < config.num_progs_enabled
-				       ? "this kernel does not report whether all members run:"
-				       : "all members run, but",
-			       d->has_bpffs ? d->e->bpffs : "BPFFS");
-		doctor_why(
+		f = finding_add(&d->found, ECBPF_WARNING, chain->iface, "pins-missing",
+				"%s the pins of its chain are not in %s/xdp",
+				running.some < config.num_progs_enabled
+					? "this kernel does not report whether all members run:"
+					: "all members run, but",
+				d->has_bpffs ? d->e->bpffs : "BPFFS");
+		finding_why(
 			f,
 			"they are in another mount namespace or BPF file system: the chain cannot "
 			"be changed from here, and fails open when that ends");
@@ -202,10 +204,10 @@ void doctor_check_protocol(struct doctor *d, const struct ecbpf_chain *chain)
 
 	if (!chain->protocol || !d->protocol || chain->protocol == d->protocol)
 		return;
-	f = doctor_add(d, ECBPF_WARNING, chain->iface, "protocol-mixed",
-		       "its chain is of dispatcher protocol %u, the installed libxdp uses %u",
-		       chain->protocol, d->protocol);
-	doctor_why(f, "it runs, but no program can be added or replaced");
+	f = finding_add(&d->found, ECBPF_WARNING, chain->iface, "protocol-mixed",
+			"its chain is of dispatcher protocol %u, the installed libxdp uses %u",
+			chain->protocol, d->protocol);
+	finding_why(f, "it runs, but no program can be added or replaced");
 	doctor_fix_reload(f, chain, "");
 }
 
@@ -217,11 +219,11 @@ void doctor_check_schema(struct doctor *d, const struct ecbpf_chain *chain)
 
 		if (!m->is_ours || m->schema == ECBPF_SCHEMA)
 			continue;
-		f = doctor_add(d, ECBPF_WARNING, chain->iface, "schema-member",
-			       "%s (id %u) is of schema %u, this ecbpf has %u", m->name, m->id,
-			       m->schema, ECBPF_SCHEMA);
-		doctor_why(f,
-			   "it runs, but this version cannot interpret its counters and settings");
+		f = finding_add(&d->found, ECBPF_WARNING, chain->iface, "schema-member",
+				"%s (id %u) is of schema %u, this ecbpf has %u", m->name, m->id,
+				m->schema, ECBPF_SCHEMA);
+		finding_why(f,
+			    "it runs, but this version cannot interpret its counters and settings");
 		doctor_fix_reload(f, chain, "");
 	}
 }
@@ -236,11 +238,12 @@ void doctor_check_own_maps(struct doctor *d, const struct ecbpf_chain *chain)
 
 		if (fd < 0 || m->schema != ECBPF_SCHEMA || !ecbpf_pins_are_others(d->e, fd))
 			continue;
-		f = doctor_add(d, ECBPF_ERROR, chain->iface, "other-maps",
-			       "%s (id %u) uses other maps than those in %s/ecbpf", m->name, m->id,
-			       d->e->bpffs);
-		doctor_why(f, "their pins were removed: rules, lists and settings that are changed "
-			      "or shown are not those that it uses");
+		f = finding_add(&d->found, ECBPF_ERROR, chain->iface, "other-maps",
+				"%s (id %u) uses other maps than those in %s/ecbpf", m->name, m->id,
+				d->e->bpffs);
+		finding_why(f,
+			    "their pins were removed: rules, lists and settings that are changed "
+			    "or shown are not those that it uses");
 		doctor_fix_reload(f, chain, "");
 	}
 }
@@ -254,29 +257,30 @@ void doctor_check_mode(struct doctor *d, const struct ecbpf_chain *chain)
 	if (chain->kind == ECBPF_CHAIN_NONE)
 		return;
 	if (chain->mode == ECBPF_MODE_UNSPEC) {
-		f = doctor_add(d, ECBPF_NOTE, chain->iface, "offload",
-			       "%s (id %u) runs in the network card", chain->members[0].name,
-			       chain->members[0].id);
-		doctor_why(f, "network cards have no dispatcher, so nothing can be chained");
+		f = finding_add(&d->found, ECBPF_NOTE, chain->iface, "offload",
+				"%s (id %u) runs in the network card", chain->members[0].name,
+				chain->members[0].id);
+		finding_why(f, "network cards have no dispatcher, so nothing can be chained");
 		return;
 	}
 	if (chain->mode == ECBPF_MODE_NATIVE) {
-		doctor_add(d, ECBPF_OK, chain->iface, "mode", "native mode");
+		finding_add(&d->found, ECBPF_OK, chain->iface, "mode", "native mode");
 		return;
 	}
 	known = !ecbpf_features(d->e, chain->iface, &features) && features;
 	if (known && !(features & FEATURE_BASIC)) {
-		doctor_add(d, ECBPF_OK, chain->iface, "mode", "skb mode: its driver has no other");
+		finding_add(&d->found, ECBPF_OK, chain->iface, "mode",
+			    "skb mode: its driver has no other");
 		return;
 	}
-	f = doctor_add(d, known ? ECBPF_WARNING : ECBPF_NOTE, chain->iface, "mode-skb",
-		       "in skb mode, %s",
-		       known ? "though its driver supports native mode"
-			     : "which is for drivers without native mode");
-	doctor_why(f, "packets are processed late, several times slower%s",
-		   !chain->has_frags && ecbpf_iface_mtu(chain->iface) > NATIVE_MTU
-			   ? "; with this MTU native mode would take programs with fragments"
-			   : "");
+	f = finding_add(&d->found, known ? ECBPF_WARNING : ECBPF_NOTE, chain->iface, "mode-skb",
+			"in skb mode, %s",
+			known ? "though its driver supports native mode"
+			      : "which is for drivers without native mode");
+	finding_why(f, "packets are processed late, several times slower%s",
+		    !chain->has_frags && ecbpf_iface_mtu(chain->iface) > NATIVE_MTU
+			    ? "; with this MTU native mode would take programs with fragments"
+			    : "");
 	doctor_fix_reload(f, chain, "");
 }
 
@@ -294,17 +298,17 @@ void doctor_check_link(struct doctor *d, const struct ecbpf_chain *chain)
 	if (!is_ours || (!unseen && ecbpf_iface_is_ethernet(chain->iface, &type)))
 		return;
 	if (unseen) {
-		f = doctor_add(d, ECBPF_ERROR, chain->iface, "link-type",
-			       "XDP programs of a %s do not see its packets", unseen);
-		doctor_why(f, "nothing is dropped, limited or sampled");
+		f = finding_add(&d->found, ECBPF_ERROR, chain->iface, "link-type",
+				"XDP programs of a %s do not see its packets", unseen);
+		finding_why(f, "nothing is dropped, limited or sampled");
 	} else {
-		f = doctor_add(d, ECBPF_ERROR, chain->iface, "link-type",
-			       "its packets have no Ethernet header (link type %u)", type);
-		doctor_why(f, "every packet is misread: rules do not match, and some packets are "
-			      "dropped");
+		f = finding_add(&d->found, ECBPF_ERROR, chain->iface, "link-type",
+				"its packets have no Ethernet header (link type %u)", type);
+		finding_why(f, "every packet is misread: rules do not match, and some packets are "
+			       "dropped");
 	}
-	doctor_fix(f, "ecbpf-loader unload --all %s # and load on the interface below%s",
-		   chain->iface, ecbpf_iface_below(chain->iface, below));
+	finding_fix(f, "ecbpf-loader unload --all %s # and load on the interface below%s",
+		    chain->iface, ecbpf_iface_below(chain->iface, below));
 }
 
 /* Ours take fragments where they are loaded at an MTU that may need it; foreign ones, as they are
@@ -325,14 +329,14 @@ void doctor_check_mtu(struct doctor *d, const struct ecbpf_chain *chain)
 				      chain->members[i].name);
 	}
 	if (!*names) {
-		doctor_add(d, ECBPF_OK, chain->iface, "mtu",
-			   "supports an MTU up to about %d; for more: unload, set it, load again",
-			   NATIVE_MTU);
+		finding_add(&d->found, ECBPF_OK, chain->iface, "mtu",
+			    "supports an MTU up to about %d; for more: unload, set it, load again",
+			    NATIVE_MTU);
 		return;
 	}
-	f = doctor_add(d, ECBPF_NOTE, chain->iface, "no-frags",
-		       "does not accept packets in fragments, because of %s", names);
-	doctor_why(f, "an MTU above about %d will be refused", NATIVE_MTU);
+	f = finding_add(&d->found, ECBPF_NOTE, chain->iface, "no-frags",
+			"does not accept packets in fragments, because of %s", names);
+	finding_why(f, "an MTU above about %d will be refused", NATIVE_MTU);
 }
 
 void doctor_check_own(struct doctor *d, const struct ecbpf_chain *chain)
@@ -341,9 +345,10 @@ void doctor_check_own(struct doctor *d, const struct ecbpf_chain *chain)
 
 	if (!chain->is_ours)
 		return;
-	f = doctor_add(d, ECBPF_NOTE, chain->iface, "dispatcher-own",
-		       "its chain runs under ecbpf's own dispatcher");
-	doctor_why(f, "a member resizes packets, which this kernel denies libxdp's dispatcher; "
-		      "other tools, like xdp-loader, can list this chain and remove all of it, but "
-		      "not add to it, nor take a single program out");
+	f = finding_add(&d->found, ECBPF_NOTE, chain->iface, "dispatcher-own",
+			"its chain runs under ecbpf's own dispatcher");
+	finding_why(f,
+		    "a member resizes packets, which this kernel denies libxdp's dispatcher; "
+		    "other tools, like xdp-loader, can list this chain and remove all of it, but "
+		    "not add to it, nor take a single program out");
 }

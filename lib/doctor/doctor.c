@@ -38,8 +38,8 @@ static int check_iface(struct doctor *d, const char *iface)
 
 	err = ecbpf_chain_get(d->e, iface, &chain);
 	if (err) {
-		f = doctor_add(d, ECBPF_ERROR, iface, "unreadable", "%.255s", d->e->error);
-		doctor_why(f, "nobody can tell what happens to its packets");
+		f = finding_add(&d->found, ECBPF_ERROR, iface, "unreadable", "%.255s", d->e->error);
+		finding_why(f, "nobody can tell what happens to its packets");
 		return err == -ENOENT ? err : 0;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(iface_checks); i++)
@@ -99,14 +99,14 @@ int ecbpf_doctor(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count
 	if (lock >= 0)
 		close(lock);
 	free(d.links);
-	if (!err && *d.lost.code)
+	if (!err && *d.found.lost.code)
 		err = ecbpf_fail_memory(e);
 	if (err) {
-		free(d.findings);
+		free(d.found.items);
 		return err;
 	}
-	doctor_sort(d.findings, d.count);
-	*ret_findings = d.findings;
-	*ret_count = d.count;
+	doctor_sort(d.found.items, d.found.count);
+	*ret_findings = d.found.items;
+	*ret_count = d.found.count;
 	return 0;
 }

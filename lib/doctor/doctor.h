@@ -2,9 +2,9 @@
 /*
  * The checks of the doctor, and how they report.
  *
- * A check is a function. It adds each problem with doctor_add(), doctor_why() and doctor_fix(), and
- * one ECBPF_OK finding if it found none. ECBPF_ERROR: traffic is not handled as configured, or that
- * cannot be determined.
+ * A check is a function. It adds each problem with finding_add(), finding_why() and finding_fix(),
+ * and one ECBPF_OK finding if it found none. ECBPF_ERROR: traffic is not handled as configured, or
+ * that cannot be determined.
  */
 #ifndef ECBPF_LIB_DOCTOR_H
 #define ECBPF_LIB_DOCTOR_H
@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <ecbpf/libecbpf.h>
+#include "core/finding.h"
 
 #define NATIVE_MTU 3498 /* about what fits into one page beside headroom and tailroom */
 
@@ -26,9 +27,7 @@ struct link {
 
 struct doctor {
 	struct ecbpf *e;
-	struct ecbpf_finding *findings;
-	size_t count;
-	struct ecbpf_finding lost; /* takes findings when memory is short */
+	struct findings found;
 	bool is_privileged;
 	bool has_bpffs;
 	bool has_other_schema; /* pinned maps of another schema */
@@ -39,14 +38,6 @@ struct doctor {
 
 /* --- findings.c --------------------------------------------------------------------------- */
 
-struct ecbpf_finding *doctor_add(struct doctor *d, enum ecbpf_severity severity, const char *iface,
-				 const char *code, const char *what, ...)
-	__attribute__((format(printf, 5, 6)));
-/* What it means for traffic; the command that repairs it */
-void doctor_why(struct ecbpf_finding *f, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-void doctor_fix(struct ecbpf_finding *f, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
 void doctor_sort(struct ecbpf_finding *findings, size_t count);
 /* Append to a string in a buffer, as far as it fits */
 void doctor_append(char *to, size_t size, const char *format, ...)

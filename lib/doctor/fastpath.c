@@ -12,12 +12,12 @@ static void check_fastpath_ports(struct doctor *d, const struct fastpath_diagnos
 	struct ecbpf_finding *f;
 
 	if (!diagnosis->is_on) {
-		f = doctor_add(
-			d, ECBPF_ERROR, "", "fastpath-off",
+		f = finding_add(
+			&d->found, ECBPF_ERROR, "", "fastpath-off",
 			"the fast path is loaded, and off: its load or unload was killed, or %s",
 			"'ecbpf-loader' has loaded the stage without the rest of it");
-		doctor_why(f, "all packets are passed to IPVS");
-		doctor_fix(f, "ecbpf-fastpath unload");
+		finding_why(f, "all packets are passed to IPVS");
+		finding_fix(f, "ecbpf-fastpath unload");
 		return;
 	}
 	for (size_t i = 0; i < diagnosis->ports_count; i++) {
@@ -26,37 +26,37 @@ static void check_fastpath_ports(struct doctor *d, const struct fastpath_diagnos
 		if (port->is_out && port->is_port && port->is_current)
 			continue;
 		if (!port->is_out) {
-			f = doctor_add(d, ECBPF_ERROR, port->iface, "fastpath-egress",
-				       "the fast path's program at TC egress is gone");
-			doctor_why(f,
-				   "it does not see packets that the kernel sends there: it grants "
+			f = finding_add(&d->found, ECBPF_ERROR, port->iface, "fastpath-egress",
+					"the fast path's program at TC egress is gone");
+			finding_why(
+				f, "it does not see packets that the kernel sends there: it grants "
 				   "no leases for them, and a reset does not end a lease");
 		} else if (!port->is_port) {
-			f = doctor_add(d, ECBPF_WARNING, port->iface, "fastpath-port",
-				       "the fast path forwards nothing to it: a load was killed");
-			doctor_why(f, "packets that would leave by it are passed to IPVS");
+			f = finding_add(&d->found, ECBPF_WARNING, port->iface, "fastpath-port",
+					"the fast path forwards nothing to it: a load was killed");
+			finding_why(f, "packets that would leave by it are passed to IPVS");
 		} else {
-			f = doctor_add(
-				d, ECBPF_WARNING, port->iface, "fastpath-version",
+			f = finding_add(
+				&d->found, ECBPF_WARNING, port->iface, "fastpath-version",
 				"the fast path's program at TC egress is of another version");
-			doctor_why(f, "fixes of this version are not active");
+			finding_why(f, "fixes of this version are not active");
 		}
-		doctor_fix(f, "ecbpf-fastpath refresh");
+		finding_fix(f, "ecbpf-fastpath refresh");
 	}
 }
 
 void doctor_check_fastpath(struct doctor *d)
 {
 	struct fastpath_diagnosis diagnosis = {};
-	size_t count = d->count, in = 0;
+	size_t count = d->found.count, in = 0;
 	struct ecbpf_finding *f;
 	int err;
 
 	err = d->has_bpffs ? ecbpf_fastpath_diagnose(d->e, &diagnosis) : -ENOENT;
 	/* none, or of another schema: that is told with the pins */
 	if (err && err != -ENOENT && err != -EPROTO)
-		doctor_add(d, ECBPF_ERROR, "", "fastpath", "cannot examine the fast path: %.200s",
-			   d->e->error);
+		finding_add(&d->found, ECBPF_ERROR, "", "fastpath",
+			    "cannot examine the fast path: %.200s", d->e->error);
 	if (err)
 		return;
 	for (size_t i = 0; i < diagnosis.ports_count; i++)
@@ -64,25 +64,26 @@ void doctor_check_fastpath(struct doctor *d)
 	if (in) {
 		check_fastpath_ports(d, &diagnosis);
 	} else {
-		f = doctor_add(
-			d, ECBPF_WARNING, "", "fastpath-no-program",
+		f = finding_add(
+			&d->found, ECBPF_WARNING, "", "fastpath-no-program",
 			"the fast path's table exists (%llu MiB), but no interface has its XDP "
 			"program",
 			diagnosis.megabytes);
-		doctor_why(
+		finding_why(
 			f,
 			"nothing is forwarded; its load or unload was killed, or another tool has "
 			"removed the program");
-		doctor_fix(f, "ecbpf-fastpath unload");
+		finding_fix(f, "ecbpf-fastpath unload");
 	}
 	if (diagnosis.is_unfit) {
-		f = doctor_add(d, ECBPF_WARNING, "", "fastpath-timeouts", "%s", diagnosis.text);
-		doctor_why(f, "IPVS may forget connections that the fast path forwards");
-		doctor_fix(f, "ecbpf-fastpath set inactive=%u sample=%u",
-			   diagnosis.better.inactive_ms, diagnosis.better.sample_ms);
+		f = finding_add(&d->found, ECBPF_WARNING, "", "fastpath-timeouts", "%s",
+				diagnosis.text);
+		finding_why(f, "IPVS may forget connections that the fast path forwards");
+		finding_fix(f, "ecbpf-fastpath set inactive=%u sample=%u",
+			    diagnosis.better.inactive_ms, diagnosis.better.sample_ms);
 	}
-	if (d->count == count)
-		doctor_add(d, ECBPF_OK, "", "fastpath", "the fast path is on %zu interface%s", in,
-			   in > 1 ? "s" : "");
+	if (d->found.count == count)
+		finding_add(&d->found, ECBPF_OK, "", "fastpath",
+			    "the fast path is on %zu interface%s", in, in > 1 ? "s" : "");
 	free(diagnosis.ports);
 }

@@ -1,46 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Findings: what a check adds to the list, and the order of the list. */
+/* The order of findings, and text that is put together. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/array.h"
 #include "doctor/doctor.h"
-
-struct ecbpf_finding *doctor_add(struct doctor *d, enum ecbpf_severity severity, const char *iface,
-				 const char *code, const char *what, ...)
-{
-	struct ecbpf_finding *f = ecbpf_array_add(&d->findings, &d->count, sizeof(*f));
-	va_list args;
-
-	if (!f)
-		f = &d->lost;
-	*f = (struct ecbpf_finding){.severity = severity};
-	snprintf(f->iface, sizeof(f->iface), "%s", iface);
-	snprintf(f->code, sizeof(f->code), "%s", code);
-	va_start(args, what);
-	vsnprintf(f->what, sizeof(f->what), what, args);
-	va_end(args);
-	return f;
-}
-
-void doctor_why(struct ecbpf_finding *f, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(f->why, sizeof(f->why), format, args);
-	va_end(args);
-}
-
-void doctor_fix(struct ecbpf_finding *f, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(f->fix, sizeof(f->fix), format, args);
-	va_end(args);
-}
 
 /* The worst first; of the same severity, the host first, then as they were found */
 static bool is_before(const struct ecbpf_finding *a, const struct ecbpf_finding *b)

@@ -27,13 +27,13 @@ void doctor_check_vlan(struct doctor *d, const struct ecbpf_chain *chain)
 	count = fw_live_vlan_rules(d->e);
 	if (!count)
 		return;
-	f = doctor_add(d, ECBPF_WARNING, chain->iface, "fw-vlan",
-		       "the firewall has %zu rule%s with 'vlan', and the interface removes VLAN "
-		       "tags before XDP",
-		       count, count > 1 ? "s" : "");
-	doctor_why(f, "such a rule does not match a packet whose tag was removed%s",
-		   *remedy ? "; the peer of a veth has to put tags in, too: ethtool -K PEER "
-			     "txvlan off"
-			   : "");
-	doctor_fix(f, "ethtool -K %s rxvlan off", chain->iface);
+	f = finding_add(&d->found, ECBPF_WARNING, chain->iface, "fw-vlan",
+			"the firewall has %zu rule%s with 'vlan', and the interface removes VLAN "
+			"tags before XDP",
+			count, count > 1 ? "s" : "");
+	finding_why(f, "such a rule does not match a packet whose tag was removed%s",
+		    *remedy ? "; the peer of a veth has to put tags in, too: ethtool -K PEER "
+			      "txvlan off"
+			    : "");
+	finding_fix(f, "ethtool -K %s rxvlan off", chain->iface);
 }

@@ -31,12 +31,12 @@ void doctor_check_kernel(struct doctor *d)
 	if (uname(&name) || sscanf(name.release, "%d.%d", &major, &minor) != 2)
 		name.release[0] = '\0';
 	if (major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR)) {
-		doctor_add(d, ECBPF_OK, "", "kernel", "Linux %s", name.release);
+		finding_add(&d->found, ECBPF_OK, "", "kernel", "Linux %s", name.release);
 		return;
 	}
-	f = doctor_add(d, ECBPF_ERROR, "", "kernel-old", "Linux %s is older than %d.%d",
-		       name.release, KERNEL_MAJOR, KERNEL_MINOR);
-	doctor_why(f, "it cannot change chains of XDP programs");
+	f = finding_add(&d->found, ECBPF_ERROR, "", "kernel-old", "Linux %s is older than %d.%d",
+			name.release, KERNEL_MAJOR, KERNEL_MINOR);
+	finding_why(f, "it cannot change chains of XDP programs");
 }
 
 /* Opening others' programs, maps and links needs CAP_SYS_ADMIN, which implies CAP_BPF, CAP_PERFMON
@@ -49,14 +49,14 @@ void doctor_check_privilege(struct doctor *d)
 
 	d->is_privileged = has_admin && has_net;
 	if (d->is_privileged) {
-		doctor_add(d, ECBPF_OK, "", "privilege",
-			   "CAP_SYS_ADMIN and CAP_NET_ADMIN are effective");
+		finding_add(&d->found, ECBPF_OK, "", "privilege",
+			    "CAP_SYS_ADMIN and CAP_NET_ADMIN are effective");
 		return;
 	}
-	f = doctor_add(d, ECBPF_ERROR, "", "privilege", "missing privilege:%s%s",
-		       has_admin ? "" : " CAP_SYS_ADMIN", has_net ? "" : " CAP_NET_ADMIN");
-	doctor_why(f, "XDP programs cannot be examined or changed; nothing else was checked");
-	doctor_fix(f, "sudo ecbpf-loader doctor");
+	f = finding_add(&d->found, ECBPF_ERROR, "", "privilege", "missing privilege:%s%s",
+			has_admin ? "" : " CAP_SYS_ADMIN", has_net ? "" : " CAP_NET_ADMIN");
+	finding_why(f, "XDP programs cannot be examined or changed; nothing else was checked");
+	finding_fix(f, "sudo ecbpf-loader doctor");
 }
 
 /* What is in them is trusted, too */
@@ -71,12 +71,12 @@ void doctor_check_dirs(struct doctor *d)
 		if (lstat(dirs[i], &st) ||
 		    (S_ISDIR(st.st_mode) && !st.st_uid && !(st.st_mode & 0022)))
 			continue;
-		f = doctor_add(d, ECBPF_ERROR, "", "directory-untrusted",
-			       "%.200s belongs to user %u and has mode %04o", dirs[i], st.st_uid,
-			       st.st_mode & 07777);
-		doctor_why(f, "others may have changed what ecbpf keeps there");
+		f = finding_add(&d->found, ECBPF_ERROR, "", "directory-untrusted",
+				"%.200s belongs to user %u and has mode %04o", dirs[i], st.st_uid,
+				st.st_mode & 07777);
+		finding_why(f, "others may have changed what ecbpf keeps there");
 		if (S_ISDIR(st.st_mode))
-			doctor_fix(f, "chown root %.200s && chmod go-w %.200s", dirs[i], dirs[i]);
+			finding_fix(f, "chown root %.200s && chmod go-w %.200s", dirs[i], dirs[i]);
 	}
 }
 
@@ -87,19 +87,19 @@ void doctor_check_jit(struct doctor *d)
 	struct ecbpf_finding *f;
 
 	if (fd < 0) {
-		f = doctor_add(d, ECBPF_ERROR, "", "bpf-refused",
-			       "the kernel loads no XDP program: %s", strerror(-fd));
-		doctor_why(f, "no XDP program can run");
+		f = finding_add(&d->found, ECBPF_ERROR, "", "bpf-refused",
+				"the kernel loads no XDP program: %s", strerror(-fd));
+		finding_why(f, "no XDP program can run");
 		return;
 	}
 	if (!ecbpf_prog_info(fd, &info) && !info.jited_prog_len) {
-		f = doctor_add(d, ECBPF_WARNING, "", "jit-off",
-			       "BPF programs are interpreted (no JIT)");
-		doctor_why(f, "they run many times slower, and cannot be chained");
+		f = finding_add(&d->found, ECBPF_WARNING, "", "jit-off",
+				"BPF programs are interpreted (no JIT)");
+		finding_why(f, "they run many times slower, and cannot be chained");
 		/* the setting is seen in the first network namespace only */
-		doctor_fix(f, "nsenter --net=/proc/1/ns/net sysctl -w net.core.bpf_jit_enable=1");
+		finding_fix(f, "nsenter --net=/proc/1/ns/net sysctl -w net.core.bpf_jit_enable=1");
 	} else {
-		doctor_add(d, ECBPF_OK, "", "jit", "BPF programs are compiled (JIT)");
+		finding_add(&d->found, ECBPF_OK, "", "jit", "BPF programs are compiled (JIT)");
 	}
 }
 
@@ -110,12 +110,13 @@ void doctor_check_freplace(struct doctor *d)
 
 	err = ecbpf_freplace_probe(d->e);
 	if (!err) {
-		doctor_add(d, ECBPF_OK, "", "freplace", "the kernel can replace BPF functions");
+		finding_add(&d->found, ECBPF_OK, "", "freplace",
+			    "the kernel can replace BPF functions");
 		return;
 	}
-	f = doctor_add(d, ECBPF_NOTE, "", "freplace-missing",
-		       "the kernel cannot replace BPF functions (freplace: %s)", strerror(-err));
-	doctor_why(
+	f = finding_add(&d->found, ECBPF_NOTE, "", "freplace-missing",
+			"the kernel cannot replace BPF functions (freplace: %s)", strerror(-err));
+	finding_why(
 		f,
 		"programs cannot be chained; our stages can run in one program "
 		"('ecbpf-loader load --fused STAGE[,STAGE...] IFACE'), other programs only alone");
@@ -126,13 +127,13 @@ void doctor_check_frags(struct doctor *d)
 	struct ecbpf_finding *f;
 
 	if (!ecbpf_frags_probe(d->e)) {
-		doctor_add(d, ECBPF_OK, "", "frags",
-			   "the kernel supports XDP for packets in fragments");
+		finding_add(&d->found, ECBPF_OK, "", "frags",
+			    "the kernel supports XDP for packets in fragments");
 		return;
 	}
-	f = doctor_add(d, ECBPF_NOTE, "", "frags-missing",
-		       "the kernel does not support XDP for packets in fragments (5.18)");
-	doctor_why(f, "native mode works up to an MTU of about %d", NATIVE_MTU);
+	f = finding_add(&d->found, ECBPF_NOTE, "", "frags-missing",
+			"the kernel does not support XDP for packets in fragments (5.18)");
+	finding_why(f, "native mode works up to an MTU of about %d", NATIVE_MTU);
 }
 
 /* The library that runs, not the one that was there when we were built */
@@ -155,12 +156,14 @@ void doctor_check_libxdp(struct doctor *d)
 	name = name ? name + 1 : library;
 	err = ecbpf_dispatcher_protocol(d->e, &d->protocol);
 	if (err) {
-		f = doctor_add(d, ECBPF_ERROR, "", "libxdp-dispatcher", "%.200s", d->e->error);
-		doctor_why(f, "nothing can be chained");
-		doctor_fix(f, "apt-get install --reinstall libxdp1");
+		f = finding_add(&d->found, ECBPF_ERROR, "", "libxdp-dispatcher", "%.200s",
+				d->e->error);
+		finding_why(f, "nothing can be chained");
+		finding_fix(f, "apt-get install --reinstall libxdp1");
 		return;
 	}
-	doctor_add(d, ECBPF_OK, "", "libxdp", "%.64s, dispatcher protocol %u", name, d->protocol);
+	finding_add(&d->found, ECBPF_OK, "", "libxdp", "%.64s, dispatcher protocol %u", name,
+		    d->protocol);
 }
 
 /*
@@ -177,20 +180,20 @@ void doctor_check_resize(struct doctor *d)
 		return;
 	err = ecbpf_resize_probe(d->e);
 	if (!err) {
-		doctor_add(d, ECBPF_OK, "", "resize",
-			   "programs that resize packets can be chained");
+		finding_add(&d->found, ECBPF_OK, "", "resize",
+			    "programs that resize packets can be chained");
 		return;
 	}
-	f = doctor_add(
-		d, d->protocol == 2 ? ECBPF_NOTE : ECBPF_WARNING, "", "resize-refused",
+	f = finding_add(
+		&d->found, d->protocol == 2 ? ECBPF_NOTE : ECBPF_WARNING, "", "resize-refused",
 		"this kernel refuses libxdp's dispatcher to chain programs that resize packets "
 		"(%s)",
 		strerror(-err));
 	if (d->protocol == 2)
-		doctor_why(
+		finding_why(
 			f,
 			"ecbpf uses its own dispatcher where needed; other tools cannot load these "
 			"programs before libxdp 1.5.5");
 	else
-		doctor_why(f, "these programs can only run alone");
+		finding_why(f, "these programs can only run alone");
 }

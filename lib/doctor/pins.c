@@ -29,12 +29,12 @@ static void check_mode(struct doctor *d)
 
 	if (stat(d->e->bpffs, &st) || !(st.st_mode & 0022))
 		return;
-	f = doctor_add(d, ECBPF_WARNING, "", "bpffs-mode", "%s has mode %04o", d->e->bpffs,
-		       st.st_mode & 07777);
-	doctor_why(
+	f = finding_add(&d->found, ECBPF_WARNING, "", "bpffs-mode", "%s has mode %04o", d->e->bpffs,
+			st.st_mode & 07777);
+	finding_why(
 		f,
 		"any user can take the names of ecbpf's directories: then nothing can be loaded");
-	doctor_fix(f, "chmod 700 %s", d->e->bpffs);
+	finding_fix(f, "chmod 700 %s", d->e->bpffs);
 }
 
 static void check_writable(struct doctor *d)
@@ -44,10 +44,10 @@ static void check_writable(struct doctor *d)
 
 	if (statvfs(d->e->bpffs, &st) || !(st.f_flag & ST_RDONLY))
 		return;
-	f = doctor_add(d, ECBPF_ERROR, "", "bpffs-readonly", "%s is mounted read-only",
-		       d->e->bpffs);
-	doctor_why(f, "nothing can be loaded, changed or unloaded");
-	doctor_fix(f, "mount -o remount,rw %s", d->e->bpffs);
+	f = finding_add(&d->found, ECBPF_ERROR, "", "bpffs-readonly", "%s is mounted read-only",
+			d->e->bpffs);
+	finding_why(f, "nothing can be loaded, changed or unloaded");
+	finding_fix(f, "mount -o remount,rw %s", d->e->bpffs);
 }
 
 /* "WHAT: mend it by 'COMMAND'" */
@@ -56,12 +56,12 @@ static void add_untrusted(struct doctor *d, const char *error)
 	const char *mend = strstr(error, ": mend it by '");
 	struct ecbpf_finding *f;
 
-	f = doctor_add(d, ECBPF_ERROR, "", "bpffs-untrusted", "%.*s",
-		       mend ? (int)(mend - error) : (int)strlen(error), error);
-	doctor_why(f, "pins there may be somebody else's: nothing is loaded, read or changed");
+	f = finding_add(&d->found, ECBPF_ERROR, "", "bpffs-untrusted", "%.*s",
+			mend ? (int)(mend - error) : (int)strlen(error), error);
+	finding_why(f, "pins there may be somebody else's: nothing is loaded, read or changed");
 	if (mend) {
 		mend += strlen(": mend it by '");
-		doctor_fix(f, "%.*s", (int)strcspn(mend, "'"), mend);
+		finding_fix(f, "%.*s", (int)strcspn(mend, "'"), mend);
 	}
 }
 
@@ -75,7 +75,7 @@ void doctor_check_bpffs(struct doctor *d)
 	err = ecbpf_bpffs_open(d->e, false);
 	d->has_bpffs = !err;
 	if (!err) {
-		doctor_add(d, ECBPF_OK, "", "bpffs", "BPF file system at %s", d->e->bpffs);
+		finding_add(&d->found, ECBPF_OK, "", "bpffs", "BPF file system at %s", d->e->bpffs);
 		check_mode(d);
 		check_writable(d);
 		return;
@@ -87,14 +87,15 @@ void doctor_check_bpffs(struct doctor *d)
 	if (!path)
 		path = "/sys/fs/bpf";
 	d->e->bpffs[0] = '\0';
-	f = doctor_add(d, ECBPF_ERROR, "", "bpffs-missing", "no BPF file system at %s", path);
-	doctor_why(f,
-		   "chains and maps are pinned there: nothing can be loaded, and chains cannot be "
-		   "checked");
+	f = finding_add(&d->found, ECBPF_ERROR, "", "bpffs-missing", "no BPF file system at %s",
+			path);
+	finding_why(f,
+		    "chains and maps are pinned there: nothing can be loaded, and chains cannot be "
+		    "checked");
 	if (err == -ENODEV)
-		doctor_fix(f, "%s%s%smount -t bpf -o mode=0700 bpf %s",
-			   stat(path, &st) ? "mkdir -p " : "", stat(path, &st) ? path : "",
-			   stat(path, &st) ? " && " : "", path);
+		finding_fix(f, "%s%s%smount -t bpf -o mode=0700 bpf %s",
+			    stat(path, &st) ? "mkdir -p " : "", stat(path, &st) ? path : "",
+			    stat(path, &st) ? " && " : "", path);
 }
 
 struct pins {
@@ -159,22 +160,24 @@ void doctor_check_maps(struct doctor *d)
 	if (pins.other) {
 		d->has_other_schema = true;
 		ifaces_of_other_schema(d, ifaces, sizeof(ifaces));
-		f = doctor_add(d, ECBPF_ERROR, "", "schema-maps",
-			       "%s is of schema %u, this ecbpf has %u", pins.path, pins.schema,
-			       ECBPF_SCHEMA);
-		doctor_why(f, "made by another version of ecbpf: no program of this version can be "
-			      "loaded");
-		doctor_fix(f, "%s%s%secbpf-loader clean --all",
-			   *ifaces ? "ecbpf-loader unload --all" : "", ifaces,
-			   *ifaces ? " && " : "");
+		f = finding_add(&d->found, ECBPF_ERROR, "", "schema-maps",
+				"%s is of schema %u, this ecbpf has %u", pins.path, pins.schema,
+				ECBPF_SCHEMA);
+		finding_why(f,
+			    "made by another version of ecbpf: no program of this version can be "
+			    "loaded");
+		finding_fix(f, "%s%s%secbpf-loader clean --all",
+			    *ifaces ? "ecbpf-loader unload --all" : "", ifaces,
+			    *ifaces ? " && " : "");
 		doctor_append(f->fix, sizeof(f->fix), " # export first, with that version");
 	} else if (pins.count && !ecbpf_pins_are_used(d->e)) {
-		f = doctor_add(d, ECBPF_NOTE, "", "maps-unused",
-			       "%zu maps in %s/ecbpf, used by no program", pins.count, d->e->bpffs);
-		doctor_why(f, "they keep rules, lists and settings for the next load");
+		f = finding_add(&d->found, ECBPF_NOTE, "", "maps-unused",
+				"%zu maps in %s/ecbpf, used by no program", pins.count,
+				d->e->bpffs);
+		finding_why(f, "they keep rules, lists and settings for the next load");
 	} else if (pins.count) {
-		doctor_add(d, ECBPF_OK, "", "maps", "%zu maps in %s/ecbpf, of schema %u",
-			   pins.count, d->e->bpffs, ECBPF_SCHEMA);
+		finding_add(&d->found, ECBPF_OK, "", "maps", "%zu maps in %s/ecbpf, of schema %u",
+			    pins.count, d->e->bpffs, ECBPF_SCHEMA);
 	}
 }
 
@@ -257,12 +260,12 @@ static int inspect_dispatcher(struct ecbpf *e, int ifindex, __u32 id, void *data
 			strcpy(s->first_elsewhere, name);
 		return 0;
 	}
-	f = doctor_add(s->d, ECBPF_WARNING, "", "netns-gone",
-		       "%s: pins of network namespace %s, which no process and no mount here uses",
-		       name, netns);
-	doctor_why(f, "if it no longer exists, they keep programs and memory in use needlessly");
+	f = finding_add(&s->d->found, ECBPF_WARNING, "", "netns-gone",
+			"%s: pins of network namespace %s, which no process and no mount here uses",
+			name, netns);
+	finding_why(f, "if it no longer exists, they keep programs and memory in use needlessly");
 	if (strlen(e->bpffs) < 64)
-		doctor_fix(f, "rm -r %s/xdp/%s %s/ecbpf/%s", e->bpffs, name, e->bpffs, name);
+		finding_fix(f, "rm -r %s/xdp/%s %s/ecbpf/%s", e->bpffs, name, e->bpffs, name);
 	return 0;
 }
 
@@ -279,25 +282,25 @@ void doctor_check_pins(struct doctor *d)
 	if (err)
 		return;
 	if (s.stale) {
-		f = doctor_add(
-			d, ECBPF_WARNING, "", "stale-pins",
+		f = finding_add(
+			&d->found, ECBPF_WARNING, "", "stale-pins",
 			"pins of %zu dispatchers that are attached to no interface here: %s%s",
 			s.stale, s.first_stale, s.stale > 1 ? ", ..." : "");
-		doctor_why(
+		finding_why(
 			f,
 			"an interrupted load left them, and they keep programs and memory in use; "
 			"or another tool made them in another network namespace");
-		doctor_fix(f, "ecbpf-loader clean");
+		finding_fix(f, "ecbpf-loader clean");
 	}
 	if (s.elsewhere) {
-		f = doctor_add(d, ECBPF_WARNING, "", "netns-shared",
-			       "pins of %zu dispatchers of other network namespaces: %s%s",
-			       s.elsewhere, s.first_elsewhere, s.elsewhere > 1 ? ", ..." : "");
-		doctor_why(
+		f = finding_add(&d->found, ECBPF_WARNING, "", "netns-shared",
+				"pins of %zu dispatchers of other network namespaces: %s%s",
+				s.elsewhere, s.first_elsewhere, s.elsewhere > 1 ? ", ..." : "");
+		finding_why(
 			f,
 			"ecbpf leaves them alone, but 'xdp-loader clean' here makes their chains "
 			"fail open: give each namespace a BPF file system (LIBXDP_BPFFS)");
 	}
 	if (!s.stale && !s.elsewhere)
-		doctor_add(d, ECBPF_OK, "", "pins", "no pins without an interface");
+		finding_add(&d->found, ECBPF_OK, "", "pins", "no pins without an interface");
 }

@@ -45,11 +45,11 @@ void doctor_fix_reload(struct ecbpf_finding *f, const struct ecbpf_chain *chain,
 			doctor_append(stages, sizeof(stages), " %s", stage_of(&chain->members[i]));
 	}
 	if (known)
-		doctor_fix(f, "ecbpf-loader unload --all %s%s && ecbpf-loader load %s%s",
-			   chain->iface, also, chain->iface, stages);
+		finding_fix(f, "ecbpf-loader unload --all %s%s && ecbpf-loader load %s%s",
+			    chain->iface, also, chain->iface, stages);
 	else
-		doctor_fix(f, "ecbpf-loader unload --all %s%s # then load its programs again",
-			   chain->iface, also);
+		finding_fix(f, "ecbpf-loader unload --all %s%s # then load its programs again",
+			    chain->iface, also);
 }
 
 /* Any change exchanges the dispatcher: load and unload a stage that has no settings */
@@ -63,13 +63,14 @@ void doctor_fix_rebuild(const struct doctor *d, struct ecbpf_finding *f,
 		size_t count = count_stage(chain, stages[i]);
 
 		if (count == 1) {
-			doctor_fix(f, "ecbpf-loader replace %s %s %s", chain->iface, stages[i],
-				   stages[i]);
+			finding_fix(f, "ecbpf-loader replace %s %s %s", chain->iface, stages[i],
+				    stages[i]);
 			return;
 		}
 		if (!count && chain->members_count < DISPATCHER_MEMBERS) {
-			doctor_fix(f, "ecbpf-loader load %s %s && ecbpf-loader unload %s --name %s",
-				   chain->iface, stages[i], chain->iface, stages[i]);
+			finding_fix(f,
+				    "ecbpf-loader load %s %s && ecbpf-loader unload %s --name %s",
+				    chain->iface, stages[i], chain->iface, stages[i]);
 			return;
 		}
 	}

@@ -13,8 +13,8 @@
 
 #define LINE_MAX_BYTES 512
 
-__attribute__((format(printf, 4, 5))) static int tell(struct ecbpf *e, ecbpf_fw_line_fn fn,
-						      void *data, const char *format, ...)
+__attribute__((format(printf, 5, 6))) static int
+tell(struct ecbpf *e, ecbpf_fw_line_fn fn, void *data, bool is_removal, const char *format, ...)
 {
 	char line[LINE_MAX_BYTES];
 	va_list args;
@@ -22,7 +22,7 @@ __attribute__((format(printf, 4, 5))) static int tell(struct ecbpf *e, ecbpf_fw_
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	return fn(e, data, line);
+	return fn(e, data, line, is_removal);
 }
 
 static int text_compare(const void *a, const void *b)
@@ -69,14 +69,14 @@ static int rules_differ(struct ecbpf *e, char **new, size_t new_count, char **ol
 		int order = n == new_count ? 1 : o == old_count ? -1 : strcmp(new[n], old[o]);
 
 		if (order)
-			err = tell(e, fn, data, "%s rule: %s", order < 0 ? "add" : "remove",
-				   order < 0 ? new[n] : old[o]);
+			err = tell(e, fn, data, order > 0, "%s rule: %s",
+				   order < 0 ? "add" : "remove", order < 0 ? new[n] : old[o]);
 		told += !!order;
 		n += order <= 0;
 		o += order >= 0;
 	}
 	if (!err && !told)
-		err = tell(e, fn, data, "another order of rules");
+		err = tell(e, fn, data, false, "another order of rules");
 	return err;
 }
 
@@ -87,10 +87,11 @@ static int set_differs(struct ecbpf *e, const struct fw_set *new, const struct f
 	size_t added = 0, removed = 0, n = 0, o = 0;
 
 	if (!new && old->prefixes_count)
-		return tell(e, fn, data, "remove set %s, which has %zu prefix%s", old->name,
+		return tell(e, fn, data, true, "remove set %s, which has %zu prefix%s", old->name,
 			    old->prefixes_count, old->prefixes_count == 1 ? "" : "es");
 	if (!new || !old)
-		return tell(e, fn, data, "%s set %s", new ? "add" : "remove", (new ?: old)->name);
+		return tell(e, fn, data, !new, "%s set %s", new ? "add" : "remove",
+			    (new ?: old)->name);
 	while (n < new->prefixes_count || o < old->prefixes_count) {
 		int order = n == new->prefixes_count ? 1
 			    : o == old->prefixes_count
@@ -103,17 +104,18 @@ static int set_differs(struct ecbpf *e, const struct fw_set *new, const struct f
 		o += order >= 0;
 	}
 	if (new->family != old->family)
-		return tell(e, fn, data, "set %s: of %s, was of %s", new->name, fw_set_family(new),
-			    fw_set_family(old));
+		return tell(e, fn, data, false, "set %s: of %s, was of %s", new->name,
+			    fw_set_family(new), fw_set_family(old));
 	if (new->is_live != old->is_live)
-		return tell(e, fn, data, "set %s: %s, was %s", new->name,
+		return tell(e, fn, data, false, "set %s: %s, was %s", new->name,
 			    new->is_live ? "live" : "of the file",
 			    old->is_live ? "live" : "of a file");
 	if (new->is_live)
 		return 0;
 	if (!added && !removed)
 		return 0;
-	return tell(e, fn, data, "set %s: %zu added, %zu removed", new->name, added, removed);
+	return tell(e, fn, data, !added, "set %s: %zu added, %zu removed", new->name, added,
+		    removed);
 }
 
 static int sets_differ(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
@@ -165,7 +167,7 @@ int ecbpf_fw_diff(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, ecbpf
 	if (err)
 		return err;
 	if (!is_live) /* even a ruleset without rules puts the settings into effect */
-		err = fn(e, data, "rules become live");
+		err = fn(e, data, "rules become live", false);
 	if (!err)
 		err = fw_diff(e, ruleset, live, fn, data);
 	if (!err)

@@ -238,6 +238,18 @@ equal "a rule more than in the file" "" "$(bad)"
 equal "no advice removes it" "" "$(jq -r '.[] | .fix' <<<"$findings" | grep apply || :)"
 run ecbpf-fw rule delete runtime
 
+# what no log has, apply would take away
+{ cat "$work/rules"; echo 'set peers { 10.0.0.0/8 }'; } >"$work/rules2"
+sed -i "s|^rules = .*|rules = $work/rules2|" "$work/etc/ecbpf.conf"
+run ecbpf-loader apply
+run env ECBPF_STATE_DIR="$work/nowhere" ecbpf-fw set add peers 192.0.2.0/24
+doctor
+equal "more in a set: nothing bad" "" "$(bad)"
+equal "it is told" 1 "$(jq '[.[] | select(.code == "undeclared")] | length' <<<"$findings")"
+equal "no advice takes it away" "" "$(jq -r '.[] | .fix' <<<"$findings" | grep apply || :)"
+sed -i "s|^rules = .*|rules = $work/rules|" "$work/etc/ecbpf.conf"
+run ecbpf-loader apply
+
 run ecbpf-loader unload --all v0
 run ecbpf-loader load --fused filter,fw -S malformed_action=XDP_DROP v0
 doctor

@@ -13,11 +13,12 @@ const struct tool_option fw_apply_options[] = {
 	TOOL_COMMON_OPTIONS,
 };
 
-static int tell_line(struct ecbpf *e, void *data, const char *line)
+static int tell_line(struct ecbpf *e, void *data, const char *line, bool is_removal)
 {
 	size_t *count = data;
 
 	(void)e;
+	(void)is_removal;
 	tool_changed("%s", line);
 	(*count)++;
 	return 0;

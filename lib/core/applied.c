@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * When a configuration was last applied by command.
- *
- * One line for each network namespace, "TIME IS_OK" in /run/ecbpf/applied-INODE. The process that
- * watches tells this in its own file.
+ * When a configuration was last applied: one line for each network namespace, "TIME IS_OK" in
+ * /run/ecbpf/applied-INODE.
  */
 #include <errno.h>
 #include <limits.h>
@@ -12,8 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include <ecbpf/libecbpf-config.h>
-#include "core/handle.h"
+#include "core/applied.h"
 
 #define DIR "/run/ecbpf"
 
@@ -27,7 +24,7 @@ static bool applied_path(char path[PATH_MAX])
 	return true;
 }
 
-void ecbpf_config_applied(struct ecbpf *e, bool is_ok)
+void applied_note(bool is_ok)
 {
 	char path[PATH_MAX], work[PATH_MAX];
 	long long when = time(NULL);
@@ -35,7 +32,7 @@ void ecbpf_config_applied(struct ecbpf *e, bool is_ok)
 	FILE *out;
 
 	if (!is_ok)
-		ecbpf_config_last_applied(e, &when);
+		applied_read(&when);
 	if (!applied_path(path) || (mkdir(DIR, 0755) && errno != EEXIST))
 		return;
 	snprintf(work, sizeof(work), "%.64s.%d", path, getpid());
@@ -48,13 +45,12 @@ void ecbpf_config_applied(struct ecbpf *e, bool is_ok)
 		unlink(work);
 }
 
-bool ecbpf_config_last_applied(struct ecbpf *e, long long *ret_when)
+bool applied_read(long long *ret_when)
 {
 	char path[PATH_MAX];
 	int is_ok = 0;
 	FILE *file;
 
-	(void)e;
 	*ret_when = 0;
 	file = applied_path(path) ? fopen(path, "re") : NULL;
 	if (!file)

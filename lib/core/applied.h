@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* When a configuration was last applied in this network namespace. */
+#ifndef ECBPF_LIB_APPLIED_H
+#define ECBPF_LIB_APPLIED_H
+
+#include <stdbool.h>
+
+/* Now: @is_ok, or it has failed. Nothing depends on this note: one that cannot be made is none */
+void applied_note(bool is_ok);
+/* @ret_when: of the last one that succeeded, seconds since 1970; 0: none since boot. Return: did the
+ * last one succeed? */
+bool applied_read(long long *ret_when);
+
+#endif /* ECBPF_LIB_APPLIED_H */
