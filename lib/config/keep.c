@@ -4,11 +4,13 @@
  *
  * Unlike ecbpf_config_apply(), this takes nothing away that is more than declared: who added a
  * stage at runtime meant it, and nobody is there to ask. One exception: a fused program that lacks
- * a declared stage is replaced by the declared one.
+ * a declared stage is replaced by the declared one. Rules, lists and settings are touched only if
+ * their maps are gone: programs would make them anew, and empty.
  */
 #include <string.h>
 #include "config/plan.h"
 #include "core/handle.h"
+#include "core/util.h"
 
 static bool has_stage(const struct ecbpf_member *member, const char *name)
 {
@@ -106,6 +108,31 @@ static int plan_keep(struct ecbpf *e, const struct ecbpf_config *config,
 	return err;
 }
 
+/* Has a declared stage lost the map that its settings are in? Return: or -errno */
+static int has_lost_maps(struct ecbpf *e, const struct ecbpf_config *config)
+{
+	static const struct {
+		const char *stage;
+		const char *map;
+	} maps[] = {
+		{"filter", "filter_settings"},
+		{"fw", "fw_active"},
+		{"sampler", "sampling"},
+	};
+
+	for (size_t i = 0; i < config->stages.count; i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(maps); k++) {
+			int is_there = 1;
+
+			if (!strcmp(config->stages.items[i].text, maps[k].stage))
+				is_there = conf_is_pinned(e, maps[k].map);
+			if (is_there <= 0)
+				return is_there ?: 1;
+		}
+	}
+	return 0;
+}
+
 int conf_keep(struct ecbpf *e, const struct ecbpf_config *config, struct conf_report *r,
 	      struct conf_waits *waits)
 {
@@ -113,7 +140,11 @@ int conf_keep(struct ecbpf *e, const struct ecbpf_config *config, struct conf_re
 	int err = 0;
 
 	if (config->has_interfaces) {
-		err = conf_plan_programs(e, config, &plan);
+		err = has_lost_maps(e, config);
+		if (err > 0)
+			err = conf_settings_set(e, config, r);
+		if (!err)
+			err = conf_plan_programs(e, config, &plan);
 		if (!err)
 			err = conf_plan_wants(e, config, &plan, waits);
 		if (!err)

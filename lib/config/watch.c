@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "config/plan.h"
 #include "config/watch.h"
+#include "core/applied.h"
 #include "core/error.h"
 #include "core/events.h"
 #include "core/handle.h"
@@ -29,12 +30,13 @@ struct ecbpf_watch {
 	int state_fd;
 	struct ecbpf_config *config;
 	bool holds_vlans;
-	bool is_copied; /* as the last good one; or that has failed */
+	bool is_copied; /* as the last good one */
 	bool is_due;	/* chains are to be read, whatever the list of interfaces says */
 	__u64 links;
 	__u64 kept_at; /* monotonic, ms */
 	__u64 refreshed_at;
 	char refresh_error[1024]; /* the one that was told */
+	char copy_error[1024];	  /* likewise */
 	struct ecbpf_watch_state state;
 };
 
@@ -136,10 +138,10 @@ static int waits_set(struct ecbpf_watch *w, struct conf_waits *waits, struct con
 	return err;
 }
 
-/* Copy what is applied whole: but for interfaces that are not there */
+/* Copy what is applied whole: but for interfaces that are not there. Later, if the disk is full */
 static int copy(struct ecbpf_watch *w, struct conf_report *r)
 {
-	bool is_whole = true;
+	bool is_whole = true, is_told;
 
 	for (size_t i = 0; i < w->state.waits_count; i++) {
 		const struct ecbpf_config_wait *wait = &w->state.waits[i];
@@ -150,11 +152,16 @@ static int copy(struct ecbpf_watch *w, struct conf_report *r)
 	}
 	if (w->is_copied || !is_whole)
 		return 0;
-	w->is_copied = true;
-	if (!conf_last_good_save(w->e, *w->state.file ? w->state.file : NULL, w->config))
+	if (!conf_last_good_save(w->e, *w->state.file ? w->state.file : NULL, w->config)) {
+		w->is_copied = true;
 		return 0;
-	return conf_report_change(w->e, r, "this configuration is not kept for on-error: %s",
-				  w->e->error);
+	}
+	is_told = !strcmp(w->copy_error, w->e->error);
+	snprintf(w->copy_error, sizeof(w->copy_error), "%s", w->e->error);
+	return is_told ? 0
+		       : conf_report_note(w->e, r,
+					  "this configuration is not kept for on-error: %s",
+					  w->copy_error);
 }
 
 static int keep(struct ecbpf_watch *w, const struct ecbpf_config *config, struct conf_report *r)
@@ -196,6 +203,7 @@ int ecbpf_watch_start(struct ecbpf_watch *w, struct ecbpf_config *config,
 	w->is_copied = false;
 	w->is_due = true;
 	w->state.applied = time(NULL);
+	applied_note(true);
 	*w->state.instead = '\0';
 	conf_state_write(w->state_fd, &w->state);
 	*ret_changes = r.changes;
@@ -261,9 +269,14 @@ static int refresh(struct ecbpf_watch *w, struct conf_report *r)
 	return err;
 }
 
-/* Is one of those that wait there, and could not be changed? It changes without an event */
+/*
+ * Is one of those that wait there, and could not be changed, or has the copy failed? That changes
+ * without an event
+ */
 static bool is_retry_due(const struct ecbpf_watch *w)
 {
+	if (!w->is_copied && *w->copy_error)
+		return now_ms() - w->kept_at >= RETRY_MS;
 	for (size_t i = 0; i < w->state.waits_count; i++)
 		if (strcmp(w->state.waits[i].text, CONF_ABSENT))
 			return now_ms() - w->kept_at >= RETRY_MS;

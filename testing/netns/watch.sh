@@ -498,8 +498,21 @@ sed -i 's/filter,fw/filter,fw,count/' "$conf"
 kill -HUP "$watcher"
 soon "a copy that others may write is told" grep -q "others may write" "$log"
 chmod 700 "$copy"
-works "--reload" ecbpf-loader watch --reload
-soon "what one that was killed has left" eval '[[ ! -e $copy/.ecbpf-aaaaaa ]]'
+soon "it is tried again: the copy, and what one that was killed has left" \
+	eval '[[ ! -e $copy/.ecbpf-aaaaaa ]] && grep -q count "$copy/ecbpf.conf"'
+
+# all is taken away while it cannot look: the programs come back with rules and bans, not empty
+ecbpf-filter drop add 192.0.2.77 >/dev/null
+kill -STOP "$watcher"
+ecbpf-loader apply --stop "$conf" >/dev/null 2>&1
+ecbpf-loader clean --all </dev/null >/dev/null
+equal "nothing is there" "" "$(ls /sys/fs/bpf/ecbpf)"
+kill -CONT "$watcher"
+soon "it is back" has_stages eth0 '["filter","fw","count"]'
+equal "with its rules" 'ip from @bad to any tcp drop name "one"' \
+	"$(ecbpf-fw rule list | grep name)"
+equal "with its list and a ban" "192.0.2.77 198.51.100.1 203.0.113.0/24" \
+	"$(ecbpf-filter drop list | grep -o '^[0-9.][0-9./]*' | sort | xargs)"
 cat >"$conf" <<-'END'
 	[interfaces]
 	ingress = eth0 late
