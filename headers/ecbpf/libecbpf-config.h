@@ -54,7 +54,7 @@ int ecbpf_config_vlan_tell(struct ecbpf *e, struct ecbpf_config *config, const c
 
 /* One thing that differs, a line: "eth0: add ecbpf_count, priority 80" */
 struct ecbpf_config_change {
-	char iface[16]; /* "": it is of no interface */
+	char iface[16];	 /* "": it is of no interface */
 	bool is_note;	 /* nothing was changed: what is waited for, or has failed */
 	bool is_removal; /* something is taken away, and nothing else is changed */
 	char text[256];

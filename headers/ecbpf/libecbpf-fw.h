@@ -230,8 +230,8 @@ int ecbpf_fw_set(struct ecbpf *e, const char *const *settings, size_t count);
 int ecbpf_fw_apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset);
 
 /*
- * A line without its end. @is_removal: something is taken away, and nothing else is changed. Return:
- * 0, or an error that ends ecbpf_fw_diff()
+ * A line without its end. @is_removal: something is taken away, and nothing else is changed.
+ * Return: 0, or an error that ends ecbpf_fw_diff()
  */
 typedef int (*ecbpf_fw_line_fn)(struct ecbpf *e, void *data, const char *line, bool is_removal);
 

@@ -7,8 +7,10 @@
 
 /* Now: @is_ok, or it has failed. Nothing depends on this note: one that cannot be made is none */
 void applied_note(bool is_ok);
-/* @ret_when: of the last one that succeeded, seconds since 1970; 0: none since boot. Return: did the
- * last one succeed? */
+/*
+ * @ret_when: of the last one that succeeded, seconds since 1970; 0: none since boot.
+ * Return: did the last one succeed?
+ */
 bool applied_read(long long *ret_when);
 
 #endif /* ECBPF_LIB_APPLIED_H */

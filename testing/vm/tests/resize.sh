@@ -19,7 +19,9 @@ own() { bpftool btf dump prog id "$(prog_id "$1")" | grep -c "'ecbpf_dispatcher'
 # told IFACE: the same, by the doctor
 told() { loader doctor -j "$1" | grep -c '"dispatcher-own"' || :; }
 
-# whole NAME COMMAND...: no packet gets by while COMMAND runs, whatever becomes of it, nor after
+# whole NAME COMMAND...: no packet gets by while COMMAND runs, whatever becomes of it, nor after; the
+# doctor finds nothing wrong, but that $taken, if it is set, was taken off by somebody else
+taken=''
 whole()
 {
 	local packets escaped
@@ -35,7 +37,13 @@ whole()
 	equal "$1: none of $packets packets escapes" "0 0 0 0" "$escaped"
 	equal "$1: the last program saw all" "$total" "$(seen "$(ids veth0 foreign_drop)" |
 		cut -d ' ' -f 1)"
-	works "$1: the doctor finds nothing wrong" loader doctor veth0
+	if [[ $taken ]] && ((!status)); then
+		loader doctor veth0 >"$tmp/out" 2>&1 || :
+		equal "$1: the doctor finds what is gone" "error $taken" \
+			"$(sed -n 's/^\(error\) .*took.* off veth0: \([^ ]*\) --.*/\1 \2/p' "$tmp/out")"
+	else
+		works "$1: the doctor finds nothing wrong" loader doctor veth0
+	fi
 }
 
 # --- what libxdp itself says of such a program --------------------------------------------------
@@ -78,6 +86,7 @@ else
 	equal "xdp-loader is refused: as it was" "foreign_resize ecbpf_count foreign_drop" \
 		"$(names veth0)"
 fi
+taken=count
 whole "xdp-loader removes" xdp-loader unload -i "$(ids veth0 ecbpf_count)" veth0
 if ((!status)); then
 	equal "xdp-loader removes: the others stay" "foreign_resize foreign_drop" \
