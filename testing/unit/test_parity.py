@@ -349,7 +349,7 @@ def main():
     if sys.argv[1:] == ["--list"]:
         for where, line in page_lines():
             if any(commands(line)):
-                print(where.removesuffix(".in"), re.sub(r"^\s*[#$] |\bsudo ", "", line), sep="\t")
+                print(where.removesuffix(".in"), re.sub(r"^\s*([#$] )?|\bsudo ", "", line), sep="\t")
         return 0
     parts = {"tools": check_tools, "conf": check_conf, "codes": check_codes,
              "library": check_library, "examples": check_examples}
