@@ -124,14 +124,16 @@ static int chain_add(struct ecbpf *e, const char *iface, struct conf_declared *d
 		const struct ecbpf_member *member = &chain->members[i];
 
 		for (size_t k = 0; k < (member->is_ours ? member->stages_count : 1) && !err; k++) {
-			const char *stage = member->is_ours
-						    ? ecbpf_stage_name(member->stages[k].stage)
-						    : member->name;
-			struct ecbpf_declared *found = declared_find(d, iface, stage ?: "");
+			const char *stage =
+				member->is_ours ? ecbpf_stage_name(member->stages[k].stage) : NULL;
+			struct ecbpf_declared *found =
+				stage ? declared_find(d, iface, stage) : NULL;
 
+			if (!found) /* a program loaded from a file is noted by its own name */
+				found = declared_find(d, iface, member->name);
 			if (found)
 				found->is_attached = true;
-			if (found || !member->is_ours || !stage)
+			if (found || !stage)
 				continue;
 			struct ecbpf_declared more = {.has_iface = true, .is_attached = true};
 

@@ -503,4 +503,34 @@ python3 - "$conf" <<-'END' >"$tmp/out" 2>&1 && status=0 || status=$?
 END
 is "random changes" "0 as Python says" "$status $(tail -n 1 "$tmp/out")"
 
+# --- the other stages -------------------------------------------------------------------------
+
+ecbpf-loader apply --stop "$conf" >/dev/null
+ecbpf-loader clean --all </dev/null >/dev/null
+cat >"$conf" <<-END
+	[interfaces]
+	ingress = eth0
+	[chain]
+	stages = filter,fw,fastpath
+	fused = yes
+END
+apply --reset-runtime --allow-empty "$conf" >/dev/null
+ecbpf-fastpath exclude add -q 203.0.113.9 2001:db8::9
+ecbpf-fastpath set -q lease=700 routed=on
+ecbpf-fw set -q malformed=pass
+ecbpf-filter set -q martian-source=drop
+kept()
+{
+	ecbpf-fastpath exclude list
+	ecbpf-fastpath status | grep -o 'lease [0-9]* ms, \|routed [a-z]*'
+	ecbpf-fw rule list | grep -o 'malformed=[a-z]*'
+	ecbpf-filter status | grep -o 'martian-source.*'
+}
+before=$(kept)
+[[ $before == 203.0.113.9*"lease 700 ms"*"routed on"*malformed=pass*martian-source*drop* ]] ||
+	fail "all stages: changed" "$before"
+reboot "all stages"
+apply "$conf" >/dev/null
+is "all stages: as before" "$before" "$(kept)"
+
 summary

@@ -445,6 +445,11 @@ declared()
 	mend "taken out of the chain" not-attached v0
 	expect "taken out of the chain, mended" ok members v0
 
+	run ecbpf-loader unload --all v0
+	run ecbpf-loader load v0 "$ECBPF_BUILD/progs/count.bpf.o" pass # a stage, from a file
+	doctor
+	expect "a stage from a file" ok members v0
+	run ecbpf-loader status v0
 	run ecbpf-loader load -P 20 -A XDP_PASS,XDP_TX v0 "$work/foreign_pass.bpf.o"
 	run ip link set v0 xdp off
 	doctor

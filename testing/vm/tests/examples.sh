@@ -107,7 +107,7 @@ while IFS=$'\t' read -r where command <&3; do
 	if example "$command"; then
 		pass "$where: $command"
 	else
-		fail "$where: $command" "$(head -c 300 "$tmp/out")"
+		fail "$where: $command" "$(tail -c 400 "$tmp/out")"
 	fi
 done 3< <(/usr/bin/python3 "$top/testing/unit/test_parity.py" --list)
 reset

@@ -19,8 +19,8 @@ own() { bpftool btf dump prog id "$(prog_id "$1")" | grep -c "'ecbpf_dispatcher'
 # told IFACE: the same, by the doctor
 told() { loader doctor -j "$1" | grep -c '"dispatcher-own"' || :; }
 
-# whole NAME COMMAND...: no packet gets by while COMMAND runs, whatever becomes of it, nor after; the
-# doctor finds nothing wrong, but that $taken, if it is set, was taken off by somebody else
+# whole NAME COMMAND...: no packet gets by while COMMAND runs, whatever becomes of it, nor after.
+# The doctor finds nothing wrong, save that somebody else took $taken off, if it is set
 taken=''
 whole()
 {
