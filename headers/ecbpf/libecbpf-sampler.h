@@ -74,6 +74,65 @@ int ecbpf_sampler_unload(struct ecbpf *e, const char *const *ifaces, size_t coun
 
 /* --- reading samples ---------------------------------------------------------------------- */
 
+/*
+ * A source opens what a reader needs, with privileges; a reader needs none and does not call
+ * bpf(2). They may be one process, or two of which one passes the descriptors to the other.
+ */
+
+/**
+ * struct ecbpf_sampler_fds - what a reader needs
+ * @lock: there is one reader; held until this is closed
+ * @samples: of a map, in which rings are until this is closed
+ * @stats: of a map, counters of the reader
+ * @ring_bytes: size of each ring
+ * @count: of @rings, one for each CPU that is online
+ */
+struct ecbpf_sampler_fds {
+	int lock;
+	int samples;
+	int stats;
+	__u32 ring_bytes;
+	__u32 count;
+	struct ecbpf_sampler_ring {
+		int cpu;
+		int fd;
+	} rings[];
+};
+
+void ecbpf_sampler_fds_close(struct ecbpf_sampler_fds *fds); /* and free; NULL is fine */
+
+struct ecbpf_sampler_source;
+
+/**
+ * ecbpf_sampler_source_open() - be the one whose rings samples are put into
+ * @ring_bytes: for each CPU, a power of two times the page size
+ * @ret_source: for ecbpf_sampler_source_close()
+ *
+ * Works before any sampler is loaded, too. Counts what a reader that was killed has left unread.
+ * Needs CAP_BPF, CAP_PERFMON and access to the BPF file system, and no more.
+ *
+ * Return: 0; -EBUSY there is another reader; -EINVAL @ring_bytes; -EPERM also if the rings are more
+ * than the process may lock (RLIMIT_MEMLOCK); as ecbpf_sampler_set().
+ */
+int ecbpf_sampler_source_open(struct ecbpf *e, size_t ring_bytes,
+			      struct ecbpf_sampler_source **ret_source);
+
+/* For ecbpf_sampler_open(), or ecbpf_sampler_fds_close() when they are passed on; only once */
+struct ecbpf_sampler_fds *ecbpf_sampler_source_fds(struct ecbpf_sampler_source *source);
+
+/* As ecbpf_sampler_status(), cheap enough to be asked every second */
+int ecbpf_sampler_source_status(struct ecbpf_sampler_source *source,
+				struct ecbpf_sampler_status *ret_status);
+
+/* Do programs write to other rings now, as the maps were removed and made anew? Then open again */
+bool ecbpf_sampler_source_is_stale(struct ecbpf_sampler_source *source);
+
+/* After ecbpf_sampler_stop(): wait for programs that run, so that all samples are in the rings */
+void ecbpf_sampler_source_settle(struct ecbpf_sampler_source *source);
+
+/* Rings are there as long as there is a source or a reader. NULL is fine */
+void ecbpf_sampler_source_close(struct ecbpf_sampler_source *source);
+
 struct ecbpf_sampler_reader;
 
 /**
@@ -89,16 +148,10 @@ typedef int (*ecbpf_sample_fn)(void *data, int cpu, const struct ecbpf_sample *s
 
 /**
  * ecbpf_sampler_open() - start to read
- * @ring_bytes: for each CPU, a power of two times the page size
+ * @fds: of a source that is still open; closed with the reader, or if this fails
  * @ret_reader: for ecbpf_sampler_close()
- *
- * Works before any sampler is loaded, too. Counts what a reader that was killed has left unread.
- * Needs CAP_BPF, CAP_PERFMON and access to the BPF file system, and no more.
- *
- * Return: 0; -EBUSY there is another reader; -EINVAL @ring_bytes; -EPERM also if the rings are more
- * than the process may lock (RLIMIT_MEMLOCK); as ecbpf_sampler_set().
  */
-int ecbpf_sampler_open(struct ecbpf *e, size_t ring_bytes,
+int ecbpf_sampler_open(struct ecbpf *e, struct ecbpf_sampler_fds *fds,
 		       struct ecbpf_sampler_reader **ret_reader);
 
 /**
@@ -114,15 +167,8 @@ int ecbpf_sampler_read(struct ecbpf_sampler_reader *reader, int timeout_ms, ecbp
 /* The reader's counters, for @queue_full to be counted in. Never NULL */
 struct ecbpf_sampler_stats *ecbpf_sampler_stats(struct ecbpf_sampler_reader *reader);
 
-/* As ecbpf_sampler_status(), cheap enough to be asked every second */
-int ecbpf_sampler_reader_status(struct ecbpf_sampler_reader *reader,
-				struct ecbpf_sampler_status *ret_status);
-
-/* Do programs write to other rings now, as the maps were removed and made anew? Then open again */
-bool ecbpf_sampler_is_stale(struct ecbpf_sampler_reader *reader);
-
-/* Take out the rings and hand on what is in them: nothing drawn before is left unread */
-int ecbpf_sampler_drain(struct ecbpf_sampler_reader *reader, ecbpf_sample_fn fn, void *data);
+/* Take the rings out of the map; what is in them can still be read */
+void ecbpf_sampler_stop(struct ecbpf_sampler_reader *reader);
 
 void ecbpf_sampler_close(struct ecbpf_sampler_reader *reader); /* NULL is fine */
 

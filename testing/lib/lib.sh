@@ -182,6 +182,24 @@ _fresh()
 	export ECBPF_STATE_DIR=/run/ecbpf/state # what this host keeps is not the test's
 }
 
+# ecbpf_user: there are a user and a group ecbpf, as the packages make them; after fresh_bpffs or
+# fresh_net
+ecbpf_user()
+{
+	local name file
+
+	for name in passwd group; do
+		grep -q ^ecbpf: /etc/$name && continue
+		file=$(mktemp)
+		cp /etc/$name "$file"
+		chmod 644 "$file"
+		[[ $name == group ]] && echo ecbpf:x:64999: >>"$file"
+		[[ $name == passwd ]] && echo ecbpf:x:64999:64999::/:/usr/sbin/nologin >>"$file"
+		mount --bind "$file" /etc/$name
+		rm "$file"
+	done
+}
+
 # ns_add NAME: add a network namespace, deleted at the end. ns NAME COMMAND...:
 # run in it. By nsenter: "ip netns exec" would hide the bpffs behind a new /sys.
 ns_add()

@@ -13,6 +13,7 @@ protoc makes of the installed packet_sample.proto; files by tshark, capinfos and
 import collections
 import json
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -33,6 +34,7 @@ from testrun import DROP, PASS, TX, Report
 
 PREFIX = os.path.join(os.environ["ECBPF_BUILD"], "root")
 WORK = tempfile.mkdtemp(prefix="ecbpf-sampler.")
+os.chmod(WORK, 0o755)  # the daemon is another user
 BUS = "ipc:///run/ecbpf/samples"
 SNAP_MAX = 16384
 KIND, MODES = sys.argv[1], sys.argv[2].split(",")
@@ -190,6 +192,22 @@ class Daemon:
     def rss(self):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
             return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
+    def credentials(self, pid=None):
+        """Of the process that reads: user, group, capabilities in all sets but the bounding set"""
+        with open(f"/proc/{pid or self.process.pid}/status", encoding="ascii") as file:
+            fields = dict(line.split(":\t", 1) for line in file)
+        return {"users": set(fields["Uid"].split()), "groups": set(fields["Gid"].split()),
+                "others": fields["Groups"].split(),
+                "capabilities": {int(fields[name], 16) for name in ("CapInh", "CapPrm", "CapEff",
+                                                                    "CapAmb")},
+                "new": fields["NoNewPrivs"].strip()}
+
+    def opener(self):
+        """The process that it asks for what takes privileges"""
+        pid = self.process.pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return int(file.read())
 
     def probe(self):
         """Is it alive, and its loop too? It says so every second"""
@@ -741,20 +759,46 @@ def check_drain(report):
 def test_daemon(report):
     """Rights, keys, settings, statsd, watchdog, send errors, the cap"""
     load()
-    caps = ["setpriv", "--bounding-set", "-all,+bpf,+perfmon,+net_admin", "--inh-caps", "-all"]
-    with Daemon(before=caps) as daemon, Subscriber() as subscriber:
-        subscriber.until_connected()
-        with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as file:
-            effective = next(line.split()[1] for line in file if line.startswith("CapEff"))
-        report.check("three capabilities will do",
-                     int(effective, 16) != 1 << 12 | 1 << 38 | 1 << 39 and f"{effective}")
-        report.check("watchdog", daemon.probe())
+    check_rights(report)
     check_statsd(report)
     check_reload(report)
     check_keys(report)
     check_cap(report)
     check_send_error(report)
     unload()
+
+
+def check_rights(report):
+    """It needs few capabilities, and the process that reads keeps none; neither outlives the other"""
+    caps = ["setpriv", "--bounding-set", "-all,+bpf,+perfmon,+setuid,+setgid",
+            "--inh-caps", "-all"]
+    user = pwd.getpwnam("ecbpf")
+    with Daemon(before=caps) as daemon, Subscriber() as subscriber:
+        subscriber.until_connected()
+        want = {"users": {str(user.pw_uid)}, "groups": {str(user.pw_gid)}, "others": [],
+                "capabilities": {0}, "new": "1"}
+        found = daemon.credentials()
+        report.check("who reads is user ecbpf without capabilities", found != want and f"{found}")
+        found = daemon.credentials(daemon.opener())["users"]
+        report.check("who opens is root", found != {"0"} and f"{found}")
+        report.check("watchdog", daemon.probe())
+        os.kill(daemon.opener(), signal.SIGKILL)
+        code = daemon.process.wait(WAIT)
+        report.check("who opens is killed: who reads says so and ends",
+                     (code != 1 or "has ended" not in daemon.said()) and f"{code} {daemon.said()}")
+    with Daemon() as daemon:
+        opener = daemon.opener()
+        daemon.stop(signal.SIGKILL)
+        end = time.monotonic() + WAIT
+        while os.path.exists(f"/proc/{opener}") and time.monotonic() < end:
+            time.sleep(0.05)
+        report.check("who reads is killed: who opens ends, and removes the socket",
+                     os.path.exists(f"/proc/{opener}") or os.path.exists(BUS[len("ipc://"):]))
+    with Daemon() as daemon:
+        opener = daemon.opener()
+        os.kill(opener, signal.SIGTERM)
+        os.kill(opener, signal.SIGHUP)
+        report.check("signals are for who reads", daemon.probe())
 
 
 def check_statsd(report):

@@ -202,10 +202,7 @@ END
 
 # --- status and counters for a group --------------------------------------------------------------
 
-# A group of that name, wherever this runs
-cp /etc/group "$tmp/group"
-grep -q ^ecbpf: /etc/group || echo "ecbpf:x:64999:" >>"$tmp/group"
-mount --bind "$tmp/group" /etc/group
+ecbpf_user
 gid=$(getent group ecbpf | cut -d: -f3)
 member=(setpriv --reuid=65534 --regid="$gid" --clear-groups --bounding-set=-all --)
 ecbpf-loader watch --no-lldp "$tmp/conf" 2>"$tmp/said" &
@@ -256,7 +253,6 @@ works "a member can connect" "${member[@]}" ecbpf-pcap --print --duration 1
 kill "$sampler"
 wait "$sampler" || : # by our signal
 equal "the socket goes with the daemon" "" "$(find /run/ecbpf -name samples)"
-umount /etc/group
 
 # --- locks ----------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
 fresh_net "$@"
+ecbpf_user
 top=$(cd "$(dirname "$0")/../.." && pwd -P)
 require_cmd gcc ip protoc tshark capinfos tcpdump setpriv
 export ECBPF_BUILD=${ECBPF_BUILD:-$top/build/test}

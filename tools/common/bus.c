@@ -26,10 +26,20 @@ static bool is_key(const char *key)
 	return strlen(key) == BUS_KEY_SIZE - 1 && zmq_z85_decode(raw, key);
 }
 
-static FILE *key_file(const char *path, bool is_secret)
+/* @fd: of it, which stays open; -1: none */
+static FILE *key_file(const char *path, int fd, bool is_secret)
 {
-	FILE *file = fopen(path, "re");
 	struct stat st;
+	FILE *file;
+
+	if (fd >= 0) {
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		file = fd < 0 || lseek(fd, 0, SEEK_SET) ? NULL : fdopen(fd, "r");
+		if (!file && fd >= 0)
+			close(fd);
+	} else {
+		file = fopen(path, "re");
+	}
 
 	if (!file) {
 		tool_warn("%s: %s", path, strerror(errno));
@@ -45,9 +55,9 @@ static FILE *key_file(const char *path, bool is_secret)
 }
 
 /* One key a line; empty lines and those that begin with # are left out */
-static int keys_read(const char *path, bool is_secret, struct tool_list *keys)
+static int keys_read(const char *path, int fd, bool is_secret, struct tool_list *keys)
 {
-	FILE *file = key_file(path, is_secret);
+	FILE *file = key_file(path, fd, is_secret);
 	int err = 0, number = 0;
 	char line[128];
 
@@ -70,10 +80,10 @@ static int keys_read(const char *path, bool is_secret, struct tool_list *keys)
 	return err;
 }
 
-static int key_read(const char *path, bool is_secret, char *ret_key)
+static int key_read(const char *path, int fd, bool is_secret, char *ret_key)
 {
 	struct tool_list keys TOOL_CLEANUP(tool_list_free) = {};
-	int err = keys_read(path, is_secret, &keys);
+	int err = keys_read(path, fd, is_secret, &keys);
 
 	if (err)
 		return err;
@@ -186,9 +196,9 @@ void bus_let_in(struct bus *bus)
 	}
 }
 
-static int zap_open(struct bus *bus, const char *path)
+static int zap_open(struct bus *bus, const char *path, int fd)
 {
-	int err = keys_read(path, false, &bus->allowed);
+	int err = keys_read(path, fd, false, &bus->allowed);
 
 	if (err)
 		return err;
@@ -269,25 +279,46 @@ static int check_endpoints(const struct tool_list *list, const struct bus_option
 	return 0;
 }
 
-/* Of "ipc://PATH", the path; NULL: an abstract name, or another protocol */
-static const char *ipc_path(const char *endpoint)
+const char *bus_ipc_path(const char *endpoint)
 {
 	const char *path = endpoint + strlen("ipc://");
 
 	return !is_ipc(endpoint) || *path == '@' || *path == '*' ? NULL : path;
 }
 
-/* Where samples are published, libzmq would have everybody connect, or only root, by the umask */
-static int bind_one(struct bus *bus, const char *endpoint)
+bool bus_has_files(const struct bus_options *o, const struct bus_files *files)
 {
-	const char *path = bus->peers.monitor ? ipc_path(endpoint) : NULL;
-	int fd = -1, err;
+	size_t count = 0;
 
-	if (path) {
-		fd = listen_at(path);
+	for (size_t i = 0; i < o->bind.count; i++)
+		count += bus_ipc_path(o->bind.items[i]) ? 1 : 0;
+	return count == files->count && !o->key == (files->key < 0) &&
+	       !o->server_key == (files->server_key < 0) && !o->allow == (files->allow < 0);
+}
+
+void bus_files_close(struct bus_files *files)
+{
+	int *keys[] = {&files->key, &files->server_key, &files->allow};
+
+	for (size_t i = 0; i < 3; i++) {
+		if (*keys[i] >= 0)
+			close(*keys[i]);
+		*keys[i] = -1;
+	}
+	for (size_t i = 0; i < files->count; i++)
+		close(files->sockets[i]);
+	files->count = 0;
+}
+
+/* @fd: a socket that listens at it, which stays open; -1: libzmq makes one */
+static int bind_one(struct bus *bus, const char *endpoint, int fd)
+{
+	int err;
+
+	if (fd >= 0) {
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		if (fd < 0)
-			return TOOL_FAILED;
-		tool_list_add(&bus->paths, path);
+			return tool_fail("cannot bind to '%s': %s", endpoint, strerror(errno));
 		set_int(bus->socket, ZMQ_USE_FD, fd);
 	}
 	err = zmq_bind(bus->socket, endpoint)
@@ -302,6 +333,7 @@ static int bind_one(struct bus *bus, const char *endpoint)
 static int bind_all(struct bus *bus, const struct bus_options *o, const char *secret)
 {
 	bool failed = false;
+	size_t socket = 0;
 	int err = 0;
 
 	if (*secret)
@@ -310,7 +342,10 @@ static int bind_all(struct bus *bus, const struct bus_options *o, const char *se
 	if (failed)
 		return tool_fail("--key: %s", zmq_strerror(errno));
 	for (size_t i = 0; i < o->bind.count && !err; i++)
-		err = bind_one(bus, o->bind.items[i]);
+		err = bind_one(bus, o->bind.items[i],
+			       o->files && bus_ipc_path(o->bind.items[i])
+				       ? o->files->sockets[socket++]
+				       : -1);
 	return err;
 }
 
@@ -331,7 +366,7 @@ static int connect_all(struct bus *bus, const struct bus_options *o, const char 
 			return tool_fail("--server-key: %s", zmq_strerror(errno));
 	}
 	for (size_t i = 0; i < o->connect.count; i++) {
-		const char *path = ipc_path(o->connect.items[i]);
+		const char *path = bus_ipc_path(o->connect.items[i]);
 
 		/* libzmq would go on trying, without a word */
 		if (path && access(path, W_OK) && errno == EACCES)
@@ -345,23 +380,30 @@ static int connect_all(struct bus *bus, const struct bus_options *o, const char 
 	return 0;
 }
 
+int bus_check(const struct bus_options *o)
+{
+	int err = check_endpoints(&o->bind, o, o->key);
+
+	return err ? err : check_endpoints(&o->connect, o, o->server_key);
+}
+
 static int open_socket(struct bus *bus, int type, const struct bus_options *o)
 {
+	static const struct bus_files none = {.key = -1, .server_key = -1, .allow = -1};
+	const struct bus_files *files = o->files ? o->files : &none;
 	char secret[BUS_KEY_SIZE] = "", server[BUS_KEY_SIZE] = "";
 	int err;
 
-	err = check_endpoints(&o->bind, o, o->key);
-	if (!err)
-		err = check_endpoints(&o->connect, o, o->server_key);
+	err = bus_check(o);
 	if (!err && o->key)
-		err = key_read(o->key, true, secret);
+		err = key_read(o->key, files->key, true, secret);
 	if (!err && o->server_key)
-		err = key_read(o->server_key, false, server);
+		err = key_read(o->server_key, files->server_key, false, server);
 	if (err)
 		return err;
 	bus->zmq = zmq_ctx_new();
 	if (bus->zmq && o->allow) {
-		err = zap_open(bus, o->allow);
+		err = zap_open(bus, o->allow, files->allow);
 		if (err)
 			return err;
 	}
@@ -395,8 +437,6 @@ void bus_close(struct bus *bus, int linger_ms)
 {
 	if (bus->socket)
 		peers_close(&bus->peers, bus->socket);
-	for (size_t i = 0; i < bus->paths.count; i++)
-		unlink(bus->paths.items[i]);
 	if (bus->socket) {
 		set_int(bus->socket, ZMQ_LINGER, linger_ms);
 		zmq_close(bus->socket);
@@ -408,6 +448,5 @@ void bus_close(struct bus *bus, int linger_ms)
 	if (bus->zmq)
 		zmq_ctx_term(bus->zmq);
 	tool_list_free(&bus->allowed);
-	tool_list_free(&bus->paths);
 	*bus = (struct bus){};
 }

@@ -12,6 +12,14 @@
 #define BUS_ENDPOINT "ipc:///run/ecbpf/samples"
 #define BUS_VERSION  1	/* PacketSample.version */
 #define BUS_KEY_SIZE 41 /* CURVE key in Z85, with its NUL */
+#define BUS_SOCKETS  64 /* UNIX sockets to bind to, at most */
+
+/* What another process has opened, as this one may not. -1: there is none */
+struct bus_files {
+	int key, server_key, allow;
+	int sockets[BUS_SOCKETS]; /* of UNIX sockets in struct bus_options.bind, in that order */
+	size_t count;
+};
 
 /**
  * struct bus_options - how to get on the bus
@@ -22,6 +30,7 @@
  * @allow: file with the public keys of those who may connect to @bind; NULL: all who know ours
  * @insecure: endpoints beyond this host without keys are fine
  * @hwm: messages that are queued for each peer at most
+ * @files: what is open already; NULL: nothing. It stays open
  */
 struct bus_options {
 	struct tool_list bind;
@@ -31,6 +40,7 @@ struct bus_options {
 	const char *allow;
 	bool insecure;
 	int hwm;
+	const struct bus_files *files;
 };
 
 struct bus {
@@ -38,7 +48,6 @@ struct bus {
 	void *socket;
 	void *zap; /* asks whom to let in (ZeroMQ RFC 27); NULL if nobody needs to be asked */
 	struct tool_list allowed;
-	struct tool_list paths; /* of UNIX sockets that are bound */
 	struct peers peers;
 };
 
@@ -48,6 +57,14 @@ struct bus {
  * Return: 0, or TOOL_FAILED or TOOL_USAGE when it has said what is wrong; @bus is closed then.
  */
 int bus_open(struct bus *bus, int type, const struct bus_options *options);
+
+/* Are endpoints, and keys for them, fit for each other? Return: 0; TOOL_USAGE, told already */
+int bus_check(const struct bus_options *options);
+/* Of "ipc://PATH", the path; NULL: an abstract name, or another protocol */
+const char *bus_ipc_path(const char *endpoint);
+/* Are these all that the options name? */
+bool bus_has_files(const struct bus_options *options, const struct bus_files *files);
+void bus_files_close(struct bus_files *files);
 
 /* Let in who waits to be, and end who asks for too much. To be called many times a second */
 void bus_let_in(struct bus *bus);

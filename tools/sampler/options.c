@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Options of `ecbpf-sampler run`, from the command line and from a file */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <string.h>
+#include <unistd.h>
 #include "tools/sampler/options.h"
 
 enum {
@@ -48,6 +50,7 @@ void sampler_options_free(struct sampler_options *o)
 	tool_list_free(&o->bus.bind);
 	tool_list_free(&o->bus.connect);
 	tool_list_free(&o->texts);
+	bus_files_close(&o->files);
 }
 
 static const char *keep(struct sampler_options *o, const char *text)
@@ -124,13 +127,26 @@ static int line_apply(struct sampler_options *o, const char *file, int number, c
 	return option_apply(o, option->id, arg);
 }
 
-static int file_apply(struct sampler_options *o, const char *path)
+static FILE *open_file(const char *path, int fd)
+{
+	FILE *file;
+
+	if (fd < 0)
+		return fopen(path, "re");
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	file = fd < 0 || lseek(fd, 0, SEEK_SET) ? NULL : fdopen(fd, "r");
+	if (!file && fd >= 0)
+		close(fd);
+	return file;
+}
+
+static int file_apply(struct sampler_options *o, const char *path, int fd)
 {
 	int number = 0, err = 0;
 	char line[1024];
 	FILE *file;
 
-	file = fopen(path, "re");
+	file = open_file(path, fd);
 	if (!file)
 		return tool_fail("%s: %s", path, strerror(errno));
 	while (!err && fgets(line, sizeof(line), file)) {
@@ -151,9 +167,12 @@ static int file_apply(struct sampler_options *o, const char *path)
 	return err;
 }
 
-int sampler_options_parse(struct tool *tool, int argc, char **argv, struct sampler_options *ret)
+int sampler_options_parse(struct tool *tool, int argc, char **argv, int file,
+			  struct sampler_options *ret)
 {
-	struct sampler_options o = {.bus.hwm = 5000, .ring_bytes = 512 << 10};
+	struct sampler_options o = {.bus.hwm = 5000,
+				    .ring_bytes = 512 << 10,
+				    .files = {.key = -1, .server_key = -1, .allow = -1}};
 	int id, err = 0;
 
 	optind = 0; /* SIGHUP: all over again */
@@ -162,9 +181,11 @@ int sampler_options_parse(struct tool *tool, int argc, char **argv, struct sampl
 	if (!err && optind < argc)
 		err = tool_usage("'%s': takes options only", argv[optind]);
 	if (!err && o.file)
-		err = file_apply(&o, o.file);
+		err = file_apply(&o, o.file, file);
 	if (!err && !o.bus.bind.count && !o.bus.connect.count)
 		tool_list_add(&o.bus.bind, BUS_ENDPOINT);
+	if (!err)
+		err = bus_check(&o.bus);
 	if (err)
 		sampler_options_free(&o);
 	else

@@ -7,18 +7,22 @@
 #include <zmq.h>
 #include <linux/bpf.h>
 #include "tools/common/packet_sample.pb-c.h"
+#include "tools/sampler/opener.h"
 #include "tools/sampler/publish.h"
 
 static void iface_read(struct publisher *p, struct publisher_iface *iface)
 {
+	const struct opener_request request = {
+		.ask = OPENER_CHAIN, .ifindex = iface->index, .id = iface->chain_id};
+	struct opener_reply reply;
 	char name[IF_NAMESIZE];
-	__u32 id;
 
 	if (if_indextoname(iface->index, name))
 		memcpy(iface->name, name, sizeof(name));
-	if (!ecbpf_sampler_chain(p->ecbpf, iface->index, iface->chain_id, &id, iface->chain,
-				 sizeof(iface->chain)))
-		iface->chain_id = id;
+	if (opener_ask(p->opener, &request, &reply) || reply.id == iface->chain_id)
+		return;
+	iface->chain_id = reply.id;
+	snprintf(iface->chain, sizeof(iface->chain), "%.*s", PUBLISHER_CHAIN_SIZE - 1, reply.text);
 }
 
 /* Interfaces are few, so a list will do. publisher_refresh() removes those that no longer exist. */

@@ -17,7 +17,7 @@ struct publisher_iface {
 };
 
 struct publisher {
-	struct ecbpf *ecbpf;
+	int opener; /* whom to ask for chains */
 	struct bus bus;
 	struct ecbpf_sampler_reader *reader; /* whose statistics count full queues */
 	struct publisher_iface *ifaces;

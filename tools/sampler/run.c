@@ -2,6 +2,8 @@
 /*
  * ecbpf-sampler run: the daemon, which reads samples from the kernel's rings and publishes them.
  *
+ * It has no privileges: what takes some, another process does for it, see opener.h.
+ *
  * It has one thread and one loop that never blocks: sockets drop messages when a queue is full, and
  * interfaces, chains and maps that disappear are looked up again every second. The counters are in
  * a pinned map (struct ecbpf_sampler_stats) and survive the daemon.
@@ -17,6 +19,8 @@
 #include <zmq.h>
 #include "tools/common/statsd.h"
 #include "tools/common/notify.h"
+#include "tools/sampler/drop.h"
+#include "tools/sampler/opener.h"
 #include "tools/sampler/options.h"
 #include "tools/sampler/publish.h"
 #include "tools/sampler/sampler.h"
@@ -30,6 +34,7 @@ struct daemon {
 	int argc;
 	char **argv;
 	struct sampler_options options;
+	int opener;
 	struct publisher publisher;
 	int statsd;
 	struct ecbpf_sampler_status told; /* what statsd has been sent */
@@ -54,16 +59,23 @@ static long long now_ns(clockid_t clock)
 	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
 }
 
+/* Return: as opener_ask() */
+static int ask(struct daemon *d, enum opener_ask what, struct opener_reply *ret_reply)
+{
+	return opener_ask(d->opener, &(struct opener_request){.ask = what}, ret_reply);
+}
+
 /* Send the increase since the last datagram that could be sent. */
 static void statsd_tell(struct daemon *d)
 {
 	struct ecbpf_sampler_status now, *old = &d->told;
+	struct opener_reply reply;
 	char text[512];
 	int len;
 
-	if (d->statsd < 0 || !d->publisher.reader ||
-	    ecbpf_sampler_reader_status(d->publisher.reader, &now))
+	if (d->statsd < 0 || !d->publisher.reader || ask(d, OPENER_STATUS, &reply))
 		return;
+	now = reply.status;
 	len = snprintf(text, sizeof(text),
 		       "xdp.sampler.put:%" PRIu64 "|c\nxdp.sampler.capped:%" PRIu64
 		       "|c\nxdp.sampler.ring_lost:%" PRIu64 "|c\nxdp.sampler.unread:%" PRIu64
@@ -83,18 +95,21 @@ static void statsd_tell(struct daemon *d)
 		*old = now;
 }
 
-/* Take over new settings. Return: whether the socket could be opened with them */
-static bool change_settings(struct daemon *d, struct sampler_options *options)
+/* Take over new settings and sockets, or none. Return: enum tool_exit */
+static int change_settings(struct daemon *d, struct sampler_options *options)
 {
 	struct bus bus;
-	int statsd;
+	int statsd, err;
 
-	if (statsd_open(options->statsd, &statsd))
-		return false;
-	if (bus_open(&bus, ZMQ_XPUB, &options->bus)) {
+	err = statsd_open(options->statsd, &statsd);
+	if (err)
+		return err;
+	options->bus.files = &options->files;
+	err = bus_open(&bus, ZMQ_XPUB, &options->bus);
+	if (err) {
 		if (statsd >= 0)
 			close(statsd);
-		return false;
+		return err;
 	}
 	if (d->statsd >= 0)
 		close(d->statsd);
@@ -104,7 +119,17 @@ static bool change_settings(struct daemon *d, struct sampler_options *options)
 		snprintf(d->publisher.host, sizeof(d->publisher.host), "%s", options->host);
 	sampler_options_free(&d->options);
 	d->options = *options;
-	return true;
+	d->options.bus.files = &d->options.files;
+	return TOOL_OK;
+}
+
+/* The sockets of the new options are kept, and no others; or of the old ones */
+static void keep_files(struct daemon *d, bool is_new)
+{
+	const struct opener_request request = {.ask = OPENER_FILES_KEEP, .is_new = is_new};
+	struct opener_reply reply;
+
+	opener_ask(d->opener, &request, &reply);
 }
 
 /* Either all new settings hold afterwards, or all old ones. */
@@ -112,17 +137,20 @@ static void reload(struct daemon *d)
 {
 	struct sampler_options options;
 
-	if (sampler_options_parse(d->tool, d->argc, d->argv, &options)) {
+	if (opener_options(d->opener, d->tool, d->argc, d->argv, &options)) {
+		keep_files(d, false);
 		tool_warn("SIGHUP: settings unchanged");
 		return;
 	}
 	/* an endpoint can be bound again only after it is closed */
 	bus_close(&d->publisher.bus, LINGER_MS);
-	if (change_settings(d, &options)) {
+	if (!change_settings(d, &options)) {
+		keep_files(d, true);
 		tool_warn("SIGHUP: settings read");
 		return;
 	}
 	sampler_options_free(&options);
+	keep_files(d, false);
 	if (bus_open(&d->publisher.bus, ZMQ_XPUB, &d->options.bus))
 		tool_warn("SIGHUP: publishing has stopped; correct the settings and send SIGHUP "
 			  "again");
@@ -130,46 +158,84 @@ static void reload(struct daemon *d)
 		tool_warn("SIGHUP: settings unchanged");
 }
 
-static void open_again(struct daemon *d)
+/* Return: as opener_ask() */
+static int open_reader(struct daemon *d, struct opener_reply *reply)
 {
-	if (!ecbpf_sampler_open(d->tool->ecbpf, d->options.ring_bytes, &d->publisher.reader)) {
+	struct ecbpf_sampler_fds *fds;
+	int err = opener_source(d->opener, &fds, reply);
+
+	if (err)
+		return err;
+	err = ecbpf_sampler_open(d->tool->ecbpf, fds, &d->publisher.reader);
+	if (err)
+		snprintf(reply->text, sizeof(reply->text), "%s", ecbpf_error(d->tool->ecbpf));
+	return err;
+}
+
+/* Publish what has been drawn, and take no more */
+static void drain(struct daemon *d)
+{
+	struct opener_reply reply;
+
+	ecbpf_sampler_stop(d->publisher.reader);
+	ask(d, OPENER_SETTLE, &reply);
+	ecbpf_sampler_read(d->publisher.reader, 0, publisher_send, &d->publisher);
+}
+
+static int open_again(struct daemon *d)
+{
+	struct opener_reply reply;
+	int err = open_reader(d, &reply);
+
+	if (err == -EPIPE)
+		return tool_fail("%s", reply.text);
+	if (!err) {
 		memset(&d->told, 0, sizeof(d->told));
 		d->is_retrying = false;
 		tool_warn("the sampler's maps were replaced; reading the new ones");
 	} else if (!d->is_retrying) {
 		d->is_retrying = true;
-		tool_warn("%s; trying again every second", ecbpf_error(d->tool->ecbpf));
+		tool_warn("%s; trying again every second", reply.text);
 	}
+	return TOOL_OK;
 }
 
 /* Maps can be replaced at any time, for example after `ecbpf-loader clean --all`. */
-static void follow_maps(struct daemon *d)
+static int follow_maps(struct daemon *d)
 {
-	if (d->publisher.reader && ecbpf_sampler_is_stale(d->publisher.reader)) {
-		ecbpf_sampler_drain(d->publisher.reader, publisher_send, &d->publisher);
+	struct opener_reply reply;
+
+	if (ask(d, OPENER_STALE, &reply))
+		return tool_fail("%s", reply.text);
+	if (d->publisher.reader && reply.is_stale) {
+		drain(d);
 		ecbpf_sampler_close(d->publisher.reader);
 		d->publisher.reader = NULL;
 	}
-	if (!d->publisher.reader)
-		open_again(d);
+	return d->publisher.reader ? TOOL_OK : open_again(d);
 }
 
-static void each_second(struct daemon *d)
+static int each_second(struct daemon *d)
 {
+	int err;
+
 	d->publisher.time_offset = now_ns(CLOCK_REALTIME) - now_ns(CLOCK_MONOTONIC);
 	notify("WATCHDOG=1");
-	follow_maps(d);
+	err = follow_maps(d);
+	if (err)
+		return err;
 	publisher_refresh(&d->publisher);
 	statsd_tell(d);
+	return TOOL_OK;
 }
 
 static int loop(struct daemon *d)
 {
 	long long next = 0, now;
-	int err;
+	int ret, err = TOOL_OK;
 
 	notify("READY=1");
-	while (!stopping) {
+	while (!stopping && !err) {
 		if (reloading) {
 			reloading = 0;
 			notify(tool_str("RELOADING=1\nMONOTONIC_USEC=%lld",
@@ -179,7 +245,7 @@ static int loop(struct daemon *d)
 		}
 		now = now_ns(CLOCK_MONOTONIC);
 		if (now >= next) {
-			each_second(d);
+			err = each_second(d);
 			next = now + NSEC_PER_SEC;
 		}
 		bus_let_in(&d->publisher.bus);
@@ -187,38 +253,56 @@ static int loop(struct daemon *d)
 			nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
 			continue;
 		}
-		err = ecbpf_sampler_read(d->publisher.reader, POLL_MS, publisher_send,
+		ret = ecbpf_sampler_read(d->publisher.reader, POLL_MS, publisher_send,
 					 &d->publisher);
-		if (err && err != -EINTR)
-			return tool_fail("cannot read the rings: %s", strerror(-err));
+		if (ret && ret != -EINTR)
+			return tool_fail("cannot read the rings: %s", strerror(-ret));
 	}
 	notify("STOPPING=1");
 	if (d->publisher.reader)
-		ecbpf_sampler_drain(d->publisher.reader, publisher_send, &d->publisher);
+		drain(d);
 	statsd_tell(d);
-	return TOOL_OK;
+	return err;
+}
+
+/* Be two processes, of which this one has no privileges */
+static int split(struct daemon *d, const struct passwd **ret_user)
+{
+	int err = drop_user(ret_user);
+
+	if (!err)
+		err = opener_start(d->tool, d->argc, d->argv, d->options.ring_bytes, &d->opener);
+	d->publisher.opener = d->opener;
+	return err ? err : drop_privileges(*ret_user);
 }
 
 static int start(struct daemon *d)
 {
 	struct sigaction action = {.sa_handler = on_signal};
+	struct sampler_options options;
+	const struct passwd *user;
+	struct opener_reply reply;
 	int err;
 
 	if (getrandom(&d->publisher.id, sizeof(d->publisher.id), 0) != sizeof(d->publisher.id))
 		return tool_fail("getrandom: %s", strerror(errno));
-	if (d->options.host)
-		snprintf(d->publisher.host, sizeof(d->publisher.host), "%s", d->options.host);
-	else if (gethostname(d->publisher.host, sizeof(d->publisher.host) - 1))
+	if (!d->options.host && gethostname(d->publisher.host, sizeof(d->publisher.host) - 1))
 		return tool_fail("gethostname: %s", strerror(errno));
-	err = statsd_open(d->options.statsd, &d->statsd);
+	err = split(d, &user);
 	if (!err)
-		err = bus_open(&d->publisher.bus, ZMQ_XPUB, &d->options.bus);
+		err = opener_options(d->opener, d->tool, d->argc, d->argv, &options);
 	if (err)
 		return err;
-	if (ecbpf_sampler_open(d->tool->ecbpf, d->options.ring_bytes, &d->publisher.reader))
-		return tool_fail_ecbpf(d->tool);
-	if (ecbpf_sampler_reader_status(d->publisher.reader, &d->told))
-		return tool_fail_ecbpf(d->tool);
+	err = change_settings(d, &options);
+	if (err) {
+		sampler_options_free(&options);
+		return err;
+	}
+	keep_files(d, true);
+	if (open_reader(d, &reply) || ask(d, OPENER_STATUS, &reply))
+		return tool_fail("%s", reply.text);
+	d->told = reply.status;
+	drop_warn(user);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
@@ -228,14 +312,10 @@ static int start(struct daemon *d)
 
 int sampler_run(struct tool *tool, int argc, char **argv)
 {
-	struct daemon d = {.tool = tool,
-			   .argc = argc,
-			   .argv = argv,
-			   .publisher.ecbpf = tool->ecbpf,
-			   .statsd = -1};
+	struct daemon d = {.tool = tool, .argc = argc, .argv = argv, .opener = -1, .statsd = -1};
 	int err;
 
-	err = sampler_options_parse(tool, argc, argv, &d.options);
+	err = sampler_options_parse(tool, argc, argv, -1, &d.options);
 	if (err)
 		return err;
 	err = start(&d);
@@ -247,5 +327,6 @@ int sampler_run(struct tool *tool, int argc, char **argv)
 	ecbpf_sampler_close(d.publisher.reader);
 	publisher_free(&d.publisher);
 	sampler_options_free(&d.options);
+	opener_stop(d.opener);
 	return err;
 }

@@ -7,6 +7,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
 . "$(dirname "$0")/../../lib/lib.sh"
 fresh_net "$@"
+ecbpf_user
 require_kernel 6.1 # the parser's records are those of a frame in one piece before 5.18
 top=$(cd "$(dirname "$0")/../../.." && pwd -P)
 require_cmd gcc ip protoc tshark capinfos tcpdump setpriv
