@@ -145,12 +145,26 @@ static __always_inline __u32 filter_l4(struct xdp_md *ctx, const struct ecbpf_re
 			ECBPF_FILTER_CHECK_PORT_ZERO);
 }
 
+/* In place of checks: a frame that is not IP */
+#define FILTER_NOT_IP (1U << 31)
+
+/* A frame that is not IP. Global, so that the verifier walks it once */
+__noinline __u32 filter_not_inspected(__u32 ethertype)
+{
+	const struct ecbpf_filter_settings *settings = filter_settings_get();
+	__u32 reason = ecbpf_link_reason(ethertype), action = XDP_PASS;
+
+	if (reason && settings && settings->drop_links)
+		action = XDP_DROP;
+	return ECBPF_VERDICT(action, reason);
+}
+
 /* Return: bit of a check if the record has a flag */
 #define FILTER_FLAG(rec, flag, check) (((rec)->flags & (flag)) * ((check) / (flag)))
 
 /*
- * Return: checks that the packet fails, bits of enum ecbpf_filter_check. @ret_key: first 32 bits of
- * its source, in host byte order, for filter_is_near()
+ * Return: checks that the packet fails, bits of enum ecbpf_filter_check, or FILTER_NOT_IP.
+ * @ret_key: first 32 bits of its source, in host byte order, for filter_is_near()
  */
 static __always_inline __u32 filter_check(struct xdp_md *ctx, const struct ecbpf_record *rec,
 					  __u32 *ret_key)
@@ -175,7 +189,7 @@ static __always_inline __u32 filter_check(struct xdp_md *ctx, const struct ecbpf
 		found = filter_ip6_addrs(ip6) |
 			FILTER_FLAG(rec, ECBPF_IP6_ROUTING0, ECBPF_FILTER_CHECK_IP6_ROUTING0);
 	} else {
-		return rec->reason ? filter_malformed(rec) : 0;
+		return rec->reason ? filter_malformed(rec) : FILTER_NOT_IP;
 	}
 	if (rec->reason)
 		return filter_malformed(rec);
@@ -285,6 +299,8 @@ static __always_inline __u32 filter_stage(struct xdp_md *ctx, const struct ecbpf
 	/* nearly all packets: the settings are not read */
 	if (__builtin_expect(!found && !filter_is_frag(rec), 1))
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+	if (found & FILTER_NOT_IP)
+		return filter_not_inspected(rec->ethertype);
 	return filter_judge(ctx, rec, found);
 }
 

@@ -73,6 +73,12 @@ enum ecbpf_filter_frags {
 	ECBPF_FILTER_FRAGS_PTB = 2, /* drop; answer first fragments with packet too big */
 };
 
+/* Frames of other link layers that can carry IP */
+enum ecbpf_filter_links {
+	ECBPF_FILTER_LINKS_PASS = 0,
+	ECBPF_FILTER_LINKS_DROP = 1,
+};
+
 #define ECBPF_FILTER_PTB_MAX_PPS	200 /* default */
 #define ECBPF_FILTER_PTB_PER_SOURCE_PPS 10  /* default */
 
@@ -82,6 +88,7 @@ enum ecbpf_filter_frags {
  * @count: checks that count only, bits; where a check is in both, it drops
  * @frags: enum ecbpf_filter_frags, for IPv4
  * @frags6: the same for IPv6
+ * @drop_links: frames of other link layers that can carry IP are dropped
  * @ptb_max_pps: answers of this host in any second, at most; 0: the default
  * @ptb_per_source_pps: the same to one IPv4 address or one /64 of IPv6
  * @ptb_rate: @ptb_max_pps in units of the kernel; all zero: no answers
@@ -93,7 +100,8 @@ struct ecbpf_filter_settings {
 	__u32 count;
 	__u8 frags;
 	__u8 frags6;
-	__u16 reserved;
+	__u8 drop_links;
+	__u8 reserved;
 	__u32 ptb_max_pps;
 	__u32 ptb_per_source_pps;
 	__u32 reserved2;

@@ -28,6 +28,7 @@ enum ecbpf_filter_check_action {
 /**
  * struct ecbpf_filter_config - settings in force; what each means: see ecbpf_filter_settings()
  * @frags: enum ecbpf_filter_frags, likewise @frags6
+ * @not_inspected: enum ecbpf_filter_links
  * @checks: enum ecbpf_filter_check_action, by the bits of ECBPF_FILTER_CHECKS
  */
 struct ecbpf_filter_config {
@@ -35,6 +36,7 @@ struct ecbpf_filter_config {
 	__u32 frags6;
 	__u32 ptb_max_pps;
 	__u32 ptb_per_source_pps;
+	__u32 not_inspected;
 	__u32 checks[ECBPF_FILTER_CHECKS_MAX];
 };
 

@@ -43,6 +43,16 @@ static const struct ecbpf_setting rows[] = {
 			"fragment",
 	},
 	{
+		.name = "not-inspected",
+		FIELD(not_inspected),
+		.words = "pass,drop",
+		.value = ECBPF_FILTER_LINKS_PASS,
+		.text = "frames of other link layers that can carry IP: LLC and SNAP, PPPoE, MPLS, "
+			"802.1ah, 802.1BR, VN-tag, NSH, MACsec",
+		.more = "They are counted in any case, each kind as a reason of its own. Frames "
+			"with more than two VLAN tags are malformed",
+	},
+	{
 		.name = "ptb-max-pps",
 		FIELD(ptb_max_pps),
 		PPS,
@@ -94,6 +104,8 @@ static void config_of(const struct ecbpf_filter_settings *settings,
 	*config = (struct ecbpf_filter_config){
 		.frags = settings->frags,
 		.frags6 = settings->frags6,
+		.not_inspected =
+			settings->drop_links ? ECBPF_FILTER_LINKS_DROP : ECBPF_FILTER_LINKS_PASS,
 		.ptb_max_pps = settings->ptb_max_pps ?: ECBPF_FILTER_PTB_MAX_PPS,
 		.ptb_per_source_pps =
 			settings->ptb_per_source_pps ?: ECBPF_FILTER_PTB_PER_SOURCE_PPS,
@@ -111,6 +123,7 @@ static int config_apply(struct ecbpf *e, const struct ecbpf_filter_config *confi
 
 	settings->frags = config->frags;
 	settings->frags6 = config->frags6;
+	settings->drop_links = config->not_inspected == ECBPF_FILTER_LINKS_DROP;
 	settings->ptb_max_pps = config->ptb_max_pps;
 	settings->ptb_per_source_pps = config->ptb_per_source_pps;
 	settings->ptb_rate = ecbpf_rate_cap(config->ptb_max_pps, hz);

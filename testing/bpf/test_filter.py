@@ -56,11 +56,12 @@ def rate(cap, hz=250):
     return struct.pack("=QQQQ", *units, -(-units[2] // units[0]))
 
 
-def settings(drop=DEFAULT, count=(), frags=0, frags6=0, pps=10 ** 9, source_pps=10 ** 9, hz=250):
+def settings(drop=DEFAULT, count=(), frags=0, frags6=0, pps=10 ** 9, source_pps=10 ** 9, hz=250,
+             links=0):
     """struct ecbpf_filter, with what packets must not see in the other generation"""
     bits = [sum(1 << CHECKS.index(name) for name in names) for names in (drop, count, DEFAULT)]
-    active = struct.pack("=IIBBHIII", bits[0] ^ bits[2], bits[1], frags, frags6, 0, pps,
-                         source_pps, 0) + rate(pps, hz) + rate(source_pps, hz) + bytes(8)
+    active = struct.pack("=IIBBBBIII", bits[0] ^ bits[2], bits[1], frags, frags6, links, 0,
+                         pps, source_pps, 0) + rate(pps, hz) + rate(source_pps, hz) + bytes(8)
     return struct.pack("=II", 1, 0) + bytes([0xff] * len(active)) + active
 
 
@@ -239,6 +240,28 @@ def test_router_alert(report):
                 if found != (want, "router-alert" if want == PASS else "ip-options"):
                     why.append(f"protocol {proto}, value {value}: {found}")
             report.check(f"filter {how}: router alert", why)
+
+
+def test_links(report):
+    """Other link layers that can carry IP: counted by kind, pass or dropped; others just pass"""
+    llc, pppoe, mpls, pbb, etag, vntag, nsh, macsec = range(96, 104)
+    kinds = {0x2e: llc, 0x5ff: llc, 0x600: None, 0x806: None, 0x88cc: None, 0x8863: pppoe,
+             0x8864: pppoe, 0x8847: mpls, 0x8848: mpls, 0x88e7: pbb, 0x893f: etag,
+             0x8926: vntag, 0x894f: nsh, 0x88e5: macsec}
+    for how in PROGRAMS:
+        with Filter(how) as programs:
+            for link_name, link in TAGS.items():
+                why = []
+                for kind, reason in kinds.items():
+                    frame = bytearray(bytes(link / Raw(bytes(46))))
+                    frame[-48:-46] = kind.to_bytes(2, "big")
+                    for links in (0, 1):
+                        programs.set(drop=CHECKS, links=links)
+                        want = (DROP if links and reason else PASS, reason, bytes(frame))
+                        found = programs.judge(bytes(frame))
+                        if found != want:
+                            why.append(f"{kind:#x}, links {links}: {found[:2]}")
+                report.check(f"filter {how}, {link_name}: other link layers", why)
 
 
 def test_malformed(report):
@@ -640,5 +663,6 @@ def test_flood(report):
 
 
 if __name__ == "__main__":
-    main([test_hygiene, test_router_alert, test_malformed, test_answers, test_no_answers,
-          test_fragments, test_counts, test_sampling, test_secret, test_frags, test_flood])
+    main([test_hygiene, test_router_alert, test_links, test_malformed, test_answers,
+          test_no_answers, test_fragments, test_counts, test_sampling, test_secret, test_frags,
+          test_flood])

@@ -304,6 +304,7 @@ static void config_make(uint64_t seed)
 	config.frags6_drop = seed % 2;
 	config.malformed_drop = seed / 2 % 2 || one_in(2);
 	config.not_inspected_drop = seed % 2;
+	config.links_drop = seed / 4 % 2;
 	for (int version = 4; version <= 6; version += 2) {
 		for (int i = 0; i < 3; i++) {
 			uint32_t len_min = version == 4 ? 28 : 60;
@@ -432,8 +433,8 @@ static void config_write(const char *dir)
 
 	for (int i = 0; i < CHECKS_COUNT; i++)
 		fprintf(out, "%s=%s ", check_names[i], config.checks >> i & 1 ? "drop" : "off");
-	fprintf(out, "frags=%s frags6=%s\n", config.frags_drop ? "drop" : "pass",
-		config.frags6_drop ? "drop" : "pass");
+	fprintf(out, "frags=%s frags6=%s not-inspected=%s\n", config.frags_drop ? "drop" : "pass",
+		config.frags6_drop ? "drop" : "pass", config.links_drop ? "drop" : "pass");
 	fclose(out);
 	out = config_file(dir, "fw");
 	fprintf(out, "malformed=%s not-inspected=%s\n", config.malformed_drop ? "drop" : "pass",

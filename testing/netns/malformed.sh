@@ -108,6 +108,15 @@ before=$(passed)
 frames links
 check "or are dropped" "$before" "$(passed)"
 ecbpf-fw unload
+ecbpf-filter load --fused -m native h0
+frames links
+# shellcheck disable=SC2086 # words
+check "the filter alone counts them, too" "4 4 4 2 2 2 2 2 " "$(reasons $links)"
+ecbpf-filter set not-inspected=drop
+before=$(passed)
+frames links
+check "or drops them" "$before" "$(passed)"
+ecbpf-filter unload
 
 # --- the fast path ------------------------------------------------------------------------------
 

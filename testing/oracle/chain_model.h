@@ -329,7 +329,7 @@ struct rule {
 
 struct config {
 	uint32_t checks; /* those that drop */
-	bool frags_drop, frags6_drop;
+	bool frags_drop, frags6_drop, links_drop;
 	struct prefix block[PREFIXES_MAX], allow[PREFIXES_MAX], local[PREFIXES_MAX];
 	int blocks, allows, locals;
 	bool malformed_drop, not_inspected_drop; /* of fw */
@@ -661,6 +661,9 @@ static inline struct outcome model(const struct config *c, struct flows *flows,
 {
 	struct outcome o = {.rule = -1};
 
+	o.fate = FATE_NOT_INSPECTED;
+	if (!v->defect && !v->version && c->links_drop && is_not_inspected(v->ethertype))
+		return o;
 	if (v->version && prefixes_have(c->block, c->blocks, v, false) &&
 	    !prefixes_have(c->allow, c->allows, v, false)) {
 		o.fate = FATE_LISTED;
