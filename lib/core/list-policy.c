@@ -117,8 +117,8 @@ static bool route_read(struct nlmsghdr *message, void *item)
 static int gateways_add(struct lockout *l)
 {
 	static const struct rtmsg wanted[] = {
-		{.rtm_family = AF_INET, .rtm_table = RT_TABLE_MAIN, .rtm_type = RTN_UNICAST},
-		{.rtm_family = AF_INET6, .rtm_table = RT_TABLE_MAIN, .rtm_type = RTN_UNICAST},
+		{.rtm_family = AF_INET, .rtm_type = RTN_UNICAST},
+		{.rtm_family = AF_INET6, .rtm_type = RTN_UNICAST},
 	};
 	_cleanup_free_ struct gateways *gateways = NULL;
 	size_t count = 0;

@@ -17,4 +17,6 @@ ip link set eth1 up
 ip address add 10.11.12.1/24 dev eth0
 ip address add 2001:db8:ffff::1/64 dev eth0 nodad
 ip route add default via 10.11.12.254
+ip route add default via 10.11.12.130 table 100
+ip -6 route add default via 2001:db8:fffe::9 dev eth0 onlink table 100
 exec "$top/testing/lib/lists.py" "$@"
