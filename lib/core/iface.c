@@ -166,14 +166,48 @@ int ecbpf_iface_check(struct ecbpf *e, const char *iface)
 			  iface, type, ecbpf_iface_below(iface, below));
 }
 
-bool ecbpf_iface_takes_tags(const char *iface)
+static int peer_get(struct nl_msg *msg, void *ret)
+{
+	struct nlattr *attrs[IFLA_MAX + 1];
+
+	if (!nlmsg_parse(nlmsg_hdr(msg), sizeof(struct ifinfomsg), attrs, IFLA_MAX, NULL) &&
+	    attrs[IFLA_LINK] && !attrs[IFLA_LINK_NETNSID])
+		*(int *)ret = (int)nla_get_u32(attrs[IFLA_LINK]);
+	return NL_OK;
+}
+
+/* @ret: the other end of a veth. Return: false: not a veth, or it is in another namespace */
+static bool peer_find(const char *iface, char *ret)
+{
+	int ifindex = ecbpf_iface_find(iface), peer = 0;
+
+	if (!ifindex || !ecbpf_iface_is_veth(iface))
+		return false;
+	link_ask(ifindex, NULL, peer_get, &peer);
+	return peer && if_indextoname((unsigned int)peer, ret);
+}
+
+bool ecbpf_iface_takes_tags(const char *iface, char *ret_fix)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS};
 	struct ifreq request = {.ifr_data = (void *)&value};
+	/* a veth passes on what its peer sends: its own setting changes nothing */
+	bool is_peer = peer_find(iface, request.ifr_name);
 
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
-	return fd >= 0 && !ioctl(fd, SIOCETHTOOL, &request) && value.data & ETH_FLAG_RXVLAN;
+	if (!is_peer)
+		snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
+	snprintf(ret_fix, ECBPF_IFACE_FIX, "ethtool -K %s %s off", request.ifr_name,
+		 is_peer ? "txvlan" : "rxvlan");
+	return fd >= 0 && !ioctl(fd, SIOCETHTOOL, &request) &&
+	       value.data & (is_peer ? ETH_FLAG_TXVLAN : ETH_FLAG_RXVLAN);
+}
+
+bool ecbpf_iface_is_half_veth(const char *iface)
+{
+	char peer[IF_NAMESIZE];
+
+	return ecbpf_iface_is_veth(iface) && !peer_find(iface, peer);
 }
 
 bool ecbpf_iface_is_veth(const char *iface)

@@ -32,8 +32,14 @@ int ecbpf_iface_check(struct ecbpf *e, const char *iface);
 #define ECBPF_IFACE_BELOW 32
 const char *ecbpf_iface_below(const char *iface, char *ret);
 
-/* Does it remove VLAN tags from received packets, so that XDP does not see them? */
-bool ecbpf_iface_takes_tags(const char *iface);
+/*
+ * Do received packets have their VLAN tags beside them, so that XDP does not see them? Of a veth
+ * whose peer is in another namespace, its own setting is taken for the peer's. @ret_fix: a command
+ */
+#define ECBPF_IFACE_FIX 48
+bool ecbpf_iface_takes_tags(const char *iface, char *ret_fix);
+/* Is it a veth whose peer is in another namespace? */
+bool ecbpf_iface_is_half_veth(const char *iface);
 /* Is it one end of a veth, whose other end need not complete checksums, nor put in tags? */
 bool ecbpf_iface_is_veth(const char *iface);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Checks of the firewall's rules on an interface. */
 #include "core/handle.h"
+#include "core/iface.h"
 #include "doctor/doctor.h"
 #include "fw/live.h"
 
@@ -19,21 +20,21 @@ static bool has_fw(const struct ecbpf_chain *chain)
 void doctor_check_vlan(struct doctor *d, const struct ecbpf_chain *chain)
 {
 	struct ecbpf_finding *f;
-	const char *remedy;
+	char fix[ECBPF_IFACE_FIX];
 	size_t count;
 
-	if (!has_fw(chain) || !fw_vlan_is_hidden(chain->iface, &remedy))
+	if (!has_fw(chain) || !ecbpf_iface_takes_tags(chain->iface, fix))
 		return;
 	count = fw_live_vlan_rules(d->e);
 	if (!count)
 		return;
 	f = finding_add(&d->found, ECBPF_WARNING, chain->iface, "fw-vlan",
-			"the firewall has %zu rule%s with 'vlan', and the interface removes VLAN "
-			"tags before XDP",
+			"the firewall has %zu rule%s with 'vlan', and VLAN tags are removed "
+			"before XDP",
 			count, count > 1 ? "s" : "");
 	finding_why(f, "such a rule does not match a packet whose tag was removed%s",
-		    *remedy ? "; the peer of a veth has to put tags in, too: ethtool -K PEER "
-			      "txvlan off"
+		    ecbpf_iface_is_half_veth(chain->iface)
+			    ? "; the peer of a veth has to put tags in: ethtool -K PEER txvlan off"
 			    : "");
-	finding_fix(f, "ethtool -K %s rxvlan off", chain->iface);
+	finding_fix(f, "%s", fix);
 }

@@ -99,17 +99,17 @@ static void load_warn(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 
 	for (size_t i = 0; i < load->in_count; i++) {
 		enum ecbpf_mode mode = ECBPF_MODE_UNSPEC;
+		char fix[ECBPF_IFACE_FIX];
 		__u32 id;
 
 		if (ecbpf_attached(e, ecbpf_iface_index(e, load->in[i]), &id, &mode))
 			continue;
 		is_native |= mode == ECBPF_MODE_NATIVE;
-		if (mode == ECBPF_MODE_SKB && ecbpf_iface_takes_tags(load->in[i]))
+		if (mode == ECBPF_MODE_SKB && ecbpf_iface_takes_tags(load->in[i], fix))
 			ecbpf_log(e, ECBPF_LOG_WARN,
-				  "%s: in skb mode XDP does not see VLAN tags that the card "
-				  "removes, and packets leave with them; run 'ethtool -K %s rxvlan "
-				  "off'",
-				  load->in[i], load->in[i]);
+				  "%s: in skb mode XDP does not see VLAN tags that are removed "
+				  "before, and packets leave with them; run '%s'",
+				  load->in[i], fix);
 		if (ecbpf_iface_is_veth(load->in[i]))
 			ecbpf_log(e, ECBPF_LOG_WARN,
 				  "%s: a veth passes packets on before their checksum is "

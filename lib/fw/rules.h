@@ -264,8 +264,6 @@ int fw_apply_told(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset);
 
 /* Return: how many rules test the VLAN tag */
 size_t fw_vlan_rules(const struct ecbpf_fw_ruleset *ruleset);
-/* Does the interface take tags off? @ret_remedy: goes behind 'ethtool -K IFACE rxvlan off' */
-bool fw_vlan_is_hidden(const char *iface, const char **ret_remedy);
 /* Through the log of @e, about such rules: on these interfaces, or on all with the firewall */
 void fw_warn_vlan(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
 		  const char *const *ifaces, size_t ifaces_count);

@@ -18,22 +18,18 @@ size_t fw_vlan_rules(const struct ecbpf_fw_ruleset *ruleset)
 	return count;
 }
 
-bool fw_vlan_is_hidden(const char *iface, const char **ret_remedy)
-{
-	*ret_remedy =
-		ecbpf_iface_is_veth(iface) ? "' and on its peer 'ethtool -K PEER txvlan off" : "";
-	return ecbpf_iface_takes_tags(iface);
-}
-
 static void warn(struct ecbpf *e, const char *iface)
 {
-	const char *remedy;
+	char fix[ECBPF_IFACE_FIX];
 
-	if (fw_vlan_is_hidden(iface, &remedy))
+	if (ecbpf_iface_takes_tags(iface, fix))
 		ecbpf_log(e, ECBPF_LOG_WARN,
-			  "%s: rules with 'vlan' do not match there: the interface removes VLAN "
-			  "tags before the firewall sees them; run 'ethtool -K %s rxvlan off%s'",
-			  iface, iface, remedy);
+			  "%s: rules with 'vlan' do not match there: VLAN tags are removed before "
+			  "the firewall sees them; run '%s'%s",
+			  iface, fix,
+			  ecbpf_iface_is_half_veth(iface)
+				  ? " and on its peer 'ethtool -K PEER txvlan off'"
+				  : "");
 }
 
 void fw_warn_vlan(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,

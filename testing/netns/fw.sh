@@ -291,12 +291,12 @@ check "vlan: rules without" "" "$(warned fw check -f "$work/a")"
 check "vlan: another rule" "" "$(warned fw rule add 'ip from any to any tcp count')"
 check "vlan: one more such rule" "fw0 fw2" \
 	"$(warned fw rule add 'ip from any to any vlan !7 tcp count' | xargs)"
-check "vlan: doctor" "warning fw0 ethtool -K fw0 rxvlan off;warning fw2 ethtool -K fw2 rxvlan off" \
+check "vlan: doctor" "warning fw0 ethtool -K fw0 rxvlan off;warning fw2 ethtool -K fw3 txvlan off" \
 	"$(ecbpf-loader doctor -j | jq -r '.[] | select(.code == "fw-vlan") |
 		"\(.severity) \(.interface) \(.fix)"' | sort | paste -sd ';')"
 ethtool -K fw0 rxvlan off
 check "vlan: tags stay on one of them" fw2 "$(warned fw apply -f "$work/vlan")"
-ethtool -K fw2 rxvlan off
+ethtool -K fw3 txvlan off
 check "vlan: on both" "" "$(warned fw apply -f "$work/vlan")"
 check "vlan: doctor has nothing to say" "" \
 	"$(ecbpf-loader doctor -j | jq -r '.[] | select(.code == "fw-vlan").interface')"
@@ -308,6 +308,49 @@ check "vlan: ecbpf.conf" fw0 "$(warned ecbpf-loader apply -c "$work/conf")"
 check "vlan: ecbpf.conf, applied" fw0 "$(warned ecbpf-loader apply "$work/conf")"
 fw unload
 fw apply --allow-empty -f /dev/null
+
+# Of a veth the peer decides, and it alone: warned of or not, the rule behaves so
+cat >"$work/tag.bpf.c" <<-'END'
+	#include <linux/bpf.h>
+	#include <bpf/bpf_endian.h>
+	#include <bpf/bpf_helpers.h>
+
+	SEC("tc")
+	int tag(struct __sk_buff *skb)
+	{
+		if (skb->protocol == bpf_htons(0x0800))
+			bpf_skb_vlan_push(skb, bpf_htons(0x8100), 5);
+		return -1; /* TC_ACT_UNSPEC */
+	}
+END
+clang --target=bpf -O2 -I"/usr/include/$(gcc -print-multiarch)" -c "$work/tag.bpf.c" \
+	-o "$work/tag.bpf.o"
+ip link set fw2 up
+ip link set fw3 up
+ip link set lo up
+tc qdisc add dev fw3 clsact
+tc filter add dev fw3 egress pref 1 protocol all \
+	bpf direct-action object-file "$work/tag.bpf.o" section tc
+echo 'ip from any to any udp count' >>"$work/vlan"
+for mode in native skb; do
+	for peer in on off; do
+		ethtool -K fw3 txvlan "$peer"
+		ethtool -K fw2 rxvlan "$([[ $peer == off ]] && echo on || echo off)"
+		check "vlan: $mode mode, the peer's txvlan $peer: warned" \
+			"$([[ $peer == off ]] || echo fw2)" \
+			"$(warned fw load --fused -m "$mode" -f "$work/vlan" fw2)"
+		"$here/fw_send.py" fw3 5 >/dev/null
+		for ((i = 0; i < 200; i++)); do
+			counted=$(counted packets)
+			[[ $counted != *10* ]] || break
+			sleep 0.1
+		done
+		check "vlan: $mode mode, the peer's txvlan $peer: dropped and not" \
+			"$([[ $peer == off ]] && echo "10 0" || echo "0 10")" "$counted"
+		fw unload
+		fw apply --allow-empty -f /dev/null
+	done
+done
 
 # --- the examples of the manual -----------------------------------------------------------------
 
