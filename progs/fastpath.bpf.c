@@ -195,10 +195,15 @@ static __always_inline __u32 fastpath_decide(struct xdp_md *ctx,
 	return ECBPF_REASON_FP_LEASE;
 }
 
-/* Return: the verdict on a packet to be sent to a hop */
+/*
+ * Return: the verdict on a packet to be sent to a hop. @since: when its lease was valid. The hop
+ * becomes another one a second after its last lease at the earliest (HOP_GRACE()), so what was
+ * read of it is right unless this CPU was stopped for as long.
+ */
 static __always_inline __u32 fastpath_forward(struct xdp_md *ctx, const struct ecbpf_record *rec,
 					      const struct ecbpf_fastpath *settings,
-					      struct ecbpf_flow *flow, const struct ecbpf_hop *hop)
+					      struct ecbpf_flow *flow, const struct ecbpf_hop *hop,
+					      __u64 since)
 {
 	__u32 action = XDP_TX, verdict;
 
@@ -213,6 +218,8 @@ static __always_inline __u32 fastpath_forward(struct xdp_md *ctx, const struct e
 				      ECBPF_VERDICT(action, ECBPF_REASON_FP_LEASE));
 	if (!fastpath_rewrite(ctx, rec, hop))
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_SPECIAL);
+	if (ECBPF_LEASE_NOW(bpf_jiffies64()) - since > settings->hz / 2)
+		return ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FP_EXPIRED) | ECBPF_VERDICT_DRAWN;
 	flow->packets++;
 	return verdict;
 }
@@ -266,7 +273,7 @@ static __always_inline __u32 fastpath_flow(struct xdp_md *ctx, const struct ecbp
 	if (flow) {
 		reason = fastpath_decide(ctx, settings, rec, &pkt, flow, &hop);
 		if (reason == ECBPF_REASON_FP_LEASE && hop)
-			return fastpath_forward(ctx, rec, settings, flow, hop);
+			return fastpath_forward(ctx, rec, settings, flow, hop, pkt.now);
 		if (reason == ECBPF_REASON_FP_DEAD)
 			return fastpath_dead(ctx, rec, settings, flow, headers);
 	} else {

@@ -774,9 +774,32 @@ def test_race(report):
                 expect(report, f"IPv{version}: not replaced", f.xdp(packet(1)),
                        (TX, "lease", forwarded(packet(1))))
                 f.write("race", struct.pack("=Q", instant) + (
-                    other if is_other else own[:40] + other[40:]))
+                    other if is_other else own[:40] + other[40:]) + bytes(56))
                 expect(report, f"IPv{version}: replaced {name}", f.xdp(packet(1)),
                        (PASS, "unknown", bytes(packet(1))))
+
+
+def test_race_hop(report):
+    """A CPU stops when it has read a lease: no packet goes to what its hop has become meanwhile"""
+    for version in 4, 6:
+        def packet(sport, seq=9, version=version):
+            return tcp(sport=sport, seq=seq, version=version)
+        for name, wait, to, want in (
+                ("shortly, the hop is the same", hz() // 4, REAL1, (TX, "lease")),
+                ("for a second, the hop is another one", hz(), REAL2, (DROP, "expired"))):
+            with FastPath(groups=1, program="race:ecbpf_fastpath") as f:
+                f.learn(packet(1), REAL1)
+                f.learn(packet(2), REAL2)
+                hop = {port: f.read("fastpath_hops", flow[8] & 0xffffff)[:40]
+                       for port in (1, 2) for flow in f.flows()
+                       if flow[4] & 0xffff == socket.htons(port)}
+                f.write("race", struct.pack("=Q64x", 3) + hop[1 if to == REAL1 else 2] +
+                        struct.pack("=QQ", wait, 0))
+                verdict, reason, frame = f.xdp(packet(1))
+                report.check(f"IPv{version}: it stops {name}",
+                             ((verdict, reason) != (want[0], REASONS[want[1]]) or
+                              verdict == TX and frame != bytes(forwarded(packet(1), to))) and
+                             f"{verdict}, {reason}, to {frame[:6].hex()}")
 
 
 def test_reset(report):
@@ -951,5 +974,5 @@ if __name__ == "__main__":
     main([test_forward, test_others, test_checksum, test_partial, test_up, test_ingress,
           test_hops, test_length, test_flags, test_egress, test_time, test_vlan, test_settings,
           test_udp, test_local, test_exclude, test_mark, test_secrets, test_table, test_race,
-          test_reset,
+          test_race_hop, test_reset,
           test_sampling, test_shield, test_shield_replay, test_ramp])
