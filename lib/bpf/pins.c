@@ -26,8 +26,15 @@ int ecbpf_for_each_entry(struct ecbpf *e, const char *path, ecbpf_entry_fn fn, v
 		return errno == ENOENT
 			       ? 0
 			       : ecbpf_fail(e, -errno, "cannot read %s: %s", path, strerror(errno));
-	while (!err && (entry = readdir(dir)))
+	while (!err) {
+		errno = 0;
+		entry = readdir(dir);
+		if (!entry && errno)
+			err = ecbpf_fail(e, -errno, "cannot read %s: %s", path, strerror(errno));
+		if (!entry)
+			break;
 		err = fn(e, entry->d_name, data);
+	}
 	closedir(dir);
 	return err;
 }
@@ -47,8 +54,12 @@ static int pin_call(struct ecbpf *e, const char *name, void *data)
 	if (name[0] == '.')
 		return 0;
 	err = ecbpf_pin_path(e, path, sizeof(path), name);
-	if (err || lstat(path, &st))
+	if (err)
 		return err;
+	if (lstat(path, &st))
+		return errno == ENOENT
+			       ? 0
+			       : ecbpf_fail(e, -errno, "cannot read %s: %s", path, strerror(errno));
 	return call->fn(e, path, S_ISLNK(st.st_mode), call->data);
 }
 

@@ -166,6 +166,8 @@ static void mounts_add(struct search *s, const char *pid)
 		snprintf(path, sizeof(path), "/proc/%s/root%s", pid, point);
 		net_add(s, path);
 	}
+	if (ferror(file))
+		not_seen(s);
 	fclose(file);
 }
 
@@ -194,7 +196,7 @@ static void entries_add(struct search *s, const char *pid, const char *dir_name,
 		not_seen(s);
 		return;
 	}
-	while (!s->err && (entry = readdir(dir))) {
+	while (!s->err && (errno = 0, entry = readdir(dir))) {
 		if (!isdigit((unsigned char)entry->d_name[0]))
 			continue;
 		snprintf(path, sizeof(path), "/proc/%s/%s/%.16s%s", pid, dir_name, entry->d_name,
@@ -202,6 +204,8 @@ static void entries_add(struct search *s, const char *pid, const char *dir_name,
 		if (*net || is_namespace(s, path))
 			net_add(s, path);
 	}
+	if (!s->err && errno)
+		not_seen(s);
 	closedir(dir);
 }
 
@@ -217,7 +221,7 @@ static void processes_add(struct search *s)
 	dir = opendir("/proc");
 	if (!dir)
 		s->ret->is_complete = false;
-	while (dir && !s->err && (entry = readdir(dir))) {
+	while (dir && !s->err && (errno = 0, entry = readdir(dir))) {
 		char pid[16];
 
 		if (!isdigit((unsigned char)entry->d_name[0]))
@@ -227,6 +231,8 @@ static void processes_add(struct search *s)
 		entries_add(s, pid, "fd", "");
 		mounts_add(s, pid);
 	}
+	if (dir && !s->err && errno)
+		s->ret->is_complete = false;
 	if (dir)
 		closedir(dir);
 }

@@ -39,41 +39,60 @@ static __u32 hash_of(const char *text, size_t size)
 }
 
 /* Of this boot and this network namespace */
-static void owner_print(char *ret, size_t size)
+static int owner_print(char *ret, size_t size)
 {
 	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
 	struct stat st = {};
 	char boot[64] = "";
+	int err = 0;
 
-	if (file && fgets(boot, sizeof(boot), file))
-		boot[strcspn(boot, "\n")] = '\0';
+	if (!file || !fgets(boot, sizeof(boot), file))
+		err = -(errno ?: EIO);
+	boot[strcspn(boot, "\n")] = '\0';
 	if (file)
 		fclose(file);
-	stat("/proc/thread-self/ns/net", &st);
+	if (!err && stat("/proc/thread-self/ns/net", &st))
+		err = -errno;
 	snprintf(ret, size, "# boot %s netns %llu", boot, (unsigned long long)st.st_ino);
+	return err;
 }
 
-/* Where a namespace's name cannot be found out: was the file made in this one? */
-static bool is_own(int fd)
+/* The second line of the file, and what it is in one that is made here. Return: 0 or -errno */
+static int owners_read(int fd, char ret_text[256], char ret_own[128])
 {
-	char text[256] = "", owner[128];
-	ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
-	const char *line = len > 0 ? strchr(text, '\n') : NULL;
+	ssize_t len = pread(fd, ret_text, 255, 0);
+	char *line;
 
-	owner_print(owner, sizeof(owner));
-	return line && !strncmp(line + 1, owner, strlen(owner));
+	if (len < 0)
+		return -errno;
+	ret_text[len] = '\0';
+	line = strchr(ret_text, '\n');
+	memmove(ret_text, line ? line + 1 : "", line ? strlen(line) : 1);
+	return owner_print(ret_own, 128);
 }
 
-/* Likewise, by a namespace that was there since this host has started? */
-static bool is_others(int fd)
+/*
+ * Where a namespace's name cannot be found out: was the file made in this one? Return: 1, 0 or
+ * -errno
+ */
+static int is_own(int fd)
 {
-	char text[256] = "", owner[128];
-	ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
-	const char *line = len > 0 ? strchr(text, '\n') : NULL;
+	char text[256], owner[128];
+	int err = owners_read(fd, text, owner);
 
-	owner_print(owner, sizeof(owner));
-	return line && strncmp(line + 1, owner, strlen(owner)) &&
-	       !strncmp(line + 1, owner, strstr(owner, " netns") - owner);
+	return err ?: !strncmp(text, owner, strlen(owner));
+}
+
+/* Likewise, by another namespace since this host has started? Return: 1, 0 or -errno */
+static int is_others(int fd)
+{
+	char text[256], owner[128];
+	int err = owners_read(fd, text, owner);
+
+	if (err)
+		return err;
+	return strncmp(text, owner, strlen(owner)) &&
+	       !strncmp(text, owner, strstr(owner, " netns") - owner);
 }
 
 /* The file that there is, locked; not one that is replaced meanwhile. Return: fd or -errno */
@@ -118,9 +137,15 @@ bool runtime_change_begin(struct ecbpf *e, struct runtime_change *c, const char 
 	bool is_sure, is_ok;
 	long long applied;
 	va_list args;
+	int kept;
 
 	*c = (struct runtime_change){};
-	if (e->is_applying || !runtime_log_path(path, &is_sure))
+	if (e->is_applying)
+		return false;
+	kept = runtime_log_path(path, &is_sure);
+	if (kept < 0)
+		ecbpf_log(e, ECBPF_LOG_WARN, LOST "%s", strerror(-kept));
+	if (kept <= 0)
 		return false;
 	if (access(path, F_OK)) {
 		int err = errno;
@@ -215,15 +240,17 @@ static int record_append(const char *path, bool is_sure, const char *record, siz
 {
 	_cleanup_close_ int fd = log_open(path, O_RDWR);
 	off_t end;
-	int err = 0;
+	int err;
 
 	if (fd < 0)
 		return fd;
-	if (!is_sure && !is_own(fd))
-		return 0;
+	err = is_sure ? 1 : is_own(fd);
+	if (err <= 0)
+		return err;
 	end = end_find(fd);
 	if (end < 0)
 		return end;
+	err = 0;
 	for (size_t done = 0; done < size && !err;) {
 		ssize_t len = pwrite(fd, record + done, size - done, end + (off_t)done);
 
@@ -253,8 +280,9 @@ void runtime_change_end(struct runtime_change *c)
 	if (record && c->whole)
 		err = fwrite(record, 1, size, c->whole) == size ? 0 : -EIO;
 	else if (record)
-		err = runtime_log_path(path, &is_sure) ? record_append(path, is_sure, record, size)
-						       : 0;
+		err = runtime_log_path(path, &is_sure);
+	if (err > 0)
+		err = record_append(path, is_sure, record, size);
 	if (err && !c->whole) /* of a whole one, its end tells */
 		ecbpf_log(c->e, ECBPF_LOG_WARN, LOST "%s: %s", path, strerror(-err));
 	free(record);
@@ -404,7 +432,10 @@ int runtime_log_read(struct ecbpf *e, struct runtime_log *ret_log)
 	int err, fd;
 
 	*ret_log = (struct runtime_log)RUNTIME_LOG_INIT;
-	ret_log->is_kept = runtime_log_path(ret_log->path, &is_sure);
+	err = runtime_log_path(ret_log->path, &is_sure);
+	if (err < 0)
+		return fail_unreadable(e, err, ecbpf_state_dir());
+	ret_log->is_kept = err;
 	if (!ret_log->is_kept)
 		return 0;
 	fd = log_open(ret_log->path, O_RDONLY);
@@ -413,7 +444,10 @@ int runtime_log_read(struct ecbpf *e, struct runtime_log *ret_log)
 	if (fd < 0)
 		return fail_unreadable(e, fd, ret_log->path);
 	ret_log->lock = fd;
-	if (!is_sure && is_others(fd)) {
+	err = is_sure ? 0 : is_others(fd);
+	if (err < 0)
+		return fail_unreadable(e, err, ret_log->path);
+	if (err) {
 		ret_log->is_kept = false;
 		return 0;
 	}
@@ -450,7 +484,7 @@ static void work_path(const struct runtime_log *log, char ret[PATH_MAX + 8])
 int runtime_log_begin(struct ecbpf *e, const struct runtime_log *log, FILE **ret_whole)
 {
 	char work[PATH_MAX + 8], dir[PATH_MAX], owner[128];
-	int fd, dir_fd;
+	int fd, dir_fd, err;
 
 	dir_fd = ecbpf_state_dir_make(e, "runtime", dir);
 	if (dir_fd < 0)
@@ -464,7 +498,12 @@ int runtime_log_begin(struct ecbpf *e, const struct runtime_log *log, FILE **ret
 		close_fd(&fd);
 		return -EIO;
 	}
-	owner_print(owner, sizeof(owner));
+	err = owner_print(owner, sizeof(owner));
+	if (err) {
+		fclose(*ret_whole);
+		unlink(work);
+		return ecbpf_fail(e, err, "%s: %s", log->path, strerror(-err));
+	}
 	fprintf(*ret_whole, TITLE "\n%s\n", owner);
 	return 0;
 }

@@ -88,7 +88,8 @@ int runtime_log_end(struct ecbpf *e, const struct runtime_log *log, FILE *whole)
 
 /*
  * The file of this network namespace, whether it is there or not. Return: 1; 0: this namespace
- * keeps nothing, @ret_path is unchanged; @ret_is_sure: no other namespace has the same file
+ * keeps nothing, @ret_path is unchanged; -errno. @ret_is_sure: no other namespace has the same
+ * file
  */
 int runtime_log_path(char ret_path[PATH_MAX], bool *ret_is_sure);
 

@@ -22,24 +22,30 @@ static bool is_same(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Return: does one of the names stand for this namespace? */
-static bool name_find(const struct stat *own, char *ret_name, size_t size)
+/* Return: 1 if one of the names stands for this namespace, 0, -errno */
+static int name_find(const struct stat *own, char *ret_name, size_t size)
 {
 	DIR *dir = opendir(NAMES);
 	struct dirent *entry;
-	bool is_found = false;
 	char path[PATH_MAX];
 	struct stat st;
+	int found = 0;
 
-	while (dir && !is_found && (entry = readdir(dir))) {
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while (!found && (errno = 0, entry = readdir(dir))) {
 		snprintf(path, sizeof(path), NAMES "/%s", entry->d_name);
-		is_found = !stat(path, &st) && is_same(&st, own);
-		if (is_found)
+		if (stat(path, &st))
+			found = errno == ENOENT ? 0 : -errno;
+		else if (is_same(&st, own))
+			found = 1;
+		if (found > 0)
 			snprintf(ret_name, size, "@%s", entry->d_name);
 	}
-	if (dir)
-		closedir(dir);
-	return is_found;
+	if (!found)
+		found = -errno;
+	closedir(dir);
+	return found;
 }
 
 int runtime_log_path(char ret_path[PATH_MAX], bool *ret_is_sure)
@@ -47,15 +53,22 @@ int runtime_log_path(char ret_path[PATH_MAX], bool *ret_is_sure)
 	const char *chosen = getenv("ECBPF_STATE_DIR");
 	char name[NAME_MAX + 2] = "";
 	struct stat own, first;
+	bool is_known = true;
+	int found;
 
 	*ret_is_sure = true;
 	if (!chosen || !*chosen) {
 		if (stat("/proc/thread-self/ns/net", &own))
-			return 0;
-		if (stat("/proc/1/ns/net", &first))
-			*ret_is_sure = name_find(&own, name, sizeof(name));
-		else if (!is_same(&first, &own) && !name_find(&own, name, sizeof(name)))
-			return 0;
+			return -errno;
+		if (stat("/proc/1/ns/net", &first)) {
+			if (errno != EACCES && errno != EPERM && errno != ENOENT)
+				return -errno;
+			is_known = false;
+		}
+		found = is_known && is_same(&first, &own) ? 1 : name_find(&own, name, sizeof(name));
+		if (found < 0 || (is_known && !found))
+			return found;
+		*ret_is_sure = found;
 	}
 	return snprintf(ret_path, PATH_MAX, "%s/runtime/changes%s", ecbpf_state_dir(), name) <
 	       PATH_MAX;

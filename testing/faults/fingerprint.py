@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The state of the host in numbers, read from the kernel without ecbpf: what is attached, every
 pin, every map's content. Two equal fingerprints are the same state; two that differ may mean the
-same, as when rules were written to the generation that is not live."""
+same, as when rules were written to the generation that is not live. Ids of programs and maps are
+numbered in the order in which they are met, so what is made anew has the same fingerprint: a
+program is its instructions, its constants and its maps."""
 import ctypes
 import os
 import platform
+import re
 import socket
 import struct
 import zlib
 
 BPFFS = "/sys/fs/bpf"
 NR_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
-LOOKUP, GET_NEXT_KEY, OBJ_GET, MAP_GET_FD_BY_ID, OBJ_GET_INFO, LOOKUP_BATCH = 1, 4, 7, 14, 15, 24
+LOOKUP, GET_NEXT_KEY, OBJ_GET, OBJ_GET_INFO, LOOKUP_BATCH = 1, 4, 7, 15, 24
+PROG_GET_FD_BY_ID, MAP_GET_FD_BY_ID = 13, 14
 # Notes for the doctor and metrics: what was loaded last, how the last apply ended. Nothing depends
 # on them
 NOTES = "/ecbpf/loaded"
@@ -22,7 +26,7 @@ NO_CONTENT = (3, 4, 5, 6, 27) # programs, events, values of each CPU, a ring
 TRAFFIC = ("fastpath_shield", "fastpath_resets", "fastpath_flows", "fastpath_hop", "fastpath_tags",
            "fastpath_up", "fw_buckets", "filter_ptb", "sampler_stats", "sampling_state")
 GETLINK, GETQDISC, GETFILTER = 18, 38, 46
-IFLA_XDP = 43
+IFLA_XDP, IFLA_XDP_PROG_IDS, TCA_OPTIONS, TCA_BPF_ID = 43, (4, 5, 6, 7), 2, 11
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -46,14 +50,17 @@ def dump(sock, kind, body):
             data = data[size + 3 & ~3:]
 
 
-def attribute(data, wanted):
-    """The payload of a netlink attribute"""
+def attributes(data):
+    """Kinds and payloads of netlink attributes"""
     while len(data) >= 4:
         size, kind = struct.unpack_from("=HH", data)
-        if kind & 0x3fff == wanted:
-            return data[4:size]
+        yield kind & 0x3fff, data[4:size]
         data = data[max(size, 4) + 3 & ~3:]
-    return b""
+
+
+def attribute(data, wanted):
+    """The payload of a netlink attribute"""
+    return next((payload for kind, payload in attributes(data) if kind == wanted), b"")
 
 
 class Fingerprint:
@@ -62,7 +69,40 @@ class Fingerprint:
     def __init__(self, *directories):
         self.directories = directories
         self.buffers = [ctypes.create_string_buffer(1 << 24) for _ in range(2)]
+        self.numbers, self.programs = {}, {}
         self.route = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+
+    def number(self, kind, ident):
+        """Instead of an id"""
+        return self.numbers.setdefault((kind, ident), len(self.numbers))
+
+    def program(self, ident):
+        """Of a program: number, tag, length, number of each map, constants"""
+        if ident not in self.programs:
+            fd = bpf(PROG_GET_FD_BY_ID, struct.pack("=III", ident, 0, 0))[0]
+            if fd < 0:
+                return "not readable"
+            maps, out = (ctypes.c_uint32 * 64)(), ctypes.create_string_buffer(512)
+            struct.pack_into("=IQ", out, 52, 64, ctypes.addressof(maps))
+            bpf(OBJ_GET_INFO, struct.pack("=IIQ", fd, 512, ctypes.addressof(out)))
+            os.close(fd)
+            count, = struct.unpack_from("=I", out, 52)
+            self.programs[ident] = out.raw[8:16] + out.raw[20:24], maps[:count], tuple(
+                map(self.constants, maps[:count]))
+        what, maps, constants = self.programs[ident]
+        return (self.number("program", ident), what,
+                tuple(self.number("map", one) for one in maps), constants)
+
+    def constants(self, ident):
+        """Content of a map of constants, which never change"""
+        fd = bpf(MAP_GET_FD_BY_ID, struct.pack("=III", ident, 0, 0))[0]
+        if fd < 0:
+            return "not readable"
+        try:
+            info = self.info(fd)
+            return self.content(fd, info) if info[5].endswith(".rodata") else None
+        finally:
+            os.close(fd)
 
     def info(self, fd):
         """Of a map: type, id, key size, value size, most entries, name; None if it is no map"""
@@ -107,17 +147,17 @@ class Fingerprint:
         data = (ctypes.c_char * size).from_buffer(values) if size else b""
         checksum = zlib.crc32(data)
         if kind in (ARRAY_OF_MAPS, HASH_OF_MAPS):
-            return checksum, tuple(self.inner(ident) for ident in
-                                   struct.unpack_from(f"={count}I", ctypes.string_at(values, size)) if ident)
+            return tuple((at, self.inner(ident)) for at, ident in enumerate(
+                struct.unpack(f"={count}I", ctypes.string_at(values, size))) if ident)
         return checksum
 
     def inner(self, ident):
         """A map by its id"""
         fd = bpf(MAP_GET_FD_BY_ID, struct.pack("=III", ident, 0, 0))[0]
         if fd < 0:
-            return ident
+            return "not readable"
         try:
-            return ident, self.content(fd, self.info(fd))
+            return self.number("map", ident), self.content(fd, self.info(fd))
         finally:
             os.close(fd)
 
@@ -131,8 +171,10 @@ class Fingerprint:
             info = self.info(fd)
             out = os.readlink(f"/proc/self/fd/{fd}")
             if not out.endswith("bpf-map"):
-                return path, out, info and info[:2]
-            return path, info, self.content(fd, info)
+                return path, out, info and (
+                    self.program(info[1]) if out.endswith("bpf-prog") else
+                    (info[0], self.number(out, info[1])))
+            return path, (info[0], self.number("map", info[1]), *info[2:]), self.content(fd, info)
         finally:
             os.close(fd)
 
@@ -159,16 +201,30 @@ class Fingerprint:
                     found.append((path, file.read()))
         return tuple(found)
 
+    def filter(self, message):
+        """A TC filter without the id of its program"""
+        return message[:20], tuple(
+            (kind, tuple((k, self.program(struct.unpack("=I", v)[0]))
+                         if k == TCA_BPF_ID else (k, re.sub(rb":\[\d+\]", b"", v))
+                         for k, v in attributes(value)))
+            if kind == TCA_OPTIONS else (kind, value) for kind, value in attributes(message[20:]))
+
     def attached(self):
         """XDP programs of all interfaces, TC filters"""
-        links = tuple((struct.unpack_from("=i", link, 4)[0], attribute(link[16:], IFLA_XDP))
+        links = tuple((struct.unpack_from("=i", link, 4)[0], tuple(
+            (kind, self.program(struct.unpack("=I", value)[0]))
+            if kind in IFLA_XDP_PROG_IDS else (kind, value)
+            for kind, value in attributes(attribute(link[16:], IFLA_XDP))))
                  for link in dump(self.route, GETLINK, struct.pack("=BxHiII", 0, 0, 0, 0, 0)))
         qdiscs = tuple(qdisc[:16] + attribute(qdisc[20:], 1)
                   for qdisc in dump(self.route, GETQDISC, bytes(20)))
-        filters = tuple(tuple(dump(self.route, GETFILTER, struct.pack("=BxxxiIII", 0, index, 0, parent, 0)))
-                   for index, _ in links for parent in (0xfffffff2, 0xfffffff3))
+        filters = tuple(
+            tuple(map(self.filter, dump(self.route, GETFILTER,
+                                        struct.pack("=BxxxiIII", 0, index, 0, parent, 0))))
+            for index, _ in links for parent in (0xfffffff2, 0xfffffff3))
         return links, qdiscs, filters
 
     def __call__(self):
+        self.numbers.clear()
         directories = tuple(top for top, _, _ in sorted(os.walk(BPFFS)) if not top.endswith(NOTES))
         return *self.attached(), directories, self.pins(), self.files()
