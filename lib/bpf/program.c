@@ -164,6 +164,12 @@ static bool is_map_wanted(const char *map, const char *fused)
 	return false;
 }
 
+/* libbpf takes the map that is pinned there, or pins a new one */
+static bool may_pin(const struct ecbpf *e, const char *path)
+{
+	return !e->is_trying || !access(path, F_OK);
+}
+
 static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int old_fd,
 			struct program *program)
 {
@@ -188,12 +194,13 @@ static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int o
 				err = ecbpf_map_adopt(e, path, map);
 			if (err)
 				return err;
-			err = bpf_map__set_pin_path(map, path);
+			err = bpf_map__set_pin_path(map, may_pin(e, path) ? path : NULL);
 			if (err)
 				return ecbpf_fail(e, err, "%s: %s", path, strerror(-err));
 			continue;
 		}
-		if (bpf_map__pin_path(map) && !spec->pin_path)
+		if (bpf_map__pin_path(map) &&
+		    (!spec->pin_path || !may_pin(e, bpf_map__pin_path(map))))
 			bpf_map__set_pin_path(map, NULL);
 		if (bpf_map__pin_path(map) || old_fd < 0)
 			continue;

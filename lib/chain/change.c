@@ -309,7 +309,7 @@ static int change_build_dispatcher(struct ecbpf *e, struct change *c, bool ours)
 		if (err)
 			return err;
 	}
-	return change_pin(e, c);
+	return e->is_trying ? 0 : change_pin(e, c);
 }
 
 /* Fused without freplace: the program itself is attached */
@@ -382,6 +382,16 @@ static int change_build(struct ecbpf *e, struct change *c)
 		}
 		ecbpf_error_restore(e, &error);
 	}
+	return err;
+}
+
+int ecbpf_change_try(struct ecbpf *e, struct change *c)
+{
+	int err;
+
+	e->is_trying = true;
+	err = change_build(e, c);
+	e->is_trying = false;
 	return err;
 }
 

@@ -40,6 +40,8 @@ int ecbpf_change_chains(struct ecbpf *e, const char *const *ifaces, size_t count
 int ecbpf_changes_plan(struct ecbpf *e, const char *const *ifaces, size_t count, plan_fn plan,
 		       void *data, struct change *changes, size_t *ret_count);
 void ecbpf_change_close(struct ecbpf *e, struct change *c);
+/* Step 1 of a plan, as far as it can be taken back: would the kernel take it? Nothing is pinned */
+int ecbpf_change_try(struct ecbpf *e, struct change *c);
 /* Do packets of this interface's MTU need programs that take fragments? */
 bool ecbpf_needs_frags(const char *iface);
 

@@ -298,8 +298,21 @@ static int plan_set(struct ecbpf *e, struct change *c, void *data)
 	return plan_wanted(e, set, c, want, attached);
 }
 
-/* The plan alone: nothing is locked, nothing made */
-static int set_plan(struct ecbpf *e, const char *const *ifaces, size_t count, struct set *set)
+/* Nothing was attached to either, and both are to get the same programs */
+static bool is_like(const struct change *a, const struct change *b)
+{
+	if (a->live.id || b->live.id || a->count != b->count ||
+	    ecbpf_needs_frags(a->iface) != ecbpf_needs_frags(b->iface))
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (a->members[i].spec != b->members[i].spec)
+			return false;
+	return true;
+}
+
+/* The plan alone: nothing is locked, nothing made. @try: the kernel is asked whether it takes it */
+static int set_plan(struct ecbpf *e, const char *const *ifaces, size_t count, bool try,
+		    struct set *set)
 {
 	_cleanup_free_ struct change *changes = calloc(count + 1, sizeof(*changes));
 	size_t n = 0;
@@ -311,13 +324,21 @@ static int set_plan(struct ecbpf *e, const char *const *ifaces, size_t count, st
 	err = ecbpf_bpffs_open(e, false);
 	if (!err)
 		err = ecbpf_changes_plan(e, ifaces, count, plan_set, set, changes, &n);
+	for (size_t i = 0; i < n && !err && try; i++) {
+		bool is_known = false;
+
+		for (size_t k = 0; k < i; k++)
+			is_known |= is_like(&changes[k], &changes[i]);
+		err = is_known ? 0 : ecbpf_change_try(e, &changes[i]);
+	}
 	for (size_t i = 0; i < n; i++)
 		ecbpf_change_close(e, &changes[i]);
 	return err;
 }
 
-int ecbpf_chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_t count, bool check,
-		    struct ecbpf_chain_change **ret_changes, size_t *ret_count)
+static int chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_t count,
+		     bool check, bool try, struct ecbpf_chain_change **ret_changes,
+		     size_t *ret_count)
 {
 	_cleanup_free_ const char **ifaces = calloc(count + 1, sizeof(*ifaces));
 	struct set set = {.wants = wants, .count = count};
@@ -335,7 +356,7 @@ int ecbpf_chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_
 		if (wants[i].programs_count || if_nametoindex(wants[i].iface))
 			ifaces[n++] = wants[i].iface;
 	}
-	err = set_plan(e, ifaces, n, &set);
+	err = set_plan(e, ifaces, n, try, &set);
 	if (!err && set.changes_count && !check)
 		err = ecbpf_change_chains(e, ifaces, n, plan_set, &set);
 	free(set.ids);
@@ -346,6 +367,18 @@ int ecbpf_chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_
 	*ret_changes = set.changes;
 	*ret_count = set.changes_count;
 	return 0;
+}
+
+int ecbpf_chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_t count, bool check,
+		    struct ecbpf_chain_change **ret_changes, size_t *ret_count)
+{
+	return chain_set(e, wants, count, check, false, ret_changes, ret_count);
+}
+
+int ecbpf_chain_try(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_t count,
+		    struct ecbpf_chain_change **ret_changes, size_t *ret_count)
+{
+	return chain_set(e, wants, count, true, true, ret_changes, ret_count);
 }
 
 int ecbpf_chain_owned(struct ecbpf *e, const char *iface, struct owned *ret_members,

@@ -19,4 +19,8 @@ struct owned {
 int ecbpf_chain_owned(struct ecbpf *e, const char *iface, struct owned *ret_members,
 		      size_t *ret_count, enum ecbpf_mode *ret_mode);
 
+/* ecbpf_chain_set() with @check, and the kernel is asked whether it takes these programs */
+int ecbpf_chain_try(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_t count,
+		    struct ecbpf_chain_change **ret_changes, size_t *ret_count);
+
 #endif /* ECBPF_LIB_CHAIN_SET_H */

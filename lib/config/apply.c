@@ -15,6 +15,7 @@
 #include "bpf/pins.h"
 #include "bpf/transaction.h"
 #include "chain/clean.h"
+#include "chain/set.h"
 #include "config/plan.h"
 #include "config/runtime.h"
 #include "core/applied.h"
@@ -54,13 +55,16 @@ int conf_report_chain(struct ecbpf *e, const struct ecbpf_chain_change *change,
 	}
 }
 
-static int chains_report(struct ecbpf *e, const struct conf_plan *plan, struct conf_report *r)
+/* @try: nothing will be done after this, so the kernel is asked whether it takes the programs */
+static int chains_report(struct ecbpf *e, const struct conf_plan *plan, bool try,
+			 struct conf_report *r)
 {
 	_cleanup_free_ struct ecbpf_chain_change *changes = NULL;
 	size_t count = 0;
 	int err;
 
-	err = ecbpf_chain_set(e, plan->wants, plan->wants_count, true, &changes, &count);
+	err = try ? ecbpf_chain_try(e, plan->wants, plan->wants_count, &changes, &count)
+		  : ecbpf_chain_set(e, plan->wants, plan->wants_count, true, &changes, &count);
 	for (size_t i = 0; i < count && !err; i++)
 		err = conf_report_chain(e, &changes[i], r);
 	return err;
@@ -80,7 +84,7 @@ static int chains_set(struct ecbpf *e, void *data)
  * forwards nothing that TC has not seen before.
  */
 static int chains_check(struct ecbpf *e, const struct ecbpf_config *config,
-			const struct conf_plan *plan, struct conf_report *r)
+			const struct conf_plan *plan, bool try, struct conf_report *r)
 {
 	int err;
 
@@ -88,7 +92,7 @@ static int chains_check(struct ecbpf *e, const struct ecbpf_config *config,
 		return 0;
 	err = conf_fastpath_load(e, config, plan->ports, plan->ports_count, true, r, NULL);
 	if (!err)
-		err = chains_report(e, plan, r);
+		err = chains_report(e, plan, try, r);
 	return err ? err : conf_fastpath_leave(e, plan->ports, plan->ports_count, r);
 }
 
@@ -278,7 +282,7 @@ static int config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool
 	if (!err)
 		err = settings_apply(e, config, true, r);
 	if (!err)
-		err = chains_check(e, config, &plan, r);
+		err = chains_check(e, config, &plan, check, r);
 	if (!err && r->count)
 		warn_vlan(e, config, &plan);
 	if (!err && !check)
@@ -306,7 +310,8 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 	bool is_locked;
 	int err;
 
-	err = ecbpf_require(e, check ? ECBPF_NEEDS_IDS : ECBPF_NEEDS_ATTACH);
+	err = ecbpf_require(e, check && !config->has_interfaces ? ECBPF_NEEDS_IDS
+								: ECBPF_NEEDS_ATTACH);
 	if (err)
 		return err;
 	/* a check makes no directory for a lock: without one there is nothing to lock */

@@ -172,7 +172,7 @@ done <<-END
 	pass sys_admin ecbpf-loader export
 	pass sys_admin ecbpf-loader clean
 	no net_admin,sys_admin ecbpf-loader apply $tmp/conf
-	no sys_admin ecbpf-loader apply -c $tmp/conf
+	no net_admin,sys_admin ecbpf-loader apply -c $tmp/conf
 	no net_admin,sys_admin $fw_s0
 	fw net_admin,sys_admin ecbpf-fw unload s0
 	fw sys_admin ecbpf-fw apply -f $tmp/rules
