@@ -53,14 +53,26 @@ static unsigned long long netns_cookie(void)
 
 static int note_path(struct ecbpf *e, const char *iface, char path[PATH_MAX])
 {
+	unsigned long long inode = netns_inode();
 	char name[IF_NAMESIZE];
 
+	if (!inode)
+		return ecbpf_fail(e, -errno, "/proc/self/ns/net: %s", strerror(errno));
 	snprintf(name, sizeof(name), "%s", iface);
 	for (char *c = name; *c; c++)
 		if (*c == '.')
 			*c = ':';
-	return ecbpf_path_format(e, path, PATH_MAX, "%s/ecbpf/" DIR "/%llu:%s", e->bpffs,
-				 netns_inode(), name);
+	return ecbpf_path_format(e, path, PATH_MAX, "%s/ecbpf/" DIR "/%llu:%s", e->bpffs, inode,
+				 name);
+}
+
+/* Of what is unloaded */
+static void warn_is_left(struct ecbpf *e, const char *iface, int err)
+{
+	ecbpf_log(e, ECBPF_LOG_WARN,
+		  "%s: cannot remove the note of its programs: %s; status and doctor will report "
+		  "them missing",
+		  iface, strerror(err));
 }
 
 static void note_write(struct ecbpf *e, const char *iface, const char *text)
@@ -96,10 +108,14 @@ void ecbpf_note_begin(struct ecbpf *e, const struct change *c, char **ret_old)
 	char path[PATH_MAX], name[IF_NAMESIZE];
 
 	*ret_old = NULL;
-	if (!change_path(e, c, name, path))
+	if (!change_path(e, c, name, path)) {
+		if (errno != ENXIO) /* it has gone */
+			warn_is_left(e, c->iface, errno);
 		return;
+	}
 	*ret_old = note_text(path);
-	unlink(path);
+	if (unlink(path) && errno != ENOENT)
+		warn_is_left(e, name, errno);
 }
 
 /* "COOKIE IFINDEX MODE" line, then of each program "\tPRIO ACTIONS NAME" and its struct loaded */
@@ -167,15 +183,16 @@ static bool note_parse(char *text, struct note *ret)
 struct note_call {
 	ecbpf_note_fn fn;
 	void *data;
+	unsigned long long inode;
 };
 
 /* "INODE:IFACE" of this namespace, into @ret */
-static bool iface_of(const char *entry, char ret[IF_NAMESIZE])
+static bool iface_of(const char *entry, unsigned long long own, char ret[IF_NAMESIZE])
 {
 	unsigned long long inode;
 	int at = 0;
 
-	if (sscanf(entry, "%llu:%n", &inode, &at) != 1 || !at || inode != netns_inode())
+	if (sscanf(entry, "%llu:%n", &inode, &at) != 1 || !at || inode != own)
 		return false;
 	snprintf(ret, IF_NAMESIZE, "%s", entry + at);
 	for (char *c = ret; *c; c++)
@@ -191,7 +208,7 @@ static int note_call(struct ecbpf *e, const char *entry, void *data)
 	const struct note_call *call = data;
 	char path[PATH_MAX], name[IF_NAMESIZE];
 
-	if (!note || !iface_of(entry, note->iface) || note_path(e, note->iface, path))
+	if (!note || !iface_of(entry, call->inode, note->iface) || note_path(e, note->iface, path))
 		return 0;
 	text = note_text(path);
 	if (!text || !note_parse(text, note))
@@ -203,10 +220,13 @@ static int note_call(struct ecbpf *e, const char *entry, void *data)
 
 int ecbpf_for_each_note(struct ecbpf *e, ecbpf_note_fn fn, void *data)
 {
-	struct note_call call = {.fn = fn, .data = data};
+	struct note_call call = {.fn = fn, .data = data, .inode = netns_inode()};
 	char path[PATH_MAX];
-	int err = ecbpf_pin_path(e, path, sizeof(path), DIR);
+	int err;
 
+	if (!call.inode)
+		return ecbpf_fail(e, -errno, "/proc/self/ns/net: %s", strerror(errno));
+	err = ecbpf_pin_path(e, path, sizeof(path), DIR);
 	return err ? err : ecbpf_for_each_entry(e, path, note_call, &call);
 }
 
@@ -214,6 +234,7 @@ struct forget {
 	const char *iface;
 	bool is_all;
 	size_t count;
+	unsigned long long inode;
 };
 
 static int note_forget(struct ecbpf *e, const char *entry, void *data)
@@ -222,22 +243,31 @@ static int note_forget(struct ecbpf *e, const char *entry, void *data)
 	char path[PATH_MAX], name[IF_NAMESIZE];
 
 	if (!forget->is_all &&
-	    (!iface_of(entry, name) ||
+	    (!iface_of(entry, forget->inode, name) ||
 	     (forget->iface ? strcmp(name, forget->iface) : !!if_nametoindex(name))))
 		return 0;
-	if (!ecbpf_path_format(e, path, sizeof(path), "%s/ecbpf/" DIR "/%s", e->bpffs, entry) &&
-	    !unlink(path))
+	if (ecbpf_path_format(e, path, sizeof(path), "%s/ecbpf/" DIR "/%s", e->bpffs, entry))
+		return 0;
+	if (!unlink(path))
 		forget->count++;
+	else if (errno != ENOENT)
+		warn_is_left(e, entry, errno);
 	return 0;
 }
 
 static size_t notes_forget(struct ecbpf *e, struct forget *forget)
 {
 	char path[PATH_MAX];
+	int err;
 
+	forget->inode = netns_inode();
+	if (!forget->inode)
+		warn_is_left(e, forget->iface ?: "*", errno);
 	if (ecbpf_pin_path(e, path, sizeof(path), DIR))
 		return 0;
-	ecbpf_for_each_entry(e, path, note_forget, forget);
+	err = ecbpf_for_each_entry(e, path, note_forget, forget);
+	if (err)
+		warn_is_left(e, forget->iface ?: "*", -err);
 	rmdir(path); /* if it is empty */
 	return forget->count;
 }

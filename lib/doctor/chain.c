@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Checks of the chain of one interface. */
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 #include <bpf/bpf.h>
@@ -17,14 +18,15 @@
 #define FEATURE_BASIC 1	   /* NETDEV_XDP_ACT_BASIC; not in the headers of Linux 6.1 */
 #define FREE_WAIT_MS  1000 /* how long the kernel may take to free unpinned programs */
 
-static struct btf *btf_of_prog(__u32 id)
+/* @ret_btf: for btf__free(); NULL: it has none. Return: 0 or -errno */
+static int btf_of_prog(__u32 id, struct btf **ret_btf)
 {
 	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
 	struct bpf_prog_info info = {};
+	int err = fd < 0 ? -errno : ecbpf_prog_info(fd, &info);
 
-	if (fd < 0 || ecbpf_prog_info(fd, &info) || !info.btf_id)
-		return NULL;
-	return btf__load_from_kernel_by_id(info.btf_id);
+	*ret_btf = NULL;
+	return err ? err : ecbpf_prog_btf(&info, ret_btf);
 }
 
 static bool dispatcher_config(__u32 id, struct dispatcher_config *ret)
@@ -66,11 +68,19 @@ void doctor_check_single(struct doctor *d, const struct ecbpf_chain *chain)
 	struct ecbpf_finding *f;
 	struct btf *btf;
 	__u32 version;
+	int err;
 
 	if (chain->kind != ECBPF_CHAIN_SINGLE || chain->mode == ECBPF_MODE_UNSPEC)
 		return;
 	if (!strcmp(m->name, DISPATCHER_NAME)) {
-		btf = btf_of_prog(m->id);
+		err = btf_of_prog(m->id, &btf);
+		if (err) {
+			f = finding_add(&d->found, ECBPF_ERROR, chain->iface, "unreadable",
+					"the BTF of its dispatcher (id %u): %s", m->id,
+					strerror(-err));
+			finding_why(f, "the protocol of its chain is not known");
+			return;
+		}
 		if (!ecbpf_btf_number(btf, "xdp_metadata", "dispatcher_version", &version))
 			version = 0;
 		btf__free(btf);

@@ -104,6 +104,8 @@ struct pins {
 	size_t other; /* of another schema */
 	__u32 schema;
 	char path[128]; /* one of these */
+	int unread;	/* why one could not be read: -errno; 0: all could */
+	char unread_path[128];
 };
 
 static int inspect_pin(struct ecbpf *e, const char *path, bool is_symlink, void *data)
@@ -111,14 +113,22 @@ static int inspect_pin(struct ecbpf *e, const char *path, bool is_symlink, void 
 	struct bpf_map_info info = {};
 	_cleanup_close_ int fd = -1;
 	struct pins *pins = data;
+	struct stat st;
 	__u32 schema;
+	int err;
 
 	(void)e;
-	if (is_symlink)
+	if (is_symlink || (!lstat(path, &st) && S_ISDIR(st.st_mode)))
 		return 0;
 	fd = bpf_obj_get(path);
-	if (fd < 0 || ecbpf_map_info(fd, &info))
+	err = fd < 0 ? -errno : ecbpf_map_info(fd, &info);
+	if (err == -ENOENT) /* it has gone meanwhile */
 		return 0;
+	if (err) {
+		pins->unread = err;
+		snprintf(pins->unread_path, sizeof(pins->unread_path), "%s", path);
+		return 0;
+	}
 	pins->count++;
 	if (!ecbpf_map_schema(&info, &schema) && schema && schema != ECBPF_SCHEMA) {
 		pins->other++;
@@ -155,8 +165,18 @@ void doctor_check_maps(struct doctor *d)
 	struct ecbpf_finding *f;
 	char ifaces[160] = "";
 
-	if (!d->has_bpffs || ecbpf_for_each_pin(d->e, inspect_pin, &pins))
+	if (!d->has_bpffs)
 		return;
+	if (ecbpf_for_each_pin(d->e, inspect_pin, &pins)) {
+		f = finding_add(&d->found, ECBPF_ERROR, "", "unreadable", "%.255s", d->e->error);
+		finding_why(f, "maps of ecbpf were not checked");
+		return;
+	}
+	if (pins.unread) {
+		f = finding_add(&d->found, ECBPF_ERROR, "", "unreadable", "%s: %s",
+				pins.unread_path, strerror(-pins.unread));
+		finding_why(f, "it was not checked");
+	}
 	if (pins.other) {
 		d->has_other_schema = true;
 		ifaces_of_other_schema(d, ifaces, sizeof(ifaces));

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * inject [-r FILE] [-f KIND:ERRNO:N] COMMAND [ARGUMENT]...: run a command, one system call of which
- * fails.
+ * inject [-r FILE] [-c FILE] [-f KIND:ERRNO:N] COMMAND [ARGUMENT]...: run a command, one system
+ * call of which fails.
  *
  * A seccomp filter asks this process before each call of the kinds below, from the end of the
  * dynamic loader on. The N-th call of KIND (from 1) is not made, but answered with ERRNO. FILE gets
  * all calls, in order, a line each: the kind, and a number for the way by which the program got to
- * the call, the same one for each repetition in a loop. Without -f all calls are made. Exit status:
- * that of the command; 128 and its signal; 125 if this program failed; 124 if the command made
- * fewer calls of KIND than N and succeeded.
+ * the call, the same one for each repetition in a loop. Without -f all calls are made.
+ * -c makes FILE if the command made a call that may have changed something beside the command. Exit
+ * status: that of the command; 128 and its signal; 125 if this program failed; 124 if the command
+ * made fewer calls of KIND than N and succeeded.
  *
  * Kinds are names of calls; for bpf() with the name of the command, as "bpf.MAP_CREATE".
  */
@@ -18,6 +19,8 @@
 #include <linux/audit.h>
 #include <linux/bpf.h>
 #include <linux/filter.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
@@ -29,8 +32,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -92,6 +97,19 @@ static const char *const commands[] = {
 	COMMAND(LINK_GET_FD_BY_ID), COMMAND(LINK_GET_NEXT_ID),
 	COMMAND(ENABLE_STATS),	    COMMAND(ITER_CREATE),
 	COMMAND(LINK_DETACH),	    COMMAND(PROG_BIND_MAP),
+};
+
+/* Calls that change nothing but the command itself. What it writes to, it has opened */
+static const int harmless[] = {
+	__NR_socket,	    __NR_bind,		 __NR_recvfrom,	       __NR_recvmsg,
+	__NR_read,	    __NR_pread64,	 __NR_write,	       __NR_writev,
+	__NR_fsync,	    __NR_fdatasync,	 __NR_flock,	       __NR_fcntl,
+	__NR_dup3,	    __NR_ioctl,		 __NR_setsockopt,      __NR_setns,
+	__NR_unshare,	    __NR_getdents64,	 __NR_statfs,	       __NR_munmap,
+	__NR_epoll_create1, __NR_timerfd_create, __NR_perf_event_open, __NR_clone,
+#ifdef __NR_newfstatat
+	__NR_newfstatat,
+#endif
 };
 
 static struct sock_filter filter[ARRAY_SIZE(calls) + 3];
@@ -210,6 +228,99 @@ static unsigned long long way_to(pid_t pid)
 	return way ^ pc;
 }
 
+/* Memory of the command; zeros where it cannot be read */
+static void fetch(pid_t pid, unsigned long long from, void *ret, size_t size)
+{
+	struct iovec here = {ret, size};
+	struct iovec there = {(void *)(uintptr_t)from,
+			      size}; /* NOLINT(performance-no-int-to-ptr) */
+
+	memset(ret, 0, size);
+	while (size > 1 && process_vm_readv(pid, &here, 1, &there, 1, 0) < 0) {
+		size /= 2; /* the page ends */
+		here.iov_len = there.iov_len = size;
+	}
+}
+
+static bool bpf_changes(unsigned long long cmd)
+{
+	switch (cmd) {
+	case BPF_MAP_CREATE: /* goes with the command, if it is not pinned */
+	case BPF_PROG_LOAD:
+	case BPF_BTF_LOAD:
+	case BPF_MAP_FREEZE:
+	case BPF_PROG_BIND_MAP:
+	case BPF_MAP_LOOKUP_ELEM:
+	case BPF_MAP_LOOKUP_BATCH:
+	case BPF_MAP_GET_NEXT_KEY:
+	case BPF_OBJ_GET:
+	case BPF_OBJ_GET_INFO_BY_FD:
+	case BPF_PROG_QUERY:
+	case BPF_PROG_GET_NEXT_ID:
+	case BPF_MAP_GET_NEXT_ID:
+	case BPF_BTF_GET_NEXT_ID:
+	case BPF_LINK_GET_NEXT_ID:
+	case BPF_PROG_GET_FD_BY_ID:
+	case BPF_MAP_GET_FD_BY_ID:
+	case BPF_BTF_GET_FD_BY_ID:
+	case BPF_LINK_GET_FD_BY_ID:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* A message of netlink's that asks, or one to the journal? */
+static bool send_asks(pid_t pid, const struct seccomp_data *call)
+{
+	unsigned long long at = call->args[1];
+	struct sockaddr to = {};
+	struct nlmsghdr head;
+	struct msghdr message;
+	struct iovec first;
+
+	if (call->nr == __NR_sendmsg) {
+		fetch(pid, at, &message, sizeof(message));
+		fetch(pid, (uintptr_t)message.msg_iov, &first, sizeof(first));
+		if (message.msg_name)
+			fetch(pid, (uintptr_t)message.msg_name, &to, sizeof(to.sa_family));
+		at = (uintptr_t)first.iov_base;
+	}
+	fetch(pid, at, &head, sizeof(head));
+	return to.sa_family == AF_UNIX || head.nlmsg_type == RTM_GETLINK ||
+	       head.nlmsg_type == RTM_GETADDR || head.nlmsg_type == RTM_GETROUTE ||
+	       head.nlmsg_type == RTM_GETQDISC || head.nlmsg_type == RTM_GETTFILTER;
+}
+
+/* May this call change something that outlives the command? */
+static bool changes(pid_t pid, const struct seccomp_data *call)
+{
+	char path[256];
+
+	switch (call->nr) {
+	case __NR_bpf:
+		return bpf_changes(call->args[0]);
+	case __NR_openat:
+		return call->args[2] & (O_ACCMODE | O_CREAT | O_TRUNC);
+	case __NR_mmap:
+		return (call->args[2] & PROT_WRITE) && (call->args[3] & MAP_SHARED);
+	case __NR_sendto:
+	case __NR_sendmsg:
+		return !send_asks(pid, call);
+#ifdef __NR_mkdir
+	case __NR_mkdir:
+		fetch(pid, call->args[0], path, sizeof(path) - 1);
+		path[sizeof(path) - 1] = '\0';
+		return *path != '/' || access(path, F_OK);
+#endif
+	default:
+		for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
+			if (harmless[i] == call->nr)
+				return false;
+		return true;
+	}
+}
+
 /* Return: it is to fail */
 static bool judge(const struct seccomp_notif *ask, FILE *record)
 {
@@ -231,11 +342,12 @@ static bool judge(const struct seccomp_notif *ask, FILE *record)
 	return strcmp(name, fault.kind) == 0 && ++fault.seen == fault.number;
 }
 
-static void serve(FILE *record)
+static void serve(FILE *record, const char *change)
 {
 	struct pollfd poller = {.fd = listener, .events = POLLIN};
 	struct seccomp_notif ask;
 	struct seccomp_notif_resp answer;
+	bool is_failing;
 
 	while (poll(&poller, 1, -1) >= 0 || errno == EINTR) {
 		if (!(poller.revents & POLLIN))
@@ -244,7 +356,12 @@ static void serve(FILE *record)
 		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &ask))
 			continue;
 		answer = (struct seccomp_notif_resp){.id = ask.id};
-		if (judge(&ask, record))
+		is_failing = judge(&ask, record);
+		if (!is_failing && change && changes((pid_t)ask.pid, &ask.data)) {
+			close(open(change, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+			change = NULL;
+		}
+		if (is_failing)
 			answer.error = -fault.error;
 		else
 			answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
@@ -255,15 +372,18 @@ static void serve(FILE *record)
 int main(int argc, char **argv)
 {
 	static char stack[1 << 16] __attribute__((aligned(16)));
+	const char *change = NULL;
 	FILE *record = NULL;
 	int option, status;
 	pid_t pid;
 
-	while ((option = getopt(argc, argv, "+r:f:")) >= 0) {
+	while ((option = getopt(argc, argv, "+r:c:f:")) >= 0) {
 		if (option == 'r') {
 			record = fopen(optarg, "we");
 			if (!record)
 				trouble(optarg);
+		} else if (option == 'c') {
+			change = optarg;
 		} else if (option != 'f' || sscanf(optarg, "%47[^:]:%d:%d", fault.kind,
 						   &fault.error, &fault.number) != 3) {
 			return EXIT_TROUBLE;
@@ -281,7 +401,7 @@ int main(int argc, char **argv)
 #ifdef SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
 	ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 #endif
-	serve(record);
+	serve(record, change);
 	if (waitpid(pid, &status, 0) != pid)
 		trouble("wait");
 	if (record && fclose(record))
