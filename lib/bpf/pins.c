@@ -10,10 +10,12 @@
 #include <bpf/bpf.h>
 #include "bpf/bpffs.h"
 #include "bpf/info.h"
+#include "bpf/map.h"
 #include "bpf/pins.h"
 #include "core/array.h"
 #include "core/error.h"
 #include "core/handle.h"
+#include "ecbpf/stage.h"
 
 int ecbpf_for_each_entry(struct ecbpf *e, const char *path, ecbpf_entry_fn fn, void *data)
 {
@@ -154,6 +156,28 @@ bool ecbpf_pins_are_others(struct ecbpf *e, int prog_fd)
 			are_others = !ecbpf_map_info(pin, &pinned) && pinned.id != own.id;
 	}
 	return are_others;
+}
+
+static int pin_schema(struct ecbpf *e, const char *path, bool is_symlink, void *data)
+{
+	_cleanup_close_ int fd = is_symlink ? -1 : bpf_obj_get(path);
+	struct bpf_map_info info = {};
+	__u32 *other = data, schema;
+
+	(void)e;
+	if (fd >= 0 && !ecbpf_map_info(fd, &info) && !ecbpf_map_schema(&info, &schema) && schema &&
+	    schema != ECBPF_SCHEMA)
+		*other = schema;
+	return 0;
+}
+
+__u32 ecbpf_pins_other_schema(struct ecbpf *e)
+{
+	__u32 schema = 0;
+
+	if (ecbpf_bpffs_open(e, false) || ecbpf_for_each_pin(e, pin_schema, &schema))
+		return 0;
+	return schema;
 }
 
 static int pin_take(struct ecbpf *e, const char *path, bool is_symlink, void *data)

@@ -21,6 +21,8 @@ bool ecbpf_has_pins(struct ecbpf *e);
 bool ecbpf_map_is_used(__u32 map_id);
 bool ecbpf_pins_are_used(struct ecbpf *e);
 int ecbpf_unpin_maps(struct ecbpf *e);
+/* The schema of maps that another version has pinned; 0: there are none */
+__u32 ecbpf_pins_other_schema(struct ecbpf *e);
 /* Has this program of ours other maps than are pinned in BPFFS/ecbpf? In doubt it has not */
 bool ecbpf_pins_are_others(struct ecbpf *e, int prog_fd);
 

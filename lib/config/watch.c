@@ -12,6 +12,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "bpf/lock.h"
+#include "bpf/pins.h"
 #include "config/plan.h"
 #include "config/watch.h"
 #include "core/applied.h"
@@ -177,23 +179,55 @@ static int keep(struct ecbpf_watch *w, const struct ecbpf_config *config, struct
 	return err;
 }
 
+static int apply(struct ecbpf_watch *w, struct ecbpf_config *config, struct conf_report *r)
+{
+	int err = ecbpf_config_apply(w->e, config, false, &r->changes, &r->count);
+
+	if (err && !w->config) {
+		ecbpf_log(w->e, ECBPF_LOG_WARN, "%s: each interface by itself", w->e->error);
+		*r = (struct conf_report){};
+		err = conf_settings_set(w->e, config, r);
+	}
+	return err ? err : keep(w, config, r);
+}
+
+/*
+ * Maps of another version, after an upgrade or a downgrade: they stay those of the programs that
+ * are attached, until programs that make new ones take their place
+ */
+static int apply_anew(struct ecbpf_watch *w, struct ecbpf_config *config, __u32 schema,
+		      struct conf_report *r)
+{
+	struct taken taken;
+	int err = ecbpf_lock_hold(w->e);
+
+	if (err)
+		return err;
+	err = ecbpf_pins_take(w->e, "", &taken);
+	if (!err) {
+		err = apply(w, config, r);
+		ecbpf_pins_end(w->e, &taken, err);
+	}
+	ecbpf_lock_release(w->e);
+	if (!err)
+		err = conf_report_note(w->e, r,
+				       "the maps of another version, of schema %u, are replaced: "
+				       "what this one has not kept of changes at runtime is gone",
+				       schema);
+	return err;
+}
+
 int ecbpf_watch_start(struct ecbpf_watch *w, struct ecbpf_config *config,
 		      struct ecbpf_config_change **ret_changes, size_t *ret_count)
 {
+	__u32 schema = w->config ? 0 : ecbpf_pins_other_schema(w->e);
 	struct conf_report r = {};
 	int err;
 
 	config->is_patient = true;
 	config->is_start = !w->config;
 	config->holds_vlans = w->holds_vlans;
-	err = ecbpf_config_apply(w->e, config, false, &r.changes, &r.count);
-	if (err && !w->config) {
-		ecbpf_log(w->e, ECBPF_LOG_WARN, "%s: each interface by itself", w->e->error);
-		r = (struct conf_report){};
-		err = conf_settings_set(w->e, config, &r);
-	}
-	if (!err)
-		err = keep(w, config, &r);
+	err = schema ? apply_anew(w, config, schema, &r) : apply(w, config, &r);
 	if (err) {
 		free(r.changes);
 		return err;

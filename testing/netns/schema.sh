@@ -37,4 +37,34 @@ for stage in fw filter fastpath; do
 	"ecbpf-$stage" unload 2>/dev/null || :
 	find /sys/fs/bpf/ecbpf -type f -delete
 done
+
+# --- the service, as after an upgrade ---------------------------------------------------------------
+
+export ECBPF_STATE_DIR=$work/state
+printf '[interfaces]\ningress = fw0\n[chain]\nstages = filter\nfused = yes\n' >"$work/conf"
+good "apply" ecbpf-loader apply "$work/conf"
+good "a ban" ecbpf-filter drop add 192.0.2.1
+ip link set fw0 xdp off
+find /sys/fs/bpf/ecbpf -type f -delete
+mkdir /sys/fs/bpf/old
+bpftool prog loadall "$work/filter.bpf.o" /sys/fs/bpf/old 2>"$work/log"
+find /sys/fs/bpf -maxdepth 1 -type f ! -name "*.debug" -exec mv {} /sys/fs/bpf/ecbpf/ \;
+ip link set fw0 xdp pinned "$(find /sys/fs/bpf/old -name '*filter*')"
+rm -r /sys/fs/bpf/old
+old=$(ip -j link show fw0 | jq '.[0].xdp.prog.id')
+bad "apply says what to do" 1 "of schema 1, this ecbpf has 2" ecbpf-loader apply "$work/conf"
+ecbpf-loader watch "$work/conf" >"$work/log" 2>&1 &
+watcher=$!
+for ((i = 0; i < 400; i++)); do
+	! grep -q 'ready\|nothing runs' "$work/log" || break
+	sleep 0.05
+done
+check "watch starts, and says what it has done" "1 1" \
+	"$(grep -c 'ready' "$work/log") $(grep -c 'of schema 1, are replaced' "$work/log")"
+new=$(ip -j link show fw0 | jq '.[0].xdp.prog.id')
+check "by its own program" 1 $((old != new))
+check "with the ban that was kept" 1 "$(ecbpf-filter drop list | grep -c '^192.0.2.1 ')"
+good "doctor has nothing against it" ecbpf-loader doctor fw0
+kill -INT "$watcher"
+wait "$watcher" || sed 's/^/# /' "$work/log"
 summary
