@@ -179,7 +179,7 @@ kill_verb kept "$fw set add bans 192.0.2.1 192.0.2.2" "$fw set delete bans 192.0
 kill_verb kept "$fw set replace bans -f many" "$fw set flush bans"
 kill_verb kept "$fw set create other" "$fw set destroy other"
 kill_verb kept "$fw set malformed=pass" "$fw set malformed=drop"
-kill_verb kept "ecbpf-fastpath set lease=700 monitor=on" "ecbpf-fastpath set lease=500 monitor=off"
+kill_verb kept "ecbpf-fastpath set spike=40 monitor=on" "ecbpf-fastpath set spike=50 monitor=off"
 kill_verb kept "ecbpf-fastpath exclude add 203.0.113.80" "ecbpf-fastpath exclude delete 203.0.113.80"
 kill_verb kept "ecbpf-sampler set rate-drops=3" "ecbpf-sampler set rate-drops=100"
 ecbpf-fw apply -q -f rules 2>/dev/null
