@@ -72,8 +72,8 @@ differ() { diff <(echo "$1") <(echo "$2") | xargs || :; }
 
 # kill_at COMMAND: at one of its system calls that change or open something, or at none; sets
 # $ended if it had ended
-calls=bpf,write,pwrite64,rename,renameat2,unlink,mkdir,rmdir,ftruncate,fdatasync,fsync,sendto,sendmsg
-calls+=,openat,close,flock
+calls=bpf,write,pwrite64,rename,renameat2,unlink,mkdir,rmdir,ftruncate,fdatasync,fsync,sendto
+calls+=,sendmsg,openat,close,flock
 declare -A counts
 kill_at()
 {

@@ -38,7 +38,7 @@ for stage in fw filter fastpath; do
 	find /sys/fs/bpf/ecbpf -type f -delete
 done
 
-# --- the service, as after an upgrade ---------------------------------------------------------------
+# --- the service, as after an upgrade -----------------------------------------------------------
 
 export ECBPF_STATE_DIR=$work/state
 printf '[interfaces]\ningress = fw0\n[chain]\nstages = filter\nfused = yes\n' >"$work/conf"
