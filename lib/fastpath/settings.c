@@ -136,7 +136,8 @@ __u32 fastpath_ms_from_jiffies(__u64 jiffies, __u32 hz)
 	return jiffies * 1000 / hz;
 }
 
-/* Of a load that was killed they may be all 0 */
+/* Of a load that was killed they may be all 0: these read as defaults, which the next load writes
+ */
 int fastpath_settings_open(struct ecbpf *e, struct ecbpf_view *ret_view)
 {
 	struct ecbpf_fastpath *settings;
@@ -153,6 +154,10 @@ int fastpath_settings_open(struct ecbpf *e, struct ecbpf_view *ret_view)
 
 void fastpath_settings_read(const struct ecbpf_fastpath *f, struct ecbpf_fastpath_settings *ret)
 {
+	if (!f->lease) {
+		ecbpf_settings_reset(ecbpf_fastpath_settings(), ret);
+		return;
+	}
 	*ret = (struct ecbpf_fastpath_settings){
 		.lease_ms = fastpath_ms_from_jiffies(f->lease, f->hz),
 		.sample_ms = fastpath_ms_from_jiffies(f->sample, f->hz),

@@ -11,7 +11,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
 fresh_net "$@"
-use_build ecbpf-loader ecbpf-filter ecbpf-fw ecbpf-fastpath ecbpf-sampler jq ip
+use_build ecbpf-loader ecbpf-filter ecbpf-fw ecbpf-fastpath ecbpf-sampler bpftool jq ip
 kills=${ECBPF_KILLS:-1}
 RANDOM=${ECBPF_SEED:=$RANDOM}
 echo "ECBPF_SEED=$ECBPF_SEED"
@@ -187,6 +187,15 @@ kill_verb atomic "$fw apply -f rules2" "$fw apply -f rules"
 kill_verb several "$loader apply conf2" "$loader apply conf"
 kill_verb several "$loader apply --stop conf" "$loader apply conf"
 kill_verb atomic "$loader load --fused pass v1" "$loader unload -a v1"
+
+# A load that was killed between its maps and their settings
+whole "ecbpf-loader apply conf"
+want=$(state)
+zeros=$(bpftool -j map show pinned /sys/fs/bpf/ecbpf/fastpath | jq -r '"0 " * .bytes_value')
+# shellcheck disable=SC2086 # bytes
+bpftool map update pinned /sys/fs/bpf/ecbpf/fastpath key 0 0 0 0 value $zeros
+works "settings of the fast path that were never written: apply" ecbpf-loader apply conf
+equal "and they are as declared" "" "$(differ "$want" "$(state)")"
 
 # --- the process that keeps all of it -------------------------------------------------------------
 
