@@ -137,6 +137,10 @@ int ecbpf_watch_start(struct ecbpf_watch *watch, struct ecbpf_config *config,
 int ecbpf_watch_fall_back(struct ecbpf_watch *watch, struct ecbpf_config_change **ret_changes,
 			  size_t *ret_count);
 
+/* As ecbpf_config_stop(), also while the file cannot be read: then as it said before */
+int ecbpf_watch_stop(struct ecbpf_watch *watch, struct ecbpf_config_change **ret_changes,
+		     size_t *ret_count);
+
 /*
  * From now on, interfaces with VLANs wait until ecbpf_config_vlan_tell() says that they are right:
  * they are left as they are. Others do not wait for them

@@ -257,6 +257,23 @@ static void warn_vlan(struct ecbpf *e, const struct ecbpf_config *config,
 	}
 }
 
+/* The stage alone draws nothing */
+static void warn_sampler(struct ecbpf *e, const struct ecbpf_config *config)
+{
+	struct ecbpf_sampling running = {};
+	bool is_stage = false;
+
+	for (size_t i = 0; i < config->stages.count; i++)
+		is_stage |= !strcmp(config->stages.items[i].text, "sampler");
+	if (!is_stage || config->has_sampler)
+		return;
+	conf_sampling_get(e, &running);
+	if (!running.rate[ECBPF_SAMPLE_PASSED] && !running.rate[ECBPF_SAMPLE_TERMINAL])
+		ecbpf_log(e, ECBPF_LOG_WARN,
+			  "sampler is among the stages, but there is no [sampler]: its rate is 0, "
+			  "so nothing is sampled");
+}
+
 static int config_plan(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan)
 {
 	struct conf_waits waits = {};
@@ -285,6 +302,8 @@ static int config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool
 		err = chains_check(e, config, &plan, check, r);
 	if (!err && r->count)
 		warn_vlan(e, config, &plan);
+	if (!err && plan.wants)
+		warn_sampler(e, config);
 	if (!err && !check)
 		err = r->count ? apply_all(e, config, &plan) : ecbpf_config_refresh(e);
 	conf_plan_free(&plan);
@@ -335,10 +354,24 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 	return 0;
 }
 
+int conf_stop(struct ecbpf *e, struct ecbpf_config_change **ret_changes, size_t *ret_count)
+{
+	struct ecbpf_config *none;
+	int err;
+
+	err = conf_read_text(e, "no interfaces", "[interfaces]\ningress =\n", &none);
+	if (err)
+		return err;
+	none->is_stop = true;
+	err = ecbpf_config_apply(e, none, false, ret_changes, ret_count);
+	ecbpf_config_free(none);
+	return err;
+}
+
 int ecbpf_config_stop(struct ecbpf *e, const char *file, struct ecbpf_config_change **ret_changes,
 		      size_t *ret_count)
 {
-	struct ecbpf_config *none, *config;
+	struct ecbpf_config *config;
 	bool is_left;
 	int err;
 
@@ -349,15 +382,7 @@ int ecbpf_config_stop(struct ecbpf *e, const char *file, struct ecbpf_config_cha
 		return err;
 	is_left = config->is_left;
 	ecbpf_config_free(config);
-	if (is_left)
-		return 0;
-	err = conf_read_text(e, "no interfaces", "[interfaces]\ningress =\n", &none);
-	if (err)
-		return err;
-	none->is_stop = true;
-	err = ecbpf_config_apply(e, none, false, ret_changes, ret_count);
-	ecbpf_config_free(none);
-	return err;
+	return is_left ? 0 : conf_stop(e, ret_changes, ret_count);
 }
 
 void ecbpf_config_applied(struct ecbpf *e, bool is_ok)

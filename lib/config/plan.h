@@ -37,6 +37,8 @@ int conf_report_chain(struct ecbpf *e, const struct ecbpf_chain_change *change,
 		      struct conf_report *r);
 /* All settings or none; no chain is touched */
 int conf_settings_set(struct ecbpf *e, const struct ecbpf_config *config, struct conf_report *r);
+/* Take away all that configurations have loaded, and stages */
+int conf_stop(struct ecbpf *e, struct ecbpf_config_change **ret_changes, size_t *ret_count);
 /* What one that was killed has left */
 int conf_clean(struct ecbpf *e, struct conf_report *r);
 /*

@@ -92,6 +92,22 @@ int ecbpf_watch_fd(const struct ecbpf_watch *w)
 	return w->events_fd;
 }
 
+int ecbpf_watch_stop(struct ecbpf_watch *w, struct ecbpf_config_change **ret_changes,
+		     size_t *ret_count)
+{
+	bool is_left = w->config && w->config->is_left;
+	struct ecbpf_config *config = NULL;
+
+	*ret_changes = NULL;
+	*ret_count = 0;
+	if (conf_read_words(w->e, *w->state.file ? w->state.file : NULL, &config))
+		ecbpf_log(w->e, ECBPF_LOG_WARN, "%s; on-stop is as it was before", w->e->error);
+	else
+		is_left = config->is_left;
+	ecbpf_config_free(config);
+	return is_left ? 0 : conf_stop(w->e, ret_changes, ret_count);
+}
+
 void ecbpf_watch_hold_vlans(struct ecbpf_watch *w)
 {
 	w->holds_vlans = true;

@@ -150,6 +150,7 @@ int ecbpf_fastpath_exclude_delete(struct ecbpf *e, const struct ecbpf_prefix *pr
 {
 	_cleanup_free_ struct ecbpf_prefix *there = NULL;
 	_cleanup_close_ int fd = -1, lock = -1;
+	__u64 before = e->changed.removed;
 	size_t there_count = 0;
 	int err;
 
@@ -171,7 +172,7 @@ int ecbpf_fastpath_exclude_delete(struct ecbpf *e, const struct ecbpf_prefix *pr
 	}
 	if (!err)
 		err = exclude_change(e, fd, prefixes, count, false);
-	if (!err)
+	if (!err && e->changed.removed != before)
 		exclude_log(e, "delete", prefixes, count);
 	return err;
 }

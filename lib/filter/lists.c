@@ -507,13 +507,14 @@ static int list_delete_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
 			     size_t count)
 {
+	__u64 before = e->changed.removed;
 	struct transaction t;
 	int err = ecbpf_transaction_begin(e, &t);
 
 	if (err)
 		return err;
 	err = list_delete_locked(e, list, entries, count);
-	if (!err)
+	if (!err && e->changed.removed != before)
 		filter_log_list(e, list, "delete", entries, count);
 	return ecbpf_transaction_end(e, &t, err);
 }

@@ -77,13 +77,14 @@ static int vips_change_locked(struct ecbpf *e, const struct ecbpf_prefix *prefix
 static int vips_change(struct ecbpf *e, const struct ecbpf_prefix *prefixes, size_t count,
 		       bool is_add, bool is_flush)
 {
+	__u64 before = e->changed.removed;
 	struct transaction t;
 	int err = ecbpf_transaction_begin(e, &t);
 
 	if (err)
 		return err;
 	err = vips_change_locked(e, prefixes, count, is_add, is_flush);
-	if (!err)
+	if (!err && (is_add || e->changed.removed != before))
 		filter_log_vips(e, is_flush ? "flush" : is_add ? "add" : "delete", prefixes, count);
 	return ecbpf_transaction_end(e, &t, err);
 }

@@ -188,7 +188,7 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 			e->changed.removed += before - after;
 		fw_set_close(&heads, trie);
 	}
-	if (!err)
+	if (!err && (change != ECBPF_FW_SET_DELETE || after != before))
 		fw_log_set(e, &s.old.ruleset->sets[index], change, list);
 	fw_session_close(&s);
 	return err;

@@ -183,6 +183,15 @@ static int sampler_off(struct ecbpf *e, struct ecbpf_sampling *ret_before, bool 
 	return err;
 }
 
+/* What is kept is what runs */
+static void rates_off_log(struct ecbpf *e, const struct ecbpf_sampling *before)
+{
+	struct ecbpf_sampling after = *before;
+
+	memset(after.rate, 0, sizeof(after.rate));
+	runtime_settings_log(e, ecbpf_sampler_settings(), before, &after);
+}
+
 int ecbpf_sampler_unload(struct ecbpf *e, const char *const *ifaces, size_t count)
 {
 	bool have = false, is_off = false;
@@ -202,6 +211,8 @@ int ecbpf_sampler_unload(struct ecbpf *e, const char *const *ifaces, size_t coun
 		err = ecbpf_chain_unload_stage(e, ifaces, count, ECBPF_STAGE_SAMPLER);
 		if (err && is_off)
 			settings_undo(e, &before);
+		else if (is_off)
+			rates_off_log(e, &before);
 	}
 	return ecbpf_transaction_end(e, &t, err);
 }

@@ -228,6 +228,8 @@ equal "counters" "0 1" "$status $(grep -c '^ecbpf_watch_running 1$' <<<"$out")"
 equal "of all that root sees" "$(ecbpf-loader metrics | grep -c ^ecbpf)" "$(grep -c ^ecbpf <<<"$out")"
 want=1 refused "nobody else" "metrics-[0-9]+: Permission denied: root and group ecbpf can read it\$" \
 	"${nobody[@]}" ecbpf-loader metrics
+refused "no such interface, in JSON" "nope: " "${member[@]}" ecbpf-loader status -j nope
+refused "no half of a table" "needs CAP_SYS_ADMIN" "${member[@]}" ecbpf-loader status lo s0 s1
 refused "nor what is not written" "needs CAP_SYS_ADMIN" "${member[@]}" ecbpf-loader status s0
 touch -d '1 minute ago' /run/ecbpf/status-[0-9]*
 kill -STOP "$watch"

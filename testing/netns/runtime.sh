@@ -533,4 +533,34 @@ reboot "all stages"
 apply "$conf" >/dev/null
 is "all stages: as before" "$before" "$(kept)"
 
+# --- what runs is what is kept ------------------------------------------------------------------
+cat >"$conf" <<-END
+	[interfaces]
+	ingress = eth0
+	[chain]
+	stages = filter,sampler
+	fused = yes
+END
+is "a sampler without a rate" 1 \
+	"$(apply --reset-runtime "$conf" | grep -c "there is no \[sampler\]: its rate is 0")"
+ecbpf-sampler set rate=7 >/dev/null
+is "with a rate" "" "$(apply "$conf")"
+lines=$(grep -vc '^#' "$log")
+ecbpf-filter drop delete --if-exists 203.0.113.200 >/dev/null
+ecbpf-filter vip delete --if-exists 203.0.113.200 >/dev/null
+is "what was not there is not kept as deleted" "$lines" "$(grep -vc '^#' "$log")"
+ecbpf-sampler unload eth0 >/dev/null
+is "sampler unload: no rate" 0 "$(ecbpf-sampler status -j | jq .rate)"
+reboot "reboot, after sampler unload"
+apply "$conf" >/dev/null
+is "nor after a reboot" 0 "$(ecbpf-sampler status -j | jq .rate)"
+ecbpf-loader unload -a eth0 >/dev/null
+ecbpf-fw load --fused --malformed pass eth0 >/dev/null
+ecbpf-fw unload eth0 >/dev/null
+is "fw load says which settings it has from before" \
+	"eth0: fw loaded settings kept from before: malformed=pass" \
+	"$(ecbpf-fw load --fused eth0 | xargs)"
+ecbpf-fw unload eth0 >/dev/null
+is "but not those that are given" "eth0: fw loaded" \
+	"$(ecbpf-fw load --fused --malformed pass eth0 | xargs)"
 summary

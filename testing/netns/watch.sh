@@ -276,6 +276,23 @@ works "--reload" ecbpf-loader watch --reload
 works "other stages at once" has_stages eth0 '["count"]'
 soon "the metric says that it is well" has_metric "ecbpf_last_apply_ok 1"
 
+kill -STOP "$watcher"
+ecbpf-loader watch --reload 2>"$tmp/out" &
+asker=$!
+soon "--reload says for whom it waits" \
+	grep -q "waiting for process $watcher (ecbpf-loader watch)" "$tmp/out"
+kill -CONT "$watcher"
+status=0
+wait "$asker" || status=$?
+equal "and goes on" 0 "$status"
+if [[ ${ECBPF_LONG-} ]]; then
+	kill -STOP "$watcher"
+	status=0
+	ecbpf-loader watch --reload 2>"$tmp/out" || status=$?
+	kill -CONT "$watcher"
+	equal "for a minute" "1 1" "$status $(grep -c "process $watcher .* for 60 s" "$tmp/out")"
+fi
+
 # --- its enemies ----------------------------------------------------------------------------------
 
 # 100 with WATCH_KILLS=100
@@ -513,6 +530,12 @@ equal "with its rules" 'ip from @bad to any tcp drop name "one"' \
 	"$(ecbpf-fw rule list | grep name)"
 equal "with its list and a ban" "192.0.2.77 198.51.100.1 203.0.113.0/24" \
 	"$(ecbpf-filter drop list | grep -o '^[0-9.][0-9./]*' | sort | xargs)"
+for tool in ecbpf-fw ecbpf-filter; do
+	$tool unload eth0 >/dev/null 2>"$tmp/out"
+	equal "$tool unload says that it comes back" 1 \
+		"$(grep -c "process $watcher .* keeps what $conf declares" "$tmp/out")"
+	soon "and it does" has_stages eth0 '["filter","fw","count"]'
+done
 cat >"$conf" <<-'END'
 	[interfaces]
 	ingress = eth0 late
@@ -552,8 +575,20 @@ watcher=
 equal "SIGTERM ends it" 0 "$status"
 equal "and takes the chains away" "" "$(xdp eth0)$(xdp late)"
 works "and the TC program" lacks_tc out0
+cp "$conf" "$tmp/good"
+starts "it starts"
+soon "a chain" has_xdp eth0
+echo "stagse = count" >>"$conf"
+kill "$watcher"
+status=0
+wait "$watcher" || status=$?
+watcher=
+equal "SIGTERM with a typo in the file: as it said before" "0 1 " \
+	"$status $(grep -c "stagse.*on-stop is as it was" "$log") $(xdp eth0)$(xdp late)"
+cp "$tmp/good" "$conf"
 printf '[chain]\non-stop = leave\n' >>"$conf"
 starts "it starts"
+echo "stagse = count" >>"$conf"
 kill "$watcher"
 wait "$watcher" || :
 watcher=

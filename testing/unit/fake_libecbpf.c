@@ -587,6 +587,15 @@ int ecbpf_watch_fall_back(struct ecbpf_watch *watch, struct ecbpf_config_change 
 	return -EINVAL;
 }
 
+int ecbpf_watch_stop(struct ecbpf_watch *watch, struct ecbpf_config_change **ret_changes,
+		     size_t *ret_count)
+{
+	(void)watch;
+	(void)ret_changes;
+	(void)ret_count;
+	return -EINVAL;
+}
+
 int ecbpf_watch_fd(const struct ecbpf_watch *watch)
 {
 	(void)watch;

@@ -191,6 +191,35 @@ const char *tool_setting_text(const struct ecbpf_setting *s, const void *values)
 	return tool_str("%s%s%s", text, s->unit && *s->unit != '%' ? " " : "", s->unit ?: "");
 }
 
+static bool is_given(const struct tool_list *given, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < given->count; i++)
+		if (!strncmp(given->items[i], name, len) && given->items[i][len] == '=')
+			return true;
+	return false;
+}
+
+void tool_settings_kept(const struct ecbpf_settings *settings, const void *values,
+			const struct tool_list *given)
+{
+	const char *text = "";
+
+	for (size_t i = 0; i < settings->count; i++) {
+		const struct ecbpf_setting *s = &settings->rows[i];
+		__u32 value = ecbpf_setting_value(s, values);
+		char value_text[ECBPF_SETTING_TEXT];
+
+		if (value == s->value || is_given(given, s->name))
+			continue;
+		text = tool_str("%s %s=%s", text, s->name,
+				ecbpf_setting_format(s, value, value_text, sizeof(value_text)));
+	}
+	if (*text)
+		tool_unchanged("settings kept from before:%s", text);
+}
+
 const char *tool_settings_text(const struct ecbpf_settings *settings, const void *values)
 {
 	const char *text = "";

@@ -25,6 +25,13 @@ void tool_settings_take(struct tool *tool, const struct tool_list *texts, void *
 void tool_settings_changed(const struct ecbpf_settings *settings, const void *before,
 			   const void *after);
 
+/*
+ * A stage was loaded: tell which settings it has from before, which are not the defaults and not
+ * among @given, "KEY=VALUE" each
+ */
+void tool_settings_kept(const struct ecbpf_settings *settings, const void *values,
+			const struct tool_list *given);
+
 /* " KEY=VALUE" of each; memory as of tool_str() */
 const char *tool_settings_text(const struct ecbpf_settings *settings, const void *values);
 

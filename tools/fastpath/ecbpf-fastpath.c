@@ -4,6 +4,7 @@
 #include <string.h>
 #include <json-c/json.h>
 #include "tools/common/change.h"
+#include "tools/common/watched.h"
 #include "tools/common/list.h"
 #include "tools/fastpath/fastpath.h"
 
@@ -127,6 +128,8 @@ static int run_unload(struct tool *tool, int argc, char **argv)
 		tool_changed("%s: fastpath unloaded", ifaces.items[i]);
 	if (!ifaces.count)
 		tool_changed("fastpath unloaded from no interface");
+	else
+		tool_warn_watched(tool, NULL, &ifaces);
 	return TOOL_OK;
 }
 

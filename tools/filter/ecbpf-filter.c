@@ -12,6 +12,7 @@
 #include "tools/common/list.h"
 #include "tools/common/settings.h"
 #include "tools/common/stage.h"
+#include "tools/common/watched.h"
 #include "tools/filter/filter.h"
 
 enum {
@@ -44,6 +45,8 @@ static int run_load(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
 	enum ecbpf_mode mode = ECBPF_MODE_UNSPEC;
+	const struct tool_list none = {};
+	struct ecbpf_filter_config config;
 	bool is_fused = false;
 	int id, err = 0;
 
@@ -65,6 +68,8 @@ static int run_load(struct tool *tool, int argc, char **argv)
 	if (ecbpf_filter_load(tool->ecbpf, strings(&ifaces), ifaces.count, mode, is_fused))
 		return tool_fail_ecbpf(tool);
 	tool_stage_changed(ECBPF_STAGE_FILTER, &ifaces, "loaded");
+	if (!ecbpf_filter_config_get(tool->ecbpf, &config))
+		tool_settings_kept(ecbpf_filter_settings(), &config, &none);
 	return TOOL_OK;
 }
 
@@ -84,6 +89,7 @@ static int run_unload(struct tool *tool, int argc, char **argv)
 	if (ecbpf_filter_unload(tool->ecbpf, strings(&ifaces), ifaces.count))
 		return tool_fail_ecbpf(tool);
 	tool_stage_changed(ECBPF_STAGE_FILTER, &ifaces, "unloaded");
+	tool_warn_watched(tool, NULL, &ifaces);
 	return TOOL_OK;
 }
 

@@ -6,6 +6,7 @@
 #include "tools/common/change.h"
 #include "tools/common/settings.h"
 #include "tools/common/stage.h"
+#include "tools/common/watched.h"
 #include "tools/fw/fw.h"
 
 enum {
@@ -28,6 +29,7 @@ int fw_run_load(struct tool *tool, int argc, char **argv)
 	struct tool_list settings TOOL_CLEANUP(tool_list_free) = {};
 	enum ecbpf_mode mode = ECBPF_MODE_UNSPEC;
 	const char *file = NULL;
+	struct ecbpf_fw_config config;
 	bool fused = false;
 	int id;
 
@@ -58,6 +60,8 @@ int fw_run_load(struct tool *tool, int argc, char **argv)
 			  (const char *const *)settings.items, settings.count, fused, mode))
 		return tool_fail_ecbpf(tool);
 	tool_stage_changed(ECBPF_STAGE_FW, &ifaces, "loaded");
+	if (!ecbpf_fw_config_get(tool->ecbpf, &config))
+		tool_settings_kept(ecbpf_fw_settings(), &config, &settings);
 	return TOOL_OK;
 }
 
@@ -79,5 +83,6 @@ int fw_run_unload(struct tool *tool, int argc, char **argv)
 	if (ecbpf_fw_unload(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count))
 		return tool_fail_ecbpf(tool);
 	tool_stage_changed(ECBPF_STAGE_FW, &ifaces, "unloaded");
+	tool_warn_watched(tool, NULL, &ifaces);
 	return TOOL_OK;
 }

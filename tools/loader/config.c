@@ -5,6 +5,7 @@
 #include <string.h>
 #include <ecbpf/libecbpf-config.h>
 #include "tools/common/change.h"
+#include "tools/common/watched.h"
 #include "tools/loader/lldp.h"
 #include "tools/loader/loader.h"
 
@@ -74,7 +75,7 @@ static int apply(struct tool *tool, const char *file, const struct apply *a)
 	if (err)
 		return tool_fail_ecbpf(tool);
 	if (count && !a->is_check)
-		loader_warn_watched(tool, a->is_stop ? NULL : file ?: "", NULL);
+		tool_warn_watched(tool, a->is_stop ? NULL : file ?: "", NULL);
 	for (size_t i = 0; i < count; i++)
 		tool_changed("%s", changes[i].text);
 	for (size_t i = 0; i < count; i++)

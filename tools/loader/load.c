@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "tools/common/change.h"
+#include "tools/common/watched.h"
 #include "tools/loader/loader.h"
 
 /* Options of load and replace; -m is for load alone, as a chain has one mode */
@@ -270,7 +271,7 @@ int loader_run_unload(struct tool *tool, int argc, char **argv)
 			     selector.all    ? "all programs"
 			     : selector.name ? selector.name
 					     : tool_str("program %u", selector.id));
-	loader_warn_watched(tool, NULL, &ifaces);
+	tool_warn_watched(tool, NULL, &ifaces);
 	return TOOL_OK;
 }
 

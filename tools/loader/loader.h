@@ -47,11 +47,6 @@ extern const struct tool_option loader_log_options[];
 int loader_run_log(struct tool *tool, int argc, char **argv);
 
 extern const struct tool_option loader_watch_options[];
-/*
- * A warning, if `watch` runs and keeps something else than @file, which is applied ("": the
- * installed one; NULL: what is declared is taken away)
- */
-void loader_warn_watched(struct tool *tool, const char *file, const struct tool_list *ifaces);
 int loader_run_watch(struct tool *tool, int argc, char **argv);
 
 extern const struct tool_option loader_metrics_options[];

@@ -115,7 +115,7 @@ static void print_entry(struct json_object *entry)
 	       tool_safe(text ?: ""));
 }
 
-/* What journalctl prints: an object on each line. Return: 0 or TOOL_FAILED */
+/* What journalctl prints: an object on each line, or what is wrong. Return: 0 or TOOL_FAILED */
 static int read_entries(FILE *file, struct json_object *list)
 {
 	char *line = NULL;
@@ -126,7 +126,7 @@ static int read_entries(FILE *file, struct json_object *list)
 		struct json_object *entry = json_tokener_parse(line);
 
 		if (!json_object_is_type(entry, json_type_object))
-			status = tool_fail("journalctl: '%.60s' is not an entry", line);
+			status = tool_fail("journalctl: %.*s", (int)strcspn(line, "\n"), line);
 		else if (list)
 			json_object_array_add(list, json_entry(entry));
 		else
@@ -149,6 +149,7 @@ static int run_journalctl(const char *const *argv, struct json_object *list)
 		return tool_fail("pipe: %s", strerror(errno));
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, fds[1], STDERR_FILENO);
 	posix_spawn_file_actions_addclose(&actions, fds[0]);
 	posix_spawn_file_actions_addclose(&actions, fds[1]);
 	err = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)argv, environ);

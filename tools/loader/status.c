@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The verb status: chains and their counters, as a table or JSON */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -375,21 +376,30 @@ int loader_status_print(struct tool *tool, const struct tool_list *ifaces, bool 
 {
 	struct ecbpf_chain **chains = tool_alloc(NULL, (ifaces->count + 1) * sizeof(*chains));
 	int status = TOOL_OK;
+	bool is_denied = false;
 	size_t count = 0;
 
 	for (size_t i = 0; i < ifaces->count; i++) {
-		if (ecbpf_chain_get(tool->ecbpf, ifaces->items[i], &chains[count]))
+		int err = ecbpf_chain_get(tool->ecbpf, ifaces->items[i], &chains[count]);
+
+		if (err)
 			status = tool_fail_ecbpf(tool);
 		else
 			count++;
+		if (err == -EPERM) { /* it is alike for the others: no half of a table */
+			is_denied = true;
+			break;
+		}
 	}
-	if (is_json) {
+	if (is_denied || (!count && status != TOOL_OK)) {
+		/* told already */
+	} else if (is_json) {
 		struct json_object *json = json_object_new_array();
 
 		for (size_t i = 0; i < count; i++)
 			json_object_array_add(json, json_chain(chains[i]));
 		tool_json_print(json);
-	} else if (count || status == TOOL_OK) {
+	} else {
 		print_chains(chains, count);
 	}
 	for (size_t i = 0; i < count; i++)

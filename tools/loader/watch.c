@@ -26,6 +26,8 @@
 
 #define LOOK_MS	  500  /* for what has no event */
 #define GATHER_MS 20   /* events come in groups */
+#define TELL_MS	  2000 /* who waits for a reload says for whom */
+#define RELOAD_MS 60000
 #define LLDP_MS	  2000 /* between two questions */
 #define ANSWER_MS 1000
 
@@ -227,7 +229,7 @@ static int stop(struct watch *w)
 	size_t count;
 
 	notify("STOPPING=1");
-	if (ecbpf_config_stop(w->tool->ecbpf, w->file, &changes, &count))
+	if (ecbpf_watch_stop(w->watch, &changes, &count))
 		return tool_fail_ecbpf(w->tool);
 	tell_changes(w, changes, count);
 	return TOOL_OK;
@@ -273,30 +275,52 @@ static int loop(struct watch *w)
 	}
 }
 
+/* Until the process that runs has read its file. @state: as it was. Return: enum tool_exit */
+static int wait_reload(struct tool *tool, struct ecbpf_watch_state *state)
+{
+	unsigned long long before = state->read;
+	long long start = now_ms();
+	bool is_told = false;
+	int pid = state->pid;
+
+	while (state->read == before || !state->read) {
+		ecbpf_watch_state_free(state);
+		nanosleep(&(struct timespec){.tv_nsec = GATHER_MS * 1000000L}, NULL);
+		if (ecbpf_watch_read(tool->ecbpf, state))
+			return tool_fail_ecbpf(tool);
+		if (!state->pid && kill(pid, 0)) /* else it goes on as the new version */
+			return tool_fail("process %d has ended", pid);
+		if (now_ms() - start >= RELOAD_MS) {
+			ecbpf_watch_state_free(state);
+			return tool_fail(
+				"process %d (ecbpf-loader watch) has not read its file for "
+				"%d s",
+				pid, RELOAD_MS / 1000);
+		}
+		if (!is_told && now_ms() - start >= TELL_MS)
+			tool_warn("warning: waiting for process %d (ecbpf-loader watch)", pid);
+		is_told |= now_ms() - start >= TELL_MS;
+	}
+	return TOOL_OK;
+}
+
 /* Have the process that runs read its file, and say what came of it */
 static int ask_reload(struct tool *tool)
 {
 	struct ecbpf_watch_state state = {};
-	unsigned long long before;
 	int pid, status;
 
 	tool_change_begin("--reload");
 	if (ecbpf_watch_read(tool->ecbpf, &state))
 		return tool_fail_ecbpf(tool);
-	before = state.read;
 	pid = state.pid;
 	if (!pid)
 		return tool_fail("no ecbpf-loader watch runs in this network namespace");
 	if (kill(pid, SIGHUP))
 		return tool_fail("process %d: %s", pid, strerror(errno));
-	while (state.read == before || !state.read) {
-		ecbpf_watch_state_free(&state);
-		nanosleep(&(struct timespec){.tv_nsec = GATHER_MS * 1000000L}, NULL);
-		if (ecbpf_watch_read(tool->ecbpf, &state))
-			return tool_fail_ecbpf(tool);
-		if (!state.pid && kill(pid, 0)) /* else it goes on as the new version */
-			return tool_fail("process %d has ended", pid);
-	}
+	status = wait_reload(tool, &state);
+	if (status)
+		return status;
 	status = *state.error ? tool_fail("%s", state.error) : TOOL_OK;
 	ecbpf_watch_state_free(&state);
 	if (status == TOOL_OK)
@@ -335,39 +359,6 @@ static int watch(struct watch *w)
 	ecbpf_watch_close(w->watch);
 	close(w->signals_fd);
 	return status;
-}
-
-/* Is one of these declared? @ifaces NULL: all are meant */
-static bool is_declared(struct tool *tool, const struct tool_list *ifaces)
-{
-	struct ecbpf_declared *declared = NULL;
-	bool is_found = !ifaces;
-	size_t count = 0;
-
-	if (ifaces && ecbpf_declared_read(tool->ecbpf, &declared, &count))
-		return true; /* in doubt */
-	for (size_t i = 0; i < count; i++)
-		for (size_t k = 0; k < ifaces->count; k++)
-			is_found |=
-				declared[i].by_file && !strcmp(declared[i].iface, ifaces->items[k]);
-	free(declared);
-	return is_found;
-}
-
-void loader_warn_watched(struct tool *tool, const char *file, const struct tool_list *ifaces)
-{
-	struct ecbpf_watch_state state;
-	char path[PATH_MAX];
-
-	if (ecbpf_watch_read(tool->ecbpf, &state))
-		return;
-	if (file && *file && realpath(file, path))
-		file = path;
-	if (state.pid && (!file || strcmp(file, state.file)) && is_declared(tool, ifaces))
-		tool_warn("warning: process %d (ecbpf-loader watch) keeps what %s declares, and "
-			  "brings it back; to end that: systemctl stop ecbpf, or kill -INT %d",
-			  state.pid, *state.file ? state.file : "ecbpf.conf", state.pid);
-	ecbpf_watch_state_free(&state);
 }
 
 int loader_run_watch(struct tool *tool, int argc, char **argv)

@@ -9,6 +9,7 @@
 #include "tools/common/change.h"
 #include "tools/common/settings.h"
 #include "tools/common/stage.h"
+#include "tools/common/watched.h"
 #include "tools/sampler/sampler.h"
 
 enum {
@@ -100,8 +101,10 @@ static int load(struct tool *tool, int argc, char **argv)
 	if (!err && ecbpf_sampler_load(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count,
 				       args.is_fused, args.mode, &settings))
 		err = tool_fail_ecbpf(tool);
-	if (!err)
+	if (!err) {
 		tool_stage_changed(ECBPF_STAGE_SAMPLER, &ifaces, "loaded");
+		tool_settings_kept(ecbpf_sampler_settings(), &settings, &args.settings);
+	}
 	tool_list_free(&args.settings);
 	return err;
 }
@@ -147,6 +150,7 @@ static int unload(struct tool *tool, int argc, char **argv)
 	if (ecbpf_sampler_unload(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count))
 		return tool_fail_ecbpf(tool);
 	tool_stage_changed(ECBPF_STAGE_SAMPLER, &ifaces, "unloaded");
+	tool_warn_watched(tool, NULL, &ifaces);
 	return TOOL_OK;
 }
 
