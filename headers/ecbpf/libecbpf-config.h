@@ -167,6 +167,7 @@ int ecbpf_watch_look(struct ecbpf_watch *watch, struct ecbpf_config_change **ret
 /**
  * struct ecbpf_watch_state - what a process of ecbpf_watch_open() is at
  * @pid: 0: there is none in this network namespace
+ * @killed: then: the one that was there, and has ended without a word; its @file. 0: none
  * @file: its configuration; "": the installed one
  * @error: why the file, as it is now, does not run; "": it does
  * @instead: what ecbpf_watch_fall_back() has applied, with its time; "": it has not
@@ -175,6 +176,7 @@ int ecbpf_watch_look(struct ecbpf_watch *watch, struct ecbpf_config_change **ret
  */
 struct ecbpf_watch_state {
 	int pid;
+	int killed;
 	char file[256];
 	char error[512];
 	char instead[128];

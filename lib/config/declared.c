@@ -173,7 +173,7 @@ int conf_declared_file(struct ecbpf *e, char ret_file[DECLARED_FILE])
 	if (!ecbpf_watch_read(e, &state)) {
 		bool is_watched = state.pid;
 
-		snprintf(ret_file, DECLARED_FILE, "%s", state.file);
+		snprintf(ret_file, DECLARED_FILE, "%s", is_watched ? state.file : "");
 		ecbpf_watch_state_free(&state);
 		if (is_watched)
 			return 1;

@@ -486,6 +486,22 @@ static void tell_watch(struct diagnosis *d)
 	finding_fix(f, "ecbpf-loader watch --reload");
 }
 
+static void tell_killed(struct diagnosis *d)
+{
+	const char *file = *d->watch.file ? d->watch.file : "ecbpf.conf";
+	struct ecbpf_finding *f;
+
+	f = finding_add(&d->found, ECBPF_ERROR, "", "watch-killed",
+			"process %d (ecbpf-loader watch) was killed: nothing keeps what %.200s "
+			"declares",
+			d->watch.killed, file);
+	finding_why(f, "the programs go on");
+	if (*d->watch.file)
+		finding_fix(f, "ecbpf-loader watch %.200s", d->watch.file);
+	else
+		finding_fix(f, "systemctl restart ecbpf");
+}
+
 int ecbpf_declared_check(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
 			 bool is_quick, struct ecbpf_finding **ret_findings, size_t *ret_count)
 {
@@ -504,6 +520,8 @@ int ecbpf_declared_check(struct ecbpf *e, const char *const *ifaces, size_t ifac
 		tell_watch(&d);
 	else if (conf_declared_file(e, d.file))
 		read_config(&d);
+	if (d.watch.killed && !is_quick)
+		tell_killed(&d);
 	err = conf_declared_read(e, d.config, &d.declared);
 	if (!err) {
 		check_interfaces(&d);

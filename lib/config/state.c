@@ -140,6 +140,22 @@ void conf_state_write(int fd, const struct ecbpf_watch_state *state)
 	free(text.text);
 }
 
+void conf_state_end(int fd)
+{
+	if (fd >= 0 && ftruncate(fd, 0))
+		return; /* it looks as if it was killed */
+}
+
+/* Nobody has it, and whoever ends in order leaves nothing: it is that of one that was killed */
+static void state_of_killed(struct ecbpf_watch_state *state)
+{
+	struct ecbpf_watch_state killed = {.killed = state->pid};
+
+	memcpy(killed.file, state->file, sizeof(killed.file));
+	ecbpf_watch_state_free(state);
+	*state = killed;
+}
+
 int ecbpf_watch_read(struct ecbpf *e, struct ecbpf_watch_state *ret_state)
 {
 	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
@@ -156,12 +172,13 @@ int ecbpf_watch_read(struct ecbpf *e, struct ecbpf_watch_state *ret_state)
 		return errno == ENOENT
 			       ? 0
 			       : ecbpf_fail(e, -errno, "cannot open %s: %s", path, strerror(errno));
-	/* nobody has it: what is there is that of one that was killed */
-	if (fcntl(fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK)
+	if (fcntl(fd, F_OFD_GETLK, &lock))
 		return 0;
 	err = state_read(e, fd, ret_state);
 	if (err)
 		ecbpf_watch_state_free(ret_state);
+	else if (lock.l_type == F_UNLCK)
+		state_of_killed(ret_state);
 	return err;
 }
 

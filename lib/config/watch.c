@@ -81,6 +81,7 @@ void ecbpf_watch_close(struct ecbpf_watch *w)
 	if (!w)
 		return;
 	close_fd(&w->events_fd);
+	conf_state_end(w->state_fd);
 	close_fd(&w->state_fd);
 	ecbpf_config_free(w->config);
 	ecbpf_watch_state_free(&w->state);

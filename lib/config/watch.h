@@ -9,5 +9,7 @@
 int conf_state_open(struct ecbpf *e);
 /* What cannot be written is nobody's loss but the reader's */
 void conf_state_write(int fd, const struct ecbpf_watch_state *state);
+/* It ends in order; -1: it is not open */
+void conf_state_end(int fd);
 
 #endif /* ECBPF_CONF_WATCH_H */

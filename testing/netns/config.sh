@@ -16,18 +16,8 @@ tmp=$(mktemp -d)
 defer rm -rf "$tmp"
 conf=$tmp/ecbpf.conf
 
-# is NAME WANT GOT
-is()
-{
-	if [[ $2 == "$3" ]]; then
-		pass "$1"
-	else
-		fail "$1" "wanted '$2', got '$3'"
-	fi
-}
-
 # says NAME WANT ARG...: what apply prints, lines in order
-says() { is "$1" "$2" "$(ecbpf-loader apply "${@:3}" 2>&1 | sort)"; }
+says() { equal "$1" "$2" "$(ecbpf-loader apply "${@:3}" 2>&1 | sort)"; }
 
 # snapshot: what is attached and pinned, as the kernel says
 snapshot()
@@ -65,19 +55,19 @@ END
 printf '[interfaces]\ningress = eth0\n[chain]\nstages = count\nfused = yes\n' >"$tmp/first.conf"
 says "where nothing ever ran" "eth0: add ecbpf_fused, priority 50" -c "$tmp/first.conf"
 before=$(snapshot | grep -vxE "/sys/fs/bpf/(ecbpf|xdp)")
-is "what there is to do" 13 "$(ecbpf-loader apply -c "$conf" | wc -l)"
-is "check attaches nothing, nor leaves a map" "$before" "$(snapshot | grep -vxE "/sys/fs/bpf/(ecbpf|xdp)")"
-is "apply" "13 changes made" "$(ecbpf-loader apply "$conf" 2>&1)"
+equal "what there is to do" 13 "$(ecbpf-loader apply -c "$conf" | wc -l)"
+equal "check attaches nothing, nor leaves a map" "$before" "$(snapshot | grep -vxE "/sys/fs/bpf/(ecbpf|xdp)")"
+equal "apply" "13 changes made" "$(ecbpf-loader apply "$conf" 2>&1)"
 first=$(ids)
-is "on each interface" 6 "$(wc -w <<<"$first")"
+equal "on each interface" 6 "$(wc -w <<<"$first")"
 before=$(snapshot)
 says "the second time" "nothing to do" "$conf"
-is "it changed nothing" "$before $first" "$(snapshot) $(ids)"
+equal "it changed nothing" "$before $first" "$(snapshot) $(ids)"
 ecbpf-loader export >"$tmp/export"
 says "what is exported is no change" "nothing to do" "$tmp/export"
 says "from standard input" "nothing to do" - <"$tmp/export"
-is "nor does that change anything" "$before $first" "$(snapshot) $(ids)"
-is "the constant is exported" 1 "$(grep -c '^malformed_action=1$' "$tmp/export")"
+equal "nor does that change anything" "$before $first" "$(snapshot) $(ids)"
+equal "the constant is exported" 1 "$(grep -c '^malformed_action=1$' "$tmp/export")"
 
 # one line each
 sed -i 's/^rate = .*/rate = 50/' "$conf"
@@ -86,19 +76,19 @@ sed -i 's/^vip = .*/vip = 203.0.113.81/' "$conf"
 says "addresses" "filter: add vip 203.0.113.81
 filter: remove vip 2001:db8:80::/64
 filter: remove vip 203.0.113.80" --diff "$conf"
-is "they touched no program" "$first" "$(ids)"
+equal "they touched no program" "$first" "$(ids)"
 sed -i 's/^ingress =;d.*/ingress =;d/' "$conf"
 says "an interface less" '"e": remove ecbpf_fused' --diff "$conf"
-is "nothing is attached there" "" "$(ip -o link show '"e"' | grep -o 'prog/xdp')"
-is "the others are untouched" 5 "$(comm -12 <(tr ' ' '\n' <<<"$first" | sort) \
+equal "nothing is attached there" "" "$(ip -o link show '"e"' | grep -o 'prog/xdp')"
+equal "the others are untouched" 5 "$(comm -12 <(tr ' ' '\n' <<<"$first" | sort) \
 	<(ids | tr ' ' '\n' | sort) | wc -l)"
 sed -i 's/^malformed_action = .*/malformed_action = XDP_PASS/' "$conf"
-is "a constant" "5 replace" "$(ecbpf-loader apply --diff "$conf" | awk '{ print $2 }' |
+equal "a constant" "5 replace" "$(ecbpf-loader apply --diff "$conf" | awk '{ print $2 }' |
 	sort | uniq -c | xargs)"
 sed -i 's/^stages = .*/stages = count,sampler/' "$conf"
-is "other stages" "5 replace" "$(ecbpf-loader apply --diff "$conf" | awk '{ print $2 }' |
+equal "other stages" "5 replace" "$(ecbpf-loader apply --diff "$conf" | awk '{ print $2 }' |
 	sort | uniq -c | xargs)"
-is "they run" '["count","sampler"]' \
+equal "they run" '["count","sampler"]' \
 	"$(ecbpf-loader status -j eth0 | jq -c '[.[].members[].stages[].stage]')"
 
 # lists, rules and the fast path
@@ -120,42 +110,42 @@ cat >>"$conf" <<-END
 	lease = 501
 	exclude = 10.0.0.0/8 2001:db8::1
 END
-is "what there is to do, again" "5 replace
+equal "what there is to do, again" "5 replace
 6 add
 fw: add rule: ip from !@peers to any tcp dport 22 drop
 fw: add rule: ip from any to any udp sport 53 drop name \"dns\"
 fw: add set peers" \
 	"$(ecbpf-loader apply -c "$conf" | grep -v ^filter | sed '/^fw/!s/^[^ ]*: \([a-z]*\) .*/\1/' |
 		sort | uniq -c | sed 's/^ *1 fw/fw/; s/^ *//' | LC_ALL=C sort)"
-is "apply" 16 "$(ecbpf-loader apply --diff "$conf" 2>&1 | wc -l)"
+equal "apply" 16 "$(ecbpf-loader apply --diff "$conf" 2>&1 | wc -l)"
 says "the second time, again" "nothing to do" "$conf"
-is "rules" "$(<"$tmp/rules")" "$(ecbpf-fw rule list | sed 1d | tr -d '\n' |
+equal "rules" "$(<"$tmp/rules")" "$(ecbpf-fw rule list | sed 1d | tr -d '\n' |
 	sed 's/\t/ /g; s/}/ }\n/; s/"dns"/&\n/')"
 sed -i 's/^rules = .*/&\nmalformed = pass\nnot-inspected = drop/' "$conf"
 says "settings of the firewall" "fw: malformed pass, was drop
 fw: not-inspected drop, was pass" --diff "$conf"
-is "they hold" "# malformed=pass not-inspected=drop" "$(ecbpf-fw rule list | head -n 1)"
-is "and are exported" "malformed = pass not-inspected = drop" \
+equal "they hold" "# malformed=pass not-inspected=drop" "$(ecbpf-fw rule list | head -n 1)"
+equal "and are exported" "malformed = pass not-inspected = drop" \
 	"$(ecbpf-loader export | sed -n '/^\[fw\]/,/^\[/{/ = /p}' | grep -v rules | paste -sd ' ')"
 sed -i '/^malformed = \|^not-inspected = /d' "$conf"
 says "without their lines they are the defaults" "fw: malformed drop, was pass
 fw: not-inspected pass, was drop" --diff "$conf"
-is "a list" "192.0.2.0/24 scan - 2001:db8:1::/48 - 2090-01-01T00:00:00Z" \
+equal "a list" "192.0.2.0/24 scan - 2001:db8:1::/48 - 2090-01-01T00:00:00Z" \
 	"$(ecbpf-filter drop list | sed 's/ *#.*//' | xargs)"
-is "the fast path" "5 1 5000" "$(ecbpf-fastpath status -j | jq -r '[
+equal "the fast path" "5 1 5000" "$(ecbpf-fastpath status -j | jq -r '[
 	([.interfaces[] | select(.in)] | length), ([.interfaces[] | select(.in | not)] | length),
 	.capacity] | join(" ")')"
 # 501 ms are no whole jiffies
 lease=$(ecbpf-fastpath status -j | jq .settings.lease)
-is "its lease, not less than it is to be" 1 $((lease >= 501 && lease <= 510))
-is "addresses that it keeps out of" "10.0.0.0/8 2001:db8::1" "$(ecbpf-fastpath exclude list | xargs)"
+equal "its lease, not less than it is to be" 1 $((lease >= 501 && lease <= 510))
+equal "addresses that it keeps out of" "10.0.0.0/8 2001:db8::1" "$(ecbpf-fastpath exclude list | xargs)"
 before=$(snapshot) first=$(ids)
 mkdir "$tmp/export.d"
 ecbpf-loader export -d "$tmp/export.d" >"$tmp/export"
 says "with files, what is exported is no change" "nothing to do" "$tmp/export"
 ecbpf-loader export >"$tmp/export2"
 says "nor without" "nothing to do" "$tmp/export2"
-is "and changes nothing" "$before $first" "$(snapshot) $(ids)"
+equal "and changes nothing" "$before $first" "$(snapshot) $(ids)"
 sed 's/^rules = .*/rules =/; s/^drop = .*/drop =/' "$tmp/export" >"$tmp/empty.conf"
 says "no file is no rule" "filter: drop: 0 added, 2 removed, 0 changed
 fw: remove rule: ip from !@peers to any tcp dport 22 drop
@@ -180,9 +170,9 @@ and it is loaded for 5000: 'ecbpf-fastpath unload' first" "$conf"
 sed -i 's/^flows = .*/flows = 5000/; s/^egress = .*/egress = out1/' "$conf"
 says "where packets leave" "out0: remove the fast path's TC program
 out1: add the fast path's TC program" --diff "$conf"
-is "they touched no program" "$first" "$(ids)"
-is "rules in metrics" 1 "$(ecbpf-loader metrics | grep -c '^ecbpf_rule_packets_total{rule="DNS"} 0$')"
-is "the fast path in metrics" 1 "$(ecbpf-loader metrics | grep -c '^ecbpf_fastpath_on 1$')"
+equal "they touched no program" "$first" "$(ids)"
+equal "rules in metrics" 1 "$(ecbpf-loader metrics | grep -c '^ecbpf_rule_packets_total{rule="DNS"} 0$')"
+equal "the fast path in metrics" 1 "$(ecbpf-loader metrics | grep -c '^ecbpf_fastpath_on 1$')"
 
 # failures: nothing is as the file says
 rm -r "$tmp/export.d"
@@ -199,10 +189,10 @@ else
 	mv "$tmp/export.d" "$tmp/before.d"
 	mkdir "$tmp/export.d"
 	ecbpf-loader export -d "$tmp/export.d" >"$tmp/export2"
-	is "rolled back" "" "$(diff "$tmp/export" "$tmp/export2")"
-	is "lists and rules, too" "" "$(diff -r "$tmp/before.d" "$tmp/export.d")"
-	is "no program was touched" "$first" "$(ids)"
-	is "one line says why" 1 "$(grep -c . "$tmp/out")"
+	equal "rolled back" "" "$(diff "$tmp/export" "$tmp/export2")"
+	equal "lists and rules, too" "" "$(diff -r "$tmp/before.d" "$tmp/export.d")"
+	equal "no program was touched" "$first" "$(ids)"
+	equal "one line says why" 1 "$(grep -c . "$tmp/out")"
 fi
 
 sed -i "s/^stages = .*/stages = count,sampler/; /^.fastpath/,\$d" "$conf"
@@ -211,26 +201,26 @@ says "without the fast path" "$({
 	printf '%s: replace ecbpf_fused: other code or constants, priority 50\n' "${ifaces[@]:0:5}"
 	echo "remove the fast path's table of flows"
 } | sort)" --diff "$conf"
-is "nothing of it is left" "" "$(find /sys/fs/bpf -name 'fastpath*')"
+equal "nothing of it is left" "" "$(find /sys/fs/bpf -name 'fastpath*')"
 
 # metrics
 ecbpf-loader metrics >"$tmp/metrics"
-is "each sample once" "" "$(grep -v '^#' "$tmp/metrics" | sed 's/ [0-9]*$//' | sort | uniq -d)"
-is "each interface" 5 "$(grep -c '^ecbpf_packets_total{.*stage="count",action="XDP_DROP"' \
+equal "each sample once" "" "$(grep -v '^#' "$tmp/metrics" | sed 's/ [0-9]*$//' | sort | uniq -d)"
+equal "each interface" 5 "$(grep -c '^ecbpf_packets_total{.*stage="count",action="XDP_DROP"' \
 	"$tmp/metrics")"
-is "a name of any shape" 1 "$(grep -c 'total{interface=";d".*stage="count",action="XDP_TX"' \
+equal "a name of any shape" 1 "$(grep -c 'total{interface=";d".*stage="count",action="XDP_TX"' \
 	"$tmp/metrics" | awk '{ print $1 / 2 }')"
 ecbpf-loader metrics -o "$tmp/ecbpf.prom" eth0
-is "in a file" "644 $(grep -c 'interface="eth0"' "$tmp/metrics")" \
+equal "in a file" "644 $(grep -c 'interface="eth0"' "$tmp/metrics")" \
 	"$(stat -c %a "$tmp/ecbpf.prom") $(grep -c 'interface="eth0"' "$tmp/ecbpf.prom")"
-is "what status says" "$(ecbpf-loader status -j eth0 |
+equal "what status says" "$(ecbpf-loader status -j eth0 |
 	jq '.[].members[].stages[] | select(.stage == "count") | .actions.XDP_PASS.packets')" \
 	"$(ecbpf-loader metrics eth0 | sed -n \
 		's/^ecbpf_packets_total{.*stage="count",action="XDP_PASS"} //p')"
 # A second opinion: Prometheus. It reads them from a file behind an HTTP server, and is asked for
 # the sum of all
 if prometheus=$("$top/testing/lib/prometheus" 2>"$tmp/out"); then
-	is "promtool" "" "$("$prometheus/promtool" check metrics <"$tmp/metrics" 2>&1)"
+	equal "promtool" "" "$("$prometheus/promtool" check metrics <"$tmp/metrics" 2>&1)"
 	mkdir "$tmp/www"
 	peer=$(ip -o link show eth0 | sed 's/.*eth0@\([^:]*\):.*/\1/')
 	ip link set "$peer" up
@@ -254,10 +244,10 @@ if prometheus=$("$top/testing/lib/prometheus" 2>"$tmp/out"); then
 		[[ ! $read_back ]] || break
 		sleep 0.5
 	done
-	is "what Prometheus has read" "$(grep -v '^#' "$tmp/www/metrics.txt" |
+	equal "what Prometheus has read" "$(grep -v '^#' "$tmp/www/metrics.txt" |
 		awk '{ sum += $NF } END { print sum }')" "$read_back"
 	query='count({__name__=~"ecbpf_.*"})'
-	is "each of them" "$(grep -vc '^#' "$tmp/www/metrics.txt")" \
+	equal "each of them" "$(grep -vc '^#' "$tmp/www/metrics.txt")" \
 		"$(curl -sfG --data-urlencode "query=$query" http://127.0.0.1:9090/api/v1/query |
 			jq -r '.data.result[0].value[1]')"
 else
@@ -299,14 +289,14 @@ ecbpf-loader metrics >"$tmp/metrics"
 	assert len(want) > 100, want
 	assert not wrong, wrong
 	END
-is "gauges for statsd" "" "$(tail -n 1 "$tmp/out")"
-is "nobody listens" "1 ecbpf-loader: --statsd: '127.0.0.1:9': Connection refused" \
+equal "gauges for statsd" "" "$(tail -n 1 "$tmp/out")"
+equal "nobody listens" "1 ecbpf-loader: --statsd: '127.0.0.1:9': Connection refused" \
 	"$(ecbpf-loader metrics --statsd 127.0.0.1:9 2>"$tmp/out" || echo "$? $(head -n 1 "$tmp/out")")"
-is "no port" "2 ecbpf-loader: --statsd: 'localhost' is not HOST:PORT" \
+equal "no port" "2 ecbpf-loader: --statsd: 'localhost' is not HOST:PORT" \
 	"$(ecbpf-loader metrics --statsd localhost 2>"$tmp/out" || echo "$? $(head -n 1 "$tmp/out")")"
 
 ip link add twice0 type veth peer name ytwice0
-is "a fused stage given twice" "1 ecbpf-loader: fused: 'count' is given twice" \
+equal "a fused stage given twice" "1 ecbpf-loader: fused: 'count' is given twice" \
 	"$(ecbpf-loader load --fused count,pass,count twice0 2>"$tmp/out" ||
 		echo "$? $(head -n 1 "$tmp/out")")"
 ip link del twice0
@@ -321,12 +311,12 @@ ecbpf-loader apply "$tmp/heads.conf" >"$tmp/out"
 		sed -nE 's/^#?(\[|[a-z0-9-]+ = )/\1/p' |
 		grep -vE '^(vip|drop|allow|rules|exclude) = ' | sed 's/^flows = .*/flows = 5000/'
 } >"$tmp/shown.conf"
-is "there are values in it" 39 "$(grep -c ' = ' "$tmp/shown.conf")"
+equal "there are values in it" 40 "$(grep -c ' = ' "$tmp/shown.conf")"
 says "what is shown is the default" "nothing to do" "$tmp/shown.conf"
 printf '[chain]\non-stop = leave\n' >"$tmp/leave.conf"
 first=$(ids)
-is "stop, and leave" "nothing to do" "$(ecbpf-loader apply --stop "$tmp/leave.conf")"
-is "it is left" "$first" "$(ids)"
+equal "stop, and leave" "nothing to do" "$(ecbpf-loader apply --stop "$tmp/leave.conf")"
+equal "it is left" "$first" "$(ids)"
 # the host's addresses and IPVS's services are no part of it, and known all the same
 addresses()
 {
@@ -335,10 +325,10 @@ addresses()
 before=$(addresses)
 ip address add 198.51.100.99/32 dev eth0
 says "an address more is no change" "nothing to do" "$tmp/shown.conf"
-is "and is known" $((before + 1)) "$(addresses)"
+equal "and is known" $((before + 1)) "$(addresses)"
 ip address delete 198.51.100.99/32 dev eth0
-is "refresh" "" "$(ecbpf-loader refresh -q 2>&1)"
-is "and known no more" "$before" "$(addresses)"
+equal "refresh" "" "$(ecbpf-loader refresh -q 2>&1)"
+equal "and known no more" "$before" "$(addresses)"
 
 # a TC program of another version: its note says another fingerprint
 tc_id()
@@ -353,16 +343,16 @@ bpftool map lookup id "$map" key 0 0 0 0 -j | jq -r '.value | .[0] = "0x00" | .[
 	xargs bpftool map update id "$map" key 0 0 0 0 value
 says "another version's TC program is seen" "eth0: replace the fast path's TC program: other code" \
 	-c "$tmp/shown.conf"
-is "by the doctor, too" 1 "$(ecbpf-loader doctor -v 2>&1 | grep -c 'of another version')"
-is "and replaced" "1 change made" "$(ecbpf-loader apply "$tmp/shown.conf")"
-is "by another" 1 $(($(tc_id) != id))
+equal "by the doctor, too" 1 "$(ecbpf-loader doctor -v 2>&1 | grep -c 'of another version')"
+equal "and replaced" "1 change made" "$(ecbpf-loader apply "$tmp/shown.conf")"
+equal "by another" 1 $(($(tc_id) != id))
 says "once" "nothing to do" "$tmp/shown.conf"
 
 # killed while it added a port: its TC program is there, and no entry in the devmap
 bpftool map delete pinned "/sys/fs/bpf/ecbpf/fastpath_ports" key "$(cat /sys/class/net/eth0/ifindex)" 0 0 0
 says "half a port is seen" "eth0: add the fast path's TC program" -c "$tmp/shown.conf"
-is "by the doctor, too" 1 "$(ecbpf-loader doctor -v 2>&1 | grep -c 'forwards nothing to it')"
-is "and mended" "1 change made" "$(ecbpf-loader apply "$tmp/shown.conf")"
+equal "by the doctor, too" 1 "$(ecbpf-loader doctor -v 2>&1 | grep -c 'forwards nothing to it')"
+equal "and mended" "1 change made" "$(ecbpf-loader apply "$tmp/shown.conf")"
 says "once more" "nothing to do" "$tmp/shown.conf"
 
 # export: where it is started from says nothing to who reads it later
@@ -370,7 +360,7 @@ mkdir "$tmp/here" "$tmp/not here"
 printf '203.0.113.0/24\n' | ecbpf-filter drop import -f - >"$tmp/out" 2>&1
 (cd "$tmp/here" && ecbpf-loader export -d . >here.conf)
 says "what is exported to a relative path is no change" "nothing to do" "$tmp/here/here.conf"
-is "a directory with a blank" "1 ecbpf-loader: $tmp/not here: a configuration cannot name files \
+equal "a directory with a blank" "1 ecbpf-loader: $tmp/not here: a configuration cannot name files \
 there: no blanks, no ; or \", 150 characters at most" \
 	"$(ecbpf-loader export -d "$tmp/not here" 2>"$tmp/out" || echo "$? $(head -n 1 "$tmp/out")")"
 
@@ -379,13 +369,13 @@ there: no blanks, no ; or \", 150 characters at most" \
 	cat "$tmp/heads.conf"
 	printf '[fw]\nrules = %s/nosuch\n' "$tmp"
 } >"$tmp/broken.conf"
-is "apply is refused" 1 "$(ecbpf-loader apply "$tmp/broken.conf" >"$tmp/out" 2>&1 || echo $?)"
-is "stop is not" "2 changes made" "$(ecbpf-loader apply --stop "$tmp/broken.conf" | sed 's/^3/2/')"
-is "it is gone" "" "$(ids)"
+equal "apply is refused" 1 "$(ecbpf-loader apply "$tmp/broken.conf" >"$tmp/out" 2>&1 || echo $?)"
+equal "stop is not" "2 changes made" "$(ecbpf-loader apply --stop "$tmp/broken.conf" | sed 's/^3/2/')"
+equal "it is gone" "" "$(ids)"
 
 # in one program, the list alone is the order
 printf '%b' '[interfaces]\ningress = eth0\n[chain]\nstages = count,fw\nfused = yes\n' >"$tmp/order.conf"
-is "another order than that of priorities" 0 \
+equal "another order than that of priorities" 0 \
 	"$(ecbpf-loader apply "$tmp/order.conf" >"$tmp/out" 2>&1 && echo 0)"
 ecbpf-loader export >"$tmp/order.export"
 says "and its export" "nothing to do" "$tmp/order.export"
@@ -393,16 +383,16 @@ ecbpf-loader apply --stop "$tmp/order.conf" >"$tmp/out"
 
 # a first apply that fails leaves nothing
 ecbpf-loader clean --all >"$tmp/out" </dev/null
-is "nothing is pinned" "" "$(find /sys/fs/bpf -mindepth 2 ! -type d)"
+equal "nothing is pinned" "" "$(find /sys/fs/bpf -mindepth 2 ! -type d)"
 sed 's/fused = yes/&\nmode = native/; s/= eth0/= eth0 lo/' "$tmp/heads.conf" >"$tmp/lo.conf"
 if ecbpf-loader apply "$tmp/lo.conf" >"$tmp/out" 2>&1; then
 	fail "native mode on lo" "it succeeded"
 else
-	is "and it still is not" "" "$(find /sys/fs/bpf -mindepth 2 ! -type d)"
+	equal "and it still is not" "" "$(find /sys/fs/bpf -mindepth 2 ! -type d)"
 fi
 ecbpf-loader apply "$conf" >"$tmp/out"
 
 printf '[interfaces]\ningress =\n' >"$tmp/none.conf"
-is "none" "5 changes made" "$(ecbpf-loader apply "$tmp/none.conf")"
-is "nothing is attached" "" "$(ip -o link | grep -o 'prog/xdp')"
+equal "none" "5 changes made" "$(ecbpf-loader apply "$tmp/none.conf")"
+equal "nothing is attached" "" "$(ip -o link | grep -o 'prog/xdp')"
 summary

@@ -13,16 +13,6 @@ defer rm -rf "$tmp"
 log=$ECBPF_STATE_DIR/runtime/changes
 conf=$tmp/ecbpf.conf
 
-# is NAME WANT GOT
-is()
-{
-	if [[ $2 == "$3" ]]; then
-		pass "$1"
-	else
-		fail "$1" "wanted '$2', got '$3'"
-	fi
-}
-
 drops() { ecbpf-filter drop list | sed 's/ *#.*//; s/  */ /g'; }
 
 # reboot: no program, no map
@@ -30,7 +20,7 @@ reboot()
 {
 	ecbpf-loader apply --stop "$conf" >/dev/null
 	ecbpf-loader clean --all </dev/null >/dev/null
-	is "$1: nothing is left" "" "$(drops)"
+	equal "$1: nothing is left" "" "$(drops)"
 }
 
 # apply ARG...: what it says besides the number of changes
@@ -55,12 +45,12 @@ END
 
 # where nothing was applied, nothing is written
 ecbpf-filter drop add 203.0.113.1
-is "no configuration, no log" "" "$(find "$ECBPF_STATE_DIR" 2>/dev/null)"
+equal "no configuration, no log" "" "$(find "$ECBPF_STATE_DIR" 2>/dev/null)"
 ecbpf-filter drop flush
-is "apply" "" "$(apply "$conf")"
-is "the directory is root's alone" "700 700 600" "$(stat -c %a "$ECBPF_STATE_DIR" \
+equal "apply" "" "$(apply "$conf")"
+equal "the directory is root's alone" "700 700 600" "$(stat -c %a "$ECBPF_STATE_DIR" \
 	"$ECBPF_STATE_DIR/runtime" "$log" | xargs)"
-is "the log is empty" 0 "$(grep -vc '^#' "$log" || :)"
+equal "the log is empty" 0 "$(grep -vc '^#' "$log" || :)"
 
 # --- lists, VIPs, settings ----------------------------------------------------------------------
 until=$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ)
@@ -75,7 +65,7 @@ printf '2001:db8:bad::/48 import\n203.0.113.99\n' >"$tmp/import"
 	ecbpf-filter set frags6=ptb ptb-max-pps=77
 	ecbpf-sampler set rate-drops=3
 } >/dev/null 2>&1
-is "a line for each change" 8 "$(grep -vc '^#\|^	' "$log")"
+equal "a line for each change" 8 "$(grep -vc '^#\|^	' "$log")"
 want="192.0.2.0/24 scan -
 198.51.100.7 - -
 203.0.113.5 f2b $until
@@ -85,28 +75,28 @@ want="192.0.2.0/24 scan -
 
 alive()
 {
-	is "$1: the drop list" "$want" "$(drops)"
-	is "$1: the allow list" "10.0.0.0/8 office -" \
+	equal "$1: the drop list" "$want" "$(drops)"
+	equal "$1: the allow list" "10.0.0.0/8 office -" \
 		"$(ecbpf-filter allow list | sed 's/ *#.*//; s/  */ /g')"
-	is "$1: VIPs" "203.0.113.80 2001:db8:80::/64" "$(ecbpf-filter vip list | xargs)"
-	is "$1: settings" "frags6=ptb ptb-max-pps=77 rate-drops=3" \
+	equal "$1: VIPs" "203.0.113.80 2001:db8:80::/64" "$(ecbpf-filter vip list | xargs)"
+	equal "$1: settings" "frags6=ptb ptb-max-pps=77 rate-drops=3" \
 		"$(ecbpf-loader export | tr -d ' ' | grep -x 'frags6=.*\|ptb-max-pps=.*\|rate-drops=.*' | xargs)"
 }
 
-is "apply again" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
+equal "apply again" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
 alive "after apply"
-is "the log has no deleted entry any more" "0" "$(grep -c '203.0.113.7\b' "$log" || :)"
+equal "the log has no deleted entry any more" "0" "$(grep -c '203.0.113.7\b' "$log" || :)"
 cp "$log" "$tmp/log"
-is "and once more" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
-is "the log is not written for nothing" "$(stat -c %i "$log") $(<"$tmp/log")" \
+equal "and once more" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
+equal "the log is not written for nothing" "$(stat -c %i "$log") $(<"$tmp/log")" \
 	"$(stat -c %i "$log") $(<"$log")"
 ecbpf-loader apply --stop "$conf" >/dev/null
 apply "$conf"
 alive "after stop and start"
 reboot "reboot"
-is "it starts" "" "$(apply "$conf")"
+equal "it starts" "" "$(apply "$conf")"
 alive "after a reboot"
-is "apply -c finds nothing" "nothing to do" "$(ecbpf-loader apply -c "$conf" 2>&1)"
+equal "apply -c finds nothing" "nothing to do" "$(ecbpf-loader apply -c "$conf" 2>&1)"
 
 # --- the file wins -------------------------------------------------------------------------------
 {
@@ -116,12 +106,12 @@ is "apply -c finds nothing" "nothing to do" "$(ecbpf-loader apply -c "$conf" 2>&
 	ecbpf-filter vip delete 203.0.113.80
 } >/dev/null 2>&1
 again="changed at runtime, again as the configuration says"
-is "each is said" "filter drop: 192.0.2.0/24, 198.51.100.7: $again
+equal "each is said" "filter drop: 192.0.2.0/24, 198.51.100.7: $again
 filter vip: 203.0.113.80: $again
 filter: frags was set to pass at runtime, again drop as the configuration says" \
 	"$(apply "$conf" | sed 's/.*warning: //' | sort)"
 alive "the file has won"
-is "and is said once" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
+equal "and is said once" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
 
 # what the file does not say any more goes, what was added stays
 printf '192.0.2.0/24 scan\n' >"$tmp/drop"
@@ -130,7 +120,7 @@ want=$(grep -v ^198 <<<"$want")
 alive "an entry less in the file"
 sed -i '/^drop = /d; /^vip = /d' "$conf"
 apply "$conf"
-is "no list in the file: it stays as it is" "$want" "$(drops)"
+equal "no list in the file: it stays as it is" "$want" "$(drops)"
 
 # --- rules and sets -----------------------------------------------------------------------------
 cat >"$tmp/rules" <<-'END'
@@ -163,18 +153,18 @@ sets() { for set; do ecbpf-fw set list "$set" | paste -sd ' '; done; }
 list='dport 3 drop "ssh" "bans" "middle" "dns" "scripts" "last"'
 fw_alive()
 {
-	is "$1: rules" "$list" "$(rules)"
-	is "$1: the last one is as it was replaced" 1 "$(ecbpf-fw rule list | grep -c 'dport 5.*"last"')"
-	is "$1: sets" "192.0.2.1 192.0.2.2
+	equal "$1: rules" "$list" "$(rules)"
+	equal "$1: the last one is as it was replaced" 1 "$(ecbpf-fw rule list | grep -c 'dport 5.*"last"')"
+	equal "$1: sets" "192.0.2.1 192.0.2.2
 10.0.0.0/8 172.16.0.0/12
 203.0.113.0/24 2001:db8:bad::/48" "$(sets scripts peers bans)"
-	is "$1: the setting" 1 "$(ecbpf-fw rule list | grep -c 'malformed=pass')"
+	equal "$1: the setting" 1 "$(ecbpf-fw rule list | grep -c 'malformed=pass')"
 }
 fw_alive "before"
-is "apply again" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
+equal "apply again" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
 fw_alive "after apply"
 ecbpf-loader export >"$tmp/export"
-is "export tells what was changed at runtime" \
+equal "export tells what was changed at runtime" \
 	"#   filter set frags6=ptb
 #   filter set ptb-max-pps=77
 #   fw set malformed=pass
@@ -188,20 +178,20 @@ is "export tells what was changed at runtime" \
 #   fw set create scripts
 #   fw set peers add 172.16.0.0/12" \
 	"$(sed '1,/^# Changed at runtime/d; /fw rule/d; /set scripts add/d; /set bans add/d' "$tmp/export")"
-is "and rules" 4 "$(grep -c '^#   fw rule add ip ' "$tmp/export")"
+equal "and rules" 4 "$(grep -c '^#   fw rule add ip ' "$tmp/export")"
 ecbpf-loader apply --stop "$conf" >/dev/null
 ecbpf-loader clean --all </dev/null >/dev/null
-is "no rule is left" "" "$(ecbpf-fw rule list 2>/dev/null)"
-is "apply" "" "$(apply "$conf")"
+equal "no rule is left" "" "$(ecbpf-fw rule list 2>/dev/null)"
+equal "apply" "" "$(apply "$conf")"
 fw_alive "after a reboot"
-is "and again" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
+equal "and again" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
 
 {
 	ecbpf-fw rule delete dns
 	ecbpf-fw rule replace ssh ip from any to any tcp dport 2222 pass
 	ecbpf-fw set delete peers 10.0.0.0/8
 } >/dev/null
-is "the file wins" "fw: rule dns: changed at runtime, again as the configuration says
+equal "the file wins" "fw: rule dns: changed at runtime, again as the configuration says
 fw: rule ssh: changed at runtime, again as the configuration says
 fw: rule ssh: changed at runtime, again as the configuration says
 fw: set peers: 1 deleted at runtime, again as the configuration says" \
@@ -211,21 +201,21 @@ fw_alive "the file has won"
 # what stood beside a rule is gone
 printf 'set bans live\nip from any to any icmp drop name "ping"\n' >"$tmp/rules"
 middle='ip from any to any tcp dport 2 drop name "middle"'
-is "rules beside it are gone, and its set" \
+equal "rules beside it are gone, and its set" \
 	"fw: the rules beside '$middle', which was added at runtime, are gone: it is the first now
 fw: there is no set peers any more: 1 added at runtime are forgotten" \
 	"$(apply "$conf" | sed -n 's/.*warning: \(fw: \)/\1/p' | sort)"
-is "rules stay in their order" 'dport 3 drop "middle" "scripts" "last"' \
+equal "rules stay in their order" 'dport 3 drop "middle" "scripts" "last"' \
 	"$(rules | sed 's/"ping" //; s/ "ping"//')"
 
-is "fw apply states the whole: runtime rules are gone" "" \
+equal "fw apply states the whole: runtime rules are gone" "" \
 	"$(ecbpf-fw apply -q -f "$tmp/rules" 2>&1 | grep -v 'set .scripts' || :)"
-is "apply" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
-is "only those of the file" '"ping"' "$(rules)"
-is "the live set has its addresses" "203.0.113.0/24 2001:db8:bad::/48" "$(sets bans)"
+equal "apply" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
+equal "only those of the file" '"ping"' "$(rules)"
+equal "the live set has its addresses" "203.0.113.0/24 2001:db8:bad::/48" "$(sets bans)"
 reboot "reboot, a live set"
 apply "$conf"
-is "the live set has them again" "203.0.113.0/24 2001:db8:bad::/48" "$(sets bans)"
+equal "the live set has them again" "203.0.113.0/24 2001:db8:bad::/48" "$(sets bans)"
 
 # no rules in the configuration
 sed -i '/^\[fw\]/d; /^rules = /d' "$conf"
@@ -237,13 +227,13 @@ apply "$conf"
 for what in apply reboot; do
 	[[ $what == apply ]] || reboot "reboot, no rules in the file"
 	apply "$conf"
-	is "$what: rules that no file has" '"seven" "own" 10.1.0.0/16 10.2.0.0/16' "$(rules) $(sets own)"
+	equal "$what: rules that no file has" '"seven" "own" 10.1.0.0/16 10.2.0.0/16' "$(rules) $(sets own)"
 done
 # --- forgotten, all of them ----------------------------------------------------------------------
 apply "$conf"
-is "check says what would be forgotten, and forgets nothing" "9 $(md5sum <"$log")" \
+equal "check says what would be forgotten, and forgets nothing" "9 $(md5sum <"$log")" \
 	"$(apply -c --reset-runtime "$conf" | grep -c warning) $(md5sum <"$log")"
-is "each is said" \
+equal "each is said" \
 	"filter allow: 10.0.0.0/8: changed at runtime, forgotten
 filter drop: 203.0.113.5, 203.0.113.6, 203.0.113.99, ...: changed at runtime, forgotten
 filter vip: 2001:db8:80::/64: changed at runtime, forgotten
@@ -251,11 +241,11 @@ filter: frags6 was set to ptb at runtime, again pass
 filter: ptb-max-pps was set to 77 at runtime, again 200
 sampler: rate-drops was set to 3 at runtime, again 100" \
 	"$(apply --reset-runtime "$conf" | sed 's/.*warning: //; /^fw: /d' | sort)"
-is "no ban" "" "$(drops)"
-is "no rule that was added, no prefix" '"own" 10.1.0.0/16' "$(rules) $(sets own)"
-is "VIPs, the allow list" "" "$(ecbpf-filter vip list; ecbpf-filter allow list)"
-is "the log is empty" 0 "$(grep -vc '^#' "$log" || :)"
-is "nothing to do after that" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
+equal "no ban" "" "$(drops)"
+equal "no rule that was added, no prefix" '"own" 10.1.0.0/16' "$(rules) $(sets own)"
+equal "VIPs, the allow list" "" "$(ecbpf-filter vip list; ecbpf-filter allow list)"
+equal "the log is empty" 0 "$(grep -vc '^#' "$log" || :)"
+equal "nothing to do after that" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
 
 # --- a log that is not whole --------------------------------------------------------------------
 ecbpf-filter drop flush
@@ -275,8 +265,8 @@ replay()
 	ecbpf-filter drop flush
 	cp "$tmp/broken" "$log"
 	said=$(apply "$conf")
-	is "$1" "$2" "$(drops)"
-	is "$1: it is said" "$3" "${said//$log/LOG}"
+	equal "$1" "$2" "$(drops)"
+	equal "$1: it is said" "$3" "${said//$log/LOG}"
 	cp "$tmp/log" "$log"
 }
 
@@ -322,10 +312,10 @@ replay "a verb of another version" "$whole" \
 
 # --- expiry, as time goes by --------------------------------------------------------------------
 ecbpf-filter drop add 203.0.113.66 -e 2s
-is "with its time" 1 "$(grep -c '203.0.113.66 - 20..-..-..T..:..:..Z$' "$log")"
+equal "with its time" 1 "$(grep -c '203.0.113.66 - 20..-..-..T..:..:..Z$' "$log")"
 sleep 2.5
 apply "$conf"
-is "what has expired is kept no longer" 0 "$(grep -c 203.0.113.66 "$log" || :)"
+equal "what has expired is kept no longer" 0 "$(grep -c 203.0.113.66 "$log" || :)"
 
 # --- this host's own addresses ------------------------------------------------------------------
 ecbpf-filter drop flush
@@ -336,13 +326,13 @@ cp "$log" "$tmp/log2"
 rm "$log"
 ecbpf-filter drop flush
 cp "$tmp/log2" "$log"
-is "a ban that would block this host by now is left out" \
+equal "a ban that would block this host by now is left out" \
 	"ecbpf-loader: warning: filter drop: 172.16.0.0/16: added at runtime, but would block this host now: left out" \
 	"$(apply "$conf")"
-is "it is not there" "" "$(drops)"
+equal "it is not there" "" "$(drops)"
 ecbpf-filter drop add --force 172.16.0.0/16
 apply "$conf"
-is "one that was forced stays" "172.16.0.0/16 - -" "$(drops)"
+equal "one that was forced stays" "172.16.0.0/16 - -" "$(drops)"
 ip addr del 172.16.0.1/24 dev eth0
 ecbpf-filter drop flush
 
@@ -357,13 +347,13 @@ dd if=/dev/zero of="$tmp/small/fill" bs=4k 2>/dev/null || :
 before=$(<"$log")
 seq -f 100.64.%g.1 0 255 >"$tmp/many"
 ecbpf-filter drop import -f "$tmp/many" >"$tmp/out" 2>&1 && status=$? || status=$?
-is "a full disk: the change is made, and it is said" \
+equal "a full disk: the change is made, and it is said" \
 	"0 ecbpf-filter: warning: the change is made, but it will be lost at the next start: $log: No space left on device 256" \
 	"$status $(grep warning "$tmp/out") $(drops | wc -l)"
-is "no half of it is written" "$before" "$(<"$log")"
+equal "no half of it is written" "$before" "$(<"$log")"
 rm "$tmp/small/fill"
 ecbpf-filter drop add 203.0.113.77
-is "the next one is" 1 "$(grep -c 203.0.113.77 "$log")"
+equal "the next one is" 1 "$(grep -c 203.0.113.77 "$log")"
 ECBPF_STATE_DIR=/run/ecbpf/state
 log=$ECBPF_STATE_DIR/runtime/changes
 ecbpf-filter drop flush
@@ -382,11 +372,11 @@ done
 sed -n 's/.*add: \(100.65[^ ]*\).*/\1/p' "$log" | sort >"$tmp/logged"
 drops | cut -d' ' -f1 | sort >"$tmp/live"
 touch "$tmp/ended"
-is "verbs that were killed: the log has nothing that the kernel has not" "" \
+equal "verbs that were killed: the log has nothing that the kernel has not" "" \
 	"$(comm -23 "$tmp/logged" "$tmp/live")"
-is "and all of those that ended ($(wc -l <"$tmp/ended") of 60)" "" \
+equal "and all of those that ended ($(wc -l <"$tmp/ended") of 60)" "" \
 	"$(comm -23 <(sort "$tmp/ended") "$tmp/logged")"
-is "it is whole" "" "$(apply "$conf")"
+equal "it is whole" "" "$(apply "$conf")"
 ecbpf-filter drop flush
 
 # --- a log that cannot be read, or is gone --------------------------------------------------------
@@ -394,7 +384,7 @@ ecbpf-filter drop add 203.0.113.40
 mv "$log" "$tmp/saved"
 mkdir "$log"
 unreadable="LOG: Is a directory: changes at runtime cannot be read; move it away to go on without them"
-is "apply fails, and says what to do" "ecbpf-loader: $unreadable" "$(apply "$conf" | sed "s|$log|LOG|")"
+equal "apply fails, and says what to do" "ecbpf-loader: $unreadable" "$(apply "$conf" | sed "s|$log|LOG|")"
 ecbpf-loader apply --stop "$conf" >/dev/null
 ecbpf-loader watch "$conf" >"$tmp/out" 2>&1 &
 watcher=$!
@@ -402,22 +392,22 @@ for ((i = 0; i < 400; i++)); do
 	! grep -q 'ready\|nothing runs' "$tmp/out" || break
 	sleep 0.05
 done
-is "watch starts all the same" "1 1" \
+equal "watch starts all the same" "1 1" \
 	"$(ecbpf-loader status -j eth0 | jq '.[].members | length') $(grep -c ready "$tmp/out")"
-is "with a warning" "ecbpf-loader: warning: $unreadable" \
+equal "with a warning" "ecbpf-loader: warning: $unreadable" \
 	"$(sed "s|$log|LOG|" "$tmp/out" | grep 'cannot be read' | sort -u)"
-is "a change says that it is not kept" 1 \
+equal "a change says that it is not kept" 1 \
 	"$(ecbpf-filter drop add 203.0.113.41 2>&1 | grep -c 'will be lost')"
-is "what was there is left alone" directory "$(stat -c %F "$log")"
+equal "what was there is left alone" directory "$(stat -c %F "$log")"
 kill -INT "$watcher"
 wait "$watcher" || :
 rmdir "$log"
-is "no log where there was one: a change says that it is not kept" \
+equal "no log where there was one: a change says that it is not kept" \
 	"ecbpf-filter: warning: the change is made, but it will be lost at the next start: $log: No such file or directory" \
 	"$(ecbpf-filter drop add 203.0.113.42 2>&1 >/dev/null)"
 mv "$tmp/saved" "$log"
 apply "$conf" >/dev/null
-is "the log is there again" "" "$(ecbpf-filter drop add -q 203.0.113.43 2>&1)"
+equal "the log is there again" "" "$(ecbpf-filter drop add -q 203.0.113.43 2>&1)"
 ecbpf-filter drop flush
 
 # --- many ---------------------------------------------------------------------------------------
@@ -428,15 +418,15 @@ if [[ $(command -v strace) ]]; then
 	{
 		strace -f -o "$tmp/strace" -P "$log" -e trace=read,pread64,write,pwrite64,fdatasync \
 			"${@:3}" >/dev/null 2>&1
-		is "$1: one write, to the disk" "$2" "$(grep -c write "$tmp/strace") $(grep -c fdatasync "$tmp/strace")"
-		is "$1: the log is not read" "" "$(awk -F'= ' '/read/ { n += $NF } END { if (n > 8192) print n }' "$tmp/strace")"
+		equal "$1: one write, to the disk" "$2" "$(grep -c write "$tmp/strace") $(grep -c fdatasync "$tmp/strace")"
+		equal "$1: the log is not read" "" "$(awk -F'= ' '/read/ { n += $NF } END { if (n > 8192) print n }' "$tmp/strace")"
 	}
 	calls "an import of many" "1 1" ecbpf-filter drop import -f "$tmp/many"
 	calls "an add to many" "1 1" ecbpf-filter drop add 203.0.113.78
 	ecbpf-loader apply --stop "$conf" >/dev/null
 	ecbpf-loader clean --all </dev/null >/dev/null
 	apply "$conf"
-	is "many are there after a reboot" 200001 "$(drops | wc -l)"
+	equal "many are there after a reboot" 200001 "$(drops | wc -l)"
 	ecbpf-filter drop flush
 else
 	skip "system calls of an import" "no strace"
@@ -501,7 +491,7 @@ python3 - "$conf" <<-'END' >"$tmp/out" 2>&1 && status=0 || status=$?
 	    assert listed() == live, (turn, what, listed(), live)
 	print("as Python says")
 END
-is "random changes" "0 as Python says" "$status $(tail -n 1 "$tmp/out")"
+equal "random changes" "0 as Python says" "$status $(tail -n 1 "$tmp/out")"
 
 # --- the other stages -------------------------------------------------------------------------
 
@@ -531,7 +521,7 @@ before=$(kept)
 	fail "all stages: changed" "$before"
 reboot "all stages"
 apply "$conf" >/dev/null
-is "all stages: as before" "$before" "$(kept)"
+equal "all stages: as before" "$before" "$(kept)"
 
 # --- what runs is what is kept ------------------------------------------------------------------
 cat >"$conf" <<-END
@@ -541,26 +531,26 @@ cat >"$conf" <<-END
 	stages = filter,sampler
 	fused = yes
 END
-is "a sampler without a rate" 1 \
+equal "a sampler without a rate" 1 \
 	"$(apply --reset-runtime "$conf" | grep -c "there is no \[sampler\]: its rate is 0")"
 ecbpf-sampler set rate=7 >/dev/null
-is "with a rate" "" "$(apply "$conf")"
+equal "with a rate" "" "$(apply "$conf")"
 lines=$(grep -vc '^#' "$log")
 ecbpf-filter drop delete --if-exists 203.0.113.200 >/dev/null
 ecbpf-filter vip delete --if-exists 203.0.113.200 >/dev/null
-is "what was not there is not kept as deleted" "$lines" "$(grep -vc '^#' "$log")"
+equal "what was not there is not kept as deleted" "$lines" "$(grep -vc '^#' "$log")"
 ecbpf-sampler unload eth0 >/dev/null
-is "sampler unload: no rate" 0 "$(ecbpf-sampler status -j | jq .rate)"
+equal "sampler unload: no rate" 0 "$(ecbpf-sampler status -j | jq .rate)"
 reboot "reboot, after sampler unload"
 apply "$conf" >/dev/null
-is "nor after a reboot" 0 "$(ecbpf-sampler status -j | jq .rate)"
+equal "nor after a reboot" 0 "$(ecbpf-sampler status -j | jq .rate)"
 ecbpf-loader unload -a eth0 >/dev/null
 ecbpf-fw load --fused --malformed pass eth0 >/dev/null
 ecbpf-fw unload eth0 >/dev/null
-is "fw load says which settings it has from before" \
+equal "fw load says which settings it has from before" \
 	"eth0: fw loaded settings kept from before: malformed=pass" \
 	"$(ecbpf-fw load --fused eth0 | xargs)"
 ecbpf-fw unload eth0 >/dev/null
-is "but not those that are given" "eth0: fw loaded" \
+equal "but not those that are given" "eth0: fw loaded" \
 	"$(ecbpf-fw load --fused --malformed pass eth0 | xargs)"
 summary

@@ -564,6 +564,10 @@ watch_end -KILL
 sleep 1
 equal "killed, nothing has changed" "$before" "$(xdp eth0) $(xdp late)"
 soon "the metric says that nobody is there" has_metric "ecbpf_watch_running 0"
+status=0
+out=$(ecbpf-loader doctor -j) || status=$?
+equal "the doctor says that it was killed" "1 ecbpf-loader watch $conf" \
+	"$status $(jq -r '.[] | select(.code == "watch-killed") | .fix' <<<"$out")"
 ip link set late xdp off
 starts "it starts anew"
 soon "and mends what has happened meanwhile" has_xdp late
@@ -573,6 +577,8 @@ status=0
 wait "$watcher" || status=$?
 watcher=
 equal "SIGTERM ends it" 0 "$status"
+equal "and the doctor does not miss it" "" \
+	"$({ ecbpf-loader doctor -j || :; } | jq -r '.[] | select(.code == "watch-killed") | .what')"
 equal "and takes the chains away" "" "$(xdp eth0)$(xdp late)"
 works "and the TC program" lacks_tc out0
 cp "$conf" "$tmp/good"

@@ -24,18 +24,13 @@ import shlex
 import subprocess
 import sys
 
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")]
+from tools import NOBODY, TOOLS  # pylint: disable=wrong-import-position
+
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-TOOLS = os.path.abspath(os.environ.get("TOOLS", "tools"))
 SETTINGS = os.path.abspath(os.environ.get("SETTINGS", "man/settings"))
 NAMES = ("fastpath", "filter", "fw", "loader", "pcap", "sampler")
 COMMON = {"help", "version", "verbose", "json"}  # each page may leave them to the help
-NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-          "--inh-caps=-all,+dac_read_search", "--ambient-caps=+dac_read_search",
-          "--bounding-set=-all,+dac_read_search", "--"]
-# what libtool runs, without its script, which takes ten times as long as the tool
-if os.path.isdir(os.path.join(TOOLS, ".libs")):
-    os.environ["LD_LIBRARY_PATH"] = os.path.join(os.path.dirname(TOOLS), "lib", ".libs")
-    TOOLS = os.path.join(TOOLS, ".libs")
 counts = {"PASS": 0, "FAIL": 0}
 
 

@@ -16,16 +16,11 @@ import subprocess
 import sys
 import tempfile
 
-TOOLS = os.path.abspath(os.environ.get("TOOLS", "tools"))
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")]
+from tools import NOBODY, TOOLS  # pylint: disable=wrong-import-position
+
 # a colour, a line of its own, a title, CSI and OSC in UTF-8 and as single bytes, DEL, a tab
 HOSTILE = b"x\x1b[31mred\n\r\x1b]0;title\x07\xc2\x9b2J\xc2\x9d\x9b1m\x7f\xff\t\xe2\x82"
-NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-          "--inh-caps=-all,+dac_read_search", "--ambient-caps=+dac_read_search",
-          "--bounding-set=-all,+dac_read_search", "--"]
-# what libtool runs, without its script, which takes ten times as long as the tool
-if os.path.isdir(os.path.join(TOOLS, ".libs")):
-    os.environ["LD_LIBRARY_PATH"] = os.path.join(os.path.dirname(TOOLS), "lib", ".libs")
-    TOOLS = os.path.join(TOOLS, ".libs")
 counts = {"PASS": 0, "FAIL": 0}
 
 
