@@ -98,12 +98,15 @@ static int clean_mark(struct ecbpf *e, const char *path, bool is_symlink, void *
 			    : 0;
 }
 
-/* Maps go with the last program that uses them. It may have gone just now: freeing takes time */
-static int clean_maps(struct ecbpf *e, bool wait)
+/*
+ * Maps go with the last program that uses them. It may have gone just now: freeing takes time.
+ * Return: 1: they are used; 0 or -errno
+ */
+static int clean_maps(struct ecbpf *e)
 {
 	for (int ms = 0; ecbpf_pins_are_used(e); ms += 50) {
-		if (!wait || ms >= CLEAN_WAIT_MS)
-			return 0;
+		if (ms >= CLEAN_WAIT_MS)
+			return 1;
 		nanosleep(&(struct timespec){.tv_nsec = 50 * 1000000L}, NULL);
 	}
 	return ecbpf_unpin_maps(e);
@@ -144,10 +147,14 @@ static int clean_dispatchers(struct ecbpf *e, const char *iface, bool is_asked, 
 int ecbpf_clean_unused(struct ecbpf *e)
 {
 	_cleanup_close_ int lock = ecbpf_lock(e);
+	int err;
 
 	if (lock == -ENOENT) /* no directory, no maps */
 		return 0;
-	return lock < 0 ? lock : clean_maps(e, true);
+	if (lock < 0)
+		return lock;
+	err = clean_maps(e);
+	return err < 0 ? err : 0;
 }
 
 int ecbpf_clean_stale(struct ecbpf *e, size_t *ret_removed)
@@ -177,8 +184,8 @@ int ecbpf_clean_maps(struct ecbpf *e)
 	lock = ecbpf_lock_make(e);
 	if (lock < 0)
 		return lock;
-	err = clean_maps(e, true);
-	if (!err && ecbpf_pins_are_used(e))
+	err = clean_maps(e);
+	if (err > 0)
 		err = ecbpf_fail(e, -EBUSY,
 				 "programs use the maps: 'ecbpf-loader unload --all' removes them "
 				 "from interfaces");

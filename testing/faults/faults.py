@@ -12,6 +12,7 @@ run:
   - what is there can be read back (ecbpf-loader export), and packets that must be dropped are
     dropped, packets that must pass do pass;
   - the verb ended by itself within a minute, not by a signal, and said in a line why it failed.
+    'watch' may go on instead: then the host is as declared within 30 s, and SIGINT ends it.
 
 Calls are named CALL, bpf() bpf.COMMAND, and counted from 1 by this name. Of calls that the same
 code makes again and again, in a loop, the first two and the last one fail, of those that only ask
@@ -31,6 +32,7 @@ import random
 import re
 import shlex
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -132,6 +134,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # File systems of this run alone, where verbs keep files, and one for files that they are told
 DISKS = ("/var/lib", "/run", "/mnt")
 CLONE_NEWNET = 0x40000000
+NEVER = 99 # of a daemon that does not do what it is for
 # Changes at runtime, which outlive a reboot; they stand behind this line of a state
 KEPT, KEEPS = "/var/lib/ecbpf", "\nkept:\n"
 # What a verb says whose change is made but could not be kept
@@ -284,7 +287,13 @@ READS = {
     "fastpath-check": (FULL, "ecbpf-fastpath check"),
     "sampler-status": (THREE, "ecbpf-sampler status"),
 }
-VERBS = {**CHANGES, **READS}
+# Processes that stay. They end with an error, or go on, and the host is as declared within DECLARED
+# seconds; SIGINT ends them
+DAEMONS = {
+    "loader-watch": (EMPTY, f"ecbpf-loader watch {CONF}"),
+}
+DECLARED = 30
+VERBS = {**CHANGES, **READS, **DAEMONS}
 
 
 class Probe:
@@ -434,10 +443,35 @@ def run(argv):
     return done.returncode, done.stdout, done.stderr
 
 
-def recorded(command):
+def stay(argv, is_there):
+    """As run(), of a process that stays: until this is true, and a second more, then SIGINT"""
+    with open(os.path.join(WORK, "said"), "w+", encoding="utf-8", errors="replace") as said, \
+            subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=said, stderr=said) as process:
+        end, more = time.monotonic() + DECLARED, 0
+        while process.poll() is None and time.monotonic() < end and more < 10:
+            time.sleep(0.1)
+            more = more + 1 if is_there() else 0
+        status = process.poll()
+        if status is None and not more:
+            status = NEVER
+        if process.poll() is None: # inject's child, or the process itself
+            with open(f"/proc/{process.pid}/task/{process.pid}/children",
+                      encoding="ascii") as children:
+                os.kill(int((children.read().split() or [process.pid])[0]), signal.SIGINT)
+            try:
+                status = status or process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return None, "", ""
+        said.seek(0)
+        return status, "", said.read()
+
+
+def recorded(command, is_there=None):
     """Run it; (exit status, stdout, stderr, [(name of a call, way to it)])"""
     log = os.path.join(WORK, "calls")
-    result = run([os.path.join(WORK, "inject"), "-r", log, *shlex.split(command)])
+    argv = [os.path.join(WORK, "inject"), "-r", log, *shlex.split(command)]
+    result = stay(argv, is_there) if is_there else run(argv)
     with open(log, encoding="ascii") as file:
         return *result, [tuple(line.split()) for line in file]
 
@@ -489,12 +523,13 @@ def short_of(command, kind, value):
         sh(f"rmdir {group}", check=False)
 
 
-def faulty(command, kind, error, number):
+def faulty(command, kind, error, number, is_there=None):
     """Run it with this fault; as run()"""
     if kind in SHORTAGES:
         return short_of(command, kind, error)
     fault = f"{kind}:{getattr(errno, error)}:{number}"
-    return run([os.path.join(WORK, "inject"), "-c", CHANGED, "-f", fault, *shlex.split(command)])
+    argv = [os.path.join(WORK, "inject"), "-c", CHANGED, "-f", fault, *shlex.split(command)]
+    return stay(argv, is_there) if is_there else run(argv)
 
 
 def errors_of(kind):
@@ -535,7 +570,11 @@ class Verb:
         self.host, self.name = host, name
         self.before, self.command = VERBS[name]
         self.old = self.text(host.begin(self.before))
-        self.status, self.output, self.stderr, self.ways = recorded(self.command)
+        if name in DAEMONS:
+            self.new = self.text(host((f"ecbpf-loader apply {CONF}",)))
+            host.reset(self.before)
+        self.status, self.output, self.stderr, self.ways = recorded(
+            self.command, self.is_declared if name in DAEMONS else None)
         self.calls = collections.Counter(kind for kind, _ in self.ways)
         self.new = self.text(host.state())
         self.now = self.new
@@ -547,8 +586,15 @@ class Verb:
         elif name in CHANGES and name not in UNSEEN and self.new == self.old:
             self.broken = "it changes nothing that is seen here"
 
+    def is_declared(self):
+        """Is the host as a daemon has to bring it about?"""
+        return running(self.text(self.host.state())) == running(self.new)
+
     def text(self, state):
         """What is compared"""
+        if self.name in DAEMONS: # files say what it is at
+            state = re.sub(r"(?ms)^file .*", "", running(state))
+            state = re.sub(r"(?m)^directories: .*\n?", "", state).rstrip()
         return comparable(state, self.name)
 
     def prepare(self):
@@ -566,6 +612,11 @@ class Verb:
     def judge(self, kind, error, status, stdout, stderr):
         """What is wrong with it: a text, or nothing"""
         cause = os.strerror(getattr(errno, error, 0))
+        if status == NEVER:
+            return (f"it goes on, but the host is not as declared after {DECLARED} s"
+                    f"{differences(self.now, self.new)}\n      stderr:  {stderr.strip()[:300]}")
+        if self.name in DAEMONS and status == 1 and stderr.strip() and self.now == self.new:
+            return None # what it has done stays, as if it was killed
         if status is None:
             return "does not end"
         killed = "shared libraries" in stderr or kind == "as" and (status < 0 or status > 128)
@@ -620,6 +671,8 @@ class Verb:
         """All of them: (kind, error, number)"""
         plan = [(kind, error, number) for kind, numbers in sorted(self.numbers(each).items())
                 for number in sorted(numbers) for error in errors_of(kind)]
+        if self.name in DAEMONS:
+            return plan
         return plan + [(kind, value, 0) for kind, values in SHORTAGES.items() for value in values]
 
     def draw(self, count, seed):
@@ -628,10 +681,11 @@ class Verb:
         drawn = set()
         for _ in range(200 * count):
             is_short, name, error, at = (dice.random() for _ in range(4))
-            names = sorted(SHORTAGES) if is_short < 0.05 else NAMES
+            is_short = is_short < 0.05 and self.name not in DAEMONS
+            names = sorted(SHORTAGES) if is_short else NAMES
             kind = names[int(name * len(names))]
             errors = SHORTAGES.get(kind) or errors_of(kind)
-            if is_short < 0.05 or self.calls[kind]:
+            if is_short or self.calls[kind]:
                 drawn.add((kind, errors[int(error * len(errors))],
                            self.calls[kind] and 1 + int(at * self.calls[kind])))
             if len(drawn) == count:
@@ -646,7 +700,8 @@ class Verb:
             failed += 1
             print(f"FAIL {self.name}: {problem}", flush=True)
         self.is_enough = False
-        status, stdout, stderr = faulty(self.command, kind, error, number)
+        status, stdout, stderr = faulty(self.command, kind, error, number,
+                                        self.is_declared if self.name in DAEMONS else None)
         if status == 124: # other objects of the host are fewer now: no such call
             status = 0
         # without a call that may change something, the host is as before
@@ -694,7 +749,7 @@ def wanted_runs(verb, args, at):
         kind, error, number = (args.at + ":0").split(":")[:3]
         return [(kind, error, int(number))]
     if args.sample:
-        names = args.verb or list(VERBS)
+        names = args.verb or [*CHANGES, *READS] # calls of a daemon are never the same twice
         count = args.sample // len(names) + (at < args.sample % len(names))
         plan = verb.draw(count, args.seed)
     else:
@@ -726,7 +781,7 @@ def main():
     host = Host()
     passed = failed = total = 0
     print(f"seed {args.seed}", flush=True)
-    for at, name in enumerate(args.verb or VERBS):
+    for at, name in enumerate(args.verb or ([*CHANGES, *READS] if args.sample else VERBS)):
         if begun(args, name):
             continue
         start = time.monotonic()
