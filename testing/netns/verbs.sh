@@ -295,6 +295,9 @@ row refused filter unload
 row refused fastpath load --fused --flows 1000 -i v0
 row reads fastpath status
 row reads fastpath stats
+equal "fastpath stats: JSON has the words of the table" "forwarded punted" \
+	"$(ecbpf-fastpath stats -j | jq -r 'keys[] | select(. == "forwarded" or . == "punted" or . == "up")' |
+		xargs)"
 row reads fastpath flows
 row reads fastpath explain tcp 192.0.2.1:1 192.0.2.2:80
 row reads fastpath check

@@ -171,7 +171,7 @@ static void stats_json(const struct stats *old, const struct stats *now, __u64 s
 
 	tool_json_num(json, "seconds", seconds);
 	tool_json_num(json, "forwarded", forwarded);
-	tool_json_num(json, "up", punted);
+	tool_json_num(json, "punted", punted);
 	json_object_object_add(json, "bypass_percent",
 			       json_object_new_double(stats_ratio(forwarded, punted)));
 	tool_json_num(json, "flows", now->flows);
