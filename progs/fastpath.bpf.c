@@ -296,21 +296,38 @@ static __always_inline __u32 fastpath_flow(struct xdp_md *ctx, const struct ecbp
 	return ECBPF_VERDICT(XDP_PASS, reason);
 }
 
+/*
+ * A TCP or UDP packet that can have no lease, as it is malformed or has what the fast path leaves
+ * to the stack: it is one of no known flow, and admitted by chance
+ */
+static __always_inline bool fastpath_is_shielded(struct xdp_md *ctx, const struct ecbpf_record *rec,
+						 const struct ecbpf_fastpath *settings)
+{
+	return settings->flags & ECBPF_FASTPATH_LIMIT && rec->version &&
+	       (rec->proto == IPPROTO_TCP || rec->proto == IPPROTO_UDP) &&
+	       fastpath_shield_drops(ctx, settings, 0, ECBPF_LEASE_NOW(bpf_jiffies64()),
+				     rec->l3_off | (rec->version == 4 ? SHIELD_IP4 : 0));
+}
+
 static __always_inline __u32 fastpath_stage(struct xdp_md *ctx, const struct ecbpf_record *rec)
 {
 	const struct ecbpf_fastpath *settings;
 
-	if (rec->reason)
-		return ecbpf_malformed(rec);
 	settings = fastpath_settings();
+	if (settings && settings->flags & ECBPF_FASTPATH_LIMIT)
+		fastpath_shield_count(settings);
+	if (rec->reason)
+		return settings && fastpath_is_shielded(ctx, rec, settings)
+			       ? ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FP_SHIELD)
+			       : ecbpf_malformed(rec);
 	if (!settings || !settings->groups)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
-	if (settings->flags & ECBPF_FASTPATH_LIMIT)
-		fastpath_shield_count(settings);
 	if (rec->proto != IPPROTO_TCP && rec->proto != IPPROTO_UDP)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
 	if (!FASTPATH_IS_PLAIN(rec))
-		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_SPECIAL);
+		return fastpath_is_shielded(ctx, rec, settings)
+			       ? ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FP_SHIELD)
+			       : ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_SPECIAL);
 	/* two calls, so that the verifier knows the length of the headers */
 	if (rec->version == 4)
 		return fastpath_flow(ctx, rec, settings, FASTPATH_HEADERS4);

@@ -117,6 +117,15 @@ static __always_inline __u32 filter_addr_kind(const struct ecbpf_filter_addr *ad
 	return kind ? *kind : 0;
 }
 
+/* Of a network that this host is on: no host's address */
+static __always_inline bool filter_is_broadcast(const __u8 *saddr)
+{
+	struct ecbpf_filter_addr addr = {.prefix_len = 128};
+
+	__builtin_memcpy(addr.addr, saddr, sizeof(addr.addr));
+	return filter_addr_kind(&addr) == ECBPF_FILTER_ADDR_BROADCAST;
+}
+
 /* RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e.1, e.2): errors are not answered by errors */
 static __always_inline bool filter_is_icmp_error(const struct ecbpf_record *rec)
 {
@@ -131,7 +140,7 @@ static __always_inline bool filter_is_icmp_error(const struct ecbpf_record *rec)
 
 /*
  * Return: the packet must not be answered: it is an error, a multicast or broadcast, has no valid
- * source, or cannot be a fragment
+ * source or a wrong checksum of its header (RFC 1122 section 3.2.1.2), or cannot be a fragment
  */
 static __always_inline bool filter_is_unfit(struct xdp_md *ctx, const struct ecbpf_record *rec,
 					    const struct filter_addrs *addrs, __u32 kind)
@@ -139,17 +148,22 @@ static __always_inline bool filter_is_unfit(struct xdp_md *ctx, const struct ecb
 	const struct ecbpf_eth_hdr *eth = ecbpf_header(ctx, 0, sizeof(*eth));
 	const __u64 *saddr = (const void *)addrs->saddr, *daddr = (const void *)addrs->dst.addr;
 	__u32 payload = rec->l3_off + rec->l3_len - rec->l4_off;
+	const struct iphdr *ip;
 
 	/* lengths of extension headers are multiples of 8, and do not change the remainder */
 	if (!eth || rec->reason || !rec->l4_off || !payload || payload % 8)
 		return true;
-	if ((eth->dest[0] | eth->source[0]) & 1 || kind == ECBPF_FILTER_ADDR_BROADCAST)
+	if ((eth->dest[0] | eth->source[0]) & 1 || kind == ECBPF_FILTER_ADDR_BROADCAST ||
+	    filter_is_broadcast(addrs->saddr))
 		return true;
 	if (filter_is_icmp_error(rec) || (saddr[0] == daddr[0] && saddr[1] == daddr[1]))
 		return true;
-	if (rec->version == 4)
+	if (rec->version == 4) {
+		ip = ecbpf_header(ctx, rec->l3_off, sizeof(*ip));
 		return filter_ip4_is_special(addrs->saddr[12]) ||
-		       filter_ip4_is_special(addrs->dst.addr[12]);
+		       filter_ip4_is_special(addrs->dst.addr[12]) || !ip ||
+		       (ip->ihl == 5 && ecbpf_csum_fold(ecbpf_csum_add(ip, sizeof(*ip))));
+	}
 	return filter_ip6_is_special(saddr) || filter_ip6_is_special(daddr);
 }
 
@@ -178,8 +192,12 @@ static __always_inline bool filter_is_limited(const struct ecbpf_record *rec,
 	host = bpf_map_lookup_elem(&filter_ptb_budget, &key);
 	if (!source || !host || !settings->ptb_rate.cost || !settings->ptb_source_rate.cost)
 		return true;
-	return !ecbpf_bucket_take(source, &settings->ptb_source_rate, 1) ||
-	       !ecbpf_bucket_take(host, &settings->ptb_rate, 1);
+	if (!ecbpf_bucket_take(source, &settings->ptb_source_rate, 1))
+		return true;
+	if (ecbpf_bucket_take(host, &settings->ptb_rate, 1))
+		return false;
+	ecbpf_bucket_give(source, &settings->ptb_source_rate, 1); /* which got nothing for it */
+	return true;
 }
 
 #define FILTER_IP4_ANSWER_MAX 576  /* RFC 1812 section 4.3.2.3 */

@@ -101,11 +101,14 @@ static __always_inline __u32 fw_ttl(const struct ecbpf_record *rec, const __u8 *
 	return rec->version == 4 ? ip[8] : ip[7] | 1 << 8;
 }
 
+/* An outer tag with VID 0 has a priority only: the kernel goes by the next one (IEEE 802.1Q 9.6) */
 static __always_inline __u32 fw_vlan(const struct ecbpf_record *rec)
 {
-	__u32 has_none = ((__s32)rec->vlan_count - 1) >> 31;
+	__u32 has_none = ((__s32)rec->vlan_count - 1) >> 31, vid = rec->vlan_tci[0] & 0xfff;
 
-	return (rec->vlan_tci[0] & 0xfff) | (has_none & ECBPF_FW_VLAN_NONE);
+	if (!vid)
+		vid = rec->vlan_tci[1] & 0xfff;
+	return vid | (has_none & ECBPF_FW_VLAN_NONE);
 }
 
 /* TCP window, in network order, or code of ICMP */

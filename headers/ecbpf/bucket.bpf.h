@@ -88,6 +88,15 @@ static __always_inline bool ecbpf_bucket_take(struct ecbpf_bucket *bucket,
 	return ecbpf_bucket_take_at(bucket, rate, count, bpf_jiffies64());
 }
 
+/* Give back @count tokens that were taken; what is more than the bucket holds is lost later */
+static __always_inline void ecbpf_bucket_give(struct ecbpf_bucket *bucket,
+					      const struct ecbpf_rate *rate, __u64 count)
+{
+	bpf_spin_lock(&bucket->lock);
+	bucket->level += count * rate->cost;
+	bpf_spin_unlock(&bucket->lock);
+}
+
 /* --- by key ------------------------------------------------------------------------------- */
 
 #define ECBPF_BUCKET_REFUSED 1

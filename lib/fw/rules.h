@@ -124,7 +124,7 @@ struct fw_limit {
  * @protos: enum fw_proto bits; none with @malformed
  * @action: @limit belongs to FW_LIMIT
  * @length: frame_len of the record
- * @vlan: VLAN id of the outermost tag
+ * @vlan: VLAN id of the outermost tag, of the next one if that is 0
  * @ttl: or hop limit
  * @frags: bits 1 << enum ecbpf_frag that match; FW_FRAGS_ALL: no test
  * @options: only packets with IPv4 options or IPv6 extension headers (the fragment header, too)

@@ -417,7 +417,8 @@ UNFIT = {
     "martian sources": [first4(src=src) for src in ("0.0.0.0", "127.0.0.1", "224.0.0.1",
                                                     "255.255.255.255", "240.0.0.1")] +
                        [first6(src=src) for src in ("::", "::1", "ff02::1", "::ffff:1.2.3.4")],
-    "own broadcast address": [first4(dst="198.51.100.255")],
+    "own broadcast address": [first4(dst="198.51.100.255"), first4(src="198.51.100.255")],
+    "wrong checksum": [first4(chksum=0x1234)],
     "source is destination": [first4(src=DST4), first6(src=DST6)],
     "too short for its header": [first4(size=8, proto=6)],
     "no payload": [first4(size=0, proto=47), first6(size=0, proto=47)],
@@ -628,7 +629,7 @@ def test_flood(report):
     """A flood of first fragments on all CPUs: never more answers than the cap in any second"""
     seconds = float(os.environ.get("ECBPF_FLOOD", "4"))
     for name, packet, offset in (("ip", first4(size=64), 26), ("ip6", first6(size=64), 22)):
-        for cap, source_cap, sources in ((50, 10 ** 9, 0xffffffff), (200, 3, 7),
+        for cap, source_cap, sources in ((50, 10 ** 9, 0xffffffff), (200, 3, 7), (50, 5, 255),
                                          (1, 1, 0xffffffff)):
             with Filter("alone") as programs:
                 frame = bytearray(bytes(ETHER / packet))
@@ -638,7 +639,7 @@ def test_flood(report):
                              source_pps=source_cap, hz=hz())
                 # the bytes that vary: the last ones of an address, of a /64
                 runs, sent = programs.flood(bytes(frame), int(seconds * 1000), offset=offset + (
-                    2 if name == "ip" and sources == 7 else 0 if name == "ip" else 4),
+                    2 if name == "ip" and sources < 256 else 0 if name == "ip" else 4),
                     mask=sources)
                 reasons, _ = programs.counters()
             why = []
@@ -651,8 +652,7 @@ def test_flood(report):
             most_one = max(worst(times) for times in by_source.values())
             if most_one > source_cap:
                 why.append(f"{most_one} answers to one source in a second, cap {source_cap}")
-            least = min(cap, source_cap * len(by_source)) * seconds * .5
-            if len(sent) < min(least, cap):
+            if len(sent) < min(cap, source_cap * len(by_source)) * seconds * .6:
                 why.append(f"only {len(sent)} answers in {seconds} s")
             if reasons.get(f"{name}-ptb-sent") != len(sent):
                 why.append(f"{reasons}, {len(sent)} sent")

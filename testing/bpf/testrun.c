@@ -419,6 +419,23 @@ static __u64 now_ns(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
+/* After bytes were changed: the checksum of an IPv4 header without tags and options */
+static void checksum_mend(char *frame, __u32 len)
+{
+	__u16 words[10];
+	__u32 sum = 0;
+
+	if (len < 34 || memcmp(frame + 12, "\x08\x00\x45", 3))
+		return;
+	memset(frame + 24, 0, 2);
+	memcpy(words, frame + 14, sizeof(words));
+	for (int i = 0; i < 10; i++)
+		sum += words[i];
+	sum = (sum & 0xffff) + (sum >> 16);
+	words[0] = ~(sum + (sum >> 16));
+	memcpy(frame + 24, words, 2);
+}
+
 static void *flood_run(void *data)
 {
 	struct flooder *f = data;
@@ -440,6 +457,7 @@ static void *flood_run(void *data)
 			sent.bytes = rand_r(&seed) ^ (__u32)rand_r(&seed) << 16;
 			sent.bytes = fixed | (sent.bytes & f->flood.mask);
 			memcpy(f->frame + f->flood.offset, &sent.bytes, sizeof(sent.bytes));
+			checksum_mend(f->frame, f->len);
 		}
 		if (bpf_prog_test_run_opts(bpf_program__fd(f->p->prog), &opts))
 			die("flood", errno);

@@ -239,8 +239,9 @@ static enum defect read_ethernet(struct view *v)
 			return DEFECT_VLAN_TAGS;
 		if (v->len < at + 4)
 			return DEFECT_VLAN_TRUNCATED;
-		if (!v->tags++)
+		if (!v->vlan) /* VID 0: a priority, and no VLAN */
 			v->vlan = be16(v->frame + at) % 4096;
+		v->tags++;
 		at += 4;
 	}
 	if (v->ethertype == 0x0800)

@@ -50,7 +50,7 @@ class Packet:
         self.malformed = reference.REASONS[rec.reason] if rec.reason else None
         self.version, self.proto, self.length = rec.version, rec.proto, len(frame)
         self.frag = ("no", "first", "later", "no")[rec.frag]
-        self.vlan = rec.vlan_tci0 % 4096 if rec.vlan_count else -1
+        self.vlan = rec.vlan_tci0 % 4096 or rec.vlan_tci1 % 4096 if rec.vlan_count else -1
         self.sport = self.dport = self.window = self.flags = self.type = self.code = -1
         if not rec.version:
             return
@@ -783,9 +783,11 @@ class Frames:
         vlan = fields.get("vlan")
         tags = rng.choice((1, 1, 2)) if vlan and vlan.ranges and rng.random() < .9 else \
             rng.choice((0,) * 9 + (1,))
+        at = tags > 1 and rng.random() < .3 # a priority tag before the one that counts
         link = b"\2\0\0\0\0\2\2\0\0\0\0\1" + b"".join(
             struct.pack("!HH", 0x88a8 if i < tags - 1 else 0x8100,
-                        rng.getrandbits(4) << 12 | self._value(None if i else vlan, 4095, 12))
+                        rng.getrandbits(4) << 12 |
+                        (self._value(vlan if i == at else None, 4095, 12) if i >= at else 0))
             for i in range(tags)) + struct.pack("!H", 0x0800 if family == 4 else 0x86dd)
         upper += bytes(rng.choice((0, 0, 1, 10, 26)))
         make = self._ip4 if family == 4 else self._ip6
