@@ -399,13 +399,14 @@ bool ecbpf_config_last_applied(struct ecbpf *e, long long *ret_when)
 
 int ecbpf_config_refresh(struct ecbpf *e)
 {
-	int err;
+	int filter, fastpath, err = 0;
 
 	ecbpf_capture(e);
-	err = conf_is_pinned(e, "filter_addrs");
-	if (err > 0)
+	filter = conf_is_pinned(e, "filter_addrs");
+	fastpath = filter < 0 ? filter : conf_is_pinned(e, "fastpath_udp");
+	if (fastpath < 0)
+		return fastpath;
+	if (filter)
 		err = ecbpf_filter_refresh(e);
-	if (!err)
-		err = conf_is_pinned(e, "fastpath_udp");
-	return err > 0 ? ecbpf_fastpath_refresh(e, NULL) : err;
+	return !err && fastpath ? ecbpf_fastpath_refresh(e, NULL) : err;
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Whether a map of ours exists; asking does not make it */
+#include <errno.h>
 #include <limits.h>
+#include <string.h>
 #include <sys/stat.h>
 #include "bpf/bpffs.h"
 #include "config/conf.h"
+#include "core/error.h"
 
 int conf_is_pinned(struct ecbpf *e, const char *map)
 {
@@ -14,5 +17,7 @@ int conf_is_pinned(struct ecbpf *e, const char *map)
 	err = ecbpf_bpffs_open(e, false);
 	if (!err)
 		err = ecbpf_pin_path(e, path, sizeof(path), map);
-	return err ? err : !stat(path, &st);
+	if (err || !stat(path, &st))
+		return err ? err : 1;
+	return errno == ENOENT ? 0 : ecbpf_fail(e, -errno, "%s: %s", path, strerror(errno));
 }

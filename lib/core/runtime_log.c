@@ -131,6 +131,11 @@ static bool change_open(struct ecbpf *e, struct runtime_change *c, FILE *whole, 
 	return c->out;
 }
 
+void runtime_log_lost(struct ecbpf *e, int err)
+{
+	ecbpf_log(e, ECBPF_LOG_WARN, LOST "%s", strerror(-err));
+}
+
 bool runtime_change_begin(struct ecbpf *e, struct runtime_change *c, const char *format, ...)
 {
 	char path[PATH_MAX];
@@ -144,7 +149,7 @@ bool runtime_change_begin(struct ecbpf *e, struct runtime_change *c, const char 
 		return false;
 	kept = runtime_log_path(path, &is_sure);
 	if (kept < 0)
-		ecbpf_log(e, ECBPF_LOG_WARN, LOST "%s", strerror(-kept));
+		runtime_log_lost(e, kept);
 	if (kept <= 0)
 		return false;
 	if (access(path, F_OK)) {

@@ -34,6 +34,9 @@ void runtime_change_line(struct runtime_change *c, const char *format, ...)
 /* Write it. What fails is logged as a warning: the change itself is made already */
 void runtime_change_end(struct runtime_change *c);
 
+/* Warn of a change that cannot be written, as it could not be read again */
+void runtime_log_lost(struct ecbpf *e, int err);
+
 /* "STAGE set", and "KEY=VALUE" of what differs */
 void runtime_settings_log(struct ecbpf *e, const struct ecbpf_settings *settings,
 			  const void *before, const void *after);

@@ -147,6 +147,15 @@ int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports
 	return 0;
 }
 
+static void port_remove(struct ecbpf *e, const char *iface)
+{
+	_cleanup_close_ int fd = fastpath_map_open(e, "fastpath_ports", NULL);
+	int ifindex = (int)if_nametoindex(iface);
+
+	if (fd >= 0 && ifindex)
+		bpf_map_delete_elem(fd, &ifindex);
+}
+
 int ecbpf_fastpath_repair(struct ecbpf *e, size_t *ret_count)
 {
 	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
@@ -174,10 +183,13 @@ int ecbpf_fastpath_repair(struct ecbpf *e, size_t *ret_count)
 
 		if (ports[i].is_out && ports[i].is_current && ports[i].is_port)
 			continue;
-		if (!ports[i].is_out || !ports[i].is_current)
+		/* what grants leases comes last */
+		err = fastpath_ports_add(e, &load);
+		if (!err && (!ports[i].is_out || !ports[i].is_current)) {
 			err = fastpath_egress_attach(e, iface, bpf_program__fd(prog));
-		if (!err)
-			err = fastpath_ports_add(e, &load);
+			if (err && !ports[i].is_port)
+				port_remove(e, iface);
+		}
 		count += !err;
 	}
 	bpf_object__close(obj);

@@ -87,8 +87,10 @@ void fw_settings_log(struct ecbpf *e, int fd, const struct ecbpf_fw_settings *be
 	struct ecbpf_fw_settings stored;
 	__u32 key = 0;
 
-	if (bpf_map_lookup_elem(fd, &key, &stored))
+	if (bpf_map_lookup_elem(fd, &key, &stored)) {
+		runtime_log_lost(e, -errno);
 		return;
+	}
 	config_of(before, &then);
 	config_of(&stored, &now);
 	runtime_settings_log(e, ecbpf_fw_settings(), &then, &now);

@@ -194,6 +194,7 @@ class Soak:
         self.run("ecbpf-loader", "apply", "--reset-runtime", self.dice.choice(APPLIED))
         self.rules, self.listed = 0, set()
         self.sets = {"bad": set(), "other": set()}
+        self.loaded = False # s2 is not listed
 
     def rule(self):
         """One more, another one, one less"""
@@ -295,6 +296,7 @@ class Soak:
             self.problems.append("watch: does not get ready: " + state.stderr.strip()[:200])
         self.run("ecbpf-loader", "apply", "--reset-runtime", KEPT)
         self.sets = {"bad": set(), "other": set()}
+        self.loaded = False
 
     def kill_sampler(self):
         """Likewise"""
@@ -319,7 +321,7 @@ class Soak:
             process.kill()
             process.wait()
             status = "it does not end"
-        if status not in (0, -signal.SIGKILL):
+        if status not in (0, -signal.SIGKILL, -number): # not ready for signals yet
             self.problems.append(f"{' '.join(process.args[:2])}: signal {number}: {status}")
 
     # --- what is there ----------------------------------------------------------------------------
