@@ -197,6 +197,13 @@ bpftool map update pinned /sys/fs/bpf/ecbpf/fastpath key 0 0 0 0 value $zeros
 works "settings of the fast path that were never written: apply" ecbpf-loader apply conf
 equal "and they are as declared" "" "$(differ "$want" "$(state)")"
 
+# shellcheck disable=SC2086 # bytes
+bpftool map update pinned /sys/fs/bpf/ecbpf/fastpath key 0 0 0 0 value $zeros
+ecbpf-loader unload -a v0 >out
+rm /sys/fs/bpf/ecbpf/fastpath_exclude
+works "maps of the fast path that were never made: apply" ecbpf-loader apply conf
+equal "and all is as declared" "" "$(differ "$want" "$(state)")"
+
 # --- the process that keeps all of it -------------------------------------------------------------
 
 # keep COMMAND...: ecbpf-loader watch, by it, until it is ready or has ended
