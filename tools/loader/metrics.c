@@ -481,12 +481,14 @@ static int metrics_write(struct tool *tool, const struct tool_list *ifaces, cons
 	out = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!out) {
 		status = tool_fail("%s: %s", path, strerror(errno));
-		if (fd >= 0)
+		if (fd >= 0) {
 			close(fd);
+			unlink(work);
+		}
 		goto out;
 	}
 	status = loader_metrics_print(tool, ifaces, out);
-	err = ferror(out) || fchmod(fd, 0644) ? errno : 0;
+	err = ferror(out) || fchmod(fd, 0644) ? errno ?: EIO : 0;
 	if (fclose(out))
 		err = errno;
 	if (status == TOOL_OK && !err && rename(work, path))
