@@ -3,7 +3,8 @@
 # timeout: 1800
 #
 # Every stage, alone and fused in all the ways that make different programs, passes this kernel's
-# verifier: chained, with the sampling hook, and with fragments. On 5.10 fused ones pass it alone on
+# verifier: chained, with the sampling hook, and with fragments; and the fast path's program at TC. On
+# 5.10 fused ones pass it alone on
 # the interface, and of the others some; those which do not are refused with the reason.
 # $ECBPF_LONG: hook and fragments apart too, and not only both or none.
 set -euo pipefail
@@ -31,6 +32,20 @@ try()
 		fail "$1" "$out"
 	fi
 }
+
+# The fast path with its program at TC, which XDP's loader does not know
+fastpath=${loader%loader}fastpath
+for mode in "" --fused; do
+	if out=$("$fastpath" load --in veth0 --flows 1000 ${mode:+"$mode"} 2>&1 &&
+		tc filter show dev veth0 egress && "$fastpath" unload 2>&1) &&
+		[[ $out == *"ecbpf_egress"* ]]; then
+		pass "fast path, with TC $mode"
+	elif [[ $(uname -r) == 5.10.* && ! $mode && $out == *"too old to chain"* ]]; then
+		pass "fast path, with TC: refused, with the way out"
+	else
+		fail "fast path, with TC $mode" "$out"
+	fi
+done
 
 # as somebody who writes a stage compiles it, without our flags
 object=$(mktemp)
