@@ -288,6 +288,10 @@ static __always_inline __u32 fastpath_flow(struct xdp_md *ctx, const struct ecbp
 	if (rec->proto == IPPROTO_UDP ||
 	    (rec->tcp_flags & (ECBPF_TCP_SYN | ECBPF_TCP_RST | ECBPF_TCP_FIN | ECBPF_TCP_ACK)) ==
 		    ECBPF_TCP_ACK) {
+		/* else clang 19 keeps what was read of the packet, and ecbpf_fused has no stack
+		 * left */
+		barrier_var(pkt.l3);
+		barrier_var(pkt.l4);
 		/* no lease: none of its packets could be forwarded */
 		if (fastpath_is_partial(rec, pkt.l3, pkt.l4))
 			return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_PARTIAL);

@@ -161,7 +161,7 @@ static __always_inline __u32 shield_admits(const struct ecbpf_fastpath *settings
 	return false;
 }
 
-static __always_inline bool shield_is_excluded(struct xdp_md *ctx, __u32 info)
+static __noinline int shield_is_excluded(struct xdp_md *ctx, __u32 info)
 {
 	struct ecbpf_flow_key key = {.version = info & SHIELD_IP4 ? 4 : 6};
 	const void *l3;
@@ -178,34 +178,39 @@ static __always_inline bool shield_is_excluded(struct xdp_md *ctx, __u32 info)
 	return fastpath_is_excluded(&key, true) || fastpath_is_excluded(&key, false);
 }
 
-/*
- * A packet of an unknown flow. A call with few arguments: a structure would have to be in memory
- * for all packets. Return: drop it
- */
-static __noinline int fastpath_shield_drops(struct xdp_md *ctx,
-					    const struct ecbpf_fastpath *settings, __u64 hash,
-					    __u64 now, __u32 info)
+/* Return: as shield_admits() */
+static __noinline int shield_decide(const struct ecbpf_fastpath *settings, __u64 hash, __u64 now,
+				    __u32 info)
 {
 	struct ecbpf_shield *shield;
 	__u32 zero = 0, drop;
-	__u32 admitted;
 	bool is_lucky;
 
 	shield = bpf_map_lookup_elem(&fastpath_shield, &zero);
 	if (!shield)
-		return false;
+		return true;
 	drop = *(volatile __u32 *)&shield->drop;
 	/* the flood may have ended, with no packet counted since */
 	if (!drop ||
 	    now - ECBPF_LEASE_NOW(*(volatile __u64 *)&shield->since) > 2 * settings->window)
-		return false;
+		return true;
 	is_lucky = (bpf_get_prandom_u32() & 0xffff) >= drop;
-	admitted = shield_admits(settings, hash, now, info & SHIELD_SYN, is_lucky);
+	return shield_admits(settings, hash, now, info & SHIELD_SYN, is_lucky);
+}
+
+/*
+ * A packet of an unknown flow. Calls with few arguments: a structure would have to be in memory for
+ * all packets; one after the other: ecbpf_fused has no stack for one in the other. Return: drop it
+ */
+static __always_inline bool fastpath_shield_drops(struct xdp_md *ctx,
+						  const struct ecbpf_fastpath *settings, __u64 hash,
+						  __u64 now, __u32 info)
+{
+	__u32 admitted = shield_decide(settings, hash, now, info);
+
 	if (admitted == SHIELD_IF_SOURCE)
 		admitted = shield_source_has(ctx, settings, info);
-	if (admitted)
-		return false;
-	return !shield_is_excluded(ctx, info);
+	return !admitted && !shield_is_excluded(ctx, info);
 }
 
 #endif /* ECBPF_FASTPATH_SHIELD_BPF_H */

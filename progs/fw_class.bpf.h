@@ -64,8 +64,10 @@ static __always_inline __u32 fw_lpm4(const __u32 *words, __u64 mask,
 
 /* As fw_lpm4() */
 static __always_inline __u32 fw_lpm6(const __u32 *words, __u64 mask,
-				     const struct ecbpf_fw_root *root, __u64 high, __u64 low)
+				     const struct ecbpf_fw_root *root, const __be32 *addr)
 {
+	__u64 high = (__u64)bpf_ntohl(addr[0]) << 32 | bpf_ntohl(addr[1]);
+	__u64 low = (__u64)bpf_ntohl(addr[2]) << 32 | bpf_ntohl(addr[3]);
 	__u64 word =
 		fw_word(words, root->at + (high >> (64 - ECBPF_FW_LPM_ROOT6) & root->mask), mask);
 
@@ -90,34 +92,32 @@ static __always_inline __u32 fw_lpm6(const __u32 *words, __u64 mask,
 	return word;
 }
 
-/* The class of an IPv6 address; @side: 0: source, 1: destination */
-__noinline __u32 fw_class6(__u32 active, __u64 side, __u64 high, __u64 low)
+/*
+ * The class of the packet's IPv6 address; @side: 0: source, 1: destination. The address is read
+ * last: its words would need stack across the lookups
+ */
+__noinline __u32 fw_class6(__u32 active, __u64 side)
 {
 	const struct ecbpf_fw_tables *t = fw_tables(active);
+	const struct fw_packet *p = fw_packet();
 	const struct ecbpf_fw_small *small;
 	const union ecbpf_fw_cell *cells;
 	const struct ecbpf_fw_root *root;
+	const __be32 *addr;
 
-	if (!t)
+	if (!t || !p)
 		return ECBPF_FW_ANY;
 	barrier_var(side);
 	root = &t->roots[side & 1][1];
+	addr = p->addr[side & 1];
 	if ((active & ~ECBPF_FW_SLOT) == ECBPF_FW_SMALL) {
 		small = fw_small_get(active);
-		return small ? fw_lpm6(small->words, ECBPF_FW_SMALL_WORDS - 1, root, high, low) : 0;
+		return small ? fw_lpm6(small->words, ECBPF_FW_SMALL_WORDS - 1, root, addr) : 0;
 	}
 	cells = (active & ~ECBPF_FW_SLOT) == ECBPF_FW_MEDIUM
 			? fw_medium_get(active)
 			: fw_large_get(active, ECBPF_FW_SRC + side);
-	return cells ? fw_lpm6(cells->words, ECBPF_FW_CELLS * 16 - 1, root, high, low) : 0;
-}
-
-static __always_inline __u32 fw_class6_of(__u32 active, __u32 side, const __be32 *addr)
-{
-	__u64 high = (__u64)bpf_ntohl(addr[0]) << 32 | bpf_ntohl(addr[1]);
-	__u64 low = (__u64)bpf_ntohl(addr[2]) << 32 | bpf_ntohl(addr[3]);
-
-	return fw_class6(active, side, high, low);
+	return cells ? fw_lpm6(cells->words, ECBPF_FW_CELLS * 16 - 1, root, addr) : 0;
 }
 
 /* The class of a value in dimension @dim; @fields: see fw_fields() */

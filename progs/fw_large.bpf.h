@@ -15,8 +15,8 @@ static __always_inline void fw_class_addrs(__u32 active, struct fw_packet *p,
 					   const __u32 *dst, __u64 mask)
 {
 	if (p->is_ip6) {
-		p->class[ECBPF_FW_SRC] = fw_class6_of(active, 0, p->addr[0]);
-		p->class[ECBPF_FW_DST] = fw_class6_of(active, 1, p->addr[1]);
+		p->class[ECBPF_FW_SRC] = fw_class6(active, 0);
+		p->class[ECBPF_FW_DST] = fw_class6(active, 1);
 	} else {
 		p->class[ECBPF_FW_SRC] =
 			fw_lpm4(src, mask, &t->roots[0][0], bpf_ntohl(p->addr[0][0]));

@@ -108,34 +108,38 @@ __noinline int fw_do(__u32 rule, __u32 counter, __u32 limit)
 }
 
 /*
- * Execute the pending rules of word @word that come before the rule @decided. Return: the word of
- * the rule that dropped the packet, else 0
+ * Execute the pending rules of word @word that come before the deciding rule, fw_packet.rule.
+ * Return: the word of the rule that dropped the packet, else 0
  */
-__noinline __u32 fw_pending_word(__u32 active, __u64 word, __u32 decided)
+__noinline __u32 fw_pending_word(__u32 active, __u64 word)
 {
 	const struct ecbpf_fw_tables *t = fw_tables(active);
-	struct fw_packet *p = fw_packet();
-	__u64 bits, block;
+	volatile struct fw_packet *p = fw_packet(); /* not on the stack, which is full */
 
-	if (!t || !p || !FW_IS_BELOW(word, ECBPF_FW_BLOCKS))
+	if (!t || !p)
 		return 0;
-	bits = p->pending[word];
-	block = p->pending_block[word];
 	for (int i = 0; i < 64; i++) {
-		__u64 index;
+		__u64 index, bits, block;
 		__u32 rule;
 
+		/* else clang computes member addresses before the loop, and spills them */
+		barrier_var(p);
+		barrier_var(t);
+		if (!FW_IS_BELOW(word, ECBPF_FW_BLOCKS)) /* what was spilled has no bounds on 6.1 */
+			break;
+		bits = p->pending[word];
+		block = p->pending_block[word];
 		if (!bits || !FW_IS_BELOW(block, ECBPF_FW_BLOCKS))
 			break;
+		p->pending[word] = bits & (bits - 1);
 		rule = fw_rule_at(t, block, bits);
-		if (rule >= decided)
+		if (rule >= p->rule)
 			break;
 		index = rule >> ECBPF_FW_RULE_INDEX;
 		if (!FW_IS_BELOW(index, ECBPF_FW_RULES_MAX))
 			break;
 		if (fw_do(rule, t->counters[index], t->limits[index]))
 			return rule;
-		bits &= bits - 1;
 	}
 	return 0;
 }
@@ -173,10 +177,11 @@ __noinline __u32 fw_pending(__u32 active, __u32 decided)
 
 	if (!t || !p)
 		return decided;
+	p->rule = decided;
 	for (__u32 i = 0; i < ECBPF_FW_BLOCKS; i++) {
 		if (i >= p->pending_count)
 			break;
-		ended = fw_pending_word(active, i, decided);
+		ended = fw_pending_word(active, i);
 		if (ended) {
 			decided = ended;
 			break;

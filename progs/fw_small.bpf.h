@@ -148,10 +148,8 @@ static __always_inline __u32 fw_small_try(struct xdp_md *ctx, const struct ecbpf
 		if (!ip6 || !p)
 			return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
 		__builtin_memcpy(p->addr, &ip6->saddr, sizeof(p->addr));
-		addrs = (__u64)fw_class6_of(active, 0, (const __be32 *)&ip6->saddr) << 32;
-		ip6 = ecbpf_header(ctx, rec->l3_off, sizeof(*ip6));
-		if (ip6)
-			addrs |= fw_class6_of(active, 1, (const __be32 *)&ip6->daddr);
+		addrs = (__u64)fw_class6(active, 0) << 32;
+		addrs |= fw_class6(active, 1);
 	}
 	l4 = rec->ports | (__u64)fw_code(ctx, rec) << FW_CODE |
 	     (__u64)(rec->tcp_flags | rec->icmp_type) << FW_TYPE;

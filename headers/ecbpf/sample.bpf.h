@@ -108,7 +108,7 @@ static __always_inline __u64 ecbpf_sample_log2(void)
  * The divisor is -2 artanh(y), y = 1 / (2 rate - 1), and that is -2 (y + y^3 / 3 + y^5 / 5 ...);
  * from six terms on 10^-7 is right at rate 2, which needs them most.
  *
- * Not inlined: ecbpf_sample_next() needs its stack.
+ * Not inlined: it is needed twice.
  */
 static __noinline __u64 ecbpf_sample_gap(__u32 rate)
 {
@@ -157,18 +157,23 @@ static __always_inline bool ecbpf_sample_is_capped(__u64 now, __u32 max_pps)
 	return false;
 }
 
-static __always_inline void ecbpf_sample_put(struct xdp_md *ctx, __u32 stage, __u32 verdict,
-					     __u32 rate, const struct ecbpf_sampling *settings,
-					     struct ecbpf_sampling_state *state)
+/* Global, like ecbpf_sample_due(): the verifier walks them once, not for each way that leads there
+ */
+__noinline int ecbpf_sample_put(struct xdp_md *ctx, __u32 stage, __u32 verdict, __u32 rate)
 {
-	__u64 lost = state->capped + state->lost + state->unread;
+	struct ecbpf_sampling_state *state;
+	struct ecbpf_sampling *settings;
 	struct ecbpf_sample *sample;
 	__u32 key = 0, len;
+	__u64 lost;
 	long err;
 
+	settings = bpf_map_lookup_elem(&sampling, &key);
+	state = bpf_map_lookup_elem(&sampling_state, &key);
 	sample = bpf_map_lookup_elem(&sampling_sample, &key);
-	if (!sample)
-		return;
+	if (!settings || !state || !sample)
+		return 0;
+	lost = state->capped + state->lost + state->unread;
 	__builtin_memset(sample, 0, sizeof(*sample));
 	sample->time_ns = bpf_ktime_get_ns();
 	sample->seq = state->put + lost;
@@ -182,7 +187,7 @@ static __always_inline void ecbpf_sample_put(struct xdp_md *ctx, __u32 stage, __
 	sample->reason = verdict >> 8 & (ECBPF_REASON_MAX - 1);
 	if (ecbpf_sample_is_capped(sample->time_ns, settings->max_pps)) {
 		state->capped++;
-		return;
+		return 0;
 	}
 	ecbpf_parse_rare(ctx, &sample->record);
 	len = sample->record.frame_len;
@@ -199,26 +204,27 @@ static __always_inline void ecbpf_sample_put(struct xdp_md *ctx, __u32 stage, __
 		state->unread++;
 	else
 		state->lost++;
+	return 0;
 }
 
 /*
- * A countdown has come to its end: sample this packet, if it is the one, and set the next.
- * Global, so that the verifier walks it once, not for each way that leads to it.
+ * A countdown has come to its end: set the next. Return: the rate if this packet is to be sampled,
+ * else 0. It does not do that itself: ecbpf_fused, this and ecbpf_sample_gap() need all of the
+ * stack
  */
-__noinline int ecbpf_sample_next(struct xdp_md *ctx, __u32 stage, __u32 verdict)
+__noinline __u32 ecbpf_sample_due(__u32 class)
 {
-	struct ecbpf_sampling_state *state;
 	struct ecbpf_sampling *settings;
 	struct ecbpf_sampling_gap *gap;
-	__u32 class, rate, skip, key = 0;
+	__u32 rate, skip, key = 0, due = 0;
 	__u64 left;
 
-	class = (verdict & 0xff) == XDP_PASS ? ECBPF_SAMPLE_PASSED : ECBPF_SAMPLE_TERMINAL;
 	settings = bpf_map_lookup_elem(&sampling, &key);
-	state = bpf_map_lookup_elem(&sampling_state, &key);
 	gap = bpf_map_lookup_elem(&sampling_gap, &key);
-	if (!settings || !state || !gap)
+	if (!settings || !gap)
 		return 0;
+	barrier_var(class); /* else clang omits the mask */
+	class &= ECBPF_SAMPLE_TERMINAL;
 	rate = settings->rate[class];
 	left = gap->left[class]; /* this packet included */
 	if (rate && rate != gap->rate[class])
@@ -226,7 +232,7 @@ __noinline int ecbpf_sample_next(struct xdp_md *ctx, __u32 stage, __u32 verdict)
 	if (!rate) {
 		left = ECBPF_SAMPLE_CHUNK;
 	} else if (!left) {
-		ecbpf_sample_put(ctx, stage, verdict, rate, settings, state);
+		due = rate;
 		left = ecbpf_sample_gap(rate);
 	} else {
 		left--;
@@ -235,7 +241,7 @@ __noinline int ecbpf_sample_next(struct xdp_md *ctx, __u32 stage, __u32 verdict)
 	gap->rate[class] = rate;
 	gap->left[class] = left - skip;
 	gap->skip[class] = skip;
-	return 0;
+	return due;
 }
 
 /**
@@ -247,7 +253,7 @@ __noinline int ecbpf_sample_next(struct xdp_md *ctx, __u32 stage, __u32 verdict)
 static __always_inline void ecbpf_sample(struct xdp_md *ctx, __u32 stage, __u32 verdict)
 {
 	struct ecbpf_sampling_gap *gap;
-	__u32 key = 0, *skip;
+	__u32 key = 0, rate, *skip;
 
 	if (!sampling_on)
 		return;
@@ -257,10 +263,14 @@ static __always_inline void ecbpf_sample(struct xdp_md *ctx, __u32 stage, __u32 
 	skip = &gap->skip[ECBPF_SAMPLE_PASSED];
 	if ((verdict & 0xff) != XDP_PASS)
 		skip = &gap->skip[ECBPF_SAMPLE_TERMINAL];
-	if (*skip)
+	if (*skip) {
 		(*skip)--;
-	else
-		ecbpf_sample_next(ctx, stage, verdict);
+		return;
+	}
+	rate = ecbpf_sample_due((verdict & 0xff) == XDP_PASS ? ECBPF_SAMPLE_PASSED
+							     : ECBPF_SAMPLE_TERMINAL);
+	if (rate)
+		ecbpf_sample_put(ctx, stage, verdict, rate);
 }
 
 #endif /* ECBPF_SAMPLE_BPF_H */
