@@ -71,7 +71,7 @@ else
 	refused "no freplace" "cannot replace BPF functions"
 fi
 
-config '[chain]' 'stages = fw,filter,sampler' 'fused = yes' '[sampler]' 'rate = 0'
+config '[chain]' 'stages = fw,filter' 'fused = yes'
 before=$(snapshot)
 apply_as -- -c
 equal "fused: check" "0 s0: add ecbpf_fused, priority 50" "$status $said"
