@@ -71,8 +71,8 @@ def wrong_packet(frame):
     if inner:  # Scapy looks into tunnels
         inner.underlayer.remove_payload()
     want = {"length": len(frame), "ttl": ip.ttl if ip.version == 4 else ip.hlim}
-    if isinstance(layers.payload, (Dot1Q, Dot1AD)):
-        want["vlan"] = layers.payload.vlan
+    if isinstance(layers.payload, (Dot1Q, Dot1AD)):  # a VID of 0 is a priority, and no VLAN
+        want["vlan"] = layers.payload.vlan or getattr(layers.payload.payload, "vlan", 0)
     fragment = layers.getlayer(IPv6ExtHdrFragment)
     offset = ip.frag if ip.version == 4 else fragment.offset if fragment else 0
     upper = layers.getlayer(TCP) or layers.getlayer(UDP)

@@ -31,7 +31,7 @@ copy()
 	mkdir -p "$1/lib" "$1/testing/lib" "$1/testing/unit" "$1/tools"
 	cp -r "$top/man" "$top/packaging" "$top/headers" "$top/README.md" "$1/"
 	cp "$top/lib/libecbpf.map" "$1/lib/"
-	cp "$top/testing/lib/lib.sh" "$1/testing/lib/"
+	cp "$top/testing/lib/lib.sh" "$top/testing/lib/tools.py" "$1/testing/lib/"
 	cp "$dir"/test_parity.py "$dir"/test_man.sh "$dir"/test_completion.sh "$1/testing/unit/"
 	for tool in fastpath filter fw loader pcap sampler; do
 		cat >"$1/tools/ecbpf-$tool" <<-END

@@ -3,9 +3,9 @@
 # timeout: 1800
 #
 # Every stage, alone and fused in all the ways that make different programs, passes this kernel's
-# verifier: chained, with the sampling hook, and with fragments; and the fast path's program at TC. On
-# 5.10 fused ones pass it alone on
-# the interface, and of the others some; those which do not are refused with the reason.
+# verifier: chained, with the sampling hook, and with fragments; and the fast path's program at TC.
+# On 5.10 fused ones pass it alone on the interface, and of the others some; those which do not are
+# refused with the reason.
 # $ECBPF_LONG: hook and fragments apart too, and not only both or none.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
