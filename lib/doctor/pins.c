@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Checks of the BPF file system: maps of ours and pins of dispatchers. */
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -201,35 +199,6 @@ void doctor_check_maps(struct doctor *d)
 	}
 }
 
-/* Is there a process or a mount in network namespace "net:[INODE]"? */
-static bool netns_is_known(const char *netns)
-{
-	char path[64], line[4096], found[NETNS_SIZE];
-	struct dirent *entry;
-	bool known = false;
-	FILE *mounts;
-	ssize_t len;
-	DIR *dir;
-
-	dir = opendir("/proc");
-	while (dir && !known && (entry = readdir(dir))) {
-		if (!isdigit(entry->d_name[0]))
-			continue;
-		snprintf(path, sizeof(path), "/proc/%.16s/ns/net", entry->d_name);
-		len = readlink(path, found, sizeof(found) - 1);
-		found[len > 0 ? len : 0] = '\0';
-		known = !strcmp(found, netns);
-	}
-	if (dir)
-		closedir(dir);
-	mounts = fopen("/proc/self/mountinfo", "re");
-	while (mounts && !known && fgets(line, sizeof(line), mounts))
-		known = strstr(line, netns);
-	if (mounts)
-		fclose(mounts);
-	return known;
-}
-
 struct stale {
 	struct doctor *d;
 	size_t stale;
@@ -267,23 +236,20 @@ static int inspect_dispatcher(struct ecbpf *e, int ifindex, __u32 id, void *data
 	if (!ecbpf_attached(e, ifindex, &now, &mode) && now == id)
 		return 0;
 	snprintf(name, sizeof(name), "dispatch-%d-%u", ifindex, id);
-	if (!ecbpf_netns_is_other(e, ifindex, id, netns)) {
-		if (is_elsewhere(e, s, id)) {
-			if (!s->elsewhere++)
-				strcpy(s->first_elsewhere, name);
-		} else if (!s->stale++)
-			strcpy(s->first_stale, name);
-		return 0;
-	}
-	if (netns_is_known(netns)) {
+	if (is_elsewhere(e, s, id)) {
 		if (!s->elsewhere++)
 			strcpy(s->first_elsewhere, name);
 		return 0;
 	}
+	if (!ecbpf_netns_is_other(e, ifindex, id, netns)) {
+		if (!s->stale++)
+			strcpy(s->first_stale, name);
+		return 0;
+	}
 	f = finding_add(&s->d->found, ECBPF_WARNING, "", "netns-gone",
-			"%s: pins of network namespace %s, which no process and no mount here uses",
-			name, netns);
-	finding_why(f, "if it no longer exists, they keep programs and memory in use needlessly");
+			"%s: pins of network namespace %s, attached to no interface of any", name,
+			netns);
+	finding_why(f, "they keep programs and memory in use needlessly");
 	if (strlen(e->bpffs) < 64)
 		finding_fix(f, "rm -r %s/xdp/%s %s/ecbpf/%s", e->bpffs, name, e->bpffs, name);
 	return 0;

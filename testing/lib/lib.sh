@@ -200,6 +200,20 @@ ecbpf_user()
 	done
 }
 
+# watch_begin LOG CONF: ecbpf-loader watch in the background, as $watcher; it keeps CONF by now, or
+# has said that nothing runs
+watch_begin()
+{
+	local i
+
+	ecbpf-loader watch "$2" >"$1" 2>&1 &
+	watcher=$!
+	for ((i = 0; i < 400; i++)); do
+		! grep -q 'ready\|nothing runs' "$1" || break
+		sleep 0.05
+	done
+}
+
 # ns_add NAME: add a network namespace, deleted at the end. ns NAME COMMAND...:
 # run in it. By nsenter: "ip netns exec" would hide the bpffs behind a new /sys.
 ns_add()

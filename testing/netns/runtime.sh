@@ -386,12 +386,7 @@ mkdir "$log"
 unreadable="LOG: Is a directory: changes at runtime cannot be read; move it away to go on without them"
 equal "apply fails, and says what to do" "ecbpf-loader: $unreadable" "$(apply "$conf" | sed "s|$log|LOG|")"
 ecbpf-loader apply --stop "$conf" >/dev/null
-ecbpf-loader watch "$conf" >"$tmp/out" 2>&1 &
-watcher=$!
-for ((i = 0; i < 400; i++)); do
-	! grep -q 'ready\|nothing runs' "$tmp/out" || break
-	sleep 0.05
-done
+watch_begin "$tmp/out" "$conf"
 equal "watch starts all the same" "1 1" \
 	"$(ecbpf-loader status -j eth0 | jq '.[].members | length') $(grep -c ready "$tmp/out")"
 equal "with a warning" "ecbpf-loader: warning: $unreadable" \

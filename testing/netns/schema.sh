@@ -53,12 +53,7 @@ ip link set fw0 xdp pinned "$(find /sys/fs/bpf/old -name '*filter*')"
 rm -r /sys/fs/bpf/old
 old=$(ip -j link show fw0 | jq '.[0].xdp.prog.id')
 bad "apply says what to do" 1 "of schema 1, this ecbpf has 2" ecbpf-loader apply "$work/conf"
-ecbpf-loader watch "$work/conf" >"$work/log" 2>&1 &
-watcher=$!
-for ((i = 0; i < 400; i++)); do
-	! grep -q 'ready\|nothing runs' "$work/log" || break
-	sleep 0.05
-done
+watch_begin "$work/log" "$work/conf"
 check "watch starts, and says what it has done" "1 1" \
 	"$(grep -c 'ready' "$work/log") $(grep -c 'of schema 1, are replaced' "$work/log")"
 new=$(ip -j link show fw0 | jq '.[0].xdp.prog.id')

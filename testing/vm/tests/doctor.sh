@@ -193,7 +193,7 @@ lost_pins()
 
 namespaces()
 {
-	local i
+	local i holder
 
 	begin
 	ns_add other
@@ -222,7 +222,18 @@ namespaces()
 	run ns gone ecbpf-loader load v1 pass
 	doctor
 	expect "namespace in use" warning netns-shared host
-	ip netns del gone
+	unshare --mount --propagation private sleep 300 &
+	holder=$!
+	for ((i = 0; i < 100; i++)); do
+		[[ $(<"/proc/$holder/comm") != sleep ]] || break
+		sleep 0.1
+	done
+	umount /run/netns/gone
+	doctor
+	expect "namespace that only a mount elsewhere holds" warning netns-shared host
+	kill "$holder"
+	wait "$holder" || :
+	rm /run/netns/gone
 	for ((i = 0; i < 50; i++)); do
 		ip link show v0 >"$work/out" 2>&1 || break
 		sleep 0.1
