@@ -207,6 +207,7 @@ watch_begin()
 	local i
 
 	ecbpf-loader watch "$2" >"$1" 2>&1 &
+	# shellcheck disable=SC2034 # for the caller
 	watcher=$!
 	for ((i = 0; i < 400; i++)); do
 		! grep -q 'ready\|nothing runs' "$1" || break
