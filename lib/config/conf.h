@@ -3,6 +3,7 @@
 #ifndef ECBPF_CONF_H
 #define ECBPF_CONF_H
 
+#include <limits.h>
 #include <stdio.h>
 #include <time.h>
 #include <ecbpf/libecbpf-config.h>
@@ -148,10 +149,29 @@ struct conf_waits {
 /* Each name once: the first reason stays */
 int conf_wait(struct ecbpf *e, struct conf_waits *waits, const char *name, const char *text);
 
-/* A file in @dir, for conf_file_end(); NULL: the error is set */
-FILE *conf_file_begin(struct ecbpf *e, const char *dir, char *work, size_t size);
 /* It takes the place of @dir/@name in one step. Return: 0 or -errno */
-int conf_file_end(struct ecbpf *e, FILE *out, const char *work, const char *dir, const char *name);
+int conf_file_write(struct ecbpf *e, const char *dir, const char *name, const char *text,
+		    size_t size);
+
+struct conf_file {
+	char name[32];
+	char *text;
+	char work[PATH_MAX];	   /* written, and not renamed yet; or "" */
+	char before[PATH_MAX + 1]; /* second name of the one that was there; or "" */
+	bool is_new;		   /* none was there */
+};
+
+/* What export writes beside the configuration: rules and lists */
+struct conf_files {
+	const char *dir;
+	struct conf_file items[1 + ECBPF_FILTER_LISTS];
+	size_t count;
+};
+/* @text is taken */
+void conf_files_add(struct conf_files *files, const char *name, char *text);
+/* All of them, or none: then those that were there are there. Return: 0 or -errno */
+int conf_files_write(struct ecbpf *e, struct conf_files *files);
+void conf_files_free(struct conf_files *files);
 
 /* What differs in the values of a stage's settings */
 int conf_values_report(struct ecbpf *e, const struct ecbpf_settings *settings, const void *wanted,
@@ -180,8 +200,9 @@ struct conf_parser;
  * Of settings; the others have none of these:
  * @is_wanted: does the configuration say any of it?
  * @apply: say what differs, and change it unless @check
- * @export: write it; nothing, if it was never set. @dir: for what is in files, NULL: is left out
- * @get: what @export leaves out without @dir, or as it was never set, into a configuration; or NULL
+ * @export: write it; nothing, if it was never set. @files: NULL: what is in files is left out
+ * @get: what @export leaves out without files, or as it was never set, into a configuration; or
+ *NULL
  */
 struct conf_section {
 	const char *name;
@@ -194,7 +215,7 @@ struct conf_section {
 	bool (*is_wanted)(const struct ecbpf_config *config);
 	int (*apply)(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 		     struct conf_report *report);
-	int (*export)(struct ecbpf *e, const char *dir, struct conf_text *text);
+	int (*export)(struct ecbpf *e, struct conf_files *files, struct conf_text *text);
 	int (*get)(struct ecbpf *e, struct ecbpf_config *config);
 };
 
@@ -278,7 +299,7 @@ int conf_sampling_get(struct ecbpf *e, struct ecbpf_sampling *ret);
 /* --- export.c ----------------------------------------------------------------------------- */
 
 /* @config: only what it says any of; or NULL */
-int conf_settings_export(struct ecbpf *e, const struct ecbpf_config *config, const char *dir,
-			 struct conf_text *text);
+int conf_settings_export(struct ecbpf *e, const struct ecbpf_config *config,
+			 struct conf_files *files, struct conf_text *text);
 
 #endif /* ECBPF_CONF_H */

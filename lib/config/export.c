@@ -20,14 +20,14 @@
 /* With the key and the name of a file, a line that inih takes as it is built by Debian */
 #define DIR_LEN_MAX 150
 
-int conf_settings_export(struct ecbpf *e, const struct ecbpf_config *config, const char *dir,
-			 struct conf_text *text)
+int conf_settings_export(struct ecbpf *e, const struct ecbpf_config *config,
+			 struct conf_files *files, struct conf_text *text)
 {
 	int err = 0;
 
 	for (const struct conf_section *const *s = conf_sections; *s && !err; s++)
 		if ((*s)->export && (!config || (*s)->is_wanted(config)))
-			err = (*s)->export(e, dir, text);
+			err = (*s)->export(e, files, text);
 	return err ? err : text->is_lost ? ecbpf_fail_memory(e) : 0;
 }
 
@@ -234,6 +234,7 @@ int ecbpf_config_export(struct ecbpf *e, const char *dir, char **ret_text)
 {
 	struct conf_text text = {};
 	char path[PATH_MAX];
+	struct conf_files files = {.dir = path};
 	int err;
 
 	ecbpf_capture(e);
@@ -245,17 +246,19 @@ int ecbpf_config_export(struct ecbpf *e, const char *dir, char **ret_text)
 					  "%s: a configuration cannot name files there: no "
 					  "blanks, no ; or \", %d characters at most",
 					  path, DIR_LEN_MAX);
-		dir = path;
 	}
 	err = ecbpf_bpffs_open(e, false);
 	if (!err)
 		err = export_chains(e, &text);
 	if (!err)
-		err = conf_settings_export(e, NULL, dir, &text);
+		err = conf_settings_export(e, NULL, dir ? &files : NULL, &text);
 	if (!err)
 		err = conf_runtime_export(e, &text);
 	if (!err && text.is_lost)
 		err = ecbpf_fail_memory(e);
+	if (!err) /* last: what cannot be read leaves @dir as it is */
+		err = conf_files_write(e, &files);
+	conf_files_free(&files);
 	if (err)
 		free(text.text);
 	else

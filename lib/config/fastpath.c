@@ -141,7 +141,7 @@ static int apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 	return err ? err : excludes_apply(e, &f->excludes, check, r);
 }
 
-static int export(struct ecbpf *e, const char *dir, struct conf_text *text)
+static int export(struct ecbpf *e, struct conf_files *files, struct conf_text *text)
 {
 	_cleanup_free_ struct ecbpf_prefix *excludes = NULL;
 	struct ecbpf_fastpath_settings live;
@@ -150,7 +150,7 @@ static int export(struct ecbpf *e, const char *dir, struct conf_text *text)
 	bool is_on;
 	int err;
 
-	(void)dir;
+	(void)files;
 	err = ecbpf_fastpath_state(e, &is_on, &groups);
 	if (!err)
 		err = ecbpf_fastpath_get(e, &live);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* [filter]: the filter's settings, VIPs and lists */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -340,24 +339,18 @@ static int filter_get(struct ecbpf *e, struct ecbpf_config *config)
 
 /* --- export ------------------------------------------------------------------------------- */
 
-static void entry_print(FILE *out, const struct ecbpf_filter_entry *entry)
-{
-	char text[FILTER_ENTRY_TEXT];
-
-	filter_entry_format(entry, text);
-	fprintf(out, "%s\n", text);
-}
-
 int conf_list_text(struct ecbpf *e, const struct conf_list *list, char **ret_text)
 {
-	char *text = NULL;
+	char *text = NULL, line[FILTER_ENTRY_TEXT];
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
 	if (!out)
 		return ecbpf_fail_memory(e);
-	for (size_t i = 0; i < list->count; i++)
-		entry_print(out, &list->entries[i]);
+	for (size_t i = 0; i < list->count; i++) {
+		filter_entry_format(&list->entries[i], line);
+		fprintf(out, "%s\n", line);
+	}
 	if (fclose(out)) {
 		free(text);
 		return ecbpf_fail_memory(e);
@@ -366,37 +359,33 @@ int conf_list_text(struct ecbpf *e, const struct conf_list *list, char **ret_tex
 	return 0;
 }
 
-static int list_export(struct ecbpf *e, __u32 number, const char *dir, struct conf_text *text)
+static int list_export(struct ecbpf *e, __u32 number, struct conf_files *files,
+		       struct conf_text *text)
 {
 	const char *key = filter_list_names[number];
 	struct conf_list list = {};
-	char work[PATH_MAX], name[32];
-	FILE *out;
+	char name[32], *lines;
 	int err;
 
 	err = conf_list_get(e, number, &list);
 	if (err || !list.count)
 		goto out;
-	if (!dir) {
+	if (!files) {
 		conf_printf(text, "# %s: %zu prefixes\n", key, list.count);
 		goto out;
 	}
-	out = conf_file_begin(e, dir, work, sizeof(work));
-	if (!out) {
-		err = -EIO;
+	err = conf_list_text(e, &list, &lines);
+	if (err)
 		goto out;
-	}
-	for (size_t i = 0; i < list.count; i++)
-		entry_print(out, &list.entries[i]);
 	snprintf(name, sizeof(name), "%s.list", key);
-	err = conf_file_end(e, out, work, dir, name);
-	conf_printf(text, "%s = %s/%s\n", key, dir, name);
+	conf_files_add(files, name, lines);
+	conf_printf(text, "%s = %s/%s\n", key, files->dir, name);
 out:
 	free(list.entries);
 	return err;
 }
 
-static int filter_export(struct ecbpf *e, const char *dir, struct conf_text *text)
+static int filter_export(struct ecbpf *e, struct conf_files *files, struct conf_text *text)
 {
 	_cleanup_free_ struct ecbpf_prefix *vips = NULL;
 	struct ecbpf_filter_config config;
@@ -420,7 +409,7 @@ static int filter_export(struct ecbpf *e, const char *dir, struct conf_text *tex
 		conf_printf(text, "vip = %s\n", vip);
 	}
 	for (__u32 number = 0; number < ECBPF_FILTER_LISTS && !err; number++)
-		err = list_export(e, number, dir, text);
+		err = list_export(e, number, files, text);
 	return err;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* [fw]: the firewall's rules */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,27 +170,7 @@ static int fw_get(struct ecbpf *e, struct ecbpf_config *config)
 	return err ? err : conf_ruleset_get(e, &config->ruleset);
 }
 
-static int ruleset_write(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const char *dir,
-			 const char *name)
-{
-	char *text, work[PATH_MAX];
-	FILE *out;
-	int err;
-
-	err = ecbpf_fw_print(e, ruleset, &text);
-	if (err)
-		return err;
-	out = conf_file_begin(e, dir, work, sizeof(work));
-	err = -EIO;
-	if (out) {
-		fputs(text, out);
-		err = conf_file_end(e, out, work, dir, name);
-	}
-	free(text);
-	return err;
-}
-
-static int fw_export(struct ecbpf *e, const char *dir, struct conf_text *text)
+static int fw_export(struct ecbpf *e, struct conf_files *files, struct conf_text *text)
 {
 	const struct ecbpf_settings *settings = ecbpf_fw_settings();
 	static const char name[] = "fw.rules";
@@ -199,6 +178,7 @@ static int fw_export(struct ecbpf *e, const char *dir, struct conf_text *text)
 	struct ecbpf_fw_ruleset *live;
 	struct ecbpf_fw_config running;
 	bool has_head = false;
+	char *rules;
 	int err;
 
 	err = ecbpf_fw_config_get(e, &running);
@@ -219,10 +199,12 @@ static int fw_export(struct ecbpf *e, const char *dir, struct conf_text *text)
 		has_head = true;
 	}
 	if (sum.rules || sum.sets) {
-		if (dir) {
-			conf_printf(text, "%srules = %s/%s\n", has_head ? "" : "\n[fw]\n", dir,
-				    name);
-			err = ruleset_write(e, live, dir, name);
+		if (files) {
+			conf_printf(text, "%srules = %s/%s\n", has_head ? "" : "\n[fw]\n",
+				    files->dir, name);
+			err = ecbpf_fw_print(e, live, &rules);
+			if (!err)
+				conf_files_add(files, name, rules);
 		} else {
 			conf_printf(text, "\n# [fw]: %zu rules, %zu sets\n", sum.rules, sum.sets);
 		}

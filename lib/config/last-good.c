@@ -56,17 +56,6 @@ static int source_name(struct ecbpf *e, const char *file, char ret_name[64], cha
 	return 0;
 }
 
-static int file_write(struct copy *c, const char *name, const char *text, size_t size)
-{
-	char work[PATH_MAX + 32];
-	FILE *out = conf_file_begin(c->e, c->dir, work, sizeof(work));
-
-	if (!out)
-		return -EIO;
-	fwrite(text, 1, size, out);
-	return conf_file_end(c->e, out, work, c->dir, name);
-}
-
 /* A copy of rules or of a list; the name is for the caller's text */
 static int part_write(struct copy *c, const char *kind, const char *text, const char **ret_name)
 {
@@ -76,7 +65,9 @@ static int part_write(struct copy *c, const char *kind, const char *text, const 
 	ecbpf_hash_add(&hash, text, strlen(text));
 	snprintf(name, sizeof(c->names[0]), "%s-%016llx-%zu", kind, hash, strlen(text));
 	*ret_name = name;
-	return faccessat(c->fd, name, F_OK, 0) ? file_write(c, name, text, strlen(text)) : 0;
+	return faccessat(c->fd, name, F_OK, 0)
+		       ? conf_file_write(c->e, c->dir, name, text, strlen(text))
+		       : 0;
 }
 
 static int rules_write(struct copy *c, const struct ecbpf_config *config)
@@ -157,7 +148,7 @@ static int copy_write(struct copy *c, const struct ecbpf_config *config)
 	/* what it names has to be on the disk before it is */
 	if (fsync(c->fd))
 		return ecbpf_fail(c->e, -errno, "%s: %s", c->dir, strerror(errno));
-	err = file_write(c, NAME, c->text.text, c->text.len);
+	err = conf_file_write(c->e, c->dir, NAME, c->text.text, c->text.len);
 	if (!err && fsync(c->fd))
 		return ecbpf_fail(c->e, -errno, "%s: %s", c->dir, strerror(errno));
 	return err;

@@ -53,12 +53,12 @@ static int sampler_apply(struct ecbpf *e, const struct ecbpf_config *config, boo
 	return err || check || r->count == before ? err : ecbpf_sampler_set(e, &config->sampling);
 }
 
-static int sampler_export(struct ecbpf *e, const char *dir, struct conf_text *text)
+static int sampler_export(struct ecbpf *e, struct conf_files *files, struct conf_text *text)
 {
 	struct ecbpf_sampling running = {};
 	int err;
 
-	(void)dir;
+	(void)files;
 	err = conf_sampling_get(e, &running);
 	if (err)
 		return err == -ENOENT ? 0 : err;

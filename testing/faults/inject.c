@@ -70,7 +70,7 @@ static const struct {
 #ifdef __NR_rename
 	CALL(rename),	     CALL(mkdir),	   CALL(unlink),
 	CALL(rmdir),	     CALL(symlink),	   CALL(chmod),
-	CALL(chown),
+	CALL(chown),	     CALL(link),
 #endif
 #ifdef __NR_newfstatat
 	CALL(newfstatat),

@@ -360,6 +360,20 @@ mkdir "$tmp/here" "$tmp/not here"
 printf '203.0.113.0/24\n' | ecbpf-filter drop import -f - >"$tmp/out" 2>&1
 (cd "$tmp/here" && ecbpf-loader export -d . >here.conf)
 says "what is exported to a relative path is no change" "nothing to do" "$tmp/here/here.conf"
+# one of its files cannot be written: none is
+ecbpf-filter drop add 203.0.113.128/25
+rm "$tmp/here/fw.rules"
+mkdir "$tmp/here/fw.rules"
+equal "a directory is where the rules are to go" "1 203.0.113.0/24 fw.rules" "$(
+	ecbpf-loader export -d "$tmp/here" >"$tmp/out" 2>&1 || echo -n "$? "
+	echo -n "$(grep -o '^203[^ ]*' "$tmp/here/drop.list") "
+	cd "$tmp/here" && find . -mindepth 1 ! -name '*.list' ! -name here.conf -printf '%P')"
+rmdir "$tmp/here/fw.rules"
+equal "without it, all are" "203.0.113.0/24 203.0.113.128/25 fw.rules" "$(
+	ecbpf-loader export -d "$tmp/here" >"$tmp/out" 2>&1
+	grep -o '^203[^ ]*' "$tmp/here/drop.list" | xargs echo -n
+	cd "$tmp/here" && find . -mindepth 1 ! -name '*.list' ! -name here.conf -printf ' %P')"
+ecbpf-filter drop delete 203.0.113.128/25
 equal "a directory with a blank" "1 ecbpf-loader: $tmp/not here: a configuration cannot name files \
 there: no blanks, no ; or \", 150 characters at most" \
 	"$(ecbpf-loader export -d "$tmp/not here" 2>"$tmp/out" || echo "$? $(head -n 1 "$tmp/out")")"
