@@ -35,10 +35,11 @@ static int check_schema(struct ecbpf *e, const char *path, const struct bpf_map_
 		return ecbpf_fail(e, err, "%s: cannot read its BTF: %s", path, strerror(-err));
 	if (!schema || schema == ECBPF_SCHEMA)
 		return 0;
-	return ecbpf_fail(e, -EPROTO,
-			  "%s is of schema %u, this ecbpf has %u: unload all its programs, then "
-			  "'ecbpf-loader clean --all'",
-			  path, schema, ECBPF_SCHEMA);
+	return ecbpf_fail(
+		e, -EPROTO,
+		"%s is of schema %u, this ecbpf has %u: 'ecbpf-loader doctor' says how to "
+		"replace it",
+		path, schema, ECBPF_SCHEMA);
 }
 
 static int fail_map(struct ecbpf *e, const char *path, int err)

@@ -234,7 +234,8 @@ void doctor_check_schema(struct doctor *d, const struct ecbpf_chain *chain)
 				m->schema, ECBPF_SCHEMA);
 		finding_why(f,
 			    "it runs, but this version cannot interpret its counters and settings");
-		doctor_fix_reload(f, chain, "");
+		if (!d->has_other_schema) /* else nothing could be loaded */
+			doctor_fix_reload(f, chain, "");
 	}
 }
 

@@ -15,6 +15,7 @@
 #include "bpf/pins.h"
 #include "chain/live.h"
 #include "chain/pins.h"
+#include "core/applied.h"
 #include "core/handle.h"
 #include "core/netns.h"
 #include "doctor/doctor.h"
@@ -136,32 +137,53 @@ static int inspect_pin(struct ecbpf *e, const char *path, bool is_symlink, void 
 	return 0;
 }
 
-/* " eth0 eth1": interfaces with a member of another schema */
-static void ifaces_of_other_schema(struct doctor *d, char *ret, size_t size)
+/* Has an interface a member of another schema? */
+static bool is_other_schema_used(struct doctor *d)
 {
 	struct if_nameindex *all = if_nameindex();
+	bool is_used = false;
 
-	for (struct if_nameindex *i = all; i && i->if_index; i++) {
+	for (struct if_nameindex *i = all; i && i->if_index && !is_used; i++) {
 		struct ecbpf_chain *chain;
-		bool has = false;
 
 		if (ecbpf_chain_get(d->e, i->if_name, &chain))
 			continue;
 		for (size_t m = 0; m < chain->members_count; m++)
-			has |= chain->members[m].is_ours &&
-			       chain->members[m].schema != ECBPF_SCHEMA;
-		if (has)
-			doctor_append(ret, size, " %s", i->if_name);
+			is_used |= chain->members[m].is_ours &&
+				   chain->members[m].schema != ECBPF_SCHEMA;
 		ecbpf_chain_free(chain);
 	}
 	if_freenameindex(all);
+	return is_used;
+}
+
+/*
+ * What was applied from a configuration is made anew by who keeps it, with changes at runtime. Of
+ * what was loaded by commands, only the version that made it can write down what it has
+ */
+static void fix_other_schema(struct doctor *d, struct ecbpf_finding *f)
+{
+	long long applied;
+
+	applied_read(&applied);
+	finding_why(f,
+		    "made by another version of ecbpf: no program of this version can be loaded");
+	if (applied) {
+		finding_fix(f, "systemctl restart ecbpf");
+	} else if (!is_other_schema_used(d)) {
+		finding_fix(f, "ecbpf-loader clean --all");
+	} else {
+		finding_why(f,
+			    "no program of this version can be loaded before 'ecbpf-loader unload' "
+			    "and 'clean --all'; 'ecbpf-loader export' of the version that made it "
+			    "writes down what it has");
+	}
 }
 
 void doctor_check_maps(struct doctor *d)
 {
 	struct pins pins = {.d = d};
 	struct ecbpf_finding *f;
-	char ifaces[160] = "";
 
 	if (!d->has_bpffs)
 		return;
@@ -177,17 +199,10 @@ void doctor_check_maps(struct doctor *d)
 	}
 	if (pins.other) {
 		d->has_other_schema = true;
-		ifaces_of_other_schema(d, ifaces, sizeof(ifaces));
 		f = finding_add(&d->found, ECBPF_ERROR, "", "schema-maps",
 				"%s is of schema %u, this ecbpf has %u", pins.path, pins.schema,
 				ECBPF_SCHEMA);
-		finding_why(f,
-			    "made by another version of ecbpf: no program of this version can be "
-			    "loaded");
-		finding_fix(f, "%s%s%secbpf-loader clean --all",
-			    *ifaces ? "ecbpf-loader unload --all" : "", ifaces,
-			    *ifaces ? " && " : "");
-		doctor_append(f->fix, sizeof(f->fix), " # export first, with that version");
+		fix_other_schema(d, f);
 	} else if (pins.count && !ecbpf_pins_are_used(d->e)) {
 		f = finding_add(&d->found, ECBPF_NOTE, "", "maps-unused",
 				"%zu maps in %s/ecbpf, used by no program", pins.count,

@@ -147,6 +147,12 @@ works "explain says forwarded" grep -q "^next packet: fastpath-lease" \
 	<(fastpath explain tcp "$client" "$vip4:80")
 works "explain says unknown" grep -q "^next packet: fastpath-unknown" \
 	<(fastpath explain tcp 192.0.2.99:1 "$vip4:80")
+equal "explain -j" "$client false false fastpath-lease true" \
+	"$(fastpath explain -j tcp "$client" "$vip4:80" | jq -r '"\(.client):\(.client_port) \(.ipvs)
+		\(.excluded) \(.reason) \(.lease_ms > 0 and .sample_ms > 0)"' | xargs)"
+equal "explain -j, unknown" "fastpath-unknown null null" \
+	"$(fastpath explain -j tcp 192.0.2.99:1 "$vip4:80" |
+		jq -r '"\(.reason) \(.state) \(.sample_ms)"')"
 refused "explain, no port" 2 "is not ADDRESS:PORT" fastpath explain tcp 192.0.2.99 "$vip4:80"
 works "flush one" grep -q "^1 lease ended" <(fastpath flush --flow tcp "$client" "$vip4:80")
 works "explain says unknown after it" grep -q "^next packet: fastpath-unknown" \
@@ -172,6 +178,7 @@ works "monitor off" fastpath set monitor=off
 works "flush all" fastpath flush --all
 equal "flush all: none left" 0 "$(value .flows)"
 works "check, without leases" fastpath check
+equal "check -j" '{"faults":[],"leases":0,"differ":[]}' "$(fastpath check -j | jq -c)"
 # IPVS's connections as they are when others come meanwhile: what disagrees in each reading
 gcc -shared -fPIC -O2 -I"$ECBPF_BUILD/root/include" -o "$tmp/readings.so" \
 	-xc - <<-'END'
@@ -491,6 +498,8 @@ fastpath unload
 fastpath load --in eth0 --fused --flows 1000
 on director tc qdisc del dev eth0 clsact
 refused "check: no TC program" 1 "eth0: no TC program" fastpath check
+equal "check -j: no TC program" "eth0: no TC program: packets that leave there get no lease" \
+	"$({ fastpath check -j || :; } | jq -r '.faults[]')"
 fastpath unload
 
 # --- much, both ways ----------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 # ended before the kill outlives a restart. The same for ecbpf-loader watch.
 #
 # ECBPF_KILLS: how often each verb is killed (default: 1); ECBPF_SEED repeats a run's instants.
+# shellcheck disable=SC2317 # functions that kill_alone calls
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
@@ -144,7 +145,11 @@ kill_verb()
 					$(differ "$after" "$(state)")"
 			now=$(state)
 		fi
-		[[ $now == "$after" ]] || whole "${texts[n]}"
+		if [[ $now != "$after" ]]; then
+			whole "${texts[n]}"
+		elif [[ ! $ended ]]; then # it may say that there is nothing to do
+			bash -c "exec ${texts[n]}" >out 2>&1 </dev/null || :
+		fi
 		[[ $(state) == "$after" ]] ||
 			wrong+="; again after call $at: $(differ "$after" "$(state)")"
 	done
@@ -187,6 +192,105 @@ kill_verb atomic "$fw apply -f rules2" "$fw apply -f rules"
 kill_verb several "$loader apply conf2" "$loader apply conf"
 kill_verb several "$loader apply --stop conf" "$loader apply conf"
 kill_verb atomic "$loader load --fused pass v1" "$loader unload -a v1"
+whole "ecbpf-loader load --fused pass v1"
+kill_verb atomic "$loader replace --fused pass,count v1 ecbpf_fused" \
+	"$loader replace --fused pass v1 ecbpf_fused"
+whole "ecbpf-loader unload -a v1"
+
+# --- verbs that have no counterpart ---------------------------------------------------------------
+
+# kill_alone COMMAND PREPARE CHECK: functions; CHECK NUMBER runs COMMAND again
+kill_alone()
+{
+	local i
+
+	wrong=''
+	for ((i = 0; i <= kills && ${#wrong} < 400; i++)); do
+		"$2"
+		kill_at "$1"
+		"$3" "$i"
+	done
+	if [[ $wrong ]]; then
+		fail "$1: killed $kills times" "${wrong:2:1500}"
+	else
+		pass "$1: killed $kills times, of ${counts[$1]} calls"
+	fi
+}
+
+# as WANT: it is so, after COMMAND was killed
+as() { [[ $(state) == "$1" ]] || wrong+="; after call $at: $(differ "$1" "$(state)")"; }
+
+at=0
+whole "ecbpf-loader apply conf"
+want=$(state)
+
+# no program: either all maps go, or what is left of them is no hindrance
+all_prepare()
+{
+	whole "ecbpf-loader apply --stop conf"
+	while bpftool prog show name ecbpf_fused 2>/dev/null | grep -q .; do
+		sleep 0.1 # or most of its calls ask for that
+	done
+}
+all_check()
+{
+	if (($1 % 2)); then
+		whole "ecbpf-loader clean --all"
+		[[ ! $(find /sys/fs/bpf/ecbpf -type f) ]] || wrong+="; after call $at: maps are left"
+	fi
+	whole "ecbpf-loader apply conf"
+	as "$want"
+}
+kill_alone "$loader clean --all" all_prepare all_check
+
+stale=/sys/fs/bpf/xdp/dispatch-77-99999999
+clean_prepare()
+{
+	mkdir -p "$stale"
+	bpftool prog pin id "$(ip -j link show v0 | jq '.[0].xdp.prog.id')" "$stale/prog0-prog"
+}
+clean_check()
+{
+	as "$want"
+	whole "ecbpf-loader clean"
+	[[ ! -e $stale ]] || wrong+="; after call $at: stale pins are left"
+	as "$want"
+}
+kill_alone "$loader clean" clean_prepare clean_check
+
+addrs() { bpftool -j map dump pinned /sys/fs/bpf/ecbpf/filter_addrs | jq length; }
+few=$(addrs)
+refresh_prepare()
+{
+	ip addr add 192.0.2.200/32 dev v0
+	whole "ecbpf-loader refresh"
+	[[ $(addrs) == $((few + 1)) ]] || wrong+="; $(addrs) addresses of the host"
+	ip addr del 192.0.2.200/32 dev v0
+}
+refresh_check()
+{
+	local now
+
+	now=$(addrs)
+	((now == few || now == few + 1)) || wrong+="; after call $at: $now addresses"
+	whole "ecbpf-loader refresh"
+	[[ $(addrs) == "$few" ]] || wrong+="; again after call $at: $(addrs) addresses"
+	as "$want"
+}
+kill_alone "$loader refresh" refresh_prepare refresh_check
+
+keygen='ecbpf-sampler keygen keys/k'
+keygen_prepare() { rm -rf keys && mkdir keys; }
+keygen_check()
+{
+	[[ -e keys/k && -e keys/k.pub ]] || whole "$keygen"
+	/usr/bin/python3 -c 'import zmq
+secret, public = open("keys/k", "rb").read().strip(), open("keys/k.pub", "rb").read().strip()
+assert zmq.curve_public(secret) == public' 2>out || wrong+="; after call $at: $(tail -n 1 out)"
+	[[ $(stat -c %a keys/k keys/k.pub | xargs) == "600 644" ]] ||
+		wrong+="; after call $at: modes $(stat -c %a keys/k keys/k.pub | xargs)"
+}
+kill_alone "$keygen" keygen_prepare keygen_check
 
 # A load that was killed between its maps and their settings
 whole "ecbpf-loader apply conf"
@@ -264,5 +368,71 @@ if [[ $wrong ]]; then
 	fail "watch: killed $r times" "${wrong:2:1500}"
 else
 	pass "watch: killed $r times, of $count calls"
+fi
+
+# --- its reload -----------------------------------------------------------------------------------
+
+whole "ecbpf-loader apply conf2"
+wants=("$want" "$(state)")
+whole "ecbpf-loader apply conf"
+wants[0]=$(state)
+cp conf conf1
+files=(conf1 conf2)
+turn=0
+
+# one_of STATE...: within 20 s, as it is the daemon that changes it
+one_of()
+{
+	local now
+
+	for ((k = 0; k < 200; k++)); do
+		now=$(state)
+		for state; do
+			[[ $now != "$state" ]] || return 0
+		done
+		sleep 0.1
+	done
+	wrong+="; after call $at: $(differ "$1" "$now")"
+}
+
+# who asks is killed
+reload_prepare()
+{
+	turn=$((1 - turn))
+	cp "${files[turn]}" conf
+}
+reload_check()
+{
+	one_of "${wants[@]}"
+	whole "ecbpf-loader watch --reload"
+	as "${wants[turn]}"
+}
+keep
+kill_alone "$loader watch --reload" reload_prepare reload_check
+keep_end -INT
+
+# the process is killed
+keep strace -f -o trace -e trace=$calls
+first=$(wc -l <trace)
+reload_prepare
+whole "ecbpf-loader watch --reload"
+count=$(($(wc -l <trace) - first))
+keep_end -INT
+wrong=''
+for ((r = 0; r < 2 * kills && ${#wrong} < 400; r++)); do
+	at=$((first + RANDOM % count))
+	{ keep strace -f -o trace -e trace=$calls -e "inject=$calls:signal=SIGKILL:when=$at"; } 2>/dev/null
+	reload_prepare
+	ecbpf-loader watch --reload >out 2>&1 || : # it may have died of a look
+	keep_end -KILL
+	keep
+	kill -0 "$watcher" || wrong+="; call $at: it does not start: $(tail -n 2 log | xargs)"
+	as "${wants[turn]}"
+	keep_end -INT
+done
+if [[ $wrong ]]; then
+	fail "watch, reload: killed $r times" "${wrong:2:1500}"
+else
+	pass "watch, reload: killed $r times, of $count calls"
 fi
 summary

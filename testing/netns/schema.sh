@@ -53,7 +53,10 @@ ip link set fw0 xdp pinned "$(find /sys/fs/bpf/old -name '*filter*')"
 rm -r /sys/fs/bpf/old
 old=$(ip -j link show fw0 | jq '.[0].xdp.prog.id')
 bad "apply says what to do" 1 "of schema 1, this ecbpf has 2" ecbpf-loader apply "$work/conf"
-watch_begin "$work/log" "$work/conf"
+check "so does the doctor, and takes nothing off" "schema-maps: systemctl restart ecbpf
+schema-member: " "$({ ecbpf-loader doctor -j fw0 || :; } |
+	jq -r '.[] | select(.code | startswith("schema")) | "\(.code): \(.fix)"')"
+watch_begin "$work/log" "$work/conf" # which that command starts
 check "watch starts, and says what it has done" "1 1" \
 	"$(grep -c 'ready' "$work/log") $(grep -c 'of schema 1, are replaced' "$work/log")"
 new=$(ip -j link show fw0 | jq '.[0].xdp.prog.id')

@@ -557,6 +557,22 @@ ip link del out0
 link out0
 soon "an interface of egress, created again" has_tc out0
 
+# --- an interface that comes after five minutes ---------------------------------------------------
+
+if [[ ${ECBPF_LONG-} ]]; then
+	sed -i 's/^ingress = .*/& later0/' "$conf"
+	works "--reload" ecbpf-loader watch --reload
+	soon "it waits" waits_for later0
+	sleep 300
+	link later0
+	soon "five minutes later" has_stages later0 '["fastpath","count"]'
+	equal "it was said once" 1 "$(grep -c 'later0: no such interface' "$log")"
+	soon "nothing is waited for" waits_for ""
+	sed -i 's/ later0//' "$conf"
+	works "--reload" ecbpf-loader watch --reload
+	ip link del later0
+fi
+
 # --- its end --------------------------------------------------------------------------------------
 
 before="$(xdp eth0) $(xdp late)"
@@ -571,6 +587,8 @@ equal "the doctor says that it was killed" "1 ecbpf-loader watch $conf" \
 ip link set late xdp off
 starts "it starts anew"
 soon "and mends what has happened meanwhile" has_xdp late
+equal "the doctor's advice was to do so, and it says so no longer" "" \
+	"$({ ecbpf-loader doctor -j || :; } | jq -r '.[] | select(.code == "watch-killed") | .what')"
 equal "what was right was not touched" "${before% *}" "$(xdp eth0)"
 kill "$watcher"
 status=0

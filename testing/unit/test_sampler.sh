@@ -110,6 +110,10 @@ modes=$(stat -c %a "$work/key" "$work/key.pub" | xargs)
 [[ $status == 0 && $modes == "600 644" && $(wc -c <"$work/key") == 41 ]] && pass "keygen" ||
 	fail "keygen" "status $status, modes $modes: $err"
 gives 1 "$work/key: File exists" ecbpf-sampler keygen "$work/key"
+public=$(<"$work/key.pub")
+rm "$work/key.pub"
+run ecbpf-sampler keygen "$work/key" # as after a kill
+equal "keygen makes a public key that is missing" "0 $public" "$status $(cat "$work/key.pub")"
 status=0
 err=$( (trap '' XFSZ && ulimit -f 0 && "$tools/ecbpf-sampler" keygen "$work/full") 2>&1) || status=$?
 [[ $status == 1 && $err == *"$work/full: File too large" && ! $(find "$work" -name 'full*') ]] &&

@@ -127,20 +127,28 @@ int bus_make_keys(const char *path)
 {
 	char secret_work[PATH_MAX] = "", public_work[PATH_MAX] = "", public_path[PATH_MAX];
 	char public[BUS_KEY_SIZE], secret[BUS_KEY_SIZE];
-	int err;
+	bool is_half;
+	int err = 0;
 
-	if (zmq_curve_keypair(public, secret))
-		return tool_fail("cannot make keys: %s", zmq_strerror(errno));
 	if (snprintf(public_path, sizeof(public_path), "%s.pub", path) >= PATH_MAX)
 		return tool_fail("%s.pub: %s", path, strerror(ENAMETOOLONG));
-	err = key_write(path, secret, 0600, secret_work);
+	/* keygen was killed when it had made the secret one */
+	is_half = !access(path, F_OK) && access(public_path, F_OK) && errno == ENOENT;
+	if (is_half)
+		err = key_read(path, -1, true, secret);
+	else if (zmq_curve_keypair(public, secret))
+		err = tool_fail("cannot make keys: %s", zmq_strerror(errno));
+	if (!err && is_half && zmq_curve_public(public, secret))
+		err = tool_fail("%s: %s", path, zmq_strerror(errno));
+	if (!err && !is_half)
+		err = key_write(path, secret, 0600, secret_work);
 	if (!err)
 		err = key_write(public_path, public, 0644, public_work);
-	if (!err)
+	if (!err && !is_half)
 		err = key_publish(secret_work, path);
 	if (!err) {
 		err = key_publish(public_work, public_path);
-		if (err)
+		if (err && !is_half)
 			unlink(path);
 	}
 	if (err && *secret_work)

@@ -2,6 +2,7 @@
 /* ecbpf-fastpath: verb check */
 #include <stdlib.h>
 #include <string.h>
+#include <json-c/json.h>
 #include "tools/fastpath/fastpath.h"
 
 /* Leases that IPVS does not agree with. The connections of IPVS are read before the leases */
@@ -76,13 +77,22 @@ static void check_print(const struct ecbpf_fastpath_flow *flow)
 	       flow->agreement == ECBPF_NO_ENTRY ? "" : ipvs_text(flow));
 }
 
-/* Print what is missing. Return: how many things */
-static size_t check_status(const struct ecbpf_fastpath_status *status)
+/* Something is missing: into @faults, or onto a line if that is NULL */
+static void fault_tell(struct json_object *faults, const char *text)
+{
+	if (faults)
+		json_object_array_add(faults, json_object_new_string(tool_safe(text)));
+	else
+		printf("%s\n", tool_safe(text));
+}
+
+/* Tell what is missing. Return: how many things */
+static size_t check_status(const struct ecbpf_fastpath_status *status, struct json_object *faults)
 {
 	size_t wrong = 0, in = 0;
 
 	if (!status->is_on) {
-		printf("%s\n", off_text);
+		fault_tell(faults, off_text);
 		wrong++;
 	}
 	for (size_t i = 0; i < status->ports_count; i++) {
@@ -90,34 +100,56 @@ static size_t check_status(const struct ecbpf_fastpath_status *status)
 
 		in += port->is_in;
 		if ((port->is_in || port->is_port) && !port->is_out) {
-			printf("%s: no TC program: packets that leave there get no lease\n",
-			       tool_safe(port->iface));
+			fault_tell(faults, tool_str("%s: no TC program: packets that leave there "
+						    "get no lease",
+						    port->iface));
 			wrong++;
 		} else if (!port->is_port) {
-			printf("%s: packets are not forwarded to it; run 'ecbpf-fastpath "
-			       "refresh'\n",
-			       tool_safe(port->iface));
+			fault_tell(faults, tool_str("%s: packets are not forwarded to it; run "
+						    "'ecbpf-fastpath refresh'",
+						    port->iface));
 			wrong++;
 		}
 	}
 	if (!in) {
-		printf("no interface has the XDP program: nothing is forwarded\n");
+		fault_tell(faults, "no interface has the XDP program: nothing is forwarded");
 		wrong++;
 	}
 	return wrong;
 }
 
+/* @faults: become the JSON's */
+static void check_json(const struct check *check, struct json_object *faults)
+{
+	struct json_object *json = json_object_new_object(), *differ = json_object_new_array();
+
+	for (size_t i = 0; i < check->wrong_count; i++)
+		json_object_array_add(differ, flow_json(&check->wrong[i], true));
+	json_object_object_add(json, "faults", faults);
+	tool_json_num(json, "leases", check->leases);
+	json_object_object_add(json, "differ", differ);
+	tool_json_print(json);
+}
+
+static void faults_free(struct json_object **faults)
+{
+	json_object_put(*faults);
+}
+
 int run_check(struct tool *tool, int argc, char **argv)
 {
+	struct json_object *faults TOOL_CLEANUP(faults_free) = NULL;
 	struct check check TOOL_CLEANUP(check_free) = {};
 	struct ecbpf_fastpath_status *status;
+	bool is_json = false;
 	size_t wrong;
 
-	if (tool_parse_none(tool, argc, argv) || tool_operands_none(argc, argv))
+	if (tool_parse_json(tool, argc, argv, &is_json) || tool_operands_none(argc, argv))
 		return TOOL_USAGE;
 	if (ecbpf_fastpath_status(tool->ecbpf, &status))
 		return tool_fail_ecbpf(tool);
-	wrong = check_status(status);
+	faults = is_json ? json_object_new_array() : NULL;
+	wrong = check_status(status, faults);
 	ecbpf_fastpath_status_free(status);
 	if (ecbpf_fastpath_flows(tool->ecbpf, NULL, check_add, &check) < 0)
 		return tool_fail_ecbpf(tool);
@@ -125,8 +157,13 @@ int run_check(struct tool *tool, int argc, char **argv)
 		return tool_fail("IPVS is not loaded, so leases cannot be checked");
 	if (check.wrong_count && check_again(tool, &check))
 		return TOOL_FAILED;
-	for (size_t i = 0; i < check.wrong_count; i++)
-		check_print(&check.wrong[i]);
-	printf("%zu leases, %zu of them differ from IPVS\n", check.leases, check.wrong_count);
+	if (is_json) {
+		check_json(&check, json_object_get(faults));
+	} else {
+		for (size_t i = 0; i < check.wrong_count; i++)
+			check_print(&check.wrong[i]);
+		printf("%zu leases, %zu of them differ from IPVS\n", check.leases,
+		       check.wrong_count);
+	}
 	return wrong || check.wrong_count ? TOOL_FAILED : TOOL_OK;
 }

@@ -14,8 +14,6 @@ enum {
 	OPT_FUSED,
 };
 
-const struct tool_option plain_options[] = {TOOL_COMMON_OPTIONS};
-
 const struct tool_option change_options[] = {TOOL_CHANGE_OPTIONS, TOOL_COMMON_OPTIONS};
 
 const struct tool_option json_options[] = {
@@ -299,7 +297,7 @@ static const struct tool_verb verbs[] = {
 		.name = "explain",
 		.args = "PROTO SOURCE:PORT DESTINATION:PORT",
 		.text = "show how a packet of a flow would be handled, and why",
-		.options = plain_options,
+		.options = json_options,
 		.examples = "  ecbpf-fastpath explain tcp 198.51.100.2:40000 203.0.113.80:443\n",
 		.run = run_explain,
 	},
@@ -307,7 +305,7 @@ static const struct tool_verb verbs[] = {
 		.name = "check",
 		.args = "",
 		.text = "check the setup, and the leases against IPVS",
-		.options = plain_options,
+		.options = json_options,
 		.run = run_check,
 	},
 	{

@@ -9,7 +9,6 @@
 
 /* --- ecbpf-fastpath.c ----------------------------------------------------------------------- */
 
-extern const struct tool_option plain_options[];
 extern const struct tool_option json_options[];
 
 /* --- text.c --------------------------------------------------------------------------------- */
@@ -45,6 +44,9 @@ int run_stats(struct tool *tool, int argc, char **argv);
 
 extern const struct tool_option flows_options[];
 extern const struct tool_option flush_options[];
+
+/* @is_known: it is in the table */
+struct json_object *flow_json(const struct ecbpf_fastpath_flow *flow, bool is_known);
 
 int run_flows(struct tool *tool, int argc, char **argv);
 int run_flush(struct tool *tool, int argc, char **argv);

@@ -29,31 +29,21 @@ struct flows {
 	struct json_object *json; /* or NULL */
 };
 
-static int flows_add(void *data, const struct ecbpf_fastpath_flow *flow)
+struct json_object *flow_json(const struct ecbpf_fastpath_flow *flow, bool is_known)
 {
-	struct flows *flows = data;
-	struct json_object *json;
+	struct json_object *json = json_object_new_object();
 
-	if (!flows->limit--)
-		return 1;
-	if (!flows->json) {
-		tool_table_row(&flows->table, proto_text(flow->proto),
-			       endpoint_text(flow->client, flow->client_port),
-			       endpoint_text(flow->service, flow->service_port), flow_state(flow),
-			       tool_str("%lld", flow->lease_ms), tool_str("%u", flow->packets),
-			       hop_text(&flow->hop), ipvs_text(flow));
-		return 0;
-	}
-	json = json_object_new_object();
 	tool_json_str(json, "proto", proto_text(flow->proto));
 	tool_json_str(json, "client", addr_text(flow->client));
 	tool_json_num(json, "client_port", flow->client_port);
 	tool_json_str(json, "service", addr_text(flow->service));
 	tool_json_num(json, "service_port", flow->service_port);
-	tool_json_str(json, "state", flow_state(flow));
-	json_object_object_add(json, "lease_ms", json_object_new_int64(flow->lease_ms));
-	json_object_object_add(json, "up_ms", json_object_new_int64(flow->punted_ms));
-	tool_json_num(json, "packets", flow->packets);
+	if (is_known) {
+		tool_json_str(json, "state", flow_state(flow));
+		json_object_object_add(json, "lease_ms", json_object_new_int64(flow->lease_ms));
+		json_object_object_add(json, "up_ms", json_object_new_int64(flow->punted_ms));
+		tool_json_num(json, "packets", flow->packets);
+	}
 	if (flow->hop.ifindex) {
 		tool_json_str(json, "interface", iface_text(flow->hop.ifindex));
 		tool_json_str(json, "destination", mac_text(flow->hop.dest));
@@ -66,7 +56,24 @@ static int flows_add(void *data, const struct ecbpf_fastpath_flow *flow)
 		tool_json_str(json, "ipvs_state", flow->ipvs_state);
 		tool_json_num(json, "ipvs_timer_s", flow->ipvs_timer_s);
 	}
-	json_object_array_add(flows->json, json);
+	return json;
+}
+
+static int flows_add(void *data, const struct ecbpf_fastpath_flow *flow)
+{
+	struct flows *flows = data;
+
+	if (!flows->limit--)
+		return 1;
+	if (!flows->json) {
+		tool_table_row(&flows->table, proto_text(flow->proto),
+			       endpoint_text(flow->client, flow->client_port),
+			       endpoint_text(flow->service, flow->service_port), flow_state(flow),
+			       tool_str("%lld", flow->lease_ms), tool_str("%u", flow->packets),
+			       hop_text(&flow->hop), ipvs_text(flow));
+		return 0;
+	}
+	json_object_array_add(flows->json, flow_json(flow, true));
 	return 0;
 }
 
@@ -205,12 +212,48 @@ int run_flush(struct tool *tool, int argc, char **argv)
 	return TOOL_OK;
 }
 
+static void explain_json(const struct ecbpf_fastpath_explanation *x)
+{
+	struct json_object *json = flow_json(&x->flow, x->is_known);
+
+	if (x->is_known && x->flow.lease_ms > 0 && !x->flow.is_dead)
+		json_object_object_add(json, "sample_ms", json_object_new_int64(x->sample_ms));
+	tool_json_bool(json, "ipvs", x->flow.agreement != ECBPF_NO_IPVS);
+	tool_json_bool(json, "excluded", x->is_excluded);
+	tool_json_str(json, "reason", ecbpf_reason_name(x->reason));
+	tool_json_str(json, "text", ecbpf_reason_text(x->reason));
+	tool_json_print(json);
+}
+
+static void explain_print(const struct ecbpf_fastpath_explanation *x)
+{
+	const struct ecbpf_fastpath_flow *flow = &x->flow;
+
+	if (!x->is_known)
+		printf("table: no entry\n");
+	else if (flow->lease_ms <= 0)
+		printf("table: lease expired %lld ms ago\n", -flow->lease_ms);
+	else
+		printf("table: lease for another %lld ms, %s\n", flow->lease_ms,
+		       flow->is_dead ? "dead" : tool_safe(hop_text(&flow->hop)));
+	if (x->is_known && flow->lease_ms > 0 && !flow->is_dead)
+		printf("next sample to IPVS: %s\n",
+		       x->sample_ms > 0 ? tool_str("in %lld ms", x->sample_ms) : "now");
+	printf("IPVS: %s\n", flow->agreement == ECBPF_NO_IPVS ? "not loaded"
+			     : *flow->ipvs_state	      ? ipvs_text(flow)
+							      : "no such connection");
+	if (x->is_excluded)
+		printf("excluded: the flow gets no lease\n");
+	printf("next packet: %s: %s\n", ecbpf_reason_name(x->reason), ecbpf_reason_text(x->reason));
+}
+
 int run_explain(struct tool *tool, int argc, char **argv)
 {
 	struct ecbpf_fastpath_explanation x;
 	struct ecbpf_fastpath_flow flow;
+	bool is_json = false;
 
-	if (tool_parse_none(tool, argc, argv))
+	if (tool_parse_json(tool, argc, argv, &is_json))
 		return TOOL_USAGE;
 	if (argc - optind != 3)
 		return tool_usage("explain takes PROTO SOURCE:PORT DESTINATION:PORT");
@@ -218,21 +261,9 @@ int run_explain(struct tool *tool, int argc, char **argv)
 		return TOOL_USAGE;
 	if (ecbpf_fastpath_explain(tool->ecbpf, &flow, &x))
 		return tool_fail_ecbpf(tool);
-	if (!x.is_known)
-		printf("table: no entry\n");
-	else if (x.flow.lease_ms <= 0)
-		printf("table: lease expired %lld ms ago\n", -x.flow.lease_ms);
+	if (is_json)
+		explain_json(&x);
 	else
-		printf("table: lease for another %lld ms, %s\n", x.flow.lease_ms,
-		       x.flow.is_dead ? "dead" : tool_safe(hop_text(&x.flow.hop)));
-	if (x.is_known && x.flow.lease_ms > 0 && !x.flow.is_dead)
-		printf("next sample to IPVS: %s\n",
-		       x.sample_ms > 0 ? tool_str("in %lld ms", x.sample_ms) : "now");
-	printf("IPVS: %s\n", x.flow.agreement == ECBPF_NO_IPVS ? "not loaded"
-			     : *x.flow.ipvs_state	       ? ipvs_text(&x.flow)
-							       : "no such connection");
-	if (x.is_excluded)
-		printf("excluded: the flow gets no lease\n");
-	printf("next packet: %s: %s\n", ecbpf_reason_name(x.reason), ecbpf_reason_text(x.reason));
+		explain_print(&x);
 	return TOOL_OK;
 }
