@@ -12,7 +12,9 @@ run:
   - what is there can be read back (ecbpf-loader export), and packets that must be dropped are
     dropped, packets that must pass do pass;
   - the verb ended by itself within a minute, not by a signal, and said in a line why it failed.
-    'watch' may go on instead: then the host is as declared within 30 s, and SIGINT ends it.
+    'watch' and 'sampler run' may go on instead: then the host is as declared, samples are
+    published, within 30 s, and SIGINT ends it. Who was killed, for its control group has no memory
+    left, may be run again.
 
 Calls are named CALL, bpf() bpf.COMMAND, and counted from 1 by this name. Of calls that the same
 code makes again and again, in a loop, the first two and the last one fail, of those that only ask
@@ -27,6 +29,7 @@ import collections
 import ctypes
 import errno
 import glob
+import json
 import os
 import random
 import re
@@ -208,6 +211,8 @@ exclude = 203.0.113.5
 # What a verb begins with: commands. The fast path costs the verifier half a second
 EMPTY = ()
 THREE = ("ecbpf-loader apply --allow-empty " + write("three.conf", BEFORE),)
+EACH = ("ecbpf-loader apply --allow-empty " +
+        write("each.conf", BEFORE.replace("rate = 1000", "rate = 1")),)
 FULL = ("ecbpf-loader apply --allow-empty " +
         write("full.conf", BEFORE.replace("fw,sampler", "fw,fastpath,sampler") + FASTPATH),)
 STALE = ("ip address flush to 203.0.113.99 dev s0", *THREE,
@@ -292,12 +297,16 @@ READS = {
     "fastpath-check": (FULL, "ecbpf-fastpath check"),
     "sampler-status": (THREE, "ecbpf-sampler status"),
 }
-# Processes that stay. They end with an error, or go on, and the host is as declared within DECLARED
-# seconds; SIGINT ends them
+# Processes that stay: what they begin with, the command, commands that bring about what it is for.
+# They end with an error, or go on, and the host is like that within DECLARED seconds; SIGINT ends
+# them. The sampler has to publish as well
 DAEMONS = {
-    "loader-watch": (EMPTY, f"ecbpf-loader watch {CONF}"),
+    "loader-watch": (EMPTY, f"ecbpf-loader watch {CONF}", (f"ecbpf-loader apply {CONF}",)),
+    "sampler-run": (EACH, "ecbpf-sampler run --bind ipc:///run/samples", EACH),
 }
 DECLARED = 30
+# What libzmq says when it gets no thread, or no descriptor for one: it has no other answer
+ABORT = re.compile(r"\(src/\w+\.cpp:\d+\)")
 VERBS = {**CHANGES, **READS, **DAEMONS}
 
 
@@ -453,16 +462,22 @@ def stay(argv, is_there):
     with open(os.path.join(WORK, "said"), "w+", encoding="utf-8", errors="replace") as said, \
             subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=said, stderr=said) as process:
         end, more = time.monotonic() + DECLARED, 0
-        while process.poll() is None and time.monotonic() < end and more < 10:
-            time.sleep(0.1)
-            more = more + 1 if is_there() else 0
+        try:
+            while process.poll() is None and time.monotonic() < end and more < 10:
+                time.sleep(0.1)
+                more = more + 1 if is_there() else 0
+        except BaseException:
+            process.kill() # else this would wait for it
+            raise
         status = process.poll()
         if status is None and not more:
             status = NEVER
-        if process.poll() is None: # inject's child, or the process itself
-            with open(f"/proc/{process.pid}/task/{process.pid}/children",
-                      encoding="ascii") as children:
-                os.kill(int((children.read().split() or [process.pid])[0]), signal.SIGINT)
+        if process.poll() is None:
+            pid = process.pid
+            if argv[0].endswith("/inject"):
+                with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+                    pid = int((children.read().split() or [pid])[0])
+            os.kill(pid, signal.SIGINT)
             try:
                 status = status or process.wait(60)
             except subprocess.TimeoutExpired:
@@ -472,16 +487,21 @@ def stay(argv, is_there):
         return status, "", said.read()
 
 
+def start(argv, is_there):
+    """As run(); a process that stays if there is a question"""
+    return stay(argv, is_there) if is_there else run(argv)
+
+
 def recorded(command, is_there=None):
     """Run it; (exit status, stdout, stderr, [(name of a call, way to it)])"""
     log = os.path.join(WORK, "calls")
     argv = [os.path.join(WORK, "inject"), "-r", log, *shlex.split(command)]
-    result = stay(argv, is_there) if is_there else run(argv)
+    result = start(argv, is_there)
     with open(log, encoding="ascii") as file:
         return *result, [tuple(line.split()) for line in file]
 
 
-def with_disks(kind, value, argv):
+def with_disks(kind, value, start):
     """Run it while file systems are read-only, or full"""
     places = ("/sys/fs/bpf",) if value == "bpffs" else DISKS
     if kind == "readonly":
@@ -489,7 +509,7 @@ def with_disks(kind, value, argv):
     else:
         sh("".join(f"head -c 2M /dev/zero >{place}/filler;" for place in places), check=False)
     try:
-        return run(argv)
+        return start()
     finally:
         if kind == "readonly":
             sh("".join(f"mount -n -o remount,rw {place};" for place in places))
@@ -512,18 +532,18 @@ def group_of(value):
     return None
 
 
-def short_of(command, kind, value):
+def short_of(command, kind, value, is_there):
     """Run it with too little of something; as run()"""
     argv = shlex.split(command)
     if kind == "nofile":
-        return run(["prlimit", "--nofile=" + value, *argv])
+        return start(["prlimit", "--nofile=" + value, *argv], is_there)
     if kind == "as":
-        return run(["prlimit", f"--as={int(value[:-1]) << 20}", *argv])
+        return start(["prlimit", f"--as={int(value[:-1]) << 20}", *argv], is_there)
     if kind in ("readonly", "full"):
-        return with_disks(kind, value, argv)
+        return with_disks(kind, value, lambda: start(argv, is_there))
     group = group_of(int(value[:-1]) << 20)
     try:
-        return run(["bash", "-c", f"echo $$ >{group}/cgroup.procs; exec {command}"])
+        return start(["bash", "-c", f"echo $$ >{group}/cgroup.procs; exec {command}"], is_there)
     finally:
         sh(f"rmdir {group}", check=False)
 
@@ -531,10 +551,10 @@ def short_of(command, kind, value):
 def faulty(command, kind, error, number, is_there=None):
     """Run it with this fault; as run()"""
     if kind in SHORTAGES:
-        return short_of(command, kind, error)
+        return short_of(command, kind, error, is_there)
     fault = f"{kind}:{getattr(errno, error)}:{number}"
     argv = [os.path.join(WORK, "inject"), "-c", CHANGED, "-f", fault, *shlex.split(command)]
-    return stay(argv, is_there) if is_there else run(argv)
+    return start(argv, is_there)
 
 
 def errors_of(kind):
@@ -556,6 +576,11 @@ def running(state):
     return re.sub(r"(?m)^\n?# (  |Changed at runtime).*\n", "", state.partition(KEEPS)[0])
 
 
+def effect(state):
+    """What packets meet"""
+    return re.findall(r"(?m)^(?:passed|xdp|tc): .*", state)
+
+
 def without_status(state):
     """The state without what a note is for"""
     return re.sub(r"(?m)^ecbpf-loader status:.*\n", "", state)
@@ -573,15 +598,22 @@ def differences(there, wanted):
             f"\n      missing: {[line[:200] for line in wanted if line not in there][:6]}")
 
 
+def published():
+    """By the sampler's daemon; 0 if there is none"""
+    status = json.loads(sh("ecbpf-sampler status -j", check=False).stdout or "{}")
+    return status.get("daemon", False) and status["published"]
+
+
 class Verb:
     """One verb: what it changes, what it prints"""
 
     def __init__(self, host, name):
         self.host, self.name = host, name
-        self.before, self.command = VERBS[name]
+        self.before, self.command = VERBS[name][:2]
+        self.published = None # before
         self.old = self.text(host.begin(self.before))
         if name in DAEMONS:
-            self.new = self.text(host((f"ecbpf-loader apply {CONF}",)))
+            self.new = self.text(host(DAEMONS[name][2]))
             host.reset(self.before)
         self.status, self.output, self.stderr, self.ways = recorded(
             self.command, self.is_declared if name in DAEMONS else None)
@@ -598,7 +630,14 @@ class Verb:
 
     def is_declared(self):
         """Is the host as a daemon has to bring it about?"""
-        return running(self.text(self.host.state())) == running(self.new)
+        if running(self.text(self.host.state())) != running(self.new):
+            return False
+        if self.name != "sampler-run":
+            return True
+        count = published() # state() has sent packets
+        if self.published is None:
+            self.published = count
+        return count > self.published
 
     def text(self, state):
         """What is compared"""
@@ -629,9 +668,11 @@ class Verb:
             return None # what it has done stays, as if it was killed
         if status is None:
             return "does not end"
+        if self.name == "sampler-run" and kind not in SHORTAGES and ABORT.search(stderr):
+            return None
         killed = "shared libraries" in stderr or kind == "as" and (status < 0 or status > 128)
         if kind == "cgroup" and status in (-9, 137):
-            return None if self.now in (self.old, self.new) else "killed, in between"
+            return self.judge_killed()
         if killed:
             return None if self.now == self.old else "did not begin, but there is a change"
         if status < 0 or status > 100:
@@ -660,6 +701,19 @@ class Verb:
                     f"{differences(self.plain(stdout), self.plain(self.output))}")
         return None
 
+    def judge_killed(self):
+        """No verb can take back what it did before that: packets meet the old or the new, and it
+        does the rest when it is run again"""
+        if self.now in (self.old, self.new):
+            return None
+        if all(effect(self.now) != effect(state) for state in (self.old, self.new)):
+            return "killed, in between" + differences(self.now, self.old)
+        status, _, stderr = run(shlex.split(self.command))
+        self.now = self.text(self.host.state())
+        return None if self.now == self.new else (
+            f"killed, then run again: status {status}{differences(self.now, self.new)}\n"
+            f"      stderr:  {stderr.strip()[:300]}")
+
     @staticmethod
     def plain(text):
         """Without numbers, which count packets and time, but not maps, and their columns"""
@@ -683,9 +737,8 @@ class Verb:
         """All of them: (kind, error, number)"""
         plan = [(kind, error, number) for kind, numbers in sorted(self.numbers(each).items())
                 for number in sorted(numbers) for error in errors_of(kind)]
-        if self.name in DAEMONS:
-            return plan
-        return plan + [(kind, value, 0) for kind, values in SHORTAGES.items() for value in values]
+        return plan + [(kind, value, 0) for kind, values in SHORTAGES.items() for value in values
+                       if self.name not in DAEMONS or kind in GROWING] # disks are of this run, too
 
     def draw(self, count, seed):
         """A sample of them; a name of a call before the call, as some are made a thousand times"""
@@ -711,7 +764,7 @@ class Verb:
         if problem:
             failed += 1
             print(f"FAIL {self.name}: {problem}", flush=True)
-        self.is_enough = False
+        self.is_enough, self.published = False, None
         status, stdout, stderr = faulty(self.command, kind, error, number,
                                         self.is_declared if self.name in DAEMONS else None)
         if status == 124: # other objects of the host are fewer now: no such call

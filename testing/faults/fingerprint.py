@@ -197,6 +197,9 @@ class Fingerprint:
                       if not self.is_of_notes(os.path.join(top, name))]
             for name in sorted(name for name in names if not name.startswith(LAST_APPLY)):
                 path = os.path.join(top, name)
+                if not os.path.isfile(path): # a socket
+                    found.append((path, b""))
+                    continue
                 with open(path, "rb") as file:
                     found.append((path, file.read()))
         return tuple(found)

@@ -148,4 +148,16 @@ gives 2 "--write -: -C, -G and -W need a file" ecbpf-pcap -C 1
 gives 2 "--write -: --print and --top use standard output" ecbpf-pcap -w - -p
 gives 2 "'tcp port': " ecbpf-pcap -p tcp port
 gives 1 "$work/none/file: No such file" ecbpf-pcap -w "$work/none/file"
+
+# libzmq would abort
+for number in 6 7; do
+	few_descriptors()
+	{
+		timeout 20 prlimit --nofile="$number" "$tools/ecbpf-pcap" --print --duration 1 \
+			-e "ipc://$work/nosuch" 2>&1 || echo "status $?"
+	}
+	equal "ecbpf-pcap with $number descriptors" "ecbpf-pcap: cannot make a socket: Too many open \
+files
+status 1" "$(few_descriptors)"
+done
 summary

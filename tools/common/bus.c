@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -16,6 +17,7 @@
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
 #define ZAP_FRAMES   7 /* version, id, domain, address, identity, mechanism, key */
 #define HEARTBEAT_MS 10000
+#define DESCRIPTORS  16 /* more than libzmq opens for one socket, its threads and ZAP */
 
 /* --- keys ----------------------------------------------------------------------------------- */
 
@@ -395,6 +397,20 @@ int bus_check(const struct bus_options *o)
 	return err ? err : check_endpoints(&o->connect, o, o->server_key);
 }
 
+/* libzmq aborts the process when one of its threads gets no descriptor */
+static int check_descriptors(void)
+{
+	int fds[DESCRIPTORS], count = 0, err = TOOL_OK;
+
+	while (count < DESCRIPTORS && (fds[count] = eventfd(0, EFD_CLOEXEC)) >= 0)
+		count++;
+	if (count < DESCRIPTORS)
+		err = tool_fail("cannot make a socket: %s", strerror(errno));
+	while (count)
+		close(fds[--count]);
+	return err;
+}
+
 static int open_socket(struct bus *bus, int type, const struct bus_options *o)
 {
 	static const struct bus_files none = {.key = -1, .server_key = -1, .allow = -1};
@@ -407,6 +423,8 @@ static int open_socket(struct bus *bus, int type, const struct bus_options *o)
 		err = key_read(o->key, files->key, true, secret);
 	if (!err && o->server_key)
 		err = key_read(o->server_key, files->server_key, false, server);
+	if (!err)
+		err = check_descriptors();
 	if (err)
 		return err;
 	bus->zmq = zmq_ctx_new();
