@@ -313,6 +313,32 @@ ecbpf-loader apply "$tmp/heads.conf" >"$tmp/out"
 } >"$tmp/shown.conf"
 equal "there are values in it" 40 "$(grep -c ' = ' "$tmp/shown.conf")"
 says "what is shown is the default" "nothing to do" "$tmp/shown.conf"
+# each of them, changed, says itself alone
+sed 's/^stages = .*/stages = filter,fw,fastpath,sampler/' "$tmp/shown.conf" >"$tmp/lines.conf"
+ecbpf-loader apply "$tmp/lines.conf" >"$tmp/out"
+first=$(ids) changes=0 wrong='' section=''
+while IFS=: read -r number line; do
+	[[ $line != \[* ]] || { section=$line; continue; }
+	key=${line%% = *} value=${line#* = }
+	case $section$key=$value in
+	# what is not a setting, see above
+	\[interfaces]* | \[chain]* | *]flows=*) continue ;;
+	*]monitor=off | *]routed=off | *]limit=off) other=on ;;
+	"[fw]malformed=drop") other=pass ;;
+	*=off | *=pass) other=drop ;;
+	*=drop) other=count ;;
+	*=0) other=8 ;;
+	*) other=$((value / 2)) ;;
+	esac
+	sed -i "${number}s/.*/$key = $other/" "$tmp/lines.conf"
+	out=$(ecbpf-loader apply --diff "$tmp/lines.conf" 2>&1) || :
+	[[ $out =~ ^[a-z]+": $key $other, was $value"$ ]] || wrong+="$section $key = $other: $out; "
+	changes=$((changes + 1))
+done < <(grep -n ' = \|^\[' "$tmp/lines.conf")
+equal "settings, each changed, say themselves alone" "" "$wrong"
+equal "all of them" 1 $((changes > 30))
+equal "no program was touched" "$first" "$(ids)"
+ecbpf-loader apply "$tmp/shown.conf" >"$tmp/out"
 printf '[chain]\non-stop = leave\n' >"$tmp/leave.conf"
 first=$(ids)
 equal "stop, and leave" "nothing to do" "$(ecbpf-loader apply --stop "$tmp/leave.conf")"

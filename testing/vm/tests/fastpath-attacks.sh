@@ -5,6 +5,7 @@
 # What IPVS would not forward, the fast path does not either: packets of a live flow to another
 # Ethernet address or in another VLAN, and flows that are only routed; a spoofed reset of a live
 # connection changes nothing; and servers of changing Ethernet addresses use up no next hops.
+# $ECBPF_LONG: IPv4 and IPv6 in both modes, not one in each.
 # shellcheck disable=SC2154 # variables of director.sh
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../director.sh
@@ -34,7 +35,10 @@ done
 for mode in "" --fused; do
 	works "load $mode" fastpath load -i eth0 --flows 100000 ${mode:+"$mode"}
 	fastpath set lease=60000 sample=59000 reset-pps=1000
-	for vip in "$vip4" "$vip6"; do
+	vips=("$vip4") routed=("${real6[0]}")
+	[[ ! $mode ]] || vips=("$vip6") routed=("${real4[0]}")
+	[[ ! ${ECBPF_LONG-} ]] || vips=("$vip4" "$vip6") routed=("${real4[0]}" "${real6[0]}")
+	for vip in "${vips[@]}"; do
 		before=$(value reasons fastpath-lease)
 		equal "ways in, $vip $mode" "50 0 0" "$(ways "$vip")"
 		works "they were seen, and the flow's own went by XDP" test \
@@ -49,12 +53,12 @@ for mode in "" --fused; do
 	done
 	equal "nothing was answered $mode" "0 0" "$(value reasons fastpath-reset egress dead)"
 	# stateful rules would see samples only of what is routed
-	for routed in "${real4[0]}" "${real6[0]}"; do
+	for real in "${routed[@]}"; do
 		before=$(value egress granted packets XDP_TX)
-		equal "routed, $routed $mode" "50 0 0" "$(ways "$routed")"
+		equal "routed, $real $mode" "50 0 0" "$(ways "$real")"
 		equal "gets no lease" "$before" "$(value egress granted packets XDP_TX)"
 	done
-	works "counted" test "$(value egress routed)" -ge 90
+	works "counted" test "$(value egress routed)" -ge $((45 * ${#routed[@]}))
 	works "unload $mode" fastpath unload
 done
 

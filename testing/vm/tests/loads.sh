@@ -6,7 +6,8 @@
 # verifier: chained, with the sampling hook, and with fragments; and the fast path's program at TC.
 # On 5.10 fused ones pass it alone on the interface, and of the others some; those which do not are
 # refused with the reason.
-# $ECBPF_LONG: hook and fragments apart too, and not only both or none.
+# $ECBPF_LONG: hook and fragments apart too, not only both or none, and each stage fused alone with
+# both.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../lib/lib.sh
 . "$(dirname "$0")/../../lib/lib.sh"
@@ -76,7 +77,9 @@ for mtu in 1500 9000; do
 		for stage in "${stages[@]}"; do
 			try "$stage, MTU $mtu, sampling_on=$hook" "${options[@]}" "$stage"
 		done
-		for list in "${stages[@]}" "$full" "$all,sampler" "pass,pass,pass,pass,pass,pass,pass,pass"; do
+		alone=("${stages[@]}")
+		[[ ${ECBPF_LONG-} ]] || ((!hook)) || alone=()
+		for list in "${alone[@]}" "$full" "$all,sampler" "pass,pass,pass,pass,pass,pass,pass,pass"; do
 			try "fused $list, MTU $mtu, sampling_on=$hook" --fused "$list" "${options[@]}"
 		done
 	done
