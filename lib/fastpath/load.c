@@ -105,11 +105,12 @@ static void load_warn(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 		if (ecbpf_attached(e, ecbpf_iface_index(e, load->in[i]), &id, &mode))
 			continue;
 		is_native |= mode == ECBPF_MODE_NATIVE;
-		if (mode == ECBPF_MODE_SKB && ecbpf_iface_takes_tags(load->in[i], fix))
+		if (ecbpf_iface_takes_tags(load->in[i], fix))
 			ecbpf_log(e, ECBPF_LOG_WARN,
-				  "%s: in skb mode XDP does not see VLAN tags that are removed "
-				  "before, and packets leave with them; run '%s'",
-				  load->in[i], fix);
+				  "%s: VLAN tags are removed before XDP sees the packets, so those "
+				  "of other VLANs may be forwarded%s; run '%s'",
+				  load->in[i],
+				  mode == ECBPF_MODE_SKB ? ", and leave with their tags" : "", fix);
 		if (ecbpf_iface_is_veth(load->in[i]))
 			ecbpf_log(e, ECBPF_LOG_WARN,
 				  "%s: a veth passes packets on before their checksum is "

@@ -283,20 +283,21 @@ equal "no filter is left" "" "$(on director tc filter show dev eth0 egress)"
 on client curl -s -o "$tmp/big" "http://$vip4/bulk"
 equal "the kernel alone again" 1048576 "$(stat -c %s "$tmp/big")"
 
-# --- VLAN tags, which only native mode sees -------------------------------------------------------
+# --- VLAN tags that XDP does not see --------------------------------------------------------------
 
 # warned NAME WANT ARG...: the interfaces that load speaks of
 warned()
 {
 	equal "$1" "$2" "$(fastpath load --in eth0 --fused --flows 1000 "${@:3}" 2>&1 |
-		sed -n "s/.* \(eth0\): in skb mode .* 'ethtool -K eth0 rxvlan off'/\1/p")"
+		sed -n "s/.* \(eth0\): VLAN tags are removed .* 'ethtool -K eth0 rxvlan off'/\1/p")"
 	fastpath unload
 }
 
-warned "native mode, tags taken off: no warning" "" --mode native
+warned "native mode, tags taken off: a warning" eth0 --mode native
 warned "skb mode, tags taken off: a warning" eth0 --mode skb
 on director ethtool -K eth0 rxvlan off
 warned "skb mode, tags stay: no warning" "" --mode skb
+warned "native mode, tags stay: no warning" "" --mode native
 on director ethtool -K eth0 rxvlan on
 
 # --- at once ------------------------------------------------------------------------------------
