@@ -17,8 +17,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 # pylint: disable=wrong-import-position
 from packets import (ARP, DESTINATION, ETHER, HOP_BY_HOP, ICMP, IP, IP4, IP6, PAYLOAD, ROUTING, TCP,
                      TCP_SYN, UDP, UDP_QUERY, Dot1AD, Dot1Q, Ether, GRE, ICMPv6EchoRequest,
-                     IPOption_Router_Alert, IPv6, Raw, authentication, build, fix_length,
-                     fragment, stacks)
+                     IPOption_Router_Alert, IPv6, IPv6ExtHdrHopByHop, Jumbo, Raw, authentication,
+                     build, fix_length, fragment, stacks)
 from reference import Record, REASONS, parse
 from testrun import ACTION_MAX, DROP, NO_FRAGS, PASS, STAGES, TX, TestRun, has_frags, main
 
@@ -678,6 +678,7 @@ def test_frags(report):
         report.skip("frags", NO_FRAGS)
         return
     tcp, payload = bytes(IP6 / TCP_SYN / Raw(bytes(3000))), bytes(3000)
+    big, ip6_big = Raw(bytes(66000)), IPv6(src=IP6.src, dst=IP6.dst, plen=0)
     frames = {
         "ip tcp": (build(IP(**IP4) / TCP_SYN / Raw(payload)), (54, 100, 3000)),
         "ip6 tcp": (MACS + b"\x86\xdd" + tcp, (74, 100, 3000)),
@@ -691,6 +692,11 @@ def test_frags(report):
         "tcp header cut": (build(IP(**IP4) / TCP_SYN / Raw(payload)), (34, 53)),
         "ip6 extension cut": (build(IP6 / ROUTING / TCP_SYN / Raw(payload)), (54, 61)),
         "ip6 extension half": (build(IP6 / ROUTING / TCP_SYN / Raw(payload)), (62, 77)),
+        # merged by the stack to more than a length field can say (BIG TCP)
+        "big ip tcp": (build(IP(**IP4, len=0) / TCP_SYN / big), (54, 100)),
+        "big ip6 tcp": (build(ip6_big / TCP_SYN / big), (74, 100)),
+        "big ip6 tcp, jumbo payload": (build(ip6_big / IPv6ExtHdrHopByHop(
+            options=[Jumbo(jumboplen=66028)]) / TCP_SYN / big), (82, 100)),
         "ip options cut": (build(IP(**IP4, options=[IPOption_Router_Alert()]) / TCP_SYN /
                                  Raw(payload)), (34, 37)),
     }

@@ -33,7 +33,7 @@
 #include <ecbpf/record.h>
 
 #define PROGRAMS_MAX	    16
-#define FRAME_MAX	    65536
+#define FRAME_MAX	    70000
 #define SAMPLES_BUFFER_SIZE 64 /* pages per CPU */
 
 struct request {

@@ -358,6 +358,7 @@ def test_contents(report):
                      [f"CPU {cpu}" for cpu, seq in seqs.items()
                       if seq != list(range(seq[0], seq[0] + len(seq)))] or
                      len(lost) != len(seqs) and f"{lost}")
+        check_snaplen(report, subscriber)
         report.check(f"{MODE}: contents: the daemon has nothing to complain of", daemon.said())
     check_files(report, sent)
     unload()
@@ -467,6 +468,19 @@ def fw_verdicts():
         yield name + "a rule that passes", made(IP(**IP4) / TCP(dport=1)), PASS, "sampler", "", 0
         yield name + "a rule that drops", made(IP(**IP4) / UDP(dport=9)), DROP, "fw", "fw-drop", 2
         yield name + "a rule of IPv6", made(IP6 / TCP(flags=0)), DROP, "fw", "fw-drop", 3
+
+
+def check_snaplen(report, subscriber):
+    """No more of a packet than this goes with its sample, and all else is of the whole packet"""
+    frame = build(IP(**IP4) / UDP_QUERY / Raw(bytes(range(256))))
+    for size in (0, 1, 100, len(frame) - 1, len(frame), SNAP_MAX):
+        run("ecbpf-sampler", "set", "--snaplen", str(size))
+        send([frame])
+        subscriber.socket.poll(20000)
+        found = [(sample.packet, sample.length, sample.record.l4_off)
+                 for sample in subscriber.read(0.1)]
+        report.check(f"{MODE}: contents: {size} bytes of {len(frame)}",
+                     found != [(frame[:size], len(frame), 34)] and f"{found}")
 
 
 def check_limit(report, subscriber):
@@ -598,14 +612,23 @@ def check_flood(report, daemon):
         sock.connect(BUS[len("ipc://"):])
         sock.sendall(b"\xff" + bytes(8) + b"\x7f\3\0NULL" + bytes(48))
         sock.sendall(ready)
+        # libzmq may end a connection that goes on before it has answered: that would be no limit
+        answer = b""
+        while b"Socket-Type" not in answer:
+            answer += (data := sock.recv(4096))
+            if not data:
+                raise ConnectionResetError
         return sock
 
     def flood(messages):
         """Return: whether it was ended"""
+        end = time.monotonic() + WAIT
         with greeted() as sock:
             try:
                 for message in messages:
                     sock.sendall(message)
+                    if time.monotonic() > end:
+                        return False
                 while sock.recv(4096):
                     pass
                 return True
