@@ -126,6 +126,45 @@ static __always_inline bool filter_is_broadcast(const __u8 *saddr)
 	return filter_addr_kind(&addr) == ECBPF_FILTER_ADDR_BROADCAST;
 }
 
+/*
+ * The frame is for this host, as its kernel sees it. An interface in promiscuous mode gets those of
+ * others, too: an answer would make switches believe that the other host is here.
+ */
+static __always_inline bool filter_is_own_mac(struct xdp_md *ctx, const struct ecbpf_eth_hdr *eth)
+{
+	struct ecbpf_filter_mac mac = {
+		.prefix_len = 128,
+		.first = ECBPF_FILTER_MAC_FIRST,
+		.ifindex = ctx->ingress_ifindex,
+	};
+
+	__builtin_memcpy(mac.addr, eth->dest, sizeof(mac.addr));
+	return filter_addr_kind((void *)&mac) == ECBPF_FILTER_ADDR_MAC;
+}
+
+/*
+ * The IPv4 header, with its options. Global, so that the verifier walks the loop once. Return: its
+ * sum, folded to 16 bits, which is 0 if its checksum is right; -1: beyond the frame
+ */
+__noinline int filter_ip4_sum(struct xdp_md *ctx, __u32 l3_off)
+{
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	const __u32 *word = data + (l3_off & 0x3f);
+	__u32 words = 0;
+	__u64 sum = 0;
+
+	for (__u32 i = 0; i < 15; i++, word++) {
+		if ((void *)(word + 1) > data_end)
+			return -1;
+		if (!i)
+			words = *(const __u8 *)word & 15;
+		if (i >= words)
+			break;
+		sum += *word;
+	}
+	return ecbpf_csum_fold(sum);
+}
+
 /* RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e.1, e.2): errors are not answered by errors */
 static __always_inline bool filter_is_icmp_error(const struct ecbpf_record *rec)
 {
@@ -139,8 +178,9 @@ static __always_inline bool filter_is_icmp_error(const struct ecbpf_record *rec)
 }
 
 /*
- * Return: the packet must not be answered: it is an error, a multicast or broadcast, has no valid
- * source or a wrong checksum of its header (RFC 1122 section 3.2.1.2), or cannot be a fragment
+ * Return: the packet must not be answered: it is an error, a multicast or broadcast, for another
+ * host's Ethernet address, has no valid source or a wrong checksum of its header (RFC 1122 section
+ * 3.2.1.2), or cannot be a fragment
  */
 static __always_inline bool filter_is_unfit(struct xdp_md *ctx, const struct ecbpf_record *rec,
 					    const struct filter_addrs *addrs, __u32 kind)
@@ -148,7 +188,6 @@ static __always_inline bool filter_is_unfit(struct xdp_md *ctx, const struct ecb
 	const struct ecbpf_eth_hdr *eth = ecbpf_header(ctx, 0, sizeof(*eth));
 	const __u64 *saddr = (const void *)addrs->saddr, *daddr = (const void *)addrs->dst.addr;
 	__u32 payload = rec->l3_off + rec->l3_len - rec->l4_off;
-	const struct iphdr *ip;
 
 	/* lengths of extension headers are multiples of 8, and do not change the remainder */
 	if (!eth || rec->reason || !rec->l4_off || !payload || payload % 8)
@@ -158,12 +197,12 @@ static __always_inline bool filter_is_unfit(struct xdp_md *ctx, const struct ecb
 		return true;
 	if (filter_is_icmp_error(rec) || (saddr[0] == daddr[0] && saddr[1] == daddr[1]))
 		return true;
-	if (rec->version == 4) {
-		ip = ecbpf_header(ctx, rec->l3_off, sizeof(*ip));
+	if (!filter_is_own_mac(ctx, eth))
+		return true;
+	if (rec->version == 4)
 		return filter_ip4_is_special(addrs->saddr[12]) ||
-		       filter_ip4_is_special(addrs->dst.addr[12]) || !ip ||
-		       (ip->ihl == 5 && ecbpf_csum_fold(ecbpf_csum_add(ip, sizeof(*ip))));
-	}
+		       filter_ip4_is_special(addrs->dst.addr[12]) ||
+		       filter_ip4_sum(ctx, rec->l3_off);
 	return filter_ip6_is_special(saddr) || filter_ip6_is_special(daddr);
 }
 

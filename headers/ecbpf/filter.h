@@ -3,7 +3,7 @@
  * Stage filter: layout of its maps. They are pinned by name; all interfaces share them.
  *
  *	filter_settings		array of one struct ecbpf_filter, BPF_F_MMAPABLE
- *	filter_addrs		LPM trie, struct ecbpf_filter_addr to __u32
+ *	filter_addrs		LPM trie, struct ecbpf_filter_addr or ecbpf_filter_mac to __u32
  *				enum ecbpf_filter_addr_kind
  *	filter_ptb_budget	array of one struct ecbpf_bucket: answers of this host
  *	filter_ptb_sources	array of struct ecbpf_bucket: answers to a source, by hash
@@ -141,7 +141,30 @@ enum ecbpf_filter_addr_kind {
 	ECBPF_FILTER_ADDR_LOCAL = 1,	 /* of this host: fragments pass */
 	ECBPF_FILTER_ADDR_VIP = 2,	 /* listed: treated as an address of another host */
 	ECBPF_FILTER_ADDR_BROADCAST = 3, /* broadcast: fragments are never answered */
+	ECBPF_FILTER_ADDR_MAC = 4,	 /* see ecbpf_filter_mac */
+	ECBPF_FILTER_ADDR_LAST = ECBPF_FILTER_ADDR_MAC,
 };
+
+/**
+ * struct ecbpf_filter_mac - key of filter_addrs: an Ethernet address at which an interface receives
+ *			     for this host: its own, or of a VLAN, bridge or the like above it
+ * @prefix_len: 128
+ * @first: ECBPF_FILTER_MAC_FIRST: in the place of an IPv6 multicast address of reserved scope (RFC
+ *	   4291 section 2.7), whose entry would have no effect on packets
+ * @ifindex: the interface that receives
+ * @addr: Ethernet address
+ */
+struct ecbpf_filter_mac {
+	__u32 prefix_len;
+	__u8 first;
+	__u8 zero[3];
+	__u32 ifindex;
+	__u8 zero2[2];
+	__u8 addr[6];
+};
+_Static_assert(sizeof(struct ecbpf_filter_mac) == sizeof(struct ecbpf_filter_addr), "same key");
+
+#define ECBPF_FILTER_MAC_FIRST 0xff
 
 /* Lists of sources. A source on both lists is allowed */
 enum ecbpf_filter_list {

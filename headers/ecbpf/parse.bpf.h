@@ -410,6 +410,27 @@ static __always_inline __u32 ecbpf_link_reason(__u32 ethertype)
 		return ECBPF_REASON_LINK_NSH;
 	case ETH_P_MACSEC:
 		return ECBPF_REASON_LINK_MACSEC;
+	case 0x9100: /* before 802.1ad: not registered */
+	case 0x9200:
+	case 0x9300:
+		return ECBPF_REASON_LINK_QINQ;
+	case 0x08ff: /* AX.25 */
+	case 0x22f3: /* TRILL (RFC 6325) */
+	case 0x4305: /* batman-adv */
+	case 0x6558: /* Ethernet in Ethernet */
+	case 0x8870: /* LLC in jumbo frames */
+	case 0x8899: /* Realtek, also tags of switches */
+	case 0x88b7: /* extended by an OUI, as SNAP (IEEE 802) */
+	case 0x88fb: /* PRP, HSR version 0 */
+	case 0x8903: /* FabricPath */
+	case 0x8909: /* Cisco metadata: a security group tag */
+	case 0x892f: /* HSR */
+	case 0xa0ed: /* 6LoWPAN (RFC 7973) */
+	case 0xdada: /* tags of switches: EDSA */
+	case 0xdadb: /* 802.1Q in DSA */
+	case 0xe001: /* A5PSW */
+	case 0xed3e: /* inter-FE LFB (RFC 8013) */
+		return ECBPF_REASON_LINK_OTHER;
 	default:
 		return ECBPF_REASON_NONE;
 	}

@@ -91,7 +91,9 @@
 	X(100, LINK_ETAG, "link-e-tag", "not inspected: IEEE 802.1BR E-tag")                    \
 	X(101, LINK_VNTAG, "link-vn-tag", "not inspected: VN-tag")                              \
 	X(102, LINK_NSH, "link-nsh", "not inspected: network service header")                   \
-	X(103, LINK_MACSEC, "link-macsec", "not inspected: IEEE 802.1AE MACsec")
+	X(103, LINK_MACSEC, "link-macsec", "not inspected: IEEE 802.1AE MACsec")                \
+	X(104, LINK_QINQ, "link-qinq", "not inspected: VLAN tag 0x9100, 0x9200, 0x9300")        \
+	X(105, LINK_OTHER, "link-other", "not inspected: HSR, TRILL, batman-adv and others")
 
 enum ecbpf_reason {
 #define X(value, NAME, name, text) ECBPF_REASON_##NAME = value,

@@ -3,6 +3,7 @@
 #ifndef ECBPF_LINKS_H
 #define ECBPF_LINKS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <net/if.h>
 
@@ -12,6 +13,9 @@ struct ecbpf_link {
 	char name[IF_NAMESIZE];
 	int ifindex;
 	int master; /* ifindex of its bond, bridge and so on; 0: none */
+	int lower;  /* ifindex of the interface below a VLAN or macvlan; 0: none here */
+	bool is_ethernet;
+	unsigned char mac[6];
 	unsigned int mtu;
 	unsigned int xdp_ids[3]; /* of programs that are attached: native, skb, hw; 0: none */
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The map filter_addrs: addresses of this host, and VIPs.
+ * The map filter_addrs: addresses of this host, its Ethernet addresses among them, and VIPs.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -91,7 +91,7 @@ static bool is_in_vips(const struct ecbpf_route *vips, size_t count,
 static bool addrs_have(const struct ecbpf_route *addrs, size_t count,
 		       const struct ecbpf_filter_addr *prefix)
 {
-	for (__u32 kind = 1; kind <= ECBPF_FILTER_ADDR_BROADCAST && count; kind++) {
+	for (__u32 kind = 1; kind <= ECBPF_FILTER_ADDR_LAST && count; kind++) {
 		struct ecbpf_route wanted = {.prefix = *prefix, .kind = kind};
 
 		if (bsearch(&wanted, addrs, count, sizeof(*addrs), route_compare))
@@ -134,19 +134,43 @@ static void addrs_undo(struct ecbpf *e, int fd, struct ecbpf_route *old, size_t 
 			  strerror(err));
 }
 
-/* Write the VIPs, and the local addresses that no VIP covers: all of them, or no change */
+/* Return: how many of the Ethernet addresses are kept: no host is refused because of too many */
+static size_t macs_fit(struct ecbpf *e, struct ecbpf_route *macs, size_t count, size_t others)
+{
+	size_t kept = 0;
+
+	if (count)
+		qsort(macs, count, sizeof(*macs), route_compare);
+	for (size_t i = 0; i < count; i++)
+		if (!kept || route_compare(&macs[kept - 1], &macs[i]))
+			macs[kept++] = macs[i];
+	if (others + kept <= ECBPF_FILTER_ADDRS_MAX)
+		return kept;
+	ecbpf_log(e, ECBPF_LOG_WARN,
+		  "%zu local addresses, VIPs and Ethernet addresses: the limit is %d; "
+		  "fragments for some of the latter are not answered",
+		  others + kept, ECBPF_FILTER_ADDRS_MAX);
+	return ECBPF_FILTER_ADDRS_MAX - others;
+}
+
+/*
+ * Write the VIPs, the local addresses that no VIP covers, and the Ethernet addresses of this host:
+ * all of them, or no change
+ */
 int filter_addrs_write(struct ecbpf *e, int fd, struct ecbpf_route *vips, size_t vips_count)
 {
-	_cleanup_free_ struct ecbpf_route *routes = NULL, *old = NULL, *all = NULL;
-	size_t routes_count = 0, old_count = 0, count = 0;
+	_cleanup_free_ struct ecbpf_route *routes = NULL, *macs = NULL, *old = NULL, *all = NULL;
+	size_t routes_count = 0, macs_count = 0, old_count = 0, count = 0;
 	int err;
 
 	err = ecbpf_routes_read(e, &routes, &routes_count);
 	if (!err)
+		err = filter_macs_read(e, &macs, &macs_count);
+	if (!err)
 		err = addrs_read(e, fd, &old, &old_count);
 	if (err)
 		return err;
-	all = calloc(vips_count + routes_count + 1, sizeof(*all));
+	all = calloc(vips_count + routes_count + macs_count + 1, sizeof(*all));
 	if (!all)
 		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < vips_count; i++)
@@ -157,6 +181,9 @@ int filter_addrs_write(struct ecbpf *e, int fd, struct ecbpf_route *vips, size_t
 	if (count > ECBPF_FILTER_ADDRS_MAX)
 		return ecbpf_fail(e, -E2BIG, "%zu local addresses and VIPs: the limit is %d", count,
 				  ECBPF_FILTER_ADDRS_MAX);
+	macs_count = macs_fit(e, macs, macs_count, count);
+	for (size_t i = 0; i < macs_count; i++)
+		all[count++] = macs[i];
 	qsort(all, count, sizeof(*all), route_compare);
 	err = addrs_change(fd, old, old_count, all, count);
 	if (err) {

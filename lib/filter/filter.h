@@ -39,9 +39,17 @@ int filter_maps_open(struct ecbpf *e, struct filter_maps *maps);
 
 /* @ret: for free(), with room for ECBPF_FILTER_ADDRS_MAX */
 int filter_vips_read(struct ecbpf *e, int fd, struct ecbpf_route **ret, size_t *ret_count);
-/* Make filter_addrs these VIPs, and what is local now but for addresses of VIPs */
+/* Make filter_addrs these VIPs, what is local now but for addresses of VIPs, and macs.c's */
 int filter_addrs_write(struct ecbpf *e, int fd, struct ecbpf_route *vips, size_t vips_count);
 int filter_addrs_refresh(struct ecbpf *e, int fd);
+
+/* --- macs.c ------------------------------------------------------------------------------- */
+
+/*
+ * Entries for filter_addrs, the same one perhaps several times: Ethernet addresses of this host.
+ * @ret: for free()
+ */
+int filter_macs_read(struct ecbpf *e, struct ecbpf_route **ret, size_t *ret_count);
 
 /* --- sources.c ---------------------------------------------------------------------------- */
 

@@ -48,7 +48,8 @@ static const struct ecbpf_setting rows[] = {
 		.words = "pass,drop",
 		.value = ECBPF_FILTER_LINKS_PASS,
 		.text = "frames of other link layers that can carry IP: LLC and SNAP, PPPoE, MPLS, "
-			"802.1ah, 802.1BR, VN-tag, NSH, MACsec",
+			"802.1ah, 802.1BR, VN-tag, NSH, MACsec, tags before 802.1ad, HSR and "
+			"others",
 		.more = "They are counted in any case, each kind as a reason of its own. Frames "
 			"with more than two VLAN tags are malformed",
 	},

@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from packets import (ARP, DESTINATION, ETHER, GRE, HOP_BY_HOP, ICMP, IP, IP6, ROUTING, TCP, UDP,
                      Dot1AD, Dot1Q, Ether, ICMPv6EchoRequest, IPOption_Router_Alert, IPv6, Raw,
                      authentication, fragment)
-from reference import REASONS
+from reference import OTHER_LINKS, QINQ_LINKS, REASONS
 from testrun import ACTION_MAX, DROP, NO_FRAGS, PASS, TX, TestRun, has_frags, main
 from scapy.layers.inet import IPOption
 from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6PacketTooBig
@@ -36,7 +36,7 @@ CHECKS = ("frag-tiny frag-overlap ip-options ip-reserved-bit martian-source land
 DEFAULT = {"frag-tiny", "frag-overlap", "ip-options", "ip-reserved-bit", "ip6-ext-limit",
            "malformed"}
 FRAGS_PASS, FRAGS_DROP, FRAGS_PTB = range(3)
-LOCAL, VIP, BROADCAST = 1, 2, 3
+LOCAL, VIP, BROADCAST, MAC = 1, 2, 3, 4
 
 # program, constants; each is tested
 PROGRAMS = {"alone": ("filter:ecbpf_filter", {}),
@@ -70,6 +70,11 @@ def addr_key(addr, length):
     packed = bytes(IPv6(src=addr))[8:24] if ":" in addr else \
         bytes(10) + b"\xff\xff" + bytes(IP(src=addr, dst=addr))[12:16]
     return struct.pack("=I", length + (0 if ":" in addr else 96)) + packed
+
+
+def mac_key(mac, ifindex=1):
+    """struct ecbpf_filter_mac; test runs are received by lo, which is 1"""
+    return struct.pack("=IB3xI2x6s", 128, 0xff, ifindex, mac)
 
 
 def tcp(flags, **ports):
@@ -177,6 +182,7 @@ class Filter(TestRun):
         program, own = PROGRAMS[how]
         super().__init__((program, dict(own, **constants)))
         self.slot = SLOTS[how]
+        self.write_key("filter_addrs", mac_key(bytes(ETHER)[:6]), struct.pack("=I", MAC))
 
     def set(self, **values):
         self.write("filter_settings", settings(**values))
@@ -244,10 +250,11 @@ def test_router_alert(report):
 
 def test_links(report):
     """Other link layers that can carry IP: counted by kind, pass or dropped; others just pass"""
-    llc, pppoe, mpls, pbb, etag, vntag, nsh, macsec = range(96, 104)
+    llc, pppoe, mpls, pbb, etag, vntag, nsh, macsec, qinq, other = range(96, 106)
     kinds = {0x2e: llc, 0x5ff: llc, 0x600: None, 0x806: None, 0x88cc: None, 0x8863: pppoe,
              0x8864: pppoe, 0x8847: mpls, 0x8848: mpls, 0x88e7: pbb, 0x893f: etag,
-             0x8926: vntag, 0x894f: nsh, 0x88e5: macsec}
+             0x8926: vntag, 0x894f: nsh, 0x88e5: macsec, 0x9000: None, 0x8035: None,
+             **dict.fromkeys(QINQ_LINKS, qinq), **dict.fromkeys(OTHER_LINKS, other)}
     for how in PROGRAMS:
         with Filter(how) as programs:
             for link_name, link in TAGS.items():
@@ -394,6 +401,7 @@ ANSWERED = {
     "small mtu": (first4(size=1376), False), "below 576": (first4(size=400), False),
     "576": (first4(size=552), False), "shortest": (first4(size=64), False),
     "options": (first4(options=[IPOption_Router_Alert()]), False),
+    "40 bytes of options": (first4(options=[IPOption_Router_Alert()] * 10), False),
     "df and mf": (first4(flags="MF+DF"), False), "tos": (first4(tos=0xb8), False),
     "padding": ((first4(size=1376), 100), False),
     "udp6": (first6(), True), "icmp6 echo": (first6(proto=58, payload=b"\x80\0\0\0\0\1\0\1"), True),
@@ -419,6 +427,8 @@ UNFIT = {
                        [first6(src=src) for src in ("::", "::1", "ff02::1", "::ffff:1.2.3.4")],
     "own broadcast address": [first4(dst="198.51.100.255"), first4(src="198.51.100.255")],
     "wrong checksum": [first4(chksum=0x1234)],
+    "wrong checksum, options": [first4(chksum=0x1234, options=options) for options in (
+        [IPOption_Router_Alert()], [IPOption_Router_Alert()] * 10)],
     "source is destination": [first4(src=DST4), first6(src=DST6)],
     "too short for its header": [first4(size=8, proto=6)],
     "no payload": [first4(size=0, proto=47), first6(size=0, proto=47)],
@@ -489,6 +499,15 @@ def test_no_answers(report):
                         if found[0] != DROP or not found[1].endswith("-ptb-unfit"):
                             why.append(f"{found[:2]}")
             report.check(f"filter {how}: no answer: broadcast and multicast frames", why)
+            why = []
+            other = bytes.fromhex("020000000099")
+            programs.write_key("filter_addrs", mac_key(other, 2), struct.pack("=I", MAC))
+            for packet, want in ((first4(), "ip-ptb-unfit"), (first6(), "ip6-ptb-unfit")):
+                frame = other + bytes(ETHER / packet)[6:]
+                found = programs.judge(frame)
+                if found != (DROP, want, frame):
+                    why.append(f"{found[:2]}")
+            report.check(f"filter {how}: no answer: frames for another host, another port", why)
 
 
 def test_fragments(report):

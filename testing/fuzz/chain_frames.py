@@ -32,7 +32,8 @@ from packets import (DESTINATION, ETHER, HOP_BY_HOP, ICMP, IP, TCP, UDP, Dot1AD,
 SIZE_MAX = 3400
 OF_ONE_CAPTURE = 100
 CAPTURED = 2
-PASS_THROUGH = {0x8863, 0x8864, 0x8847, 0x8848, 0x88e7, 0x893f, 0x8926, 0x894f, 0x88e5}
+PASS_THROUGH = {0x8863, 0x8864, 0x8847, 0x8848, 0x88e7, 0x893f, 0x8926, 0x894f, 0x88e5,
+                *reference.QINQ_LINKS, *reference.OTHER_LINKS}
 
 
 def flows():

@@ -226,6 +226,10 @@ def link_cases(where):
             "vn-tag": b"\x89\x26" + bytes(4) + tail,
             "nsh": b"\x89\x4f\x0f\xc2\x01\x01\x00\x00\x00\xff" + inner,
             "macsec": b"\x88\xe5\x2c\x00" + bytes(12) + tail,
+            "tag 0x9100": b"\x91\x00\x00\x05" + tail,
+            "hsr": b"\x89\x2f" + struct.pack("!HH", len(inner) + 6, 1) + tail,
+            "batman-adv": b"\x43\x05\x40\x0f\x32\x01" + stack()[:12] + stack()[:12] + tail,
+            "trill": b"\x22\xf3\x00\x3f\x00\x01\x00\x02" + stack()[:12] + tail,
             "three tags": b"\x81\x00\x00\x05\x81\x00\x00\x06\x81\x00\x00\x07" + tail}.items():
         yield Case(f"link {name}", "link", where, [stack()[:12] + payload])
 

@@ -89,7 +89,8 @@ reasons()
 	done
 }
 
-links='link-llc link-pppoe link-mpls link-802-1ah link-e-tag link-vn-tag link-nsh link-macsec'
+links='link-llc link-pppoe link-mpls link-802-1ah link-e-tag link-vn-tag link-nsh link-macsec
+	link-qinq link-other'
 ecbpf-fw load --fused -m native --malformed pass h0
 frames send "$work/now"
 if (($(jq length "$work/now") > $(jq length "$work/base") / 2)); then
@@ -98,11 +99,11 @@ else
 	fail "malformed=pass: they reach something" "$(jq length "$work/now") do"
 fi
 # shellcheck disable=SC2086 # words; each goes to a socket and to the other side
-check "other link layers are counted by kind" "4 4 4 2 2 2 2 2 " "$(reasons $links)"
+check "other link layers are counted by kind" "4 4 4 2 2 2 2 2 2 6 " "$(reasons $links)"
 passed() { ecbpf-loader status -j h0 | jq '.[0].members[0].stages[0].actions.XDP_PASS.packets'; }
 before=$(passed)
 frames links
-check "and pass" $((before + 22)) "$(passed)"
+check "and pass" $((before + 30)) "$(passed)"
 ecbpf-fw set not-inspected=drop
 before=$(passed)
 frames links
@@ -111,7 +112,7 @@ ecbpf-fw unload
 ecbpf-filter load --fused -m native h0
 frames links
 # shellcheck disable=SC2086 # words
-check "the filter alone counts them, too" "4 4 4 2 2 2 2 2 " "$(reasons $links)"
+check "the filter alone counts them, too" "4 4 4 2 2 2 2 2 2 6 " "$(reasons $links)"
 ecbpf-filter set not-inspected=drop
 before=$(passed)
 frames links

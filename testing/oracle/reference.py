@@ -15,6 +15,13 @@ REASONS = ("none runt vlan-truncated vlan-tags ip-truncated ip-version ip-ihl ip
            "ip-length-long ip6-truncated ip6-version ip6-length-long ip6-jumbogram "
            "ip6-ext-truncated ip6-ext-limit tcp-truncated tcp-doff udp-truncated "
            "icmp-truncated").split()
+# EtherTypes of other link layers that can carry IP: tags before 802.1ad; those without a reason of
+# their own: AX.25, TRILL, batman-adv, transparent Ethernet bridging, LLC in jumbo frames, Realtek's
+# tags, OUI extended, HSR version 0, FabricPath, Cisco metadata, HSR, 6LoWPAN, EDSA, 802.1Q in DSA,
+# A5PSW, inter-FE LFB
+QINQ_LINKS = (0x9100, 0x9200, 0x9300)
+OTHER_LINKS = (0x08ff, 0x22f3, 0x4305, 0x6558, 0x8870, 0x8899, 0x88b7, 0x88fb, 0x8903, 0x8909,
+               0x892f, 0xa0ed, 0xdada, 0xdadb, 0xe001, 0xed3e)
 FRAG_NONE, FRAG_FIRST, FRAG_LATER, FRAG_ATOMIC = range(4)
 IP_OPTIONS, IP_DF, IP_MF, IP_RESERVED, PADDED, IP6_ROUTING0 = 1, 2, 4, 8, 16, 32
 RECORD_SIZE = 40
