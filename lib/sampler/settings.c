@@ -183,13 +183,14 @@ static int sampler_off(struct ecbpf *e, struct ecbpf_sampling *ret_before, bool 
 	return err;
 }
 
-/* What is kept is what runs */
+/* All of them: an unload that was killed may have set them, and kept nothing */
 static void rates_off_log(struct ecbpf *e, const struct ecbpf_sampling *before)
 {
-	struct ecbpf_sampling after = *before;
+	struct ecbpf_sampling from = *before, after = *before;
 
+	memset(from.rate, 0xff, sizeof(from.rate));
 	memset(after.rate, 0, sizeof(after.rate));
-	runtime_settings_log(e, ecbpf_sampler_settings(), before, &after);
+	runtime_settings_log(e, ecbpf_sampler_settings(), &from, &after);
 }
 
 int ecbpf_sampler_unload(struct ecbpf *e, const char *const *ifaces, size_t count)

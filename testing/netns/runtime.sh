@@ -539,6 +539,14 @@ equal "sampler unload: no rate" 0 "$(ecbpf-sampler status -j | jq .rate)"
 reboot "reboot, after sampler unload"
 apply "$conf" >/dev/null
 equal "nor after a reboot" 0 "$(ecbpf-sampler status -j | jq .rate)"
+ecbpf-sampler set rate=7 >/dev/null
+cp "$log" "$tmp/log"
+ecbpf-sampler set rate=0 >/dev/null # an unload that was killed has done this, and kept nothing
+cp "$tmp/log" "$log"
+ecbpf-sampler unload eth0 >/dev/null
+reboot "reboot, after an unload that was killed and one more"
+apply "$conf" >/dev/null
+equal "nor then" 0 "$(ecbpf-sampler status -j | jq .rate)"
 ecbpf-loader unload -a eth0 >/dev/null
 ecbpf-fw load --fused --malformed pass eth0 >/dev/null
 ecbpf-fw unload eth0 >/dev/null
