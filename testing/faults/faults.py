@@ -188,6 +188,12 @@ rules = {RULES2}
 rate = 1000
 """)
 
+CONF2 = write("two.conf", open(CONF, encoding="ascii").read().replace("= s0", "= s0 s1"))
+CAPTURE = os.path.join(WORK, "capture")
+with open(CAPTURE, "wb") as capture: # a frame without content
+    capture.write(struct.pack("=IHHiIIIIIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1, 0, 0, 60, 60) +
+                  bytes(60))
+
 BLOCKED = write("blocked", "198.51.100.1\n")
 BEFORE = f"""[interfaces]
 ingress = s0
@@ -213,6 +219,9 @@ EMPTY = ()
 THREE = ("ecbpf-loader apply --allow-empty " + write("three.conf", BEFORE),)
 EACH = ("ecbpf-loader apply --allow-empty " +
         write("each.conf", BEFORE.replace("rate = 1000", "rate = 1")),)
+TWO = ("ecbpf-loader apply --allow-empty " +
+       write("two-before.conf", BEFORE.replace("= s0", "= s0 s1")
+             .replace("fw,sampler", "fw,fastpath,sampler") + FASTPATH),)
 FULL = ("ecbpf-loader apply --allow-empty " +
         write("full.conf", BEFORE.replace("fw,sampler", "fw,fastpath,sampler") + FASTPATH),)
 STALE = ("ip address flush to 203.0.113.99 dev s0", *THREE,
@@ -232,6 +241,13 @@ CHANGES = {
     "loader-unload": (FULL, "ecbpf-loader unload --all s0"),
     "loader-apply-full": (FULL, f"ecbpf-loader apply {CONF}"),
     "loader-apply-stop": (FULL, f"ecbpf-loader apply --stop {CONF}"),
+    "fw-load-two": (EMPTY, f"ecbpf-fw load --fused -f {RULES2} s0,s1"),
+    "fastpath-load-two": (EMPTY, "ecbpf-fastpath load --fused -i s0,s1 --flows 1000"),
+    "loader-apply-two": (EMPTY, f"ecbpf-loader apply {CONF2}"),
+    "loader-apply-less": (TWO, f"ecbpf-loader apply {CONF}"),
+    "loader-apply-stop-two": (TWO, f"ecbpf-loader apply --stop {CONF2}"),
+    "loader-unload-two": (TWO, "ecbpf-loader unload --all s0,s1"),
+    "fastpath-unload-two": (TWO, "ecbpf-fastpath unload"),
     "loader-replace": (("ecbpf-loader load --fused pass,count s0",),
                        "ecbpf-loader replace s0 ecbpf_fused --fused pass"),
     "loader-refresh": (STALE, "ecbpf-loader refresh"),
@@ -269,6 +285,7 @@ CHANGES = {
     "fastpath-flush": (FULL, "ecbpf-fastpath flush --all"),
     "sampler-set": (THREE, "ecbpf-sampler set --rate 500"),
     "sampler-keygen": (EMPTY, "ecbpf-sampler keygen /mnt/key"),
+    "pcap-write": (EMPTY, "ecbpf-pcap -w /mnt/samples -e ipc:///run/none --duration 1"),
 }
 # What these would remove is not there
 UNSEEN = ("loader-clean", "fastpath-flush")
@@ -296,6 +313,11 @@ READS = {
     "fastpath-exclude-list": (FULL, "ecbpf-fastpath exclude list"),
     "fastpath-check": (FULL, "ecbpf-fastpath check"),
     "sampler-status": (THREE, "ecbpf-sampler status"),
+    "loader-stages": (EMPTY, "ecbpf-loader stages"),
+    "fw-test": (EMPTY, f"ecbpf-fw test -f {RULES2} -r {CAPTURE}"),
+    "fastpath-stats": (FULL, "ecbpf-fastpath stats 1 1"),
+    "fastpath-explain": (FULL, "ecbpf-fastpath explain tcp 198.51.100.2:400 192.0.2.1:80"),
+    "pcap-print": (EMPTY, "ecbpf-pcap --print -e ipc:///run/none --duration 1"),
 }
 # Processes that stay: what they begin with, the command, commands that bring about what it is for.
 # They end with an error, or go on, and the host is like that within DECLARED seconds; SIGINT ends
@@ -306,8 +328,14 @@ DAEMONS = {
 }
 DECLARED = 30
 # What libzmq says when it gets no thread, or no descriptor for one: it has no other answer
+BUS = ("sampler-run", "pcap-write", "pcap-print")
 ABORT = re.compile(r"\(src/\w+\.cpp:\d+\)")
 VERBS = {**CHANGES, **READS, **DAEMONS}
+# Calls of a daemon are never the same twice; others take seconds a run
+NOT_SAMPLED = (*DAEMONS, "fastpath-load-two", "fastpath-unload-two", "loader-apply-less",
+               "loader-apply-stop-two", "loader-unload-two", "pcap-write", "pcap-print",
+               "fastpath-stats")
+SAMPLED = tuple(name for name in VERBS if name not in NOT_SAMPLED)
 
 
 class Probe:
@@ -400,8 +428,8 @@ class Host:
 
     def reset(self, commands):
         """Nothing is there, and then what these commands bring"""
-        sh("ip link set s0 xdp off; ip link set s0 xdpgeneric off; tc qdisc del dev s0 clsact;"
-           "ip address flush to 203.0.113.99 dev s0", check=False)
+        sh("for i in s0 s1; do ip link set $i xdp off; ip link set $i xdpgeneric off;"
+           "tc qdisc del dev $i clsact; done; ip address flush to 203.0.113.99 dev s0", check=False)
         for name in ("ecbpf", "xdp"):
             shutil.rmtree(os.path.join("/sys/fs/bpf", name), ignore_errors=True)
         self.wipe()
@@ -668,7 +696,7 @@ class Verb:
             return None # what it has done stays, as if it was killed
         if status is None:
             return "does not end"
-        if self.name == "sampler-run" and kind not in SHORTAGES and ABORT.search(stderr):
+        if self.name in BUS and kind not in SHORTAGES and ABORT.search(stderr):
             return None
         killed = "shared libraries" in stderr or kind == "as" and (status < 0 or status > 128)
         if kind == "cgroup" and status in (-9, 137):
@@ -814,7 +842,7 @@ def wanted_runs(verb, args, at):
         kind, error, number = (args.at + ":0").split(":")[:3]
         return [(kind, error, int(number))]
     if args.sample:
-        names = args.verb or [*CHANGES, *READS] # calls of a daemon are never the same twice
+        names = args.verb or SAMPLED
         count = args.sample // len(names) + (at < args.sample % len(names))
         plan = verb.draw(count, args.seed)
     else:
@@ -846,7 +874,10 @@ def main():
     host = Host()
     passed = failed = total = 0
     print(f"seed {args.seed}", flush=True)
-    for at, name in enumerate(args.verb or ([*CHANGES, *READS] if args.sample else VERBS)):
+    for at, name in enumerate(args.verb or (SAMPLED if args.sample else VERBS)):
+        if time.monotonic() - begin > args.seconds:
+            print(f"stopped after {args.seconds} s, before {name}")
+            break
         if begun(args, name):
             continue
         start = time.monotonic()
