@@ -79,9 +79,11 @@ void conf_objects_settle(struct conf_objects *objects, bool *is_dirty)
 }
 
 void conf_objects_write(struct ecbpf *e, FILE *whole, const char *what,
-			const struct conf_objects *objects, bool has_columns)
+			const struct conf_objects *objects, bool has_columns, bool has_deletes)
 {
-	for (int is_forced = 0; is_forced < 2; is_forced++) {
+	static const char *const verbs[] = {"add", "add force", "delete"};
+
+	for (int verb = 0; verb < 2 + has_deletes; verb++) {
 		struct runtime_change c;
 		bool is_begun = false;
 
@@ -89,11 +91,10 @@ void conf_objects_write(struct ecbpf *e, FILE *whole, const char *what,
 			const struct conf_object *object = &objects->items[i];
 			char text[FILTER_ENTRY_TEXT];
 
-			if (object->is_delete || object->is_forced != is_forced)
+			if ((object->is_delete ? 2 : object->is_forced) != verb)
 				continue;
 			if (!is_begun)
-				runtime_log_change(e, whole, &c, "%s add%s", what,
-						   is_forced ? " force" : "");
+				runtime_log_change(e, whole, &c, "%s %s", what, verbs[verb]);
 			is_begun = true;
 			if (has_columns)
 				filter_entry_format(&object->entry, text);

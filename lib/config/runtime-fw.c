@@ -238,11 +238,13 @@ void conf_runtime_fw_write(struct ecbpf *e, FILE *out, struct conf_runtime *rt)
 	whole_write(e, out, rt);
 	for (size_t i = 0; i < rt->sets_count; i++)
 		has_created |= rt->sets[i].is_created;
-	if (has_created || rt->rules.count) {
+	if (has_created || rt->rules.count || (rt->whole && rt->deleted.count)) {
 		runtime_log_change(e, out, &c, "fw change");
 		for (size_t i = 0; i < rt->sets_count; i++)
 			if (rt->sets[i].is_created)
 				fw_log_set_line(&c, rt->sets[i].name, rt->sets[i].family);
+		for (size_t i = 0; i < rt->deleted.count && rt->whole; i++)
+			runtime_change_line(&c, "delete %s", rt->deleted.items[i].id);
 		rules_write(&c, rt);
 		runtime_change_end(&c);
 	}
@@ -250,6 +252,6 @@ void conf_runtime_fw_write(struct ecbpf *e, FILE *out, struct conf_runtime *rt)
 		char what[64];
 
 		snprintf(what, sizeof(what), "fw set %s", rt->sets[i].name);
-		conf_objects_write(e, out, what, &rt->sets[i].objects, false);
+		conf_objects_write(e, out, what, &rt->sets[i].objects, false, rt->whole);
 	}
 }

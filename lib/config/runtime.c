@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include "bpf/lock.h"
 #include "config/runtime.h"
 #include "core/array.h"
 #include "core/error.h"
@@ -151,10 +153,40 @@ int conf_runtime_write(struct ecbpf *e, struct conf_runtime *rt)
 		char what[32];
 
 		snprintf(what, sizeof(what), "filter %s", filter_list_names[i]);
-		conf_objects_write(e, whole, what, &rt->lists[i], true);
+		conf_objects_write(e, whole, what, &rt->lists[i], true, false);
 	}
-	conf_objects_write(e, whole, "filter vip", &rt->vips, false);
-	conf_objects_write(e, whole, "fastpath exclude", &rt->excludes, false);
+	conf_objects_write(e, whole, "filter vip", &rt->vips, false, false);
+	conf_objects_write(e, whole, "fastpath exclude", &rt->excludes, false, false);
 	conf_runtime_fw_write(e, whole, rt);
 	return runtime_log_end(e, &rt->log, whole);
+}
+
+/* Without the log: 0 */
+static long long log_size(void)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	bool is_sure;
+
+	return runtime_log_path(path, &is_sure) > 0 && !stat(path, &st) ? st.st_size : 0;
+}
+
+/* Under the lock: a change that is under way may have to be taken back, see runtime_log_settle() */
+int conf_runtime_compact(struct ecbpf *e, long long *bound)
+{
+	struct conf_runtime rt = {.log = RUNTIME_LOG_INIT};
+	int err;
+
+	if (log_size() <= *bound)
+		return 0;
+	err = ecbpf_lock_hold(e);
+	if (err)
+		return err;
+	err = conf_runtime_read(e, true, &rt);
+	if (!err && rt.log.is_there && rt.is_dirty)
+		err = conf_runtime_write(e, &rt);
+	conf_runtime_free(&rt);
+	ecbpf_lock_release(e);
+	*bound = CONF_COMPACT_MIN + 2 * log_size(); /* not again and again */
+	return err;
 }

@@ -102,7 +102,7 @@ int conf_fail_record(struct ecbpf *e, const struct runtime_record *record);
 int conf_objects_take(struct ecbpf *e, const struct runtime_record *record, const char *verb,
 		      struct conf_objects *objects);
 void conf_objects_write(struct ecbpf *e, FILE *whole, const char *what,
-			const struct conf_objects *objects, bool has_columns);
+			const struct conf_objects *objects, bool has_columns, bool has_deletes);
 /* The last change of each; what has expired goes. *@is_dirty: some did */
 void conf_objects_settle(struct conf_objects *objects, bool *is_dirty);
 
@@ -113,6 +113,12 @@ int conf_runtime_read(struct ecbpf *e, bool is_change, struct conf_runtime *ret)
 void conf_runtime_free(struct conf_runtime *rt);
 /* What is left becomes the log */
 int conf_runtime_write(struct ecbpf *e, struct conf_runtime *rt);
+#define CONF_COMPACT_MIN 65536
+/*
+ * If the log has become larger than *@bound, write what of it still holds; *@bound is the next one.
+ * Return: 0 or -errno
+ */
+int conf_runtime_compact(struct ecbpf *e, long long *bound);
 const struct ecbpf_settings *conf_values_settings(enum conf_values_of of);
 
 /* --- runtime-fw.c: rules and sets --------------------------------------------------------- */

@@ -15,6 +15,7 @@
 #include "bpf/lock.h"
 #include "bpf/pins.h"
 #include "config/plan.h"
+#include "config/runtime.h"
 #include "config/watch.h"
 #include "core/applied.h"
 #include "core/error.h"
@@ -37,6 +38,7 @@ struct ecbpf_watch {
 	__u64 links;
 	__u64 kept_at; /* monotonic, ms */
 	__u64 refreshed_at;
+	long long compact_at;	  /* size of the log of changes at runtime */
 	char refresh_error[1024]; /* the one that was told */
 	char copy_error[1024];	  /* likewise */
 	struct ecbpf_watch_state state;
@@ -61,6 +63,7 @@ int ecbpf_watch_open(struct ecbpf *e, const char *file, struct ecbpf_watch **ret
 	if (!w)
 		return ecbpf_fail_memory(e);
 	w->e = e;
+	w->compact_at = CONF_COMPACT_MIN;
 	snprintf(w->state.file, sizeof(w->state.file), "%s", file ?: "");
 	w->events_fd = -1;
 	w->state_fd = conf_state_open(e);
@@ -364,6 +367,8 @@ int ecbpf_watch_look(struct ecbpf_watch *w, struct ecbpf_config_change **ret_cha
 		free(r.changes);
 		return err;
 	}
+	if (conf_runtime_compact(w->e, &w->compact_at))
+		ecbpf_log(w->e, ECBPF_LOG_WARN, "%s", w->e->error);
 	*ret_changes = r.changes;
 	*ret_count = r.count;
 	return 0;

@@ -21,6 +21,7 @@ struct ecbpf {
 	int held;		  /* 1 + the lock of ecbpf_lock_hold(); 0: not held */
 	int holds;		  /* how many hold it, one inside the other */
 	bool is_applying;	  /* a configuration: no change is one at runtime */
+	long long logged_at;	  /* of runtime_log_ahead(): where its record begins; or 0 */
 	bool is_trying;		  /* programs are loaded to see whether they can be: no pins */
 };
 

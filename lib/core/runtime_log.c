@@ -8,8 +8,8 @@
  *	HASH HEAD, COUNT lines		of several, which follow, each behind a tab
  *
  * HASH is that of all that stands behind it: half a change, or one with other bytes, is none. One
- * write() appends a change, and the disk has it when the verb ends, so a power failure loses the
- * change under way at most.
+ * write() appends a change before it is made, and the disk has it when the verb ends, so a power
+ * failure loses the change under way at most.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -241,7 +241,9 @@ static off_t end_find(int fd)
 	return end;
 }
 
-static int record_append(const char *path, bool is_sure, const char *record, size_t size)
+/* *@ret_end: where the record begins; unchanged if it says where an earlier one does */
+static int record_append(const char *path, bool is_sure, const char *record, size_t size,
+			 long long *ret_end)
 {
 	_cleanup_close_ int fd = log_open(path, O_RDWR);
 	off_t end;
@@ -268,7 +270,32 @@ static int record_append(const char *path, bool is_sure, const char *record, siz
 		err = -errno;
 	if (err && ftruncate(fd, end))
 		return err; /* half of a record is none, to those who read it */
+	if (!err && !*ret_end)
+		*ret_end = end;
 	return err;
+}
+
+void runtime_log_ahead(struct ecbpf *e)
+{
+	e->logged_at = 0;
+}
+
+void runtime_log_settle(struct ecbpf *e, bool is_made)
+{
+	_cleanup_close_ int fd = -1;
+	off_t at = e->logged_at;
+	char path[PATH_MAX];
+	bool is_sure;
+
+	e->logged_at = 0;
+	if (is_made || !at)
+		return;
+	if (runtime_log_path(path, &is_sure) > 0)
+		fd = log_open(path, O_RDWR);
+	if (fd < 0 || ftruncate(fd, at) || fdatasync(fd))
+		ecbpf_log(e, ECBPF_LOG_WARN,
+			  "the change is not made, but it will be at the next start: %s",
+			  strerror(fd < 0 ? -fd : errno));
 }
 
 void runtime_change_end(struct runtime_change *c)
@@ -287,7 +314,7 @@ void runtime_change_end(struct runtime_change *c)
 	else if (record)
 		err = runtime_log_path(path, &is_sure);
 	if (err > 0)
-		err = record_append(path, is_sure, record, size);
+		err = record_append(path, is_sure, record, size, &c->e->logged_at);
 	if (err && !c->whole) /* of a whole one, its end tells */
 		ecbpf_log(c->e, ECBPF_LOG_WARN, LOST "%s: %s", path, strerror(-err));
 	free(record);

@@ -23,9 +23,14 @@ struct runtime_change {
 };
 
 /*
- * A change that the kernel has accepted, to be called with the lock that it was made with. Return:
- * false: nothing is to be written. Else lines follow, then runtime_change_end()
+ * A change is written before the kernel has it, so that one that was killed is found there when it
+ * is made again; what does not come about is taken back. All of it with the lock of the change.
  */
+void runtime_log_ahead(struct ecbpf *e);
+/* @is_made: or else the log is as it was at runtime_log_ahead() */
+void runtime_log_settle(struct ecbpf *e, bool is_made);
+
+/* Return: false: nothing is to be written. Else lines follow, then runtime_change_end() */
 bool runtime_change_begin(struct ecbpf *e, struct runtime_change *c, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* An object of the change; without a newline */

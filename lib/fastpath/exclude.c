@@ -137,11 +137,12 @@ int ecbpf_fastpath_exclude_add(struct ecbpf *e, const struct ecbpf_prefix *prefi
 	lock = ecbpf_lock(e); /* not while settings are written: the generation is one of them */
 	if (lock < 0)
 		return lock;
+	runtime_log_ahead(e);
+	exclude_log(e, "add", prefixes, count);
 	err = exclude_change(e, fd, prefixes, count, true);
-	if (!err) {
+	runtime_log_settle(e, !err);
+	if (!err)
 		fastpath_table_walk(&table, NULL, lease_revoke, &x);
-		exclude_log(e, "add", prefixes, count);
-	}
 	return err;
 }
 
@@ -170,10 +171,12 @@ int ecbpf_fastpath_exclude_delete(struct ecbpf *e, const struct ecbpf_prefix *pr
 		    !bsearch(&prefixes[i], there, there_count, sizeof(*there), prefix_compare))
 			err = ecbpf_fail(e, -ENOENT, "%s: is not excluded", text);
 	}
-	if (!err)
-		err = exclude_change(e, fd, prefixes, count, false);
-	if (!err && e->changed.removed != before)
-		exclude_log(e, "delete", prefixes, count);
+	if (err)
+		return err;
+	runtime_log_ahead(e);
+	exclude_log(e, "delete", prefixes, count);
+	err = exclude_change(e, fd, prefixes, count, false);
+	runtime_log_settle(e, !err && e->changed.removed != before);
 	return err;
 }
 

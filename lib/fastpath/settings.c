@@ -360,8 +360,10 @@ int ecbpf_fastpath_set(struct ecbpf *e, const struct ecbpf_fastpath_settings *se
 	changed = *(const struct ecbpf_fastpath *)view.at;
 	fastpath_settings_read(&changed, &before);
 	fastpath_settings_write(&changed, &wanted);
-	if (bpf_map_update_elem(fd, &key, &changed, BPF_EXIST))
-		return ecbpf_fail(e, -errno, "map fastpath: %s", strerror(errno));
+	runtime_log_ahead(e);
 	runtime_settings_log(e, ecbpf_fastpath_settings(), &before, &wanted);
-	return 0;
+	if (bpf_map_update_elem(fd, &key, &changed, BPF_EXIST))
+		err = ecbpf_fail(e, -errno, "map fastpath: %s", strerror(errno));
+	runtime_log_settle(e, !err);
+	return err;
 }

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/list-policy.h"
+#include "core/runtime_log.h"
 #include "filter/filter.h"
 
 #define PENDING_ENOUGH 1024 /* to wait for packets */
@@ -406,6 +407,7 @@ static int list_change_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 	if (err)
 		return err;
 	sums.same = count - unique;
+	filter_log_list(e, list, is_replace ? "replace" : "add", entries, count);
 	__atomic_store_n(&l.head->dirty, 1, __ATOMIC_RELEASE);
 	for (size_t i = 0; i < unique; i++) {
 		struct change *change = &changes[i];
@@ -446,9 +448,9 @@ static int list_change(struct ecbpf *e, __u32 list, const struct ecbpf_filter_en
 
 	if (err)
 		return err;
+	runtime_log_ahead(e);
 	err = list_change_locked(e, list, entries, count, is_replace, ret_changes);
-	if (!err)
-		filter_log_list(e, list, is_replace ? "replace" : "add", entries, count);
+	runtime_log_settle(e, !err);
 	return ecbpf_transaction_end(e, &t, err);
 }
 
@@ -493,6 +495,7 @@ static int list_delete_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 	}
 	if (err || !kept)
 		return err;
+	filter_log_list(e, list, "delete", entries, count);
 	__atomic_store_n(&l.head->dirty, 1, __ATOMIC_RELEASE);
 	err = changes_do(&l, list, changes, kept, false, &swept);
 	if (err) {
@@ -507,15 +510,14 @@ static int list_delete_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
 			     size_t count)
 {
-	__u64 before = e->changed.removed;
 	struct transaction t;
 	int err = ecbpf_transaction_begin(e, &t);
 
 	if (err)
 		return err;
+	runtime_log_ahead(e);
 	err = list_delete_locked(e, list, entries, count);
-	if (!err && e->changed.removed != before)
-		filter_log_list(e, list, "delete", entries, count);
+	runtime_log_settle(e, !err);
 	return ecbpf_transaction_end(e, &t, err);
 }
 

@@ -195,10 +195,12 @@ static int change_locked(struct ecbpf *e, const char *const *texts, size_t count
 	err = ecbpf_settings_parse(e, ecbpf_filter_settings(), texts, count, &config, &given);
 	if (!err)
 		err = filter_addrs_refresh(e, maps.addrs_fd);
-	if (!err)
-		err = config_store(e, maps.filter, &config);
-	if (!err)
-		runtime_settings_log(e, ecbpf_filter_settings(), &before, &config);
+	if (err)
+		return err;
+	runtime_log_ahead(e);
+	runtime_settings_log(e, ecbpf_filter_settings(), &before, &config);
+	err = config_store(e, maps.filter, &config);
+	runtime_log_settle(e, !err);
 	return err;
 }
 

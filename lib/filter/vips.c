@@ -11,6 +11,7 @@
 #include "core/handle.h"
 #include "core/prefix.h"
 #include "core/routes.h"
+#include "core/runtime_log.h"
 #include "filter/filter.h"
 
 static struct ecbpf_route *vip_find(struct ecbpf_route *vips, size_t count,
@@ -66,6 +67,8 @@ static int vips_change_locked(struct ecbpf *e, const struct ecbpf_prefix *prefix
 	}
 	if (is_flush)
 		vips_count = 0;
+	if (is_add || vips_count != before)
+		filter_log_vips(e, is_flush ? "flush" : is_add ? "add" : "delete", prefixes, count);
 	err = filter_addrs_write(e, maps.addrs_fd, vips, vips_count);
 	if (!err && vips_count > before)
 		e->changed.added += vips_count - before;
@@ -77,15 +80,14 @@ static int vips_change_locked(struct ecbpf *e, const struct ecbpf_prefix *prefix
 static int vips_change(struct ecbpf *e, const struct ecbpf_prefix *prefixes, size_t count,
 		       bool is_add, bool is_flush)
 {
-	__u64 before = e->changed.removed;
 	struct transaction t;
 	int err = ecbpf_transaction_begin(e, &t);
 
 	if (err)
 		return err;
+	runtime_log_ahead(e);
 	err = vips_change_locked(e, prefixes, count, is_add, is_flush);
-	if (!err && (is_add || e->changed.removed != before))
-		filter_log_vips(e, is_flush ? "flush" : is_add ? "add" : "delete", prefixes, count);
+	runtime_log_settle(e, !err);
 	return ecbpf_transaction_end(e, &t, err);
 }
 

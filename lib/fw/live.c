@@ -21,6 +21,7 @@
 #include "bpf/lock.h"
 #include "core/error.h"
 #include "core/handle.h"
+#include "core/runtime_log.h"
 #include "fw/live.h"
 
 void fw_session_close(struct fw_session *s)
@@ -228,11 +229,12 @@ static int apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, bool i
 	if (err)
 		return err;
 	s.is_told = is_told;
+	runtime_log_ahead(e);
+	fw_log_ruleset(e, ruleset);
 	err = fw_session_apply(e, &s, ruleset);
-	if (!err) {
+	runtime_log_settle(e, !err);
+	if (!err)
 		fw_session_clean(e, &s);
-		fw_log_ruleset(e, ruleset);
-	}
 	fw_session_close(&s);
 	return err;
 }
@@ -291,9 +293,10 @@ int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 		} else {
 			if (fw_vlan_rules(ruleset) > fw_vlan_rules(s.old.ruleset))
 				fw_warn_vlan_loaded(e, ruleset);
+			runtime_log_ahead(e);
+			fw_log_change(e, before, ruleset);
 			err = fw_session_apply_changed(e, &s, ruleset);
-			if (!err)
-				fw_log_change(e, before, s.old.ruleset);
+			runtime_log_settle(e, !err);
 		}
 	} else {
 		ecbpf_fw_ruleset_free(ruleset);

@@ -71,8 +71,6 @@ int fw_active_set(struct ecbpf *e, const struct fw_maps *maps, __u32 active);
 int fw_settings_change(struct ecbpf *e, int fd, const char *const *settings, size_t count,
 		       struct ecbpf_fw_settings *ret_before);
 int fw_settings_store(struct ecbpf *e, int fd, const struct ecbpf_fw_settings *settings);
-/* What differs from before, in the log of changes at runtime */
-void fw_settings_log(struct ecbpf *e, int fd, const struct ecbpf_fw_settings *before);
 
 /* --- generation.c --------------------------------------------------------------------------- */
 

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/privilege.h"
+#include "core/runtime_log.h"
 #include "fw/live.h"
 
 /* Free what is not live any more; an error text stays */
@@ -62,8 +63,10 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 	if (err)
 		return err;
 	before = s.active;
+	runtime_log_ahead(e);
 	err = fw_settings_change(e, s.maps.settings, settings, settings_count, &settings_before);
 	if (err) {
+		runtime_log_settle(e, false);
 		fw_session_close(&s);
 		return err;
 	}
@@ -75,8 +78,7 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 		load_undo(e, &s, before, settings_count ? &settings_before : NULL);
 	else
 		fw_warn_vlan(e, ruleset ? ruleset : s.old.ruleset, ifaces, ifaces_count);
-	if (!err)
-		fw_settings_log(e, s.maps.settings, &settings_before);
+	runtime_log_settle(e, !err);
 	if (!err && ruleset)
 		fw_log_ruleset(e, ruleset);
 	fw_session_close(&s);

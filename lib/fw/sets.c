@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/list-policy.h"
+#include "core/runtime_log.h"
 #include "fw/live.h"
 
 static int set_find(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const char *name,
@@ -175,6 +176,9 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 		if (!err && change != ECBPF_FW_SET_DELETE)
 			err = set_room(e, &s.old.ruleset->sets[index],
 				       change == ECBPF_FW_SET_REPLACE ? NULL : trie, ops, count);
+		runtime_log_ahead(e);
+		if (!err)
+			fw_log_set(e, &s.old.ruleset->sets[index], change, list);
 		if (!err && change == ECBPF_FW_SET_REPLACE)
 			err = set_replace(e, trie, ops, count);
 		else if (!err && count > ECBPF_TRIE_JOURNAL)
@@ -186,10 +190,9 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 			e->changed.added += after - before;
 		else if (!err && change == ECBPF_FW_SET_DELETE)
 			e->changed.removed += before - after;
+		runtime_log_settle(e, !err && (change != ECBPF_FW_SET_DELETE || after != before));
 		fw_set_close(&heads, trie);
 	}
-	if (!err && (change != ECBPF_FW_SET_DELETE || after != before))
-		fw_log_set(e, &s.old.ruleset->sets[index], change, list);
 	fw_session_close(&s);
 	return err;
 }

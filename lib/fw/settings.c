@@ -55,12 +55,12 @@ int fw_settings_store(struct ecbpf *e, int fd, const struct ecbpf_fw_settings *s
 		       : 0;
 }
 
-/* @ret_before: what they were; or NULL */
+/* Between runtime_log_ahead() and runtime_log_settle(). @ret_before: what they were; or NULL */
 int fw_settings_change(struct ecbpf *e, int fd, const char *const *settings, size_t count,
 		       struct ecbpf_fw_settings *ret_before)
 {
+	struct ecbpf_fw_config config, before;
 	struct ecbpf_fw_settings stored = {};
-	struct ecbpf_fw_config config;
 	__u64 given = 0;
 	__u32 key = 0;
 	int err;
@@ -72,42 +72,28 @@ int fw_settings_change(struct ecbpf *e, int fd, const char *const *settings, siz
 	if (!count)
 		return 0;
 	config_of(&stored, &config);
+	before = config;
 	err = ecbpf_settings_parse(e, ecbpf_fw_settings(), settings, count, &config, &given);
 	if (err)
 		return err;
 #define X(name, text, is, about) stored.name = config.name;
 	ECBPF_FW_SETTINGS(X)
 #undef X
+	runtime_settings_log(e, ecbpf_fw_settings(), &before, &config);
 	return fw_settings_store(e, fd, &stored);
-}
-
-void fw_settings_log(struct ecbpf *e, int fd, const struct ecbpf_fw_settings *before)
-{
-	struct ecbpf_fw_config then, now;
-	struct ecbpf_fw_settings stored;
-	__u32 key = 0;
-
-	if (bpf_map_lookup_elem(fd, &key, &stored)) {
-		runtime_log_lost(e, -errno);
-		return;
-	}
-	config_of(before, &then);
-	config_of(&stored, &now);
-	runtime_settings_log(e, ecbpf_fw_settings(), &then, &now);
 }
 
 int ecbpf_fw_set(struct ecbpf *e, const char *const *settings, size_t count)
 {
-	struct ecbpf_fw_settings before = {};
 	struct fw_session s;
 	int err;
 
 	err = fw_session_open(e, FW_SESSION_MAKE | FW_SESSION_REPAIR, &s);
 	if (err)
 		return err;
-	err = fw_settings_change(e, s.maps.settings, settings, count, &before);
-	if (!err)
-		fw_settings_log(e, s.maps.settings, &before);
+	runtime_log_ahead(e);
+	err = fw_settings_change(e, s.maps.settings, settings, count, NULL);
+	runtime_log_settle(e, !err);
 	fw_session_close(&s);
 	return err;
 }

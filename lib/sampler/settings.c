@@ -63,7 +63,7 @@ static int gaps_reset(const struct bpf_object *obj)
 	return ecbpf_percpu_zero(sampler_map(obj, "sampling_gap"), 0, 1);
 }
 
-/* @ret_before: what was in force; or NULL */
+/* @ret_before: gets what was in force, and the change is logged; or NULL */
 static int settings_store(struct ecbpf *e, const struct ecbpf_sampling *settings,
 			  struct ecbpf_sampling *ret_before)
 {
@@ -76,10 +76,13 @@ static int settings_store(struct ecbpf *e, const struct ecbpf_sampling *settings
 	if (err)
 		return err;
 	fd = sampler_map(obj, "sampling");
-	if (bpf_map_lookup_elem(fd, &key, &before) ||
-	    bpf_map_update_elem(fd, &key, settings, BPF_ANY)) {
+	if (bpf_map_lookup_elem(fd, &key, &before))
 		err = -errno;
-	} else {
+	if (!err && ret_before)
+		runtime_settings_log(e, ecbpf_sampler_settings(), &before, settings);
+	if (!err && bpf_map_update_elem(fd, &key, settings, BPF_ANY))
+		err = -errno;
+	if (!err) {
 		err = gaps_reset(obj);
 		if (err) /* as it was; countdowns that were reset already are drawn again */
 			bpf_map_update_elem(fd, &key, &before, BPF_ANY);
@@ -103,9 +106,9 @@ int ecbpf_sampler_set(struct ecbpf *e, const struct ecbpf_sampling *settings)
 		err = ecbpf_transaction_begin(e, &t);
 	if (err)
 		return err;
+	runtime_log_ahead(e);
 	err = settings_store(e, settings, &before);
-	if (!err)
-		runtime_settings_log(e, ecbpf_sampler_settings(), &before, settings);
+	runtime_log_settle(e, !err);
 	return ecbpf_transaction_end(e, &t, err);
 }
 
@@ -134,14 +137,14 @@ int ecbpf_sampler_load(struct ecbpf *e, const char *const *ifaces, size_t count,
 		err = ecbpf_transaction_begin(e, &t);
 	if (err)
 		return err;
+	runtime_log_ahead(e);
 	err = settings_store(e, settings, &before);
 	if (!err) {
 		err = ecbpf_chain_load_stage(e, ifaces, count, ECBPF_STAGE_SAMPLER, is_fused, mode);
 		if (err)
 			settings_undo(e, &before);
-		else
-			runtime_settings_log(e, ecbpf_sampler_settings(), &before, settings);
 	}
+	runtime_log_settle(e, !err);
 	return ecbpf_transaction_end(e, &t, err);
 }
 
@@ -168,6 +171,16 @@ static int others_have(struct ecbpf *e, const char *const *ifaces, size_t count,
 	return err;
 }
 
+/* All of them: if they are 0 already, nobody may have kept that */
+static void rates_off_log(struct ecbpf *e, const struct ecbpf_sampling *before)
+{
+	struct ecbpf_sampling from = *before, after = *before;
+
+	memset(from.rate, 0xff, sizeof(from.rate));
+	memset(after.rate, 0, sizeof(after.rate));
+	runtime_settings_log(e, ecbpf_sampler_settings(), &from, &after);
+}
+
 /* No samples any more. *@ret_is_off: and there were some before, by @ret_before */
 static int sampler_off(struct ecbpf *e, struct ecbpf_sampling *ret_before, bool *ret_is_off)
 {
@@ -177,20 +190,12 @@ static int sampler_off(struct ecbpf *e, struct ecbpf_sampling *ret_before, bool 
 	err = ecbpf_sampler_status(e, &status);
 	if (err)
 		return err == -ENOENT ? 0 : err;
+	*ret_before = status.settings;
+	rates_off_log(e, ret_before);
 	memset(status.settings.rate, 0, sizeof(status.settings.rate));
-	err = settings_store(e, &status.settings, ret_before);
+	err = settings_store(e, &status.settings, NULL);
 	*ret_is_off = !err;
 	return err;
-}
-
-/* All of them: an unload that was killed may have set them, and kept nothing */
-static void rates_off_log(struct ecbpf *e, const struct ecbpf_sampling *before)
-{
-	struct ecbpf_sampling from = *before, after = *before;
-
-	memset(from.rate, 0xff, sizeof(from.rate));
-	memset(after.rate, 0, sizeof(after.rate));
-	runtime_settings_log(e, ecbpf_sampler_settings(), &from, &after);
 }
 
 int ecbpf_sampler_unload(struct ecbpf *e, const char *const *ifaces, size_t count)
@@ -205,6 +210,7 @@ int ecbpf_sampler_unload(struct ecbpf *e, const char *const *ifaces, size_t coun
 		err = ecbpf_transaction_begin(e, &t);
 	if (err)
 		return err;
+	runtime_log_ahead(e);
 	err = others_have(e, ifaces, count, &have);
 	if (!err && !have)
 		err = sampler_off(e, &before, &is_off);
@@ -212,8 +218,7 @@ int ecbpf_sampler_unload(struct ecbpf *e, const char *const *ifaces, size_t coun
 		err = ecbpf_chain_unload_stage(e, ifaces, count, ECBPF_STAGE_SAMPLER);
 		if (err && is_off)
 			settings_undo(e, &before);
-		else if (is_off)
-			rates_off_log(e, &before);
 	}
+	runtime_log_settle(e, !err);
 	return ecbpf_transaction_end(e, &t, err);
 }

@@ -191,6 +191,10 @@ ecbpf-fw apply -q -f rules 2>/dev/null
 kill_verb atomic "$fw apply -f rules2" "$fw apply -f rules"
 kill_verb several "$loader apply conf2" "$loader apply conf"
 kill_verb several "$loader apply --stop conf" "$loader apply conf"
+want=$(state)
+wrong=''
+restart
+equal "after all of that, and a restart" "" "$wrong$(differ "$want" "$(state)")"
 kill_verb atomic "$loader load --fused pass v1" "$loader unload -a v1"
 whole "ecbpf-loader load --fused pass v1"
 kill_verb atomic "$loader replace --fused pass,count v1 ecbpf_fused" \
@@ -227,9 +231,13 @@ want=$(state)
 # no program: either all maps go, or what is left of them is no hindrance
 all_prepare()
 {
+	local id
+
+	id=$(ip -j link show v0 | jq '.[0].xdp.prog.id')
 	whole "ecbpf-loader apply --stop conf"
-	while bpftool prog show name ecbpf_fused 2>/dev/null | grep -q .; do
-		sleep 0.1 # or most of its calls ask for that
+	for ((k = 0; k < 50; k++)); do # it is freed, or most of its calls ask for that
+		bpftool prog show id "$id" >out 2>&1 || break
+		sleep 0.1
 	done
 }
 all_check()
@@ -368,6 +376,55 @@ if [[ $wrong ]]; then
 	fail "watch: killed $r times" "${wrong:2:1500}"
 else
 	pass "watch: killed $r times, of $count calls"
+fi
+
+# --- while it compacts the log of changes ---------------------------------------------------------
+
+# grow: the log, more than it may have
+grow()
+{
+	local i
+
+	for ((i = 0; i < 8; i++)); do
+		ecbpf-filter drop import -q -f many
+		xargs ecbpf-filter drop delete -q <many
+	done
+}
+
+compacts() { (($(stat -c %s "$changes") <= 65536)); }
+
+changes=$(echo state/runtime/changes*)
+traced=(strace -f -o trace -P "$PWD/$changes" -P "$PWD/$changes.new" -e "trace=$calls")
+wrong=''
+want=$(state)
+keep "${traced[@]}"
+first=$(wc -l <trace)
+grow
+for ((i = 0; i < 200; i++)); do
+	! compacts || break
+	sleep 0.1
+done
+count=$(($(wc -l <trace) - first))
+keep_end -INT
+for ((r = 0; r < 2 * kills && ${#wrong} < 400; r++)); do
+	at=$((first + 1 + RANDOM % count))
+	{ keep "${traced[@]}" -e "inject=$calls:signal=SIGKILL:when=$at"; } 2>/dev/null
+	grow
+	for ((i = 0; i < 200; i++)); do
+		if compacts || ! kill -0 "$watcher" 2>/dev/null; then break; fi
+		sleep 0.1
+	done
+	keep_end -KILL
+	as "$want"
+	restart
+	as "$want"
+done
+if [[ $wrong ]]; then
+	fail "watch, compaction: killed $r times" "${wrong:2:1500}"
+elif ((count < 4)); then
+	fail "watch, compaction" "there was none: $count calls"
+else
+	pass "watch, compaction: killed $r times, of $count calls"
 fi
 
 # --- its reload -----------------------------------------------------------------------------------

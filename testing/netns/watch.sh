@@ -168,6 +168,50 @@ else
 	skip "a bond's new member" "this kernel has neither bonds nor bridges"
 fi
 
+# --- what tools of a peer do ----------------------------------------------------------------------
+
+# where nothing can be chained, they load nothing beside a program of ours, and unload it
+ecbpf-loader doctor >"$tmp/out" 2>&1 || :
+if [[ $(command -v xdp-loader) && $(command -v xdp-filter) ]] &&
+	grep -q "kernel cannot replace BPF functions" "$tmp/out"; then
+	pass_o=$tmp/pass.bpf.o
+	echo '__attribute__((section("xdp"))) int peer(void *ctx) { return 2; }' |
+		clang --target=bpf -O2 -g -x c -c - -o "$pass_o"
+	before=$(xdp eth0)
+	waited=$(waits)
+	rate=$(ecbpf-sampler status -j | jq .rate)
+	xdp-filter load eth0 >"$tmp/out" 2>&1 || :
+	xdp-filter unload eth0 >"$tmp/out" 2>&1 || :
+	xdp-loader load -m native eth0 "$pass_o" >"$tmp/out" 2>&1 || :
+	equal "a peer loads beside it: it stays" "$before" "$(xdp eth0)"
+	mended=$(grep -c 'eth0: add ecbpf_fused' "$log")
+	xdp-loader unload -a eth0 >"$tmp/out" 2>&1
+	soon "a peer unloads all: mended" has_xdp eth0
+	soon "in one line" logged $((mended + 1)) "eth0: add ecbpf_fused"
+	equal "with its setting" "$rate" "$(ecbpf-sampler status -j | jq .rate)"
+	kill -STOP "$watcher"
+	xdp-loader unload -a eth0 >"$tmp/out" 2>&1
+	xdp-loader load -m native eth0 "$pass_o" >"$tmp/out" 2>&1 ||
+		ip link set eth0 xdp object "$pass_o" section xdp
+	kill -CONT "$watcher"
+	soon "a peer's program is not taken off" waits_for "${waited:+$waited }eth0"
+	equal "it is told once" 1 "$(grep -c "eth0: program 'peer' .*: waiting for it" "$log")"
+	ip link set eth0 xdp off
+	soon "when it goes, mended" has_stages eth0 '["count","sampler"]'
+	soon "and not waited for" waits_for "$waited"
+	before=$(xdp eth0)
+	ns_add peer
+	ns peer ip link add eth0 index "$(</sys/class/net/eth0/ifindex)" type veth peer name eth1
+	ns peer xdp-loader load -m native eth0 "$pass_o" >"$tmp/out" 2>&1 || :
+	ns peer xdp-loader unload -a eth0 >"$tmp/out" 2>&1 || :
+	ns peer xdp-loader clean >"$tmp/out" 2>&1 || :
+	equal "in another namespace, with the same index: it stays" "$before" "$(xdp eth0)"
+	equal "with its maps" "" "$({ ecbpf-loader doctor -j eth0 || :; } |
+		jq -r '.[] | select(.severity == "error" and .code != "differs") | .what')"
+else
+	skip "a peer's tools" "not here: programs can be chained, or there is no xdp-tools"
+fi
+
 # --- many names that are not there ----------------------------------------------------------------
 
 # sockets that it opens until it has looked twice; there is one or two for each question to netlink
