@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# timeout: 600
+# timeout: 1800
 #
 # What IPVS would not forward, the fast path does not either: packets of a live flow to another
 # Ethernet address or in another VLAN, and flows that are only routed; a spoofed reset of a live
