@@ -280,8 +280,11 @@ void doctor_check_pins(struct doctor *d)
 		return;
 	err = ecbpf_for_each_dispatcher(d->e, inspect_dispatcher, &s);
 	free(s.xdp.ids);
-	if (err)
+	if (err) {
+		f = finding_add(&d->found, ECBPF_ERROR, "", "unreadable", "%.255s", d->e->error);
+		finding_why(f, "pins of dispatchers were not checked");
 		return;
+	}
 	if (s.stale) {
 		f = finding_add(
 			&d->found, ECBPF_WARNING, "", "stale-pins",
