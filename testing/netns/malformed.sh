@@ -20,6 +20,7 @@ ns_add server
 ip link add h0 address 02:00:00:00:00:01 type veth peer name c0 netns client
 ip link add h1 address 02:00:00:00:00:03 type veth peer name s0 netns server
 ns client ip link set c0 address 02:00:00:00:00:02
+ns client tee /proc/sys/net/ipv6/conf/c0/disable_ipv6 >/dev/null <<<1 # no reports of its own
 ns server ip link set s0 address 02:00:00:00:00:04
 for file in /proc/sys/net/ipv6/conf/*/accept_dad; do
 	echo 0 >"$file"
