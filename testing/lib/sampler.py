@@ -72,7 +72,7 @@ def load_proto():
 
 
 def veth():
-    run("ip", "link", "add", "s0", "type", "veth", "peer", "name", "s1")
+    run("ip", "link", "add", "s0", "address", ETHER.dst, "type", "veth", "peer", "name", "s1")
     for name in ("s0", "s1"):
         with open(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", "w", encoding="ascii") as file:
             file.write("1")  # nothing but what is sent here
