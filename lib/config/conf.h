@@ -201,8 +201,8 @@ struct conf_parser;
  * @is_wanted: does the configuration say any of it?
  * @apply: say what differs, and change it unless @check
  * @export: write it; nothing, if it was never set. @files: NULL: what is in files is left out
- * @get: what @export leaves out without files, or as it was never set, into a configuration; or
- *NULL
+ * @get: what @export leaves out without files, or because it was never set, into a
+ *	 configuration; or NULL
  */
 struct conf_section {
 	const char *name;

@@ -11,7 +11,10 @@
 #include "core/links.h"
 #include "core/netlink.h"
 
-/* Of the other kinds, the one that is linked hands over what it sends, or has headers in between */
+/*
+ * A VLAN or macvlan gets frames that the interface of its IFLA_LINK has received. For other kinds,
+ * IFLA_LINK is the peer (veth) or what tunnelled packets leave by.
+ */
 static bool is_upper(struct nlattr *linkinfo)
 {
 	struct nlattr *info[IFLA_INFO_MAX + 1];

@@ -241,7 +241,7 @@ static off_t end_find(int fd)
 	return end;
 }
 
-/* *@ret_end: where the record begins; unchanged if it says where an earlier one does */
+/* *@ret_end: if 0, gets the offset of the record: that of the first one since it was set to 0 */
 static int record_append(const char *path, bool is_sure, const char *record, size_t size,
 			 long long *ret_end)
 {
