@@ -172,7 +172,7 @@ int ecbpf_watch_look(struct ecbpf_watch *watch, struct ecbpf_config_change **ret
  * @error: why the file, as it is now, does not run; "": it does
  * @instead: what ecbpf_watch_fall_back() has applied, with its time; "": it has not
  * @applied: when what runs was, seconds since 1970
- * @read: when the file was, monotonic, in ms; 0: not yet
+ * @read: when the file was, monotonic, in ms: the beginning, written at the end; 0: not yet
  */
 struct ecbpf_watch_state {
 	int pid;
@@ -189,6 +189,8 @@ struct ecbpf_watch_state {
 /* Of this one, @ret_state to be freed by ecbpf_watch_state_free() */
 int ecbpf_watch_read(struct ecbpf *e, struct ecbpf_watch_state *ret_state);
 void ecbpf_watch_state_free(struct ecbpf_watch_state *state);
+/* The file is going to be read */
+void ecbpf_watch_begin(struct ecbpf_watch *watch);
 /* The file was read: say why it does not run to those who read the state; "": it does */
 void ecbpf_watch_tell(struct ecbpf_watch *watch, const char *text);
 

@@ -38,6 +38,7 @@ struct ecbpf_watch {
 	__u64 links;
 	__u64 kept_at; /* monotonic, ms */
 	__u64 refreshed_at;
+	__u64 begun;		  /* likewise: when the file was opened last */
 	long long compact_at;	  /* size of the log of changes at runtime */
 	char refresh_error[1024]; /* the one that was told */
 	char copy_error[1024];	  /* likewise */
@@ -122,11 +123,16 @@ struct ecbpf_config *ecbpf_watch_config(struct ecbpf_watch *w)
 	return w->config;
 }
 
+void ecbpf_watch_begin(struct ecbpf_watch *w)
+{
+	w->begun = now_ms();
+}
+
 void ecbpf_watch_tell(struct ecbpf_watch *w, const char *text)
 {
 	snprintf(w->state.error, sizeof(w->state.error), "%s", text);
 	w->state.error[strcspn(w->state.error, "\n")] = '\0';
-	w->state.read = now_ms();
+	w->state.read = w->begun;
 	conf_state_write(w->state_fd, &w->state);
 }
 

@@ -28,7 +28,7 @@
 
 #define TITLE	 "# Changes at runtime, kept by ecbpf: see ecbpf-loader(8), RUNTIME CHANGES"
 #define HASH_LEN 8 /* hexadecimal digits */
-#define LOST	 "the change is made, but it will be lost at the next start: "
+#define LOST	 "this change will be lost at the next start: "
 
 static __u32 hash_of(const char *text, size_t size)
 {
@@ -275,6 +275,15 @@ static int record_append(const char *path, bool is_sure, const char *record, siz
 	return err;
 }
 
+static int log_cut(const char *path, off_t at)
+{
+	_cleanup_close_ int fd = log_open(path, O_RDWR);
+
+	if (fd < 0)
+		return fd;
+	return ftruncate(fd, at) || fdatasync(fd) ? -errno : 0;
+}
+
 void runtime_log_ahead(struct ecbpf *e)
 {
 	e->logged_at = 0;
@@ -282,20 +291,21 @@ void runtime_log_ahead(struct ecbpf *e)
 
 void runtime_log_settle(struct ecbpf *e, bool is_made)
 {
-	_cleanup_close_ int fd = -1;
 	off_t at = e->logged_at;
 	char path[PATH_MAX];
 	bool is_sure;
+	int err;
 
 	e->logged_at = 0;
 	if (is_made || !at)
 		return;
-	if (runtime_log_path(path, &is_sure) > 0)
-		fd = log_open(path, O_RDWR);
-	if (fd < 0 || ftruncate(fd, at) || fdatasync(fd))
+	err = runtime_log_path(path, &is_sure);
+	if (err > 0)
+		err = log_cut(path, at);
+	if (err && err != -ENOENT) /* without a log nothing comes back */
 		ecbpf_log(e, ECBPF_LOG_WARN,
-			  "the change is not made, but it will be at the next start: %s",
-			  strerror(fd < 0 ? -fd : errno));
+			  "the change is not made, but it will be at the next start: %s: %s", path,
+			  strerror(-err));
 }
 
 void runtime_change_end(struct runtime_change *c)

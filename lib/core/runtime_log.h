@@ -36,7 +36,7 @@ bool runtime_change_begin(struct ecbpf *e, struct runtime_change *c, const char 
 /* An object of the change; without a newline */
 void runtime_change_line(struct runtime_change *c, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* Write it. What fails is logged as a warning: the change itself is made already */
+/* Write it. What fails is logged as a warning: the change itself is made all the same */
 void runtime_change_end(struct runtime_change *c);
 
 /* Warn of a change that cannot be written, as it could not be read again */

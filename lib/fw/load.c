@@ -70,8 +70,10 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 		fw_session_close(&s);
 		return err;
 	}
-	if (ruleset)
+	if (ruleset) {
+		fw_log_ruleset(e, ruleset);
 		err = fw_session_apply(e, &s, ruleset);
+	}
 	if (!err)
 		err = ecbpf_chain_load_stage(e, ifaces, ifaces_count, ECBPF_STAGE_FW, fused, mode);
 	if (err)
@@ -79,8 +81,6 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 	else
 		fw_warn_vlan(e, ruleset ? ruleset : s.old.ruleset, ifaces, ifaces_count);
 	runtime_log_settle(e, !err);
-	if (!err && ruleset)
-		fw_log_ruleset(e, ruleset);
 	fw_session_close(&s);
 	if (ruleset)
 		load_clean(e);

@@ -72,13 +72,13 @@ fi
 clean "sampler: set" '' ecbpf-sampler set --rate 1
 ecbpf-sampler run --bind "ipc://$tmp/bus" 2>"$tmp/daemon" &
 daemon=$!
-defer kill "$daemon"
+defer eval "kill $daemon 2>/dev/null || :" # it may have ended
 for ((i = 0; i < 100; i++)); do
 	[[ ! -S $tmp/bus ]] || break
 	sleep 0.1
 done
 ping -6 -q -i 0.05 -c 200 -I peer0 ff02::1 >/dev/null 2>&1 &
-defer kill "$!"
+defer eval "kill $! 2>/dev/null || :"
 clean "pcap: print" "$shown" ecbpf-pcap -e "ipc://$tmp/bus" --print -c 3 --duration 15
 clean "pcap: top" 'source' ecbpf-pcap -e "ipc://$tmp/bus" --top src -c 3 --duration 15
 for tool in filter fw sampler; do

@@ -348,7 +348,7 @@ before=$(<"$log")
 seq -f 100.64.%g.1 0 255 >"$tmp/many"
 ecbpf-filter drop import -f "$tmp/many" >"$tmp/out" 2>&1 && status=$? || status=$?
 equal "a full disk: the change is made, and it is said" \
-	"0 ecbpf-filter: warning: the change is made, but it will be lost at the next start: $log: No space left on device 256" \
+	"0 ecbpf-filter: warning: this change will be lost at the next start: $log: No space left on device 256" \
 	"$status $(grep warning "$tmp/out") $(drops | wc -l)"
 equal "no half of it is written" "$before" "$(<"$log")"
 rm "$tmp/small/fill"
@@ -398,7 +398,7 @@ kill -INT "$watcher"
 wait "$watcher" || :
 rmdir "$log"
 equal "no log where there was one: a change says that it is not kept" \
-	"ecbpf-filter: warning: the change is made, but it will be lost at the next start: $log: No such file or directory" \
+	"ecbpf-filter: warning: this change will be lost at the next start: $log: No such file or directory" \
 	"$(ecbpf-filter drop add 203.0.113.42 2>&1 >/dev/null)"
 mv "$tmp/saved" "$log"
 apply "$conf" >/dev/null
@@ -423,6 +423,15 @@ if [[ $(command -v strace) ]]; then
 	apply "$conf"
 	equal "many are there after a reboot" 200001 "$(drops | wc -l)"
 	ecbpf-filter drop flush
+	# a load with rules that is killed as it opens the log
+	ip link add eth9 type veth peer name peer9
+	echo 'ip from any to any tcp dport 9 drop name "nine"' >"$tmp/nine"
+	want=$(ecbpf-fw rule list)
+	strace -f -o "$tmp/strace" -P "$log" -e trace=openat -e inject=openat:signal=SIGKILL:when=1 \
+		ecbpf-fw load --fused -f "$tmp/nine" eth9 >"$tmp/out" 2>&1 || :
+	equal "a load is killed before it logs its rules: none of them is live" "$want 1" \
+		"$(ecbpf-fw rule list) $(grep -c SIGKILL "$tmp/strace")"
+	ip link del eth9
 else
 	skip "system calls of an import" "no strace"
 fi

@@ -337,6 +337,28 @@ if [[ ${ECBPF_LONG-} ]]; then
 	equal "for a minute" "1 1" "$status $(grep -c "process $watcher .* for 60 s" "$tmp/out")"
 fi
 
+# one that is asked for while another is under way, whose file was another
+cp "$conf" "$tmp/good"
+mkfifo "$tmp/fifo"
+printf '[filter]\ndrop = %s\n' "$tmp/fifo" >>"$conf"
+ecbpf-loader watch --reload 2>"$tmp/first" &
+asker=$!
+exec {fifo}>"$tmp/fifo" # now it has read all but this
+{ cat "$tmp/good" && echo "stagse = count"; } >"$conf"
+ecbpf-loader watch --reload 2>"$tmp/out" {fifo}>&- &
+second=$!
+soon "another one waits" grep -q "waiting for process $watcher" "$tmp/out"
+exec {fifo}>&-
+status=0
+wait "$asker" || status=$?
+equal "the first one ends" 0 "$status"
+status=0
+wait "$second" || status=$?
+equal "the second one says what is wrong with its own" "1 1" \
+	"$status $(grep -c "^ecbpf-loader: $conf:.*stagse" "$tmp/out")"
+cp "$tmp/good" "$conf"
+works "--reload" ecbpf-loader watch --reload
+
 # --- its enemies ----------------------------------------------------------------------------------
 
 # 100 with WATCH_KILLS=100

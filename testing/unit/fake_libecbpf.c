@@ -668,6 +668,11 @@ void ecbpf_watch_state_free(struct ecbpf_watch_state *state)
 	(void)state;
 }
 
+void ecbpf_watch_begin(struct ecbpf_watch *watch)
+{
+	(void)watch;
+}
+
 void ecbpf_watch_tell(struct ecbpf_watch *watch, const char *text)
 {
 	(void)watch;

@@ -142,9 +142,11 @@ static int take_file(struct watch *w)
 	struct ecbpf_config *config;
 	size_t count;
 
+	ecbpf_watch_begin(w->watch);
 	if (ecbpf_config_read(w->tool->ecbpf, w->file, &config))
 		return fail_file(w);
 	if (ask_vlans(w, config)) {
+		ecbpf_watch_tell(w->watch, ecbpf_error(w->tool->ecbpf));
 		ecbpf_config_free(config);
 		return TOOL_FAILED;
 	}
@@ -275,15 +277,16 @@ static int loop(struct watch *w)
 	}
 }
 
-/* Until the process that runs has read its file. @state: as it was. Return: enum tool_exit */
-static int wait_reload(struct tool *tool, struct ecbpf_watch_state *state)
+/*
+ * Until the process that runs has read its file, since @start: one that it was reading before may
+ * have been another. @state: as it was. Return: enum tool_exit
+ */
+static int wait_reload(struct tool *tool, long long start, struct ecbpf_watch_state *state)
 {
-	unsigned long long before = state->read;
-	long long start = now_ms();
 	bool is_told = false;
 	int pid = state->pid;
 
-	while (state->read == before || !state->read) {
+	while ((long long)state->read < start) {
 		ecbpf_watch_state_free(state);
 		nanosleep(&(struct timespec){.tv_nsec = GATHER_MS * 1000000L}, NULL);
 		if (ecbpf_watch_read(tool->ecbpf, state))
@@ -308,6 +311,7 @@ static int wait_reload(struct tool *tool, struct ecbpf_watch_state *state)
 static int ask_reload(struct tool *tool)
 {
 	struct ecbpf_watch_state state = {};
+	long long start = now_ms() + 1; /* what began in this millisecond was before */
 	int pid, status;
 
 	tool_change_begin("--reload");
@@ -316,9 +320,11 @@ static int ask_reload(struct tool *tool)
 	pid = state.pid;
 	if (!pid)
 		return tool_fail("no ecbpf-loader watch runs in this network namespace");
+	while (now_ms() < start)
+		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
 	if (kill(pid, SIGHUP))
 		return tool_fail("process %d: %s", pid, strerror(errno));
-	status = wait_reload(tool, &state);
+	status = wait_reload(tool, start, &state);
 	if (status)
 		return status;
 	status = *state.error ? tool_fail("%s", state.error) : TOOL_OK;
