@@ -37,6 +37,7 @@ static bool link_read(struct nlmsghdr *message, void *item)
 	    nlmsg_parse(message, sizeof(*info), attrs, IFLA_MAX, NULL) || !attrs[IFLA_IFNAME])
 		return false;
 	link->ifindex = info->ifi_index;
+	link->is_up = info->ifi_flags & IFF_UP;
 	nla_strlcpy(link->name, attrs[IFLA_IFNAME], sizeof(link->name));
 	if (attrs[IFLA_MASTER])
 		link->master = nla_get_u32(attrs[IFLA_MASTER]);

@@ -15,6 +15,7 @@ struct ecbpf_link {
 	int master; /* ifindex of its bond, bridge and so on; 0: none */
 	int lower;  /* ifindex of the interface below a VLAN or macvlan; 0: none here */
 	bool is_ethernet;
+	bool is_up;
 	unsigned char mac[6];
 	unsigned int mtu;
 	unsigned int xdp_ids[3]; /* of programs that are attached: native, skb, hw; 0: none */

@@ -63,6 +63,16 @@ static int addrs_read(struct ecbpf *e, int fd, struct ecbpf_route **ret, size_t 
 	return 0;
 }
 
+/* Sorted */
+static int addrs_sorted(struct ecbpf *e, int fd, struct ecbpf_route **ret, size_t *ret_count)
+{
+	int err = addrs_read(e, fd, ret, ret_count);
+
+	if (!err && *ret_count)
+		qsort(*ret, *ret_count, sizeof(**ret), route_compare);
+	return err;
+}
+
 int filter_vips_read(struct ecbpf *e, int fd, struct ecbpf_route **ret, size_t *ret_count)
 {
 	size_t count = 0, kept = 0;
@@ -78,11 +88,14 @@ int filter_vips_read(struct ecbpf *e, int fd, struct ecbpf_route **ret, size_t *
 	return 0;
 }
 
+/* A broadcast address within a prefix of VIPs remains one: the kernel lets nobody have it */
 static bool is_in_vips(const struct ecbpf_route *vips, size_t count,
-		       const struct ecbpf_filter_addr *prefix)
+		       const struct ecbpf_route *route)
 {
 	for (size_t i = 0; i < count; i++)
-		if (prefix_has(&vips[i].prefix, prefix))
+		if (prefix_has(&vips[i].prefix, &route->prefix) &&
+		    (route->kind == ECBPF_FILTER_ADDR_LOCAL ||
+		     vips[i].prefix.prefix_len == route->prefix.prefix_len))
 			return true;
 	return false;
 }
@@ -100,62 +113,121 @@ static bool addrs_have(const struct ecbpf_route *addrs, size_t count,
 	return false;
 }
 
-/* New entries are added before old ones are removed, so that no fragment finds neither */
-static int addrs_change(int fd, const struct ecbpf_route *old, size_t old_count,
-			const struct ecbpf_route *new, size_t new_count)
+/* Add what is new of the Ethernet addresses, or of all others. All arrays are sorted */
+static int addrs_add(int fd, const struct ecbpf_route *old, size_t old_count,
+		     const struct ecbpf_route *new, size_t new_count, bool is_mac)
 {
-	for (size_t i = 0; i < new_count; i++)
-		if (bpf_map_update_elem(fd, &new[i].prefix, &new[i].kind, BPF_ANY))
+	for (size_t i = 0; i < new_count; i++) {
+		const struct ecbpf_route *route = &new[i];
+
+		if ((route->kind == ECBPF_FILTER_ADDR_MAC) == is_mac &&
+		    (!old_count || !bsearch(route, old, old_count, sizeof(*old), route_compare)) &&
+		    bpf_map_update_elem(fd, &route->prefix, &route->kind, BPF_ANY))
 			return -errno;
+	}
+	return 0;
+}
+
+/* Delete what is old, likewise */
+static int addrs_delete(int fd, const struct ecbpf_route *old, size_t old_count,
+			const struct ecbpf_route *new, size_t new_count, bool is_mac)
+{
 	for (size_t i = 0; i < old_count; i++)
-		if (!addrs_have(new, new_count, &old[i].prefix) &&
+		if ((old[i].kind == ECBPF_FILTER_ADDR_MAC) == is_mac &&
+		    !addrs_have(new, new_count, &old[i].prefix) &&
 		    bpf_map_delete_elem(fd, &old[i].prefix) && errno != ENOENT)
 			return -errno;
 	return 0;
 }
 
-/* Sorts @old */
-static void addrs_undo(struct ecbpf *e, int fd, struct ecbpf_route *old, size_t old_count,
-		       const struct ecbpf_route *new, size_t new_count)
+/*
+ * New entries are added before old ones are removed, so that no fragment finds neither. Ethernet
+ * addresses make room for them: without its own, a fragment is not answered. Sorted arrays
+ */
+static int addrs_change(int fd, const struct ecbpf_route *old, size_t old_count,
+			const struct ecbpf_route *new, size_t new_count)
 {
-	int err = 0;
+	int err = addrs_delete(fd, old, old_count, new, new_count, true);
 
-	for (size_t i = 0; i < old_count; i++)
-		if (bpf_map_update_elem(fd, &old[i].prefix, &old[i].kind, BPF_ANY))
-			err = errno;
-	if (old_count)
-		qsort(old, old_count, sizeof(*old), route_compare);
-	for (size_t i = 0; i < new_count; i++)
-		if (!addrs_have(old, old_count, &new[i].prefix) &&
-		    bpf_map_delete_elem(fd, &new[i].prefix) && errno != ENOENT)
-			err = errno;
-	if (err)
-		ecbpf_log(e, ECBPF_LOG_WARN, "filter_addrs: the change is not undone: %s",
-			  strerror(err));
+	if (!err)
+		err = addrs_add(fd, old, old_count, new, new_count, false);
+	if (!err)
+		err = addrs_delete(fd, old, old_count, new, new_count, false);
+	return err ? err : addrs_add(fd, old, old_count, new, new_count, true);
 }
 
-/* Return: how many of the Ethernet addresses are kept: no host is refused because of too many */
-static size_t macs_fit(struct ecbpf *e, struct ecbpf_route *macs, size_t count, size_t others)
+/* Make the map @old again, whatever is in it */
+static void addrs_undo(struct ecbpf *e, int fd, const struct ecbpf_route *old, size_t old_count)
+{
+	_cleanup_free_ struct ecbpf_route *now = NULL;
+	size_t count = 0;
+	int err = addrs_sorted(e, fd, &now, &count);
+
+	if (!err)
+		err = addrs_change(fd, now, count, old, old_count);
+	if (err)
+		ecbpf_log(e, ECBPF_LOG_WARN, "filter_addrs: the change is not undone: %s",
+			  strerror(-err));
+}
+
+/* Sorted, of each prefix the last one. Return: how many */
+static size_t addrs_unique(struct ecbpf_route *addrs, size_t count)
 {
 	size_t kept = 0;
 
 	if (count)
-		qsort(macs, count, sizeof(*macs), route_compare);
+		qsort(addrs, count, sizeof(*addrs), route_compare);
 	for (size_t i = 0; i < count; i++)
-		if (!kept || route_compare(&macs[kept - 1], &macs[i]))
+		if (i + 1 == count ||
+		    memcmp(&addrs[i].prefix, &addrs[i + 1].prefix, sizeof(addrs[i].prefix)))
+			addrs[kept++] = addrs[i];
+	return kept;
+}
+
+static int mac_compare(const void *a, const void *b)
+{
+	struct ecbpf_filter_mac x, y;
+
+	memcpy(&x, &((const struct ecbpf_route *)a)->prefix, sizeof(x));
+	memcpy(&y, &((const struct ecbpf_route *)b)->prefix, sizeof(y));
+	return x.ifindex != y.ifindex ? (x.ifindex > y.ifindex) - (x.ifindex < y.ifindex)
+				      : memcmp(x.addr, y.addr, sizeof(x.addr));
+}
+
+/*
+ * Return: how many of the Ethernet addresses are kept: no host is refused because of too many. The
+ * interfaces that were there first, such as the cards, keep theirs. One entry stays free: to change
+ * one, kernels before 6.13 need it.
+ */
+static size_t macs_fit(struct ecbpf *e, struct ecbpf_route *macs, size_t count, size_t others)
+{
+	size_t kept = 0,
+	       room = others < ECBPF_FILTER_ADDRS_MAX ? ECBPF_FILTER_ADDRS_MAX - 1 - others : 0;
+
+	if (count)
+		qsort(macs, count, sizeof(*macs), mac_compare);
+	for (size_t i = 0; i < count; i++)
+		if (!kept || mac_compare(&macs[kept - 1], &macs[i]))
 			macs[kept++] = macs[i];
-	if (others + kept <= ECBPF_FILTER_ADDRS_MAX)
+	if (kept <= room)
 		return kept;
 	ecbpf_log(e, ECBPF_LOG_WARN,
 		  "%zu local addresses, VIPs and Ethernet addresses: the limit is %d; "
 		  "fragments for some of the latter are not answered",
-		  others + kept, ECBPF_FILTER_ADDRS_MAX);
-	return ECBPF_FILTER_ADDRS_MAX - others;
+		  others + kept, ECBPF_FILTER_ADDRS_MAX - 1);
+	return room;
 }
 
+/* A director does not balance them: fragments of OSPF and the like are for its kernel */
+static const struct ecbpf_route multicasts[] = {
+	{.prefix = {.prefix_len = 96 + 4, .addr = {[10] = 0xff, 0xff, 224}},
+	 .kind = ECBPF_FILTER_ADDR_LOCAL},
+	{.prefix = {.prefix_len = 8, .addr = {0xff}}, .kind = ECBPF_FILTER_ADDR_LOCAL},
+};
+
 /*
- * Write the VIPs, the local addresses that no VIP covers, and the Ethernet addresses of this host:
- * all of them, or no change
+ * Write the VIPs, the local and multicast addresses that no VIP covers, and the Ethernet addresses
+ * of this host: all of them, or no change
  */
 int filter_addrs_write(struct ecbpf *e, int fd, struct ecbpf_route *vips, size_t vips_count)
 {
@@ -167,27 +239,30 @@ int filter_addrs_write(struct ecbpf *e, int fd, struct ecbpf_route *vips, size_t
 	if (!err)
 		err = filter_macs_read(e, &macs, &macs_count);
 	if (!err)
-		err = addrs_read(e, fd, &old, &old_count);
+		err = addrs_sorted(e, fd, &old, &old_count);
 	if (err)
 		return err;
-	all = calloc(vips_count + routes_count + macs_count + 1, sizeof(*all));
+	all = calloc(vips_count + routes_count + macs_count + ARRAY_SIZE(multicasts), sizeof(*all));
 	if (!all)
 		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < vips_count; i++)
 		all[count++] = vips[i];
 	for (size_t i = 0; i < routes_count; i++)
-		if (!is_in_vips(vips, vips_count, &routes[i].prefix))
+		if (!is_in_vips(vips, vips_count, &routes[i]))
 			all[count++] = routes[i];
+	for (size_t i = 0; i < ARRAY_SIZE(multicasts); i++)
+		if (!is_in_vips(vips, vips_count, &multicasts[i]))
+			all[count++] = multicasts[i];
 	if (count > ECBPF_FILTER_ADDRS_MAX)
 		return ecbpf_fail(e, -E2BIG, "%zu local addresses and VIPs: the limit is %d", count,
 				  ECBPF_FILTER_ADDRS_MAX);
 	macs_count = macs_fit(e, macs, macs_count, count);
 	for (size_t i = 0; i < macs_count; i++)
 		all[count++] = macs[i];
-	qsort(all, count, sizeof(*all), route_compare);
+	count = addrs_unique(all, count);
 	err = addrs_change(fd, old, old_count, all, count);
 	if (err) {
-		addrs_undo(e, fd, old, old_count, all, count);
+		addrs_undo(e, fd, old, old_count);
 		return ecbpf_fail(e, err, "filter_addrs: %s", strerror(-err));
 	}
 	return 0;
@@ -201,16 +276,6 @@ int filter_addrs_refresh(struct ecbpf *e, int fd)
 
 	err = filter_vips_read(e, fd, &vips, &count);
 	return err ? err : filter_addrs_write(e, fd, vips, count);
-}
-
-/* Sorted */
-static int addrs_sorted(struct ecbpf *e, int fd, struct ecbpf_route **ret, size_t *ret_count)
-{
-	int err = addrs_read(e, fd, ret, ret_count);
-
-	if (!err && *ret_count)
-		qsort(*ret, *ret_count, sizeof(**ret), route_compare);
-	return err;
 }
 
 static int refresh_locked(struct ecbpf *e)

@@ -103,8 +103,9 @@ int filter_macs_read(struct ecbpf *e, struct ecbpf_route **ret, size_t *ret_coun
 	m.links = links;
 	is_done = aboves_read(&m);
 	for (size_t i = 0; i < m.links_count && is_done; i++)
-		if (links[i].is_ethernet)
-			is_done = macs_add(&m, links[i].ifindex, links[i].mac, 0);
+		if (links[i].is_ethernet) /* one that is down gets nothing from those below */
+			is_done = macs_add(&m, links[i].ifindex, links[i].mac,
+					   links[i].is_up ? 0 : DEPTH_MAX);
 	free(m.aboves);
 	if (!is_done) {
 		free(m.found);

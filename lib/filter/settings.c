@@ -28,8 +28,8 @@ static const struct ecbpf_setting rows[] = {
 		FIELD(frags),
 		.words = "pass,drop,ptb",
 		.value = ECBPF_FILTER_FRAGS_PASS,
-		.text = "IPv4 fragments whose destination is not an address of this host, or is "
-			"one of its VIPs",
+		.text = "IPv4 fragments whose destination is neither an address of this host nor a "
+			"multicast address, or is one of its VIPs",
 		.more = "With ptb, they are dropped, and the first fragment is answered with ICMP "
 			"fragmentation needed or ICMPv6 packet too big",
 	},

@@ -39,6 +39,8 @@ ecbpf_status() { ecbpf-filter status -j | jq -r "$1"; }
 ip link add eth0 type veth peer name eth1
 ip link set eth0 up
 ip link set eth1 up
+tmp=$(mktemp)
+defer rm -f "$tmp"
 number=0
 while read -r command; do
 	number=$((number + 1))
@@ -63,16 +65,16 @@ says "settings are those of the last example" "drop count 100" ecbpf_status \
 
 # --- fragments are answered if they are for an Ethernet address of this host --------------------
 
-# send MAC [VLAN]: a first fragment for it, to eth0
+# send MAC [VLAN]: a first fragment for it, to eth0; $source and $dest are its addresses
 send()
 {
-	/usr/bin/python3 - "$@" <<-END
+	/usr/bin/python3 - "${source-192.0.2.7}" "${dest-198.51.100.1}" "$@" <<-END
 		import sys
 		from scapy.all import IP, Dot1Q, Ether, Raw, sendp
-		link = Ether(dst=sys.argv[1], src="02:00:00:00:00:99")
-		for vlan in sys.argv[2:]:
+		link = Ether(dst=sys.argv[3], src="02:00:00:00:00:99")
+		for vlan in sys.argv[4:]:
 		    link /= Dot1Q(vlan=int(vlan))
-		sendp(link / IP(src="192.0.2.7", dst="198.51.100.1", flags="MF", proto=17) /
+		sendp(link / IP(src=sys.argv[1], dst=sys.argv[2], flags="MF", proto=17) /
 		      Raw(bytes(800)), "eth1", verbose=False)
 	END
 }
@@ -104,6 +106,9 @@ if /usr/bin/python3 -c 'import scapy' 2>/dev/null; then
 	then
 		answers "a macvlan, not known yet" "0 1" 00:00:5e:00:01:04
 		ecbpf-filter refresh -q
+		answers "a macvlan that is down" "0 1" 00:00:5e:00:01:04
+		ip link set vrrp4 up
+		ecbpf-filter refresh -q
 		answers "a macvlan" "1 0" 00:00:5e:00:01:04
 		ip link delete vrrp4
 		ecbpf-filter refresh -q
@@ -113,6 +118,7 @@ if /usr/bin/python3 -c 'import scapy' 2>/dev/null; then
 	fi
 	if ip link add link eth0 name vlan5 address 02:00:00:00:00:05 type vlan id 5 2>/dev/null
 	then
+		ip link set vlan5 up
 		ecbpf-filter refresh -q
 		answers "a VLAN" "1 0" 02:00:00:00:00:05 5
 		ip link delete vlan5
@@ -124,6 +130,7 @@ if /usr/bin/python3 -c 'import scapy' 2>/dev/null; then
 		ecbpf-filter refresh -q
 		answers "a bridge that it is no port of" "0 1" 02:00:00:00:00:06
 		ip link set eth0 master br0
+		ip link set br0 up
 		ecbpf-filter refresh -q
 		answers "its bridge" "1 0" 02:00:00:00:00:06
 	else
@@ -133,6 +140,68 @@ if /usr/bin/python3 -c 'import scapy' 2>/dev/null; then
 	ecbpf-filter refresh -q
 	answers "the interface's old address" "0 1" 02:00:00:00:00:01
 	answers "its new one" "1 0" 02:00:00:00:00:03
+
+	ip address add 203.0.113.1/24 broadcast 203.0.113.255 dev eth0
+	ecbpf-filter vip add -q 203.0.113.0/24
+	dest=203.0.113.7 answers "an address of a network of VIPs" "1 0" 02:00:00:00:00:03
+	dest=203.0.113.255 answers "its broadcast address" "0 1" 02:00:00:00:00:03
+	source=203.0.113.255 answers "this host, from there" "0 1" 02:00:00:00:00:03
+	ecbpf-filter vip flush -q
+
+	ip link set eth0 nomaster
+	ecbpf-filter refresh -q
+	# a socket of a multicast group gets what comes in fragments, as OSPF may
+	ecbpf-filter set -q frags=drop frags6=drop
+	ip address add 2001:db8:1::1/64 dev eth0 nodad
+	says "fragments to multicast groups" "1000 1000" /usr/bin/python3 - <<-'END'
+		import socket, struct
+		from scapy.all import IP, IPv6, IPv6ExtHdrFragment, Ether, Raw, sendp
+		from scapy.layers.inet import UDP
+		from scapy.layers.inet6 import fragment6
+		index = socket.if_nametoindex("eth0")
+		group4, group6 = "239.1.2.3", "ff0e::1:2"
+		sock4 = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		sock4.bind(("", 4000))
+		sock4.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+		                 socket.inet_aton(group4) + struct.pack("=4si", bytes(4), index))
+		sock6 = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+		sock6.bind(("", 4001))
+		joined = socket.inet_pton(socket.AF_INET6, group6) + struct.pack("=I", index)
+		sock6.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, joined)
+		source = "02:00:00:00:00:99"
+		packet = Ether(dst="01:00:5e:01:02:03", src=source) / \
+		    IP(src="203.0.113.9", dst=group4) / UDP(sport=1, dport=4000) / Raw(bytes(1000))
+		sendp(packet.fragment(504), "eth1", verbose=False)
+		packet = IPv6(src="2001:db8:1::9", dst=group6) / IPv6ExtHdrFragment(id=1) / \
+		    UDP(sport=1, dport=4001) / Raw(bytes(1000))
+		for part in fragment6(packet, 600):
+		    sendp(Ether(dst="33:33:00:01:00:02", src=source) / part, "eth1", verbose=False)
+		lengths = []
+		for sock in sock4, sock6:
+		    sock.settimeout(5)
+		    try:
+		        lengths.append(len(sock.recv(2000)))
+		    except TimeoutError:
+		        lengths.append("none")
+		print(*lengths)
+	END
+	ecbpf-filter set -q frags=ptb frags6=pass
+
+	# more addresses than filter_addrs holds: those of eth0 remain, and each change is possible
+	for i in {1..100}; do
+		echo "link add p$i type veth peer name q$i"
+	done | ip -batch -
+	/usr/bin/python3 - >"$tmp" <<-'END'
+		for i in range(65436):
+		    print(f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}")
+	END
+	works "as many VIPs as leave room for some Ethernet addresses" \
+		ecbpf-filter vip add -f "$tmp"
+	works "one more" ecbpf-filter vip add 192.0.2.80
+	works "refresh" ecbpf-filter refresh
+	answers "the first interface, of too many" "1 0" 02:00:00:00:00:03
+	works "one less" ecbpf-filter vip delete 192.0.2.80
+	works "none" ecbpf-filter vip flush
 else
 	skip "fragments for Ethernet addresses" "no Scapy (Debian: python3-scapy)"
 fi
