@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Files of a directory that are replaced in one step */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "config/conf.h"
 #include "core/handle.h"
@@ -59,18 +62,47 @@ void conf_files_add(struct conf_files *files, const char *name, char *text)
 	f->text = text;
 }
 
-/*
- * A second name for the file that is there, to get back to it. A directory cannot have one, nor a
- * file in some file systems: for these there is only rename()
- */
+static int copy(const char *path, const char *to)
+{
+	_cleanup_close_ int in = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK),
+			    out = -1;
+	ssize_t count = 1;
+	struct stat st;
+
+	if (in < 0 || fstat(in, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode)) /* rename() says what is wrong with it */
+		return 0;
+	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (out < 0)
+		return -errno;
+	while (count > 0)
+		count = sendfile(out, in, NULL, 1 << 20);
+	/* its mode where there are modes */
+	if (!count && (fchown(out, st.st_uid, st.st_gid) || fchmod(out, st.st_mode)) &&
+	    errno != EPERM)
+		count = -1;
+	return count || fsync(out) ? -errno : 0;
+}
+
+/* A second name for the file that is there, to get back to it, or a copy where there are none */
 static int keep_before(struct conf_file *f, const char *path)
 {
+	int err;
+
 	snprintf(f->before, sizeof(f->before), "%s~", f->work);
 	if (!link(path, f->before))
 		return 0;
+	err = -errno;
+	if (err == -EPERM || err == -EOPNOTSUPP || err == -EMLINK) {
+		err = copy(path, f->before);
+		if (!err && !access(f->before, F_OK))
+			return 0;
+		unlink(f->before);
+	}
 	*f->before = '\0';
-	f->is_new = errno == ENOENT;
-	return f->is_new || errno == EPERM || errno == EOPNOTSUPP ? 0 : -errno;
+	f->is_new = err == -ENOENT;
+	return f->is_new ? 0 : err;
 }
 
 static int file_publish(struct ecbpf *e, const char *dir, struct conf_file *f)

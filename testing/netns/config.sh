@@ -11,7 +11,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd -P)
 [[ ${ECBPF_FRESH-} ]] || "$top/testing/lib/prometheus" >/dev/null 2>&1 || :
 fresh_net "$@"
 PATH=${ECBPF_BUILD:-$top/build/test}/root/sbin:$PATH
-require_cmd ecbpf-loader jq ip
+require_cmd ecbpf-loader jq ip strace
 tmp=$(mktemp -d)
 defer rm -rf "$tmp"
 conf=$tmp/ecbpf.conf
@@ -399,6 +399,22 @@ equal "without it, all are" "203.0.113.0/24 203.0.113.128/25 fw.rules" "$(
 	ecbpf-loader export -d "$tmp/here" >"$tmp/out" 2>&1
 	grep -o '^203[^ ]*' "$tmp/here/drop.list" | xargs echo -n
 	cd "$tmp/here" && find . -mindepth 1 ! -name '*.list' ! -name here.conf -printf ' %P')"
+# nor where the file system has no hard links, and the second of them cannot be written
+sums() { (cd "$tmp/here" && find . -type f -printf '%p %m %u ' -exec sha256sum {} \; | sort); }
+ecbpf-filter drop add 203.0.113.192/26
+chmod 640 "$tmp/here/"*.list "$tmp/here/fw.rules"
+before=$(sums)
+for call in 1 2 3; do
+	equal "no hard links, file $call fails: none is written" "1 $before" "$(
+		strace -o /dev/null -e inject=link:error=EPERM \
+			-e inject="rename:error=ENOSPC:when=$call" \
+			ecbpf-loader export -d "$tmp/here" >"$tmp/out" 2>&1 || echo -n "$? "
+		sums)"
+done
+works "no hard links: all are written" strace -o /dev/null -e inject=link:error=EPERM \
+	ecbpf-loader export -d "$tmp/here"
+equal "no hard links: the list" 1 "$(grep -c '^203.0.113.192/26' "$tmp/here/drop.list")"
+ecbpf-filter drop delete 203.0.113.192/26
 ecbpf-filter drop delete 203.0.113.128/25
 equal "a directory with a blank" "1 ecbpf-loader: $tmp/not here: a configuration cannot name files \
 there: no blanks, no ; or \", 150 characters at most" \
