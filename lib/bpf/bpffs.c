@@ -142,9 +142,12 @@ int ecbpf_bpffs_open(struct ecbpf *e, bool make)
 		path = "/sys/fs/bpf";
 	if (strlen(path) >= sizeof(e->bpffs))
 		return ecbpf_fail(e, -ENAMETOOLONG, "LIBXDP_BPFFS: path too long");
-	if (statfs(path, &fs) && errno == EACCES)
+	err = statfs(path, &fs) ? errno : 0;
+	if (err == EACCES)
 		return ecbpf_fail(e, -EPERM, "%s: permission denied: must be root", path);
-	if (statfs(path, &fs) || (unsigned long)fs.f_type != BPF_FS_MAGIC)
+	if (err && err != ENOENT && err != ENOTDIR)
+		return ecbpf_fail_dir(e, "look at", path);
+	if (err || (unsigned long)fs.f_type != BPF_FS_MAGIC)
 		return ecbpf_fail(e, -ENODEV,
 				  "no BPF file system at %s: 'mount -t bpf -o mode=0700 bpf %s' "
 				  "makes one",

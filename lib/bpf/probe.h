@@ -9,7 +9,7 @@ struct ecbpf;
 
 /* Load a program that does nothing: its fd, or -errno */
 int ecbpf_probe_load(enum bpf_prog_type type, __u32 flags);
-/* Does the kernel take XDP programs for packets in fragments? 0 or -errno */
+/* Does the kernel take XDP programs for packets in fragments? 0; -EOPNOTSUPP: no; or -errno */
 int ecbpf_frags_probe(struct ecbpf *e);
 
 #endif /* ECBPF_LIB_BPF_PROBE_H */

@@ -275,6 +275,19 @@ static void fingerprint_finish(const struct ecbpf_program *spec, struct program 
 		memcpy(at, counters, sizeof(counters));
 }
 
+/* It takes packets in fragments if it does by itself, or if it is ours and they are @wanted */
+static int frags_set(struct ecbpf *e, bool wanted, struct program *program)
+{
+	int err = ecbpf_frags_probe(e);
+
+	if (err)
+		return err == -EOPNOTSUPP ? 0 : err;
+	program->has_frags = bpf_program__flags(program->prog) & BPF_F_XDP_HAS_FRAGS;
+	if (wanted && program->is_ours && ecbpf_constant_set(program->obj, "xdp_frags", 1))
+		program->has_frags = true;
+	return 0;
+}
+
 int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec,
 		       const struct predecessor *predecessor, bool frags,
 		       struct program *ret_program)
@@ -326,13 +339,10 @@ int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec,
 		err = ecbpf_constants_inherit(e, program.obj, old_fd);
 	for (size_t i = 0; !err && i < spec->settings_count; i++)
 		err = ecbpf_setting_apply(e, file, program.obj, spec->settings[i]);
+	if (!err)
+		err = frags_set(e, frags, &program);
 	if (err)
 		goto out;
-	if (!ecbpf_frags_probe(e)) {
-		program.has_frags = bpf_program__flags(program.prog) & BPF_F_XDP_HAS_FRAGS;
-		if (frags && program.is_ours && ecbpf_constant_set(program.obj, "xdp_frags", 1))
-			program.has_frags = true;
-	}
 	fingerprint_finish(spec, &program);
 	*ret_program = program;
 	return 0;

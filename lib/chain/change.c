@@ -265,11 +265,14 @@ static int change_build_dispatcher(struct ecbpf *e, struct change *c, bool ours)
 	struct dispatcher_config config = {
 		.magic = DISPATCHER_MAGIC,
 		.num_progs_enabled = c->count,
-		.is_xdp_frags = !ecbpf_frags_probe(e),
 	};
 	struct bpf_prog_info info = {};
 	int err;
 
+	err = ecbpf_frags_probe(e);
+	if (err && err != -EOPNOTSUPP)
+		return err;
+	config.is_xdp_frags = !err;
 	err = change_open_programs(e, c);
 	if (err)
 		return err;
@@ -353,7 +356,7 @@ static int change_build(struct ecbpf *e, struct change *c)
 
 	/* without freplace: EPERM, EOPNOTSUPP, ENOTSUPP; without the JIT: EINVAL */
 	if ((err == -EPERM || err == -EOPNOTSUPP || err == -524 || err == -EINVAL) && c->fd >= 0 &&
-	    ecbpf_freplace_probe(e)) {
+	    ecbpf_freplace_probe(e) == -EOPNOTSUPP) {
 		if (c->count > 1 || !c->members[0].program.is_fused)
 			return fail_freplace(e, c);
 		change_close_built(e, c);

@@ -204,7 +204,7 @@ int ecbpf_live_open(struct ecbpf *e, const char *iface, int *ret_ifindex, struct
 		*ret_ifindex = ifindex;
 	/* without a BPF file system a single program can still be seen */
 	err = ecbpf_bpffs_open(e, false);
-	if (err == -EACCES)
+	if (err && err != -ENODEV && err != -EPERM)
 		return err;
 	return ecbpf_live_read(e, ifindex, ret);
 }

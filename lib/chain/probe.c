@@ -64,6 +64,12 @@ out:
 	return err;
 }
 
+/* What the kernel says where it has no freplace; EINVAL: its JIT is off */
+static bool is_missing(int err)
+{
+	return err == -EPERM || err == -EOPNOTSUPP || err == -524 || err == -EINVAL;
+}
+
 int ecbpf_freplace_probe(struct ecbpf *e)
 {
 	struct bpf_program *target;
@@ -71,15 +77,17 @@ int ecbpf_freplace_probe(struct ecbpf *e)
 	int err;
 
 	if (e->freplace <= 0)
-		return e->freplace;
+		return e->freplace ? -EOPNOTSUPP : 0;
 	err = probe_open("xdp_pass", &obj, &target);
 	if (!err)
 		err = bpf_object__load(obj);
 	if (!err)
 		err = probe_replace(target, "xdp_pass", "xdp_pass");
 	bpf_object__close(obj);
+	if (err && !is_missing(err))
+		return err;
 	e->freplace = err;
-	return err;
+	return err ? -EOPNOTSUPP : 0;
 }
 
 int ecbpf_resize_probe(struct ecbpf *e)

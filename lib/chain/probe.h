@@ -5,7 +5,8 @@
 
 struct ecbpf;
 
-/* Can the kernel replace functions of BPF programs? 0 or -errno */
+/* Can the kernel replace functions of BPF programs? 0; -EOPNOTSUPP: no, e->freplace says why; or
+ * -errno */
 int ecbpf_freplace_probe(struct ecbpf *e);
 /* Does the kernel let libxdp's dispatcher chain programs that resize packets? -EINVAL: no */
 int ecbpf_resize_probe(struct ecbpf *e);

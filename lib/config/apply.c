@@ -331,10 +331,12 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 
 	err = ecbpf_require(e, check && !config->has_interfaces ? ECBPF_NEEDS_IDS
 								: ECBPF_NEEDS_ATTACH);
+	if (!err)
+		err = ecbpf_bpffs_open(e, false);
 	if (err)
 		return err;
 	/* a check makes no directory for a lock: without one there is nothing to lock */
-	is_locked = !check || ecbpf_bpffs_open(e, false) || ecbpf_has_pins(e);
+	is_locked = !check || ecbpf_has_pins(e);
 	err = is_locked ? ecbpf_transaction_begin(e, &t) : 0;
 	if (err)
 		return err;

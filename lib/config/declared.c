@@ -155,8 +155,13 @@ int conf_declared_read(struct ecbpf *e, const struct ecbpf_config *config,
 
 	if (config && config->has_interfaces)
 		err = configs_add(e, config, ret);
-	if (!err && !ecbpf_bpffs_open(e, false))
-		err = ecbpf_for_each_note(e, note_add, ret);
+	if (!err) {
+		err = ecbpf_bpffs_open(e, false);
+		if (!err)
+			err = ecbpf_for_each_note(e, note_add, ret);
+		else if (err == -ENODEV || err == -EPERM || err == -EACCES)
+			err = 0; /* no notes that could be trusted */
+	}
 	if (!err)
 		err = ecbpf_links_read(e, &links, &links_count);
 	for (size_t i = 0; i < links_count && !err; i++)

@@ -50,7 +50,7 @@ void doctor_check_none(struct doctor *d, const struct ecbpf_chain *chain)
 	if (mtu <= NATIVE_MTU)
 		return;
 	f = finding_add(&d->found, ECBPF_NOTE, chain->iface, "mtu-large", "its MTU is %d", mtu);
-	if (ecbpf_frags_probe(d->e))
+	if (ecbpf_frags_probe(d->e) == -EOPNOTSUPP)
 		finding_why(f, "this kernel attaches no program in native mode above about %d",
 			    NATIVE_MTU);
 	else
@@ -91,7 +91,7 @@ void doctor_check_single(struct doctor *d, const struct ecbpf_chain *chain)
 		finding_why(f, "its members cannot be listed or changed");
 		doctor_fix_reload(f, chain, "");
 	} else if (m->is_ours && !strcmp(m->name, "ecbpf_fused")) {
-		if (ecbpf_freplace_probe(d->e)) {
+		if (ecbpf_freplace_probe(d->e) == -EOPNOTSUPP) {
 			f = finding_add(
 				&d->found, ECBPF_OK, chain->iface, "direct",
 				"%s (id %u) is attached without a dispatcher, as this kernel "

@@ -103,6 +103,15 @@ void doctor_check_jit(struct doctor *d)
 	}
 }
 
+/* What the kernel can do was to be tried, but something else went wrong */
+static void probe_failed(struct doctor *d, const char *what, int err)
+{
+	struct ecbpf_finding *f = finding_add(&d->found, ECBPF_ERROR, "", "bpf-refused",
+					      "cannot tell whether %s: %s", what, strerror(-err));
+
+	finding_why(f, "loading a program to try it has failed");
+}
+
 void doctor_check_freplace(struct doctor *d)
 {
 	struct ecbpf_finding *f;
@@ -114,8 +123,13 @@ void doctor_check_freplace(struct doctor *d)
 			    "the kernel can replace BPF functions");
 		return;
 	}
+	if (err != -EOPNOTSUPP) {
+		probe_failed(d, "the kernel can replace BPF functions", err);
+		return;
+	}
 	f = finding_add(&d->found, ECBPF_NOTE, "", "freplace-missing",
-			"the kernel cannot replace BPF functions (freplace: %s)", strerror(-err));
+			"the kernel cannot replace BPF functions (freplace: %s)",
+			strerror(-d->e->freplace));
 	finding_why(
 		f,
 		"programs cannot be chained; our stages can run in one program "
@@ -125,10 +139,16 @@ void doctor_check_freplace(struct doctor *d)
 void doctor_check_frags(struct doctor *d)
 {
 	struct ecbpf_finding *f;
+	int err;
 
-	if (!ecbpf_frags_probe(d->e)) {
+	err = ecbpf_frags_probe(d->e);
+	if (!err) {
 		finding_add(&d->found, ECBPF_OK, "", "frags",
 			    "the kernel supports XDP for packets in fragments");
+		return;
+	}
+	if (err != -EOPNOTSUPP) {
+		probe_failed(d, "the kernel supports XDP for packets in fragments", err);
 		return;
 	}
 	f = finding_add(&d->found, ECBPF_NOTE, "", "frags-missing",
@@ -182,6 +202,10 @@ void doctor_check_resize(struct doctor *d)
 	if (!err) {
 		finding_add(&d->found, ECBPF_OK, "", "resize",
 			    "programs that resize packets can be chained");
+		return;
+	}
+	if (err != -EINVAL) {
+		probe_failed(d, "programs that resize packets can be chained", err);
 		return;
 	}
 	f = finding_add(

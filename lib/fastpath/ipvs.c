@@ -42,6 +42,10 @@ static int request(struct ecbpf *e, int command, int flags, ecbpf_netlink_fn fn,
 		goto out;
 	}
 	family = genl_ctrl_resolve(sock, IPVS_GENL_NAME);
+	if (family < 0 && family != -NLE_OBJ_NOTFOUND) {
+		err = ecbpf_fail(e, -EIO, "IPVS: netlink: %s", nl_geterror(family));
+		goto out;
+	}
 	if (family < 0) {
 		err = ecbpf_fail(e, -ENOENT,
 				 "this kernel has no IPVS, or it is not loaded "

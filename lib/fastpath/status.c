@@ -131,6 +131,8 @@ int ecbpf_fastpath_diagnose(struct ecbpf *e, struct fastpath_diagnosis *ret_diag
 	}
 	err = fastpath_settings_check_ipvs(e, &diagnosis.settings, &diagnosis.better);
 	diagnosis.is_unfit = err == -EINVAL;
+	if (err && !diagnosis.is_unfit)
+		return err;
 	if (diagnosis.is_unfit)
 		snprintf(diagnosis.text, sizeof(diagnosis.text), "%.255s", e->error);
 	err = ecbpf_fastpath_ports(e, &diagnosis.ports, &diagnosis.ports_count);

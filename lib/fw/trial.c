@@ -87,7 +87,10 @@ int ecbpf_fw_trial_new(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
 	bpf_object__for_each_map (map, trial->bpf->obj)
 		bpf_map__set_pin_path(map, NULL);
 	trial->bpf->rodata->fw_is_trial = true;
-	if (!ecbpf_frags_probe(e)) { /* for packets longer than a page */
+	err = ecbpf_frags_probe(e);
+	if (err && err != -EOPNOTSUPP)
+		goto out;
+	if (!err) { /* for packets longer than a page */
 		trial->bpf->rodata->xdp_frags = true;
 		bpf_program__set_flags(trial->bpf->progs.ecbpf_fw, BPF_F_XDP_HAS_FRAGS);
 	}
