@@ -16,17 +16,27 @@ run:
     published, within 30 s, and SIGINT ends it. Who was killed, for its control group has no memory
     left, may be run again.
 
-Calls are named CALL, bpf() bpf.COMMAND, and counted from 1 by this name. Of calls that the same
-code makes again and again, in a loop, the first two and the last one fail, of those that only ask
-the first and the last one (--each: all). No call of the dynamic loader fails. Less and less
-shortage of descriptors or memory ends where it was none to the verb four times. --sample N draws N
-of all runs, by --seed: for each verb alike, then a call by name out of a fixed list, then which one
-of those that this verb made on this host: the same ones on all hosts, but where a library or a
-kernel wants other calls. A violation prints the command that shows it again.
+Calls are named CALL, bpf() bpf.COMMAND, and counted from 1 by this name. What fails, unless
+--all:
+
+  - of calls that may change something beside the verb: of those to which the same way leads, as in
+    a loop, the first one with all its errors, the middle and the last one with one of them in
+    turn. A way is all return addresses on the stack;
+  - of the others, which only ask: those with a step of their way, from one return address to the
+    next, by which no failing call was reached yet; the first and the last one to which this way
+    leads, each with one error in turn. Who called, and who called that one, has met a failure from
+    there by then. What follows the first change is looked at anew.
+
+No call of the dynamic loader fails. Less and less shortage of descriptors or memory ends where it
+was none to the verb four times. --sample N draws N of all runs, by --seed: for each verb alike,
+then a call by name out of a fixed list, then which one of those that this verb made on this host:
+the same ones on all hosts, but where a library or a kernel wants other calls. A violation prints
+the command that shows it again.
 """
 import argparse
 import collections
 import ctypes
+import difflib
 import errno
 import glob
 import json
@@ -42,6 +52,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 
 from fingerprint import Fingerprint
 
@@ -57,6 +68,7 @@ ERRORS = {
     "bpf.PROG_GET_FD_BY_ID": ASK,
     "bpf.LINK_GET_FD_BY_ID": ASK,
     "bpf.BTF_GET_FD_BY_ID": ASK,
+    "bpf.OBJ_GET": ASK,
     "bpf.OBJ_GET_INFO_BY_FD": ASK,
     "bpf.MAP_GET_NEXT_KEY": ASK,
     "bpf.MAP_LOOKUP_ELEM": ASK,
@@ -115,9 +127,6 @@ NAMES = tuple(sorted(ERRORS.keys() - {"bpf"} | {"bpf." + name for name in (
     "MAP_DELETE_ELEM", "MAP_FREEZE", "MAP_UPDATE_BATCH", "MAP_UPDATE_ELEM", "OBJ_GET", "OBJ_PIN",
     "PROG_ATTACH", "PROG_BIND_MAP", "PROG_DETACH", "PROG_LOAD", "PROG_QUERY", "PROG_TEST_RUN",
     "RAW_TRACEPOINT_OPEN")}))
-# Calls that change nothing
-ASKING = ("read", "pread64", "newfstatat", "statfs", "getdents64", "openat", "recvmsg", "recvfrom",
-          "mmap", "fcntl")
 # What there is too little of
 SHORTAGES = {
     "nofile": [str(n) for n in range(3, 160)],
@@ -145,6 +154,8 @@ KEPT, KEEPS = "/var/lib/ecbpf", "\nkept:\n"
 LOST = ("it will be lost at the next start", "changes at runtime are not kept")
 # Of what it has replaced
 LEFT = "~: cannot remove it"
+# What the doctor finds where a kernel has less
+ABSENT = ("frags-missing", "freplace-missing", "resize-refused")
 # Whose note of what is loaded, which status compares with, could not be made or removed
 NOTED = ("this note of its programs", "the note of its programs")
 
@@ -459,7 +470,8 @@ class Host:
             out.append(f"{command}: {sh(command, check=False).returncode}")
         # clsact stays, as it may be another's by now; without a filter it does nothing
         links, _, filters, directories, pins, files = now
-        out.append("xdp: " + " ".join(f"{index}" for index, xdp in links if len(xdp) > 1))
+        out.append("xdp: " + " ".join(f"{index} {constants(xdp)}" for index, xdp in links
+                                      if len(xdp) > 1))
         out.append(f"tc: {sum(map(len, filters))}")
         out.append("pins: " + " ".join(pin[0] for pin in pins))
         out.append("directories: " + " ".join(directories))
@@ -468,6 +480,11 @@ class Host:
                 for path, data in files if not path.startswith(KEPT)]
         return "\n".join(out) + KEEPS + "\n".join(f"{path}: {plain(data)}" for path, data in files
                                                    if path.startswith(KEPT))
+
+
+def constants(xdp):
+    """Of the programs attached there, as a number"""
+    return zlib.crc32(repr([value[-1] for _, value in xdp if isinstance(value, tuple)]).encode())
 
 
 def plain(data):
@@ -521,12 +538,14 @@ def start(argv, is_there):
 
 
 def recorded(command, is_there=None):
-    """Run it; (exit status, stdout, stderr, [(name of a call, way to it)])"""
+    """Run it; (exit status, stdout, stderr, [(name of a call, may it change
+    something, way to it)])"""
     log = os.path.join(WORK, "calls")
     argv = [os.path.join(WORK, "inject"), "-r", log, *shlex.split(command)]
     result = start(argv, is_there)
     with open(log, encoding="ascii") as file:
-        return *result, [tuple(line.split()) for line in file]
+        return *result, [(name, changes == "1", tuple(way))
+                         for name, changes, *way in map(str.split, file)]
 
 
 def with_disks(kind, value, start):
@@ -622,8 +641,9 @@ def without_left(state):
 def differences(there, wanted):
     """Lines that are there but should not be, and the reverse"""
     there, wanted = there.splitlines(), wanted.splitlines()
-    return (f"\n      there:   {[line[:200] for line in there if line not in wanted][:6]}"
-            f"\n      missing: {[line[:200] for line in wanted if line not in there][:6]}")
+    lines = [line[:200] for line in difflib.ndiff(wanted, there) if line[0] in "+-"]
+    return (f"\n      there:   {[line[2:] for line in lines if line[0] == '+'][:6]}"
+            f"\n      missing: {[line[2:] for line in lines if line[0] == '-'][:6]}")
 
 
 def published():
@@ -645,7 +665,7 @@ class Verb:
             host.reset(self.before)
         self.status, self.output, self.stderr, self.ways = recorded(
             self.command, self.is_declared if name in DAEMONS else None)
-        self.calls = collections.Counter(kind for kind, _ in self.ways)
+        self.calls = collections.Counter(kind for kind, _, _ in self.ways)
         self.new = self.text(host.state())
         self.now = self.new
         self.broken, self.is_enough = None, False
@@ -723,6 +743,9 @@ class Verb:
                     f"{differences(self.now, want)}\n      stderr:  {stderr.strip()[:300]}")
         if status and not (stderr + stdout).strip():
             return f"status {status} without a word"
+        absent = [code for code in ABSENT if code in stdout and code not in self.output]
+        if absent and error != "EPERM": # which is an answer of kernels without
+            return f"a fault is told as what this kernel lacks: {' '.join(absent)}"
         if status == 0 and self.name in READS and cause not in stderr + stdout and \
                 self.plain(stdout) != self.plain(self.output):
             return ("status 0 without a word, but the output is another one"
@@ -738,7 +761,9 @@ class Verb:
             return "killed, in between" + differences(self.now, self.old)
         status, _, stderr = run(shlex.split(self.command))
         self.now = self.text(self.host.state())
-        return None if self.now == self.new else (
+        # a change that was logged, but not made, is in the log twice: it is the same one
+        return None if running(self.now) == running(self.new) and \
+            set(self.now.splitlines()) == set(self.new.splitlines()) else (
             f"killed, then run again: status {status}{differences(self.now, self.new)}\n"
             f"      stderr:  {stderr.strip()[:300]}")
 
@@ -748,23 +773,34 @@ class Verb:
         text = re.sub(r"\(freplace: [^)]*\)", "", text) # why not, which is any error
         return re.sub(r"\b[0-9.]+(?! maps)", "0", re.sub(r"[ -]+", " ", text))
 
-    def numbers(self, each):
-        """{name of a call: numbers of those that are to fail}"""
-        ways, count = collections.defaultdict(list), collections.Counter()
-        for kind, way in self.ways:
+    def chosen(self):
+        """Which calls stand for all, with which errors: (name, error, number)"""
+        count, ways, seen = collections.Counter(), {}, set()
+        turn, is_changed = collections.Counter(), False
+        for kind, changes, way in self.ways:
             count[kind] += 1
-            ways[kind, way].append(count[kind])
-        chosen = collections.defaultdict(set)
-        for (kind, _), numbers in ways.items():
-            is_asking = errors_of(kind) is ASK or kind in ASKING
-            chosen[kind].update(numbers if each else
-                                numbers[:1 if is_asking else 2] + numbers[-1:])
-        return chosen
+            is_changed |= changes
+            ways.setdefault((kind, way, changes, is_changed), []).append(count[kind])
+        for (kind, way, changes, is_changed), numbers in ways.items():
+            errors = errors_of(kind)
+            steps = {(is_changed, *step) for step in ((kind, way[0]), *zip(way, way[1:]))}
+            if changes:
+                yield from ((kind, error, numbers[0]) for error in errors)
+                numbers = {numbers[len(numbers) // 2], numbers[-1]} - {numbers[0]}
+            elif steps <= seen:
+                continue
+            else:
+                seen |= steps
+                numbers = {numbers[0], numbers[-1]}
+            for number in sorted(numbers):
+                yield kind, errors[turn[kind] % len(errors)], number
+                turn[kind] += 1
 
-    def runs(self, each=False):
-        """All of them: (kind, error, number)"""
-        plan = [(kind, error, number) for kind, numbers in sorted(self.numbers(each).items())
-                for number in sorted(numbers) for error in errors_of(kind)]
+    def runs(self, is_all=False):
+        """The plan: (kind, error, number)"""
+        plan = sorted(((kind, error, number) for kind, count in self.calls.items()
+                       for number in range(1, count + 1) for error in errors_of(kind))
+                      if is_all else self.chosen())
         return plan + [(kind, value, 0) for kind, values in SHORTAGES.items() for value in values
                        if self.name not in DAEMONS or kind in GROWING] # disks are of this run, too
 
@@ -846,7 +882,7 @@ def wanted_runs(verb, args, at):
         count = args.sample // len(names) + (at < args.sample % len(names))
         plan = verb.draw(count, args.seed)
     else:
-        plan = [one for one in verb.runs(args.each)
+        plan = [one for one in verb.runs(args.all)
                 if args.call in (None, one[0], one[0].split(".")[0])]
     if group_of(1 << 30) is None:
         plan = [one for one in plan if one[0] != "cgroup"]
@@ -866,7 +902,7 @@ def main():
     parser.add_argument("--at", metavar="CALL:ERROR:N", help="this one fault only")
     parser.add_argument("--part", default="0/1", metavar="I/N", help="part I of N, from 0 on")
     parser.add_argument("--claim", metavar="DIR", help=argparse.SUPPRESS)
-    parser.add_argument("--each", action="store_true", help="calls of loops, too")
+    parser.add_argument("--all", action="store_true", help="calls that others stand for, too")
     parser.add_argument("--list", action="store_true", help="say how many runs there are")
     args = parser.parse_args()
     begin = time.monotonic()

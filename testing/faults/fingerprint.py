@@ -25,6 +25,9 @@ NO_CONTENT = (3, 4, 5, 6, 27) # programs, events, values of each CPU, a ring
 # What packets change
 TRAFFIC = ("fastpath_shield", "fastpath_resets", "fastpath_flows", "fastpath_hop", "fastpath_tags",
            "fastpath_up", "fw_buckets", "filter_ptb", "sampler_stats", "sampling_state")
+# In these, of each so many bytes: packets and bytes that were counted, when it was added
+SOURCES = "filter_sources"
+SOURCE_SIZE, SOURCE_COUNTS = 64, (*range(16), *range(24, 28))
 GETLINK, GETQDISC, GETFILTER = 18, 38, 46
 IFLA_XDP, IFLA_XDP_PROG_IDS, TCA_OPTIONS, TCA_BPF_ID = 43, (4, 5, 6, 7), 2, 11
 libc = ctypes.CDLL(None, use_errno=True)
@@ -126,7 +129,7 @@ class Fingerprint:
                                     ctypes.addressof(values), 0))
             pairs.append(ctypes.string_at(keys, key) + ctypes.string_at(values, value))
 
-    def content(self, fd, info):
+    def content(self, fd, info, of_sources=False):
         """Checksum of what is in a map"""
         kind, _, key, value, most, name = info
         if kind in NO_CONTENT or name.startswith(TRAFFIC):
@@ -145,19 +148,23 @@ class Fingerprint:
             return self.entries(fd, key, value)
         size = count * value
         data = (ctypes.c_char * size).from_buffer(values) if size else b""
+        if of_sources:
+            data = bytearray(data)
+            for at in SOURCE_COUNTS:
+                data[at::SOURCE_SIZE] = bytes(len(range(at, size, SOURCE_SIZE)))
         checksum = zlib.crc32(data)
         if kind in (ARRAY_OF_MAPS, HASH_OF_MAPS):
-            return tuple((at, self.inner(ident)) for at, ident in enumerate(
+            return tuple((at, self.inner(ident, name == SOURCES)) for at, ident in enumerate(
                 struct.unpack(f"={count}I", ctypes.string_at(values, size))) if ident)
         return checksum
 
-    def inner(self, ident):
+    def inner(self, ident, of_sources):
         """A map by its id"""
         fd = bpf(MAP_GET_FD_BY_ID, struct.pack("=III", ident, 0, 0))[0]
         if fd < 0:
             return "not readable"
         try:
-            return self.number("map", ident), self.content(fd, self.info(fd))
+            return self.number("map", ident), self.content(fd, self.info(fd), of_sources)
         finally:
             os.close(fd)
 

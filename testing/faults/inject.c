@@ -172,37 +172,81 @@ static void name_of(const struct seccomp_data *call, char *name, size_t size)
 	}
 }
 
-/* Where code of the program is */
+/* Code of the program */
 static struct {
 	unsigned long long from, to;
+	unsigned char *bytes;
 } texts[64];
 static size_t texts_count;
 
+/* Memory of the command; zeros where it cannot be read */
+static void fetch(pid_t pid, unsigned long long from, void *ret, size_t size)
+{
+	struct iovec here = {ret, size};
+	struct iovec there = {(void *)(uintptr_t)from,
+			      size}; /* NOLINT(performance-no-int-to-ptr) */
+
+	memset(ret, 0, size);
+	while (size > 1 && process_vm_readv(pid, &here, 1, &there, 1, 0) < 0) {
+		size /= 2; /* the page ends */
+		here.iov_len = there.iov_len = size;
+	}
+}
+
 static void texts_read(pid_t pid)
 {
+	unsigned long long from, to;
 	char path[64], line[512], mode[5];
 	FILE *maps;
 
 	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
 	maps = fopen(path, "re");
 	while (maps && texts_count < ARRAY_SIZE(texts) && fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%llx-%llx %4s", &texts[texts_count].from, &texts[texts_count].to,
-			   mode) == 3 &&
-		    mode[2] == 'x' && strchr(line, '/'))
-			texts_count++;
+		if (sscanf(line, "%llx-%llx %4s", &from, &to, mode) != 3 || mode[2] != 'x' ||
+		    !strchr(line, '/'))
+			continue;
+		texts[texts_count].from = from;
+		texts[texts_count].to = to;
+		texts[texts_count].bytes = malloc(to - from);
+		if (!texts[texts_count].bytes)
+			trouble("code");
+		fetch(pid, from, texts[texts_count++].bytes, to - from);
 	}
 	if (maps)
 		fclose(maps);
 }
 
+/* Is there a call before this address? */
+static bool is_return(unsigned long long address)
+{
+	for (size_t k = 0; k < texts_count; k++) {
+		const unsigned char *code;
+
+		if (address < texts[k].from + 8 || address >= texts[k].to)
+			continue;
+		code = texts[k].bytes + (address - texts[k].from);
+#ifdef __x86_64__
+		if (code[-5] == 0xe8)
+			return true;
+		for (int size = 2; size <= 7; size++) /* through a register or memory */
+			if (code[-size] == 0xff && (code[1 - size] >> 3 & 7) == 2)
+				return true;
+		return false;
+#else
+		return true;
+#endif
+	}
+	return false;
+}
+
 /*
- * All return addresses on the stack, as one number. Without unwinding: what only looks like one
- * makes two ways of one, never one of two
+ * The way by which the program got here: all return addresses on the stack, the last call first.
+ * Without unwinding: what only looks like one makes two ways of one, never one of two
  */
-static unsigned long long way_to(pid_t pid)
+static void way_write(pid_t pid, FILE *record)
 {
 	static unsigned long long stack[1 << 14];
-	unsigned long long sp, pc, way = 0xcbf29ce484222325;
+	unsigned long long sp, pc;
 	struct iovec here = {stack, sizeof(stack)}, there = {.iov_len = sizeof(stack)};
 	char path[64], line[256] = "";
 	FILE *file;
@@ -220,26 +264,10 @@ static unsigned long long way_to(pid_t pid)
 		there.iov_base = (void *)(uintptr_t)sp; /* NOLINT(performance-no-int-to-ptr) */
 		len = process_vm_readv(pid, &here, 1, &there, 1, 0);
 	} while (len < 0 && (there.iov_len /= 2) > sizeof(*stack));
-	for (size_t i = 0; i < (len < 0 ? 0 : (size_t)len / sizeof(*stack)); i++) {
-		for (size_t k = 0; k < texts_count; k++)
-			if (stack[i] >= texts[k].from && stack[i] < texts[k].to)
-				way = (way ^ stack[i]) * 0x100000001b3;
-	}
-	return way ^ pc;
-}
-
-/* Memory of the command; zeros where it cannot be read */
-static void fetch(pid_t pid, unsigned long long from, void *ret, size_t size)
-{
-	struct iovec here = {ret, size};
-	struct iovec there = {(void *)(uintptr_t)from,
-			      size}; /* NOLINT(performance-no-int-to-ptr) */
-
-	memset(ret, 0, size);
-	while (size > 1 && process_vm_readv(pid, &here, 1, &there, 1, 0) < 0) {
-		size /= 2; /* the page ends */
-		here.iov_len = there.iov_len = size;
-	}
+	fprintf(record, " %llx", pc);
+	for (size_t i = 0; i < (len < 0 ? 0 : (size_t)len / sizeof(*stack)); i++)
+		if (is_return(stack[i]))
+			fprintf(record, " %llx", stack[i]);
 }
 
 static bool bpf_changes(unsigned long long cmd)
@@ -337,8 +365,11 @@ static bool judge(const struct seccomp_notif *ask, FILE *record)
 	if ((call->nr == __NR_write || call->nr == __NR_writev) && call->args[0] == STDERR_FILENO)
 		return false;
 	name_of(call, name, sizeof(name));
-	if (record)
-		fprintf(record, "%s %llx\n", name, way_to((pid_t)ask->pid));
+	if (record) {
+		fprintf(record, "%s %d", name, changes((pid_t)ask->pid, call));
+		way_write((pid_t)ask->pid, record);
+		fputc('\n', record);
+	}
 	return strcmp(name, fault.kind) == 0 && ++fault.seen == fault.number;
 }
 
