@@ -158,6 +158,38 @@ bool ecbpf_pins_are_others(struct ecbpf *e, int prog_fd)
 	return are_others;
 }
 
+struct pins_of {
+	struct bpf_prog_info info;
+	__u32 ids[64];
+	int count;
+};
+
+static int pin_of(struct ecbpf *e, const char *path, bool is_symlink, void *data)
+{
+	_cleanup_close_ int fd = is_symlink ? -1 : bpf_obj_get(path);
+	struct bpf_map_info info = {};
+	struct pins_of *of = data;
+
+	(void)e;
+	if (fd < 0 || ecbpf_map_info(fd, &info))
+		return 0;
+	for (__u32 i = 0; i < of->info.nr_map_ids && i < ARRAY_SIZE(of->ids); i++)
+		of->count += of->ids[i] == info.id;
+	return 0;
+}
+
+int ecbpf_pins_of(struct ecbpf *e, int prog_fd)
+{
+	struct pins_of of = {.info.nr_map_ids = ARRAY_SIZE(of.ids)};
+	int err;
+
+	of.info.map_ids = (unsigned long)of.ids;
+	err = ecbpf_prog_info(prog_fd, &of.info);
+	if (!err)
+		err = ecbpf_for_each_pin(e, pin_of, &of);
+	return err ?: of.count;
+}
+
 static int pin_schema(struct ecbpf *e, const char *path, bool is_symlink, void *data)
 {
 	_cleanup_close_ int fd = is_symlink ? -1 : bpf_obj_get(path);

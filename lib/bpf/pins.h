@@ -26,6 +26,9 @@ __u32 ecbpf_pins_other_schema(struct ecbpf *e);
 /* Has this program of ours other maps than are pinned in BPFFS/ecbpf? In doubt it has not */
 bool ecbpf_pins_are_others(struct ecbpf *e, int prog_fd);
 
+/* How many of this program's maps are pinned in BPFFS/ecbpf? Return: the number, or -errno */
+int ecbpf_pins_of(struct ecbpf *e, int prog_fd);
+
 /* Pins that are removed, and can still be put back */
 struct taken {
 	const char *prefix;

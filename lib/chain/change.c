@@ -348,6 +348,12 @@ static int change_build(struct ecbpf *e, struct change *c)
 
 	if (!c->count)
 		return 0;
+	if (c->count == 1 && !c->members[0].spec && c->members[0].is_single) { /* held */
+		c->fd = c->members[0].fd;
+		c->id = c->members[0].id;
+		c->is_direct = true;
+		return 0;
+	}
 	if (c->live.kind == ECBPF_CHAIN_SINGLE && c->count == 1 && c->members[0].spec->fused)
 		return change_build_direct(e, c);
 	err = change_build_dispatcher(e, c, false);

@@ -123,6 +123,7 @@ static int live_single(struct ecbpf *e, struct live *live)
 	}
 	live->count = 1;
 	live->members[0].actions = 0;
+	live->members[0].is_single = true;
 	return 0;
 }
 

@@ -18,7 +18,8 @@ struct member {
 	__u32 prio;
 	__u32 actions;
 	bool has_frags;
-	bool is_owned;	  /* to be loaded for ecbpf_chain_set(), see struct loaded */
+	bool is_single; /* attached without a dispatcher, which is for XDP programs by themselves */
+	bool is_owned;	/* to be loaded for ecbpf_chain_set(), see struct loaded */
 	bool keeps_place; /* priority and actions stay, unless others are given */
 	struct predecessor predecessor;
 	int fd;

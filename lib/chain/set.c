@@ -14,6 +14,7 @@
 #include "bpf/pins.h"
 #include "chain/change.h"
 #include "chain/set.h"
+#include "chain/spares.h"
 #include "core/array.h"
 #include "core/error.h"
 #include "core/handle.h"
@@ -36,6 +37,7 @@ struct set {
 	size_t ids_count;
 	struct ecbpf_chain_change *changes;
 	size_t changes_count;
+	bool has_held; /* programs that were not loaded for this */
 };
 
 /* A member of the live chain, and the wanted program that it stays or becomes; NULL: none */
@@ -150,6 +152,22 @@ static struct member member_wanted(const struct wanted_id *wanted, int old_fd)
 	return m;
 }
 
+/* One that is not there; if it was, and is held, it needs no load */
+static struct member member_added(struct ecbpf *e, struct set *set, const struct change *c,
+				  const struct ecbpf_chain_want *want,
+				  const struct wanted_id *wanted)
+{
+	struct member m;
+
+	if (!ecbpf_spares_find(e, c->iface, wanted->name, wanted->fingerprint,
+			       !c->live.id && want->programs_count == 1, &m))
+		return member_wanted(wanted, -1);
+	m.prio = wanted->prio;
+	m.actions = wanted->actions;
+	set->has_held = true;
+	return m;
+}
+
 /* Keep, move, replace or remove an attached member */
 static int plan_attached(struct ecbpf *e, struct set *set, struct change *c, size_t slot,
 			 const struct attached_member *p, bool is_reloaded)
@@ -253,7 +271,7 @@ static int plan_wanted(struct ecbpf *e, struct set *set, struct change *c,
 	for (size_t i = 0; i < want->programs_count && !err; i++) {
 		if (is_there[i])
 			continue;
-		c->members[c->count] = member_wanted(&wanted[i], -1);
+		c->members[c->count] = member_added(e, set, c, want, &wanted[i]);
 		err = set_note(e, set, c, ECBPF_CHANGE_ADD, &c->members[c->count++]);
 	}
 	c->is_same = set->changes_count == before;
@@ -359,6 +377,10 @@ static int chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size
 	err = set_plan(e, ifaces, n, try, &set);
 	if (!err && set.changes_count && !check)
 		err = ecbpf_change_chains(e, ifaces, n, plan_set, &set);
+	if (err && set.has_held && !check) { /* are they to blame? */
+		ecbpf_spares_drop(e->spares);
+		err = ecbpf_change_chains(e, ifaces, n, plan_set, &set);
+	}
 	free(set.ids);
 	if (err) {
 		free(set.changes);

@@ -8,6 +8,7 @@
  * their maps are gone: programs would make them anew, and empty.
  */
 #include <string.h>
+#include "chain/spares.h"
 #include "config/plan.h"
 #include "core/handle.h"
 #include "core/util.h"
@@ -58,6 +59,8 @@ static int chain_keep(struct ecbpf *e, const struct ecbpf_config *config,
 	err = ecbpf_chain_set(e, &want, 1, false, &changes, &count);
 	for (size_t i = 0; i < count && !err; i++)
 		err = conf_report_chain(e, &changes[i], r);
+	if (!err && e->spares && ecbpf_spares_hold(e, want.iface))
+		ecbpf_log(e, ECBPF_LOG_INFO, "%s", e->error);
 	return err;
 }
 

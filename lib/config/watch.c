@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "bpf/lock.h"
 #include "bpf/pins.h"
+#include "chain/spares.h"
 #include "config/plan.h"
 #include "config/runtime.h"
 #include "config/watch.h"
@@ -67,6 +68,7 @@ int ecbpf_watch_open(struct ecbpf *e, const char *file, struct ecbpf_watch **ret
 	w->compact_at = CONF_COMPACT_MIN;
 	snprintf(w->state.file, sizeof(w->state.file), "%s", file ?: "");
 	w->events_fd = -1;
+	e->spares = ecbpf_spares_new(); /* or without */
 	w->state_fd = conf_state_open(e);
 	if (w->state_fd >= 0)
 		w->events_fd = ecbpf_events_open(e);
@@ -84,6 +86,8 @@ void ecbpf_watch_close(struct ecbpf_watch *w)
 {
 	if (!w)
 		return;
+	ecbpf_spares_free(w->e->spares);
+	w->e->spares = NULL;
 	close_fd(&w->events_fd);
 	conf_state_end(w->state_fd);
 	close_fd(&w->state_fd);
@@ -214,7 +218,11 @@ static int apply(struct ecbpf_watch *w, struct ecbpf_config *config, struct conf
 		*r = (struct conf_report){};
 		err = conf_settings_set(w->e, config, r);
 	}
-	return err ? err : keep(w, config, r);
+	if (err)
+		return err;
+	if (w->e->spares)
+		ecbpf_spares_drop(w->e->spares); /* of interfaces that may not be declared now */
+	return keep(w, config, r);
 }
 
 /*

@@ -7,6 +7,8 @@
 #include <ecbpf/libecbpf.h>
 #include "core/util.h"
 
+struct spares;
+
 struct ecbpf {
 	char error[1024];
 	char *detail; /* verifier log, ECBPF_DETAIL_SIZE */
@@ -22,6 +24,7 @@ struct ecbpf {
 	int holds;		  /* how many hold it, one inside the other */
 	bool is_applying;	  /* a configuration: no change is one at runtime */
 	long long logged_at;	  /* of runtime_log_ahead(): where its record begins; or 0 */
+	struct spares *spares;	  /* see chain/spares.h; NULL: each program is loaded */
 	bool is_trying;		  /* programs are loaded to see whether they can be: no pins */
 };
 

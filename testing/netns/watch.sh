@@ -112,7 +112,7 @@ mended=$(grep -c 'eth0: add ecbpf_fused' "$log")
 ip link set eth0 xdp off
 soon "taken off" has_xdp eth0
 soon "one line" logged $((mended + 1)) "eth0: add ecbpf_fused"
-equal "it is another program" 1 $(($(xdp eth0) != before))
+equal "it is the program that was held: nothing was loaded" "$before" "$(xdp eth0)"
 
 out=$(ecbpf-loader unload eth0 --all 2>&1 >/dev/null)
 returns="ecbpf-loader: warning: process $watcher (ecbpf-loader watch) keeps what $conf declares, \
@@ -129,6 +129,7 @@ ip link del eth0
 soon "waits for one that is deleted" waits_for "bond7/ br-* eth0 late"
 link eth0
 soon "created again" has_xdp eth0
+equal "with the same program" "$before" "$(xdp eth0)"
 
 ip link set eth0 name other0
 soon "waits for one that was renamed" waits_for "bond7/ br-* eth0 late"
@@ -588,7 +589,9 @@ soon "it is tried again: the copy, and what one that was killed has left" \
 ecbpf-filter drop add 192.0.2.77 >/dev/null
 kill -STOP "$watcher"
 ecbpf-loader apply --stop "$conf" >/dev/null 2>&1
-ecbpf-loader clean --all </dev/null >/dev/null
+out=$(ecbpf-loader clean --all 2>&1 </dev/null) || :
+works "clean --all: says who holds programs" grep -q "kill -INT $watcher" <<<"$out"
+find /sys/fs/bpf/ecbpf -type f -delete
 equal "nothing is there" "" "$(ls /sys/fs/bpf/ecbpf)"
 kill -CONT "$watcher"
 soon "it is back" has_stages eth0 '["filter","fw","count"]'

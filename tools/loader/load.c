@@ -320,8 +320,10 @@ int loader_run_clean(struct tool *tool, int argc, char **argv)
 			return tool_fail_ecbpf(tool);
 		removed += count;
 	} while (++i < ifaces.count);
-	if (is_all && ecbpf_clean_maps(tool->ecbpf))
+	if (is_all && ecbpf_clean_maps(tool->ecbpf)) {
+		tool_warn_watched(tool, NULL, NULL); /* it holds programs, too */
 		return tool_fail_ecbpf(tool);
+	}
 	ecbpf_changed(tool->ecbpf, &maps);
 	if (removed || maps.removed)
 		tool_changed("removed the pins of %zu dispatcher%s%s", removed,
