@@ -106,6 +106,7 @@ struct ecbpf_config {
 	bool has_sampler;
 	struct ecbpf_sampling sampling;
 	__u64 sampling_given;
+	const struct ecbpf_config *before;   /* what was applied last; or NULL: not known */
 	const struct ecbpf_config *declared; /* this one is merged of it, see merge.c; or NULL */
 };
 

@@ -49,9 +49,12 @@ static void rules_print(const struct conf_runtime *rt, struct conf_text *text)
 {
 	if (rt->whole)
 		conf_printf(text, "#   fw apply: %zu lines\n", rt->whole->count);
-	for (size_t i = 0; i < rt->sets_count; i++)
+	for (size_t i = 0; i < rt->sets_count; i++) {
+		if (rt->sets[i].is_destroyed)
+			conf_printf(text, "#   fw set destroy %s\n", rt->sets[i].name);
 		if (rt->sets[i].is_created)
 			conf_printf(text, "#   fw set create %s\n", rt->sets[i].name);
+	}
 	for (size_t i = 0; i < rt->rules.count; i++)
 		conf_printf(text, "#   fw rule add %s\n", rt->rules.items[i].text);
 	for (size_t i = 0; i < rt->deleted.count; i++)

@@ -10,25 +10,6 @@
 #include "core/prefix.h"
 #include "fw/live.h"
 
-bool conf_rule_find(const struct ecbpf_fw_ruleset *ruleset, const char *id, size_t *ret_index)
-{
-	bool is_name = !strncmp(id, "name ", 5);
-
-	for (size_t i = 0; i < ruleset->rules_count; i++) {
-		const char *name = ruleset->rules[i].name;
-		_cleanup_free_ char *text = NULL;
-
-		if (is_name != !!name)
-			continue;
-		text = is_name ? NULL : ecbpf_fw_rule_text(ruleset, i);
-		if (strcmp(id + 5, name ?: text ?: ""))
-			continue;
-		*ret_index = i;
-		return true;
-	}
-	return false;
-}
-
 /* Where it stood, by the rules beside it. If they are gone: nothing that it drops may pass */
 static size_t rule_place(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
 			 const struct conf_rule *rule)
@@ -95,22 +76,6 @@ static void rules_merge(struct ecbpf *e, struct conf_runtime *rt, bool is_declar
 
 /* --- sets --------------------------------------------------------------------------------- */
 
-static bool prefix_in(const struct fw_set *set, const struct ecbpf_prefix *prefix)
-{
-	for (size_t low = 0, high = set->prefixes_count; low < high;) {
-		size_t middle = (low + high) / 2;
-		int order = ecbpf_prefix_compare(prefix, &set->prefixes[middle]);
-
-		if (!order)
-			return true;
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return false;
-}
-
 /* @is_live: of the set, or of the whole ruleset: what it has is not the configuration's */
 static int set_merge(struct ecbpf *e, struct conf_set *objects, struct fw_set *set, bool is_live,
 		     bool blocks, struct conf_runtime *rt)
@@ -130,12 +95,16 @@ static int set_merge(struct ecbpf *e, struct conf_set *objects, struct fw_set *s
 	for (size_t i = 0; i < o->count && !err; i++) {
 		const struct conf_object *object = &o->items[i];
 		const struct ecbpf_prefix *prefix = &object->entry.prefix;
-		bool has = prefix_in(set, prefix);
+		bool has = conf_set_has(set, prefix);
 		size_t found = lockout.found;
 
 		if (blocks && !has && !object->is_forced && !object->is_delete)
 			ecbpf_lockout_check(&lockout, prefix);
 		back += has && !is_live && object->is_delete;
+		if (object->is_delete && rt->whole) {
+			o->items[kept++] = *object;
+			continue;
+		}
 		if ((has && !is_live) || object->is_delete || found != lockout.found ||
 		    (set->family && set->family != prefix->family)) {
 			rt->is_dirty = true;
@@ -168,6 +137,8 @@ static int set_take(struct ecbpf *e, struct conf_set *objects, bool is_declared,
 	struct ecbpf_fw_ruleset *ruleset = rt->merged.ruleset;
 	struct fw_set *set = fw_set_find(ruleset, objects->name, strlen(objects->name));
 
+	if (!set && objects->is_destroyed && !objects->is_created)
+		return 0;
 	if (!set && !objects->is_created) {
 		ecbpf_log(e, ECBPF_LOG_WARN,
 			  "fw: there is no set %s any more: %zu added at runtime are forgotten",
@@ -222,32 +193,53 @@ static void sets_reset(struct ecbpf *e, struct conf_runtime *rt, bool is_declare
 			set->prefixes_count = kept;
 		ecbpf_log(e, ECBPF_LOG_WARN, "fw: set %s: %s", o->name, CONF_FORGET);
 		o->objects.count = 0;
-		o->is_created = false;
+		o->is_created = o->is_destroyed = false;
 		rt->is_dirty = true;
 	}
 }
 
+/* Sorted, as conf_objects_settle() does */
+static bool is_deleted(const struct conf_objects *objects, const struct ecbpf_prefix *prefix)
+{
+	for (size_t low = 0, high = objects->count; low < high;) {
+		size_t middle = (low + high) / 2;
+		const struct conf_object *object = &objects->items[middle];
+		int order = ecbpf_prefix_compare(prefix, &object->entry.prefix);
+
+		if (!order)
+			return object->is_delete;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return false;
+}
+
 /* --- the ruleset -------------------------------------------------------------------------- */
 
-/* What 'ecbpf-fw apply' made live. Return: 0, *@ret NULL: it cannot be read any more */
-static int whole_read(struct ecbpf *e, const struct runtime_record *whole,
-		      struct ecbpf_fw_ruleset **ret)
+/* As they were when they were applied: what was deleted since goes */
+static void whole_change(struct ecbpf *e, struct conf_runtime *rt, struct ecbpf_fw_ruleset *whole)
 {
-	struct conf_text text = {};
-	const char *line = whole->lines;
-	int err;
+	size_t index;
 
-	for (size_t i = 0; i < whole->count; i++, line = runtime_line_next(line))
-		conf_printf(&text, "%s\n", line);
-	err = text.is_lost ? ecbpf_fail_memory(e)
-			   : ecbpf_fw_parse(e, "rules applied at runtime", text.text ?: "",
-					    text.len, ret);
-	free(text.text);
-	if (err != -EINVAL)
-		return err;
-	ecbpf_log(e, ECBPF_LOG_WARN, "fw: rules that were applied at runtime are left out: %s",
-		  e->error);
-	return 0;
+	for (size_t i = 0; i < rt->deleted.count; i++)
+		if (conf_rule_find(whole, rt->deleted.items[i].id, &index))
+			ecbpf_fw_rule_delete(whole, index);
+	for (size_t i = 0; i < rt->sets_count; i++) {
+		struct conf_set *o = &rt->sets[i];
+		struct fw_set *set = fw_set_find(whole, o->name, strlen(o->name));
+		size_t kept = 0;
+
+		if (set && o->is_destroyed && fw_set_remove(e, whole, o->name))
+			ecbpf_log(e, ECBPF_LOG_WARN, "fw: set %s: %s", o->name, e->error);
+		if (!set || o->is_destroyed)
+			continue;
+		for (size_t k = 0; k < set->prefixes_count && !o->objects.is_replaced; k++)
+			if (!is_deleted(&o->objects, &set->prefixes[k]))
+				set->prefixes[kept++] = set->prefixes[k];
+		set->prefixes_count = kept;
+	}
 }
 
 /* Where the configuration has no rules: those that are live, or else were */
@@ -257,8 +249,14 @@ static int base_get(struct ecbpf *e, struct conf_runtime *rt)
 	int err = conf_ruleset_get(e, &live);
 
 	if (!err && rt->whole && !live->rules_count && !live->sets_count)
-		err = whole_read(e, rt->whole, &whole);
+		err = conf_whole_read(e, rt->whole, &whole);
+	if (err == -EINVAL && live) {
+		ecbpf_log(e, ECBPF_LOG_WARN,
+			  "fw: rules that were applied at runtime are left out: %s", e->error);
+		err = 0;
+	}
 	if (whole) {
+		whole_change(e, rt, whole);
 		ecbpf_fw_ruleset_free(live);
 		live = whole;
 	}

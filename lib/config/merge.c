@@ -391,7 +391,7 @@ static int sampler_merge(struct ecbpf *e, const struct ecbpf_config *config,
 /* Packets that pass unhandled are worse than changes that are lost. The file stays as it is */
 static int runtime_read(struct ecbpf *e, const struct ecbpf_config *config, struct conf_runtime *rt)
 {
-	int err = conf_runtime_read(e, true, rt);
+	int err = conf_runtime_read(e, true, rt) ?: conf_runtime_recover(e, config, rt);
 
 	if (!err || err == -ENOMEM || !config->is_start)
 		return err;

@@ -9,6 +9,41 @@
 #include "core/prefix.h"
 #include "fw/live.h"
 
+bool conf_rule_find(const struct ecbpf_fw_ruleset *ruleset, const char *id, size_t *ret_index)
+{
+	bool is_name = !strncmp(id, "name ", 5);
+
+	for (size_t i = 0; i < ruleset->rules_count; i++) {
+		const char *name = ruleset->rules[i].name;
+		_cleanup_free_ char *text = NULL;
+
+		if (is_name != !!name)
+			continue;
+		text = is_name ? NULL : ecbpf_fw_rule_text(ruleset, i);
+		if (strcmp(id + 5, name ?: text ?: ""))
+			continue;
+		*ret_index = i;
+		return true;
+	}
+	return false;
+}
+
+bool conf_set_has(const struct fw_set *set, const struct ecbpf_prefix *prefix)
+{
+	for (size_t low = 0, high = set->prefixes_count; low < high;) {
+		size_t middle = (low + high) / 2;
+		int order = ecbpf_prefix_compare(prefix, &set->prefixes[middle]);
+
+		if (!order)
+			return true;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return false;
+}
+
 struct conf_set *conf_set_find(struct conf_runtime *rt, const char *name)
 {
 	for (size_t i = 0; i < rt->sets_count; i++)
@@ -30,15 +65,34 @@ static struct conf_set *set_get(struct ecbpf *e, struct conf_runtime *rt, const 
 	return set;
 }
 
-static void set_remove(struct conf_runtime *rt, const char *name)
+/* "set NAME ..." of @whole; NULL: it has none of this name */
+static const char *whole_set(const struct runtime_record *whole, const char *name)
 {
-	struct conf_set *set = conf_set_find(rt, name);
+	const char *line = whole->lines;
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < whole->count; i++, line = runtime_line_next(line))
+		if (!strncmp(line, "set ", 4) && !strncmp(line + 4, name, len) &&
+		    line[4 + len] == ' ')
+			return line;
+	return NULL;
+}
+
+static int set_remove(struct ecbpf *e, struct conf_runtime *rt, const char *name)
+{
+	bool is_whole = rt->whole && whole_set(rt->whole, name);
+	struct conf_set *set = is_whole ? set_get(e, rt, name) : conf_set_find(rt, name);
 
 	if (!set)
-		return;
+		return is_whole ? -ENOMEM : 0;
 	free(set->objects.items);
-	*set = rt->sets[--rt->sets_count];
+	set->objects = (struct conf_objects){};
+	set->is_destroyed = true;
+	set->is_created = false;
+	if (!is_whole)
+		*set = rt->sets[--rt->sets_count];
 	rt->is_dirty = true;
+	return 0;
 }
 
 /* Return: was it there? */
@@ -94,7 +148,7 @@ static int change_take(struct ecbpf *e, const struct runtime_record *record,
 		if (!strncmp(line, "create ", 7)) {
 			err = create_take(e, rt, rest);
 		} else if (!strncmp(line, "destroy ", 8)) {
-			set_remove(rt, rest);
+			err = set_remove(e, rt, rest);
 		} else if (!strncmp(line, "delete ", 7)) {
 			rt->is_dirty = true;
 			if (!rule_remove(&rt->rules, rest) && !rule_add(e, &rt->deleted, rest))
@@ -121,17 +175,9 @@ static int change_take(struct ecbpf *e, const struct runtime_record *record,
 /* "set NAME live": its addresses stayed */
 static bool is_kept(const struct runtime_record *record, const char *name)
 {
-	const char *line = record->lines, *rest;
-	size_t len = strlen(name);
+	const char *line = whole_set(record, name);
 
-	for (size_t i = 0; i < record->count; i++, line = runtime_line_next(line)) {
-		if (strncmp(line, "set ", 4) || strncmp(line + 4, name, len) ||
-		    line[4 + len] != ' ')
-			continue;
-		rest = strrchr(line, ' ');
-		return !strcmp(rest, " live");
-	}
-	return false;
+	return line && !strcmp(strrchr(line, ' '), " live");
 }
 
 static void whole_take(const struct runtime_record *record, struct conf_runtime *rt)
@@ -143,7 +189,7 @@ static void whole_take(const struct runtime_record *record, struct conf_runtime 
 	for (size_t i = 0; i < rt->sets_count; i++) {
 		struct conf_set *set = &rt->sets[i];
 
-		set->is_created = false;
+		set->is_created = set->is_destroyed = false;
 		if (is_kept(record, set->name)) {
 			rt->sets[kept++] = *set;
 			continue;
@@ -174,6 +220,52 @@ int conf_runtime_fw_take(struct ecbpf *e, const struct runtime_record *record,
 	return set ? conf_objects_take(e, record, record->head + end, &set->objects) : -ENOMEM;
 }
 
+int conf_whole_read(struct ecbpf *e, const struct runtime_record *whole,
+		    struct ecbpf_fw_ruleset **ret)
+{
+	struct conf_text text = {};
+	const char *line = whole->lines;
+	int err;
+
+	for (size_t i = 0; i < whole->count; i++, line = runtime_line_next(line))
+		conf_printf(&text, "%s\n", line);
+	err = text.is_lost ? ecbpf_fail_memory(e)
+			   : ecbpf_fw_parse(e, "rules applied at runtime", text.text ?: "",
+					    text.len, ret);
+	free(text.text);
+	return err;
+}
+
+/* Return: false: @whole has none of it anyway */
+static bool is_deleted(const struct conf_set *set, const struct fw_set *whole,
+		       const struct conf_object *object)
+{
+	return object->is_delete && !set->is_destroyed && !set->objects.is_replaced && whole &&
+	       !whole->is_live && conf_set_has(whole, &object->entry.prefix);
+}
+
+int conf_runtime_fw_settle(struct ecbpf *e, struct conf_runtime *rt)
+{
+	struct ecbpf_fw_ruleset *whole = NULL;
+	int err = rt->whole && rt->sets_count ? conf_whole_read(e, rt->whole, &whole) : 0;
+
+	for (size_t i = 0; i < rt->sets_count && whole; i++) {
+		struct conf_set *set = &rt->sets[i];
+		struct fw_set *of = fw_set_find(whole, set->name, strlen(set->name));
+		size_t kept = 0;
+
+		for (size_t k = 0; k < set->objects.count; k++) {
+			const struct conf_object *object = &set->objects.items[k];
+
+			if (!object->is_delete || is_deleted(set, of, object))
+				set->objects.items[kept++] = *object;
+		}
+		set->objects.count = kept;
+	}
+	ecbpf_fw_ruleset_free(whole);
+	return err == -EINVAL ? 0 : err; /* told when it is needed */
+}
+
 void conf_runtime_fw_free(struct conf_runtime *rt)
 {
 	for (size_t i = 0; i < rt->sets_count; i++)
@@ -197,6 +289,19 @@ static void whole_write(struct ecbpf *e, FILE *out, const struct conf_runtime *r
 	for (size_t i = 0; i < rt->whole->count; i++, line = runtime_line_next(line))
 		runtime_change_line(&c, "%s", line);
 	runtime_change_end(&c);
+}
+
+/* What was taken from @whole, then what was added to it */
+static void sets_write(struct runtime_change *c, const struct conf_runtime *rt)
+{
+	for (size_t i = 0; i < rt->deleted.count && rt->whole; i++)
+		runtime_change_line(c, "delete %s", rt->deleted.items[i].id);
+	for (size_t i = 0; i < rt->sets_count && rt->whole; i++)
+		if (rt->sets[i].is_destroyed)
+			runtime_change_line(c, "destroy %s", rt->sets[i].name);
+	for (size_t i = 0; i < rt->sets_count; i++)
+		if (rt->sets[i].is_created)
+			fw_log_set_line(c, rt->sets[i].name, rt->sets[i].family);
 }
 
 /* By the rules that are beside them now */
@@ -232,26 +337,27 @@ static void rules_write(struct runtime_change *c, struct conf_runtime *rt)
 
 void conf_runtime_fw_write(struct ecbpf *e, FILE *out, struct conf_runtime *rt)
 {
-	bool has_created = false;
+	bool has_changed = rt->rules.count || (rt->whole && rt->deleted.count);
 	struct runtime_change c;
 
 	whole_write(e, out, rt);
 	for (size_t i = 0; i < rt->sets_count; i++)
-		has_created |= rt->sets[i].is_created;
-	if (has_created || rt->rules.count || (rt->whole && rt->deleted.count)) {
+		has_changed |= rt->sets[i].is_created || (rt->whole && rt->sets[i].is_destroyed);
+	if (has_changed) {
 		runtime_log_change(e, out, &c, "fw change");
-		for (size_t i = 0; i < rt->sets_count; i++)
-			if (rt->sets[i].is_created)
-				fw_log_set_line(&c, rt->sets[i].name, rt->sets[i].family);
-		for (size_t i = 0; i < rt->deleted.count && rt->whole; i++)
-			runtime_change_line(&c, "delete %s", rt->deleted.items[i].id);
+		sets_write(&c, rt);
 		rules_write(&c, rt);
 		runtime_change_end(&c);
 	}
 	for (size_t i = 0; i < rt->sets_count; i++) {
+		const struct conf_set *set = &rt->sets[i];
 		char what[64];
 
-		snprintf(what, sizeof(what), "fw set %s", rt->sets[i].name);
-		conf_objects_write(e, out, what, &rt->sets[i].objects, false, rt->whole);
+		snprintf(what, sizeof(what), "fw set %s", set->name);
+		if (rt->whole && set->objects.is_replaced && whole_set(rt->whole, set->name)) {
+			runtime_log_change(e, out, &c, "%s flush", what);
+			runtime_change_end(&c);
+		}
+		conf_objects_write(e, out, what, &set->objects, false, rt->whole);
 	}
 }

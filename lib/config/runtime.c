@@ -80,13 +80,10 @@ static int record_take(struct ecbpf *e, const struct runtime_record *record,
 	return err == -EINVAL && !*e->error ? conf_fail_record(e, record) : err;
 }
 
-int conf_runtime_read(struct ecbpf *e, bool is_change, struct conf_runtime *ret)
+int conf_runtime_take(struct ecbpf *e, struct conf_runtime *ret)
 {
-	int err = runtime_log_read(e, &ret->log);
+	int err = 0;
 
-	if (!is_change)
-		close_fd(&ret->log.lock);
-	ret->is_dirty = ret->log.is_kept && !ret->log.is_there;
 	for (size_t i = 0; i < ret->log.count && !err; i++) {
 		const struct runtime_record *record = &ret->log.records[i];
 
@@ -103,7 +100,17 @@ int conf_runtime_read(struct ecbpf *e, bool is_change, struct conf_runtime *ret)
 	conf_objects_settle(&ret->excludes, &ret->is_dirty);
 	for (size_t i = 0; i < ret->sets_count; i++)
 		conf_objects_settle(&ret->sets[i].objects, &ret->is_dirty);
-	return err;
+	return err ? err : conf_runtime_fw_settle(e, ret);
+}
+
+int conf_runtime_read(struct ecbpf *e, bool is_change, struct conf_runtime *ret)
+{
+	int err = runtime_log_read(e, &ret->log);
+
+	if (!is_change)
+		close_fd(&ret->log.lock);
+	ret->is_dirty = ret->log.is_kept && !ret->log.is_there;
+	return err ? err : conf_runtime_take(e, ret);
 }
 
 void conf_runtime_free(struct conf_runtime *rt)

@@ -63,10 +63,14 @@ struct conf_rules {
 	size_t count;
 };
 
-/* A set whose prefixes were changed; @is_created: at runtime, too */
+/*
+ * A set whose prefixes were changed. @is_destroyed: that of @whole was, at runtime; @is_created:
+ * likewise, after that
+ */
 struct conf_set {
 	char name[FW_SET_NAME_MAX + 1];
 	__u8 family;
+	bool is_destroyed;
 	bool is_created;
 	struct conf_objects objects;
 };
@@ -111,6 +115,8 @@ void conf_objects_settle(struct conf_objects *objects, bool *is_dirty);
 /* @is_change: nobody else writes before conf_runtime_free(), which has to be called in any case */
 int conf_runtime_read(struct ecbpf *e, bool is_change, struct conf_runtime *ret);
 void conf_runtime_free(struct conf_runtime *rt);
+/* The records of rt->log, which were read: as conf_runtime_read() does */
+int conf_runtime_take(struct ecbpf *e, struct conf_runtime *rt);
 /* What is left becomes the log */
 int conf_runtime_write(struct ecbpf *e, struct conf_runtime *rt);
 #define CONF_COMPACT_MIN 65536
@@ -128,6 +134,20 @@ int conf_runtime_fw_take(struct ecbpf *e, const struct runtime_record *record,
 void conf_runtime_fw_write(struct ecbpf *e, FILE *whole, struct conf_runtime *rt);
 void conf_runtime_fw_free(struct conf_runtime *rt);
 struct conf_set *conf_set_find(struct conf_runtime *rt, const char *name);
+bool conf_set_has(const struct fw_set *set, const struct ecbpf_prefix *prefix);
+/* @id: as of struct conf_rule */
+bool conf_rule_find(const struct ecbpf_fw_ruleset *ruleset, const char *id, size_t *ret_index);
+/* Of @whole, what its sets have not needs not be deleted from them */
+int conf_runtime_fw_settle(struct ecbpf *e, struct conf_runtime *rt);
+/* What 'ecbpf-fw apply' made live. Return: 0; -EINVAL it cannot be read any more; -ENOMEM */
+int conf_whole_read(struct ecbpf *e, const struct runtime_record *whole,
+		    struct ecbpf_fw_ruleset **ret);
+
+/* --- recover.c ---------------------------------------------------------------------------- */
+
+/* If the log is gone that was there: what is live and not declared is taken for it */
+int conf_runtime_recover(struct ecbpf *e, const struct ecbpf_config *config,
+			 struct conf_runtime *rt);
 
 /* --- export-runtime.c --------------------------------------------------------------------- */
 
@@ -136,8 +156,6 @@ int conf_runtime_export(struct ecbpf *e, struct conf_text *text);
 /* --- merge-fw.c --------------------------------------------------------------------------- */
 
 int conf_fw_merge(struct ecbpf *e, struct conf_runtime *rt);
-/* @id: as of struct conf_rule */
-bool conf_rule_find(const struct ecbpf_fw_ruleset *ruleset, const char *id, size_t *ret_index);
 
 /* --- merge.c ------------------------------------------------------------------------------ */
 

@@ -260,12 +260,14 @@ int ecbpf_watch_start(struct ecbpf_watch *w, struct ecbpf_config *config,
 
 	config->is_patient = true;
 	config->is_start = !w->config;
+	config->before = w->config;
 	config->holds_vlans = w->holds_vlans;
 	err = schema ? apply_anew(w, config, schema, &r) : apply(w, config, &r);
 	if (err) {
 		free(r.changes);
 		return err;
 	}
+	config->before = NULL;
 	ecbpf_config_free(w->config);
 	w->config = config;
 	w->is_copied = false;

@@ -458,6 +458,14 @@ static int log_parse(struct ecbpf *e, struct runtime_log *log, size_t size, stru
 	return 0;
 }
 
+int runtime_log_take(struct ecbpf *e, struct runtime_log *log, char *text, size_t size)
+{
+	struct damage damage = {};
+
+	log->text = text;
+	return log_parse(e, log, size, &damage);
+}
+
 static int fail_unreadable(struct ecbpf *e, int err, const char *path)
 {
 	return ecbpf_fail(e, err,

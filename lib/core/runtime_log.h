@@ -80,6 +80,8 @@ struct runtime_log {
  * errors, too
  */
 int runtime_log_read(struct ecbpf *e, struct runtime_log *ret_log);
+/* Instead of reading one that is not there. @text: for runtime_log_free() */
+int runtime_log_take(struct ecbpf *e, struct runtime_log *log, char *text, size_t size);
 void runtime_log_free(struct runtime_log *log);
 static inline const char *runtime_line_next(const char *line)
 {

@@ -153,6 +153,8 @@ void fw_log_ruleset(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset);
 void fw_log_set(struct ecbpf *e, const struct fw_set *set, enum ecbpf_fw_set_change change,
 		const struct ecbpf_list *list);
 /* A rule, and which ones are beside it */
+/* @data: its name; -EBUSY: a rule uses it */
+int fw_set_remove(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, void *data);
 void fw_log_rule(struct runtime_change *c, const struct ecbpf_fw_ruleset *ruleset, size_t index);
 void fw_log_set_line(struct runtime_change *c, const char *name, __u8 family);
 

@@ -231,7 +231,7 @@ int ecbpf_fw_set_create(struct ecbpf *e, const char *name, __u8 family)
 	return ecbpf_fw_change(e, set_add, &set);
 }
 
-static int set_remove(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, void *data)
+int fw_set_remove(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, void *data)
 {
 	const char *name = data;
 	size_t index;
@@ -257,7 +257,7 @@ static int set_remove(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, void *d
 
 int ecbpf_fw_set_delete(struct ecbpf *e, const char *name)
 {
-	return ecbpf_fw_change(e, set_remove, (void *)name);
+	return ecbpf_fw_change(e, fw_set_remove, (void *)name);
 }
 
 int ecbpf_fw_set_print(struct ecbpf *e, const char *name, FILE *out)

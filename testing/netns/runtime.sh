@@ -247,6 +247,121 @@ equal "VIPs, the allow list" "" "$(ecbpf-filter vip list; ecbpf-filter allow lis
 equal "the log is empty" 0 "$(grep -vc '^#' "$log" || :)"
 equal "nothing to do after that" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
 
+# --- what is taken from rules that no file has ----------------------------------------------------
+cat >"$tmp/own" <<-'END'
+	set own { 10.1.0.0/16, 10.3.0.0/16 }
+	set bare { 10.4.0.0/16 }
+	set gone { 10.5.0.0/16 }
+	set other { 10.6.0.0/16 }
+	set bans live
+	ip from @own to any tcp drop name "own"
+	ip from @gone to any udp drop name "gone"
+	ip from any to any tcp dport 23 drop
+	ip from any to any tcp dport 24 drop name "last"
+END
+whole_state()
+{
+	ecbpf-fw rule list
+	for set in $(ecbpf-fw set list | awk 'NR > 1 { print $1 }'); do echo "$set: $(sets "$set")"; done
+}
+{
+	ecbpf-fw apply -f "$tmp/own"
+	ecbpf-fw rule delete gone
+	ecbpf-fw rule delete 2
+	ecbpf-fw rule replace last ip from any to any tcp dport 25 drop name '"last"'
+	ecbpf-fw rule insert own ip from any to any tcp dport 7 drop name '"seven"'
+	ecbpf-fw set destroy gone
+	ecbpf-fw set destroy other
+	ecbpf-fw set create -6 other
+	ecbpf-fw set add other 2001:db8::/32
+	ecbpf-fw set delete own 10.3.0.0/16
+	ecbpf-fw set flush bare
+	ecbpf-fw set add bare 10.7.0.0/16
+	ecbpf-fw set add bans 203.0.113.1 203.0.113.2
+	ecbpf-fw set delete bans 203.0.113.1
+	ecbpf-fw set add own 10.8.0.0/16
+	ecbpf-fw set delete own 10.8.0.0/16
+} >"$tmp/out" 2>&1
+want=$(whole_state)
+equal "changes of rules that no file has" '"seven" "own" "last"' "$(rules)"
+for what in "reboot" "apply, reboot" "apply twice, reboot"; do
+	reboot "$what: rules that no file has"
+	equal "$what: nothing is said" "" "$(apply "$conf")"
+	equal "$what: what was taken from them stays away" "$want" "$(whole_state)"
+	[[ $what == reboot ]] || apply "$conf"
+	[[ $what != *twice* ]] || apply "$conf"
+done
+equal "what was never there is not kept as deleted" 0 "$(grep -c '10.8.0.0\|203.0.113.1$' "$log" || :)"
+apply --reset-runtime "$conf" >"$tmp/out"
+equal "forgotten" 0 "$(grep -vc '^#' "$log" || :)"
+ecbpf-fw apply -q --allow-empty -f /dev/null 2>/dev/null
+
+# --- the log is gone, and maps are not ------------------------------------------------------------
+cp "$conf" "$tmp/conf.saved"
+printf '192.0.2.0/24 scan\n198.51.100.7\n' >"$tmp/drop"
+cat >"$tmp/rules" <<-'END'
+	set peers { 10.0.0.0/8 }
+	set bans live
+	ip from any to any tcp dport 22 pass name "ssh"
+	ip from @bans to any tcp drop name "bans"
+END
+sed -i "s|^\[filter\]|&\nvip = 203.0.113.80\ndrop = $tmp/drop|" "$conf"
+printf '[fw]\nrules = %s\n' "$tmp/rules" >>"$conf"
+apply "$conf"
+{
+	ecbpf-filter drop add 203.0.113.5 -t f2b -e "$until"
+	ecbpf-filter allow add 10.0.0.0/8 -t office
+	ecbpf-filter vip add 2001:db8:80::/64
+	ecbpf-filter set ptb-max-pps=77
+	ecbpf-sampler set rate-drops=3
+	ecbpf-fw rule insert bans ip from any to any tcp dport 2 drop name '"middle"'
+	ecbpf-fw rule add ip from any to any tcp dport 3 drop
+	ecbpf-fw set add bans 203.0.113.0/24
+	ecbpf-fw set add peers 100.64.0.0/10
+	ecbpf-fw set create -4 scripts
+	ecbpf-fw set add scripts 203.0.113.77
+} >"$tmp/out" 2>&1
+all_state()
+{
+	whole_state
+	drops
+	ecbpf-filter allow list | sed 's/ *#.*//'
+	ecbpf-filter vip list
+	ecbpf-loader export | grep -v '^#'
+}
+want=$(all_state)
+rm -r "$ECBPF_STATE_DIR"
+equal "the log is gone: it is said, and nothing is lost" \
+	"ecbpf-loader: warning: $log is gone: 11 live settings, entries and rules that are not \
+declared are kept as changes at runtime" "$(apply "$conf")"
+equal "and all is live" "$want" "$(all_state)"
+reboot "reboot after that"
+equal "nothing is said" "" "$(apply "$conf")"
+equal "and all is there" "$want" "$(all_state)"
+# a watch knows what its file had
+watch_begin "$tmp/out" "$conf"
+printf '192.0.2.0/24 scan\n' >"$tmp/drop"
+rm -r "$ECBPF_STATE_DIR"
+ecbpf-loader watch --reload >/dev/null
+equal "gone while watch runs: what the file does not have any more goes" \
+	"$(grep -v '^198\.51\.100\.7' <<<"$want")" "$(all_state)"
+kill -INT "$watcher"
+wait "$watcher" || :
+rm -r "$ECBPF_STATE_DIR"
+apply --reset-runtime "$conf" >/dev/null
+equal "--reset-runtime takes nothing of it" "192.0.2.0/24 scan -" "$(drops)"
+# no section: all of it is kept
+cp "$tmp/conf.saved" "$conf"
+apply "$conf"
+want=$(whole_state)
+rm -r "$ECBPF_STATE_DIR"
+equal "no rules in the file: they are kept" "1" "$(apply "$conf" | grep -c 'is gone')"
+reboot "reboot after that"
+apply "$conf"
+equal "and are there" "$want" "$(whole_state)"
+ecbpf-fw apply -q --allow-empty -f /dev/null 2>/dev/null
+apply --reset-runtime "$conf" >/dev/null
+
 # --- a log that is not whole --------------------------------------------------------------------
 ecbpf-filter drop flush
 ecbpf-filter drop add 203.0.113.1
