@@ -128,6 +128,15 @@ for options in "" --pcap; do
 	[[ $status == 1 && $err == *"/dev/full: No space left on device"* && $err != *Invalid* ]] &&
 		pass "-w $options, on a full disk" || fail "-w $options, on a full disk" "$status: $err"
 done
+for options in "" --pcap; do
+	status=0
+	# shellcheck disable=SC2086 # none, perhaps
+	err=$( (trap '' XFSZ && ulimit -f 0 && timeout 20 "$tools/ecbpf-pcap" $options \
+		-w "$work/no-room" -e "ipc://$work/none" --duration 1) 2>&1) || status=$?
+	[[ $status == 1 && $err == *"$work/no-room: File too large"* && ! -e $work/no-room ]] &&
+		pass "-w $options leaves nothing if it cannot begin" ||
+		fail "-w $options leaves nothing if it cannot begin" "status $status: $err"
+done
 status=0
 err=$(timeout 20 "$tools/ecbpf-pcap" --top src --interval 1 2>&1 >/dev/full) || status=$?
 [[ $status == 1 && $err == *"standard output: No space left on device"* ]] &&

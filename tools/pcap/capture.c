@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include "tools/pcap/capture.h"
 #include "tools/common/common.h"
 
@@ -197,24 +198,34 @@ static void file_name(const struct capture *c, char *ret, size_t size)
 		snprintf(ret + used, size - used, "%0*u", digits, c->number);
 }
 
+static int write_head(struct capture *c, const char *name)
+{
+	if (!c->options.is_classic)
+		return write_section(c);
+	c->dumper = pcap_dump_fopen(c->pcap, c->file);
+	return c->dumper ? 0 : tool_fail("%s: %s", name, pcap_geterr(c->pcap));
+}
+
+/* It is a capture from the beginning, or it is not there */
 static int file_open(struct capture *c)
 {
-	bool is_stdout = !strcmp(c->options.path, "-");
+	bool is_stdout = !strcmp(c->options.path, "-"), is_new;
 	char name[4096];
-	int err = 0;
+	int err;
 
 	c->since = time(NULL);
 	c->written = 0;
 	c->interfaces_count = 0;
 	file_name(c, name, sizeof(name));
+	is_new = !is_stdout && access(name, F_OK);
 	c->file = is_stdout ? stdout : fopen(name, "we");
 	if (!c->file)
 		return tool_fail("%s: %s", name, strerror(errno));
-	if (!c->options.is_classic)
-		return write_section(c);
-	c->dumper = pcap_dump_fopen(c->pcap, c->file);
-	if (!c->dumper)
-		err = tool_fail("%s: %s", name, pcap_geterr(c->pcap));
+	err = write_head(c, name);
+	if (!err)
+		err = capture_flush(c);
+	if (err && is_new)
+		unlink(name);
 	return err;
 }
 
