@@ -244,7 +244,7 @@ static int note_forget(struct ecbpf *e, const char *entry, void *data)
 
 	if (!forget->is_all &&
 	    (!iface_of(entry, forget->inode, name) ||
-	     (forget->iface ? strcmp(name, forget->iface) : !!if_nametoindex(name))))
+	     (forget->iface ? strcmp(name, forget->iface) : !!ecbpf_iface_ask(e, name))))
 		return 0;
 	if (ecbpf_path_format(e, path, sizeof(path), "%s/ecbpf/" DIR "/%s", e->bpffs, entry))
 		return 0;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Making a chain have the wanted members: ecbpf_chain_set(). */
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -360,8 +359,8 @@ static int chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size
 {
 	_cleanup_free_ const char **ifaces = calloc(count + 1, sizeof(*ifaces));
 	struct set set = {.wants = wants, .count = count};
+	int err, ifindex;
 	size_t n = 0;
-	int err;
 
 	if (!ifaces)
 		return ecbpf_fail_memory(e);
@@ -371,7 +370,10 @@ static int chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size
 					  wants[i].iface, wants[i].programs_count,
 					  DISPATCHER_MEMBERS);
 		/* one that is to have nothing, and is gone meanwhile, has nothing */
-		if (wants[i].programs_count || if_nametoindex(wants[i].iface))
+		ifindex = wants[i].programs_count ? 1 : ecbpf_iface_ask(e, wants[i].iface);
+		if (ifindex < 0)
+			return ifindex;
+		if (ifindex)
 			ifaces[n++] = wants[i].iface;
 	}
 	err = set_plan(e, ifaces, n, try, &set);

@@ -13,6 +13,7 @@
 #include "core/array.h"
 #include "core/error.h"
 #include "core/handle.h"
+#include "core/iface.h"
 
 static struct ecbpf_declared *declared_find(const struct conf_declared *d, const char *iface,
 					    const char *stage)
@@ -87,10 +88,14 @@ static int configs_add(struct ecbpf *e, const struct ecbpf_config *config, struc
 static int note_add(struct ecbpf *e, const struct note *note, void *data)
 {
 	struct conf_declared *d = data;
-	int err = 0;
+	int err;
 
-	if (declared_find(d, note->iface, NULL) || !if_nametoindex(note->iface))
+	if (declared_find(d, note->iface, NULL))
 		return 0;
+	err = ecbpf_iface_ask(e, note->iface);
+	if (err <= 0)
+		return err;
+	err = 0;
 	for (size_t i = 0; i < note->count && !err; i++) {
 		struct ecbpf_declared declared = {.has_iface = true, .by_command = true};
 		char stages[128] = "", *rest = NULL;

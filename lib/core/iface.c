@@ -63,13 +63,21 @@ int ecbpf_iface_find(const char *name)
 				   : 0;
 }
 
-int ecbpf_iface_index(struct ecbpf *e, const char *iface)
+int ecbpf_iface_ask(struct ecbpf *e, const char *iface)
 {
 	int ifindex = ecbpf_iface_find(iface);
 
-	if (!ifindex)
-		return ecbpf_fail(e, -ENOENT, "%s: no such interface", iface);
+	if (!ifindex && strlen(iface) < IF_NAMESIZE && errno != ENODEV)
+		return ecbpf_fail(e, -errno, "%s: cannot look for this interface: %s", iface,
+				  strerror(errno));
 	return ifindex;
+}
+
+int ecbpf_iface_index(struct ecbpf *e, const char *iface)
+{
+	int ifindex = ecbpf_iface_ask(e, iface);
+
+	return ifindex ?: ecbpf_fail(e, -ENOENT, "%s: no such interface", iface);
 }
 
 /* A long alternative name does not fit in */

@@ -8,6 +8,8 @@
 struct ecbpf;
 
 int ecbpf_iface_index(struct ecbpf *e, const char *iface);
+/* Likewise, of one that may be gone. Return: its index; 0 it is gone; errors */
+int ecbpf_iface_ask(struct ecbpf *e, const char *iface);
 int ecbpf_iface_mtu(const char *iface); /* 0: not known */
 
 /*

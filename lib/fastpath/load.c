@@ -241,9 +241,11 @@ static int egress_unload(struct ecbpf *e, const struct ecbpf_fastpath_port *port
 	int err = 0;
 
 	for (size_t i = 0; i < count && !err; i++) {
-		int ifindex = if_nametoindex(ports[i].iface);
+		int ifindex = ports[i].is_out ? ecbpf_iface_ask(e, ports[i].iface) : 0;
 
-		if (!ifindex || !ports[i].is_out)
+		if (ifindex < 0)
+			return ifindex;
+		if (!ifindex)
 			continue;
 		err = fastpath_egress_find(e, ifindex, &ret_fds[i], NULL);
 		if (!err)
@@ -348,9 +350,11 @@ static int some_remove(struct ecbpf *e, struct removal *r)
 	if (fd < 0 && fd != -ENOENT)
 		return fd;
 	for (; fd >= 0 && removed < r->count && !err; removed++) {
-		int ifindex = if_nametoindex(r->ports[removed].iface);
+		int ifindex = ecbpf_iface_ask(e, r->ports[removed].iface);
 
-		if (ifindex && bpf_map_delete_elem(fd, &ifindex) && errno != ENOENT)
+		if (ifindex < 0)
+			err = ifindex;
+		else if (ifindex && bpf_map_delete_elem(fd, &ifindex) && errno != ENOENT)
 			err = ecbpf_fail(e, -errno, "%s: cannot remove it as a port: %s",
 					 r->ports[removed].iface, strerror(errno));
 	}
