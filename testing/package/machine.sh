@@ -7,6 +7,7 @@ export DEBIAN_FRONTEND=noninteractive
 conf=/etc/ecbpf/ecbpf.conf
 tmp=$(mktemp -d)
 defer rm -rf "$tmp"
+traffic=$2/traffic # STEP HELPERS are the arguments of each
 
 # works NAME COMMAND...: it must succeed
 works()
@@ -57,6 +58,25 @@ peer_up()
 		[[ ! $(ip -o -4 address show lan0) ]] || return 0
 		sleep 0.1
 	done
+}
+
+# peer_make: the other end, with an address that is banned, too
+peer_make()
+{
+	peer_up
+	ns peer ip address add 10.9.0.66/24 dev lan1
+	ip neigh add 10.9.0.66 dev lan0 lladdr \
+		"$(ns peer ip -o link show lan1 | sed 's/.*ether \([^ ]*\).*/\1/')"
+}
+
+# banned NAME: 10.9.0.66 is, and another is not
+banned()
+{
+	equal "$1: a ban holds, others pass" "0 1" "$(pings 10.9.0.66) $(pings 10.9.0.2)"
+}
+pings()
+{
+	ns peer ping -I "$1" -c 1 -W 2 10.9.0.1 | sed -n 's/.* \([0-9]*\) received.*/\1/p'
 }
 
 now() { local up; read -r up _ </proc/uptime; echo "${up/./}0"; } # ms
@@ -124,3 +144,42 @@ state_read() { state 2>&1 | sed 's/ *#.*//'; }
 # alive NAME: nothing of it is missing that was in $want
 # shellcheck disable=SC2154
 alive() { equal "$1: what was changed at runtime" "$want" "$(state_read)"; }
+
+# stream_start, stream_stop: numbered packets meanwhile, prints those that were sent, and of those
+# that arrived: "DISTINCT AGAIN OTHER LOST"
+stream_start()
+{
+	# nice: the CPU is an emulated one, and has something else to do
+	nice "$traffic" receive lan0 >"$tmp/received" &
+	receiver=$!
+	until grep -q ready "$tmp/received"; do sleep 0.1; done
+	nice -n 19 nsenter --net=/run/netns/peer -- "$traffic" send lan1 0 64 64 0 192 \
+		>"$tmp/sent" &
+	sender=$!
+	sleep 1
+}
+
+# shellcheck disable=SC2034 # used by the steps
+stream_stop()
+{
+	sleep 1
+	kill -TERM "$sender"
+	wait "$sender"
+	sleep 0.5
+	kill -TERM "$receiver"
+	wait "$receiver"
+	read -r sent _ <"$tmp/sent"
+	received=$(tail -n 1 "$tmp/received")
+}
+
+# passed_by STAGE, dropped_by STAGE IFACE: packets that it has passed, or dropped
+passed_by()
+{
+	ecbpf-loader metrics lan0 |
+		sed -n 's/^ecbpf_packets_total{.*stage="'"$1"'",action="XDP_PASS"} //p'
+}
+dropped_by()
+{
+	ecbpf-loader metrics "$2" |
+		sed -n 's/^ecbpf_packets_total{.*stage="'"$1"'",action="XDP_DROP"} //p'
+}
