@@ -5,17 +5,22 @@
  * The declaration of an interface is the configuration, or else what was last loaded there by
  * command. Codes are ABI, as those of the doctor.
  */
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <linux/bpf.h>
 #include "bpf/loaded.h"
 #include "chain/note.h"
 #include "config.h"
 #include "config/declared.h"
+#include "core/applied.h"
 #include "core/error.h"
 #include "core/finding.h"
 #include "core/handle.h"
+#include "core/runtime_log.h"
 #include "fastpath/fastpath.h"
 
 struct diagnosis {
@@ -486,6 +491,28 @@ static void tell_watch(struct diagnosis *d)
 	finding_fix(f, "ecbpf-loader watch --reload");
 }
 
+/* Each verb warns that what it changes will be lost, but of a script nobody may read it */
+static void check_log(struct diagnosis *d)
+{
+	struct ecbpf_finding *f;
+	char path[PATH_MAX];
+	long long applied;
+	bool is_sure;
+
+	applied_read(&applied); /* then there was a log */
+	if (!applied || runtime_log_path(path, &is_sure) <= 0 || !access(path, F_OK) ||
+	    errno != ENOENT)
+		return;
+	f = finding_add(&d->found, ECBPF_ERROR, "", "changes-lost",
+			"changes at runtime are not kept: there is no %.200s any more", path);
+	finding_why(f, "rules, settings and entries of lists that were added will be lost at the "
+		       "next start; apply the configuration again, which keeps them");
+	if (d->watch.pid)
+		finding_fix(f, "ecbpf-loader watch --reload");
+	else if (d->config)
+		fix_apply(d, "", f);
+}
+
 static void tell_killed(struct diagnosis *d)
 {
 	const char *file = *d->watch.file ? d->watch.file : "ecbpf.conf";
@@ -522,6 +549,8 @@ int ecbpf_declared_check(struct ecbpf *e, const char *const *ifaces, size_t ifac
 		read_config(&d);
 	if (d.watch.killed && !is_quick)
 		tell_killed(&d);
+	if (!is_quick)
+		check_log(&d);
 	err = conf_declared_read(e, d.config, &d.declared);
 	if (!err) {
 		check_interfaces(&d);

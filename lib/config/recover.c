@@ -93,7 +93,8 @@ static int settings_recover(struct recovery *r)
 			       &fastpath);
 	if (!err || err == -ENOENT)
 		err = conf_sampling_get(r->e, &sampling);
-	if (!err)
+	/* one that was never set has none of its defaults */
+	if (!err && sampling.snap_len)
 		values_recover(r, CONF_VALUES_SAMPLER, config->sampling_given,
 			       base->has_sampler ? &base->sampling : NULL, &sampling);
 	return err == -ENOENT ? 0 : err;

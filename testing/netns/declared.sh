@@ -256,6 +256,11 @@ doctor
 expect "a constant" error differs v0
 mend "a constant" differs v0
 
+rm "$ECBPF_STATE_DIR/runtime/changes"
+doctor
+expect "no log of changes" error changes-lost host
+mend "no log of changes" changes-lost host
+
 sed -i 's/ingress = v0/ingress = v0 late0/' "$work/etc/ecbpf.conf"
 doctor
 expect "no such interface" error no-interface late0

@@ -297,6 +297,7 @@ secret, public = open("keys/k", "rb").read().strip(), open("keys/k.pub", "rb").r
 assert zmq.curve_public(secret) == public' 2>out || wrong+="; after call $at: $(tail -n 1 out)"
 	[[ $(stat -c %a keys/k keys/k.pub | xargs) == "600 644" ]] ||
 		wrong+="; after call $at: modes $(stat -c %a keys/k keys/k.pub | xargs)"
+	(($(find keys -type f | wc -l) == 2)) || wrong+="; after call $at: $(echo keys/*)"
 }
 kill_alone "$keygen" keygen_prepare keygen_check
 

@@ -361,6 +361,12 @@ apply "$conf"
 equal "and are there" "$want" "$(whole_state)"
 ecbpf-fw apply -q --allow-empty -f /dev/null 2>/dev/null
 apply --reset-runtime "$conf" >/dev/null
+reboot "the filter alone"
+printf '[interfaces]\ningress = eth0\n[chain]\nstages = filter\nfused = yes\n' >"$tmp/few"
+apply "$tmp/few"
+rm -r "$ECBPF_STATE_DIR"
+equal "settings that nobody has made are no changes" "" "$(apply "$tmp/few")"
+apply "$conf" >/dev/null
 
 # --- a log that is not whole --------------------------------------------------------------------
 ecbpf-filter drop flush

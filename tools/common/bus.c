@@ -95,40 +95,62 @@ static int key_read(const char *path, int fd, bool is_secret, char *ret_key)
 	return 0;
 }
 
-/* Write a temporary file beside @path. @ret_work: its name; empty: there is none */
-static int key_write(const char *path, const char *key, mode_t mode, char ret_work[PATH_MAX])
-{
-	int fd = -1, err = 0;
-	FILE *file;
+/* A file without a name, so that nothing is left of it if keygen is killed; or a temporary one */
+struct key_work {
+	int fd;
+	char name[PATH_MAX]; /* where the file system has none without */
+};
 
-	if (snprintf(ret_work, PATH_MAX, "%s.XXXXXX", path) >= PATH_MAX)
-		err = ENAMETOOLONG;
-	else
-		fd = mkostemp(ret_work, O_CLOEXEC);
-	if (fd < 0) {
-		*ret_work = '\0';
-		return tool_fail("%s: %s", path, strerror(err ?: errno));
+static int key_write(const char *path, const char *key, mode_t mode, struct key_work *work)
+{
+	char dir[PATH_MAX] = ".";
+	const char *slash = strrchr(path, '/');
+
+	if (slash)
+		snprintf(dir, sizeof(dir), "%.*s", slash == path ? 1 : (int)(slash - path), path);
+	work->fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	if (work->fd < 0) {
+		if (snprintf(work->name, PATH_MAX, "%s.XXXXXX", path) < PATH_MAX)
+			work->fd = mkostemp(work->name, O_CLOEXEC);
+		else
+			errno = ENAMETOOLONG;
+		if (work->fd < 0)
+			*work->name = '\0';
 	}
-	file = fchmod(fd, mode) ? NULL : fdopen(fd, "w");
-	if (!file || fprintf(file, "%s\n", key) < 0 || fflush(file) || fsync(fd))
-		err = errno;
-	if ((file ? fclose(file) : close(fd)) && !err)
-		err = errno;
-	return err ? tool_fail("%s: %s", path, strerror(err)) : 0;
+	if (work->fd < 0 || fchmod(work->fd, mode) || dprintf(work->fd, "%s\n", key) < 0 ||
+	    fsync(work->fd))
+		return tool_fail("%s: %s", path, strerror(errno));
+	return 0;
 }
 
 /* A file that exists is not replaced */
-static int key_publish(const char *work, const char *path)
+static int key_publish(struct key_work *work, const char *path)
 {
-	if (!renameat2(AT_FDCWD, work, AT_FDCWD, path, RENAME_NOREPLACE))
-		return 0;
-	return tool_fail("%s: %s", path, strerror(errno));
+	char name[32];
+	int err;
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", work->fd);
+	err = *work->name ? renameat2(AT_FDCWD, work->name, AT_FDCWD, path, RENAME_NOREPLACE)
+			  : linkat(AT_FDCWD, name, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+	if (err)
+		return tool_fail("%s: %s", path, strerror(errno));
+	*work->name = '\0';
+	return 0;
+}
+
+static void key_work_end(struct key_work *work)
+{
+	if (*work->name)
+		unlink(work->name);
+	if (work->fd >= 0)
+		close(work->fd);
 }
 
 int bus_make_keys(const char *path)
 {
-	char secret_work[PATH_MAX] = "", public_work[PATH_MAX] = "", public_path[PATH_MAX];
-	char public[BUS_KEY_SIZE], secret[BUS_KEY_SIZE];
+	struct key_work secret_work TOOL_CLEANUP(key_work_end) = {.fd = -1};
+	struct key_work public_work TOOL_CLEANUP(key_work_end) = {.fd = -1};
+	char public[BUS_KEY_SIZE], secret[BUS_KEY_SIZE], public_path[PATH_MAX];
 	bool is_half;
 	int err = 0;
 
@@ -143,20 +165,16 @@ int bus_make_keys(const char *path)
 	if (!err && is_half && zmq_curve_public(public, secret))
 		err = tool_fail("%s: %s", path, zmq_strerror(errno));
 	if (!err && !is_half)
-		err = key_write(path, secret, 0600, secret_work);
+		err = key_write(path, secret, 0600, &secret_work);
 	if (!err)
-		err = key_write(public_path, public, 0644, public_work);
+		err = key_write(public_path, public, 0644, &public_work);
 	if (!err && !is_half)
-		err = key_publish(secret_work, path);
-	if (!err) {
-		err = key_publish(public_work, public_path);
-		if (err && !is_half)
-			unlink(path);
-	}
-	if (err && *secret_work)
-		unlink(secret_work);
-	if (err && *public_work)
-		unlink(public_work);
+		err = key_publish(&secret_work, path);
+	if (err)
+		return err;
+	err = key_publish(&public_work, public_path);
+	if (err && !is_half)
+		unlink(path);
 	return err;
 }
 
