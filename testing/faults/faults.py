@@ -470,7 +470,7 @@ class Host:
             out.append(f"{command}: {sh(command, check=False).returncode}")
         # clsact stays, as it may be another's by now; without a filter it does nothing
         links, _, filters, directories, pins, files = now
-        out.append("xdp: " + " ".join(f"{index} {constants(xdp)}" for index, xdp in links
+        out.append("xdp: " + " ".join(f"{index}/{constants(xdp)}" for index, xdp in links
                                       if len(xdp) > 1))
         out.append(f"tc: {sum(map(len, filters))}")
         out.append("pins: " + " ".join(pin[0] for pin in pins))
@@ -624,8 +624,9 @@ def running(state):
 
 
 def effect(state):
-    """What packets meet"""
-    return re.findall(r"(?m)^(?:passed|xdp|tc): .*", state)
+    """What packets meet. A stage that is off does nothing, whether it is gone or not"""
+    return [re.sub(r"/\d+", "", line) for line in
+            re.findall(r"(?m)^(?:passed|xdp|tc): .*", state)]
 
 
 def without_status(state):
