@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 #include <linux/bpf.h>
 #include "bpf/loaded.h"
 #include "chain/note.h"
@@ -494,19 +494,25 @@ static void tell_watch(struct diagnosis *d)
 /* Each verb warns that what it changes will be lost, but of a script nobody may read it */
 static void check_log(struct diagnosis *d)
 {
+	struct stat st = {};
 	struct ecbpf_finding *f;
 	char path[PATH_MAX];
 	long long applied;
 	bool is_sure;
 
 	applied_read(&applied); /* then there was a log */
-	if (!applied || runtime_log_path(path, &is_sure) <= 0 || !access(path, F_OK) ||
-	    errno != ENOENT)
+	if (!applied || runtime_log_path(path, &is_sure) <= 0 ||
+	    (lstat(path, &st) ? errno != ENOENT : S_ISREG(st.st_mode)))
 		return;
 	f = finding_add(&d->found, ECBPF_ERROR, "", "changes-lost",
-			"changes at runtime are not kept: there is no %.200s any more", path);
-	finding_why(f, "rules, settings and entries of lists that were added will be lost at the "
-		       "next start; apply the configuration again, which keeps them");
+			"changes at runtime are not kept: %.200s is %s", path,
+			st.st_mode ? "no regular file" : "gone");
+	finding_why(f,
+		    "rules, settings and entries of lists that were added will be lost at the "
+		    "next start; %sapply the configuration again, which keeps them",
+		    st.st_mode ? "move it away, and " : "");
+	if (st.st_mode)
+		return;
 	if (d->watch.pid)
 		finding_fix(f, "ecbpf-loader watch --reload");
 	else if (d->config)

@@ -88,7 +88,8 @@ void fw_log_ruleset(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)
 	if (!runtime_change_begin(e, &c, "fw apply"))
 		return;
 	ecbpf_error_save(e, &error);
-	if (!ecbpf_fw_print(e, ruleset, &text))
+	/* files of sets may be others at a reboot, or gone */
+	if (!fw_print_whole(e, ruleset, &text))
 		for (char *line = strtok_r(text, "\n", &rest); line;
 		     line = strtok_r(NULL, "\n", &rest))
 			runtime_change_line(&c, "%s", line);

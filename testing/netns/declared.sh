@@ -260,6 +260,11 @@ rm "$ECBPF_STATE_DIR/runtime/changes"
 doctor
 expect "no log of changes" error changes-lost host
 mend "no log of changes" changes-lost host
+mv "$ECBPF_STATE_DIR/runtime/changes" "$work/changes"
+ln -s "$work/changes" "$ECBPF_STATE_DIR/runtime/changes"
+doctor
+expect "a log that is a link" error changes-lost host "error differs"
+mv "$work/changes" "$ECBPF_STATE_DIR/runtime/changes"
 
 sed -i 's/ingress = v0/ingress = v0 late0/' "$work/etc/ecbpf.conf"
 doctor

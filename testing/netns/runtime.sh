@@ -259,6 +259,8 @@ cat >"$tmp/own" <<-'END'
 	ip from any to any tcp dport 23 drop
 	ip from any to any tcp dport 24 drop name "last"
 END
+echo 10.9.0.0/16 >"$tmp/listed"
+echo "set listed file \"$tmp/listed\"" >>"$tmp/own"
 whole_state()
 {
 	ecbpf-fw rule list
@@ -266,6 +268,7 @@ whole_state()
 }
 {
 	ecbpf-fw apply -f "$tmp/own"
+	rm "$tmp/listed"
 	ecbpf-fw rule delete gone
 	ecbpf-fw rule delete 2
 	ecbpf-fw rule replace last ip from any to any tcp dport 25 drop name '"last"'
