@@ -151,7 +151,7 @@ NEVER = 99 # of a daemon that does not do what it is for
 # Changes at runtime, which outlive a reboot; they stand behind this line of a state
 KEPT, KEEPS = "/var/lib/ecbpf", "\nkept:\n"
 # What a verb says whose change is made but could not be kept
-LOST = ("it will be lost at the next start", "changes at runtime are not kept")
+LOST = ("will be lost at the next start", "changes at runtime are not kept")
 # Of what it has replaced
 LEFT = "~: cannot remove it"
 # What the doctor finds where a kernel has less
