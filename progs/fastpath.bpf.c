@@ -84,13 +84,16 @@ static __always_inline void fastpath_note(struct xdp_md *ctx, const struct ecbpf
 	const void *eth = ecbpf_header(ctx, 0, FASTPATH_ETH);
 	__u32 index = ecbpf_flow_pending(pkt->hash);
 	struct ecbpf_pending *pending = bpf_map_lookup_elem(&fastpath_up, &index);
+	__u8 is_open = ECBPF_PENDING_OPEN;
 
 	if (!pending || !eth)
 		return;
 	if (pending->is_open && fastpath_same(&pending->key, &pkt->key) &&
-	    (__u8)(pkt->now - pending->at) < FASTPATH_HOLD(settings->hz) &&
-	    (reason == ECBPF_REASON_FP_INGRESS || fastpath_is_alike(ctx, rec, &pending->in)))
-		return;
+	    (__u8)(pkt->now - pending->at) < FASTPATH_HOLD(settings->hz)) {
+		if (reason == ECBPF_REASON_FP_INGRESS || fastpath_is_alike(ctx, rec, &pending->in))
+			return;
+		is_open = ECBPF_PENDING_MIXED;
+	}
 	pending->key = pkt->key;
 	fastpath_header(rec, pkt->l3, pkt->l4, pending);
 	*(__u64 *)pending->in.dest = fastpath_dest(eth);
@@ -98,7 +101,7 @@ static __always_inline void fastpath_note(struct xdp_md *ctx, const struct ecbpf
 	pending->in.ifindex = ctx->ingress_ifindex;
 	pending->seal = ecbpf_pending_seal(pending, pkt->hash, settings->mult);
 	pending->at = pkt->now;
-	pending->is_open = 1;
+	pending->is_open = is_open;
 }
 
 /* The sum of a header of 20 bytes is all ones if its checksum is right (RFC 1071) */

@@ -155,6 +155,22 @@ static __always_inline bool egress_same(const struct ecbpf_pending *in,
 	       in->l4[0] == out->l4[0] && in->l4[1] == out->l4[1] && in->l4[2] == out->l4[2];
 }
 
+/* Does the flow have a lease for packets that come in so? */
+static __always_inline bool egress_is_known(const struct ecbpf_fastpath *settings,
+					    const struct egress *e, const struct ecbpf_ingress *in)
+{
+	const struct ecbpf_flow *flow = fastpath_find(&e->key, e->hash, settings->groups);
+	const struct ecbpf_hop_entry *entry;
+	__u32 index;
+
+	if (!flow || !flow->lease)
+		return false;
+	index = ECBPF_LEASE_HOP(flow->lease);
+	entry = bpf_map_lookup_elem(&fastpath_hops, &index);
+	return entry && *(const __u64 *)entry->hop.in.dest == *(const __u64 *)in->dest &&
+	       entry->hop.in.tag == in->tag && entry->hop.in.ifindex == in->ifindex;
+}
+
 /*
  * Return: XDP has passed the packet to the stack, which has not changed it. Then the next packet of
  * the flow may be noted. @ret_in: how it came in
@@ -175,6 +191,8 @@ static __always_inline bool egress_is_unchanged(const struct ecbpf_fastpath *set
 	fastpath_header(rec, l3, l4, &out);
 	if (!egress_same(&in, &out, e) ||
 	    in.seal != ecbpf_pending_seal(&in, e->hash, settings->mult))
+		return false;
+	if (in.is_open == ECBPF_PENDING_MIXED && !egress_is_known(settings, e, &in.in))
 		return false;
 	pending->is_open = 0;
 	*ret_in = in.in;

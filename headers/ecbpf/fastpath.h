@@ -175,6 +175,13 @@ struct ecbpf_hop_use {
 
 #define ECBPF_PENDINGS 32768 /* a power of two */
 
+enum ecbpf_pending_open {
+	ECBPF_PENDING_SENT,  /* or none */
+	ECBPF_PENDING_OPEN,  /* the kernel has not sent it yet */
+	ECBPF_PENDING_MIXED, /* nor another one of the flow, which came in otherwise: it may be
+			      * that one which leaves, so only the way in of a lease counts */
+};
+
 /**
  * struct ecbpf_pending - a packet that XDP has passed to the stack
  * @key: its flow
@@ -183,7 +190,7 @@ struct ecbpf_hop_use {
  * @ttl: at ingress
  * @len: length of the IP packet
  * @at: jiffy, low 8 bits
- * @is_open: the kernel has not sent it yet
+ * @is_open: enum ecbpf_pending_open
  * @l4: TCP: sequence, acknowledgement, word with flags and window; UDP: length and checksum, 0, 0
  * @check: TCP checksum
  * @in: how it came in

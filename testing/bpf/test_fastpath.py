@@ -334,6 +334,18 @@ def test_ingress(report):
             packet = tcp(version=version, seq=5, ether=WAYS_IN[granted])
             expect(report, f"IPv{version}, lease {granted}: by another port", f.xdp(packet),
                    (PASS, "ingress", bytes(packet)))
+    # One of two copies is sent, and nobody knows which: XDP has seen both before the kernel any
+    for size, gso_size in ((10, 0), (20, 10)):
+        with FastPath() as f:
+            for seq, name in ((1000, "untagged"), (1000, "to another address"),
+                              (2000, "untagged"), (1000, "to another address"),
+                              (1010, "VLAN 100"), (1000, "to another address")):
+                f.xdp(tcp(seq=seq, size=10, ether=WAYS_IN[name]))
+                equal(report, f"a copy that comes in otherwise, {name}, {size} bytes: no lease",
+                      f.tc(forwarded(tcp(seq=1000, size=size)), gso_size)
+                      if name != "untagged" else "mismatch", "mismatch")
+            expect(report, "and it is not forwarded", f.xdp(
+                tcp(seq=3, ether=WAYS_IN["to another address"])), (PASS, "unknown"))
     with FastPath() as f:
         f.learn(tcp())
         equal(report, "the kernel forwards what came in otherwise: the lease follows",
