@@ -19,7 +19,7 @@ int ecbpf_fastpath_state(struct ecbpf *e, bool *ret_is_on, __u32 *ret_groups)
 {
 	_cleanup_view_ struct ecbpf_view settings = {};
 	struct bpf_map_info info = {};
-	_cleanup_close_ int fd = -1, excludes = -1;
+	_cleanup_close_ int fd = -1, excludes = -1, services = -1;
 	int err;
 
 	err = fastpath_settings_open(e, &settings);
@@ -32,6 +32,9 @@ int ecbpf_fastpath_state(struct ecbpf *e, bool *ret_is_on, __u32 *ret_groups)
 	excludes = fastpath_map_open(e, "fastpath_exclude", NULL);
 	if (excludes < 0)
 		return excludes;
+	services = fastpath_map_open(e, "fastpath_udp", NULL);
+	if (services < 0)
+		return services;
 	*ret_is_on = ((const struct ecbpf_fastpath *)settings.at)->groups;
 	*ret_groups = info.max_entries;
 	return 0;

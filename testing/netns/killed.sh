@@ -310,12 +310,15 @@ bpftool map update pinned /sys/fs/bpf/ecbpf/fastpath key 0 0 0 0 value $zeros
 works "settings of the fast path that were never written: apply" ecbpf-loader apply conf
 equal "and they are as declared" "" "$(differ "$want" "$(state)")"
 
-# shellcheck disable=SC2086 # bytes
-bpftool map update pinned /sys/fs/bpf/ecbpf/fastpath key 0 0 0 0 value $zeros
-ecbpf-loader unload -a v0 >out
-rm /sys/fs/bpf/ecbpf/fastpath_exclude
-works "maps of the fast path that were never made: apply" ecbpf-loader apply conf
-equal "and all is as declared" "" "$(differ "$want" "$(state)")"
+for map in exclude udp ports; do
+	# shellcheck disable=SC2086 # bytes
+	bpftool map update pinned /sys/fs/bpf/ecbpf/fastpath key 0 0 0 0 value $zeros
+	ecbpf-loader unload -a v0 >out
+	rm "/sys/fs/bpf/ecbpf/fastpath_$map"
+	works "maps of the fast path that were never made, such as $map: apply" \
+		ecbpf-loader apply conf
+	equal "and all is as declared" "" "$(differ "$want" "$(state)")"
+done
 
 # --- the process that keeps all of it -------------------------------------------------------------
 
