@@ -20,6 +20,7 @@
 #include "bpf/program.h"
 #include "core/handle.h"
 #include "core/hash.h"
+#include "core/privilege.h"
 #include "progs/count.skel.h"
 #include "progs/fastpath.skel.h"
 #include "progs/filter.skel.h"
@@ -280,6 +281,8 @@ static int frags_set(struct ecbpf *e, bool wanted, struct program *program)
 {
 	int err = ecbpf_frags_probe(e);
 
+	if (err == -EPERM && ecbpf_require(e, ECBPF_NEEDS_ATTACH))
+		return 0; /* who may not load anything only checks a configuration */
 	if (err)
 		return err == -EOPNOTSUPP ? 0 : err;
 	program->has_frags = bpf_program__flags(program->prog) & BPF_F_XDP_HAS_FRAGS;

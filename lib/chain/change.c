@@ -354,7 +354,8 @@ static int change_build(struct ecbpf *e, struct change *c)
 		c->is_direct = true;
 		return 0;
 	}
-	if (c->live.kind == ECBPF_CHAIN_SINGLE && c->count == 1 && c->members[0].spec->fused)
+	if (c->live.kind == ECBPF_CHAIN_SINGLE && c->count == 1 && c->members[0].spec &&
+	    c->members[0].spec->fused)
 		return change_build_direct(e, c);
 	err = change_build_dispatcher(e, c, false);
 	if (!err)

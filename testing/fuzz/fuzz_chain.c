@@ -285,6 +285,8 @@ static void config_make(uint64_t seed)
 	static const struct prefix local[] = {
 		{4, 32, {198, 51, 100, 1}},
 		{6, 128, {0x20, 1, 0x0d, 0xb8, [15] = 2}},
+		{4, 4, {224}},
+		{6, 8, {0xff}},
 	};
 
 	config = (struct config){};
