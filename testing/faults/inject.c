@@ -248,16 +248,22 @@ static void way_write(pid_t pid, FILE *record)
 	static unsigned long long stack[1 << 14];
 	unsigned long long sp, pc;
 	struct iovec here = {stack, sizeof(stack)}, there = {.iov_len = sizeof(stack)};
-	char path[64], line[256] = "";
+	char path[64], line[256] = "running";
 	FILE *file;
 	ssize_t len;
 
 	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
-	file = fopen(path, "re");
-	if (!file || !fgets(line, sizeof(line), file) ||
-	    sscanf(line, "%*s %*s %*s %*s %*s %*s %*s %llx %llx", &sp, &pc) != 2)
+	/* on a busy machine it has told of its call, and is about to wait for the answer */
+	for (int i = 0; i < 10000 && !strncmp(line, "running", 7); i++) {
+		if (i)
+			usleep(1000);
+		file = fopen(path, "re");
+		if (!file || !fgets(line, sizeof(line), file))
+			trouble(path);
+		fclose(file);
+	}
+	if (sscanf(line, "%*s %*s %*s %*s %*s %*s %*s %llx %llx", &sp, &pc) != 2)
 		trouble(path);
-	fclose(file);
 	if (!texts_count)
 		texts_read(pid);
 	do {						/* not behind the end of the stack */
