@@ -176,10 +176,14 @@ struct ecbpf_hop_use {
 #define ECBPF_PENDINGS 32768 /* a power of two */
 
 enum ecbpf_pending_open {
-	ECBPF_PENDING_SENT,  /* or none */
-	ECBPF_PENDING_OPEN,  /* the kernel has not sent it yet */
-	ECBPF_PENDING_MIXED, /* nor another one of the flow, which came in otherwise: it may be
-			      * that one which leaves, so only the way in of a lease counts */
+	ECBPF_PENDING_SENT, /* the kernel has sent it, or there is none */
+	ECBPF_PENDING_OPEN, /* the kernel has not sent it yet */
+	/*
+	 * Likewise, and it replaced a packet of its flow that came in otherwise and was not sent
+	 * either. Nobody knows which of the two leaves: no lease is made for its way in, but one
+	 * that is for this way in already is renewed.
+	 */
+	ECBPF_PENDING_MIXED,
 };
 
 /**

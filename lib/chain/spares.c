@@ -16,14 +16,14 @@ struct spares *ecbpf_spares_new(void)
 	struct spares *spares = calloc(1, sizeof(*spares));
 
 	for (size_t i = 0; spares && i < SPARES_MAX; i++)
-		spares->items[i].fd = -1;
+		spares->items[i].member.fd = -1;
 	return spares;
 }
 
 void ecbpf_spares_drop(struct spares *spares)
 {
 	for (size_t i = 0; i < SPARES_MAX; i++)
-		close_fd(&spares->items[i].fd);
+		close_fd(&spares->items[i].member.fd);
 }
 
 void ecbpf_spares_free(struct spares *spares)
@@ -35,7 +35,7 @@ void ecbpf_spares_free(struct spares *spares)
 
 static bool is_of(const struct spare *spare, const char *iface)
 {
-	return spare->fd >= 0 && !strcmp(spare->iface, iface);
+	return spare->member.fd >= 0 && !strcmp(spare->iface, iface);
 }
 
 /* Is what is attached to @iface held already? */
@@ -51,7 +51,7 @@ static void forget(struct spares *spares, const char *iface)
 {
 	for (size_t i = 0; i < SPARES_MAX; i++)
 		if (is_of(&spares->items[i], iface))
-			close_fd(&spares->items[i].fd);
+			close_fd(&spares->items[i].member.fd);
 }
 
 /* -ENOENT, -EPROTO: of another tool or version */
@@ -68,13 +68,12 @@ static int hold(struct ecbpf *e, const char *iface, __u32 chain, const struct me
 	fd = fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	close_fd(&spare->fd);
+	close_fd(&spare->member.fd);
 	*spare = (struct spare){
 		.chain = chain,
 		.fingerprint = loaded.fingerprint,
 		.pins = pins,
 		.member = *m,
-		.fd = fd,
 	};
 	snprintf(spare->iface, sizeof(spare->iface), "%s", iface);
 	spare->member.fd = fd;
@@ -116,7 +115,7 @@ bool ecbpf_spares_find(struct ecbpf *e, const char *iface, const char *name, __u
 
 		if (!is_of(spare, iface) || strcmp(spare->member.name, name) ||
 		    spare->fingerprint != fingerprint || (spare->member.is_single && !is_single) ||
-		    ecbpf_pins_of(e, spare->fd) != spare->pins)
+		    ecbpf_pins_of(e, spare->member.fd) != spare->pins)
 			continue;
 		*ret_member = spare->member;
 		return true;

@@ -12,7 +12,7 @@
 
 /**
  * struct spares - programs that are, or were, attached
- * @items: a ring; fd: of the program, this struct's, or -1 if the entry is free
+ * @items: a ring; their descriptors are this struct's; -1: the entry is free
  * @next: entry of the ring for the next program
  *
  * The verifier takes most of the time of a load: 0.8 s for ecbpf_fused, in which an interface that
@@ -27,7 +27,6 @@ struct spares {
 		__u64 fingerprint;
 		int pins; /* of its maps, when it was attached */
 		struct member member;
-		int fd;
 	} items[SPARES_MAX];
 	size_t next;
 };
@@ -35,7 +34,10 @@ struct spares {
 /* Return: NULL without memory */
 struct spares *ecbpf_spares_new(void);
 void ecbpf_spares_free(struct spares *spares);
-/* Hold what ecbpf_chain_set() has attached to @iface; if nothing is attached, what it had stays */
+/*
+ * Hold what ecbpf_chain_set() has attached to @iface; if nothing is attached, what it had stays.
+ * Return: 0, or an error: then the next load is one by the verifier, and nothing else is lost
+ */
 int ecbpf_spares_hold(struct ecbpf *e, const char *iface);
 void ecbpf_spares_drop(struct spares *spares);
 /*

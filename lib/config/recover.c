@@ -44,7 +44,10 @@ static void lines_end(struct recovery *r)
 	r->is_begun = false;
 }
 
-/* @given: what is to be applied says these. @base: NULL: there is none */
+/*
+ * Settings that differ from those of @base, or from the defaults if it is NULL. @given: those that
+ * the file to be applied has: they will be as it says
+ */
 static void values_recover(struct recovery *r, enum conf_values_of of, __u64 given,
 			   const void *base, const void *live)
 {
