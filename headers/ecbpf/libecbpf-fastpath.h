@@ -213,6 +213,7 @@ int ecbpf_fastpath_flush(struct ecbpf *e, const struct ecbpf_fastpath_filter *fi
 
 struct ecbpf_fastpath_port {
 	char iface[16];
+	int ifindex;
 	bool is_in;	 /* it has the XDP program, alone or in ecbpf_fused */
 	bool is_out;	 /* it has the TC program */
 	bool is_current; /* the TC program is of the version of this library */

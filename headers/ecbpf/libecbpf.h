@@ -216,7 +216,10 @@ struct ecbpf_chain_change {
 	__u32 actions;
 };
 
-/* Return: the index of the interface that has this name or alternative name; 0: there is none */
+/*
+ * Return: the index of the interface that has this name or alternative name; 0: there is none
+ * (errno is ENODEV), or it cannot be looked for
+ */
 int ecbpf_iface_find(const char *name);
 
 /**

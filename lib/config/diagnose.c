@@ -20,6 +20,7 @@
 #include "core/error.h"
 #include "core/finding.h"
 #include "core/handle.h"
+#include "core/iface.h"
 #include "core/runtime_log.h"
 #include "fastpath/fastpath.h"
 
@@ -280,16 +281,17 @@ static void check_missing(struct diagnosis *d, const struct ecbpf_declared *item
 	struct again again = {.d = d, .iface = item->iface};
 	char other[128], room[ROOM_SIZE];
 	const char *wait = wait_text(d, item->iface);
+	int ifindex = ecbpf_iface_ask(d->e, item->iface);
 	struct ecbpf_finding *f;
 
 	if (ecbpf_for_each_note(d->e, note_again, &again) < 0)
 		again.ifindex = 0;
 	room_command(d, item->iface, room, sizeof(room), other, sizeof(other));
-	if (!again.ifindex)
+	if (!again.ifindex || ifindex < 0)
 		f = finding_add(&d->found, ECBPF_ERROR, item->iface, "not-attached",
 				"%s declared in %s, and not attached: %s%s",
 				there ? "stages are" : "it is", file_name(d), missing, other);
-	else if (again.ifindex != (int)if_nametoindex(item->iface))
+	else if (again.ifindex != ifindex)
 		f = finding_add(&d->found, ECBPF_ERROR, item->iface, "not-attached",
 				"it was deleted and created again, without ecbpf's programs: %s%s",
 				missing, other);

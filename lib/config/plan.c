@@ -7,6 +7,7 @@
 #include "config/plan.h"
 #include "core/error.h"
 #include "core/handle.h"
+#include "core/iface.h"
 #include "core/links.h"
 #include "fastpath/fastpath.h"
 
@@ -146,9 +147,10 @@ static const struct ecbpf_link *master_find(const struct conf_plan *plan, const 
 
 /*
  * "eth0", "enp*", "bond0/": which links are meant. A name or alternative name that there is means
- * that one. Return: is there any?
+ * that one. Return: 1 there is one, 0 there is none, errors
  */
-static bool word_resolve(const struct conf_plan *plan, const char *word, bool *is_meant)
+static int word_resolve(struct ecbpf *e, const struct conf_plan *plan, const char *word,
+			bool *is_meant)
 {
 	const struct ecbpf_link *link = link_find(plan, word), *master = NULL;
 	bool is_pattern = strpbrk(word, "*?[/"), is_there = link;
@@ -156,9 +158,11 @@ static bool word_resolve(const struct conf_plan *plan, const char *word, bool *i
 
 	if (link) {
 		is_meant[link - plan->links] = true;
-		return true;
+		return 1;
 	}
-	ifindex = is_pattern ? 0 : ecbpf_iface_find(word);
+	ifindex = is_pattern ? 0 : ecbpf_iface_ask(e, word);
+	if (ifindex < 0)
+		return ifindex;
 	if (is_pattern)
 		master = master_find(plan, word);
 	for (size_t i = 0; i < plan->links_count && (is_pattern || ifindex); i++) {
@@ -191,10 +195,11 @@ static int words_resolve(struct ecbpf *e, const struct conf_plan *plan,
 
 	for (size_t i = 0; i < words->count && !err; i++) {
 		const struct conf_word *word = &words->items[i];
+		int is_there = word_resolve(e, plan, word->text, is_meant);
 
-		if (word_resolve(plan, word->text, is_meant))
-			continue;
-		if (waits)
+		if (is_there)
+			err = is_there < 0 ? is_there : 0;
+		else if (waits)
 			err = conf_wait(e, waits, word->text, CONF_ABSENT);
 		else if (is_strict && !may_match_none(plan, word->text))
 			err = conf_fail(e, word, "%s: no such interface", word->text);

@@ -20,22 +20,30 @@
 
 #define ALTIFNAMSIZ 128
 
-/* Ask the kernel about one link: of @name, or of @ifindex if that is NULL. @ret: for @fn */
-static void link_ask(int ifindex, const char *name, nl_recvmsg_msg_cb_t fn, void *ret)
+/*
+ * Ask the kernel about one link: of @name, or of @ifindex if that is NULL. @ret: for @fn.
+ * Return: 0, or an error of libnl
+ */
+static int link_ask(int ifindex, const char *name, nl_recvmsg_msg_cb_t fn, void *ret)
 {
 	struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETLINK, 0);
 	struct ifinfomsg head = {.ifi_index = ifindex};
 	struct nl_sock *sock = nl_socket_alloc();
+	int err = msg && sock ? nl_connect(sock, NETLINK_ROUTE) : -NLE_NOMEM;
 
-	if (msg && sock && !nl_connect(sock, NETLINK_ROUTE) &&
-	    !nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) &&
-	    (!name || !nla_put_string(msg, IFLA_ALT_IFNAME, name))) {
+	if (!err)
+		err = nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO);
+	if (!err && name)
+		err = nla_put_string(msg, IFLA_ALT_IFNAME, name);
+	if (!err) {
 		nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, fn, ret);
-		if (nl_send_auto(sock, msg) >= 0)
-			nl_recvmsgs_default(sock);
+		err = nl_send_auto(sock, msg);
 	}
+	if (err >= 0)
+		err = nl_recvmsgs_default(sock);
 	nlmsg_free(msg);
 	nl_socket_free(sock);
+	return err;
 }
 
 static int index_get(struct nl_msg *msg, void *ret)
@@ -48,9 +56,9 @@ static int index_get(struct nl_msg *msg, void *ret)
 /* ioctl() knows short names only */
 static int index_ask(const char *name)
 {
-	int ifindex = 0;
+	int ifindex = 0, err = link_ask(0, name, index_get, &ifindex);
 
-	link_ask(0, name, index_get, &ifindex);
+	errno = err == -NLE_NODEV ? ENODEV : EIO;
 	return ifindex;
 }
 
@@ -58,16 +66,19 @@ int ecbpf_iface_find(const char *name)
 {
 	size_t len = strlen(name);
 
-	return len < IF_NAMESIZE   ? (int)if_nametoindex(name)
-	       : len < ALTIFNAMSIZ ? index_ask(name)
-				   : 0;
+	if (len < IF_NAMESIZE)
+		return (int)if_nametoindex(name);
+	if (len < ALTIFNAMSIZ)
+		return index_ask(name);
+	errno = ENODEV;
+	return 0;
 }
 
 int ecbpf_iface_ask(struct ecbpf *e, const char *iface)
 {
 	int ifindex = ecbpf_iface_find(iface);
 
-	if (!ifindex && strlen(iface) < IF_NAMESIZE && errno != ENODEV)
+	if (!ifindex && errno != ENODEV)
 		return ecbpf_fail(e, -errno, "%s: cannot look for this interface: %s", iface,
 				  strerror(errno));
 	return ifindex;

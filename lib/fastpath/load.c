@@ -3,7 +3,6 @@
  * Loading the fast path on interfaces, or unloading it.
  */
 #include <errno.h>
-#include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -350,23 +349,21 @@ static int some_remove(struct ecbpf *e, struct removal *r)
 	if (fd < 0 && fd != -ENOENT)
 		return fd;
 	for (; fd >= 0 && removed < r->count && !err; removed++) {
-		int ifindex = ecbpf_iface_ask(e, r->ports[removed].iface);
+		const struct ecbpf_fastpath_port *port = &r->ports[removed];
 
-		if (ifindex < 0)
-			err = ifindex;
-		else if (ifindex && bpf_map_delete_elem(fd, &ifindex) && errno != ENOENT)
+		if (bpf_map_delete_elem(fd, &port->ifindex) && errno != ENOENT)
 			err = ecbpf_fail(e, -errno, "%s: cannot remove it as a port: %s",
-					 r->ports[removed].iface, strerror(errno));
+					 port->iface, strerror(errno));
 	}
 	if (!err)
 		err = ports_remove(e, r);
 	for (size_t i = 0; i < removed && err; i++) {
-		int ifindex = if_nametoindex(r->ports[i].iface);
+		const struct ecbpf_fastpath_port *port = &r->ports[i];
 
-		if (ifindex && r->ports[i].is_port &&
-		    bpf_map_update_elem(fd, &ifindex, &ifindex, BPF_ANY))
-			ecbpf_log(e, ECBPF_LOG_WARN, "%s: it is no port any more: %s",
-				  r->ports[i].iface, strerror(errno));
+		if (port->is_port &&
+		    bpf_map_update_elem(fd, &port->ifindex, &port->ifindex, BPF_ANY))
+			ecbpf_log(e, ECBPF_LOG_WARN, "%s: it is no port any more: %s", port->iface,
+				  strerror(errno));
 	}
 	return err;
 }

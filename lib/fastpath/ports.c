@@ -79,7 +79,7 @@ int ecbpf_fastpath_leave(struct ecbpf *e, const char *iface)
 static int port_read(struct ecbpf *e, const struct if_nameindex *iface, int map_fd,
 		     struct ecbpf_fastpath_port *ret, bool *ret_is_one)
 {
-	struct ecbpf_fastpath_port port = {};
+	struct ecbpf_fastpath_port port = {.ifindex = (int)iface->if_index};
 	const struct ecbpf_counters *counters;
 	const struct ecbpf_member *member;
 	struct ecbpf_chain *chain;
@@ -147,13 +147,12 @@ int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports
 	return 0;
 }
 
-static void port_remove(struct ecbpf *e, const char *iface)
+static void port_remove(struct ecbpf *e, const struct ecbpf_fastpath_port *port)
 {
 	_cleanup_close_ int fd = fastpath_map_open(e, "fastpath_ports", NULL);
-	int ifindex = (int)if_nametoindex(iface);
 
-	if (fd >= 0 && ifindex)
-		bpf_map_delete_elem(fd, &ifindex);
+	if (fd >= 0)
+		bpf_map_delete_elem(fd, &port->ifindex);
 }
 
 int ecbpf_fastpath_repair(struct ecbpf *e, size_t *ret_count)
@@ -188,7 +187,7 @@ int ecbpf_fastpath_repair(struct ecbpf *e, size_t *ret_count)
 		if (!err && (!ports[i].is_out || !ports[i].is_current)) {
 			err = fastpath_egress_attach(e, iface, bpf_program__fd(prog));
 			if (err && !ports[i].is_port)
-				port_remove(e, iface);
+				port_remove(e, &ports[i]);
 		}
 		count += !err;
 	}
