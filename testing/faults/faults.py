@@ -23,9 +23,9 @@ Calls are named CALL, bpf() bpf.COMMAND, and counted from 1 by this name. What f
     a loop, the first one with all its errors, the middle and the last one with one of them in
     turn. A way is all return addresses on the stack;
   - of the others, which only ask: those with a step of their way, from one return address to the
-    next, by which no failing call was reached yet; the first and the last one to which this way
-    leads, each with one error in turn. Who called, and who called that one, has met a failure from
-    there by then. What follows the first change is looked at anew.
+    next, by which no failing call was reached yet, of this verb or one before it; the first and the
+    last one to which this way leads, each with one error in turn. Who called, and who called that
+    one, has met a failure from there by then. What follows the first change is looked at anew.
 
 No call of the dynamic loader fails. Less and less shortage of descriptors or memory ends where it
 was none to the verb four times. --sample N draws N of all runs, by --seed: for each verb alike,
@@ -653,6 +653,9 @@ def published():
     return status.get("daemon", False) and status["published"]
 
 
+SEEN = set() # the steps of all ways to failing calls that only ask
+
+
 class Verb:
     """One verb: what it changes, what it prints"""
 
@@ -776,7 +779,7 @@ class Verb:
 
     def chosen(self):
         """Which calls stand for all, with which errors: (name, error, number)"""
-        count, ways, seen = collections.Counter(), {}, set()
+        count, ways = collections.Counter(), {}
         turn, is_changed = collections.Counter(), False
         for kind, changes, way in self.ways:
             count[kind] += 1
@@ -788,10 +791,10 @@ class Verb:
             if changes:
                 yield from ((kind, error, numbers[0]) for error in errors)
                 numbers = {numbers[len(numbers) // 2], numbers[-1]} - {numbers[0]}
-            elif steps <= seen:
+            elif steps <= SEEN:
                 continue
             else:
-                seen |= steps
+                SEEN.update(steps)
                 numbers = {numbers[0], numbers[-1]}
             for number in sorted(numbers):
                 yield kind, errors[turn[kind] % len(errors)], number

@@ -172,10 +172,11 @@ static void name_of(const struct seccomp_data *call, char *name, size_t size)
 	}
 }
 
-/* Code of the program */
+/* Code of the program. @name: of its file, without directories */
 static struct {
 	unsigned long long from, to;
 	unsigned char *bytes;
+	char name[64];
 } texts[64];
 static size_t texts_count;
 
@@ -197,14 +198,16 @@ static void texts_read(pid_t pid)
 {
 	unsigned long long from, to;
 	char path[64], line[512], mode[5];
+	const char *name;
 	FILE *maps;
 
 	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
 	maps = fopen(path, "re");
 	while (maps && texts_count < ARRAY_SIZE(texts) && fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%llx-%llx %4s", &from, &to, mode) != 3 || mode[2] != 'x' ||
-		    !strchr(line, '/'))
+		name = strrchr(line, '/');
+		if (sscanf(line, "%llx-%llx %4s", &from, &to, mode) != 3 || mode[2] != 'x' || !name)
 			continue;
+		sscanf(name, "/%63s", texts[texts_count].name);
 		texts[texts_count].from = from;
 		texts[texts_count].to = to;
 		texts[texts_count].bytes = malloc(to - from);
@@ -216,14 +219,21 @@ static void texts_read(pid_t pid)
 		fclose(maps);
 }
 
-/* Is there a call before this address? */
-static bool is_return(unsigned long long address)
+/* The same in each program that has this library */
+static void address_write(unsigned long long address, size_t text, FILE *record)
+{
+	fprintf(record, " %s+%llx", texts[text].name, address - texts[text].from);
+}
+
+/* Is there a call before this address? @ret: where it is */
+static bool is_return(unsigned long long address, size_t *ret)
 {
 	for (size_t k = 0; k < texts_count; k++) {
 		const unsigned char *code;
 
 		if (address < texts[k].from + 8 || address >= texts[k].to)
 			continue;
+		*ret = k;
 		code = texts[k].bytes + (address - texts[k].from);
 #ifdef __x86_64__
 		if (code[-5] == 0xe8)
@@ -249,6 +259,7 @@ static void way_write(pid_t pid, FILE *record)
 	unsigned long long sp, pc;
 	struct iovec here = {stack, sizeof(stack)}, there = {.iov_len = sizeof(stack)};
 	char path[64], line[256] = "running";
+	size_t text;
 	FILE *file;
 	ssize_t len;
 
@@ -270,10 +281,15 @@ static void way_write(pid_t pid, FILE *record)
 		there.iov_base = (void *)(uintptr_t)sp; /* NOLINT(performance-no-int-to-ptr) */
 		len = process_vm_readv(pid, &here, 1, &there, 1, 0);
 	} while (len < 0 && (there.iov_len /= 2) > sizeof(*stack));
-	fprintf(record, " %llx", pc);
+	for (text = 0; text < texts_count && (pc < texts[text].from || pc >= texts[text].to);)
+		text++;
+	if (text < texts_count)
+		address_write(pc, text, record);
+	else
+		fprintf(record, " %llx", pc);
 	for (size_t i = 0; i < (len < 0 ? 0 : (size_t)len / sizeof(*stack)); i++)
-		if (is_return(stack[i]))
-			fprintf(record, " %llx", stack[i]);
+		if (is_return(stack[i], &text))
+			address_write(stack[i], text, record);
 }
 
 static bool bpf_changes(unsigned long long cmd)
