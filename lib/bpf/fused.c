@@ -75,23 +75,15 @@ static int fused_place_counters(struct ecbpf *e, const __u8 *stages, __u8 *count
 	return 0;
 }
 
-int ecbpf_fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list, int old_fd)
+int ecbpf_fused_parse(struct ecbpf *e, const char *list, __u8 ret_stages[ECBPF_FUSED_SLOTS])
 {
 	_cleanup_free_ char *copy = strdup(list);
-	const struct btf_type *type;
 	char *word, *rest = copy;
 	size_t count = 0;
-	__u32 size;
-	__u8 *at, *counters;
 
 	if (!copy)
 		return ecbpf_fail_memory(e);
-	at = ecbpf_constant_find(obj, "fused_stages", &size, &type);
-	if (!at || size != ECBPF_FUSED_SLOTS)
-		return ecbpf_fail(e, -EPROTO, "ecbpf_fused: has no fused_stages");
-	counters = ecbpf_constant_find(obj, "fused_counters", &size, &type);
-	if (!counters || size != ECBPF_FUSED_SLOTS)
-		return ecbpf_fail(e, -EPROTO, "ecbpf_fused: has no fused_counters");
+	memset(ret_stages, ECBPF_STAGE_NONE, ECBPF_FUSED_SLOTS);
 	while ((word = strsep(&rest, ","))) {
 		__u8 stage = ECBPF_STAGE_NONE;
 
@@ -112,13 +104,30 @@ int ecbpf_fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list,
 			return ecbpf_fail(e, -E2BIG, "fused: more than %d stages",
 					  ECBPF_FUSED_SLOTS);
 		/* pass does nothing, however often it runs */
-		if (stage != ECBPF_STAGE_PASS && memchr(at, stage, count))
+		if (stage != ECBPF_STAGE_PASS && memchr(ret_stages, stage, count))
 			return ecbpf_fail(e, -EINVAL, "fused: '%s' is given twice", word);
-		if (count && at[count - 1] == ECBPF_STAGE_SAMPLER)
+		if (count && ret_stages[count - 1] == ECBPF_STAGE_SAMPLER)
 			return ecbpf_fail(e, -EINVAL,
 					  "fused: '%s' after 'sampler', which has to be last",
 					  word);
-		at[count++] = stage;
+		ret_stages[count++] = stage;
 	}
-	return fused_place_counters(e, at, counters, old_fd);
+	return 0;
+}
+
+int ecbpf_fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list, int old_fd)
+{
+	const struct btf_type *type;
+	__u8 *at, *counters;
+	__u32 size;
+	int err;
+
+	at = ecbpf_constant_find(obj, "fused_stages", &size, &type);
+	if (!at || size != ECBPF_FUSED_SLOTS)
+		return ecbpf_fail(e, -EPROTO, "ecbpf_fused: has no fused_stages");
+	counters = ecbpf_constant_find(obj, "fused_counters", &size, &type);
+	if (!counters || size != ECBPF_FUSED_SLOTS)
+		return ecbpf_fail(e, -EPROTO, "ecbpf_fused: has no fused_counters");
+	err = ecbpf_fused_parse(e, list, at);
+	return err ?: fused_place_counters(e, at, counters, old_fd);
 }

@@ -60,6 +60,27 @@ bool ecbpf_program_is_file(const struct ecbpf_program *spec)
 	       (strchr(spec->file, '/') || (len >= 2 && !strcmp(spec->file + len - 2, ".o")));
 }
 
+static int fail_stage(struct ecbpf *e, const char *name)
+{
+	return ecbpf_fail(e, -ENOENT,
+			  "%s: no such stage; the name of an object file has a '/' or ends in .o",
+			  name);
+}
+
+int ecbpf_program_check(struct ecbpf *e, const struct ecbpf_program *spec)
+{
+	__u8 stages[ECBPF_FUSED_SLOTS];
+	size_t size;
+
+	if (spec->fused)
+		return ecbpf_fused_parse(e, spec->fused, stages);
+	if (!ecbpf_program_is_file(spec))
+		return stage_object(spec->file, &size) ? 0 : fail_stage(e, spec->file);
+	return access(spec->file, R_OK)
+		       ? ecbpf_fail(e, -errno, "%s: %s", spec->file, strerror(errno))
+		       : 0;
+}
+
 static int object_open(struct ecbpf *e, const struct ecbpf_program *spec, const char *file,
 		       struct bpf_object **ret_obj, __u64 *hash)
 {
@@ -81,10 +102,7 @@ static int object_open(struct ecbpf *e, const struct ecbpf_program *spec, const 
 		obj = bpf_object__open_mem(bytes, size, &opts);
 		ecbpf_hash_add(hash, bytes, size);
 	} else if (!ecbpf_program_is_file(spec)) {
-		return ecbpf_fail(
-			e, -ENOENT,
-			"%s: no such stage; the name of an object file has a '/' or ends in .o",
-			file);
+		return fail_stage(e, file);
 	} else {
 		_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC);
 

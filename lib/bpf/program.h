@@ -29,6 +29,8 @@ struct predecessor {
 
 /* Is it an object file? Its name has a '/' or ends in ".o", which no stage's has */
 bool ecbpf_program_is_file(const struct ecbpf_program *spec);
+/* Are its stages known, or is its file there? Before anything is asked about an interface */
+int ecbpf_program_check(struct ecbpf *e, const struct ecbpf_program *spec);
 /*
  * @predecessor: or NULL
  * @frags: our programs are to take packets in fragments, if the kernel has them

@@ -2,6 +2,7 @@
 /* Loading, unloading and replacing programs of a chain. */
 #include <errno.h>
 #include <string.h>
+#include "bpf/program.h"
 #include "chain/load.h"
 #include "chain/note.h"
 #include "core/handle.h"
@@ -40,9 +41,14 @@ int ecbpf_chain_load(struct ecbpf *e, const char *const *ifaces, size_t ifaces_c
 		     enum ecbpf_mode mode)
 {
 	struct load load = {.programs = programs, .count = programs_count, .mode = mode};
+	int err = 0;
 
 	if (!ifaces_count || !programs_count)
 		return ecbpf_fail(e, -EINVAL, "nothing to load, or no interface");
+	for (size_t i = 0; i < programs_count && !err; i++)
+		err = ecbpf_program_check(e, &programs[i]);
+	if (err)
+		return err;
 	return ecbpf_change_chains(e, ifaces, ifaces_count, ecbpf_plan_load, &load);
 }
 
@@ -139,6 +145,9 @@ int ecbpf_chain_replace(struct ecbpf *e, const char *iface, const char *name,
 			const struct ecbpf_program *program)
 {
 	struct replace r = {.name = name, .program = program};
+	int err = ecbpf_program_check(e, program);
 
+	if (err)
+		return err;
 	return ecbpf_change_chains(e, &iface, 1, plan_replace, &r);
 }

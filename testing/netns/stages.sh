@@ -73,6 +73,10 @@ equal "counters are those of their stages" "50 100 50 100" "$(counted filter XDP
 $(counted fw XDP_PASS) $(counted fastpath XDP_PASS) $(counted sampler XDP_PASS)"
 refused "not twice" "loaded already" ecbpf-filter load --fused s0
 refused "not chained beside it" "without a dispatcher" ecbpf-loader load s0 pass
+refused "a typo is told before that" "no stage 'filtr'" ecbpf-loader load --fused filtr s0
+refused "of a stage alone, too" "filtr: no such stage" ecbpf-loader load s0 pass filtr
+refused "and of an object file" "/filtr.o: No such file" ecbpf-loader load s0 "$tmp/filtr.o"
+refused "of a replacement, too" "no stage 'filtr'" ecbpf-loader replace --fused filtr s0 nothing
 works "fw goes" ecbpf-fw unload s0
 equal "the others stay" "ecbpf_fused: filter fastpath sampler" "$(stages)"
 pings 50
