@@ -379,7 +379,8 @@ static int chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size
 	err = set_plan(e, ifaces, n, try, &set);
 	if (!err && set.changes_count && !check)
 		err = ecbpf_change_chains(e, ifaces, n, plan_set, &set);
-	if (err && set.has_held && !check) { /* are they to blame? */
+	/* are they to blame? Not for an interface that has gone */
+	if (err && err != -ENODEV && err != -ENOENT && set.has_held && !check) {
 		ecbpf_spares_drop(e->spares);
 		err = ecbpf_change_chains(e, ifaces, n, plan_set, &set);
 	}

@@ -114,6 +114,15 @@ soon "taken off" has_xdp eth0
 soon "one line" logged $((mended + 1)) "eth0: add ecbpf_fused"
 equal "it is the program that was held: nothing was loaded" "$before" "$(xdp eth0)"
 
+# an interface that goes while its program is attached is no reason to load it anew
+for ((i = 0; i < 30; i++)); do
+	ip link del eth0
+	link eth0
+	sleep "0.0$((RANDOM % 10))"
+done
+soon "deleted and created again and again" has_xdp eth0
+equal "it is still that program" "$before" "$(xdp eth0)"
+
 out=$(ecbpf-loader unload eth0 --all 2>&1 >/dev/null)
 returns="ecbpf-loader: warning: process $watcher (ecbpf-loader watch) keeps what $conf declares, \
 and brings it back; to end that: systemctl stop ecbpf, or kill -INT $watcher"
