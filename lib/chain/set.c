@@ -36,14 +36,15 @@ struct set {
 	size_t ids_count;
 	struct ecbpf_chain_change *changes;
 	size_t changes_count;
-	bool has_held; /* programs that were not loaded for this */
+	bool has_held;	 /* programs that were not loaded for this */
+	bool takes_maps; /* programs that have others than those that are pinned are replaced */
 };
 
 /* A member of the live chain, and the wanted program that it stays or becomes; NULL: none */
 struct attached_member {
 	struct loaded loaded;
 	bool is_owned;
-	bool has_other_maps; /* than those that settings are in */
+	bool has_other_maps; /* than those that are pinned, which settings are in */
 	const struct wanted_id *wanted;
 };
 
@@ -176,8 +177,9 @@ static int plan_attached(struct ecbpf *e, struct set *set, struct change *c, siz
 
 	if (p->is_owned && !wanted)
 		return set_note(e, set, c, ECBPF_CHANGE_REMOVE, &m);
-	if (wanted &&
-	    (p->loaded.fingerprint != wanted->fingerprint || is_reloaded || p->has_other_maps)) {
+	e->has_other_maps |= wanted && p->has_other_maps;
+	if (wanted && (p->loaded.fingerprint != wanted->fingerprint || is_reloaded ||
+		       (p->has_other_maps && set->takes_maps))) {
 		m = member_wanted(wanted, m.fd);
 		c->members[c->count++] = m;
 		return set_note(e, set, c, ECBPF_CHANGE_REPLACE, &m);
@@ -292,15 +294,16 @@ static int plan_set(struct ecbpf *e, struct change *c, void *data)
 		want++;
 	if (want == set->wants)
 		set->changes_count = 0; /* planned again: another process was faster */
+	/* who only keeps chains does not know what is in the maps that are pinned now */
+	set->takes_maps = !want->keeps_others || e->takes_maps;
 	for (size_t i = 0; i < c->live.count; i++) {
 		err = member_owned(e, &c->live.members[i], &attached[i].loaded,
 				   &attached[i].is_owned);
 		if (err)
 			return err;
 		owned += attached[i].is_owned;
-		/* who only keeps chains does not know what is in the maps that are pinned now */
-		attached[i].has_other_maps = attached[i].is_owned && !want->keeps_others &&
-					     ecbpf_pins_are_others(e, c->live.members[i].fd);
+		attached[i].has_other_maps =
+			attached[i].is_owned && ecbpf_pins_are_others(e, c->live.members[i].fd);
 	}
 	if (!owned && !want->programs_count) {
 		c->is_same = true;

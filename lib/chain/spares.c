@@ -63,7 +63,7 @@ static int hold(struct ecbpf *e, const char *iface, __u32 chain, const struct me
 	struct loaded loaded;
 
 	err = pins < 0 ? pins : ecbpf_loaded_read(m->fd, &loaded);
-	if (err || !loaded.is_owned)
+	if (err || !loaded.is_owned || ecbpf_pins_are_others(e, m->fd))
 		return err;
 	fd = fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)

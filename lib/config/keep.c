@@ -8,9 +8,14 @@
  * their maps are gone: programs would make them anew, and empty.
  */
 #include <string.h>
+#include <unistd.h>
+#include <sys/stat.h>
+#include "bpf/bpffs.h"
 #include "chain/spares.h"
 #include "config/plan.h"
 #include "core/handle.h"
+#include "core/hash.h"
+#include "core/runtime_log.h"
 #include "core/util.h"
 
 static bool has_stage(const struct ecbpf_member *member, const char *name)
@@ -111,24 +116,25 @@ static int plan_keep(struct ecbpf *e, const struct ecbpf_config *config,
 	return err;
 }
 
+/* One of each stage: settings are in it, and its program cannot do without */
+static const struct {
+	const char *stage;
+	const char *map;
+} stage_maps[] = {
+	{"filter", "filter_settings"},
+	{"fw", "fw_active"},
+	{"sampler", "sampling"},
+};
+
 /* Has a declared stage lost the map that its settings are in? Return: or -errno */
 static int has_lost_maps(struct ecbpf *e, const struct ecbpf_config *config)
 {
-	static const struct {
-		const char *stage;
-		const char *map;
-	} maps[] = {
-		{"filter", "filter_settings"},
-		{"fw", "fw_active"},
-		{"sampler", "sampling"},
-	};
-
 	for (size_t i = 0; i < config->stages.count; i++) {
-		for (size_t k = 0; k < ARRAY_SIZE(maps); k++) {
+		for (size_t k = 0; k < ARRAY_SIZE(stage_maps); k++) {
 			int is_there = 1;
 
-			if (!strcmp(config->stages.items[i].text, maps[k].stage))
-				is_there = conf_is_pinned(e, maps[k].map);
+			if (!strcmp(config->stages.items[i].text, stage_maps[k].stage))
+				is_there = conf_is_pinned(e, stage_maps[k].map);
 			if (is_there <= 0)
 				return is_there ?: 1;
 		}
@@ -136,10 +142,48 @@ static int has_lost_maps(struct ecbpf *e, const struct ecbpf_config *config)
 	return 0;
 }
 
+void conf_keep_hash(struct ecbpf *e, __u64 *hash)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(stage_maps); i++) {
+		struct stat st = {};
+		char path[PATH_MAX];
+
+		if (!ecbpf_pin_path(e, path, sizeof(path), stage_maps[i].map))
+			stat(path, &st);
+		ecbpf_hash_add(hash, &st.st_ino, sizeof(st.st_ino));
+	}
+}
+
+/*
+ * Programs go on with maps whose pins were removed, which no verb finds any more: a ban would not
+ * reach them. If nothing but declaration and log has made these what they are, the maps that are
+ * pinned are made that, too, and the programs are replaced by some that have them.
+ */
+static int maps_keep(struct ecbpf *e, const struct ecbpf_config *config,
+		     const struct conf_plan *plan, struct conf_report *r, struct conf_waits *waits,
+		     size_t waits_count)
+{
+	char path[PATH_MAX];
+	bool is_sure;
+	int err;
+
+	if (runtime_log_path(path, &is_sure) <= 0 || access(path, F_OK))
+		return 0;
+	err = conf_settings_set(e, config, r);
+	if (err)
+		return err;
+	waits->count = waits_count; /* of the try before, none */
+	e->takes_maps = true;
+	err = plan_keep(e, config, plan, r, waits);
+	e->takes_maps = false;
+	return err;
+}
+
 int conf_keep(struct ecbpf *e, const struct ecbpf_config *config, struct conf_report *r,
 	      struct conf_waits *waits)
 {
 	struct conf_plan plan = {};
+	size_t before = 0;
 	int err = 0;
 
 	if (config->has_interfaces) {
@@ -152,8 +196,12 @@ int conf_keep(struct ecbpf *e, const struct ecbpf_config *config, struct conf_re
 			err = conf_plan_wants(e, config, &plan, waits);
 		if (!err)
 			err = conf_plan_ports(e, config, &plan);
+		e->has_other_maps = false;
+		before = waits->count;
 		if (!err)
 			err = plan_keep(e, config, &plan, r, waits);
+		if (!err && e->has_other_maps)
+			err = maps_keep(e, config, &plan, r, waits, before);
 		/* pins of what was attached to an interface that is gone */
 		if (!err && r->count)
 			err = conf_clean(e, r);

@@ -47,5 +47,7 @@ int conf_clean(struct ecbpf *e, struct conf_report *r);
  */
 int conf_keep(struct ecbpf *e, const struct ecbpf_config *config, struct conf_report *r,
 	      struct conf_waits *waits);
+/* Add which maps are pinned: if these change, conf_keep() has something to do */
+void conf_keep_hash(struct ecbpf *e, __u64 *hash);
 
 #endif /* ECBPF_CONF_PLAN_H */

@@ -2,9 +2,9 @@
 /*
  * Keeping interfaces as a configuration declares them.
  *
- * Each look compares the list of interfaces, their masters, MTUs and attached programs with that of
- * the look before: a change, or an event, is when chains are read. What is mended changes the list,
- * so the next look finds what changed meanwhile.
+ * Each look compares the list of interfaces, their masters, MTUs and attached programs, and which
+ * maps are pinned, with those of the look before: a change, or an event, is when chains are read.
+ * What is mended changes the list, so the next look finds what changed meanwhile.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -321,6 +321,7 @@ static int links_hash(struct ecbpf *e, __u64 *ret_hash)
 	*ret_hash = ECBPF_HASH_INIT;
 	for (size_t i = 0; i < count; i++) /* zeroed where nothing was read */
 		ecbpf_hash_add(ret_hash, &links[i], sizeof(links[i]));
+	conf_keep_hash(e, ret_hash);
 	return err;
 }
 

@@ -26,6 +26,8 @@ struct ecbpf {
 	long long logged_at;	  /* of runtime_log_ahead(): where its record begins; or 0 */
 	struct spares *spares;	  /* see chain/spares.h; NULL: each program is loaded */
 	bool is_trying;		  /* programs are loaded to see whether they can be: no pins */
+	bool takes_maps;	  /* see struct ecbpf_chain_want, @keeps_others: nevertheless */
+	bool has_other_maps;	  /* a program that is kept has others than those that are pinned */
 };
 
 /*

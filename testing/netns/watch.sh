@@ -123,6 +123,18 @@ done
 soon "deleted and created again and again" has_xdp eth0
 equal "it is still that program" "$before" "$(xdp eth0)"
 
+# pins that somebody removes: programs would go on with maps that no verb finds
+find /sys/fs/bpf/ecbpf -type f -delete
+takes_pinned()
+{
+	[[ $(xdp eth0) && $(xdp eth0) != "$before" ]] &&
+		! { ecbpf-loader doctor -j || :; } | grep -q other-maps
+}
+soon "maps without pins: its program is replaced" takes_pinned
+equal "with all that was set" 100 "$(ecbpf-sampler status -j | jq .rate)"
+soon "one line" grep -q 'eth0: replace ecbpf_fused' "$log"
+before=$(xdp eth0)
+
 out=$(ecbpf-loader unload eth0 --all 2>&1 >/dev/null)
 returns="ecbpf-loader: warning: process $watcher (ecbpf-loader watch) keeps what $conf declares, \
 and brings it back; to end that: systemctl stop ecbpf, or kill -INT $watcher"
