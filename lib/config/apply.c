@@ -16,6 +16,7 @@
 #include "bpf/transaction.h"
 #include "chain/clean.h"
 #include "chain/set.h"
+#include "config/known.h"
 #include "config/plan.h"
 #include "config/runtime.h"
 #include "core/applied.h"
@@ -199,6 +200,8 @@ int conf_settings_set(struct ecbpf *e, const struct ecbpf_config *config, struct
 	err = conf_runtime_begin(e, config, &rt);
 	if (!err)
 		err = settings_set(e, &rt.merged, r);
+	if (!err)
+		conf_known_note(config);
 	return ecbpf_transaction_end(e, &t, conf_runtime_end(e, err, false, &rt));
 }
 
@@ -318,6 +321,8 @@ static int runtime_apply(struct ecbpf *e, const struct ecbpf_config *config, boo
 
 	if (!err)
 		err = config_apply(e, &rt.merged, check, r);
+	if (!err && !check)
+		conf_known_note(config);
 	return conf_runtime_end(e, err, check, &rt);
 }
 

@@ -496,6 +496,7 @@ static void tell_watch(struct diagnosis *d)
 /* Each verb warns that what it changes will be lost, but of a script nobody may read it */
 static void check_log(struct diagnosis *d)
 {
+	const char *what = NULL, *move = "";
 	struct stat st = {};
 	struct ecbpf_finding *f;
 	char path[PATH_MAX];
@@ -503,17 +504,25 @@ static void check_log(struct diagnosis *d)
 	bool is_sure;
 
 	applied_read(&applied); /* then there was a log */
-	if (!applied || runtime_log_path(path, &is_sure) <= 0 ||
-	    (lstat(path, &st) ? errno != ENOENT : S_ISREG(st.st_mode)))
+	if (!applied || runtime_log_path(path, &is_sure) <= 0)
+		return;
+	if (!lstat(path, &st) && S_ISREG(st.st_mode)) {
+		what = runtime_log_is_whole(path) ? NULL : "is damaged";
+	} else if (st.st_mode || errno == ENOTDIR) {
+		what = st.st_mode ? "is no regular file" : "is in no directory";
+		move = "move it away, and ";
+	} else if (errno == ENOENT) {
+		what = "is gone";
+	}
+	if (!what)
 		return;
 	f = finding_add(&d->found, ECBPF_ERROR, "", "changes-lost",
-			"changes at runtime are not kept: %.200s is %s", path,
-			st.st_mode ? "no regular file" : "gone");
+			"changes at runtime are not kept: %.200s %s", path, what);
 	finding_why(f,
 		    "rules, settings and entries of lists that were added will be lost at the "
 		    "next start; %sapply the configuration again, which keeps them",
-		    st.st_mode ? "move it away, and " : "");
-	if (st.st_mode)
+		    move);
+	if (*move)
 		return;
 	if (d->watch.pid)
 		finding_fix(f, "ecbpf-loader watch --reload");

@@ -388,17 +388,28 @@ static int sampler_merge(struct ecbpf *e, const struct ecbpf_config *config,
 	return err;
 }
 
-/* Packets that pass unhandled are worse than changes that are lost. The file stays as it is */
+/*
+ * Packets that pass unhandled are worse than changes that are lost; those that are live are not
+ * lost, either. The file stays as it is
+ */
 static int runtime_read(struct ecbpf *e, const struct ecbpf_config *config, struct conf_runtime *rt)
 {
-	int err = conf_runtime_read(e, true, rt) ?: conf_runtime_recover(e, config, rt);
+	int err = conf_runtime_read(e, true, rt);
 
-	if (!err || err == -ENOMEM || !config->is_start)
-		return err;
-	ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
-	rt->log.is_kept = false;
-	rt->is_dirty = false;
-	return 0;
+	if (err && err != -ENOMEM && config->is_start) {
+		ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
+		rt->is_unreadable = true;
+		rt->log.is_kept = true;
+		err = 0;
+	}
+	if (!err)
+		err = conf_runtime_recover(e, config, rt);
+	if (err && err != -ENOMEM && config->is_start) {
+		ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
+		rt->is_unreadable = true;
+		err = 0;
+	}
+	return err;
 }
 
 int conf_runtime_begin(struct ecbpf *e, const struct ecbpf_config *config, struct conf_runtime *rt)
@@ -427,7 +438,8 @@ int conf_runtime_begin(struct ecbpf *e, const struct ecbpf_config *config, struc
 int conf_runtime_end(struct ecbpf *e, int err, bool check, struct conf_runtime *rt)
 {
 	e->is_applying = rt->was_applying;
-	if (!err && !check && rt->log.is_kept && rt->is_dirty && conf_runtime_write(e, rt))
+	if (!err && !check && rt->log.is_kept && rt->is_dirty && !rt->is_unreadable &&
+	    conf_runtime_write(e, rt))
 		ecbpf_log(e, ECBPF_LOG_WARN, "changes at runtime are not kept: %s", e->error);
 	if (rt->merged.ruleset != rt->declared->ruleset)
 		ecbpf_fw_ruleset_free(rt->merged.ruleset);

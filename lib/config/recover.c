@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Changes at runtime whose log is gone: all that is live, and was not declared, is one of them.
+ * What was is known from the configuration before, or from what was noted when it was applied.
  *
- * The directory was emptied, or its disk replaced, while maps live on. What is live is written as a
- * log, which is read as any other: so a ban outlives the next apply, and the next reboot.
+ * The directory was emptied, its disk replaced, or the file overwritten, while maps live on. What
+ * is live is written as a log, which is read as any other: so a ban outlives the next apply, and
+ * the next reboot.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "config/known.h"
 #include "config/parse.h"
 #include "config/runtime.h"
 #include "core/applied.h"
@@ -22,14 +25,17 @@ struct recovery {
 	struct ecbpf *e;
 	const struct ecbpf_config *config;
 	const struct ecbpf_config *base;
+	struct conf_known known; /* was declared */
 	FILE *out;
 	struct runtime_change change;
 	bool is_begun;
 	size_t count;
 };
 
-static void line_add(struct recovery *r, const char *head, const char *text)
+static void line_add(struct recovery *r, const char *head, const char *text, __u64 hash)
 {
+	if (conf_known_has(&r->known, hash))
+		return;
 	if (!r->is_begun)
 		runtime_log_change(r->e, r->out, &r->change, "%s", head);
 	r->is_begun = true;
@@ -63,7 +69,7 @@ static void values_recover(struct recovery *r, enum conf_values_of of, __u64 giv
 			continue;
 		snprintf(line, sizeof(line), "%s=%s", s->name,
 			 ecbpf_setting_format(s, value, text, sizeof(text)));
-		line_add(r, head, line);
+		line_add(r, head, line, conf_known_text(head, line));
 	}
 	lines_end(r);
 }
@@ -123,7 +129,7 @@ static int list_recover(struct recovery *r, __u32 number)
 		if (!order)
 			continue;
 		filter_entry_format(entry, text);
-		line_add(r, head, text);
+		line_add(r, head, text, conf_known_prefix(head, &entry->prefix, entry->tag));
 	}
 	lines_end(r);
 	free(live.entries);
@@ -138,7 +144,7 @@ static void prefixes_recover(struct recovery *r, const char *head, const struct 
 
 		ecbpf_prefix_format(&live[i], text);
 		if (!conf_words_have(base, text, strlen(text)))
-			line_add(r, head, text);
+			line_add(r, head, text, conf_known_text(head, text));
 	}
 	lines_end(r);
 }
@@ -167,12 +173,12 @@ static void set_recover(struct recovery *r, const struct fw_set *set, const stru
 {
 	char head[64], text[ECBPF_PREFIX_TEXT];
 
-	snprintf(head, sizeof(head), "fw set %s add", set->name);
+	snprintf(head, sizeof(head), CONF_KNOWN_SET, set->name);
 	for (size_t i = 0; i < set->prefixes_count; i++) {
 		if (base && !base->is_live && conf_set_has(base, &set->prefixes[i]))
 			continue;
 		ecbpf_prefix_format(&set->prefixes[i], text);
-		line_add(r, head, text);
+		line_add(r, head, text, conf_known_prefix(head, &set->prefixes[i], ""));
 	}
 	lines_end(r);
 }
@@ -185,7 +191,7 @@ static int whole_recover(struct recovery *r, const struct ecbpf_fw_ruleset *live
 
 	for (char *line = err ? NULL : strtok_r(text, "\n", &rest); line;
 	     line = strtok_r(NULL, "\n", &rest))
-		line_add(r, "fw apply", line);
+		line_add(r, "fw apply", line, 0);
 	lines_end(r);
 	for (size_t i = 0; i < live->sets_count && !err; i++)
 		if (live->sets[i].is_live)
@@ -208,6 +214,22 @@ static char *rule_id(const struct ecbpf_fw_ruleset *ruleset, size_t index)
 	return asprintf(&id, "%s %s", name ? "name" : "rule", name ?: text ?: "") < 0 ? NULL : id;
 }
 
+static bool is_known_rule(const struct recovery *r, const struct ecbpf_fw_ruleset *live,
+			  size_t index)
+{
+	_cleanup_free_ char *text = ecbpf_fw_rule_text(live, index);
+
+	return text && conf_known_has(&r->known, conf_known_text(CONF_KNOWN_RULE, text));
+}
+
+static bool is_known_set(const struct recovery *r, const struct fw_set *set)
+{
+	char head[64];
+
+	snprintf(head, sizeof(head), CONF_KNOWN_SET, set->name);
+	return conf_known_has(&r->known, conf_known_text(CONF_KNOWN_RULE, head));
+}
+
 /* The last one first: each finds the one behind it */
 static int rules_recover(struct recovery *r, const struct ecbpf_fw_ruleset *live,
 			 const struct ecbpf_fw_ruleset *base)
@@ -225,6 +247,8 @@ static int rules_recover(struct recovery *r, const struct ecbpf_fw_ruleset *live
 		_cleanup_free_ char *id = rule_id(live, i - 1);
 
 		if (id && bsearch(&id, ids, base->rules_count, sizeof(*ids), text_compare))
+			continue;
+		if (is_known_rule(r, live, i - 1))
 			continue;
 		if (!r->is_begun)
 			runtime_log_change(r->e, r->out, &r->change, "fw change");
@@ -246,7 +270,7 @@ static int changes_recover(struct recovery *r, const struct ecbpf_fw_ruleset *li
 	for (size_t i = 0; i < live->sets_count; i++) {
 		const struct fw_set *set = &live->sets[i];
 
-		if (fw_set_find(base, set->name, strlen(set->name)))
+		if (fw_set_find(base, set->name, strlen(set->name)) || is_known_set(r, set))
 			continue;
 		if (!r->is_begun)
 			runtime_log_change(r->e, r->out, &r->change, "fw change");
@@ -286,11 +310,12 @@ int conf_runtime_recover(struct ecbpf *e, const struct ecbpf_config *config,
 	int err;
 
 	applied_read(&applied); /* then there was a log */
-	if (!applied || !rt->log.is_kept || rt->log.is_there || config->resets)
+	if (!applied || !rt->log.is_kept || rt->log.is_there || rt->log.count || config->resets)
 		return 0;
 	r.out = open_memstream(&text, &size);
 	if (!r.out)
 		return ecbpf_fail_memory(e);
+	conf_known_read(&r.known);
 	err = settings_recover(&r);
 	for (__u32 i = 0; i < ECBPF_FILTER_LISTS && !err; i++)
 		err = list_recover(&r, i);
@@ -298,12 +323,13 @@ int conf_runtime_recover(struct ecbpf *e, const struct ecbpf_config *config,
 		err = addresses_recover(&r);
 	if (!err)
 		err = fw_recover(&r);
+	conf_known_free(&r.known);
 	if (fclose(r.out) && !err)
 		err = ecbpf_fail_memory(e);
-	if (!err && r.count)
+	if (!err && r.count && !rt->is_unreadable)
 		ecbpf_log(e, ECBPF_LOG_WARN,
-			  "%s is gone: %zu live settings, entries and rules that are not declared "
+			  "%s is %s: %zu live settings, entries and rules that are not declared "
 			  "are kept as changes at runtime",
-			  rt->log.path, r.count);
+			  rt->log.path, rt->log.lock >= 0 ? "damaged" : "gone", r.count);
 	return runtime_log_take(e, &rt->log, text, size) ?: err ?: conf_runtime_take(e, rt);
 }

@@ -81,6 +81,7 @@ struct conf_set {
  * @whole: the rules that 'ecbpf-fw apply' has made live before all that; or NULL
  * @merged: the configuration with it, see conf_runtime_begin()
  * @is_dirty: the log on disk has more, or is not there
+ * @is_unreadable: it stays as it is
  */
 struct conf_runtime {
 	struct runtime_log log;
@@ -96,6 +97,7 @@ struct conf_runtime {
 	struct ecbpf_config merged;
 	const struct ecbpf_config *declared;
 	bool is_dirty;
+	bool is_unreadable;
 	bool was_applying;
 };
 

@@ -30,6 +30,12 @@
 #define HASH_LEN 8 /* hexadecimal digits */
 #define LOST	 "this change will be lost at the next start: "
 
+/* One that is empty, or has other bytes from its first one on, is as good as gone */
+static bool has_title(const char *text, size_t size)
+{
+	return size >= sizeof(TITLE) - 1 && !memcmp(text, TITLE, sizeof(TITLE) - 1);
+}
+
 static __u32 hash_of(const char *text, size_t size)
 {
 	__u64 hash = ECBPF_HASH_INIT;
@@ -102,7 +108,7 @@ static int log_open(const char *path, int flags)
 	int fd, err;
 
 	for (;;) {
-		fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW);
+		fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		if (fd < 0)
 			return -errno;
 		while (flock(fd, LOCK_EX) && errno == EINTR)
@@ -112,9 +118,11 @@ static int log_open(const char *path, int flags)
 			close(fd);
 			return err;
 		}
-		if (st.st_ino == now.st_ino)
+		if (st.st_ino == now.st_ino && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
 			return fd;
 		close(fd);
+		if (st.st_ino == now.st_ino)
+			return -EINVAL; /* a pipe, which would be waited for, or a device */
 	}
 }
 
@@ -246,11 +254,16 @@ static int record_append(const char *path, bool is_sure, const char *record, siz
 			 long long *ret_end)
 {
 	_cleanup_close_ int fd = log_open(path, O_RDWR);
+	char title[sizeof(TITLE)] = "";
 	off_t end;
 	int err;
 
 	if (fd < 0)
 		return fd;
+	if (pread(fd, title, sizeof(title), 0) < 0)
+		return -errno;
+	if (!has_title(title, sizeof(title)))
+		return -EBADMSG;
 	err = is_sure ? 1 : is_own(fd);
 	if (err <= 0)
 		return err;
@@ -462,8 +475,17 @@ int runtime_log_take(struct ecbpf *e, struct runtime_log *log, char *text, size_
 {
 	struct damage damage = {};
 
+	free(log->text); /* no record was in it */
 	log->text = text;
 	return log_parse(e, log, size, &damage);
+}
+
+bool runtime_log_is_whole(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	char title[sizeof(TITLE)] = "";
+
+	return fd >= 0 && read(fd, title, sizeof(title)) > 0 && has_title(title, sizeof(title));
 }
 
 static int fail_unreadable(struct ecbpf *e, int err, const char *path)
@@ -501,11 +523,11 @@ int runtime_log_read(struct ecbpf *e, struct runtime_log *ret_log)
 		ret_log->is_kept = false;
 		return 0;
 	}
-	ret_log->is_there = true;
 	err = ecbpf_file_read(fd, &ret_log->text, &size);
 	if (err)
 		return fail_unreadable(e, err, ret_log->path);
 	err = log_parse(e, ret_log, size, &damage);
+	ret_log->is_there = has_title(ret_log->text, size);
 	if (damage.count)
 		ecbpf_log(e, ECBPF_LOG_WARN, "%s:%u: this is no change that was kept%s: skipped",
 			  ret_log->path, damage.line,

@@ -59,6 +59,7 @@ struct runtime_record {
 /**
  * struct runtime_log - the log as it was read
  * @is_kept: this network namespace has one, or may have one
+ * @is_there: and it is one, by its first line
  * @path: also if it is not there yet
  */
 struct runtime_log {
@@ -75,6 +76,8 @@ struct runtime_log {
 		.lock = -1 \
 	}
 
+/* Is it a log, as far as its first line tells? Changes are appended to no other file */
+bool runtime_log_is_whole(const char *path);
 /*
  * What is not whole is left out and logged as a warning. @ret_log: for runtime_log_free(), on
  * errors, too

@@ -204,7 +204,8 @@ mend "a stage less" not-attached v0
 
 run find /sys/fs/bpf/ecbpf -type f -delete
 doctor
-equal "pins that are gone: doctor" 1 "$(selected error other-maps v0 | grep -c 'their pins were removed')"
+equal "pins that are gone: doctor" 1 \
+	"$(selected error other-maps v0 | grep -c 'their pins were removed')"
 run ecbpf-filter drop add 192.0.2.9
 equal "apply takes the maps that are there now" "1 change made" \
 	"$(ecbpf-loader apply 2>&1)"

@@ -80,7 +80,8 @@ alive()
 		"$(ecbpf-filter allow list | sed 's/ *#.*//; s/  */ /g')"
 	equal "$1: VIPs" "203.0.113.80 2001:db8:80::/64" "$(ecbpf-filter vip list | xargs)"
 	equal "$1: settings" "frags6=ptb ptb-max-pps=77 rate-drops=3" \
-		"$(ecbpf-loader export | tr -d ' ' | grep -x 'frags6=.*\|ptb-max-pps=.*\|rate-drops=.*' | xargs)"
+		"$(ecbpf-loader export | tr -d ' ' |
+			grep -x 'frags6=.*\|ptb-max-pps=.*\|rate-drops=.*' | xargs)"
 }
 
 equal "apply again" "nothing to do" "$(ecbpf-loader apply "$conf" 2>&1)"
@@ -154,7 +155,8 @@ list='dport 3 drop "ssh" "bans" "middle" "dns" "scripts" "last"'
 fw_alive()
 {
 	equal "$1: rules" "$list" "$(rules)"
-	equal "$1: the last one is as it was replaced" 1 "$(ecbpf-fw rule list | grep -c 'dport 5.*"last"')"
+	equal "$1: the last one is as it was replaced" 1 \
+		"$(ecbpf-fw rule list | grep -c 'dport 5.*"last"')"
 	equal "$1: sets" "192.0.2.1 192.0.2.2
 10.0.0.0/8 172.16.0.0/12
 203.0.113.0/24 2001:db8:bad::/48" "$(sets scripts peers bans)"
@@ -177,7 +179,8 @@ equal "export tells what was changed at runtime" \
 #   filter vip add 2001:db8:80::/64
 #   fw set create scripts
 #   fw set peers add 172.16.0.0/12" \
-	"$(sed '1,/^# Changed at runtime/d; /fw rule/d; /set scripts add/d; /set bans add/d' "$tmp/export")"
+	"$(sed '1,/^# Changed at runtime/d; /fw rule/d
+		/set scripts add/d; /set bans add/d' "$tmp/export")"
 equal "and rules" 4 "$(grep -c '^#   fw rule add ip ' "$tmp/export")"
 ecbpf-loader apply --stop "$conf" >/dev/null
 ecbpf-loader clean --all </dev/null >/dev/null
@@ -227,7 +230,8 @@ apply "$conf"
 for what in apply reboot; do
 	[[ $what == apply ]] || reboot "reboot, no rules in the file"
 	apply "$conf"
-	equal "$what: rules that no file has" '"seven" "own" 10.1.0.0/16 10.2.0.0/16' "$(rules) $(sets own)"
+	equal "$what: rules that no file has" \
+		'"seven" "own" 10.1.0.0/16 10.2.0.0/16' "$(rules) $(sets own)"
 done
 # --- forgotten, all of them ----------------------------------------------------------------------
 apply "$conf"
@@ -264,7 +268,9 @@ echo "set listed file \"$tmp/listed\"" >>"$tmp/own"
 whole_state()
 {
 	ecbpf-fw rule list
-	for set in $(ecbpf-fw set list | awk 'NR > 1 { print $1 }'); do echo "$set: $(sets "$set")"; done
+	for set in $(ecbpf-fw set list | awk 'NR > 1 { print $1 }'); do
+		echo "$set: $(sets "$set")"
+	done
 }
 {
 	ecbpf-fw apply -f "$tmp/own"
@@ -294,7 +300,8 @@ for what in "reboot" "apply, reboot" "apply twice, reboot"; do
 	[[ $what == reboot ]] || apply "$conf"
 	[[ $what != *twice* ]] || apply "$conf"
 done
-equal "what was never there is not kept as deleted" 0 "$(grep -c '10.8.0.0\|203.0.113.1$' "$log" || :)"
+equal "what was never there is not kept as deleted" 0 \
+	"$(grep -c '10.8.0.0\|203.0.113.1$' "$log" || :)"
 apply --reset-runtime "$conf" >"$tmp/out"
 equal "forgotten" 0 "$(grep -vc '^#' "$log" || :)"
 ecbpf-fw apply -q --allow-empty -f /dev/null 2>/dev/null
@@ -348,6 +355,51 @@ rm -r "$ECBPF_STATE_DIR"
 ecbpf-loader watch --reload >/dev/null
 equal "gone while watch runs: what the file does not have any more goes" \
 	"$(grep -v '^198\.51\.100\.7' <<<"$want")" "$(all_state)"
+kill -INT "$watcher"
+wait "$watcher" || :
+# apply knows what it had applied
+want=$(all_state)
+rm -r "$ECBPF_STATE_DIR"
+cp "$tmp/rules" "$tmp/rules.saved"
+cp "$conf" "$tmp/conf.more"
+echo '100.64.0.0/16 scan' >"$tmp/drop"
+sed -i '/"ssh"/d; s|10.0.0.0/8|10.1.0.0/16|' "$tmp/rules"
+sed -i '/^vip = /d; /^frags = /d' "$conf"
+equal "gone, and the file was edited" 1 "$(apply "$conf" | grep -c 'is gone: 11 live settings')"
+equal "what the file does not have any more goes, all else stays" \
+	"100.64.0.0/16 scan - 203.0.113.5 f2b $until 2001:db8:80::/64 \
+\"middle\" \"bans\" dport 3 drop 10.1.0.0/16 100.64.0.0/10 203.0.113.77 203.0.113.0/24 pass" \
+	"$(drops | xargs) $(ecbpf-filter vip list | xargs) $(rules) $(
+		sets peers scripts bans | xargs) $(ecbpf-loader export | sed -n 's/^frags = //p')"
+cp "$tmp/rules.saved" "$tmp/rules"
+cp "$tmp/conf.more" "$conf"
+printf '192.0.2.0/24 scan\n' >"$tmp/drop"
+apply "$conf" >/dev/null
+equal "and comes back with the file" "$want" "$(all_state)"
+
+# a log that was overwritten is as good as gone; nothing is appended to it
+for what in "" "garbage" $'\n\n'; do
+	printf %s "$what" >"$log"
+	equal "overwritten: what is added is live" \
+		"ecbpf-filter: warning: this change will be lost at the next start: \
+$log: Bad message" \
+		"$(ecbpf-filter drop add -q 203.0.113.6 2>&1)"
+	equal "overwritten: the doctor says so" "changes at runtime are not kept: $log is damaged" \
+		"$({ ecbpf-loader doctor -j || :; } |
+			jq -r '.[] | select(.code == "changes-lost").what')"
+	equal "overwritten: apply says what it does" 1 \
+		"$(apply "$conf" | grep -c 'is damaged: 12 live settings.* are kept')"
+	equal "overwritten: nothing is lost" "$want" "$(all_state | grep -v '^203.0.113.6 ')"
+	equal "overwritten: what was added is not, either" 1 "$(drops | grep -c '^203.0.113.6 ')"
+	ecbpf-filter drop delete -q 203.0.113.6
+done
+want="$(whole_state) $(drops)"
+rm "$log"
+mkfifo "$log"
+equal "a pipe is not waited for" "ecbpf-loader: $log: Invalid argument: changes at runtime \
+cannot be read; move it away to go on without them" "$(timeout 20 ecbpf-loader apply "$conf" 2>&1)"
+watch_begin "$tmp/out" "$conf"
+equal "at start neither, and nothing that is live goes" "$want" "$(whole_state) $(drops)"
 kill -INT "$watcher"
 wait "$watcher" || :
 rm -r "$ECBPF_STATE_DIR"
@@ -406,10 +458,12 @@ line=$(grep -n 'add: 203.0.113.1 ' "$log" | cut -d: -f1)
 sed -i 's/203.0.113.1 /203.0.113.3 /' "$log"
 replay "an address that is another one" "$(sed '/203.0.113.1 /d' <<<"$whole")" \
 	"ecbpf-loader: warning: LOG:$line: this is no change that was kept: skipped"
-awk '/add: 203.0.113.1 / { $0 = "0123456789 no such thing" } /add: 203.0.113.2 / { sub("add", "adx") } 1' \
+awk '/add: 203.0.113.1 / { $0 = "0123456789 no such thing" }
+	/add: 203.0.113.2 / { sub("add", "adx") } 1' \
 	"$tmp/log" >"$log"
 replay "what nobody wrote" "$(sed '/203.0.113.[12] /d' <<<"$whole")" \
-	"ecbpf-loader: warning: LOG:$line: this is no change that was kept, and so are others: skipped"
+	"ecbpf-loader: warning: LOG:$line: this is no change that was kept, and so are others: \
+skipped"
 tr -d '\n' <"$tmp/log" >"$log"
 replay "no line at all" "" \
 	"ecbpf-loader: warning: LOG: the last change was not written whole: ignored"
@@ -432,7 +486,8 @@ python3 - "$tmp/log" "$log" <<-'END'
 	    (h ^ h >> 32) & 0xffffffff) + line)
 END
 replay "a verb of another version" "$whole" \
-	"ecbpf-loader: warning: LOG:$(($(wc -l <"$tmp/log") + 1)): 'filter drop ban' is no change that this version knows: skipped"
+	"ecbpf-loader: warning: LOG:$(($(wc -l <"$tmp/log") + 1)): 'filter drop ban' is no change \
+that this version knows: skipped"
 
 # --- expiry, as time goes by --------------------------------------------------------------------
 ecbpf-filter drop add 203.0.113.66 -e 2s
@@ -451,7 +506,8 @@ rm "$log"
 ecbpf-filter drop flush
 cp "$tmp/log2" "$log"
 equal "a ban that would block this host by now is left out" \
-	"ecbpf-loader: warning: filter drop: 172.16.0.0/16: added at runtime, but would block this host now: left out" \
+	"ecbpf-loader: warning: filter drop: 172.16.0.0/16: added at runtime, but \
+would block this host now: left out" \
 	"$(apply "$conf")"
 equal "it is not there" "" "$(drops)"
 ecbpf-filter drop add --force 172.16.0.0/16
@@ -472,7 +528,8 @@ before=$(<"$log")
 seq -f 100.64.%g.1 0 255 >"$tmp/many"
 ecbpf-filter drop import -f "$tmp/many" >"$tmp/out" 2>&1 && status=$? || status=$?
 equal "a full disk: the change is made, and it is said" \
-	"0 ecbpf-filter: warning: this change will be lost at the next start: $log: No space left on device 256" \
+	"0 ecbpf-filter: warning: this change will be lost at the next start: $log: \
+No space left on device 256" \
 	"$status $(grep warning "$tmp/out") $(drops | wc -l)"
 equal "no half of it is written" "$before" "$(<"$log")"
 rm "$tmp/small/fill"
@@ -507,8 +564,10 @@ ecbpf-filter drop flush
 ecbpf-filter drop add 203.0.113.40
 mv "$log" "$tmp/saved"
 mkdir "$log"
-unreadable="LOG: Is a directory: changes at runtime cannot be read; move it away to go on without them"
-equal "apply fails, and says what to do" "ecbpf-loader: $unreadable" "$(apply "$conf" | sed "s|$log|LOG|")"
+unreadable="LOG: Is a directory: changes at runtime cannot be read; move it away to go on \
+without them"
+equal "apply fails, and says what to do" "ecbpf-loader: $unreadable" \
+	"$(apply "$conf" | sed "s|$log|LOG|")"
 ecbpf-loader apply --stop "$conf" >/dev/null
 watch_begin "$tmp/out" "$conf"
 equal "watch starts all the same" "1 1" \
@@ -522,7 +581,8 @@ kill -INT "$watcher"
 wait "$watcher" || :
 rmdir "$log"
 equal "no log where there was one: a change says that it is not kept" \
-	"ecbpf-filter: warning: this change will be lost at the next start: $log: No such file or directory" \
+	"ecbpf-filter: warning: this change will be lost at the next start: $log: \
+No such file or directory" \
 	"$(ecbpf-filter drop add 203.0.113.42 2>&1 >/dev/null)"
 mv "$tmp/saved" "$log"
 apply "$conf" >/dev/null
@@ -531,14 +591,18 @@ ecbpf-filter drop flush
 
 # --- many ---------------------------------------------------------------------------------------
 if [[ $(command -v strace) ]]; then
-	python3 -c 'for i in range(200000): print(f"11.{i >> 16}.{i >> 8 & 255}.{i & 255}")' >"$tmp/many"
+	python3 -c 'for i in range(200000):
+		print(f"11.{i >> 16}.{i >> 8 & 255}.{i & 255}")' >"$tmp/many"
 	# writes NAME MOST COMMAND...: to the log, and how many bytes were read of it
 	calls()
 	{
-		strace -f -o "$tmp/strace" -P "$log" -e trace=read,pread64,write,pwrite64,fdatasync \
+		strace -f -o "$tmp/strace" -P "$log" \
+			-e trace=read,pread64,write,pwrite64,fdatasync \
 			"${@:3}" >/dev/null 2>&1
-		equal "$1: one write, to the disk" "$2" "$(grep -c write "$tmp/strace") $(grep -c fdatasync "$tmp/strace")"
-		equal "$1: the log is not read" "" "$(awk -F'= ' '/read/ { n += $NF } END { if (n > 8192) print n }' "$tmp/strace")"
+		equal "$1: one write, to the disk" "$2" \
+			"$(grep -c write "$tmp/strace") $(grep -c fdatasync "$tmp/strace")"
+		equal "$1: the log is not read" "" "$(awk -F'= ' '/read/ { n += $NF }
+			END { if (n > 8192) print n }' "$tmp/strace")"
 	}
 	calls "an import of many" "1 1" ecbpf-filter drop import -f "$tmp/many"
 	calls "an add to many" "1 1" ecbpf-filter drop add 203.0.113.78
@@ -551,7 +615,8 @@ if [[ $(command -v strace) ]]; then
 	ip link add eth9 type veth peer name peer9
 	echo 'ip from any to any tcp dport 9 drop name "nine"' >"$tmp/nine"
 	want=$(ecbpf-fw rule list)
-	strace -f -o "$tmp/strace" -P "$log" -e trace=openat -e inject=openat:signal=SIGKILL:when=1 \
+	strace -f -o "$tmp/strace" -P "$log" \
+		-e trace=openat -e inject=openat:signal=SIGKILL:when=1 \
 		ecbpf-fw load --fused -f "$tmp/nine" eth9 >"$tmp/out" 2>&1 || :
 	equal "a load is killed before it logs its rules: none of them is live" "$want 1" \
 		"$(ecbpf-fw rule list) $(grep -c SIGKILL "$tmp/strace")"
@@ -570,7 +635,8 @@ python3 - "$conf" <<-'END' >"$tmp/out" 2>&1 && status=0 || status=$?
 	    subprocess.run(args, check=True, capture_output=True)
 
 	def listed():
-	    out = subprocess.run(["ecbpf-filter", "drop", "list"], check=True, capture_output=True, text=True)
+	    out = subprocess.run(["ecbpf-filter", "drop", "list"], check=True,
+	                         capture_output=True, text=True)
 	    return {l.split()[0]: l.split()[1] for l in out.stdout.splitlines()}
 
 	prefixes = [f"203.0.113.{i}" for i in range(12)] + [f"198.18.{i}.0/24" for i in range(6)]
@@ -579,7 +645,8 @@ python3 - "$conf" <<-'END' >"$tmp/out" 2>&1 && status=0 || status=$?
 	open(conf, "w").write(f"[filter]\ndrop = {drop}\n")
 	runtime = {}
 	for turn in range(60):
-	    what = random.choice("add add add delete delete import replace flush apply apply reboot".split())
+	    what = random.choice("add add add delete delete import replace flush apply apply "
+	                         "reboot".split())
 	    some = random.sample(prefixes, random.randint(1, 4))
 	    if what == "add":
 	        tag = random.choice("abc")

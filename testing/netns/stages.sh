@@ -32,14 +32,16 @@ attached() { ip -j link show "$1" | jq '.[0].xdp.prog.id'; }
 stages()
 {
 	ecbpf-loader status -j s0 |
-		jq -r '.[0].members | map("\(.name): " + (.stages | map(.stage) | join(" "))) | join("; ")'
+		jq -r '.[0].members |
+			map("\(.name): " + (.stages | map(.stage) | join(" "))) | join("; ")'
 }
 
 # counted STAGE ACTION: packets of it
 counted()
 {
 	ecbpf-loader status -j s0 | jq --arg stage "$1" --arg action "$2" \
-		'[.[0].members[].stages[] | select(.stage == $stage) | .actions[$action].packets] | add'
+		'[.[0].members[].stages[] | select(.stage == $stage) |
+			.actions[$action].packets] | add'
 }
 
 # pings COUNT: that many packets to s0's address

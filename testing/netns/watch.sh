@@ -143,7 +143,8 @@ soon "unloaded" has_xdp eth0
 equal "so does apply --stop" "$returns" "$(ecbpf-loader apply --stop "$conf" 2>&1 >/dev/null)"
 soon "stopped" has_xdp eth0
 echo '[sampler]' >"$tmp/other.conf"
-equal "and apply of another file" "$returns" "$(ecbpf-loader apply "$tmp/other.conf" 2>&1 >/dev/null)"
+equal "and apply of another file" "$returns" \
+	"$(ecbpf-loader apply "$tmp/other.conf" 2>&1 >/dev/null)"
 equal "but not of the same one" "" "$(ecbpf-loader apply "$conf" 2>&1 >/dev/null | grep keeps || :)"
 
 ip link del eth0
@@ -263,7 +264,8 @@ if type -P strace >/dev/null; then
 	if ((many - few < 50 * 20)); then
 		pass "a missing name is not asked for again for each interface"
 	else
-		fail "a missing name is not asked for again for each interface" "$few, $many sockets"
+		fail "a missing name is not asked for again for each interface" \
+			"$few, $many sockets"
 	fi
 	for ((i = 0; i < 40; i++)); do
 		echo "link del many$i"
@@ -574,9 +576,11 @@ breaks()
 	breaks "no rules" 'rm "$tmp/etc/rules"' "etc/rules: No such file"
 	breaks "no list" 'rm "$tmp/etc/drop"' "etc/drop: No such file"
 	breaks "no set" 'rm "$tmp/etc/bad.txt"' "bad.txt: No such file"
-	breaks "unreadable rules" 'rm "$tmp/etc/rules"; mkdir "$tmp/etc/rules"' "etc/rules: Is a dir"
+	breaks "unreadable rules" 'rm "$tmp/etc/rules"; mkdir "$tmp/etc/rules"' \
+		"etc/rules: Is a dir"
 	breaks "no configuration" 'rm "$conf"' "ecbpf.conf: No such file"
-	breaks "a dropped own address" 'ip addr add 192.0.2.9/32 dev eth0; echo 192.0.2.0/24 >"$tmp/etc/drop"
+	breaks "a dropped own address" 'ip addr add 192.0.2.9/32 dev eth0
+		echo 192.0.2.0/24 >"$tmp/etc/drop"
 		' "192.0.2"
 }
 ip addr del 192.0.2.9/32 dev eth0
@@ -678,7 +682,8 @@ ip link set late xdp off
 starts "it starts anew"
 soon "and mends what has happened meanwhile" has_xdp late
 equal "the doctor's advice was to do so, and it says so no longer" "" \
-	"$({ ecbpf-loader doctor -j || :; } | jq -r '.[] | select(.code == "watch-killed") | .what')"
+	"$({ ecbpf-loader doctor -j || :; } |
+		jq -r '.[] | select(.code == "watch-killed") | .what')"
 equal "what was right was not touched" "${before% *}" "$(xdp eth0)"
 kill "$watcher"
 status=0
@@ -686,7 +691,8 @@ wait "$watcher" || status=$?
 watcher=
 equal "SIGTERM ends it" 0 "$status"
 equal "and the doctor does not miss it" "" \
-	"$({ ecbpf-loader doctor -j || :; } | jq -r '.[] | select(.code == "watch-killed") | .what')"
+	"$({ ecbpf-loader doctor -j || :; } |
+		jq -r '.[] | select(.code == "watch-killed") | .what')"
 equal "and takes the chains away" "" "$(xdp eth0)$(xdp late)"
 works "and the TC program" lacks_tc out0
 cp "$conf" "$tmp/good"
