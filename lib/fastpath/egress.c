@@ -13,7 +13,6 @@
 #include "bpf/object.h"
 #include "bpf/percpu.h"
 #include "core/handle.h"
-#include "core/iface.h"
 #include "core/names.h"
 #include "fastpath/fastpath.h"
 #include "progs/fastpath_egress.skel.h"
@@ -143,9 +142,8 @@ int fastpath_egress_is_there(struct ecbpf *e, int ifindex, bool *ret_is_there)
 	return err;
 }
 
-int fastpath_egress_attach(struct ecbpf *e, const char *iface, int prog_fd)
+int fastpath_egress_attach(struct ecbpf *e, const char *iface, int ifindex, int prog_fd)
 {
-	int ifindex = ecbpf_iface_index(e, iface);
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = EGRESS_HANDLE, .priority = EGRESS_PRIORITY,
 		    .prog_fd = prog_fd);
@@ -153,8 +151,6 @@ int fastpath_egress_attach(struct ecbpf *e, const char *iface, int prog_fd)
 	__u32 id, now;
 	int err;
 
-	if (ifindex < 0)
-		return ifindex;
 	err = egress_query(e, ifindex, &id);
 	if (err)
 		return err;

@@ -51,7 +51,8 @@ int fastpath_egress_open(struct ecbpf *e, __u32 groups, struct bpf_object **ret_
  */
 int fastpath_egress_find(struct ecbpf *e, int ifindex, int *ret_fd, bool *ret_is_current);
 int fastpath_egress_is_there(struct ecbpf *e, int ifindex, bool *ret_is_there);
-int fastpath_egress_attach(struct ecbpf *e, const char *iface, int prog_fd);
+/* @iface: as messages name it. No more descriptors are needed at once than by the two above */
+int fastpath_egress_attach(struct ecbpf *e, const char *iface, int ifindex, int prog_fd);
 /* Return: 0, also if it is not there; errors */
 int fastpath_egress_detach(struct ecbpf *e, int ifindex);
 int fastpath_egress_read(struct ecbpf *e, struct ecbpf_egress_counters *ret);

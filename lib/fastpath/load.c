@@ -76,7 +76,7 @@ static int egress_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load, 
 			return err;
 		if (!is_there)
 			ret_undo[(*ret_undo_count)++] = ifindex;
-		err = fastpath_egress_attach(e, iface, prog_fd);
+		err = fastpath_egress_attach(e, iface, ifindex, prog_fd);
 		if (err)
 			return err;
 	}
@@ -233,22 +233,22 @@ int ecbpf_fastpath_load(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 	return err ? err : ecbpf_transaction_end(e, &t, load_locked(e, load));
 }
 
-/* @ret_fds: the TC program that each port had, or -1, to go back to */
+/*
+ * @ret_fds: the TC program that each port had, or -1, to go back to. All are open before the first
+ * one is removed, so that there are descriptors for the way back
+ */
 static int egress_unload(struct ecbpf *e, const struct ecbpf_fastpath_port *ports, size_t count,
 			 int *ret_fds)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < count && !err; i++) {
-		int ifindex = ports[i].is_out ? ecbpf_iface_ask(e, ports[i].iface) : 0;
-
-		if (ifindex < 0)
-			return ifindex;
-		if (!ifindex)
-			continue;
-		err = fastpath_egress_find(e, ifindex, &ret_fds[i], NULL);
-		if (!err)
-			err = fastpath_egress_detach(e, ifindex);
+		if (ports[i].is_out)
+			err = fastpath_egress_find(e, ports[i].ifindex, &ret_fds[i], NULL);
+	}
+	for (size_t i = 0; i < count && !err; i++) {
+		if (ret_fds[i] >= 0)
+			err = fastpath_egress_detach(e, ports[i].ifindex);
 	}
 	return err;
 }
@@ -260,7 +260,8 @@ static void egress_undo(struct ecbpf *e, const struct ecbpf_fastpath_port *ports
 
 	ecbpf_error_save(e, &error);
 	for (size_t i = 0; i < count; i++) {
-		if (fds[i] >= 0 && fastpath_egress_attach(e, ports[i].iface, fds[i]))
+		if (fds[i] >= 0 &&
+		    fastpath_egress_attach(e, ports[i].iface, ports[i].ifindex, fds[i]))
 			ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
 	}
 	ecbpf_error_restore(e, &error);

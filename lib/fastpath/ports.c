@@ -185,7 +185,8 @@ int ecbpf_fastpath_repair(struct ecbpf *e, size_t *ret_count)
 		/* what grants leases comes last */
 		err = fastpath_ports_add(e, &load);
 		if (!err && (!ports[i].is_out || !ports[i].is_current)) {
-			err = fastpath_egress_attach(e, iface, bpf_program__fd(prog));
+			err = fastpath_egress_attach(e, iface, ports[i].ifindex,
+						     bpf_program__fd(prog));
 			if (err && !ports[i].is_port)
 				port_remove(e, &ports[i]);
 		}
