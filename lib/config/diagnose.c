@@ -49,10 +49,27 @@ static const char *file_name(const struct diagnosis *d)
 	return *d->file ? d->file : ECBPF_CONFIG_DIR "/ecbpf.conf";
 }
 
-/* The command that brings the configuration about */
+/* A stage that apply would remove, as it was added besides; NULL: there is none */
+static const struct ecbpf_declared *find_undeclared(const struct diagnosis *d)
+{
+	for (size_t i = 0; i < d->declared.count; i++)
+		if (d->declared.items[i].is_attached && !d->declared.items[i].by_file)
+			return &d->declared.items[i];
+	return NULL;
+}
+
+/* The command that brings the configuration about; after finding_why() */
 static void fix_apply(const struct diagnosis *d, const char *first, struct ecbpf_finding *f)
 {
-	finding_fix(f, "%secbpf-loader apply%s%s", first, *d->file ? " " : "", d->file);
+	const struct ecbpf_declared *more = find_undeclared(d);
+	size_t len = strlen(f->why);
+
+	if (more)
+		snprintf(f->why + len, sizeof(f->why) - len,
+			 "; ecbpf-loader apply mends it, but removes %s from %s", more->stage,
+			 more->iface);
+	else
+		finding_fix(f, "%secbpf-loader apply%s%s", first, *d->file ? " " : "", d->file);
 }
 
 /* --- what was loaded by command ----------------------------------------------------------- */
@@ -566,9 +583,9 @@ int ecbpf_declared_check(struct ecbpf *e, const char *const *ifaces, size_t ifac
 		read_config(&d);
 	if (d.watch.killed && !is_quick)
 		tell_killed(&d);
-	if (!is_quick)
-		check_log(&d);
 	err = conf_declared_read(e, d.config, &d.declared);
+	if (!err && !is_quick)
+		check_log(&d);
 	if (!err) {
 		check_interfaces(&d);
 		if (d.config && !is_quick)

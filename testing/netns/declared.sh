@@ -192,6 +192,15 @@ doctor
 expect "declared, xdp off" error not-attached v0
 says "declared, xdp off" not-attached "somebody else took"
 equal "declared, xdp off: the command" "ecbpf-loader apply" "$(fix_of not-attached v0)"
+run ip link add more type veth peer name more-peer
+run ecbpf-loader load --fused fw more
+doctor
+expect "declared, xdp off, and another chain" error not-attached v0
+equal "no advice takes the other one away" "" "$(fix_of not-attached v0)"
+says "no advice takes the other one away" not-attached "removes fw from more"
+run ecbpf-loader unload --all more
+run ip link del more
+doctor
 mend "declared, xdp off" not-attached v0
 
 run ecbpf-loader unload --all v0
@@ -206,6 +215,8 @@ run find /sys/fs/bpf/ecbpf -type f -delete
 doctor
 equal "pins that are gone: doctor" 1 \
 	"$(selected error other-maps v0 | grep -c 'their pins were removed')"
+equal "pins that are gone: the advice opens no gap" "ecbpf-loader apply" \
+	"$(fix_of other-maps v0)"
 run ecbpf-filter drop add 192.0.2.9
 equal "apply takes the maps that are there now" "1 change made" \
 	"$(ecbpf-loader apply 2>&1)"

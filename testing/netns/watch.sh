@@ -134,6 +134,13 @@ soon "maps without pins: its program is replaced" takes_pinned
 equal "with all that was set" 100 "$(ecbpf-sampler status -j | jq .rate)"
 soon "one line" grep -q 'eth0: replace ecbpf_fused' "$log"
 before=$(xdp eth0)
+kill -STOP "$watcher"
+find /sys/fs/bpf/ecbpf -type f -delete
+equal "the advice while it stands still opens no gap" "ecbpf-loader watch --reload" \
+	"$({ ecbpf-loader doctor -j || :; } | jq -r '.[] | select(.code == "other-maps").fix')"
+kill -CONT "$watcher"
+soon "it goes on, and mends it" takes_pinned
+before=$(xdp eth0)
 
 out=$(ecbpf-loader unload eth0 --all 2>&1 >/dev/null)
 returns="ecbpf-loader: warning: process $watcher (ecbpf-loader watch) keeps what $conf declares, \
