@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Waiting until running BPF programs have finished. */
+/* Waiting until running BPF programs have finished: once, for one change or for many. */
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <bpf/bpf.h>
 #include "bpf/synchronize.h"
 #include "core/handle.h"
+
+#define THREADS_MAX  128
+#define THREAD_STACK 131072 /* bytes */
 
 /*
  * The kernel does this for those who update a map of maps, so that they know which inner map is in
@@ -30,4 +35,45 @@ void ecbpf_synchronize(struct ecbpf *e)
 	}
 	close_fd(&outer);
 	close_fd(&inner);
+}
+
+struct together {
+	size_t next;
+	size_t count;
+	void (*fn)(void *data, size_t number);
+	void *data;
+};
+
+static void *together_run(void *data)
+{
+	struct together *t = data;
+	size_t number;
+
+	while ((number = __atomic_fetch_add(&t->next, 1, __ATOMIC_RELAXED)) < t->count)
+		t->fn(t->data, number);
+	return NULL;
+}
+
+void ecbpf_together(size_t count, void (*fn)(void *data, size_t number), void *data)
+{
+	struct together t = {.count = count, .fn = fn, .data = data};
+	pthread_t threads[THREADS_MAX];
+	sigset_t all, before;
+	size_t made = 0;
+	pthread_attr_t attr;
+
+	/* signals are for the threads of the caller */
+	sigfillset(&all);
+	if (count > 1 && !pthread_attr_init(&attr)) {
+		pthread_attr_setstacksize(&attr, THREAD_STACK);
+		pthread_sigmask(SIG_SETMASK, &all, &before);
+		while (made < THREADS_MAX && made + 1 < count &&
+		       !pthread_create(&threads[made], &attr, together_run, &t))
+			made++;
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+		pthread_attr_destroy(&attr);
+	}
+	together_run(&t);
+	while (made)
+		pthread_join(threads[--made], NULL);
 }

@@ -3,9 +3,20 @@
 #ifndef ECBPF_LIB_SYNCHRONIZE_H
 #define ECBPF_LIB_SYNCHRONIZE_H
 
+#include <stddef.h>
+
 struct ecbpf;
 
 /* Return when every program run that could have seen the state before the last change has ended */
 void ecbpf_synchronize(struct ecbpf *e);
+
+/**
+ * ecbpf_together() - call @fn for 0 to @count - 1, many at once, each in a thread
+ *
+ * For calls that wait for program runs, as a change of a map of maps does: those that wait at the
+ * same time take as long as one. Where there can be no thread, it takes longer. Return: when all
+ * calls have returned.
+ */
+void ecbpf_together(size_t count, void (*fn)(void *data, size_t number), void *data);
 
 #endif /* ECBPF_LIB_SYNCHRONIZE_H */

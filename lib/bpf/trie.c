@@ -31,6 +31,23 @@ __u32 ecbpf_trie_find(struct ecbpf_trie *t, const struct ecbpf_trie_op *prefix)
 	return leaf ? leaf_value(t, leaf) : 0;
 }
 
+int ecbpf_trie_same(struct ecbpf_trie *t, const struct ecbpf_trie_op *prefixes, size_t count,
+		    size_t *ret_same)
+{
+	size_t same = 0;
+
+	t->err = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct key key = op_key(&prefixes[i]);
+
+		same += !!load(t, trie_hash_find(t, prefixes[i].family, &key));
+	}
+	if (t->err)
+		return trie_fail(t, t->err);
+	*ret_same = same;
+	return 0;
+}
+
 static bool leaf_has(struct ecbpf_trie *t, __u64 leaf, const struct key *key)
 {
 	struct key path;
@@ -98,6 +115,29 @@ int ecbpf_trie_entries(struct ecbpf_trie *t, struct ecbpf_trie_op **ret_entries,
 	}
 	*ret_entries = ops;
 	*ret_count = unique;
+	return 0;
+}
+
+int ecbpf_trie_values(struct ecbpf_trie *t, __u32 **ret_values, size_t *ret_count)
+{
+	__u32 words = 1U << t->gen->hash_bits, *values = malloc(words * sizeof(*values));
+	size_t count = 0;
+
+	if (!values)
+		return trie_fail(t, -ENOMEM);
+	t->err = 0;
+	for (__u32 i = 0; i < words; i++) {
+		__u64 leaf = load(t, t->gen->hash + i);
+
+		if (leaf)
+			values[count++] = leaf_value(t, leaf);
+	}
+	if (t->err) {
+		free(values);
+		return trie_fail(t, t->err);
+	}
+	*ret_values = values;
+	*ret_count = count;
 	return 0;
 }
 
@@ -220,6 +260,7 @@ int ecbpf_trie_change(struct ecbpf_trie *t, const struct ecbpf_trie_op *ops, siz
 /* Free chunks of a writer that died before it published or dropped them */
 static void orphans_drop(struct ecbpf_trie *t)
 {
+	__u32 orphans[ECBPF_TRIE_CHUNKS], count = 0;
 	const struct generation *gen = t->gen;
 
 	t->memory->wait(t->data);
@@ -229,8 +270,9 @@ static void orphans_drop(struct ecbpf_trie *t)
 		for (__u32 i = 0; i < gen->chunks_count && !is_known; i++)
 			is_known = gen->chunks[i] == id;
 		if (!is_known && t->memory->is_used(t->data, id) && t->memory->is_own(t->data, id))
-			trie_chunks_drop(t, &id, 1);
+			orphans[count++] = id;
 	}
+	trie_chunks_drop(t, orphans, count);
 	__atomic_store_n(&t->head->dirty, 0, __ATOMIC_RELEASE);
 }
 

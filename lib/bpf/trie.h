@@ -91,6 +91,10 @@ int ecbpf_trie_delete(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head
 /* The value of exactly this prefix; 0 if it is not in the table */
 __u32 ecbpf_trie_find(struct ecbpf_trie *trie, const struct ecbpf_trie_op *prefix);
 
+/* How many of these prefixes are in the table, with any value. Return: 0; errors */
+int ecbpf_trie_same(struct ecbpf_trie *trie, const struct ecbpf_trie_op *prefixes, size_t count,
+		    size_t *ret_same);
+
 /**
  * ecbpf_trie_match() - look up an address as programs do
  * @address: length and value are ignored
@@ -123,6 +127,12 @@ int ecbpf_trie_change(struct ecbpf_trie *trie, const struct ecbpf_trie_op *ops, 
  */
 int ecbpf_trie_entries(struct ecbpf_trie *trie, struct ecbpf_trie_op **ret_entries,
 		       size_t *ret_count);
+
+/**
+ * ecbpf_trie_values() - the values of all prefixes, in no order, which takes less time
+ * @ret_values: array, for free(); of a prefix whose deletion was interrupted it may be there twice
+ */
+int ecbpf_trie_values(struct ecbpf_trie *trie, __u32 **ret_values, size_t *ret_count);
 
 /**
  * ecbpf_trie_build() - replace the contents by a new generation, published in one step

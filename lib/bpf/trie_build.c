@@ -188,6 +188,16 @@ int ecbpf_trie_compare(const void *a, const void *b)
 	return x->len - y->len;
 }
 
+/* Most callers have sorted them */
+static bool is_sorted(const struct ecbpf_trie_op *entries, size_t count)
+{
+	for (size_t i = 1; i < count; i++) {
+		if (ecbpf_trie_compare(&entries[i - 1], &entries[i]) > 0)
+			return false;
+	}
+	return true;
+}
+
 int ecbpf_trie_build(struct ecbpf_trie *t, struct ecbpf_trie_op *entries, size_t count)
 {
 	_cleanup_free_ __u64 *leaves = malloc((count + 1) * sizeof(*leaves));
@@ -196,7 +206,7 @@ int ecbpf_trie_build(struct ecbpf_trie *t, struct ecbpf_trie_op *entries, size_t
 
 	if (!leaves)
 		return trie_fail(t, -ENOMEM);
-	if (count)
+	if (!is_sorted(entries, count))
 		qsort(entries, count, sizeof(*entries), ecbpf_trie_compare);
 	__atomic_store_n(&t->head->dirty, 1, __ATOMIC_RELEASE);
 	t->gen = NULL;

@@ -96,12 +96,26 @@ static int pool_publish(void *data, const __u32 *ids, size_t count)
 	return err;
 }
 
+struct deletion {
+	int fd;
+	const __u32 *ids;
+};
+
+static void chunk_delete(void *data, size_t number)
+{
+	const struct deletion *deletion = data;
+
+	bpf_map_delete_elem(deletion->fd, &deletion->ids[number]);
+}
+
+/* No kernel deletes entries of an array of maps in one step, and each one waits */
 static void pool_drop(void *data, const __u32 *ids, size_t count)
 {
 	struct pool *pool = data;
+	struct deletion deletion = {.fd = pool->fd, .ids = ids};
 
+	ecbpf_together(count, chunk_delete, &deletion);
 	for (size_t i = 0; i < count; i++) {
-		bpf_map_delete_elem(pool->fd, &ids[i]);
 		if (pool->fds[ids[i]])
 			close(pool->fds[ids[i]] - 1);
 		pool->fds[ids[i]] = 0;
@@ -201,6 +215,7 @@ int ecbpf_trie_new(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, _
 int ecbpf_trie_delete(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, __u32 id)
 {
 	void *pool = ecbpf_trie_pool_open(e, pool_fd, id);
+	__u32 ids[ECBPF_TRIE_CHUNKS], count = 0;
 
 	if (!pool)
 		return ecbpf_fail_memory(e);
@@ -210,8 +225,9 @@ int ecbpf_trie_delete(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head
 	__atomic_store_n(&head->journal_count, 0, __ATOMIC_RELEASE);
 	for (__u32 chunk = 0; chunk < ECBPF_TRIE_CHUNKS; chunk++) {
 		if (pool_is_used(pool, chunk) && pool_is_own(pool, chunk))
-			pool_drop(pool, &chunk, 1);
+			ids[count++] = chunk;
 	}
+	pool_drop(pool, ids, count);
 	__atomic_store_n(&head->dirty, 0, __ATOMIC_RELEASE);
 	pool_close(pool);
 	return 0;

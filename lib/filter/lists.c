@@ -122,11 +122,45 @@ static __u32 cover_of(struct filter_lists *l, __u32 list, const struct ecbpf_tri
 	return 0;
 }
 
-/* What the table will be: @changes are sorted. What has expired is left out. @is_replace: nothing
- * but @changes */
+/*
+ * What the table will be, and @retired, if it is nothing but @changes. Numbers of sources tell what
+ * stays: to sort all that was there takes longer.
+ */
+static int after_replace(struct filter_lists *l, __u32 list, const struct change *changes,
+			 size_t count, struct ecbpf_trie_op **ret, __u32 *retired,
+			 size_t *retired_count)
+{
+	_cleanup_free_ __u8 *stays = calloc(1, ECBPF_TRIE_VALUE_MAX + 1);
+	struct ecbpf_trie_op *after = malloc((count + 1) * sizeof(*after));
+	_cleanup_free_ __u32 *old = NULL;
+	size_t old_count = 0;
+	int err;
+
+	err = stays && after ? ecbpf_trie_values(l->tries[list], &old, &old_count)
+			     : ecbpf_fail_memory(l->e);
+	if (err) {
+		free(after);
+		return err;
+	}
+	for (size_t i = 0; i < count; i++) {
+		after[i] = changes[i].op;
+		stays[changes[i].old & ECBPF_TRIE_VALUE_MAX] = 1;
+	}
+	for (size_t i = 0; i < old_count; i++) {
+		__u8 *known = &stays[old[i] & ECBPF_TRIE_VALUE_MAX];
+
+		if (!*known)
+			retired[(*retired_count)++] = old[i];
+		*known = 1;
+	}
+	*ret = after;
+	return 0;
+}
+
+/* What the table will be: @changes are sorted. What has expired is left out */
 static int after_make(struct filter_lists *l, __u32 list, const struct change *changes,
-		      size_t count, bool is_replace, struct ecbpf_trie_op **ret, size_t *ret_count,
-		      __u32 *retired, size_t *retired_count)
+		      size_t count, struct ecbpf_trie_op **ret, size_t *ret_count, __u32 *retired,
+		      size_t *retired_count)
 {
 	_cleanup_free_ struct ecbpf_trie_op *old = NULL;
 	size_t old_count, i = 0, j = 0, kept = 0;
@@ -153,7 +187,7 @@ static int after_make(struct filter_lists *l, __u32 list, const struct change *c
 			continue;
 		}
 		source = filter_source_get(l, old[i].value);
-		if (!is_replace && source && (!source->expires || source->expires > l->now))
+		if (source && (!source->expires || source->expires > l->now))
 			after[kept++] = old[i];
 		else
 			retired[(*retired_count)++] = old[i].value;
@@ -246,7 +280,7 @@ static int changes_do(struct filter_lists *l, __u32 list, const struct change *c
 {
 	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
 	_cleanup_free_ __u32 *retired = NULL;
-	size_t retired_count = 0, total, replaced, after = 0;
+	size_t retired_count = 0, total, replaced, after = count;
 	int err, need_list;
 
 	need_list = changes_need_list(l, list, changes, count, is_replace);
@@ -261,8 +295,11 @@ static int changes_do(struct filter_lists *l, __u32 list, const struct change *c
 			retired[retired_count++] = changes[i].old;
 	replaced = retired_count;
 	if (need_list) {
-		err = after_make(l, list, changes, count, is_replace, &ops, &after, retired,
-				 &retired_count);
+		if (is_replace)
+			err = after_replace(l, list, changes, count, &ops, retired, &retired_count);
+		else
+			err = after_make(l, list, changes, count, &ops, &after, retired,
+					 &retired_count);
 		if (!err)
 			err = filter_parents_set(l, list, ops, after);
 		if (err)

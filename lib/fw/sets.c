@@ -124,27 +124,15 @@ static int set_room(struct ecbpf *e, const struct fw_set *set, struct ecbpf_trie
 static int set_replace(struct ecbpf *e, struct ecbpf_trie *trie, struct ecbpf_trie_op *ops,
 		       size_t count)
 {
-	_cleanup_free_ struct ecbpf_trie_op *old = NULL;
-	struct ecbpf_changed changed = {};
-	size_t old_count, i = 0, j = 0;
+	size_t before = set_count(trie), same = 0;
 	int err;
 
-	err = ecbpf_trie_entries(trie, &old, &old_count);
-	while (!err && (i < old_count || j < count)) {
-		int order = i == old_count ? 1
-			    : j == count   ? -1
-					   : ecbpf_trie_compare(&old[i], &ops[j]);
-
-		changed.removed += order < 0;
-		changed.added += order > 0;
-		i += order <= 0;
-		j += order >= 0;
-	}
+	err = ecbpf_trie_same(trie, ops, count, &same);
 	if (!err)
 		err = ecbpf_trie_build(trie, ops, count);
 	if (!err) {
-		e->changed.added += changed.added;
-		e->changed.removed += changed.removed;
+		e->changed.added += count - same;
+		e->changed.removed += before - same;
 	}
 	return err;
 }

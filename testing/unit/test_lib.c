@@ -20,6 +20,7 @@
 #include "bpf/bpffs.h"
 #include "bpf/metadata.h"
 #include "bpf/program.h"
+#include "bpf/synchronize.h"
 #include "core/array.h"
 #include "core/bucket.h"
 #include "core/handle.h"
@@ -341,15 +342,39 @@ static void bucket_secret(void **state)
 	}
 }
 
+static void call_count(void *data, size_t number)
+{
+	unsigned int *calls = data;
+
+	usleep(100); /* else the first thread does all */
+	__atomic_fetch_add(&calls[number], 1, __ATOMIC_RELAXED);
+}
+
+/* Each number once, with more calls than threads */
+static void calls_together(void **state)
+{
+	unsigned int calls[1000] = {};
+
+	(void)state;
+	ecbpf_together(0, call_count, calls);
+	assert_int_equal(calls[0], 0);
+	ecbpf_together(1, call_count, calls);
+	assert_int_equal(calls[0], 1);
+	ecbpf_together(1000, call_count, calls);
+	for (size_t i = 0; i < 1000; i++)
+		assert_int_equal(calls[i], i ? 1 : 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names),       cmocka_unit_test(names_are_words),
-		cmocka_unit_test(stages_open), cmocka_unit_test(place_is_taken_over),
-		cmocka_unit_test(array_grows), cmocka_unit_test(refused),
-		cmocka_unit_test(stages_win),  cmocka_unit_test(setting_is_set),
-		cmocka_unit_test(no_bpffs),    cmocka_unit_test(empty_calls),
-		cmocka_unit_test(rates),       cmocka_unit_test(bucket_secret),
+		cmocka_unit_test(names),	  cmocka_unit_test(names_are_words),
+		cmocka_unit_test(stages_open),	  cmocka_unit_test(place_is_taken_over),
+		cmocka_unit_test(array_grows),	  cmocka_unit_test(refused),
+		cmocka_unit_test(stages_win),	  cmocka_unit_test(setting_is_set),
+		cmocka_unit_test(no_bpffs),	  cmocka_unit_test(empty_calls),
+		cmocka_unit_test(rates),	  cmocka_unit_test(bucket_secret),
+		cmocka_unit_test(calls_together),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

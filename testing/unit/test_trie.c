@@ -287,11 +287,30 @@ static void check_lookups(size_t count)
 	}
 }
 
+static bool has_value(const __u32 *values, size_t count, __u32 value)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (values[i] == value)
+			return true;
+	}
+	return false;
+}
+
 static void check_entries(void)
 {
-	struct ecbpf_trie_op *entries;
-	size_t count;
+	struct ecbpf_trie_op *entries, absent = {.family = 6, .hi = 1, .lo = 1, .len = 128};
+	size_t count, same;
+	__u32 *values;
 
+	assert_int_equal(ecbpf_trie_values(trie, &values, &count), 0);
+	assert_in_range(count, model_count, model_count + 1); /* see there */
+	for (size_t i = 0; i < model_count; i++)
+		assert_true(has_value(values, count, model[i].value));
+	free(values);
+	assert_int_equal(ecbpf_trie_same(trie, &absent, 1, &same), 0);
+	assert_int_equal(same, 0);
+	assert_int_equal(ecbpf_trie_same(trie, model, model_count, &same), 0);
+	assert_int_equal(same, model_count);
 	assert_int_equal(ecbpf_trie_entries(trie, &entries, &count), 0);
 	assert_int_equal(count, model_count);
 	assert_int_equal(ecbpf_trie_count(trie, 4) + ecbpf_trie_count(trie, 6), count);
