@@ -52,10 +52,10 @@ int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
 	}
 	err = fw_active_get(e, &s.maps, &s.active);
 	if (!err)
-		err = fw_state_read(e, &s.maps, s.active, &s.old);
+		err = fw_state_read(e, &s.maps, s.active, how & FW_SESSION_SETS, &s.old);
 	if (err && err != -ENOMEM && how & FW_SESSION_REPAIR) {
 		s.is_lost = true;
-		err = fw_state_read(e, &s.maps, ECBPF_FW_NONE, &s.old);
+		err = fw_state_read(e, &s.maps, ECBPF_FW_NONE, false, &s.old);
 	}
 	if (err)
 		fw_session_close(&s);
@@ -330,7 +330,7 @@ size_t fw_live_vlan_rules(struct ecbpf *e)
 
 	if (fw_maps_open(e, &maps))
 		return 0;
-	if (!fw_active_get(e, &maps, &active) && !fw_state_read(e, &maps, active, &state))
+	if (!fw_active_get(e, &maps, &active) && !fw_state_read(e, &maps, active, false, &state))
 		count = fw_vlan_rules(state.ruleset);
 	fw_state_free(&state);
 	fw_maps_close(&maps);

@@ -111,7 +111,12 @@ int fw_state_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw
 
 int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
 		  const struct fw_state *state);
-int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, struct fw_state *ret);
+/*
+ * Read the live state; it is empty if no generation is live. Sets are without their addresses.
+ * @for_sets: of the rules, only those that use sets, and perhaps others
+ */
+int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, bool for_sets,
+		  struct fw_state *ret);
 
 /* --- live.c --------------------------------------------------------------------------------- */
 
@@ -125,11 +130,14 @@ struct fw_session {
 	bool is_told; /* by the caller: which sets lose their addresses */
 };
 
-/* Flags of fw_session_open(): make missing maps; go on with @is_lost if the text is unreadable */
+/*
+ * Flags of fw_session_open(): make missing maps; go on with @is_lost if the text is unreadable;
+ * read as fw_state_read() does for sets, not to be committed
+ */
 #define FW_SESSION_MAKE	  1
 #define FW_SESSION_REPAIR 2
+#define FW_SESSION_SETS	  4
 
-/* @how: FW_SESSION_MAKE, FW_SESSION_REPAIR, or 0 */
 int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret);
 void fw_session_close(struct fw_session *s);
 /* When no packet uses them any more, free all generations and sets that are not live */

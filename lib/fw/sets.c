@@ -32,7 +32,7 @@ static int set_open(struct ecbpf *e, const char *name, struct fw_session *ret, s
 {
 	int err;
 
-	err = fw_session_open(e, 0, ret);
+	err = fw_session_open(e, FW_SESSION_SETS, ret);
 	if (err)
 		return err;
 	err = set_find(e, ret->old.ruleset, name, ret_index);

@@ -88,7 +88,8 @@ int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
 }
 
 /* Return: 0; -EPROTO the text is damaged */
-static int text_parse(struct ecbpf *e, const char *at, const char *end, struct fw_state *state)
+static int text_parse(struct ecbpf *e, const char *at, const char *end, bool for_sets,
+		      struct fw_state *state)
 {
 	const struct text_head *head = (const void *)at;
 	struct ecbpf_fw_ruleset *ruleset = state->ruleset;
@@ -125,12 +126,17 @@ static int text_parse(struct ecbpf *e, const char *at, const char *end, struct f
 		at += sizeof(entry);
 		if (!entry.len || entry.len > (size_t)(end - at) || at[entry.len - 1])
 			return -EPROTO;
-		err = ecbpf_fw_rule_insert(e, ruleset, i, at);
-		if (err)
-			return err;
+		/* a rule that uses a set has its name behind a '@' */
+		if (!for_sets || memchr(at, '@', entry.len)) {
+			size_t index = ruleset->rules_count;
+
+			err = ecbpf_fw_rule_insert(e, ruleset, index, at);
+			if (err)
+				return err;
+			state->counters[index] = entry.counter;
+			state->limits[index] = entry.limit;
+		}
 		at += entry.len;
-		state->counters[i] = entry.counter;
-		state->limits[i] = entry.limit;
 	}
 	return 0;
 }
@@ -142,8 +148,8 @@ static int fail_text(struct ecbpf *e, int err)
 			  err == -EPROTO ? "damaged" : strerror(-err));
 }
 
-/* Read the live state; it is empty if no generation is live. Sets are without their addresses */
-int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, struct fw_state *ret)
+int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, bool for_sets,
+		  struct fw_state *ret)
 {
 	struct fw_state state = {.ruleset = calloc(1, sizeof(*state.ruleset))};
 	__u32 slot = active & ECBPF_FW_SLOT, id;
@@ -171,7 +177,7 @@ int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, str
 		goto out;
 	}
 	err = ((const struct text_head *)bytes)->magic == TEXT_MAGIC
-		      ? text_parse(e, bytes, bytes + size, &state)
+		      ? text_parse(e, bytes, bytes + size, for_sets, &state)
 		      : -EPROTO;
 	munmap((void *)bytes, size);
 	if (err == -EPROTO)
