@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 #include <bpf/bpf.h>
+#include "bpf/info.h"
 #include "bpf/synchronize.h"
 #include "core/handle.h"
 
@@ -35,6 +36,41 @@ void ecbpf_synchronize(struct ecbpf *e)
 	}
 	close_fd(&outer);
 	close_fd(&inner);
+}
+
+/*
+ * A program that is not used any more is freed after a grace period, and its maps with it
+ * (__bpf_prog_put_noref(), call_rcu()). So the id of a map that only such a program has is there
+ * until then. Ids are used again only after 2^31 others; then it seems to last longer.
+ */
+__u32 ecbpf_grace_begin(void)
+{
+	struct bpf_insn insns[] = {
+		{.code = BPF_LD | BPF_DW | BPF_IMM,
+		 .dst_reg = BPF_REG_1,
+		 .src_reg = BPF_PSEUDO_MAP_FD},
+		{},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	struct bpf_map_info info = {};
+	_cleanup_close_ int map = -1, prog = -1;
+
+	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "ecbpf_grace", sizeof(__u32), sizeof(__u32), 1,
+			     NULL);
+	if (map < 0 || ecbpf_map_info(map, &info))
+		return 0;
+	insns[0].imm = map;
+	prog = bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, "ecbpf_grace", "Dual BSD/GPL", insns,
+			     ARRAY_SIZE(insns), NULL);
+	return prog < 0 ? 0 : info.id;
+}
+
+bool ecbpf_grace_is_over(__u32 number)
+{
+	_cleanup_close_ int fd = bpf_map_get_fd_by_id(number);
+
+	return fd < 0 && errno == ENOENT;
 }
 
 struct together {

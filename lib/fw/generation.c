@@ -3,7 +3,10 @@
  * Generation slots: the tables of a ruleset in the kernel.
  */
 #include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <bpf/bpf.h>
+#include "bpf/map.h"
 #include "bpf/synchronize.h"
 #include "core/util.h"
 #include "fw/live.h"
@@ -15,11 +18,33 @@ static int *generation_map(struct fw_maps *maps, enum ecbpf_fw_size size)
 					 : &maps->large;
 }
 
+/* Into the map of the slot, if it has one: the kernel does not wait then */
+static bool slot_overwrite(const struct fw_maps *maps, __u32 slot,
+			   const struct fw_generation *generation)
+{
+	size_t size = generation->entries * generation->entry_bytes;
+	_cleanup_close_ int fd = -1;
+	void *to;
+	__u32 id;
+
+	if (generation->size != ECBPF_FW_SMALL || bpf_map_lookup_elem(maps->small, &slot, &id))
+		return false;
+	fd = bpf_map_get_fd_by_id(id);
+	to = fd < 0 ? NULL : ecbpf_map_memory(fd, size);
+	if (!to)
+		return false;
+	memcpy(to, generation->memory, size);
+	munmap(to, size);
+	return true;
+}
+
 int fw_slot_write(struct ecbpf *e, struct fw_maps *maps, __u32 slot,
 		  const struct fw_generation *generation)
 {
 	_cleanup_close_ int fd = -1;
 
+	if (slot_overwrite(maps, slot, generation))
+		return 0;
 	fd = fw_map_create("fw_generation", 0, generation->entry_bytes, generation->entries,
 			   generation->memory);
 	if (fd < 0)
@@ -54,4 +79,19 @@ void fw_slot_clear(struct ecbpf *e, const struct fw_maps *maps, __u32 slot)
 		is_waited = true;
 		bpf_map_delete_elem(generations[i], &slot);
 	}
+}
+
+bool fw_slot_keep(struct ecbpf *e, const struct fw_maps *maps, __u32 slot, bool is_idle)
+{
+	__u32 grace;
+
+	if (!slot_has(maps->small, slot) || slot_has(maps->medium, slot) ||
+	    slot_has(maps->large, slot) || !slot_has(maps->text, slot))
+		return false;
+	if (fw_text_is_idle(maps, slot))
+		return true;
+	grace = is_idle ? 0 : ecbpf_grace_begin();
+	if (!grace)
+		ecbpf_synchronize(e);
+	return !fw_text_set_idle(maps, slot, grace);
 }

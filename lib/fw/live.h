@@ -74,9 +74,15 @@ int fw_settings_store(struct ecbpf *e, int fd, const struct ecbpf_fw_settings *s
 
 /* --- generation.c --------------------------------------------------------------------------- */
 
+/* Write a slot that no packet uses */
 int fw_slot_write(struct ecbpf *e, struct fw_maps *maps, __u32 slot,
 		  const struct fw_generation *generation);
 void fw_slot_clear(struct ecbpf *e, const struct fw_maps *maps, __u32 slot);
+/*
+ * Let a slot that is not live have its maps, if they are small, for the next generation. @is_idle:
+ * wait until no packet uses them. Return: whether it has them
+ */
+bool fw_slot_keep(struct ecbpf *e, const struct fw_maps *maps, __u32 slot, bool is_idle);
 
 /* --- counters.c, limits.c ------------------------------------------------------------------- */
 
@@ -95,6 +101,8 @@ int fw_set_read(struct ecbpf *e, const struct fw_maps *maps, __u16 entry, struct
 
 int fw_set_rebuild(struct ecbpf *e, struct ecbpf_trie *trie, const struct ecbpf_trie_op *ops,
 		   size_t count);
+/* Are there sets that are not of @state? */
+bool fw_sets_are_left(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *state);
 void fw_sets_free(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *state);
 int fw_sets_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *old,
 		   struct fw_state *new);
@@ -109,6 +117,10 @@ int fw_state_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw
 
 /* --- text.c --------------------------------------------------------------------------------- */
 
+/* Does no packet use the slot, which is not live? False if this is not known */
+bool fw_text_is_idle(const struct fw_maps *maps, __u32 slot);
+/* Note that it is idle when the grace period is over; 0: now. Return: 0 or -errno */
+int fw_text_set_idle(const struct fw_maps *maps, __u32 slot, __u32 grace);
 int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
 		  const struct fw_state *state);
 /*
@@ -140,7 +152,7 @@ struct fw_session {
 
 int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret);
 void fw_session_close(struct fw_session *s);
-/* When no packet uses them any more, free all generations and sets that are not live */
+/* When no packet uses them any more, free what is not live; but a small generation is kept */
 void fw_session_clean(struct ecbpf *e, const struct fw_session *s);
 /* Make a copy of @ruleset live, with new sets */
 int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_fw_ruleset *ruleset);

@@ -123,6 +123,8 @@ int fw_active_set(struct ecbpf *e, const struct fw_maps *maps, __u32 active)
 {
 	__u32 key = 0;
 
+	/* what was written to the memory of maps comes first */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	/* atomic: only the lowest of the four bytes changes */
 	return bpf_map_update_elem(maps->active, &key, &active, BPF_ANY)
 		       ? fw_fail_map(e, "fw_active", -errno)

@@ -51,20 +51,37 @@ static bool set_is_made(const struct ecbpf_trie_head *head)
 	return head->roots || head->dirty;
 }
 
-/* Free all sets that are not of @state; no packet may use them any more */
-void fw_sets_free(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *state)
+/* Return: how many sets are not of @state. @is_freed: free them */
+static size_t sets_left(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *state,
+			bool is_freed)
 {
 	_cleanup_view_ struct ecbpf_view heads = {};
 	bool used[ECBPF_FW_SETS] = {};
+	size_t count = 0;
 
 	if (heads_open(e, maps, &heads))
-		return;
+		return 0;
 	for (size_t i = 0; i < state->ruleset->sets_count; i++)
 		used[state->sets[i]] = true;
 	for (__u32 i = 0; i < ECBPF_FW_SETS; i++) {
-		if (!used[i] && set_is_made(head_of(&heads, i)))
+		if (used[i] || !set_is_made(head_of(&heads, i)))
+			continue;
+		count++;
+		if (is_freed)
 			ecbpf_trie_delete(e, maps->pool, head_of(&heads, i), i);
 	}
+	return count;
+}
+
+bool fw_sets_are_left(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *state)
+{
+	return sets_left(e, maps, state, false);
+}
+
+/* Free all sets that are not of @state; no packet may use them any more */
+void fw_sets_free(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *state)
+{
+	sets_left(e, maps, state, true);
 }
 
 struct ecbpf_trie_op fw_trie_op(const struct ecbpf_prefix *prefix, __u32 value)

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <bpf/bpf.h>
 #include "bpf/info.h"
 #include "bpf/map.h"
+#include "bpf/synchronize.h"
 #include "core/array.h"
 #include "core/error.h"
 #include "core/handle.h"
@@ -37,6 +37,68 @@ struct text_rule {
 	__u16 limit;
 	__u32 len; /* of the text that follows, with NUL */
 };
+
+/* At the end of the map: after which grace period no packet uses the slot; 0: it is over */
+struct text_tail {
+	__u32 magic; /* else a packet may use it. No text has these bytes */
+	__u32 grace;
+};
+#define TAIL_MAGIC 0xfffefffeU
+
+/* The text of a slot in our memory. Return: 0 or -errno */
+static int text_open(const struct fw_maps *maps, __u32 slot, struct ecbpf_view *ret)
+{
+	struct bpf_map_info info = {};
+	_cleanup_close_ int fd = -1;
+	__u32 id;
+
+	if (bpf_map_lookup_elem(maps->text, &slot, &id) || (fd = bpf_map_get_fd_by_id(id)) < 0 ||
+	    ecbpf_map_info(fd, &info))
+		return -errno;
+	ret->size = (size_t)info.max_entries * info.value_size;
+	ret->at = ecbpf_map_memory(fd, ret->size);
+	return ret->at ? 0 : -errno;
+}
+
+static struct text_tail *tail_of(const struct ecbpf_view *text)
+{
+	return (struct text_tail *)((char *)text->at + text->size) - 1;
+}
+
+bool fw_text_is_idle(const struct fw_maps *maps, __u32 slot)
+{
+	_cleanup_view_ struct ecbpf_view text = {};
+	struct text_tail tail;
+
+	if (text_open(maps, slot, &text))
+		return false;
+	tail = *tail_of(&text);
+	return tail.magic == TAIL_MAGIC && (!tail.grace || ecbpf_grace_is_over(tail.grace));
+}
+
+int fw_text_set_idle(const struct fw_maps *maps, __u32 slot, __u32 grace)
+{
+	_cleanup_view_ struct ecbpf_view text = {};
+	int err = text_open(maps, slot, &text);
+
+	if (err)
+		return err;
+	__atomic_store_n(&tail_of(&text)->grace, grace, __ATOMIC_RELEASE);
+	__atomic_store_n(&tail_of(&text)->magic, TAIL_MAGIC, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* Over the text of the slot, if it fits. It is not idle any more, as it may be live from now on */
+static bool text_overwrite(const struct fw_maps *maps, __u32 slot, const char *bytes, size_t size)
+{
+	_cleanup_view_ struct ecbpf_view text = {};
+
+	if (text_open(maps, slot, &text) || size > text.size - sizeof(struct text_tail))
+		return false;
+	memcpy(text.at, bytes, size);
+	__atomic_store_n(&tail_of(&text)->magic, 0, __ATOMIC_RELEASE);
+	return true;
+}
 
 int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
 		  const struct fw_state *state)
@@ -74,11 +136,14 @@ int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
 		fwrite(text, entry.len, 1, out);
 	}
 	head.bytes = ftell(out);
-	while (ftell(out) % page)
+	/* with room for some more rules, and the tail */
+	while (ftell(out) % page || (size_t)ftell(out) < head.bytes + head.bytes / 8 + 512)
 		fputc(0, out);
 	if (fclose(out))
 		return ecbpf_fail_memory(e);
 	memcpy(bytes, &head, sizeof(head));
+	if (text_overwrite(maps, slot, bytes, head.bytes))
+		return 0;
 	fd = fw_map_create("fw_text", BPF_F_INNER_MAP, page, size / page, bytes);
 	if (fd < 0)
 		return fw_fail_map(e, "of text", fd);
@@ -152,11 +217,7 @@ int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, boo
 		  struct fw_state *ret)
 {
 	struct fw_state state = {.ruleset = calloc(1, sizeof(*state.ruleset))};
-	__u32 slot = active & ECBPF_FW_SLOT, id;
-	struct bpf_map_info info = {};
-	_cleanup_close_ int fd = -1;
-	const char *bytes;
-	size_t size;
+	_cleanup_view_ struct ecbpf_view text = {};
 	int err;
 
 	if (!state.ruleset)
@@ -165,21 +226,14 @@ int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, boo
 		err = fw_state_alloc(e, &state);
 		goto out;
 	}
-	if (bpf_map_lookup_elem(maps->text, &slot, &id) || (fd = bpf_map_get_fd_by_id(id)) < 0 ||
-	    ecbpf_map_info(fd, &info)) {
-		err = fail_text(e, -errno);
+	err = text_open(maps, active & ECBPF_FW_SLOT, &text);
+	if (err) {
+		fail_text(e, err);
 		goto out;
 	}
-	size = (size_t)info.max_entries * info.value_size;
-	bytes = ecbpf_map_memory(fd, size);
-	if (!bytes) {
-		err = fail_text(e, -errno);
-		goto out;
-	}
-	err = ((const struct text_head *)bytes)->magic == TEXT_MAGIC
-		      ? text_parse(e, bytes, bytes + size, for_sets, &state)
+	err = ((const struct text_head *)text.at)->magic == TEXT_MAGIC
+		      ? text_parse(e, text.at, (char *)text.at + text.size, for_sets, &state)
 		      : -EPROTO;
-	munmap((void *)bytes, size);
 	if (err == -EPROTO)
 		fail_text(e, err);
 out:

@@ -237,6 +237,9 @@ FULL = ("ecbpf-loader apply --allow-empty " +
         write("full.conf", BEFORE.replace("fw,sampler", "fw,fastpath,sampler") + FASTPATH),)
 STALE = ("ip address flush to 203.0.113.99 dev s0", *THREE,
          "ip address add 203.0.113.99/32 dev s0")
+# Both slots of the firewall have maps, which the next change writes over
+SLOTS = (*THREE, "ecbpf-fw rule add 'ip from any to any udp dport 55 drop name \"y\"'",
+         "ecbpf-fw rule delete y")
 # Verbs that change something: what they begin with, the command
 CHANGES = {
     "filter-load": (EMPTY, "ecbpf-filter load --fused s0"),
@@ -269,14 +272,14 @@ CHANGES = {
     "loader-export-again": ((*THREE, "ecbpf-loader export -d /mnt",
                              "ecbpf-filter drop add 198.51.100.2"), "ecbpf-loader export -d /mnt"),
     "loader-metrics-file": (THREE, "ecbpf-loader metrics -o /mnt/metrics s0"),
-    "fw-apply": (THREE, f"ecbpf-fw apply -f {RULES2}"),
+    "fw-apply": (SLOTS, f"ecbpf-fw apply -f {RULES2}"),
     "fw-set-setting": (THREE, "ecbpf-fw set malformed=pass"),
-    "fw-rule-add": (THREE, "ecbpf-fw rule add 'ip from any to any udp dport 54 drop name \"x\"'"),
+    "fw-rule-add": (SLOTS, "ecbpf-fw rule add 'ip from any to any udp dport 54 drop name \"x\"'"),
     "fw-rule-insert": (THREE, "ecbpf-fw rule insert 1 'ip from any to any udp dport 54 drop'"),
-    "fw-rule-delete": (THREE, "ecbpf-fw rule delete dns"),
+    "fw-rule-delete": (SLOTS, "ecbpf-fw rule delete dns"),
     "fw-rule-replace": (THREE, "ecbpf-fw rule replace dns 'ip from any to any udp dport 54 drop'"),
     "fw-set-create": (THREE, "ecbpf-fw set create other"),
-    "fw-set-destroy": (THREE + ("ecbpf-fw set create other",), "ecbpf-fw set destroy other"),
+    "fw-set-destroy": (SLOTS + ("ecbpf-fw set create other",), "ecbpf-fw set destroy other"),
     "fw-set-add": (THREE, "ecbpf-fw set add bad 198.51.100.8"),
     "fw-set-delete": (THREE, "ecbpf-fw set delete bad 198.51.100.7"),
     "fw-set-replace": (THREE, f"ecbpf-fw set replace bad -f {SET}"),
