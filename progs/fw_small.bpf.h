@@ -39,33 +39,39 @@ static __always_inline __u64 fw_small_vector(const struct ecbpf_fw_small *small,
 static __always_inline __u64 fw_small_bits(const struct ecbpf_fw_small *small, __u64 addrs,
 					   __u64 facts, __u64 l4, __u32 frame_len)
 {
-	__u32 src = addrs >> 32, dst = addrs, class;
+	__u32 src = addrs >> 32, dst = addrs;
 	const struct ecbpf_fw_tables *t = &small->tables;
 	const struct ecbpf_fw_small_kind *kind;
 	const struct ecbpf_fw_field *fields;
-	__u64 index = facts, bits;
+	__u64 index = facts, bits, length = fw_length(frame_len);
 
 	barrier_var(index);
 	kind = &small->kind[index & (ECBPF_FW_KINDS - 1)];
 	bits = kind->vector;
-	fields = fw_fields(t, kind->l4);
+	if (!bits) /* no rule matches the protocol */
+		return 0;
+	bits &= fw_vector(small->type, kind->l4 << 8 | l4 >> FW_TYPE, ECBPF_FW_L4_MAX * 256 - 1);
+	if (!bits) /* most packets: no rule matches their TCP flags */
+		return 0;
 	if (!(facts >> ECBPF_FW_KIND_IP6 & 1)) {
 		src = fw_lpm4(small->words, ECBPF_FW_SMALL_WORDS - 1, &t->roots[0][0], src);
 		dst = fw_lpm4(small->words, ECBPF_FW_SMALL_WORDS - 1, &t->roots[1][0], dst);
 	}
 	bits &= fw_small_vector(small, src);
 	bits &= fw_small_vector(small, dst);
+	if (!bits)
+		return 0;
 	bits &= fw_vector(small->ttl, facts >> FW_TTL, 511);
 	bits &= fw_vector(small->vlan, facts >> FW_VLAN, 2 * ECBPF_FW_VLAN_NONE - 1);
-	bits &= fw_vector(small->type, kind->l4 << 8 | l4 >> FW_TYPE, ECBPF_FW_L4_MAX * 256 - 1);
-	class = fw_class(t, fields, ECBPF_FW_LENGTH, fw_length(frame_len));
-	bits &= fw_small_vector(small, class);
-	if (kind->l4 == (ECBPF_FW_L4_TCP |
-			 ECBPF_FW_L4_THERE)) { /* constant tables, to save the load of @fields */
+	/* constant tables where they can be, to save the load of @fields */
+	barrier_var(length);
+	bits &= fw_small_vector(small, t->length[length & (2 * ECBPF_FW_LENGTH_LONG - 1)]);
+	if (kind->l4 == (ECBPF_FW_L4_TCP | ECBPF_FW_L4_THERE)) {
 		bits &= fw_small_vector(small, t->sport[0][l4 & 0xffff]);
 		bits &= fw_small_vector(small, t->dport[0][l4 >> FW_DPORT & 0xffff]);
 		return bits & fw_small_vector(small, t->window[l4 >> FW_CODE & 0xffff]);
 	}
+	fields = fw_fields(t, kind->l4);
 	bits &= fw_small_vector(small, fw_class(t, fields, ECBPF_FW_SPORT, l4 & 0xffff));
 	bits &= fw_small_vector(small,
 				fw_class(t, fields, ECBPF_FW_DPORT, l4 >> FW_DPORT & 0xffff));
