@@ -51,6 +51,13 @@ void ecbpf_synchronize(struct ecbpf *e)
 	close(inner);
 }
 
+/* There, in threads */
+void ecbpf_together(size_t count, void (*fn)(void *data, size_t number), void *data)
+{
+	for (size_t i = 0; i < count; i++)
+		fn(data, i);
+}
+
 /* Entry @key of an array map of @count; NULL on failure */
 static inline void *map_memory(int fd, size_t value_size, size_t count)
 {
