@@ -130,8 +130,8 @@ static int after_replace(struct filter_lists *l, __u32 list, const struct change
 			 size_t count, struct ecbpf_trie_op **ret, __u32 *retired,
 			 size_t *retired_count)
 {
-	_cleanup_free_ __u8 *stays = calloc(1, ECBPF_TRIE_VALUE_MAX + 1);
 	struct ecbpf_trie_op *after = malloc((count + 1) * sizeof(*after));
+	__u8 *stays = calloc(1, ECBPF_TRIE_VALUE_MAX + 1);
 	_cleanup_free_ __u32 *old = NULL;
 	size_t old_count = 0;
 	int err;
@@ -140,6 +140,7 @@ static int after_replace(struct filter_lists *l, __u32 list, const struct change
 			     : ecbpf_fail_memory(l->e);
 	if (err) {
 		free(after);
+		free(stays);
 		return err;
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -153,6 +154,7 @@ static int after_replace(struct filter_lists *l, __u32 list, const struct change
 			retired[(*retired_count)++] = old[i];
 		*known = 1;
 	}
+	free(stays);
 	*ret = after;
 	return 0;
 }
