@@ -45,8 +45,8 @@ struct text_tail {
 };
 #define TAIL_MAGIC 0xfffefffeU
 
-/* The text of a slot in our memory. Return: 0 or -errno */
-static int text_open(const struct fw_maps *maps, __u32 slot, struct ecbpf_view *ret)
+/* The text of a slot in our memory. Return: where; or NULL, with errno */
+static void *text_open(const struct fw_maps *maps, __u32 slot, struct ecbpf_view *ret)
 {
 	struct bpf_map_info info = {};
 	_cleanup_close_ int fd = -1;
@@ -54,10 +54,10 @@ static int text_open(const struct fw_maps *maps, __u32 slot, struct ecbpf_view *
 
 	if (bpf_map_lookup_elem(maps->text, &slot, &id) || (fd = bpf_map_get_fd_by_id(id)) < 0 ||
 	    ecbpf_map_info(fd, &info))
-		return -errno;
+		return NULL;
 	ret->size = (size_t)info.max_entries * info.value_size;
 	ret->at = ecbpf_map_memory(fd, ret->size);
-	return ret->at ? 0 : -errno;
+	return ret->at;
 }
 
 static struct text_tail *tail_of(const struct ecbpf_view *text)
@@ -70,7 +70,7 @@ bool fw_text_is_idle(const struct fw_maps *maps, __u32 slot)
 	_cleanup_view_ struct ecbpf_view text = {};
 	struct text_tail tail;
 
-	if (text_open(maps, slot, &text))
+	if (!text_open(maps, slot, &text))
 		return false;
 	tail = *tail_of(&text);
 	return tail.magic == TAIL_MAGIC && (!tail.grace || ecbpf_grace_is_over(tail.grace));
@@ -79,10 +79,9 @@ bool fw_text_is_idle(const struct fw_maps *maps, __u32 slot)
 int fw_text_set_idle(const struct fw_maps *maps, __u32 slot, __u32 grace)
 {
 	_cleanup_view_ struct ecbpf_view text = {};
-	int err = text_open(maps, slot, &text);
 
-	if (err)
-		return err;
+	if (!text_open(maps, slot, &text))
+		return -errno;
 	__atomic_store_n(&tail_of(&text)->grace, grace, __ATOMIC_RELEASE);
 	__atomic_store_n(&tail_of(&text)->magic, TAIL_MAGIC, __ATOMIC_RELEASE);
 	return 0;
@@ -93,7 +92,7 @@ static bool text_overwrite(const struct fw_maps *maps, __u32 slot, const char *b
 {
 	_cleanup_view_ struct ecbpf_view text = {};
 
-	if (text_open(maps, slot, &text) || size > text.size - sizeof(struct text_tail))
+	if (!text_open(maps, slot, &text) || size > text.size - sizeof(struct text_tail))
 		return false;
 	memcpy(text.at, bytes, size);
 	__atomic_store_n(&tail_of(&text)->magic, 0, __ATOMIC_RELEASE);
@@ -226,9 +225,8 @@ int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, boo
 		err = fw_state_alloc(e, &state);
 		goto out;
 	}
-	err = text_open(maps, active & ECBPF_FW_SLOT, &text);
-	if (err) {
-		fail_text(e, err);
+	if (!text_open(maps, active & ECBPF_FW_SLOT, &text)) {
+		err = fail_text(e, -errno);
 		goto out;
 	}
 	err = ((const struct text_head *)text.at)->magic == TEXT_MAGIC
