@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * testrun [-c CPU] OBJECT:PROGRAM [NAME=VALUE[,VALUE...]]... [OBJECT:PROGRAM ...]...
+ * testrun [-c CPU] [-l] OBJECT:PROGRAM [NAME=VALUE[,VALUE...]]... [OBJECT:PROGRAM ...]...
  *
  * Loads BPF programs and does with them what it is asked to on stdin, answering on stdout; see
  * testrun.py for the other end. NAME=VALUE sets a constant of the program before it (its .rodata;
- * VALUEs of an array are numbers from its first element on), map:NAME=ENTRIES the size of a map.
+ * VALUEs of an array are numbers from its first element on, those of a structure its bytes),
+ * map:NAME=ENTRIES the size of a map.
  * Maps that programs would share by pinning are shared, without a BPF file system; or, if
  * $TESTRUN_PINS is a directory in one, they are those that are pinned there. Everything runs on one
- * CPU.
+ * CPU. -l: have the verifier's statistics, and do not attach.
  *
  * A request is struct request and its payload, an answer struct answer and its payload, in host
  * byte order. Programs count from 0.
@@ -35,6 +36,8 @@
 #define PROGRAMS_MAX	    16
 #define FRAME_MAX	    70000
 #define SAMPLES_BUFFER_SIZE 64 /* pages per CPU */
+#define LOG_LEVEL	    4  /* of the verifier: statistics; BPF_LOG_STATS in the kernel */
+#define LOG_SIZE	    65536
 
 struct request {
 	__u32 op;
@@ -74,6 +77,13 @@ enum {
 	 * verdict of each, in order
 	 */
 	OP_VERDICTS = 'v',
+	/*
+	 * As verification left them; answer: bytes of machine code; struct bpf_insn of each
+	 * instruction, struct bpf_func_info of each function, u32 number of functions
+	 */
+	OP_CODE = 'i',
+	/* with -l; answer: what the verifier said of the program */
+	OP_LOG = 'l',
 };
 
 #define SKB_LOCAL (1U << 31)
@@ -101,10 +111,12 @@ struct program {
 	struct bpf_program *prog;
 	const struct ecbpf_record *records; /* map `records`, if it has one */
 	struct perf_buffer *samples;
+	char *log; /* with -l */
 };
 
 static struct program programs[PROGRAMS_MAX];
 static unsigned int nr_programs;
+static bool wants_log;
 
 static void __attribute__((noreturn)) die(const char *what, int err)
 {
@@ -158,6 +170,8 @@ static void set_constant(struct bpf_object *obj, const char *setting)
 		type = btf__type_by_id(btf, id);
 		if (btf_is_array(type))
 			element = btf__resolve_size(btf, btf_array(type)->type);
+		else if (btf_is_struct(type))
+			element = 1;
 		for (size_t pos = 0; pos + element <= var->size; pos += element) {
 			unsigned long long number = strtoull(value, (char **)&value, 0);
 
@@ -241,6 +255,13 @@ static int load(char **argv)
 			bpf_program__set_flags(p->prog, BPF_F_XDP_HAS_FRAGS);
 	}
 	share_maps(p->obj);
+	if (wants_log) {
+		p->log = calloc(1, LOG_SIZE);
+		if (!p->log)
+			die("log", ENOMEM);
+		bpf_program__set_log_level(p->prog, LOG_LEVEL);
+		bpf_program__set_log_buf(p->prog, p->log, LOG_SIZE);
+	}
 	err = bpf_object__load(p->obj);
 	if (err)
 		die(path, err);
@@ -555,6 +576,38 @@ static void verdicts(const struct program *p, const struct request *req, const c
 	free(all);
 }
 
+static void read_code(const struct program *p)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info), size, functions;
+	char *payload;
+
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(p->prog), &info, &len))
+		die("program", errno);
+	functions = info.nr_func_info;
+	size = info.xlated_prog_len + functions * sizeof(struct bpf_func_info) + sizeof(functions);
+	payload = calloc(1, size);
+	if (!payload)
+		die("code", ENOMEM);
+	memcpy(payload + size - sizeof(functions), &functions, sizeof(functions));
+	info = (struct bpf_prog_info){
+		.xlated_prog_len = info.xlated_prog_len,
+		.xlated_prog_insns = (uintptr_t)payload,
+		.nr_func_info = functions,
+		.func_info_rec_size = sizeof(struct bpf_func_info),
+		.func_info = (uintptr_t)payload + info.xlated_prog_len,
+	};
+	len = sizeof(info);
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(p->prog), &info, &len))
+		die("code", errno);
+	/* the rest is also what a kernel says to those who may not see addresses */
+	if (!info.jited_prog_len || !info.xlated_prog_insns)
+		answer(-EPERM, NULL, 0);
+	else
+		answer(info.jited_prog_len, payload, size);
+	free(payload);
+}
+
 static void serve(const struct request *req, char *payload)
 {
 	static char out[FRAME_MAX];
@@ -595,6 +648,15 @@ static void serve(const struct request *req, char *payload)
 	case OP_VERDICTS:
 		verdicts(p, req, payload);
 		break;
+	case OP_CODE:
+		read_code(p);
+		break;
+	case OP_LOG:
+		if (p->log)
+			answer(0, p->log, strlen(p->log));
+		else
+			answer(-ENOENT, NULL, 0);
+		break;
 	default:
 		die("unknown request", EINVAL);
 	}
@@ -622,7 +684,12 @@ int main(int argc, char **argv)
 	if (argc > 2 && !strcmp(argv[1], "-c")) {
 		cpu = atoi(argv[2]);
 		arg = 3;
-	} else {
+	}
+	if (arg < argc && !strcmp(argv[arg], "-l")) {
+		wants_log = true;
+		arg++;
+	}
+	if (cpu < 0) {
 		cpu = sched_getcpu();
 	}
 	CPU_ZERO(&cpus);
@@ -632,7 +699,7 @@ int main(int argc, char **argv)
 	libbpf_set_print(print);
 	while (arg < argc)
 		arg += load(argv + arg);
-	if (nr_programs == 1)
+	if (nr_programs == 1 && !wants_log)
 		attach(programs);
 	answer(cpu, NULL, 0); /* ready */
 	fflush(stdout);
@@ -649,6 +716,7 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < nr_programs; i++) {
 		perf_buffer__free(programs[i].samples);
 		bpf_object__close(programs[i].obj);
+		free(programs[i].log);
 	}
 	return 0;
 }

@@ -45,10 +45,12 @@ class TestRun(Child):
     """
     __test__ = False
 
-    def __init__(self, *programs, cpu=None, build=BUILD):
+    def __init__(self, *programs, cpu=None, build=BUILD, wants_log=False):
         argv = [os.path.join(BUILD, "testrun")]
         if cpu is not None:
             argv += ["-c", str(cpu)]
+        if wants_log:
+            argv.append("-l")
         for program in programs:
             name, constants = (program, {}) if isinstance(program, str) else program
             argv.append(os.path.join(build, name.replace(":", ".bpf.o:")))
@@ -128,6 +130,19 @@ class TestRun(Child):
         return struct.iter_unpack("=QIHH", self._ask("v", prog, milliseconds,
                                                      head + b"".join(values) + frame)[1])
 
+    def code(self, prog=0):
+        """What the verifier left. Return: bytes of machine code, instructions (struct bpf_insn),
+        number of the first instruction of each function"""
+        jited, answer = self._ask("i", prog, 0)
+        functions, = struct.unpack("=I", answer[-4:])
+        end = len(answer) - 4 - 8 * functions
+        return jited, answer[:end], [start for start, _ in struct.iter_unpack("=II",
+                                                                              answer[end:-4])]
+
+    def log(self, prog=0):
+        """What the verifier said of a program, if it wants_log"""
+        return self._ask("l", prog, 0)[1].decode()
+
     def samples(self):
         """Events since the last call; the first call opens the ring"""
         events, pos, found = self._ask("s", 0, 0)[1], 0, []
@@ -188,6 +203,10 @@ class Report:
     def skip(self, name, why):
         self.skipped += 1
         print(f"SKIP {name}: {why}", flush=True)
+
+    def note(self, name, what):
+        """Something to do that is no failure; not counted"""
+        print(f"NOTE {name}: {what}", flush=True)
 
     def finish(self):
         """Print the sum. Return: exit status"""
