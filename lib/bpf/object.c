@@ -69,6 +69,38 @@ static int program_check(struct ecbpf *e, const struct bpf_program *prog, bool i
 	return schema ? 0 : fail_readback(e, "program", name, "its BTF");
 }
 
+/*
+ * libbpf (to 1.6 at least) goes on where the kernel refuses the BTF of an object, and says so in
+ * this line only. The verifier knows no global functions then, and walks them at each call: that
+ * takes minutes. Without programs the load ends at once.
+ */
+static void give_up_without_btf(struct ecbpf *e, const char *format)
+{
+	struct bpf_program *prog;
+
+	if (!e->loading || !strstr(format, "Error loading .BTF into kernel"))
+		return;
+	bpf_object__for_each_program (prog, e->loading)
+		bpf_program__set_autoload(prog, false);
+	e->loading = NULL;
+}
+
+static int object_load(struct ecbpf *e, struct bpf_object *obj)
+{
+	bool has_given_up;
+	int err;
+
+	ecbpf_capture(e);
+	e->loading = obj;
+	e->libbpf_fn = give_up_without_btf;
+	err = bpf_object__load(obj);
+	has_given_up = !e->loading;
+	e->libbpf_fn = NULL;
+	e->loading = NULL;
+	return !err && has_given_up ? fail_readback(e, "object", bpf_object__name(obj), "its BTF")
+				    : err;
+}
+
 int ecbpf_object_load(struct ecbpf *e, struct bpf_object *obj, bool is_ours)
 {
 	__u64 wants_btf = 0; /* a bit for each map; libbpf forgets the types of those without */
@@ -81,7 +113,7 @@ int ecbpf_object_load(struct ecbpf *e, struct bpf_object *obj, bool is_ours)
 		wants_btf |= has_btf(map) ? bit : 0;
 		bit <<= 1;
 	}
-	err = bpf_object__load(obj);
+	err = object_load(e, obj);
 	if (err)
 		return err;
 	bit = 1;

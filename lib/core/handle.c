@@ -97,6 +97,8 @@ __attribute__((format(printf, 2, 0))) static int libbpf_line(enum libbpf_print_l
 							     const char *format, va_list args)
 {
 	(void)level;
+	if (capturing && capturing->libbpf_fn)
+		capturing->libbpf_fn(capturing, format);
 	if (capturing)
 		log_line(capturing, ECBPF_LOG_DEBUG, format, args);
 	return 0;

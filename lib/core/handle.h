@@ -7,6 +7,7 @@
 #include <ecbpf/libecbpf.h>
 #include "core/util.h"
 
+struct bpf_object;
 struct spares;
 
 struct ecbpf {
@@ -25,9 +26,12 @@ struct ecbpf {
 	bool is_applying;	  /* a configuration: no change is one at runtime */
 	long long logged_at;	  /* of runtime_log_ahead(): where its record begins; or 0 */
 	struct spares *spares;	  /* see chain/spares.h; NULL: each program is loaded */
-	bool is_trying;		  /* programs are loaded to see whether they can be: no pins */
-	bool takes_maps;	  /* see struct ecbpf_chain_want, @keeps_others: nevertheless */
-	bool has_other_maps;	  /* a program that is kept has others than those that are pinned */
+	/* called with each line of libbpf's, before its values are filled in; or NULL */
+	void (*libbpf_fn)(struct ecbpf *e, const char *format);
+	struct bpf_object *loading; /* of ecbpf_object_load(), for @libbpf_fn; NULL: given up */
+	bool is_trying;		    /* programs are loaded to see whether they can be: no pins */
+	bool takes_maps;	    /* see struct ecbpf_chain_want, @keeps_others: nevertheless */
+	bool has_other_maps; /* a program that is kept has others than those that are pinned */
 };
 
 /*

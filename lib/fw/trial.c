@@ -7,6 +7,7 @@
 #include <string.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include "bpf/object.h"
 #include "bpf/probe.h"
 #include "core/error.h"
 #include "core/handle.h"
@@ -94,7 +95,9 @@ int ecbpf_fw_trial_new(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
 		trial->bpf->rodata->xdp_frags = true;
 		bpf_program__set_flags(trial->bpf->progs.ecbpf_fw, BPF_F_XDP_HAS_FRAGS);
 	}
-	err = bpf_object__load(trial->bpf->obj);
+	err = ecbpf_object_load(e, trial->bpf->obj, true);
+	if (err == -EBADMSG)
+		goto out;
 	if (err) {
 		ecbpf_fail(e, err, "cannot load the firewall's program: %s%s", strerror(-err),
 			   err == -EPERM ? " (must be root)" : "");
