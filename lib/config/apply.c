@@ -201,7 +201,7 @@ int conf_settings_set(struct ecbpf *e, const struct ecbpf_config *config, struct
 	if (!err)
 		err = settings_set(e, &rt.merged, r);
 	if (!err)
-		conf_known_note(config);
+		conf_known_note(e, config);
 	return ecbpf_transaction_end(e, &t, conf_runtime_end(e, err, false, &rt));
 }
 
@@ -322,7 +322,7 @@ static int runtime_apply(struct ecbpf *e, const struct ecbpf_config *config, boo
 	if (!err)
 		err = config_apply(e, &rt.merged, check, r);
 	if (!err && !check)
-		conf_known_note(config);
+		conf_known_note(e, config);
 	return conf_runtime_end(e, err, check, &rt);
 }
 

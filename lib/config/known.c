@@ -152,34 +152,54 @@ static int known_make(const struct ecbpf_config *config, struct conf_known *k)
 	return config->ruleset ? ruleset_add(k, config->ruleset) : 0;
 }
 
-/* Whole, or not at all: without it, what is live counts as changed at runtime */
-void conf_known_note(const struct ecbpf_config *config)
+/* Whole, or not at all. Return: 0 or -errno */
+static int known_write(const char *path, const struct conf_known *k)
 {
-	char path[PATH_MAX], work[PATH_MAX + 16];
-	struct conf_known k = {};
-	bool is_written = false;
-	FILE *out = NULL;
-	int fd;
+	char work[PATH_MAX + 16];
+	FILE *out;
+	int fd, err = 0;
 
-	if (!known_path(path))
-		return;
 	snprintf(work, sizeof(work), "%s.new", path);
-	if (!known_make(config, &k) && (!mkdir(DIR, 0755) || errno == EEXIST)) {
+	if (mkdir(DIR, 0755) && errno != EEXIST)
+		return -errno;
+	unlink(work);
+	fd = open(work, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	out = fdopen(fd, "w");
+	if (!out) {
+		err = -errno;
+		close(fd);
+	} else {
+		if (fwrite(k->hashes, sizeof(*k->hashes), k->count, out) != k->count)
+			err = -errno;
+		if (fclose(out) && !err)
+			err = -errno;
+	}
+	if (!err && rename(work, path))
+		err = -errno;
+	if (err)
+		unlink(work);
+	return err;
+}
+
+void conf_known_note(struct ecbpf *e, const struct ecbpf_config *config)
+{
+	struct conf_known k = {};
+	char path[PATH_MAX] = "";
+	int err = known_path(path) ? known_make(config, &k) : -errno;
+
+	if (!err) {
 		qsort(k.hashes, k.count, sizeof(*k.hashes), hash_compare);
-		unlink(work);
-		fd = open(work, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		out = fd < 0 ? NULL : fdopen(fd, "w");
-		if (fd >= 0 && !out)
-			close(fd);
+		err = known_write(path, &k);
 	}
-	if (out) {
-		is_written = fwrite(k.hashes, sizeof(*k.hashes), k.count, out) == k.count;
-		is_written &= !fclose(out);
-		is_written = is_written && !rename(work, path);
-	}
-	if (!is_written) {
-		unlink(work);
+	if (err) {
 		unlink(path); /* it is of one before this */
+		ecbpf_log(
+			e, ECBPF_LOG_WARN,
+			"%s: cannot note the declared objects: %s; if the log of changes is lost, "
+			"objects that the file no longer has then stay as if added at runtime",
+			*path ? path : DIR, strerror(-err));
 	}
 	conf_known_free(&k);
 }

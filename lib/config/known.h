@@ -19,8 +19,8 @@ __u64 conf_known_text(const char *head, const char *text);
 /* @tag: of an entry of a list; else "" */
 __u64 conf_known_prefix(const char *head, const struct ecbpf_prefix *prefix, const char *tag);
 
-/* @config was applied */
-void conf_known_note(const struct ecbpf_config *config);
+/* @config was applied. What it costs if that fails is told as a warning */
+void conf_known_note(struct ecbpf *e, const struct ecbpf_config *config);
 /* Nothing if that cannot be read; @ret: for conf_known_free() */
 void conf_known_read(struct conf_known *ret);
 bool conf_known_has(const struct conf_known *k, __u64 hash);
