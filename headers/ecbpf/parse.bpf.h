@@ -143,6 +143,7 @@ static __always_inline __u8 ecbpf_parse_ip4(void *data, void *data_end, __u32 of
 	__u32 frame_len = rec->frame_len, hdr, len;
 	__u8 first, proto, flags, reason;
 	__u16 frag;
+	__s32 room;
 
 	rec->l3_off = off;
 	if ((void *)(ip + 1) > data_end)
@@ -178,7 +179,9 @@ static __always_inline __u8 ecbpf_parse_ip4(void *data, void *data_end, __u32 of
 		if ((void *)ip + hdr > data_end)
 			reason = ECBPF_REASON_IP_TRUNC;
 	}
-	if (!reason && len < hdr)
+	/* not len < hdr: where len is 0, Linux 6.1 takes hdr for that, too, and goes on */
+	room = len - hdr;
+	if (!reason && room < 0)
 		reason = ECBPF_REASON_IP_LEN_SHORT;
 	if (!reason && off + len > frame_len)
 		reason = ECBPF_REASON_IP_LEN_LONG;
@@ -187,7 +190,7 @@ static __always_inline __u8 ecbpf_parse_ip4(void *data, void *data_end, __u32 of
 	rec->flags = flags;
 	if (reason || frag & ECBPF_FRAG_OFFSET)
 		return reason;
-	return ecbpf_parse_l4(data, data_end, off + hdr, len - hdr, proto, IPPROTO_ICMP, rec);
+	return ecbpf_parse_l4(data, data_end, off + hdr, room, proto, IPPROTO_ICMP, rec);
 }
 
 /*
@@ -472,6 +475,12 @@ static __always_inline bool ecbpf_plain_udp(const __u8 *l4, __u32 off, __s32 roo
 	return true;
 }
 
+/* @end <= @frame_len. No branch, as each one here doubles what the verifier walks */
+static __always_inline __u8 ecbpf_plain_padded(__u32 end, __u32 frame_len)
+{
+	return (end - frame_len) >> 31 << 4;
+}
+
 /* The IP packet at @data + @off, a constant; what lies before it is in the record */
 static __always_inline bool ecbpf_plain_ip(void *data, void *data_end, __u32 off,
 					   struct ecbpf_record *rec)
@@ -491,9 +500,8 @@ static __always_inline bool ecbpf_plain_ip(void *data, void *data_end, __u32 off
 		rec->version = 4;
 		rec->ethertype = bpf_htons(ETH_P_IP);
 		rec->l3_len = len;
-		rec->flags = ip[6] ? ECBPF_IP_DF : 0;
-		if (off + len < rec->frame_len)
-			rec->flags |= ECBPF_PADDED;
+		rec->flags = ip[6] / (0x40 / ECBPF_IP_DF) & ECBPF_IP_DF;
+		rec->flags |= ecbpf_plain_padded(off + len, rec->frame_len);
 		off += sizeof(struct iphdr);
 		len -= sizeof(struct iphdr);
 		word = *(__u32 *)(ip + 6) & ECBPF_PLAIN_PROTO_MASK;
@@ -513,8 +521,7 @@ static __always_inline bool ecbpf_plain_ip(void *data, void *data_end, __u32 off
 		rec->version = 6;
 		rec->ethertype = bpf_htons(ETH_P_IPV6);
 		rec->l3_len = sizeof(struct ipv6hdr) + len;
-		if (off + len < rec->frame_len)
-			rec->flags = ECBPF_PADDED;
+		rec->flags = ecbpf_plain_padded(off + len, rec->frame_len);
 		if (ip[6] == IPPROTO_TCP)
 			return ecbpf_plain_tcp(l4, off, len, rec);
 		return ip[6] == IPPROTO_UDP && ecbpf_plain_udp(l4, off, len, rec);

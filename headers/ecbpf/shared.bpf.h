@@ -14,9 +14,9 @@
  * That proof costs as much as parsing a plain packet (4 ns), so plain packets do not use the area.
  *
  * `busy` guards against the only concurrency a per-CPU slot knows: a program interrupted by another
- * one on the same CPU (BPF_PROG_TEST_RUN by a packet). The inner one takes the spare slot, and
- * whoever finds that one busy too parses for itself. A slot stays busy until the stage is done with
- * the record in it.
+ * one on the same CPU (BPF_PROG_TEST_RUN by a packet). The inner one takes the spare slot. A slot
+ * stays busy until the stage is done with the record in it. A third program at once, which no
+ * kernel brings about, would abort: its packet would be dropped.
  */
 #ifndef ECBPF_SHARED_BPF_H
 #define ECBPF_SHARED_BPF_H
@@ -89,8 +89,12 @@ static __always_inline void ecbpf_shared_keep(struct ecbpf_shared *area, void *d
 	area->linear_len = data_end - data;
 }
 
-/* Return: a slot with the record of this packet, to be released; NULL if all are at work */
-static __always_inline struct ecbpf_shared *ecbpf_shared_get(struct xdp_md *ctx)
+/*
+ * Return: number of a slot with the record of this packet, and busy; negative if all are at work.
+ *
+ * Global: the verifier walks the parser once, not for each way that leads there.
+ */
+__noinline int ecbpf_shared_get(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data;
 	void *data_end = (void *)(long)ctx->data_end;
@@ -101,24 +105,16 @@ static __always_inline struct ecbpf_shared *ecbpf_shared_get(struct xdp_md *ctx)
 	if (area && area->busy) {
 		key = 1;
 		area = bpf_map_lookup_elem(&shared, &key);
-		if (!area || area->busy)
-			return NULL;
 	}
-	if (!area) /* never, but the verifier cannot know */
-		return NULL;
+	if (!area || area->busy)
+		return -1;
 	area->busy = 1;
 	barrier();
 	if (!ecbpf_shared_match(area, ctx, data, data_end)) {
 		ecbpf_parse(ctx, data, data_end, &area->record);
 		ecbpf_shared_keep(area, data, data_end);
 	}
-	return area;
-}
-
-static __always_inline void ecbpf_shared_put(struct ecbpf_shared *area)
-{
-	barrier();
-	area->busy = 0;
+	return key;
 }
 
 typedef int ecbpf_run_fn(struct xdp_md *ctx, const struct ecbpf_record *rec);
@@ -130,30 +126,25 @@ typedef int ecbpf_run_fn(struct xdp_md *ctx, const struct ecbpf_record *rec);
  *	 stays in registers and is constant in most fields, and for all others, whose record is
  *	 read from the shared area. It returns: a tail call would leave the slot busy
  *
- * Return: what @run returned.
+ * Return: what @run returned; XDP_ABORTED if all slots are at work.
  */
 static __always_inline int ecbpf_run(struct xdp_md *ctx, ecbpf_run_fn *run)
 {
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
-	struct ecbpf_record plain, own;
-	const struct ecbpf_record *rec;
+	struct ecbpf_record plain;
 	struct ecbpf_shared *area;
+	__u32 key;
 	int ret;
 
 	if (__builtin_expect(ecbpf_parse_plain(ctx, data, data_end, &plain), 1))
 		return run(ctx, &plain);
-	barrier(); /* read data and data_end anew: kept, they would be spilled for plain packets */
-	area = ecbpf_shared_get(ctx);
-	if (area) {
-		rec = &area->record;
-	} else {
-		ecbpf_parse_rare(ctx, &own);
-		rec = &own;
-	}
-	barrier_var(rec); /* or the stack has the address of each field, instead of one */
-	ret = run(ctx, rec);
-	if (area)
-		ecbpf_shared_put(area);
+	key = ecbpf_shared_get(ctx);
+	area = bpf_map_lookup_elem(&shared, &key);
+	if (!area)
+		return XDP_ABORTED;
+	ret = run(ctx, &area->record);
+	barrier();
+	area->busy = 0;
 	return ret;
 }
 

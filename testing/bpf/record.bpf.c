@@ -89,16 +89,27 @@ int shared_mark(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
-/* As if a program had been interrupted while it is at work on the slot; or was at its end again */
-SEC("xdp")
-int shared_busy(struct xdp_md *ctx)
+static __always_inline int toggle_busy(__u32 key)
 {
-	__u32 key = 0;
 	struct ecbpf_shared *area = bpf_map_lookup_elem(&shared, &key);
 
 	if (area)
 		area->busy ^= 1;
 	return XDP_PASS;
+}
+
+/* As if a program had been interrupted while it is at work on the slot; or was at its end again */
+SEC("xdp")
+int shared_busy(struct xdp_md *ctx)
+{
+	return toggle_busy(0);
+}
+
+/* Likewise with the spare slot */
+SEC("xdp")
+int shared_busy_spare(struct xdp_md *ctx)
+{
+	return toggle_busy(1);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

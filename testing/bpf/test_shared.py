@@ -21,7 +21,7 @@ from packets import (ARP, DESTINATION, ETHER, HOP_BY_HOP, ICMP, IP, IP4, IP6, PA
                      TCP_SYN, UDP_QUERY, Dot1AD, Dot1Q, ICMPv6EchoRequest, IPOption_Router_Alert,
                      Raw, authentication, build, fragment, stacks)
 from reference import Record, parse
-from testrun import BUILD, DROP, NO_FRAGS, TestRun, has_frags, main
+from testrun import ABORTED, BUILD, DROP, NO_FRAGS, TestRun, has_frags, main
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
@@ -41,7 +41,7 @@ LONG = bytes(ETHER / Dot1AD(vlan=7) / Dot1Q(vlan=8) / IP6 / HOP_BY_HOP / DESTINA
 FRAMES = list(HANDED_ON.values()) + [LONG, build(ARP()), build(IP(**IP4) / ICMP() / PAYLOAD),
                                      build(IP6 / ICMPv6EchoRequest() / PAYLOAD),
                                      build(IP(**IP4) / TCP_SYN), build(IP6 / UDP_QUERY)]
-FIRST, SECOND, MARK, BUSY, REWRITE, PASS_DROP = range(6)
+FIRST, SECOND, MARK, BUSY, REWRITE, PASS_DROP, BUSY_SPARE = range(7)
 MARK_BITS = 0xff
 
 
@@ -49,7 +49,8 @@ def load(build_dir):
     """The programs; they share the area"""
     return TestRun("record:record_get", "record:record_get", "record:shared_mark",
                    "record:shared_busy", "record:record_rewrite",
-                   ("pass:ecbpf_pass", {"malformed_action": DROP}), build=build_dir)
+                   ("pass:ecbpf_pass", {"malformed_action": DROP}), "record:shared_busy_spare",
+                   build=build_dir)
 
 
 def wrong(what, packed, frame, linear_len=None):
@@ -141,6 +142,23 @@ def stale_busy(programs):
             yield f"{name}: the slot was written to by the program that interrupted"
 
 
+def stale_all_busy(programs):
+    """Where both slots are in use, no record is made up: the packet is dropped"""
+    for name, frame in HANDED_ON.items():
+        other = HANDED_ON["ip6 hop-by-hop" if name == "ip options" else "ip options"]
+        programs.run(other, FIRST)
+        programs.run(frame, BUSY)
+        programs.run(frame, BUSY_SPARE)
+        verdict, _ = programs.run(frame, SECOND)
+        if verdict != ABORTED:
+            yield f"{name}: verdict {verdict}"
+        plain = build(IP(**IP4) / TCP_SYN / PAYLOAD) # needs no slot
+        yield from wrong("plain", programs.record(plain, SECOND), plain)
+        programs.run(frame, BUSY)
+        programs.run(frame, BUSY_SPARE)
+        yield from wrong(f"free again, {name}", programs.record(frame, SECOND), frame)
+
+
 def stale_frags(build_dir):
     """The linear part is equal, what follows in XDP fragments is not"""
     with TestRun(("record:record_get", {"xdp_frags": 1}), ("record:record_get", {"xdp_frags": 1}),
@@ -167,7 +185,8 @@ def stale_frags(build_dir):
                                      programs.read("records", 0, SECOND), whole, second)
 
 
-SCENARIOS = (stale_bytes, stale_length, stale_stacks, stale_rewrite, stale_chain, stale_busy)
+SCENARIOS = (stale_bytes, stale_length, stale_stacks, stale_rewrite, stale_chain, stale_busy,
+             stale_all_busy)
 
 
 def test_handed_on(report):
@@ -205,6 +224,7 @@ PROOF = (
      r"\1 + 8\2"),
     ("the bound on hdr_len", r"hdr_len > ECBPF_SHARED_FROM \+ ECBPF_SHARED_WORDS \* 8", "false"),
     ("the busy mark", r"if \(area && area->busy\)", "if (false)"),
+    ("the spare's busy mark", r"if \(!area \|\| area->busy\)", "if (!area)"),
 )
 
 
