@@ -14,7 +14,6 @@
 #define FW_VLAN	 21
 #define FW_DPORT 16 /* behind the source port */
 #define FW_CODE	 32
-#define FW_TYPE	 48
 
 /* Result of fw_match_small(): call fw_match_small_slow() */
 #define FW_SLOW 0
@@ -31,28 +30,38 @@ static __always_inline __u64 fw_small_vector(const struct ecbpf_fw_small *small,
 }
 
 /*
+ * The first two rows: the kind, and TCP flags or type of ICMP. Most packets match no rule by then.
+ * Return: the rules that are left
+ */
+static __always_inline __u64 fw_small_first(const struct ecbpf_fw_small *small, __u64 kind,
+					    __u64 type)
+{
+	const struct ecbpf_fw_small_kind *row;
+	__u64 bits;
+
+	barrier_var(kind);
+	row = &small->kind[kind & (ECBPF_FW_KINDS - 1)];
+	bits = row->vector;
+	if (!bits) /* no rule matches the protocol */
+		return 0;
+	return bits & fw_vector(small->type, row->l4 << 8 | type, ECBPF_FW_L4_MAX * 256 - 1);
+}
+
+/*
+ * @bits: of fw_small_first()
  * @addrs: source, destination; for IPv6 their classes
  * @facts, @l4: see FW_TTL, FW_DPORT
  *
  * Return: the rules that match the packet; tests of sets are not evaluated.
  */
-static __always_inline __u64 fw_small_bits(const struct ecbpf_fw_small *small, __u64 addrs,
-					   __u64 facts, __u64 l4, __u32 frame_len)
+static __always_inline __u64 fw_small_bits(const struct ecbpf_fw_small *small, __u64 bits,
+					   __u64 addrs, __u64 facts, __u64 l4, __u32 frame_len)
 {
 	__u32 src = addrs >> 32, dst = addrs;
 	const struct ecbpf_fw_tables *t = &small->tables;
-	const struct ecbpf_fw_small_kind *kind;
 	const struct ecbpf_fw_field *fields;
-	__u64 index = facts, bits, length = fw_length(frame_len);
+	__u64 index = facts, length = fw_length(frame_len), kind;
 
-	barrier_var(index);
-	kind = &small->kind[index & (ECBPF_FW_KINDS - 1)];
-	bits = kind->vector;
-	if (!bits) /* no rule matches the protocol */
-		return 0;
-	bits &= fw_vector(small->type, kind->l4 << 8 | l4 >> FW_TYPE, ECBPF_FW_L4_MAX * 256 - 1);
-	if (!bits) /* most packets: no rule matches their TCP flags */
-		return 0;
 	if (!(facts >> ECBPF_FW_KIND_IP6 & 1)) {
 		src = fw_lpm4(small->words, ECBPF_FW_SMALL_WORDS - 1, &t->roots[0][0], src);
 		dst = fw_lpm4(small->words, ECBPF_FW_SMALL_WORDS - 1, &t->roots[1][0], dst);
@@ -61,17 +70,19 @@ static __always_inline __u64 fw_small_bits(const struct ecbpf_fw_small *small, _
 	bits &= fw_small_vector(small, dst);
 	if (!bits)
 		return 0;
+	barrier_var(index);
+	kind = small->kind[index & (ECBPF_FW_KINDS - 1)].l4;
 	bits &= fw_vector(small->ttl, facts >> FW_TTL, 511);
 	bits &= fw_vector(small->vlan, facts >> FW_VLAN, 2 * ECBPF_FW_VLAN_NONE - 1);
 	/* constant tables where they can be, to save the load of @fields */
 	barrier_var(length);
 	bits &= fw_small_vector(small, t->length[length & (2 * ECBPF_FW_LENGTH_LONG - 1)]);
-	if (kind->l4 == (ECBPF_FW_L4_TCP | ECBPF_FW_L4_THERE)) {
+	if (kind == (ECBPF_FW_L4_TCP | ECBPF_FW_L4_THERE)) {
 		bits &= fw_small_vector(small, t->sport[0][l4 & 0xffff]);
 		bits &= fw_small_vector(small, t->dport[0][l4 >> FW_DPORT & 0xffff]);
 		return bits & fw_small_vector(small, t->window[l4 >> FW_CODE & 0xffff]);
 	}
-	fields = fw_fields(t, kind->l4);
+	fields = fw_fields(t, kind);
 	bits &= fw_small_vector(small, fw_class(t, fields, ECBPF_FW_SPORT, l4 & 0xffff));
 	bits &= fw_small_vector(small,
 				fw_class(t, fields, ECBPF_FW_DPORT, l4 >> FW_DPORT & 0xffff));
@@ -105,16 +116,19 @@ static __always_inline __u32 fw_small_end(const struct ecbpf_fw_small *small, __
 	return rule->verdict;
 }
 
-/* Arguments as of fw_small_bits(). Return: ECBPF_VERDICT(), or FW_SLOW */
-__noinline __u32 fw_match_small(__u32 active, __u64 addrs, __u64 facts, __u64 l4, __u32 frame_len)
+/*
+ * @active: word of fw_active, behind it the length of the frame; the others as of fw_small_bits().
+ * Return: ECBPF_VERDICT(), or FW_SLOW
+ */
+__noinline __u32 fw_match_small(__u64 active, __u64 bits, __u64 addrs, __u64 facts, __u64 l4)
 {
 	const struct ecbpf_fw_small *small = fw_small_get(active);
+	__u32 frame_len = active >> 32;
 	struct fw_packet *p;
-	__u64 bits;
 
 	if (!small)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
-	bits = fw_small_bits(small, addrs, facts, l4, frame_len);
+	bits = fw_small_bits(small, bits, addrs, facts, l4, frame_len);
 	if (bits & small->slow) {
 		p = fw_packet();
 		if (!p)
@@ -135,15 +149,23 @@ static __always_inline __u32 fw_small_try(struct xdp_md *ctx, const struct ecbpf
 					  __u32 active)
 {
 	const __u8 *ip = ecbpf_header(ctx, rec->l3_off, sizeof(struct iphdr));
-	__u64 addrs, facts, l4;
+	const struct ecbpf_fw_small *small = fw_small_get(active);
+	__u64 bits, addrs, facts, l4, type = rec->tcp_flags | rec->icmp_type;
+	__u64 more = active | (__u64)rec->frame_len << 32;
 
 	if (!rec->version) /* see fw_packet_set() */
-		return fw_match_small(active, 0,
-				      fw_kind(rec, NULL) | (__u64)fw_vlan(rec) << FW_VLAN, 0,
-				      rec->frame_len);
-	if (!ip)
+		ip = NULL;
+	if (!small || (rec->version && !ip))
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
-	facts = fw_kind(rec, ip) | fw_ttl(rec, ip) << FW_TTL | (__u64)fw_vlan(rec) << FW_VLAN;
+	facts = fw_kind(rec, ip);
+	bits = fw_small_first(small, facts, type);
+	if (!bits) {
+		fw_decide(FW_UNDECIDED);
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+	}
+	facts |= fw_ttl(rec, ip) << FW_TTL | (__u64)fw_vlan(rec) << FW_VLAN;
+	if (!ip)
+		return fw_match_small(more, bits, 0, facts, 0);
 	if (rec->version == 4) {
 		addrs = (__u64)bpf_ntohl(((const struct iphdr *)ip)->saddr) << 32 |
 			bpf_ntohl(((const struct iphdr *)ip)->daddr);
@@ -157,9 +179,8 @@ static __always_inline __u32 fw_small_try(struct xdp_md *ctx, const struct ecbpf
 		addrs = (__u64)fw_class6(active, 0) << 32;
 		addrs |= fw_class6(active, 1);
 	}
-	l4 = rec->ports | (__u64)fw_code(ctx, rec) << FW_CODE |
-	     (__u64)(rec->tcp_flags | rec->icmp_type) << FW_TYPE;
-	return fw_match_small(active, addrs, facts, l4, rec->frame_len);
+	l4 = rec->ports | (__u64)fw_code(ctx, rec) << FW_CODE;
+	return fw_match_small(more, bits, addrs, facts, l4);
 }
 
 /* For packets that match a rule that tests a set or does not decide. Return: ECBPF_VERDICT() */
