@@ -179,9 +179,10 @@ def is_any(_):
     return True
 
 
-def is_quick(name):
-    """Whether an emulated machine has the time"""
-    return not name.startswith("fused-") or name in ("fused-chain", "fused-slots")
+def is_needed(name):
+    """Whether it is one of the few that together have the code of all"""
+    alone = not name.startswith("fused-") and name not in eight(stages())
+    return alone or name == "fused-slots"
 
 
 def count(log, jited, code, starts):

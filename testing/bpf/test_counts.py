@@ -131,8 +131,8 @@ def test_count(report):
 
 
 def test_counts(report):
-    """The programs of $ECBPF_BUILD on this kernel"""
-    counts.check(report, counts.is_quick if "ECBPF_VM" in os.environ else counts.is_any)
+    """The programs of $ECBPF_BUILD on this kernel; an emulated one has no time for all"""
+    counts.check(report, counts.is_needed if "ECBPF_VM" in os.environ else counts.is_any)
 
 
 if __name__ == "__main__":
