@@ -24,6 +24,7 @@
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/iface.h"
+#include "core/netns.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71 /* Linux 5.14 */
@@ -34,9 +35,9 @@
 
 static unsigned long long netns_inode(void)
 {
-	struct stat st;
+	struct stat own;
 
-	return stat("/proc/self/ns/net", &st) ? 0 : st.st_ino;
+	return ecbpf_netns_own(&own) ? 0 : own.st_ino;
 }
 
 /* Inode numbers are used again; this number is not. 0: this kernel has none */
@@ -57,7 +58,7 @@ static int note_path(struct ecbpf *e, const char *iface, char path[PATH_MAX])
 	char name[IF_NAMESIZE];
 
 	if (!inode)
-		return ecbpf_fail(e, -errno, "/proc/self/ns/net: %s", strerror(errno));
+		return ecbpf_fail(e, -errno, ECBPF_NETNS_OWN ": %s", strerror(errno));
 	snprintf(name, sizeof(name), "%s", iface);
 	for (char *c = name; *c; c++)
 		if (*c == '.')
@@ -225,7 +226,7 @@ int ecbpf_for_each_note(struct ecbpf *e, ecbpf_note_fn fn, void *data)
 	int err;
 
 	if (!call.inode)
-		return ecbpf_fail(e, -errno, "/proc/self/ns/net: %s", strerror(errno));
+		return ecbpf_fail(e, -errno, ECBPF_NETNS_OWN ": %s", strerror(errno));
 	err = ecbpf_pin_path(e, path, sizeof(path), DIR);
 	return err ? err : ecbpf_for_each_entry(e, path, note_call, &call);
 }

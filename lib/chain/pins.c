@@ -15,6 +15,7 @@
 #include "chain/dispatcher.h"
 #include "chain/pins.h"
 #include "core/handle.h"
+#include "core/netns.h"
 
 int ecbpf_dispatcher_path(struct ecbpf *e, char *path, size_t size, int ifindex, __u32 id)
 {
@@ -52,9 +53,9 @@ int ecbpf_netns_mark(struct ecbpf *e, int ifindex, __u32 id)
 	char path[PATH_MAX], netns[NETNS_SIZE];
 	int err;
 
-	err = netns_read("/proc/self/ns/net", netns, sizeof(netns));
+	err = netns_read(ECBPF_NETNS_OWN, netns, sizeof(netns));
 	if (err)
-		return ecbpf_fail(e, err, "/proc/self/ns/net: %s", strerror(-err));
+		return ecbpf_fail(e, err, ECBPF_NETNS_OWN ": %s", strerror(-err));
 	err = netns_path(e, path, sizeof(path), ifindex, id);
 	if (!err && symlink(netns, path))
 		err = ecbpf_fail(e, -errno, "cannot make %s: %s", path, strerror(errno));
@@ -67,7 +68,7 @@ bool ecbpf_netns_is_other(struct ecbpf *e, int ifindex, __u32 id, char *ret_netn
 
 	return !netns_path(e, path, sizeof(path), ifindex, id) &&
 	       !netns_read(path, ret_netns, NETNS_SIZE) &&
-	       !netns_read("/proc/self/ns/net", netns, sizeof(netns)) && strcmp(netns, ret_netns);
+	       !netns_read(ECBPF_NETNS_OWN, netns, sizeof(netns)) && strcmp(netns, ret_netns);
 }
 
 /* unlink(), or rmdir() */

@@ -17,9 +17,10 @@
 #include "config/parse.h"
 #include "core/file.h"
 #include "core/hash.h"
+#include "core/run_dir.h"
 #include "filter/filter.h"
 
-#define DIR "/run/ecbpf"
+#define NAME "declared"
 
 __u64 conf_known_text(const char *head, const char *text)
 {
@@ -38,16 +39,6 @@ __u64 conf_known_prefix(const char *head, const struct ecbpf_prefix *prefix, con
 	ecbpf_hash_add(&hash, prefix, sizeof(*prefix));
 	ecbpf_hash_add(&hash, tag, strlen(tag));
 	return hash;
-}
-
-static bool known_path(char path[PATH_MAX])
-{
-	struct stat st;
-
-	if (stat("/proc/thread-self/ns/net", &st))
-		return false;
-	snprintf(path, PATH_MAX, DIR "/declared-%llu", (unsigned long long)st.st_ino);
-	return true;
 }
 
 /* --- writing ------------------------------------------------------------------------------ */
@@ -157,11 +148,12 @@ static int known_write(const char *path, const struct conf_known *k)
 {
 	char work[PATH_MAX + 16];
 	FILE *out;
-	int fd, err = 0;
+	int fd, err;
 
 	snprintf(work, sizeof(work), "%s.new", path);
-	if (mkdir(DIR, 0755) && errno != EEXIST)
-		return -errno;
+	err = ecbpf_run_dir_make();
+	if (err)
+		return err;
 	unlink(work);
 	fd = open(work, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -187,8 +179,10 @@ void conf_known_note(struct ecbpf *e, const struct ecbpf_config *config)
 {
 	struct conf_known k = {};
 	char path[PATH_MAX] = "";
-	int err = known_path(path) ? known_make(config, &k) : -errno;
+	int err = ecbpf_run_path(NAME, path);
 
+	if (!err)
+		err = known_make(config, &k);
 	if (!err) {
 		qsort(k.hashes, k.count, sizeof(*k.hashes), hash_compare);
 		err = known_write(path, &k);
@@ -199,7 +193,7 @@ void conf_known_note(struct ecbpf *e, const struct ecbpf_config *config)
 			e, ECBPF_LOG_WARN,
 			"%s: cannot note the declared objects: %s; if the log of changes is lost, "
 			"objects that the file no longer has then stay as if added at runtime",
-			*path ? path : DIR, strerror(-err));
+			*path ? path : ECBPF_RUN_DIR, strerror(-err));
 	}
 	conf_known_free(&k);
 }
@@ -214,7 +208,9 @@ void conf_known_read(struct conf_known *ret)
 	size_t size = 0;
 
 	*ret = (struct conf_known){};
-	fd = known_path(path) ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+	fd = ecbpf_run_path(NAME, path)
+		     ? -1
+		     : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
 	    ecbpf_file_read(fd, &text, &size))
 		return;

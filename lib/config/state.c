@@ -18,17 +18,14 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/handle.h"
-
-#define DIR "/run/ecbpf"
+#include "core/netns.h"
+#include "core/run_dir.h"
 
 static int state_path(struct ecbpf *e, char path[PATH_MAX])
 {
-	struct stat st;
+	int err = ecbpf_run_path("watch", path);
 
-	if (stat("/proc/self/ns/net", &st))
-		return ecbpf_fail(e, -errno, "/proc/self/ns/net: %s", strerror(errno));
-	snprintf(path, PATH_MAX, DIR "/watch-%llu", (unsigned long long)st.st_ino);
-	return 0;
+	return err ? ecbpf_fail(e, err, ECBPF_NETNS_OWN ": %s", strerror(-err)) : 0;
 }
 
 /* Into @ret; what is not there stays 0 */
@@ -73,7 +70,7 @@ static int state_read(struct ecbpf *e, int fd, struct ecbpf_watch_state *ret)
 
 	err = ecbpf_file_read(fd, &raw, &size);
 	if (err)
-		return ecbpf_fail(e, err, DIR ": %s", strerror(-err));
+		return ecbpf_fail(e, err, ECBPF_RUN_DIR ": %s", strerror(-err));
 	text = strndup(raw, size);
 	return text ? state_parse(e, text, ret) : ecbpf_fail_memory(e);
 }
@@ -107,8 +104,9 @@ int conf_state_open(struct ecbpf *e)
 	err = state_path(e, path);
 	if (err)
 		return err;
-	if (mkdir(DIR, 0755) && errno != EEXIST)
-		return ecbpf_fail(e, -errno, "cannot make " DIR ": %s", strerror(errno));
+	err = ecbpf_run_dir_make();
+	if (err)
+		return ecbpf_fail(e, err, "cannot make " ECBPF_RUN_DIR ": %s", strerror(-err));
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return ecbpf_fail(e, -errno, "cannot open %s: %s", path, strerror(errno));

@@ -3,26 +3,14 @@
  * When a configuration was last applied: one line for each network namespace, "TIME IS_OK" in
  * /run/ecbpf/applied-INODE.
  */
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "core/applied.h"
+#include "core/run_dir.h"
 
-#define DIR "/run/ecbpf"
-
-static bool applied_path(char path[PATH_MAX])
-{
-	struct stat st;
-
-	if (stat("/proc/self/ns/net", &st))
-		return false;
-	snprintf(path, PATH_MAX, DIR "/applied-%llu", (unsigned long long)st.st_ino);
-	return true;
-}
+#define NAME "applied"
 
 void applied_note(bool is_ok)
 {
@@ -33,7 +21,7 @@ void applied_note(bool is_ok)
 
 	if (!is_ok)
 		applied_read(&when);
-	if (!applied_path(path) || (mkdir(DIR, 0755) && errno != EEXIST))
+	if (ecbpf_run_path(NAME, path) || ecbpf_run_dir_make())
 		return;
 	snprintf(work, sizeof(work), "%.64s.%d", path, getpid());
 	out = fopen(work, "wxe");
@@ -52,7 +40,7 @@ bool applied_read(long long *ret_when)
 	FILE *file;
 
 	*ret_when = 0;
-	file = applied_path(path) ? fopen(path, "re") : NULL;
+	file = ecbpf_run_path(NAME, path) ? NULL : fopen(path, "re");
 	if (!file)
 		return false;
 	if (fscanf(file, "%lld %d", ret_when, &is_ok) != 2)

@@ -27,6 +27,11 @@
 
 #define INITIAL_PID_INODE 0xEFFFFFFC /* linux/proc_ns.h */
 
+int ecbpf_netns_own(struct stat *ret)
+{
+	return stat(ECBPF_NETNS_OWN, ret) ? -errno : 0;
+}
+
 /* Inodes of namespaces that were met already */
 struct inodes {
 	ino_t *items;
@@ -245,7 +250,7 @@ int ecbpf_netns_xdp_read(struct ecbpf *e, struct ecbpf_netns_xdp *ret)
 
 	*ret = (struct ecbpf_netns_xdp){.is_complete = true};
 	ecbpf_error_save(e, &error);
-	s.own_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	s.own_fd = open(ECBPF_NETNS_OWN, O_RDONLY | O_CLOEXEC);
 	if (s.own_fd < 0 || fstat(s.own_fd, &st)) {
 		ret->is_complete = false;
 	} else {

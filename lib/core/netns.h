@@ -8,6 +8,13 @@
 #include <linux/types.h>
 
 struct ecbpf;
+struct stat;
+
+/* A thread may have entered another one than its process. /proc/self is that of the first thread */
+#define ECBPF_NETNS_OWN "/proc/thread-self/ns/net"
+
+/* The network namespace of this thread. Return: 0 or -errno */
+int ecbpf_netns_own(struct stat *ret);
 
 /*
  * IDs of the XDP programs that are attached to interfaces, in all network namespaces: those of

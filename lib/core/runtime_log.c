@@ -23,6 +23,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/hash.h"
+#include "core/netns.h"
 #include "core/runtime_log.h"
 #include "core/state_dir.h"
 
@@ -57,8 +58,8 @@ static int owner_print(char *ret, size_t size)
 	boot[strcspn(boot, "\n")] = '\0';
 	if (file)
 		fclose(file);
-	if (!err && stat("/proc/thread-self/ns/net", &st))
-		err = -errno;
+	if (!err)
+		err = ecbpf_netns_own(&st);
 	snprintf(ret, size, "# boot %s netns %llu", boot, (unsigned long long)st.st_ino);
 	return err;
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "core/netns.h"
 #include "core/runtime_log.h"
 #include "core/state_dir.h"
 
@@ -58,8 +59,9 @@ int runtime_log_path(char ret_path[PATH_MAX], bool *ret_is_sure)
 
 	*ret_is_sure = true;
 	if (!chosen || !*chosen) {
-		if (stat("/proc/thread-self/ns/net", &own))
-			return -errno;
+		found = ecbpf_netns_own(&own);
+		if (found)
+			return found;
 		if (stat("/proc/1/ns/net", &first)) {
 			if (errno != EACCES && errno != EPERM && errno != ENOENT)
 				return -errno;

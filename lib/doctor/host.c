@@ -16,6 +16,7 @@
 #include "chain/probe.h"
 #include "core/handle.h"
 #include "core/privilege.h"
+#include "core/run_dir.h"
 #include "core/state_dir.h"
 #include "doctor/doctor.h"
 
@@ -62,7 +63,7 @@ void doctor_check_privilege(struct doctor *d)
 /* What is in them is trusted, too */
 void doctor_check_dirs(struct doctor *d)
 {
-	const char *const dirs[] = {"/run/ecbpf", ecbpf_state_dir()};
+	const char *const dirs[] = {ECBPF_RUN_DIR, ecbpf_state_dir()};
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 		struct ecbpf_finding *f;

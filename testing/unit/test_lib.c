@@ -5,6 +5,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -14,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <sys/stat.h>
 #include <linux/bpf.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -24,6 +28,7 @@
 #include "core/array.h"
 #include "core/bucket.h"
 #include "core/handle.h"
+#include "core/run_dir.h"
 #include "core/time.h"
 
 static struct ecbpf *e;
@@ -365,6 +370,42 @@ static void calls_together(void **state)
 		assert_int_equal(calls[i], i ? 1 : 2);
 }
 
+struct run_path {
+	bool is_elsewhere;
+	char own[32], path[PATH_MAX]; /* "-INODE" */
+};
+
+static void *run_path_elsewhere(void *data)
+{
+	struct run_path *r = data;
+	struct stat own;
+
+	r->is_elsewhere = !unshare(CLONE_NEWNET);
+	if (!stat("/proc/thread-self/ns/net", &own))
+		snprintf(r->own, sizeof(r->own), "-%llu", (unsigned long long)own.st_ino);
+	if (ecbpf_run_path("name", r->path))
+		*r->path = '\0';
+	return NULL;
+}
+
+/* A thread that has entered another network namespace gets the file of that one */
+static void run_path(void **state)
+{
+	struct run_path r = {};
+	char path[PATH_MAX];
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, run_path_elsewhere, &r), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	if (!r.is_elsewhere)
+		skip(); /* not root */
+	assert_string_equal(strrchr(r.path, '-'), r.own);
+	assert_int_equal(ecbpf_run_path("name", path), 0);
+	assert_true(!strncmp(path, "/run/ecbpf/name-", 16));
+	assert_string_not_equal(path, r.path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -374,7 +415,7 @@ int main(void)
 		cmocka_unit_test(stages_win),	  cmocka_unit_test(setting_is_set),
 		cmocka_unit_test(no_bpffs),	  cmocka_unit_test(empty_calls),
 		cmocka_unit_test(rates),	  cmocka_unit_test(bucket_secret),
-		cmocka_unit_test(calls_together),
+		cmocka_unit_test(calls_together), cmocka_unit_test(run_path),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

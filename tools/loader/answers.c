@@ -22,7 +22,7 @@ static int answer_path(enum answer answer, const char *ending, char path[PATH_MA
 	static const char *const names[] = {"status", "status-json", "metrics"};
 	struct stat st;
 
-	if (stat("/proc/self/ns/net", &st))
+	if (stat("/proc/thread-self/ns/net", &st))
 		return -errno;
 	snprintf(path, PATH_MAX, DIR "/%s-%llu%s", names[answer], (unsigned long long)st.st_ino,
 		 ending);
