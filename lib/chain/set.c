@@ -32,12 +32,13 @@ struct wanted_id {
 struct set {
 	const struct ecbpf_chain_want *wants;
 	size_t count;
-	struct wanted_id *ids; /* made once, not for each interface */
+	bool check, try;	 /* find out what there is to do; the kernel is asked, too */
+	struct other_maps *maps; /* NULL: replaced, unless others are kept */
+	struct wanted_id *ids;	 /* made once, not for each interface */
 	size_t ids_count;
 	struct ecbpf_chain_change *changes;
 	size_t changes_count;
-	bool has_held;	 /* programs that were not loaded for this */
-	bool takes_maps; /* programs that have others than those that are pinned are replaced */
+	bool has_held; /* programs that were not loaded for this */
 };
 
 /* A member of the live chain, and the wanted program that it stays or becomes; NULL: none */
@@ -170,16 +171,17 @@ static struct member member_added(struct ecbpf *e, struct set *set, const struct
 
 /* Keep, move, replace or remove an attached member */
 static int plan_attached(struct ecbpf *e, struct set *set, struct change *c, size_t slot,
-			 const struct attached_member *p, bool is_reloaded)
+			 const struct attached_member *p, bool is_reloaded, bool takes_maps)
 {
 	struct member m = c->live.members[slot];
 	const struct wanted_id *wanted = p->wanted;
 
 	if (p->is_owned && !wanted)
 		return set_note(e, set, c, ECBPF_CHANGE_REMOVE, &m);
-	e->has_other_maps |= wanted && p->has_other_maps;
+	if (set->maps)
+		set->maps->ret_has_some |= wanted && p->has_other_maps;
 	if (wanted && (p->loaded.fingerprint != wanted->fingerprint || is_reloaded ||
-		       (p->has_other_maps && set->takes_maps))) {
+		       (p->has_other_maps && takes_maps))) {
 		m = member_wanted(wanted, m.fd);
 		c->members[c->count++] = m;
 		return set_note(e, set, c, ECBPF_CHANGE_REPLACE, &m);
@@ -242,6 +244,8 @@ static int plan_wanted(struct ecbpf *e, struct set *set, struct change *c,
 {
 	struct wanted_id wanted[DISPATCHER_MEMBERS];
 	bool is_there[DISPATCHER_MEMBERS] = {}, is_reloaded;
+	/* who keeps others does not know what is in the maps that are pinned now */
+	bool takes_maps = set->maps ? set->maps->replaces_them : !want->keeps_others;
 	size_t before = set->changes_count;
 	int err = 0;
 
@@ -268,7 +272,7 @@ static int plan_wanted(struct ecbpf *e, struct set *set, struct change *c,
 	/* one that is attached without a dispatcher cannot be linked into one */
 	is_reloaded = c->live.kind == ECBPF_CHAIN_SINGLE && want->programs_count > 1;
 	for (size_t slot = 0; slot < c->live.count && !err; slot++)
-		err = plan_attached(e, set, c, slot, &attached[slot], is_reloaded);
+		err = plan_attached(e, set, c, slot, &attached[slot], is_reloaded, takes_maps);
 	for (size_t i = 0; i < want->programs_count && !err; i++) {
 		if (is_there[i])
 			continue;
@@ -294,8 +298,6 @@ static int plan_set(struct ecbpf *e, struct change *c, void *data)
 		want++;
 	if (want == set->wants)
 		set->changes_count = 0; /* planned again: another process was faster */
-	/* who only keeps chains does not know what is in the maps that are pinned now */
-	set->takes_maps = !want->keeps_others || e->takes_maps;
 	for (size_t i = 0; i < c->live.count; i++) {
 		err = member_owned(e, &c->live.members[i], &attached[i].loaded,
 				   &attached[i].is_owned);
@@ -330,9 +332,8 @@ static bool is_like(const struct change *a, const struct change *b)
 	return true;
 }
 
-/* The plan alone: nothing is locked, nothing made. @try: the kernel is asked whether it takes it */
-static int set_plan(struct ecbpf *e, const char *const *ifaces, size_t count, bool try,
-		    struct set *set)
+/* The plan alone: nothing is locked, nothing made */
+static int set_plan(struct ecbpf *e, const char *const *ifaces, size_t count, struct set *set)
 {
 	_cleanup_free_ struct change *changes = calloc(count + 1, sizeof(*changes));
 	size_t n = 0;
@@ -344,7 +345,7 @@ static int set_plan(struct ecbpf *e, const char *const *ifaces, size_t count, bo
 	err = ecbpf_bpffs_open(e, false);
 	if (!err)
 		err = ecbpf_changes_plan(e, ifaces, count, plan_set, set, changes, &n);
-	for (size_t i = 0; i < n && !err && try; i++) {
+	for (size_t i = 0; i < n && !err && set->try; i++) {
 		bool is_known = false;
 
 		for (size_t k = 0; k < i; k++)
@@ -356,18 +357,17 @@ static int set_plan(struct ecbpf *e, const char *const *ifaces, size_t count, bo
 	return err;
 }
 
-static int chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_t count,
-		     bool check, bool try, struct ecbpf_chain_change **ret_changes,
+static int chain_set(struct ecbpf *e, struct set set, struct ecbpf_chain_change **ret_changes,
 		     size_t *ret_count)
 {
-	_cleanup_free_ const char **ifaces = calloc(count + 1, sizeof(*ifaces));
-	struct set set = {.wants = wants, .count = count};
+	_cleanup_free_ const char **ifaces = calloc(set.count + 1, sizeof(*ifaces));
+	const struct ecbpf_chain_want *wants = set.wants;
 	int err, ifindex;
 	size_t n = 0;
 
 	if (!ifaces)
 		return ecbpf_fail_memory(e);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < set.count; i++) {
 		if (wants[i].programs_count > DISPATCHER_MEMBERS)
 			return ecbpf_fail(e, -E2BIG, "%s: %zu programs: a chain has %d at most",
 					  wants[i].iface, wants[i].programs_count,
@@ -379,11 +379,11 @@ static int chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size
 		if (ifindex)
 			ifaces[n++] = wants[i].iface;
 	}
-	err = set_plan(e, ifaces, n, try, &set);
-	if (!err && set.changes_count && !check)
+	err = set_plan(e, ifaces, n, &set);
+	if (!err && set.changes_count && !set.check)
 		err = ecbpf_change_chains(e, ifaces, n, plan_set, &set);
 	/* are they to blame? Not for an interface that has gone */
-	if (err && err != -ENODEV && err != -ENOENT && set.has_held && !check) {
+	if (err && err != -ENODEV && err != -ENOENT && set.has_held && !set.check) {
 		ecbpf_spares_drop(e->spares);
 		err = ecbpf_change_chains(e, ifaces, n, plan_set, &set);
 	}
@@ -400,13 +400,26 @@ static int chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size
 int ecbpf_chain_set(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_t count, bool check,
 		    struct ecbpf_chain_change **ret_changes, size_t *ret_count)
 {
-	return chain_set(e, wants, count, check, false, ret_changes, ret_count);
+	return chain_set(e, (struct set){.wants = wants, .count = count, .check = check},
+			 ret_changes, ret_count);
+}
+
+int ecbpf_chain_keep(struct ecbpf *e, const struct ecbpf_chain_want *want, struct other_maps *maps,
+		     struct ecbpf_chain_change **ret_changes, size_t *ret_count)
+{
+	struct ecbpf_chain_want keep = *want;
+
+	keep.keeps_others = true;
+	return chain_set(e, (struct set){.wants = &keep, .count = 1, .maps = maps}, ret_changes,
+			 ret_count);
 }
 
 int ecbpf_chain_try(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_t count,
 		    struct ecbpf_chain_change **ret_changes, size_t *ret_count)
 {
-	return chain_set(e, wants, count, true, true, ret_changes, ret_count);
+	return chain_set(e,
+			 (struct set){.wants = wants, .count = count, .check = true, .try = true},
+			 ret_changes, ret_count);
 }
 
 int ecbpf_chain_owned(struct ecbpf *e, const char *iface, struct owned *ret_members,

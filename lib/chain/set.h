@@ -19,6 +19,23 @@ struct owned {
 int ecbpf_chain_owned(struct ecbpf *e, const char *iface, struct owned *ret_members,
 		      size_t *ret_count, enum ecbpf_mode *ret_mode);
 
+/*
+ * Programs that stay, with other maps than those that are pinned, which settings are in
+ * @replaces_them: by programs that have those that are pinned; else they are left alone
+ * @ret_has_some: set to true if there is one
+ */
+struct other_maps {
+	bool replaces_them;
+	bool ret_has_some;
+};
+
+/*
+ * ecbpf_chain_set() of one interface, with @keeps_others. The caller chooses what becomes of
+ * programs with other maps
+ */
+int ecbpf_chain_keep(struct ecbpf *e, const struct ecbpf_chain_want *want, struct other_maps *maps,
+		     struct ecbpf_chain_change **ret_changes, size_t *ret_count);
+
 /* ecbpf_chain_set() with @check, and the kernel is asked whether it takes these programs */
 int ecbpf_chain_try(struct ecbpf *e, const struct ecbpf_chain_want *wants, size_t count,
 		    struct ecbpf_chain_change **ret_changes, size_t *ret_count);

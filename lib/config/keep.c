@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <sys/stat.h>
 #include "bpf/bpffs.h"
+#include "chain/set.h"
 #include "chain/spares.h"
 #include "config/plan.h"
 #include "core/handle.h"
@@ -48,20 +49,19 @@ static bool has_more(struct ecbpf *e, const struct ecbpf_config *config, const c
 
 static int chain_keep(struct ecbpf *e, const struct ecbpf_config *config,
 		      const struct conf_plan *plan, struct ecbpf_chain_want want,
-		      struct conf_report *r)
+		      struct other_maps *maps, struct conf_report *r)
 {
 	_cleanup_free_ struct ecbpf_chain_change *changes = NULL;
 	size_t count = 0;
 	int err;
 
-	want.keeps_others = true;
 	if (plan->fused && has_more(e, config, want.iface)) {
 		want.programs++; /* the first one is the fused one */
 		want.programs_count--;
 	}
 	if (!want.programs_count)
 		return 0;
-	err = ecbpf_chain_set(e, &want, 1, false, &changes, &count);
+	err = ecbpf_chain_keep(e, &want, maps, &changes, &count);
 	for (size_t i = 0; i < count && !err; i++)
 		err = conf_report_chain(e, &changes[i], r);
 	if (!err && e->spares && ecbpf_spares_hold(e, want.iface))
@@ -92,7 +92,8 @@ static int wait_for(struct ecbpf *e, const char *name, struct conf_waits *waits)
 }
 
 static int plan_keep(struct ecbpf *e, const struct ecbpf_config *config,
-		     const struct conf_plan *plan, struct conf_report *r, struct conf_waits *waits)
+		     const struct conf_plan *plan, struct other_maps *maps, struct conf_report *r,
+		     struct conf_waits *waits)
 {
 	size_t before;
 	int err = 0;
@@ -108,7 +109,7 @@ static int plan_keep(struct ecbpf *e, const struct ecbpf_config *config,
 		const struct ecbpf_chain_want *want = &plan->wants[i];
 
 		before = r->count;
-		if (!want->programs_count || !chain_keep(e, config, plan, *want, r))
+		if (!want->programs_count || !chain_keep(e, config, plan, *want, maps, r))
 			continue;
 		r->count = before;
 		err = wait_for(e, want->iface, waits);
@@ -163,6 +164,7 @@ static int maps_keep(struct ecbpf *e, const struct ecbpf_config *config,
 		     const struct conf_plan *plan, struct conf_report *r, struct conf_waits *waits,
 		     size_t waits_count)
 {
+	struct other_maps maps = {.replaces_them = true};
 	char path[PATH_MAX];
 	bool is_sure;
 	int err;
@@ -173,15 +175,13 @@ static int maps_keep(struct ecbpf *e, const struct ecbpf_config *config,
 	if (err)
 		return err;
 	waits->count = waits_count; /* of the try before, none */
-	e->takes_maps = true;
-	err = plan_keep(e, config, plan, r, waits);
-	e->takes_maps = false;
-	return err;
+	return plan_keep(e, config, plan, &maps, r, waits);
 }
 
 int conf_keep(struct ecbpf *e, const struct ecbpf_config *config, struct conf_report *r,
 	      struct conf_waits *waits)
 {
+	struct other_maps maps = {};
 	struct conf_plan plan = {};
 	size_t before = 0;
 	int err = 0;
@@ -196,11 +196,10 @@ int conf_keep(struct ecbpf *e, const struct ecbpf_config *config, struct conf_re
 			err = conf_plan_wants(e, config, &plan, waits);
 		if (!err)
 			err = conf_plan_ports(e, config, &plan);
-		e->has_other_maps = false;
 		before = waits->count;
 		if (!err)
-			err = plan_keep(e, config, &plan, r, waits);
-		if (!err && e->has_other_maps)
+			err = plan_keep(e, config, &plan, &maps, r, waits);
+		if (!err && maps.ret_has_some)
 			err = maps_keep(e, config, &plan, r, waits, before);
 		/* pins of what was attached to an interface that is gone */
 		if (!err && r->count)

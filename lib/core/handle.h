@@ -30,8 +30,6 @@ struct ecbpf {
 	void (*libbpf_fn)(struct ecbpf *e, const char *format);
 	struct bpf_object *loading; /* of ecbpf_object_load(), for @libbpf_fn; NULL: given up */
 	bool is_trying;		    /* programs are loaded to see whether they can be: no pins */
-	bool takes_maps;	    /* see struct ecbpf_chain_want, @keeps_others: nevertheless */
-	bool has_other_maps; /* a program that is kept has others than those that are pinned */
 };
 
 /*
