@@ -231,6 +231,14 @@ int ecbpf_declared_check(struct ecbpf *e, const char *const *ifaces, size_t ifac
 			 bool is_quick, struct ecbpf_finding **ret_findings, size_t *ret_count);
 
 /**
+ * ecbpf_declared_advise() - correct findings of ecbpf_doctor(), which knows no configuration
+ *
+ * Chains that are declared are not to be loaded by command, but from the configuration: it changes
+ * @fix of findings about them. Return: 0; as ecbpf_declared_read()
+ */
+int ecbpf_declared_advise(struct ecbpf *e, struct ecbpf_finding *findings, size_t count);
+
+/**
  * ecbpf_config_applied() - note that a configuration was applied, or could not be
  * ecbpf_config_last_applied() - what was noted last
  * @ret_when: when one was applied, seconds since 1970; 0: never since the host was booted

@@ -336,6 +336,8 @@ enum ecbpf_severity {
  * @what: what is the case
  * @why: why it matters; "" for ECBPF_OK
  * @fix: the command that mends it; or ""
+ * @unload: if @fix takes the chain off and loads it again: its first part, which takes it off; or
+ * ""
  */
 struct ecbpf_finding {
 	enum ecbpf_severity severity;
@@ -344,6 +346,7 @@ struct ecbpf_finding {
 	char what[256];
 	char why[256];
 	char fix[512];
+	char unload[80];
 };
 
 /**

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The commands that repair a chain. */
+#include <stdio.h>
 #include <string.h>
 #include "chain/dispatcher.h"
 #include "core/handle.h"
@@ -39,17 +40,18 @@ void doctor_fix_reload(struct ecbpf_finding *f, const struct ecbpf_chain *chain,
 	bool known = chain->kind == ECBPF_CHAIN_DISPATCHER;
 	char stages[sizeof(f->fix)] = "";
 
+	snprintf(f->unload, sizeof(f->unload), "ecbpf-loader unload --all %s%s", chain->iface,
+		 also);
+
 	for (size_t i = 0; i < chain->members_count && known; i++) {
 		known = is_plain(&chain->members[i]);
 		if (known)
 			doctor_append(stages, sizeof(stages), " %s", stage_of(&chain->members[i]));
 	}
 	if (known)
-		finding_fix(f, "ecbpf-loader unload --all %s%s && ecbpf-loader load %s%s",
-			    chain->iface, also, chain->iface, stages);
+		finding_fix(f, "%s && ecbpf-loader load %s%s", f->unload, chain->iface, stages);
 	else
-		finding_fix(f, "ecbpf-loader unload --all %s%s # then load its programs again",
-			    chain->iface, also);
+		finding_fix(f, "%s # then load its programs again", f->unload);
 }
 
 /* Any change exchanges the dispatcher: load and unload a stage that has no settings */

@@ -650,6 +650,13 @@ int ecbpf_declared_check(struct ecbpf *e, const char *const *ifaces, size_t ifac
 	return answer(e, "declared_check");
 }
 
+int ecbpf_declared_advise(struct ecbpf *e, struct ecbpf_finding *findings, size_t count)
+{
+	(void)findings;
+	(void)count;
+	return answer(e, "declared_advise");
+}
+
 void ecbpf_config_applied(struct ecbpf *e, bool is_ok)
 {
 	(void)e;

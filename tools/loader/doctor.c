@@ -2,7 +2,6 @@
 /* The verb doctor */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <json-c/json.h>
 #include <ecbpf/libecbpf-config.h>
 #include "tools/loader/loader.h"
@@ -87,56 +86,6 @@ static struct ecbpf_finding *merge(struct ecbpf_finding *findings, size_t count,
 	return findings;
 }
 
-static bool is_declared(const struct ecbpf_declared *declared, size_t count, const char *iface)
-{
-	for (size_t i = 0; i < count; i++)
-		if (declared[i].by_file && !strcmp(declared[i].iface, iface))
-			return true;
-	return false;
-}
-
-/*
- * What a configuration declares is loaded again by who keeps it, or by apply, which has its rules
- * and lists, too, and replaces programs without a gap
- */
-static void advise(struct ecbpf_finding *f, bool is_watched)
-{
-	size_t size = sizeof(f->fix);
-	char *load;
-
-	if (!strcmp(f->code, "other-maps")) {
-		snprintf(f->fix, size, "ecbpf-loader %s", is_watched ? "watch --reload" : "apply");
-		return;
-	}
-	if (strncmp(f->fix, "ecbpf-loader unload --all ", 26))
-		return;
-	load = strstr(f->fix, " && ecbpf-loader load ") ?: strstr(f->fix, " # then load ");
-	if (load)
-		snprintf(load, size - (load - f->fix), "%s",
-			 is_watched ? "" : " && ecbpf-loader apply");
-}
-
-static void advise_all(struct tool *tool, struct ecbpf_finding *findings, size_t count)
-{
-	struct ecbpf_declared *declared = NULL;
-	struct ecbpf_watch_state state = {};
-	size_t declared_count = 0;
-	bool is_watched;
-
-	if (ecbpf_declared_read(tool->ecbpf, &declared, &declared_count))
-		return;
-	/* apply, and --reload, too, would remove what was added besides */
-	for (size_t i = 0; i < declared_count; i++)
-		if (declared[i].is_attached && !declared[i].by_file)
-			count = 0;
-	is_watched = !ecbpf_watch_read(tool->ecbpf, &state) && state.pid;
-	for (size_t i = 0; i < count; i++)
-		if (is_declared(declared, declared_count, findings[i].iface))
-			advise(&findings[i], is_watched);
-	ecbpf_watch_state_free(&state);
-	free(declared);
-}
-
 int loader_run_doctor(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
@@ -156,7 +105,11 @@ int loader_run_doctor(struct tool *tool, int argc, char **argv)
 		free(findings);
 		return tool_fail_ecbpf(tool);
 	}
-	advise_all(tool, findings, count);
+	if (ecbpf_declared_advise(tool->ecbpf, findings, count)) {
+		free(findings);
+		free(more);
+		return tool_fail_ecbpf(tool);
+	}
 	findings = merge(findings, count, more, more_count);
 	count += more_count;
 	free(more);
