@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "bpf/bpffs.h"
+#include "chain/again.h"
 #include "chain/note.h"
 #include "config.h"
 #include "config/declared.h"
@@ -84,7 +85,6 @@ static int configs_add(struct ecbpf *e, const struct ecbpf_config *config, struc
 	return err;
 }
 
-/* Stages of a note's program: "stage=fw", "fused=fw,sampler"; else the program's own name */
 static int note_add(struct ecbpf *e, const struct note *note, void *data)
 {
 	struct conf_declared *d = data;
@@ -98,12 +98,10 @@ static int note_add(struct ecbpf *e, const struct note *note, void *data)
 	err = 0;
 	for (size_t i = 0; i < note->count && !err; i++) {
 		struct ecbpf_declared declared = {.has_iface = true, .by_command = true};
-		char stages[128] = "", *rest = NULL;
+		char stages[AGAIN_STAGES], *rest = NULL;
 
 		snprintf(declared.iface, sizeof(declared.iface), "%s", note->iface);
-		if (sscanf(note->members[i].spec, "stage=%127[^\n]", stages) != 1 &&
-		    sscanf(note->members[i].spec, "fused=%127[^\n]", stages) != 1)
-			snprintf(stages, sizeof(stages), "%s", note->members[i].name);
+		ecbpf_again_stages(&note->members[i], stages);
 		for (char *stage = strtok_r(stages, ",", &rest); stage && !err;
 		     stage = strtok_r(NULL, ",", &rest)) {
 			snprintf(declared.stage, sizeof(declared.stage), "%s", stage);

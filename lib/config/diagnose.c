@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <linux/bpf.h>
-#include "bpf/loaded.h"
+#include "chain/again.h"
 #include "chain/note.h"
 #include "config.h"
 #include "config/declared.h"
@@ -74,26 +73,13 @@ static void fix_apply(const struct diagnosis *d, const char *first, struct ecbpf
 
 /* --- what was loaded by command ----------------------------------------------------------- */
 
-/* The commands that load it again. @plain: stages that need no options, for one command */
+/* The commands that load it again; NULL: there are none */
 struct again {
 	const struct diagnosis *d;
 	const char *iface;
 	int ifindex; /* when what is missing was loaded; 0: never */
-	struct conf_text text;
-	struct conf_text plain;
-	bool has_fastpath;
-	bool is_fused;
+	char *text;
 };
-
-static const char *separator(const struct conf_text *text)
-{
-	return text->len ? " && " : "";
-}
-
-static const char *mode_option(enum ecbpf_mode mode)
-{
-	return mode == ECBPF_MODE_SKB ? " -m skb" : "";
-}
 
 static bool is_missing(const struct diagnosis *d, const char *iface, const char *stage)
 {
@@ -106,103 +92,33 @@ static bool is_missing(const struct diagnosis *d, const char *iface, const char 
 	return false;
 }
 
-static void print_options(const struct note *note, const struct note_member *m, int prio,
-			  struct conf_text *text)
+static bool is_any_missing(const struct diagnosis *d, const char *iface,
+			   const struct note_member *m)
 {
-	const char *constant, *comma = "";
-	int len;
+	char stages[AGAIN_STAGES], *rest = NULL;
+	bool is_it = false;
 
-	conf_printf(text, "%secbpf-loader load%s", separator(text), mode_option(note->mode));
-	/* no actions: attached without a dispatcher, where neither has a meaning */
-	if (m->actions && prio != (int)m->prio)
-		conf_printf(text, " -P %u", m->prio);
-	if (m->actions && m->actions != 1U << XDP_PASS)
-		conf_printf(text, " -A ");
-	for (__u32 action = XDP_ABORTED; action <= XDP_REDIRECT; action++) {
-		if (m->actions == 1U << XDP_PASS || !(m->actions & 1U << action))
-			continue;
-		conf_printf(text, "%s%s", comma, ecbpf_action_name(action));
-		comma = ",";
-	}
-	for (constant = ecbpf_loaded_constant(m->spec, &len); constant;
-	     constant = ecbpf_loaded_constant(constant + len, &len))
-		conf_printf(text, " -S %.*s", len, constant);
-}
-
-/* A fused program: the fast path comes last, by its own tool */
-static void fused_again(struct again *a, const struct note *note, const struct note_member *m,
-			char *stages)
-{
-	struct conf_text list = {};
-	bool is_needed = false;
-	char *rest = NULL;
-
-	a->is_fused = true;
-	for (char *stage = strtok_r(stages, ",", &rest); stage;
-	     stage = strtok_r(NULL, ",", &rest)) {
-		is_needed |= is_missing(a->d, note->iface, stage);
-		if (!strcmp(stage, "fastpath"))
-			a->has_fastpath = true;
-		else
-			conf_printf(&list, "%s%s", list.len ? "," : "", stage);
-	}
-	a->has_fastpath &= is_needed;
-	if (is_needed)
-		a->ifindex = note->ifindex;
-	if (list.text && is_needed) {
-		print_options(note, m, ECBPF_FUSED_PRIO, &a->text);
-		conf_printf(&a->text, " --fused %s %s", list.text, note->iface);
-	}
-	free(list.text);
-}
-
-static void member_again(struct again *a, const struct note *note, const struct note_member *m)
-{
-	char word[128];
-	int len;
-
-	if (sscanf(m->spec, "fused=%127[^\n]", word) == 1) {
-		fused_again(a, note, m, word);
-		return;
-	}
-	if (sscanf(m->spec, "stage=%127[^\n]", word) != 1) {
-		if (sscanf(m->spec, "file=%127[^\n]", word) != 1 ||
-		    !is_missing(a->d, note->iface, m->name))
-			return;
-		a->ifindex = note->ifindex;
-		print_options(note, m, -1, &a->text);
-		conf_printf(&a->text, " -n %s %s %s", m->name, note->iface, word);
-		return;
-	}
-	if (!is_missing(a->d, note->iface, word))
-		return;
-	a->ifindex = note->ifindex;
-	if (!strcmp(word, "fastpath")) {
-		a->has_fastpath = true;
-	} else if ((int)m->prio == conf_stage_prio(word) && m->actions == 1U << XDP_PASS &&
-		   !ecbpf_loaded_constant(m->spec, &len)) {
-		conf_printf(&a->plain, " %s", word);
-	} else {
-		print_options(note, m, conf_stage_prio(word), &a->text);
-		conf_printf(&a->text, " %s %s", note->iface, word);
-	}
+	ecbpf_again_stages(m, stages);
+	for (char *stage = strtok_r(stages, ",", &rest); stage; stage = strtok_r(NULL, ",", &rest))
+		is_it |= is_missing(d, iface, stage);
+	return is_it;
 }
 
 static int note_again(struct ecbpf *e, const struct note *note, void *data)
 {
+	struct note_member missing[DISPATCHER_MEMBERS];
 	struct again *a = data;
+	size_t count = 0;
 
 	(void)e;
 	if (strcmp(note->iface, a->iface))
 		return 0;
 	for (size_t i = 0; i < note->count; i++)
-		member_again(a, note, &note->members[i]);
-	if (a->plain.text)
-		conf_printf(&a->text, "%secbpf-loader load%s %s%s", separator(&a->text),
-			    mode_option(note->mode), note->iface, a->plain.text);
-	if (a->has_fastpath)
-		conf_printf(&a->text, "%secbpf-fastpath load%s%s -i %s", separator(&a->text),
-			    a->is_fused ? " --fused" : "", mode_option(note->mode), note->iface);
+		if (is_any_missing(a->d, note->iface, &note->members[i]))
+			missing[count++] = note->members[i];
+	if (count)
+		a->ifindex = note->ifindex;
+	a->text = ecbpf_again(note->iface, note->mode, missing, count);
 	return 1;
 }
 
@@ -325,10 +241,9 @@ static void check_missing(struct diagnosis *d, const struct ecbpf_declared *item
 					  : "; if that was meant: ecbpf-loader unload --all");
 	if (item->by_file)
 		fix_apply(d, room, f);
-	else if (again.text.text && strlen(room) + strlen(again.text.text) < sizeof(f->fix))
-		finding_fix(f, "%s%.350s", room, again.text.text);
-	free(again.text.text);
-	free(again.plain.text);
+	else if (again.text && strlen(room) + strlen(again.text) < sizeof(f->fix))
+		finding_fix(f, "%s%s", room, again.text);
+	free(again.text);
 }
 
 /* Other code, constants, priorities or actions than those of the configuration */

@@ -292,7 +292,7 @@ void doctor_check_mode(struct doctor *d, const struct ecbpf_chain *chain)
 		    !chain->has_frags && ecbpf_iface_mtu(chain->iface) > NATIVE_MTU
 			    ? "; with this MTU native mode would take programs with fragments"
 			    : "");
-	doctor_fix_reload(f, chain, "");
+	doctor_fix_mode(f, chain);
 }
 
 /* Where it was attached by a version that did not refuse to */

@@ -57,8 +57,10 @@ struct running doctor_count_running(const struct doctor *d, __u32 dispatcher, __
 
 /* --- repair.c ----------------------------------------------------------------------------- */
 
-/* Unload the chain, then @also; load it again if all its members are plain stages */
+/* Unload the chain, then @also; load it again if it is known how all its members were loaded */
 void doctor_fix_reload(struct ecbpf_finding *f, const struct ecbpf_chain *chain, const char *also);
+/* Likewise, in the default mode */
+void doctor_fix_mode(struct ecbpf_finding *f, const struct ecbpf_chain *chain);
 /* Exchange the dispatcher, with the same members */
 void doctor_fix_rebuild(const struct doctor *d, struct ecbpf_finding *f,
 			const struct ecbpf_chain *chain);

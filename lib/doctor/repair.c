@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The commands that repair a chain. */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <bpf/bpf.h>
+#include "bpf/loaded.h"
+#include "chain/again.h"
 #include "chain/dispatcher.h"
 #include "core/handle.h"
 #include "doctor/doctor.h"
@@ -24,34 +29,67 @@ static size_t count_stage(const struct ecbpf_chain *chain, const char *name)
 	return count;
 }
 
-/* Would a plain `load STAGE` make this member? */
-static bool is_plain(const struct ecbpf_member *m)
+/* As @m was loaded, from @loaded, which keeps the text. Return: is it known? */
+static bool member_read(const struct ecbpf_member *m, struct loaded *loaded,
+			struct note_member *ret)
 {
-#define X(value, NAME, name, run_prio, text)                                       \
-	if (stage_of(m) && m->stages[0].stage == (value) && m->prio == (run_prio)) \
-		return m->actions == 1U << XDP_PASS;
-	ECBPF_STAGES(X)
-#undef X
-	return false;
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(m->id);
+	int err = fd < 0 ? -errno : ecbpf_loaded_read(fd, loaded);
+	char head[96];
+
+	if (err == -ENOENT && stage_of(m)) /* by another tool, which sets no constants */
+		snprintf(loaded->spec, sizeof(loaded->spec), "stage=%s\n", stage_of(m));
+	else if (err)
+		return false;
+	*ret = (struct note_member){.prio = m->prio, .actions = m->actions, .spec = loaded->spec};
+	memcpy(ret->name, m->name, sizeof(ret->name));
+	/* a stage that came from a file: its file may be of another version */
+	if (stage_of(m) && !strncmp(loaded->spec, "file=", 5)) {
+		size_t len = strcspn(loaded->spec, "\n");
+
+		snprintf(head, sizeof(head), "stage=%s", stage_of(m));
+		if (strlen(head) > len)
+			return false;
+		memcpy(loaded->spec + len - strlen(head), head, strlen(head));
+		ret->spec = loaded->spec + len - strlen(head);
+	}
+	return true;
+}
+
+/* The commands that load its members again; NULL: they are not all known */
+static char *chain_again(const struct ecbpf_chain *chain, enum ecbpf_mode mode)
+{
+	_cleanup_free_ struct loaded *loaded = calloc(DISPATCHER_MEMBERS, sizeof(*loaded));
+	struct note_member members[DISPATCHER_MEMBERS];
+	size_t count = chain->members_count;
+	bool is_known = loaded && chain->kind != ECBPF_CHAIN_BROKEN && count <= DISPATCHER_MEMBERS;
+
+	for (size_t i = 0; i < count && is_known; i++)
+		is_known = member_read(&chain->members[i], &loaded[i], &members[i]);
+	return is_known ? ecbpf_again(chain->iface, mode, members, count) : NULL;
+}
+
+static void fix_reload(struct ecbpf_finding *f, const struct ecbpf_chain *chain, const char *also,
+		       enum ecbpf_mode mode)
+{
+	_cleanup_free_ char *load = chain_again(chain, mode);
+
+	snprintf(f->unload, sizeof(f->unload), "ecbpf-loader unload --all %s%s", chain->iface,
+		 also);
+	if (load && strlen(f->unload) + 4 + strlen(load) < sizeof(f->fix))
+		finding_fix(f, "%s && %s", f->unload, load);
+	else
+		finding_fix(f, "%s # then load its programs again", f->unload);
 }
 
 void doctor_fix_reload(struct ecbpf_finding *f, const struct ecbpf_chain *chain, const char *also)
 {
-	bool known = chain->kind == ECBPF_CHAIN_DISPATCHER;
-	char stages[sizeof(f->fix)] = "";
+	fix_reload(f, chain, also, chain->mode);
+}
 
-	snprintf(f->unload, sizeof(f->unload), "ecbpf-loader unload --all %s%s", chain->iface,
-		 also);
-
-	for (size_t i = 0; i < chain->members_count && known; i++) {
-		known = is_plain(&chain->members[i]);
-		if (known)
-			doctor_append(stages, sizeof(stages), " %s", stage_of(&chain->members[i]));
-	}
-	if (known)
-		finding_fix(f, "%s && ecbpf-loader load %s%s", f->unload, chain->iface, stages);
-	else
-		finding_fix(f, "%s # then load its programs again", f->unload);
+void doctor_fix_mode(struct ecbpf_finding *f, const struct ecbpf_chain *chain)
+{
+	fix_reload(f, chain, "", ECBPF_MODE_UNSPEC);
 }
 
 /* Any change exchanges the dispatcher: load and unload a stage that has no settings */

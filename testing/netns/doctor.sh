@@ -28,6 +28,18 @@ else
 	pass "a chain is refused"
 fi
 run ecbpf-loader unload --all v0
+run ecbpf-loader load -m skb -S malformed_action=XDP_DROP --fused pass,count v0
+doctor
+mode=$(selected . mode-skb v0 | jq -r .severity) # Linux before 6.3 does not know its drivers
+expect "skb mode" "$mode" mode-skb v0
+equal "skb mode: the command has its constants" "ecbpf-loader unload --all v0 && \
+ecbpf-loader load -S malformed_action=1 --fused pass,count v0" \
+	"$(selected . mode-skb v0 | jq -r .fix)"
+mend "skb mode" mode-skb v0
+expect "skb mode, mended: native" ok mode v0
+equal "skb mode, mended: constants" "malformed_action=1" \
+	"$(ecbpf-loader export | grep ^malformed_action)"
+run ecbpf-loader unload --all v0
 doctor
 expect "maps that nobody uses" note maps-unused host
 run ecbpf-loader clean --all

@@ -25,6 +25,7 @@
 #include "bpf/metadata.h"
 #include "bpf/program.h"
 #include "bpf/synchronize.h"
+#include "chain/again.h"
 #include "core/array.h"
 #include "core/bucket.h"
 #include "core/handle.h"
@@ -406,6 +407,62 @@ static void run_path(void **state)
 	assert_string_not_equal(path, r.path);
 }
 
+static const __u32 pass_tx = 1U << XDP_PASS | 1U << XDP_TX;
+
+/* What is loaded, and the commands that load it again; NULL: no command can */
+static const struct {
+	enum ecbpf_mode mode;
+	struct note_member members[3];
+	const char *commands;
+} agains[] = {
+	{ECBPF_MODE_NATIVE,
+	 {{"ecbpf_pass", 50, 1U << XDP_PASS, "stage=pass\n"},
+	  {"ecbpf_count", 80, 1U << XDP_PASS, "stage=count\n"}},
+	 "ecbpf-loader load v0 pass count"},
+	{ECBPF_MODE_NATIVE,
+	 {{"ecbpf_pass", 50, 1U << XDP_PASS, "stage=pass\nmalformed_action=1\n"},
+	  {"ecbpf_count", 81, pass_tx, "stage=count\n"},
+	  {"ecbpf_fw", 20, 1U << XDP_PASS, "stage=fw\n"}},
+	 "ecbpf-loader load -S malformed_action=1 v0 pass && "
+	 "ecbpf-loader load -P 81 -A XDP_PASS,XDP_TX v0 count && ecbpf-loader load v0 fw"},
+	{ECBPF_MODE_SKB,
+	 {{"their_prog", 50, 1U << XDP_PASS, "file=/a b.o\nsection=xdp\npin-path=/sys/fs/bpf/x\n"},
+	  {"ecbpf_fastpath", 50, 1U << XDP_PASS, "stage=fastpath\n"}},
+	 "ecbpf-loader load -m skb -P 50 -p /sys/fs/bpf/x -n their_prog v0 /a b.o && "
+	 "ecbpf-fastpath load -m skb -i v0"},
+	{ECBPF_MODE_NATIVE,
+	 {{"ecbpf_fused", 50, 1U << XDP_PASS, "fused=filter,fastpath,sampler\na=1\nb=2\n"}},
+	 "ecbpf-loader load -S a=1 -S b=2 --fused filter,sampler v0 && "
+	 "ecbpf-fastpath load --fused -i v0"},
+	{ECBPF_MODE_NATIVE,
+	 {{"ecbpf_fused", 0, 0, "fused=fastpath\n"}},
+	 "ecbpf-fastpath load --fused -i v0"},
+	/* its tool takes no constants */
+	{ECBPF_MODE_NATIVE, {{"ecbpf_fused", 50, 1U << XDP_PASS, "fused=fastpath\na=1\n"}}, NULL},
+	{ECBPF_MODE_NATIVE,
+	 {{"ecbpf_fastpath", 50, 1U << XDP_PASS, "stage=fastpath\na=1\n"}},
+	 NULL},
+	{ECBPF_MODE_NATIVE, {}, NULL},
+};
+
+static void loaded_again(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(agains); i++) {
+		size_t count = 0;
+		char *commands;
+
+		while (count < 3 && agains[i].members[count].spec)
+			count++;
+		commands = ecbpf_again("v0", agains[i].mode, agains[i].members, count);
+		if (agains[i].commands)
+			assert_string_equal(commands, agains[i].commands);
+		else
+			assert_null(commands);
+		free(commands);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -416,6 +473,7 @@ int main(void)
 		cmocka_unit_test(no_bpffs),	  cmocka_unit_test(empty_calls),
 		cmocka_unit_test(rates),	  cmocka_unit_test(bucket_secret),
 		cmocka_unit_test(calls_together), cmocka_unit_test(run_path),
+		cmocka_unit_test(loaded_again),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

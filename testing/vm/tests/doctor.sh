@@ -288,10 +288,14 @@ modes()
 	local want=note
 
 	begin
-	run ecbpf-loader load -m skb v0 pass
+	run ecbpf-loader load -m skb -S malformed_action=XDP_DROP v0 pass
+	run ecbpf-loader load v0 count
 	ecbpf-loader features v0 >"$work/out" 2>&1 && kernel_is 6.3 && want=warning
 	doctor
 	expect "skb mode" "$want" mode-skb v0
+	equal "skb mode: the command has its constants" "ecbpf-loader unload --all v0 && \
+ecbpf-loader load -S malformed_action=1 v0 pass && ecbpf-loader load v0 count" \
+		"$(selected . mode-skb | jq -r .fix)"
 	mend "skb mode" mode-skb v0
 	expect "skb mode, mended: native" ok mode v0
 	end modes
