@@ -225,6 +225,20 @@ equal "pins that are gone, applied: nothing bad" "" "$(bad)"
 run ecbpf-filter drop flush
 equal "nothing to do after that" "nothing to do" "$(ecbpf-loader apply 2>&1)"
 
+sed -i 's/fused = yes/&\nmode = skb/' "$work/etc/ecbpf.conf"
+run ecbpf-loader unload --all v0
+run ecbpf-loader apply
+doctor
+says "skb mode, declared" mode-skb "mode = skb is declared in $installed/ecbpf.conf"
+equal "skb mode, declared: apply would not change it" "" "$(fix_of mode-skb v0)"
+sed -i '/^mode = skb/d' "$work/etc/ecbpf.conf"
+doctor
+equal "skb mode, no longer declared: the command" \
+	"ecbpf-loader unload --all v0 && ecbpf-loader apply" "$(fix_of mode-skb v0)"
+bash -c "$(fix_of mode-skb v0)" >"$work/out" 2>&1
+doctor
+expect "skb mode, mended" ok mode v0
+
 run ecbpf-filter set tcp-null=drop
 doctor
 equal "a setting that the file does not name" "" "$(bad)"
