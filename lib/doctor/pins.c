@@ -171,6 +171,10 @@ static void fix_other_schema(struct doctor *d, struct ecbpf_finding *f)
 	if (applied) {
 		finding_fix(f, "systemctl restart ecbpf");
 	} else if (!is_other_schema_used(d)) {
+		finding_why(f,
+			    "made by another version of ecbpf: no program of this version can be "
+			    "loaded; 'clean --all' removes its rules, lists and settings, which "
+			    "'ecbpf-loader export' of that version writes down");
 		finding_fix(f, "ecbpf-loader clean --all");
 	} else {
 		finding_why(f,

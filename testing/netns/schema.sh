@@ -31,6 +31,9 @@ for stage in fw filter fastpath; do
 	before=$(find /sys/fs/bpf/ecbpf | sort)
 	bad "$stage: maps of schema 1" 1 "of schema 1, this ecbpf has 2" "${load[@]}"
 	check "$stage: nothing was changed" "$before" "$(find /sys/fs/bpf/ecbpf | sort)"
+	check "$stage: doctor says what its command removes" 1 "$({ ecbpf-loader doctor -j || :; } |
+		jq -r '.[] | select(.code == "schema-maps") | .fix + ": " + .why' |
+		grep -c "clean --all: .* removes its rules, .*export")"
 	rm /sys/fs/bpf/ecbpf/*
 	good "$stage: without them" "${load[@]}"
 	ecbpf-loader unload --all fw0
