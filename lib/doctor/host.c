@@ -60,25 +60,55 @@ void doctor_check_privilege(struct doctor *d)
 	finding_fix(f, "sudo ecbpf-loader doctor");
 }
 
-/* What is in them is trusted, too */
+static void dir_missing(struct doctor *d, const char *dir, int err)
+{
+	struct ecbpf_finding *f = finding_add(&d->found, ECBPF_ERROR, "", "directory-missing",
+					      "%.200s: %s", dir, strerror(err));
+
+	finding_why(f, "ecbpf can keep nothing there");
+	if (err == ENOTDIR)
+		finding_fix(f, "mv %.200s %.200s.old", dir, dir);
+	else if (err == ENOENT) /* a symbolic link to nothing */
+		finding_fix(f, "mkdir -p $(readlink -m %.200s)", dir);
+}
+
+/* What is in it is trusted, too; a symbolic link of root's is as good as what it leads to */
+static void check_dir(struct doctor *d, const char *dir)
+{
+	_cleanup_free_ char *path = NULL;
+	struct ecbpf_finding *f;
+	struct stat st;
+
+	if (lstat(dir, &st)) /* it is made when it is needed */
+		return;
+	if (S_ISLNK(st.st_mode) && !st.st_uid) {
+		path = realpath(dir, NULL);
+		if (!path || stat(path, &st)) {
+			dir_missing(d, dir, errno);
+			return;
+		}
+		dir = path;
+	}
+	if (!S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode)) {
+		dir_missing(d, dir, ENOTDIR);
+		return;
+	}
+	if (S_ISDIR(st.st_mode) && !st.st_uid && !(st.st_mode & 0022))
+		return;
+	f = finding_add(&d->found, ECBPF_ERROR, "", "directory-untrusted",
+			"%.200s belongs to user %u and has mode %04o", dir, st.st_uid,
+			st.st_mode & 07777);
+	finding_why(f, "others may have changed what ecbpf keeps there");
+	if (S_ISDIR(st.st_mode))
+		finding_fix(f, "chown root %.200s && chmod go-w %.200s", dir, dir);
+	else
+		finding_fix(f, "chown -h root %.200s", dir);
+}
+
 void doctor_check_dirs(struct doctor *d)
 {
-	const char *const dirs[] = {ECBPF_RUN_DIR, ecbpf_state_dir()};
-
-	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
-		struct ecbpf_finding *f;
-		struct stat st;
-
-		if (lstat(dirs[i], &st) ||
-		    (S_ISDIR(st.st_mode) && !st.st_uid && !(st.st_mode & 0022)))
-			continue;
-		f = finding_add(&d->found, ECBPF_ERROR, "", "directory-untrusted",
-				"%.200s belongs to user %u and has mode %04o", dirs[i], st.st_uid,
-				st.st_mode & 07777);
-		finding_why(f, "others may have changed what ecbpf keeps there");
-		if (S_ISDIR(st.st_mode))
-			finding_fix(f, "chown root %.200s && chmod go-w %.200s", dirs[i], dirs[i]);
-	}
+	check_dir(d, ECBPF_RUN_DIR);
+	check_dir(d, ecbpf_state_dir());
 }
 
 void doctor_check_jit(struct doctor *d)

@@ -148,6 +148,27 @@ run chmod 777 "$work/state"
 doctor
 expect "a state directory for all" error directory-untrusted host
 mend "a state directory for all" directory-untrusted host
+ln -s "$work/state" "$work/link"
+export ECBPF_STATE_DIR=$work/link
+doctor
+equal "a link to a state directory" "" "$(bad)"
+run chmod 777 "$work/state"
+doctor
+expect "a link to one for all" error directory-untrusted host
+mend "a link to one for all" directory-untrusted host
+run chown -h nobody "$work/link"
+doctor
+expect "a link of somebody else" error directory-untrusted host
+mend "a link of somebody else" directory-untrusted host
+run rmdir "$work/state"
+doctor
+expect "a link to nothing" error directory-missing host
+mend "a link to nothing" directory-missing host
+touch "$work/file"
+ECBPF_STATE_DIR=$work/file
+doctor
+expect "a file in its place" error directory-missing host
+mend "a file in its place" directory-missing host
 ECBPF_STATE_DIR=$kept
 run umount /sys/fs/bpf
 run mount -t tmpfs tmpfs /sys/fs/bpf
