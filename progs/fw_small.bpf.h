@@ -74,7 +74,11 @@ static __always_inline __u64 fw_small_bits(const struct ecbpf_fw_small *small, _
 	kind = small->kind[index & (ECBPF_FW_KINDS - 1)].l4;
 	bits &= fw_vector(small->ttl, facts >> FW_TTL, 511);
 	bits &= fw_vector(small->vlan, facts >> FW_VLAN, 2 * ECBPF_FW_VLAN_NONE - 1);
-	/* constant tables where they can be, to save the load of @fields */
+	/*
+	 * Constant tables where they can be, to save the load of @fields: those of the length and
+	 * of TCP's ports and window are always filled in a small generation, also if no rule tests
+	 * the field. Class 0 of an empty one would match no rule. See lib/fw/compile-fields.c
+	 */
 	barrier_var(length);
 	bits &= fw_small_vector(small, t->length[length & (2 * ECBPF_FW_LENGTH_LONG - 1)]);
 	if (kind == (ECBPF_FW_L4_TCP | ECBPF_FW_L4_THERE)) {
