@@ -13,7 +13,8 @@
 #include "core/array.h"
 #include "core/error.h"
 
-#define WAIT_MS 500 /* for programs that are being freed */
+#define WAIT_MS	 500 /* for programs that are being freed */
+#define RESERVED 3   /* descriptors: a directory, a map, a program */
 
 static int pin_note(struct ecbpf *e, const char *path, bool is_symlink, void *data)
 {
@@ -46,6 +47,8 @@ int ecbpf_transaction_begin(struct ecbpf *e, struct transaction *ret)
 	if (err)
 		return err;
 	err = ecbpf_for_each_pin(e, pin_note, &t);
+	if (!err)
+		err = ecbpf_reserve_take(e, RESERVED, &t.reserve);
 	if (err) {
 		transaction_free(&t);
 		ecbpf_lock_release(e);
@@ -91,6 +94,7 @@ int ecbpf_transaction_end(struct ecbpf *e, struct transaction *t, int err)
 {
 	struct saved_error error;
 
+	ecbpf_reserve_give(&t->reserve);
 	if (err) {
 		ecbpf_error_save(e, &error);
 		ecbpf_for_each_pin(e, pin_undo, t);

@@ -4,12 +4,14 @@
 #define ECBPF_LIB_TRANSACTION_H
 
 #include <stddef.h>
+#include "core/reserve.h"
 
 struct ecbpf;
 
 struct transaction {
 	char **pins; /* names in BPFFS/ecbpf that were there before */
 	size_t count;
+	struct reserve reserve;
 };
 
 /* Opens the BPF file system and holds the lock; another one may begin inside. On failure, no end */

@@ -46,8 +46,10 @@
 #include "core/handle.h"
 #include "core/iface.h"
 #include "core/privilege.h"
+#include "core/reserve.h"
 
-#define RETRIES 100 /* of a change that lost a race against another program's */
+#define RETRIES	 100 /* of a change that lost a race against another program's */
+#define RESERVED 2   /* descriptors: a socket or a lock, or the maps of ecbpf_synchronize() */
 
 static void change_close_built(struct ecbpf *e, struct change *c)
 {
@@ -513,11 +515,14 @@ static int change_verify(struct ecbpf *e, const struct change *c)
 /* Steps 1 to 3 for all, or none */
 static int commit(struct ecbpf *e, struct change *changes, size_t count)
 {
+	_cleanup_reserve_ struct reserve reserve = {};
 	size_t attached = 0;
 	int err = 0, lock;
 
 	for (size_t i = 0; i < count && !err; i++)
 		err = change_build(e, &changes[i]);
+	if (!err)
+		err = ecbpf_reserve_take(e, RESERVED, &reserve);
 	for (size_t i = 0; i < count && !err; i++)
 		ecbpf_note_begin(e, &changes[i], &changes[i].note);
 	for (; attached < count && !err; attached++) {
@@ -527,6 +532,7 @@ static int commit(struct ecbpf *e, struct change *changes, size_t count)
 	}
 	for (size_t i = 0; i < count && !err; i++)
 		err = change_verify(e, &changes[i]);
+	ecbpf_reserve_give(&reserve);
 	if (err) {
 		for (size_t i = 0; i < attached; i++)
 			change_detach(e, &changes[i]);
@@ -609,7 +615,8 @@ static int change_chains(struct ecbpf *e, const char *const *ifaces, size_t coun
 		err = ecbpf_changes_plan(e, ifaces, count, plan, data, changes, &n);
 		if (!err && n)
 			err = commit(e, changes, n);
-		for (size_t i = 0; i < n; i++)
+		/* the last one, which failed, leaves descriptors to lock the pins of the others */
+		for (size_t i = n; i--;)
 			ecbpf_change_close(e, &changes[i]);
 		if (err != -EAGAIN)
 			return err;

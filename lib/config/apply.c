@@ -23,8 +23,11 @@
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/privilege.h"
+#include "core/reserve.h"
 #include "fastpath/fastpath.h"
 #include "fw/rules.h"
+
+#define RESERVED 32 /* descriptors: what it takes to apply the settings before again */
 
 int conf_report_chain(struct ecbpf *e, const struct ecbpf_chain_change *change,
 		      struct conf_report *r)
@@ -98,7 +101,8 @@ static int chains_check(struct ecbpf *e, const struct ecbpf_config *config,
 }
 
 /* The chains are the last step: no step after it could fail. The changes are reported already */
-static int chains_apply(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan)
+static int chains_apply(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan,
+			struct reserve *reserve)
 {
 	struct conf_fastpath_undo undo = {};
 	struct conf_report reported = {};
@@ -112,10 +116,12 @@ static int chains_apply(struct ecbpf *e, const struct ecbpf_config *config, stru
 	if (err)
 		return err;
 	err = ecbpf_fastpath_retire(e, plan->ports, plan->ports_count, chains_set, plan);
-	if (err)
+	if (err) {
+		ecbpf_reserve_give(reserve);
 		conf_fastpath_undo(e, &undo);
-	else
+	} else {
 		free(undo.names);
+	}
 	return err;
 }
 
@@ -174,15 +180,19 @@ static int settings_set(struct ecbpf *e, const struct ecbpf_config *config, stru
 {
 	struct ecbpf_config *before;
 	struct conf_report checked = {};
+	_cleanup_reserve_ struct reserve reserve = {};
 	int err;
 
 	err = settings_apply(e, config, true, &checked);
 	free(checked.changes);
 	if (!err)
+		err = ecbpf_reserve_take(e, RESERVED, &reserve);
+	if (!err)
 		err = settings_get(e, config, &before);
 	if (err)
 		return err;
 	err = settings_apply(e, config, false, r);
+	ecbpf_reserve_give(&reserve);
 	if (err)
 		settings_undo(e, before);
 	ecbpf_config_free(before);
@@ -209,9 +219,12 @@ static int apply_all(struct ecbpf *e, const struct ecbpf_config *config, struct 
 {
 	struct conf_report reported = {};
 	struct ecbpf_config *before;
+	_cleanup_reserve_ struct reserve reserve = {};
 	int err;
 
-	err = settings_get(e, config, &before);
+	err = ecbpf_reserve_take(e, RESERVED, &reserve);
+	if (!err)
+		err = settings_get(e, config, &before);
 	if (err)
 		return err;
 	err = settings_apply(e, config, false, &reported);
@@ -222,7 +235,8 @@ static int apply_all(struct ecbpf *e, const struct ecbpf_config *config, struct 
 	if (!err)
 		err = ecbpf_config_refresh(e);
 	if (!err)
-		err = chains_apply(e, config, plan);
+		err = chains_apply(e, config, plan, &reserve);
+	ecbpf_reserve_give(&reserve);
 	if (err)
 		settings_undo(e, before);
 	ecbpf_config_free(before);

@@ -61,7 +61,8 @@ int fastpath_egress_read(struct ecbpf *e, struct ecbpf_egress_counters *ret);
 
 const struct ecbpf_member *fastpath_in_chain(const struct ecbpf_chain *chain,
 					     const struct ecbpf_counters **ret_counters);
-int fastpath_ports_add(struct ecbpf *e, const struct ecbpf_fastpath_load *load);
+/* Let packets be redirected to these interfaces. @fd: map fastpath_ports */
+int fastpath_ports_add(struct ecbpf *e, int fd, const struct ecbpf_fastpath_load *load);
 
 /* --- agreement.c -------------------------------------------------------------------------- */
 

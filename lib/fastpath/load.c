@@ -16,10 +16,13 @@
 #include "core/handle.h"
 #include "core/iface.h"
 #include "core/privilege.h"
+#include "core/reserve.h"
 #include "fastpath/fastpath.h"
 
 /* NETDEV_XDP_ACT_NDO_XMIT; not in the headers of Linux 6.1 */
 #define FEATURE_NDO_XMIT (1 << 2)
+
+#define RESERVED 1 /* descriptors: a program, or a socket, to attach or detach at TC */
 
 static int check_ifaces(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 {
@@ -132,16 +135,13 @@ static void load_warn(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 }
 
 /* Interfaces that did not have the TC program before lose it, and are ports no more */
-static void load_undo(struct ecbpf *e, const int *ifindexes, size_t count)
+static void load_undo(struct ecbpf *e, int ports_fd, const int *ifindexes, size_t count)
 {
 	struct saved_error error;
-	_cleanup_close_ int fd = -1;
 
 	ecbpf_error_save(e, &error);
-	fd = fastpath_map_open(e, "fastpath_ports", NULL);
 	for (size_t i = 0; i < count; i++) {
-		if (fd >= 0)
-			bpf_map_delete_elem(fd, &ifindexes[i]);
+		bpf_map_delete_elem(ports_fd, &ifindexes[i]);
 		if (fastpath_egress_detach(e, ifindexes[i]))
 			ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
 	}
@@ -152,20 +152,29 @@ static int load_all(struct ecbpf *e, const struct ecbpf_fastpath_load *load, int
 		    struct ecbpf_fastpath *settings, __u32 groups)
 {
 	_cleanup_free_ int *undo = calloc(load->in_count + load->out_count, sizeof(*undo));
+	_cleanup_close_ int ports_fd = -1; /* open before the first change, for the way back */
+	_cleanup_reserve_ struct reserve reserve = {};
 	size_t undo_count = 0;
 	int err;
 
 	if (!undo)
 		return ecbpf_fail_memory(e);
+	ports_fd = fastpath_map_open(e, "fastpath_ports", NULL);
+	if (ports_fd < 0)
+		return ports_fd;
+	err = ecbpf_reserve_take(e, RESERVED, &reserve);
+	if (err)
+		return err;
 	err = egress_load(e, load, prog_fd, undo, &undo_count);
 	if (!err)
-		err = fastpath_ports_add(e, load);
+		err = fastpath_ports_add(e, ports_fd, load);
 	if (!err)
 		err = ecbpf_fastpath_refresh(e, NULL);
 	if (!err)
 		err = xdp_load(e, load);
+	ecbpf_reserve_give(&reserve);
 	if (err) {
-		load_undo(e, undo, undo_count);
+		load_undo(e, ports_fd, undo, undo_count);
 		return err;
 	}
 	fastpath_groups_set(settings, groups); /* a store, which cannot fail */
@@ -293,6 +302,7 @@ struct removal {
 /* The chains come last: all else can be put back. Packets go to the stack from the first step on */
 static int ports_remove(struct ecbpf *e, struct removal *r)
 {
+	_cleanup_reserve_ struct reserve reserve = {};
 	int err;
 
 	r->fds = calloc(r->count + 1, sizeof(*r->fds));
@@ -300,9 +310,12 @@ static int ports_remove(struct ecbpf *e, struct removal *r)
 		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < r->count; i++)
 		r->fds[i] = -1;
-	err = egress_unload(e, r->ports, r->count, r->fds);
+	err = ecbpf_reserve_take(e, RESERVED, &reserve);
+	if (!err)
+		err = egress_unload(e, r->ports, r->count, r->fds);
 	if (!err)
 		err = r->change ? r->change(e, r->data) : chains_unload(e, r->ports, r->count);
+	ecbpf_reserve_give(&reserve);
 	if (err)
 		egress_undo(e, r->ports, r->count, r->fds);
 	for (size_t i = 0; i < r->count; i++)

@@ -34,13 +34,8 @@ const struct ecbpf_member *fastpath_in_chain(const struct ecbpf_chain *chain,
 	return NULL;
 }
 
-/* Let packets be redirected to these interfaces */
-int fastpath_ports_add(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
+int fastpath_ports_add(struct ecbpf *e, int fd, const struct ecbpf_fastpath_load *load)
 {
-	_cleanup_close_ int fd = fastpath_map_open(e, "fastpath_ports", NULL);
-
-	if (fd < 0)
-		return fd;
 	for (size_t i = 0; i < load->in_count + load->out_count; i++) {
 		const char *iface =
 			i < load->in_count ? load->in[i] : load->out[i - load->in_count];
@@ -147,19 +142,12 @@ int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports
 	return 0;
 }
 
-static void port_remove(struct ecbpf *e, const struct ecbpf_fastpath_port *port)
-{
-	_cleanup_close_ int fd = fastpath_map_open(e, "fastpath_ports", NULL);
-
-	if (fd >= 0)
-		bpf_map_delete_elem(fd, &port->ifindex);
-}
-
 int ecbpf_fastpath_repair(struct ecbpf *e, size_t *ret_count)
 {
 	_cleanup_free_ struct ecbpf_fastpath_port *ports = NULL;
 	struct bpf_object *obj = NULL;
 	size_t ports_count = 0, count = 0;
+	_cleanup_close_ int fd = -1; /* open before, for the way back */
 	struct bpf_program *prog;
 	int err, lock;
 
@@ -175,6 +163,9 @@ int ecbpf_fastpath_repair(struct ecbpf *e, size_t *ret_count)
 	if (lock < 0)
 		return lock;
 	err = fastpath_egress_open(e, 0, &obj);
+	fd = err ? -1 : fastpath_map_open(e, "fastpath_ports", NULL);
+	if (!err && fd < 0)
+		err = fd;
 	prog = err ? NULL : bpf_object__find_program_by_name(obj, "ecbpf_egress");
 	for (size_t i = 0; i < ports_count && !err; i++) {
 		const char *iface = ports[i].iface;
@@ -183,12 +174,12 @@ int ecbpf_fastpath_repair(struct ecbpf *e, size_t *ret_count)
 		if (ports[i].is_out && ports[i].is_current && ports[i].is_port)
 			continue;
 		/* what grants leases comes last */
-		err = fastpath_ports_add(e, &load);
+		err = fastpath_ports_add(e, fd, &load);
 		if (!err && (!ports[i].is_out || !ports[i].is_current)) {
 			err = fastpath_egress_attach(e, iface, ports[i].ifindex,
 						     bpf_program__fd(prog));
 			if (err && !ports[i].is_port)
-				port_remove(e, &ports[i]);
+				bpf_map_delete_elem(fd, &ports[i].ifindex);
 		}
 		count += !err;
 	}

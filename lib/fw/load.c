@@ -80,8 +80,8 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 		load_undo(e, &s, before, settings_count ? &settings_before : NULL);
 	else
 		fw_warn_vlan(e, ruleset ? ruleset : s.old.ruleset, ifaces, ifaces_count);
+	fw_session_close(&s); /* first: to settle the log, too, takes a descriptor */
 	runtime_log_settle(e, !err);
-	fw_session_close(&s);
 	if (ruleset)
 		load_clean(e);
 	return err;

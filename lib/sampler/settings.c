@@ -63,19 +63,17 @@ static int gaps_reset(const struct bpf_object *obj)
 	return ecbpf_percpu_zero(sampler_map(obj, "sampling_gap"), 0, 1);
 }
 
-/* @ret_before: gets what was in force, and the change is logged; or NULL */
-static int settings_store(struct ecbpf *e, const struct ecbpf_sampling *settings,
-			  struct ecbpf_sampling *ret_before)
+/*
+ * @obj: its maps. They are open until a change has succeeded: its way back opens none
+ * @ret_before: gets what was in force, and the change is logged; or NULL
+ */
+static int settings_store(struct ecbpf *e, const struct bpf_object *obj,
+			  const struct ecbpf_sampling *settings, struct ecbpf_sampling *ret_before)
 {
+	int fd = sampler_map(obj, "sampling"), err = 0;
 	struct ecbpf_sampling before;
-	struct bpf_object *obj;
 	__u32 key = 0;
-	int err, fd;
 
-	err = sampler_maps_open(e, &obj);
-	if (err)
-		return err;
-	fd = sampler_map(obj, "sampling");
 	if (bpf_map_lookup_elem(fd, &key, &before))
 		err = -errno;
 	if (!err && ret_before)
@@ -87,7 +85,6 @@ static int settings_store(struct ecbpf *e, const struct ecbpf_sampling *settings
 		if (err) /* as it was; countdowns that were reset already are drawn again */
 			bpf_map_update_elem(fd, &key, &before, BPF_ANY);
 	}
-	bpf_object__close(obj);
 	if (err)
 		return ecbpf_fail(e, err, "cannot set the sampler: %s", strerror(-err));
 	if (ret_before)
@@ -97,6 +94,7 @@ static int settings_store(struct ecbpf *e, const struct ecbpf_sampling *settings
 
 int ecbpf_sampler_set(struct ecbpf *e, const struct ecbpf_sampling *settings)
 {
+	struct bpf_object *obj = NULL;
 	struct ecbpf_sampling before;
 	struct transaction t;
 	int err;
@@ -107,17 +105,21 @@ int ecbpf_sampler_set(struct ecbpf *e, const struct ecbpf_sampling *settings)
 	if (err)
 		return err;
 	runtime_log_ahead(e);
-	err = settings_store(e, settings, &before);
+	err = sampler_maps_open(e, &obj);
+	if (!err)
+		err = settings_store(e, obj, settings, &before);
+	bpf_object__close(obj);
 	runtime_log_settle(e, !err);
 	return ecbpf_transaction_end(e, &t, err);
 }
 
-static void settings_undo(struct ecbpf *e, const struct ecbpf_sampling *before)
+static void settings_undo(struct ecbpf *e, const struct bpf_object *obj,
+			  const struct ecbpf_sampling *before)
 {
 	struct saved_error error;
 
 	ecbpf_error_save(e, &error);
-	if (settings_store(e, before, NULL))
+	if (settings_store(e, obj, before, NULL))
 		ecbpf_log(e, ECBPF_LOG_WARN, "could not go back to the settings before: %s",
 			  e->error);
 	ecbpf_error_restore(e, &error);
@@ -126,6 +128,7 @@ static void settings_undo(struct ecbpf *e, const struct ecbpf_sampling *before)
 int ecbpf_sampler_load(struct ecbpf *e, const char *const *ifaces, size_t count, bool is_fused,
 		       enum ecbpf_mode mode, const struct ecbpf_sampling *settings)
 {
+	struct bpf_object *obj = NULL;
 	struct ecbpf_sampling before;
 	struct transaction t;
 	int err;
@@ -138,12 +141,15 @@ int ecbpf_sampler_load(struct ecbpf *e, const char *const *ifaces, size_t count,
 	if (err)
 		return err;
 	runtime_log_ahead(e);
-	err = settings_store(e, settings, &before);
+	err = sampler_maps_open(e, &obj);
+	if (!err)
+		err = settings_store(e, obj, settings, &before);
 	if (!err) {
 		err = ecbpf_chain_load_stage(e, ifaces, count, ECBPF_STAGE_SAMPLER, is_fused, mode);
 		if (err)
-			settings_undo(e, &before);
+			settings_undo(e, obj, &before);
 	}
+	bpf_object__close(obj);
 	runtime_log_settle(e, !err);
 	return ecbpf_transaction_end(e, &t, err);
 }
@@ -181,8 +187,9 @@ static void rates_off_log(struct ecbpf *e, const struct ecbpf_sampling *before)
 	runtime_settings_log(e, ecbpf_sampler_settings(), &from, &after);
 }
 
-/* No samples any more. *@ret_is_off: and there were some before, by @ret_before */
-static int sampler_off(struct ecbpf *e, struct ecbpf_sampling *ret_before, bool *ret_is_off)
+/* No samples any more. *@ret_obj: and there were some before, by @ret_before */
+static int sampler_off(struct ecbpf *e, struct ecbpf_sampling *ret_before,
+		       struct bpf_object **ret_obj)
 {
 	struct ecbpf_sampler_status status;
 	int err;
@@ -190,18 +197,20 @@ static int sampler_off(struct ecbpf *e, struct ecbpf_sampling *ret_before, bool 
 	err = ecbpf_sampler_status(e, &status);
 	if (err)
 		return err == -ENOENT ? 0 : err;
+	err = sampler_maps_open(e, ret_obj);
+	if (err)
+		return err;
 	*ret_before = status.settings;
 	rates_off_log(e, ret_before);
 	memset(status.settings.rate, 0, sizeof(status.settings.rate));
-	err = settings_store(e, &status.settings, NULL);
-	*ret_is_off = !err;
-	return err;
+	return settings_store(e, *ret_obj, &status.settings, NULL);
 }
 
 int ecbpf_sampler_unload(struct ecbpf *e, const char *const *ifaces, size_t count)
 {
-	bool have = false, is_off = false;
+	struct bpf_object *obj = NULL; /* of a sampler that was turned off */
 	struct ecbpf_sampling before;
+	bool have = false;
 	struct transaction t;
 	int err;
 
@@ -213,12 +222,13 @@ int ecbpf_sampler_unload(struct ecbpf *e, const char *const *ifaces, size_t coun
 	runtime_log_ahead(e);
 	err = others_have(e, ifaces, count, &have);
 	if (!err && !have)
-		err = sampler_off(e, &before, &is_off);
+		err = sampler_off(e, &before, &obj);
 	if (!err) {
 		err = ecbpf_chain_unload_stage(e, ifaces, count, ECBPF_STAGE_SAMPLER);
-		if (err && is_off)
-			settings_undo(e, &before);
+		if (err && obj)
+			settings_undo(e, obj, &before);
 	}
+	bpf_object__close(obj);
 	runtime_log_settle(e, !err);
 	return ecbpf_transaction_end(e, &t, err);
 }
