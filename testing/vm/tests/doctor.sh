@@ -88,7 +88,8 @@ host()
 	expect "no CAP_NET_ADMIN" error privilege host
 	says "no CAP_NET_ADMIN" privilege "missing privilege: CAP_NET_ADMIN"
 
-	findings=$(setarch "$(uname -m)" --uname-2.6 ecbpf-loader doctor -j) && status=0 || status=$?
+	findings=$(setarch "$(uname -m)" --uname-2.6 ecbpf-loader doctor -j) && status=0 ||
+		status=$?
 	expect "old kernel" error kernel-old host
 	LIBXDP_OBJECT_PATH=$work doctor
 	expect "no dispatcher" error libxdp-dispatcher host
@@ -183,7 +184,8 @@ lost_pins()
 
 	ns_add inside
 	run ip link set v0 netns inside
-	run ip netns exec inside bash -c 'mount -t bpf -o mode=0700 bpf /sys/fs/bpf && ecbpf-loader load v0 pass'
+	run ip netns exec inside bash -c \
+		'mount -t bpf -o mode=0700 bpf /sys/fs/bpf && ecbpf-loader load v0 pass'
 	findings=$(ns inside ecbpf-loader doctor -j) && status=0 || status=$?
 	expect "ip netns exec" error fails-open v0
 	findings=$(ip netns exec inside ecbpf-loader doctor -j) && status=0 || status=$?
@@ -249,7 +251,8 @@ stale()
 {
 	begin
 	run ecbpf-loader load v0 count
-	LD_PRELOAD=$work/killer.so ecbpf-loader load v0 pass >"$work/out" 2>&1 && status=0 || status=$?
+	LD_PRELOAD=$work/killer.so ecbpf-loader load v0 pass >"$work/out" 2>&1 && status=0 ||
+		status=$?
 	((status == 137)) || fail "stale pins: loader killed" "exit status $status"
 	doctor
 	expect "loader killed" warning stale-pins host
