@@ -11,7 +11,8 @@
 
 /* The fields of a packet in two numbers, the arguments of fw_match_small(): shifts */
 #define FW_TTL	 12 /* behind the kind; 9 bits */
-#define FW_VLAN	 21
+#define FW_VLAN	 21 /* 13 bits */
+#define FW_L4	 34
 #define FW_DPORT 16 /* behind the source port */
 #define FW_CODE	 32
 
@@ -31,10 +32,10 @@ static __always_inline __u64 fw_small_vector(const struct ecbpf_fw_small *small,
 
 /*
  * The first two rows: the kind, and TCP flags or type of ICMP. Most packets match no rule by then.
- * Return: the rules that are left
+ * Return: the rules that are left; @ret_l4: enum ecbpf_fw_l4
  */
 static __always_inline __u64 fw_small_first(const struct ecbpf_fw_small *small, __u64 kind,
-					    __u64 type)
+					    __u64 type, __u64 *ret_l4)
 {
 	const struct ecbpf_fw_small_kind *row;
 	__u64 bits;
@@ -44,7 +45,8 @@ static __always_inline __u64 fw_small_first(const struct ecbpf_fw_small *small, 
 	bits = row->vector;
 	if (!bits) /* no rule matches the protocol */
 		return 0;
-	return bits & fw_vector(small->type, row->l4 << 8 | type, ECBPF_FW_L4_MAX * 256 - 1);
+	*ret_l4 = row->l4;
+	return bits & fw_vector(small->type, *ret_l4 << 8 | type, ECBPF_FW_L4_MAX * 256 - 1);
 }
 
 /*
@@ -60,18 +62,18 @@ static __always_inline __u64 fw_small_bits(const struct ecbpf_fw_small *small, _
 	__u32 src = addrs >> 32, dst = addrs;
 	const struct ecbpf_fw_tables *t = &small->tables;
 	const struct ecbpf_fw_field *fields;
-	__u64 index = facts, length = fw_length(frame_len), kind;
+	__u64 length = fw_length(frame_len), kind = facts >> FW_L4;
 
-	if (!(facts >> ECBPF_FW_KIND_IP6 & 1)) {
+	if (!(facts >> ECBPF_FW_KIND_IP6 & 1))
 		src = fw_lpm4(small->words, ECBPF_FW_SMALL_WORDS - 1, &t->roots[0][0], src);
-		dst = fw_lpm4(small->words, ECBPF_FW_SMALL_WORDS - 1, &t->roots[1][0], dst);
-	}
 	bits &= fw_small_vector(small, src);
+	if (!bits)
+		return 0;
+	if (!(facts >> ECBPF_FW_KIND_IP6 & 1))
+		dst = fw_lpm4(small->words, ECBPF_FW_SMALL_WORDS - 1, &t->roots[1][0], dst);
 	bits &= fw_small_vector(small, dst);
 	if (!bits)
 		return 0;
-	barrier_var(index);
-	kind = small->kind[index & (ECBPF_FW_KINDS - 1)].l4;
 	bits &= fw_vector(small->ttl, facts >> FW_TTL, 511);
 	bits &= fw_vector(small->vlan, facts >> FW_VLAN, 2 * ECBPF_FW_VLAN_NONE - 1);
 	/*
@@ -154,7 +156,7 @@ static __always_inline __u32 fw_small_try(struct xdp_md *ctx, const struct ecbpf
 {
 	const __u8 *ip = ecbpf_header(ctx, rec->l3_off, sizeof(struct iphdr));
 	const struct ecbpf_fw_small *small = fw_small_get(active);
-	__u64 bits, addrs, facts, l4, type = rec->tcp_flags | rec->icmp_type;
+	__u64 bits, addrs, facts, l4 = 0, type = rec->tcp_flags | rec->icmp_type;
 	__u64 more = active | (__u64)rec->frame_len << 32;
 
 	if (!rec->version) /* see fw_packet_set() */
@@ -162,12 +164,12 @@ static __always_inline __u32 fw_small_try(struct xdp_md *ctx, const struct ecbpf
 	if (!small || (rec->version && !ip))
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
 	facts = fw_kind(rec, ip);
-	bits = fw_small_first(small, facts, type);
+	bits = fw_small_first(small, facts, type, &l4);
 	if (!bits) {
 		fw_decide(FW_UNDECIDED);
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
 	}
-	facts |= fw_ttl(rec, ip) << FW_TTL | (__u64)fw_vlan(rec) << FW_VLAN;
+	facts |= fw_ttl(rec, ip) << FW_TTL | (__u64)fw_vlan(rec) << FW_VLAN | l4 << FW_L4;
 	if (!ip)
 		return fw_match_small(more, bits, 0, facts, 0);
 	if (rec->version == 4) {
