@@ -13,7 +13,8 @@ run:
     dropped, packets that must pass do pass;
   - the verb ended by itself within a minute, not by a signal, and said in a line why it failed.
     'watch' and 'sampler run' may go on instead: then the host is as declared, samples are
-    published, within 30 s, and SIGINT ends it. Who was killed, for its control group has no memory
+    published, within 30 s, and SIGINT ends it; with too little of something, it may wait for that
+    and say so. Who was killed, for its control group has no memory
     left, may be run again.
 
 Calls are named CALL, bpf() bpf.COMMAND, and counted from 1 by this name. What fails, unless
@@ -152,6 +153,8 @@ NEVER = 99 # of a daemon that does not do what it is for
 KEPT, KEEPS = "/var/lib/ecbpf", "\nkept:\n"
 # What a verb says whose change is made but could not be kept
 LOST = ("will be lost at the next start", "changes at runtime are not kept")
+# A daemon that could not do its work, and says why
+WAITS = "waiting for it"
 # Of what it has replaced
 LEFT = "~: cannot remove it"
 # What the doctor finds where a kernel has less
@@ -739,6 +742,8 @@ class Verb:
     def judge(self, kind, error, status, stdout, stderr):
         """What is wrong with it: a text, or nothing"""
         cause = os.strerror(getattr(errno, error, 0))
+        if status == NEVER and kind in GROWING and WAITS in stderr:
+            return None # for what never comes
         if status == NEVER:
             return (f"it goes on, but the host is not as declared after {DECLARED} s"
                     f"{differences(self.now, self.new)}\n      stderr:  {stderr.strip()[:300]}")
