@@ -138,7 +138,8 @@ bool ecbpf_pins_are_used(struct ecbpf *e)
 bool ecbpf_pins_are_others(struct ecbpf *e, int prog_fd)
 {
 	/* one of each stage, which stays while a program has it */
-	static const char *const names[] = {"filter_settings", "fw_active", "sampling"};
+	static const char *const names[] = {"filter_settings", "fw_active", "fastpath_flows",
+					    "sampling"};
 	bool are_others = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(names) && !are_others; i++) {

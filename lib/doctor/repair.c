@@ -45,13 +45,13 @@ static bool member_read(const struct ecbpf_member *m, struct loaded *loaded,
 	memcpy(ret->name, m->name, sizeof(ret->name));
 	/* a stage that came from a file: its file may be of another version */
 	if (stage_of(m) && !strncmp(loaded->spec, "file=", 5)) {
-		size_t len = strcspn(loaded->spec, "\n");
+		size_t len = strcspn(loaded->spec, "\n"), head_len;
 
-		snprintf(head, sizeof(head), "stage=%s", stage_of(m));
-		if (strlen(head) > len)
+		head_len = snprintf(head, sizeof(head), "stage=%s", stage_of(m));
+		if (head_len > len)
 			return false;
-		memcpy(loaded->spec + len - strlen(head), head, strlen(head));
-		ret->spec = loaded->spec + len - strlen(head);
+		ret->spec = loaded->spec + len - head_len;
+		memcpy(loaded->spec + len - head_len, head, head_len);
 	}
 	return true;
 }

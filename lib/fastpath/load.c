@@ -151,20 +151,21 @@ static void load_undo(struct ecbpf *e, int ports_fd, const int *ifindexes, size_
 static int load_all(struct ecbpf *e, const struct ecbpf_fastpath_load *load, int prog_fd,
 		    struct ecbpf_fastpath *settings, __u32 groups)
 {
-	_cleanup_free_ int *undo = calloc(load->in_count + load->out_count, sizeof(*undo));
 	_cleanup_close_ int ports_fd = -1; /* open before the first change, for the way back */
 	_cleanup_reserve_ struct reserve reserve = {};
+	_cleanup_free_ int *undo = NULL;
 	size_t undo_count = 0;
 	int err;
 
-	if (!undo)
-		return ecbpf_fail_memory(e);
 	ports_fd = fastpath_map_open(e, "fastpath_ports", NULL);
 	if (ports_fd < 0)
 		return ports_fd;
 	err = ecbpf_reserve_take(e, RESERVED, &reserve);
 	if (err)
 		return err;
+	undo = calloc(load->in_count + load->out_count, sizeof(*undo));
+	if (!undo)
+		return ecbpf_fail_memory(e);
 	err = egress_load(e, load, prog_fd, undo, &undo_count);
 	if (!err)
 		err = fastpath_ports_add(e, ports_fd, load);
@@ -201,18 +202,12 @@ static int load_settings(struct ecbpf *e, const struct ecbpf_fastpath_load *load
 	return err;
 }
 
-static int load_locked(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
+/* @groups: of the table to make; 0: there is one */
+static int load_maps(struct ecbpf *e, const struct ecbpf_fastpath_load *load, __u32 groups)
 {
 	struct bpf_object *egress = NULL, *stage = NULL;
-	struct saved_error error;
-	__u32 groups = 0;
 	int err;
 
-	err = check_ifaces(e, load);
-	if (!err)
-		err = fastpath_maps_check(e, load->flows, &groups);
-	if (err)
-		return err;
 	err = fastpath_egress_open(e, groups, &egress);
 	if (!err)
 		err = ecbpf_stage_maps(e, "fastpath", &stage); /* it has further maps */
@@ -220,11 +215,32 @@ static int load_locked(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
 		err = load_settings(e, load, egress);
 	bpf_object__close(egress);
 	bpf_object__close(stage);
-	if (err && groups) { /* the maps were made by this call */
+	return err;
+}
+
+static int load_locked(struct ecbpf *e, const struct ecbpf_fastpath_load *load)
+{
+	struct saved_error error;
+	struct taken old;
+	__u32 groups = 0;
+	int err;
+
+	err = check_ifaces(e, load);
+	if (!err)
+		err = fastpath_maps_check(e, load->flows, &groups);
+	if (!err && !groups)
+		return load_maps(e, load, 0);
+	if (!err)
+		err = ecbpf_pins_take(e, "fastpath", &old);
+	if (err)
+		return err;
+	err = load_maps(e, load, groups);
+	if (err) { /* the maps were made by this call */
 		ecbpf_error_save(e, &error);
 		ecbpf_for_each_pin(e, fastpath_unpin, NULL);
 		ecbpf_error_restore(e, &error);
 	}
+	ecbpf_pins_end(e, &old, err);
 	return err;
 }
 

@@ -47,8 +47,8 @@ int fastpath_unpin(struct ecbpf *e, const char *path, bool is_symlink, void *dat
 }
 
 /*
- * Check the existing maps; remove them if no program uses them. @ret_groups: groups of the table to
- * make; 0: use the existing maps
+ * Check the existing maps. @ret_groups: groups of the table to make, for no program uses the one
+ * there is, or it is the one group that other loaders make; 0: use the existing maps
  */
 int fastpath_maps_check(struct ecbpf *e, __u32 flows, __u32 *ret_groups)
 {
@@ -59,9 +59,9 @@ int fastpath_maps_check(struct ecbpf *e, __u32 flows, __u32 *ret_groups)
 	fd = fastpath_map_open(e, "fastpath_flows", &info);
 	if (fd < 0 && fd != -ENOENT)
 		return fd;
-	if (fd < 0 || !ecbpf_map_is_used(info.id)) {
+	if (fd < 0 || info.max_entries == 1 || !ecbpf_map_is_used(info.id)) {
 		*ret_groups = groups;
-		return ecbpf_for_each_pin(e, fastpath_unpin, NULL);
+		return 0;
 	}
 	if (flows && info.max_entries != groups)
 		return ecbpf_fail(

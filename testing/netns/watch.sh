@@ -10,7 +10,7 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd -P)
 fresh_net "$@"
 PATH=${ECBPF_BUILD:-$top/build/test}/root/sbin:$PATH
-require_cmd ecbpf-loader jq ip tc
+require_cmd ecbpf-loader ecbpf-fastpath jq ip tc bpftool prlimit
 tmp=$(mktemp -d)
 defer rm -rf "$tmp"
 mount -t tmpfs -o mode=755 tmpfs /run
@@ -720,4 +720,28 @@ kill "$watcher"
 wait "$watcher" || :
 watcher=
 equal "on-stop = leave leaves them" yes "$([[ $(xdp eth0) ]] && echo yes)"
+
+# --- no memory for the fast path's table ----------------------------------------------------------
+
+works "the chain is taken away" ecbpf-loader unload --all eth0,late
+ecbpf-fastpath unload >/dev/null 2>&1 || :
+equal "and the table" "" "$(compgen -G "/sys/fs/bpf/ecbpf/fastpath*")"
+printf '[interfaces]\ningress = eth0\n[chain]\nstages = fastpath\nfused = yes\n' >"$conf"
+rm -f "$log"
+prlimit --as=83886080: ecbpf-loader watch "$conf" >"$log" 2>&1 &
+watcher=$!
+soon "with little memory it starts" grep -q "ready" "$log"
+soon "and says that it is missing" grep -q "Cannot allocate memory: waiting for it" "$log"
+works "the interface has its chain" has_xdp eth0
+prlimit --pid "$watcher" --as=unlimited:
+soon "with more memory the fast path is loaded" has_tc eth0
+equal "with all its flows" 1000000 "$(ecbpf-fastpath status -j | jq .capacity)"
+uses_table()
+{
+	bpftool prog show id "$(ecbpf-loader status -j eth0 | jq '.[0].members[0].id')" -j |
+		jq -e --argjson id "$(bpftool map show pinned /sys/fs/bpf/ecbpf/fastpath_flows -j |
+			jq .id)" '.map_ids | index($id)' >/dev/null
+}
+soon "which its program uses" uses_table
+watch_end -KILL
 summary

@@ -168,7 +168,7 @@ for rate in 20 30; do
 done
 goes_back "apply, of all that is new" xdp 1 closed ecbpf-loader apply "$work/20"
 run ecbpf-loader apply "$work/20"
-sed -i 's/filter,//; s/v0/v0 w0/; s/w1/v1/' "$work/30"
+sed -i 's/filter,//; /gress =/{s/v0/v0 w0/; s/w1/v1/}' "$work/30"
 goes_back "apply, of all that is other" xdp 1 closed ecbpf-loader apply "$work/30"
 goes_back "apply --stop" xdp 1 closed ecbpf-loader apply --stop "$work/20"
 summary
