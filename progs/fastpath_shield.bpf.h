@@ -67,15 +67,14 @@ static __always_inline __u32 shield_ramp(const struct ecbpf_fastpath *settings, 
 }
 
 /* Count a packet of any kind. The CPU that ends a window computes the share to drop in the next */
-__noinline int fastpath_shield_count(void)
+static __noinline int fastpath_shield_count(const struct ecbpf_fastpath *settings)
 {
-	const struct ecbpf_fastpath *settings = fastpath_settings();
 	struct ecbpf_shield *shield;
 	__u64 now, elapsed, rate;
 	__u32 key = 0, *local;
 
 	local = bpf_map_lookup_elem(&fastpath_shield_cpu, &key);
-	if (!local || !settings || ++*local & (SHIELD_BATCH - 1))
+	if (!local || ++*local & (SHIELD_BATCH - 1))
 		return 0;
 	shield = bpf_map_lookup_elem(&fastpath_shield, &key);
 	if (!shield)
@@ -109,20 +108,22 @@ __noinline int fastpath_shield_count(void)
  * their flow did before: it may be a tool that repeats the same SYN, or goes on with an admitted
  * flow.
  */
-__noinline int shield_source_has(struct xdp_md *ctx, __u32 info)
+static __noinline int shield_source_has(struct xdp_md *ctx, const struct ecbpf_fastpath *settings,
+					__u32 info)
 {
-	const struct ecbpf_fastpath *settings = fastpath_settings();
-	struct ecbpf_rate rate = {.refill = ECBPF_SHIELD_REPEATS};
+	const struct ecbpf_rate rate = {
+		.refill = ECBPF_SHIELD_REPEATS,
+		.cost = settings->hz,
+		.max = (__u64)ECBPF_SHIELD_REPEATS * settings->hz,
+		.full = settings->hz,
+	};
 	__u32 off = (info & SHIELD_L3_OFF) + (info & SHIELD_IP4 ? 12 : 8), index;
 	const __u64 *addr = ecbpf_header(ctx, off, sizeof(*addr));
 	struct ecbpf_bucket_group *group;
 	__u64 key[2] = {}, hash;
 
-	if (!addr || !settings)
+	if (!addr)
 		return false;
-	rate.cost = settings->hz;
-	rate.max = (__u64)ECBPF_SHIELD_REPEATS * settings->hz;
-	rate.full = settings->hz;
 	key[0] = info & SHIELD_IP4 ? *(const __u32 *)addr : *addr;
 	key[1] = info & SHIELD_IP4;
 	hash = ecbpf_flow_mix(settings->seed, key[0], settings->mult);
@@ -160,7 +161,7 @@ static __always_inline __u32 shield_admits(const struct ecbpf_fastpath *settings
 	return false;
 }
 
-__noinline int shield_is_excluded(struct xdp_md *ctx, __u32 info)
+static __noinline int shield_is_excluded(struct xdp_md *ctx, __u32 info)
 {
 	struct ecbpf_flow_key key = {.version = info & SHIELD_IP4 ? 4 : 6};
 	const void *l3;
@@ -178,15 +179,15 @@ __noinline int shield_is_excluded(struct xdp_md *ctx, __u32 info)
 }
 
 /* Return: as shield_admits() */
-__noinline int shield_decide(__u64 hash, __u64 now, __u32 info)
+static __noinline int shield_decide(const struct ecbpf_fastpath *settings, __u64 hash, __u64 now,
+				    __u32 info)
 {
-	const struct ecbpf_fastpath *settings = fastpath_settings();
 	struct ecbpf_shield *shield;
 	__u32 zero = 0, drop;
 	bool is_lucky;
 
 	shield = bpf_map_lookup_elem(&fastpath_shield, &zero);
-	if (!shield || !settings)
+	if (!shield)
 		return true;
 	drop = *(volatile __u32 *)&shield->drop;
 	/* the flood may have ended, with no packet counted since */
@@ -201,13 +202,14 @@ __noinline int shield_decide(__u64 hash, __u64 now, __u32 info)
  * A packet of an unknown flow. Calls with few arguments: a structure would have to be in memory for
  * all packets; one after the other: ecbpf_fused has no stack for one in the other. Return: drop it
  */
-static __always_inline bool fastpath_shield_drops(struct xdp_md *ctx, __u64 hash, __u64 now,
-						  __u32 info)
+static __always_inline bool fastpath_shield_drops(struct xdp_md *ctx,
+						  const struct ecbpf_fastpath *settings, __u64 hash,
+						  __u64 now, __u32 info)
 {
-	__u32 admitted = shield_decide(hash, now, info);
+	__u32 admitted = shield_decide(settings, hash, now, info);
 
 	if (admitted == SHIELD_IF_SOURCE)
-		admitted = shield_source_has(ctx, info);
+		admitted = shield_source_has(ctx, settings, info);
 	return !admitted && !shield_is_excluded(ctx, info);
 }
 
