@@ -475,10 +475,13 @@ static __always_inline bool ecbpf_plain_udp(const __u8 *l4, __u32 off, __s32 roo
 	return true;
 }
 
-/* @end <= @frame_len. No branch, as each one here doubles what the verifier walks */
+/*
+ * The flag ECBPF_PADDED of a packet that ends at byte @end, at most @frame_len; or 0. Without a
+ * branch: each one here doubles the paths that the verifier walks
+ */
 static __always_inline __u8 ecbpf_plain_padded(__u32 end, __u32 frame_len)
 {
-	return (end - frame_len) >> 31 << 4;
+	return ((end - frame_len) >> 31) * ECBPF_PADDED; /* the sign of the difference */
 }
 
 /* The IP packet at @data + @off, a constant; what lies before it is in the record */

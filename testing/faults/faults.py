@@ -14,8 +14,8 @@ run:
   - the verb ended by itself within a minute, not by a signal, and said in a line why it failed.
     'watch' and 'sampler run' may go on instead: then the host is as declared, samples are
     published, within 30 s, and SIGINT ends it; with too little of something, it may wait for that
-    and say so. Who was killed, for its control group has no memory
-    left, may be run again.
+    and say so. A verb that was killed because its control group has no memory left may be run
+    again.
 
 Calls are named CALL, bpf() bpf.COMMAND, and counted from 1 by this name. What fails, unless
 --all:
