@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The engine of the bench: loads programs, runs them interleaved, prints raw figures. What is
- * measured and what the figures mean is up to `run`, which writes orders to standard input, one a
- * line, fields separated by blanks. BYTES are in hex, MAP is entry 0 of an array map.
+ * measured and what the figures mean is up to scripts (class Engine of bench.py), which write
+ * orders to standard input, one a line, fields separated by blanks. BYTES are in hex, MAP is entry
+ * 0 of an array map.
  *
  * prog NAME FILE PROGRAM [set:CONSTANT=BYTES | map:MAP=BYTES | next=NAME]...
  *	MAP's value is BYTES, and zeroes up to its size, which is 256 at most.
@@ -17,7 +18,8 @@
  *	before. Runs of one program are to follow each other.
  * go SECONDS
  *	Run all of the list round by round for so long, three rounds at least. Answers, one for
- *	each run: "time ID MIN MEDIAN RUNS", in ns per packet. The list is empty then.
+ *	each run: "time ID LOW MEDIAN RUNS", in ns per packet; LOW: the mean of the lowest quarter.
+ *	The list is empty then.
  * live ID NAME PACKET SECONDS SENDER DEVICE PEER
  *	Attach a program to PEER, or leave there what is (NAME "-"), and send live frames with
  *	program SENDER out of DEVICE. Answer: "live ID MPPS", of frames received.
@@ -342,6 +344,17 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* The mean of the lowest quarter of what is sorted */
+static double low(const float *sorted, unsigned int count)
+{
+	unsigned int quarter = count / 4 ?: 1;
+	double sum = 0;
+
+	for (unsigned int i = 0; i < quarter; i++)
+		sum += sorted[i];
+	return sum / quarter;
+}
+
 static void order_go(double seconds)
 {
 	unsigned int lo = if_nametoindex("lo");
@@ -353,8 +366,8 @@ static void order_go(double seconds)
 	bpf_xdp_detach(lo, XDP_FLAGS_SKB_MODE, NULL);
 	for (struct run *run = runs; run < runs + run_count; run++) {
 		qsort(run->ns, run->samples, sizeof(run->ns[0]), compare);
-		printf("time %s %.1f %.1f %u\n", run->id, run->ns[0], run->ns[run->samples / 2],
-		       run->samples);
+		printf("time %s %.2f %.2f %u\n", run->id, low(run->ns, run->samples),
+		       run->ns[run->samples / 2], run->samples);
 	}
 	run_count = 0;
 }
