@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * fastpath OBJECTS [FLOWS [ID]]: what the fast path costs a packet that it forwards, in ns over an
- * empty program, with that many flows in the table (default 524288, a power of two) out of one for
- * 1,000,000: of one hot flow, and of all of them drawn at random. Minimum and median of many short
- * runs, for which all programs take turns. One of them does nothing but touch a cache line for each
- * flow, in a map of that size: this is what the machine's memory takes, and nobody can save. ID is
- * a program that has the fast path at its end, with maps pinned where the tools have theirs: see
- * chain.
+ * fastpath OBJECTS ROUNDS FLOWS,... NAME=ID...: what a packet costs that is forwarded by programs
+ * with the fast path at their end, in ns over an empty program, by number of flows (powers of two),
+ * from which each packet's is drawn. The programs are loaded, and have their maps pinned where the
+ * tools have theirs; see chain. Prints "FLOWS NAME LOW MEDIAN" for each: of many short runs, for
+ * which all programs take turns, the mean of the lowest quarter and the median.
+ *
+ * One more, `access`, does nothing but read a flow of this very table that the read before it
+ * names: this is one access to memory that waits for the one before. It is no lower limit: the CPU
+ * has several packets' accesses under way at a time, where they do not depend on each other.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/if_ether.h>
@@ -25,8 +27,9 @@
 #include <linux/tcp.h>
 #include <ecbpf/fastpath.h>
 
-#define RUNS   400
-#define RUN_NS 400000
+#define REPEAT	   4000
+#define MAX_PROGS  8
+#define MAX_ROUNDS 1000
 
 static unsigned char frame[60];
 
@@ -69,9 +72,18 @@ static void frame_make(void)
 	tcp->ack = 1;
 }
 
+/* A flow that finds no room is left out: its packets are passed to the stack */
+struct table {
+	struct ecbpf_flow_group *groups;
+	struct ecbpf_fastpath settings;
+	__u64 *tags;
+	__u32 *slots; /* where flows are in the table */
+	__u32 count;
+	__u32 next; /* number of the first flow that has not been added */
+};
+
 /* Lease number @id; as fastpath_egress would put it there */
-static void flow_add(const struct ecbpf_fastpath *f, struct ecbpf_flow_group *groups, __u64 *tags,
-		     __u32 id, __u64 *lost)
+static void flow_add(struct table *t, __u32 id)
 {
 	struct ecbpf_flow_key key = {.proto = 6, .version = 4};
 	__u32 addrs[2] = {(id & 0xffff) | (~id & 0xffff) << 16, htonl(0xcb007150)}, group;
@@ -79,111 +91,95 @@ static void flow_add(const struct ecbpf_fastpath *f, struct ecbpf_flow_group *gr
 
 	memcpy(key.addrs, addrs, sizeof(addrs));
 	key.ports = id >> 16 | (__u32)htons(80) << 16;
-	hash = ecbpf_flow_hash(&key, f->seed, f->mult);
-	group = ecbpf_flow_group(hash, f->groups);
+	hash = ecbpf_flow_hash(&key, t->settings.seed, t->settings.mult);
+	group = ecbpf_flow_group(hash, t->settings.groups);
 	for (int i = 0; i < ECBPF_FLOW_WAYS; i++) {
 		__u32 way = (ecbpf_flow_home(hash) + i) % ECBPF_FLOW_WAYS;
-		struct ecbpf_flow *flow = &groups[group].flows[way];
+		struct ecbpf_flow *flow = &t->groups[group].flows[way];
 
 		if (flow->lease)
 			continue;
 		flow->key = key;
 		flow->lease = ECBPF_LEASE((1ULL << 39), 1);
 		flow->len = 1500;
-		tags[group] |= (__u64)ecbpf_flow_tag(hash) << 8 * way;
+		t->tags[group] |= (__u64)ecbpf_flow_tag(hash) << 8 * way;
+		t->slots[t->count++] = group * ECBPF_FLOW_WAYS + way;
 		return;
 	}
-	(*lost)++;
 }
 
-/* Of @obj, or NULL: of what is pinned */
-static int map_fd(struct bpf_object *obj, const char *name)
+static int map_fd(const char *name)
 {
 	char path[64];
 	int fd;
 
 	snprintf(path, sizeof(path), "/sys/fs/bpf/ecbpf/%s", name);
-	fd = obj ? bpf_object__find_map_fd_by_name(obj, name) : bpf_obj_get(path);
+	fd = bpf_obj_get(path);
 	if (fd < 0)
 		die(name);
 	return fd;
 }
 
-static void table_fill(struct bpf_object *obj, __u32 groups, __u32 flows)
+static void table_open(struct table *t)
 {
-	struct ecbpf_fastpath f = {
+	int fd = map_fd("fastpath_flows");
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		die("fastpath_flows");
+	t->settings = (struct ecbpf_fastpath){
 		.seed = 0x243f6a8885a308d3,
 		.mult = 0x9e3779b97f4a7c15,
-		.groups = groups,
+		.groups = info.max_entries,
 		.hz = 250,
 		.lease = 1U << 30,
 		.sample = ~0U,
 		.sample_fin = ~0U,
 	};
-	__u32 lo = if_nametoindex("lo");
-	struct ecbpf_hop_entry hop = {.hop = {.dest = {2}, .ifindex = lo, .in = {.ifindex = lo}}};
-	size_t size = (size_t)groups * sizeof(struct ecbpf_flow_group);
-	__u64 *tags = calloc(groups, sizeof(*tags)), lost = 0;
-	int tags_fd = map_fd(obj, "fastpath_tags");
-	struct ecbpf_flow_group *at;
-	__u32 key = 0, one = 1;
-
-	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, map_fd(obj, "fastpath_flows"), 0);
-	if (at == MAP_FAILED || !tags)
+	t->groups = mmap(NULL, (size_t)info.max_entries * sizeof(*t->groups),
+			 PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	t->tags = calloc(info.max_entries, sizeof(*t->tags));
+	t->slots = calloc((size_t)info.max_entries * ECBPF_FLOW_WAYS, sizeof(*t->slots));
+	if (t->groups == MAP_FAILED || !t->tags || !t->slots)
 		die("table");
-	for (__u32 id = 0; id < flows; id++)
-		flow_add(&f, at, tags, id, &lost);
-	for (__u32 group = 0; group < groups; group++) {
-		struct ecbpf_flow_tags value = {.tags = tags[group]};
+}
 
-		if (bpf_map_update_elem(tags_fd, &group, &value, BPF_ANY))
+static void table_fill(struct table *t, __u32 flows)
+{
+	__u32 lo = if_nametoindex("lo"), key = 0, one = 1;
+	struct ecbpf_hop_entry hop = {.hop = {.dest = {2}, .ifindex = lo, .in = {.ifindex = lo}}};
+	int fd = map_fd("fastpath_tags");
+
+	for (; t->next < flows; t->next++)
+		flow_add(t, t->next);
+	for (__u32 group = 0; group < t->settings.groups; group++) {
+		struct ecbpf_flow_tags value = {.tags = t->tags[group]};
+
+		if (t->tags[group] && bpf_map_update_elem(fd, &group, &value, BPF_ANY))
 			die("fastpath_tags");
 	}
-	if (bpf_map_update_elem(map_fd(obj, "fastpath_hops"), &one, &hop, BPF_ANY) ||
-	    bpf_map_update_elem(map_fd(obj, "fastpath"), &key, &f, BPF_ANY))
+	if (bpf_map_update_elem(map_fd("fastpath_hops"), &one, &hop, BPF_ANY) ||
+	    bpf_map_update_elem(map_fd("fastpath"), &key, &t->settings, BPF_ANY))
 		die("settings");
-	printf("%u flows in a table for %d: %llu found no room; %.1f MiB\n", flows,
-	       ECBPF_FLOWS_DEFAULT, (unsigned long long)lost, size / 1048576.0);
-	munmap(at, size);
-	free(tags);
+	close(fd);
 }
 
-/* The constant `groups`, if there is one: all that .rodata has */
-static void groups_set(struct bpf_object *obj, __u32 groups)
+/* Each flow names another one: all of them in one circle (Sattolo), in no order */
+static void table_chain(struct table *t)
 {
-	struct bpf_map *map = bpf_object__find_map_by_name(obj, "flows.rodata");
+	for (__u32 i = t->count - 1; i > 0; i--) {
+		__u32 other = random() % i, slot = t->slots[i];
 
-	if (map && bpf_map__set_initial_value(map, &groups, sizeof(groups)))
-		die("groups");
-}
-
-static struct bpf_object *load(const char *dir, const char *name, const char *program, __u32 groups,
-			       int *ret_fd)
-{
-	struct bpf_program *prog;
-	struct bpf_object *obj;
-	struct bpf_map *map;
-	char path[4096];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	obj = bpf_object__open_file(path, NULL);
-	if (!obj)
-		die(path);
-	bpf_object__for_each_map (map, obj) {
-		bpf_map__set_pin_path(map, NULL);
-		if (!strcmp(bpf_map__name(map), "fastpath_flows") ||
-		    !strcmp(bpf_map__name(map), "fastpath_tags") ||
-		    !strcmp(bpf_map__name(map), "lines"))
-			bpf_map__set_max_entries(map, groups);
+		t->slots[i] = t->slots[other];
+		t->slots[other] = slot;
 	}
-	groups_set(obj, groups);
-	if (bpf_object__load(obj))
-		die(path);
-	prog = bpf_object__find_program_by_name(obj, program);
-	if (!prog)
-		die(program);
-	*ret_fd = bpf_program__fd(prog);
-	return obj;
+	for (__u32 i = 0; i < t->count; i++) {
+		__u32 slot = t->slots[i];
+
+		t->groups[slot / ECBPF_FLOW_WAYS].flows[slot % ECBPF_FLOW_WAYS].len_at =
+			t->slots[(i + 1) % t->count];
+	}
 }
 
 static int compare(const void *a, const void *b)
@@ -193,75 +189,120 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* One run: ns a packet */
-static double measure(struct bpf_object *obj, int fd, int next, __u32 mask, __u32 repeat)
+static struct bpf_object *load(const char *dir)
+{
+	struct bpf_object *obj;
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/flows.bpf.o", dir);
+	obj = bpf_object__open_file(path, NULL);
+	if (!obj ||
+	    bpf_map__reuse_fd(bpf_object__find_map_by_name(obj, "table"),
+			      map_fd("fastpath_flows")) ||
+	    bpf_object__load(obj))
+		die(path);
+	return obj;
+}
+
+static int fd_of(struct bpf_object *obj, const char *program)
+{
+	return bpf_program__fd(bpf_object__find_program_by_name(obj, program));
+}
+
+/* One run: ns a packet. Return: the verdict on the last one */
+static __u32 run(struct bpf_object *obj, int next, __u32 mask, __u32 at, double *ret_ns)
 {
 	struct {
-		__u32 random, mask;
-	} state = {2463534242, mask};
+		__u32 random, mask, at, pad;
+	} state = {2463534242 + random(), mask, at, 0};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
-		    .repeat = repeat);
+		    .repeat = REPEAT);
 	__u32 key = 0;
 	double start;
 
-	state.random += rand();
-	if (bpf_map_update_elem(map_fd(obj, "next"), &key, &next, BPF_ANY) ||
-	    bpf_map_update_elem(map_fd(obj, "state"), &key, &state, BPF_ANY))
+	if (bpf_map_update_elem(bpf_object__find_map_fd_by_name(obj, "next"), &key, &next, 0) ||
+	    bpf_map_update_elem(bpf_object__find_map_fd_by_name(obj, "state"), &key, &state, 0))
 		die("state");
 	start = now();
-	if (bpf_prog_test_run_opts(fd, &opts))
+	if (bpf_prog_test_run_opts(fd_of(obj, "flows"), &opts))
 		die("test run");
-	if (opts.retval != 3) {
-		fprintf(stderr, "fastpath: returned %u, not XDP_TX\n", opts.retval);
-		exit(1);
-	}
-	return (now() - start) / repeat;
+	*ret_ns = (now() - start) / REPEAT;
+	return opts.retval;
+}
+
+/* A run whose last packet is forwarded: its flow may be one that has found no room */
+static double measure(struct bpf_object *obj, int next, __u32 mask, __u32 at)
+{
+	double ns;
+
+	for (int i = 0; i < 3; i++)
+		if (run(obj, next, mask, at, &ns) == XDP_TX)
+			return ns;
+	fprintf(stderr, "fastpath: packets are not forwarded\n");
+	exit(1);
+}
+
+/* The mean of the lowest quarter of these */
+static double low(const double *sorted, int count)
+{
+	int quarter = count / 4 ?: 1;
+	double sum = 0;
+
+	for (int i = 0; i < quarter; i++)
+		sum += sorted[i];
+	return sum / quarter;
+}
+
+static void measure_all(struct bpf_object *obj, const struct table *t, __u32 flows, int rounds,
+			char **names, const int *progs, int count)
+{
+	static double ns[MAX_PROGS][MAX_ROUNDS];
+
+	for (int round = 0; round < rounds; round++)
+		for (int i = 0; i < count; i++)
+			ns[i][round] =
+				measure(obj, progs[i], flows - 1, t->slots[random() % t->count]);
+	for (int i = 0; i < count; i++)
+		qsort(ns[i], rounds, sizeof(double), compare);
+	for (int i = 1; i < count; i++)
+		printf("%u %s %.2f %.2f\n", flows, names[i],
+		       low(ns[i], rounds) - low(ns[0], rounds),
+		       ns[i][rounds / 2] - ns[0][rounds / 2]);
+	fflush(stdout);
 }
 
 int main(int argc, char **argv)
 {
-	__u32 flows = argc > 2 ? atoi(argv[2]) : 1 << 19, groups;
-	static const char *const names[] = {"one hot flow", "random flow"};
-	static const char *const what[] = {"", "fast path", "one cache line touched",
-					   "whole chain"};
-	static double ns[2][4][RUNS];
-	int fd, progs[4], count = argc > 3 ? 4 : 3;
+	char *names[MAX_PROGS] = {"empty", "access"}, *flows;
+	int rounds = argc > 2 ? atoi(argv[2]) : 0, count = 2, progs[MAX_PROGS];
+	struct table table = {};
 	struct bpf_object *obj;
 
-	if (argc < 2)
+	if (argc < 5 || argc - 4 + count > MAX_PROGS || rounds < 1 || rounds > MAX_ROUNDS) {
+		fprintf(stderr, "usage: fastpath OBJECTS ROUNDS FLOWS,... NAME=ID...\n");
 		return 2;
-	if (count < 4 && unshare(CLONE_NEWNET))
-		die("network namespace");
+	}
 	libbpf_set_print(NULL);
 	frame_make();
-	groups = ECBPF_FLOW_GROUPS(ECBPF_FLOWS_DEFAULT);
-	obj = load(argv[1], "flows.bpf.o", "empty", groups, &progs[0]);
-	fd = bpf_program__fd(bpf_object__find_program_by_name(obj, "flows"));
-	progs[2] = bpf_program__fd(bpf_object__find_program_by_name(obj, "touch"));
-	table_fill(load(argv[1], "fastpath.bpf.o", "ecbpf_fastpath", groups, &progs[1]), groups,
-		   flows);
-	if (count == 4) {
-		progs[3] = bpf_prog_get_fd_by_id(atoi(argv[3]));
-		if (progs[3] < 0)
-			die("chain");
-		table_fill(NULL, groups, flows);
+	obj = load(argv[1]);
+	progs[0] = fd_of(obj, "empty");
+	progs[1] = fd_of(obj, "chase");
+	for (int i = 4; i < argc; i++, count++) {
+		const char *id;
+
+		names[count] = strtok(argv[i], "=");
+		id = strtok(NULL, "");
+		progs[count] = bpf_prog_get_fd_by_id(id ? atoi(id) : 0);
+		if (progs[count] < 0)
+			die(names[count]);
 	}
-	if (bpf_xdp_attach(if_nametoindex("lo"), fd, XDP_FLAGS_SKB_MODE, NULL))
+	if (bpf_xdp_attach(if_nametoindex("lo"), fd_of(obj, "flows"), XDP_FLAGS_SKB_MODE, NULL))
 		die("lo");
-	for (int run = 0; run < RUNS; run++) {
-		for (int kind = 0; kind < 2; kind++) {
-			for (int prog = 0; prog < count; prog++)
-				ns[kind][prog][run] =
-					measure(obj, fd, progs[prog], kind ? flows - 1 : 0, 4000);
-		}
-	}
-	for (int kind = 0; kind < 2; kind++) {
-		for (int prog = 0; prog < count; prog++)
-			qsort(ns[kind][prog], RUNS, sizeof(double), compare);
-		for (int prog = 1; prog < count; prog++)
-			printf("%s, %s: %.1f ns minimum, %.1f ns median over an empty program\n",
-			       names[kind], what[prog], ns[kind][prog][0] - ns[kind][0][0],
-			       ns[kind][prog][RUNS / 2] - ns[kind][0][RUNS / 2]);
+	table_open(&table);
+	for (flows = strtok(argv[3], ","); flows; flows = strtok(NULL, ",")) {
+		table_fill(&table, atoi(flows));
+		table_chain(&table);
+		measure_all(obj, &table, atoi(flows), rounds, names, progs, count);
 	}
 	return 0;
 }
