@@ -11,7 +11,8 @@
  * lengths and bytes are equal. Then it is the record that parsing again would give, whatever
  * happened in between. Records that depend on more bytes than the slot keeps are not handed on.
  *
- * That proof costs as much as parsing a plain packet (4 ns), so plain packets do not use the area.
+ * That proof costs as much as parsing a plain packet (4 ns on an AMD EPYC with Safe RET), so plain
+ * packets do not use the area.
  *
  * `busy` guards against the only concurrency a per-CPU slot knows: a program interrupted by another
  * one on the same CPU (BPF_PROG_TEST_RUN by a packet). The inner one takes the spare slot. A slot
