@@ -7,8 +7,8 @@
  * binomial, and no sender can predict which packets are sampled. A random number for each packet
  * costs the call of a helper: 17 to 20 ns on an AMD EPYC with Safe RET, 3 ns on an Intel Xeon with
  * retpolines. Instead, the gap to the next sample is drawn from a geometric distribution and
- * counted down: 1 to 2 ns on both. The distribution has no memory, so a gap can be counted down in
- * parts; a change of the rate takes effect with the next part.
+ * counted down: at most 2 ns on both. The distribution has no memory, so a gap can be counted down
+ * in parts; a change of the rate takes effect with the next part.
  *
  * If `sampling_on` is false, the verifier removes this code.
  */

@@ -43,8 +43,7 @@ static __always_inline void ecbpf_verdict_count(const struct ecbpf_record *rec, 
 		return;
 	/*
 	 * 64 bits in one register: kernels before 6.6 lose the bounds of copies and of halves. Not
-	 * for constants, which the verdict on plain packets mostly is: 2 ns on an AMD EPYC with
-	 * Safe RET.
+	 * for constants, whose bounds need no check; the verdict on plain packets mostly is one.
 	 */
 	if (!__builtin_constant_p(action))
 		barrier_var(action);
