@@ -254,7 +254,7 @@ static __always_inline bool fastpath_unknown(struct xdp_md *ctx, const struct ec
 	__u32 info = rec->l3_off | (rec->version == 4 ? SHIELD_IP4 : 0) |
 		     (rec->tcp_flags & ECBPF_TCP_SYN ? SHIELD_SYN : 0);
 
-	return fastpath_shield_drops(ctx, settings, pkt->hash, pkt->now, info);
+	return fastpath_shield_drops(ctx, pkt->hash, pkt->now, info);
 }
 
 static __always_inline __u32 fastpath_flow(struct xdp_md *ctx, const struct ecbpf_record *rec,
@@ -312,7 +312,7 @@ static __always_inline bool fastpath_is_shielded(struct xdp_md *ctx, const struc
 {
 	return settings->flags & ECBPF_FASTPATH_LIMIT && rec->version &&
 	       (rec->proto == IPPROTO_TCP || rec->proto == IPPROTO_UDP) &&
-	       fastpath_shield_drops(ctx, settings, 0, ECBPF_LEASE_NOW(bpf_jiffies64()),
+	       fastpath_shield_drops(ctx, 0, ECBPF_LEASE_NOW(bpf_jiffies64()),
 				     rec->l3_off | (rec->version == 4 ? SHIELD_IP4 : 0));
 }
 
@@ -322,7 +322,7 @@ static __always_inline __u32 fastpath_stage(struct xdp_md *ctx, const struct ecb
 
 	settings = fastpath_settings();
 	if (settings && settings->flags & ECBPF_FASTPATH_LIMIT)
-		fastpath_shield_count(settings);
+		fastpath_shield_count();
 	if (rec->reason)
 		return settings && fastpath_is_shielded(ctx, rec, settings)
 			       ? ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FP_SHIELD)

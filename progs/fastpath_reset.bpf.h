@@ -113,8 +113,7 @@ static __always_inline bool reset_write(struct xdp_md *ctx, __u32 off, __u32 hea
  * Turn the packet into its answer. @off: offset of the IP header; @headers: FASTPATH_HEADERS4 or
  * FASTPATH_HEADERS6. Return: false if it failed
  */
-static __noinline int fastpath_reset_make(struct xdp_md *ctx, __u32 off, __u32 headers,
-					  __u32 frame_len)
+__noinline int fastpath_reset_make(struct xdp_md *ctx, __u32 off, __u32 headers, __u32 frame_len)
 {
 	const __u32 eth = sizeof(struct ecbpf_eth_hdr);
 	bool is_tagged = off > eth;

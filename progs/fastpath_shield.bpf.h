@@ -67,14 +67,15 @@ static __always_inline __u32 shield_ramp(const struct ecbpf_fastpath *settings, 
 }
 
 /* Count a packet of any kind. The CPU that ends a window computes the share to drop in the next */
-static __noinline int fastpath_shield_count(const struct ecbpf_fastpath *settings)
+__noinline int fastpath_shield_count(void)
 {
+	const struct ecbpf_fastpath *settings = fastpath_settings();
 	struct ecbpf_shield *shield;
 	__u64 now, elapsed, rate;
 	__u32 key = 0, *local;
 
 	local = bpf_map_lookup_elem(&fastpath_shield_cpu, &key);
-	if (!local || ++*local & (SHIELD_BATCH - 1))
+	if (!local || !settings || ++*local & (SHIELD_BATCH - 1))
 		return 0;
 	shield = bpf_map_lookup_elem(&fastpath_shield, &key);
 	if (!shield)
@@ -108,22 +109,20 @@ static __noinline int fastpath_shield_count(const struct ecbpf_fastpath *setting
  * their flow did before: it may be a tool that repeats the same SYN, or goes on with an admitted
  * flow.
  */
-static __noinline int shield_source_has(struct xdp_md *ctx, const struct ecbpf_fastpath *settings,
-					__u32 info)
+__noinline int fastpath_shield_has_source(struct xdp_md *ctx, __u32 info)
 {
-	const struct ecbpf_rate rate = {
-		.refill = ECBPF_SHIELD_REPEATS,
-		.cost = settings->hz,
-		.max = (__u64)ECBPF_SHIELD_REPEATS * settings->hz,
-		.full = settings->hz,
-	};
+	const struct ecbpf_fastpath *settings = fastpath_settings();
+	struct ecbpf_rate rate = {.refill = ECBPF_SHIELD_REPEATS};
 	__u32 off = (info & SHIELD_L3_OFF) + (info & SHIELD_IP4 ? 12 : 8), index;
 	const __u64 *addr = ecbpf_header(ctx, off, sizeof(*addr));
 	struct ecbpf_bucket_group *group;
 	__u64 key[2] = {}, hash;
 
-	if (!addr)
+	if (!addr || !settings)
 		return false;
+	rate.cost = settings->hz;
+	rate.max = (__u64)ECBPF_SHIELD_REPEATS * settings->hz;
+	rate.full = settings->hz;
 	key[0] = info & SHIELD_IP4 ? *(const __u32 *)addr : *addr;
 	key[1] = info & SHIELD_IP4;
 	hash = ecbpf_flow_mix(settings->seed, key[0], settings->mult);
@@ -161,7 +160,7 @@ static __always_inline __u32 shield_admits(const struct ecbpf_fastpath *settings
 	return false;
 }
 
-static __noinline int shield_is_excluded(struct xdp_md *ctx, __u32 info)
+__noinline int fastpath_shield_excludes(struct xdp_md *ctx, __u32 info)
 {
 	struct ecbpf_flow_key key = {.version = info & SHIELD_IP4 ? 4 : 6};
 	const void *l3;
@@ -179,15 +178,15 @@ static __noinline int shield_is_excluded(struct xdp_md *ctx, __u32 info)
 }
 
 /* Return: as shield_admits() */
-static __noinline int shield_decide(const struct ecbpf_fastpath *settings, __u64 hash, __u64 now,
-				    __u32 info)
+__noinline int fastpath_shield_admits(__u64 hash, __u64 now, __u32 info)
 {
+	const struct ecbpf_fastpath *settings = fastpath_settings();
 	struct ecbpf_shield *shield;
 	__u32 zero = 0, drop;
 	bool is_lucky;
 
 	shield = bpf_map_lookup_elem(&fastpath_shield, &zero);
-	if (!shield)
+	if (!shield || !settings)
 		return true;
 	drop = *(volatile __u32 *)&shield->drop;
 	/* the flood may have ended, with no packet counted since */
@@ -202,15 +201,14 @@ static __noinline int shield_decide(const struct ecbpf_fastpath *settings, __u64
  * A packet of an unknown flow. Calls with few arguments: a structure would have to be in memory for
  * all packets; one after the other: ecbpf_fused has no stack for one in the other. Return: drop it
  */
-static __always_inline bool fastpath_shield_drops(struct xdp_md *ctx,
-						  const struct ecbpf_fastpath *settings, __u64 hash,
-						  __u64 now, __u32 info)
+static __always_inline bool fastpath_shield_drops(struct xdp_md *ctx, __u64 hash, __u64 now,
+						  __u32 info)
 {
-	__u32 admitted = shield_decide(settings, hash, now, info);
+	__u32 admitted = fastpath_shield_admits(hash, now, info);
 
 	if (admitted == SHIELD_IF_SOURCE)
-		admitted = shield_source_has(ctx, settings, info);
-	return !admitted && !shield_is_excluded(ctx, info);
+		admitted = fastpath_shield_has_source(ctx, info);
+	return !admitted && !fastpath_shield_excludes(ctx, info);
 }
 
 #endif /* ECBPF_FASTPATH_SHIELD_BPF_H */

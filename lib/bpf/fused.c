@@ -115,7 +115,8 @@ int ecbpf_fused_parse(struct ecbpf *e, const char *list, __u8 ret_stages[ECBPF_F
 	return 0;
 }
 
-int ecbpf_fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list, int old_fd)
+int ecbpf_fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list, int old_fd,
+		      __u8 ret_stages[ECBPF_FUSED_SLOTS])
 {
 	const struct btf_type *type;
 	__u8 *at, *counters;
@@ -129,5 +130,6 @@ int ecbpf_fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list,
 	if (!counters || size != ECBPF_FUSED_SLOTS)
 		return ecbpf_fail(e, -EPROTO, "ecbpf_fused: has no fused_counters");
 	err = ecbpf_fused_parse(e, list, at);
+	memcpy(ret_stages, at, ECBPF_FUSED_SLOTS);
 	return err ?: fused_place_counters(e, at, counters, old_fd);
 }

@@ -19,6 +19,7 @@ int ecbpf_fused_layout(int prog_fd, struct fused_layout *ret_layout);
 /* "filter,fw" as a layout. Return: 0; -EINVAL, -E2BIG it is none; -ENOMEM */
 int ecbpf_fused_parse(struct ecbpf *e, const char *list, __u8 ret_stages[ECBPF_FUSED_SLOTS]);
 /* Set the layout of a not yet loaded object. @list: "filter,fw"; @old_fd: see struct predecessor */
-int ecbpf_fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list, int old_fd);
+int ecbpf_fused_apply(struct ecbpf *e, struct bpf_object *obj, const char *list, int old_fd,
+		      __u8 ret_stages[ECBPF_FUSED_SLOTS]);
 
 #endif /* ECBPF_LIB_FUSED_H */

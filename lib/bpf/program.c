@@ -161,26 +161,40 @@ static int program_find(struct ecbpf *e, const struct ecbpf_program *spec, const
 	return ecbpf_fail(e, -EINVAL, "%s: no XDP program in it", file);
 }
 
-/*
- * Is a map to be made for ecbpf_fused? Those of the fast path, whose size `ecbpf-fastpath load`
- * knows, only if it runs that stage. Others always: global functions use them, which kernels before
- * 6.8 verify even if nothing calls them.
- */
-static bool is_map_wanted(const char *map, const char *fused)
+/* Is it, by its name, of a stage that is not among @stages? */
+static bool is_of_other_stage(const char *name, const __u8 stages[ECBPF_FUSED_SLOTS])
 {
-	static const char stage[] = "fastpath";
-	const size_t len = sizeof(stage) - 1;
+	size_t len = strcspn(name, "_");
 
-	if (strncmp(map, stage, len) != 0 || (map[len] && map[len] != '_'))
-		return true;
-	while (fused) {
-		if (strcspn(fused, ",") == len && !strncmp(fused, stage, len))
-			return true;
-		fused = strchr(fused, ',');
-		if (fused)
-			fused++;
-	}
+#define X(value, NAME, stage, prio, text)                        \
+	if (len == strlen(#stage) && !memcmp(name, #stage, len)) \
+		return !memchr(stages, value, ECBPF_FUSED_SLOTS);
+	ECBPF_STAGES(X)
+#undef X
 	return false;
+}
+
+/* Maps of the fast path, whose size `ecbpf-fastpath load` knows, are made only if it runs */
+static bool is_map_wanted(const char *map, const __u8 *stages)
+{
+	return strncmp(map, "fastpath", strlen("fastpath")) != 0 || !is_of_other_stage(map, stages);
+}
+
+/*
+ * Make the functions of stages that ecbpf_fused does not run static: kernels before 6.8 verify each
+ * global function, even one that nothing calls, and want all maps of it.
+ */
+static void functions_hide(struct bpf_object *obj, const __u8 *stages)
+{
+	const struct btf *btf = bpf_object__btf(obj);
+
+	for (__u32 id = 1; id < btf__type_cnt(btf); id++) {
+		struct btf_type *type = (struct btf_type *)btf__type_by_id(btf, id);
+
+		if (btf_is_func(type) && btf_vlen(type) == BTF_FUNC_GLOBAL &&
+		    is_of_other_stage(btf__name_by_offset(btf, type->name_off), stages))
+			type->info &= ~0xffffU; /* BTF_FUNC_STATIC */
+	}
 }
 
 /* libbpf takes the map that is pinned there, or pins a new one */
@@ -203,7 +217,7 @@ static int maps_prepare(struct ecbpf *e, const struct ecbpf_program *spec, int o
 
 		if (bpf_map__is_internal(map))
 			continue;
-		if (spec->fused && !is_map_wanted(bpf_map__name(map), spec->fused)) {
+		if (spec->fused && !is_map_wanted(bpf_map__name(map), program->stages)) {
 			bpf_map__set_autocreate(map, false);
 			continue;
 		}
@@ -353,9 +367,13 @@ int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec,
 
 	bpf_object__for_each_program (prog, program.obj)
 		bpf_program__set_autoload(prog, prog == program.prog);
+	if (spec->fused) {
+		err = ecbpf_fused_apply(e, program.obj, spec->fused, old_fd, program.stages);
+		if (err)
+			goto out;
+		functions_hide(program.obj, program.stages);
+	}
 	err = maps_prepare(e, spec, old_fd, &program);
-	if (!err && spec->fused)
-		err = ecbpf_fused_apply(e, program.obj, spec->fused, old_fd);
 	if (!err && old_fd >= 0 && predecessor->has_constants)
 		err = ecbpf_constants_inherit(e, program.obj, old_fd);
 	for (size_t i = 0; !err && i < spec->settings_count; i++)

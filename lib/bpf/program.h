@@ -18,7 +18,8 @@ struct program {
 	bool has_frags;
 	bool is_ours;
 	bool is_fused;
-	__u64 fingerprint; /* equal: the same code, constants and settings */
+	__u8 stages[ECBPF_FUSED_SLOTS]; /* that ecbpf_fused runs */
+	__u64 fingerprint;		/* equal: the same code, constants and settings */
 };
 
 /* The program that one replaces, from which it takes over counters and the maps that fit */

@@ -114,7 +114,9 @@ class Table:
             lines.append(meaning)
         lines += [f"#   {'frames':8} the stack of the functions along that chain",
                   f"# fused-chain: ecbpf_fused with {','.join(CHAIN)};",
-                  f"# fused-slots: with {','.join(eight(stages()))}", "",
+                  f"# fused-slots: with {','.join(eight(stages()))}",
+                  "# On 6.1, ecbpf_fused has here the global functions of the stages that it does "
+                  "not run, too;", "# the library has the kernel take no notice of them.", "",
                   f"compiler {self.compiler}"]
         for series, kernel in sorted(self.kernels.items(), key=lambda item: version(item[0])):
             lines.append(f"kernel {series:5} {kernel.release} jit {kernel.jit}")
