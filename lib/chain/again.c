@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include "bpf/loaded.h"
 #include "chain/again.h"
+#include "core/names.h"
 
 /* @plain: stages that need no options, for one command */
 struct again {
@@ -18,16 +19,6 @@ struct again {
 	bool is_fused;
 	bool is_unknown; /* no command has all of it */
 };
-
-static int stage_prio(const char *name)
-{
-#define X(value, NAME, stage, prio, text) \
-	if (!strcmp(name, #stage))        \
-		return prio;
-	ECBPF_STAGES(X)
-#undef X
-	return -1;
-}
 
 bool ecbpf_again_stages(const struct note_member *m, char ret_stages[AGAIN_STAGES])
 {
@@ -103,7 +94,7 @@ static void fused_add(struct again *a, const struct note_member *m, char *stages
 static void stage_add(struct again *a, const struct note_member *m, const char *stage)
 {
 	size_t len = strlen(a->plain);
-	int prio = stage_prio(stage);
+	int prio = ecbpf_stage_prio(stage);
 
 	if (!strcmp(stage, "fastpath")) {
 		a->has_fastpath = true;

@@ -7,6 +7,7 @@
 #include "chain/load.h"
 #include "core/handle.h"
 #include "core/iface.h"
+#include "core/names.h"
 
 struct stage {
 	__u32 stage;
@@ -17,14 +18,9 @@ struct stage {
 
 static __u32 stage_prio(__u32 stage)
 {
-	switch (stage) {
-#define X(value, NAME, name, prio, text) \
-	case value:                      \
-		return prio;
-		ECBPF_STAGES(X)
-#undef X
-	}
-	return ECBPF_FUSED_PRIO;
+	const char *name = ecbpf_stage_name(stage);
+
+	return name ? ecbpf_stage_prio(name) : ECBPF_FUSED_PRIO;
 }
 
 /*

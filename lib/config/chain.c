@@ -2,6 +2,7 @@
 /* [chain]: which stages, in which order and how */
 #include <string.h>
 #include "config/parse.h"
+#include "core/names.h"
 
 static int set_stages(struct conf_parser *p, const char *value)
 {
@@ -57,7 +58,7 @@ static int stage_place(const struct ecbpf_config *config, const char *name)
 {
 	const struct conf_unit *unit = conf_unit_find(config, name, true);
 
-	return unit && unit->prio >= 0 ? unit->prio : conf_stage_prio(name);
+	return unit && unit->prio >= 0 ? unit->prio : ecbpf_stage_prio(name);
 }
 
 /* The list is the order, and priorities say the same */

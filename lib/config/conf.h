@@ -231,8 +231,6 @@ extern const struct conf_section *const conf_sections[CONF_SECTIONS_MAX + 1];
 
 struct conf_unit *conf_unit_find(const struct ecbpf_config *config, const char *name,
 				 bool is_stage);
-/* The run priority that a stage has by itself; -1: there is no such stage */
-int conf_stage_prio(const char *name);
 /* What [stage NAME] takes, and NULL: stages in order of their table, then CONF_FUSED */
 #define X(value, NAME, name, prio, text) +1
 enum {

@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/links.h"
+#include "core/names.h"
 #include "fastpath/fastpath.h"
 
 /* With the key and the name of a file, a line that inih takes as it is built by Debian */
@@ -89,7 +90,7 @@ static void export_unit(const struct owned *m, size_t number, struct conf_text *
 		prio = ECBPF_FUSED_PRIO;
 	} else if (value) {
 		snprintf(stage, sizeof(stage), "%.*s", (int)strcspn(value, "\n"), value);
-		prio = conf_stage_prio(stage);
+		prio = ecbpf_stage_prio(stage);
 	} else {
 		stage[0] = '\0';
 		prio = -1;

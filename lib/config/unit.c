@@ -16,16 +16,6 @@ const char *const conf_stage_names[] = {
 		CONF_FUSED,
 	NULL};
 
-int conf_stage_prio(const char *name)
-{
-#define X(value, NAME, stage, prio, text) \
-	if (!strcmp(name, #stage))        \
-		return prio;
-	ECBPF_STAGES(X)
-#undef X
-	return -1;
-}
-
 struct conf_unit *conf_unit_find(const struct ecbpf_config *config, const char *name, bool is_stage)
 {
 	for (size_t i = 0; i < config->units_count; i++)

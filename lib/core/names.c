@@ -13,6 +13,16 @@ NAMES_FUNCTION(ecbpf_stage_name, ECBPF_STAGES, NAMES_STAGE_NAME)
 NAMES_FUNCTION(ecbpf_stage_text, ECBPF_STAGES, NAMES_STAGE_TEXT)
 NAMES_FUNCTION(ecbpf_count_name, ECBPF_COUNT_CLASSES, NAMES_NAME)
 
+int ecbpf_stage_prio(const char *name)
+{
+#define X(value, NAME, stage, prio, text) \
+	if (!strcmp(name, #stage))        \
+		return prio;
+	ECBPF_STAGES(X)
+#undef X
+	return -1;
+}
+
 const char *ecbpf_mode_name(enum ecbpf_mode mode)
 {
 	static const char *const names[] = {

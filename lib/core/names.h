@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Functions that give the text of a number from a table of X(value, NAME, name, ...). */
+/* What tables of X(value, NAME, name, ...) say of a number, or of a name. */
 #ifndef ECBPF_LIB_NAMES_H
 #define ECBPF_LIB_NAMES_H
 
@@ -30,5 +30,8 @@
 			return NULL;            \
 		}                               \
 	}
+
+/* The run priority that a stage has by itself; -1: there is no stage of this name */
+int ecbpf_stage_prio(const char *name);
 
 #endif /* ECBPF_LIB_NAMES_H */
