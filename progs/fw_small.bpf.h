@@ -49,9 +49,17 @@ static __always_inline __u64 fw_small_first(const struct ecbpf_fw_small *small, 
 	return bits & fw_vector(small->type, *ret_l4 << 8 | type, ECBPF_FW_L4_MAX * 256 - 1);
 }
 
+/* @bits: of fw_small_first(). Return: those of them whose source IPv4 address @addr is */
+static __always_inline __u64 fw_small_source4(const struct ecbpf_fw_small *small, __u64 bits,
+					      __u32 addr)
+{
+	return bits & fw_small_vector(small, fw_lpm4(small->words, ECBPF_FW_SMALL_WORDS - 1,
+						     &small->tables.roots[0][0], addr));
+}
+
 /*
- * @bits: of fw_small_first()
- * @addrs: source, destination; for IPv6 their classes
+ * @bits: those that match kind, type and source
+ * @addrs: source, destination; of IPv6 only the destination's class
  * @facts, @l4: see FW_TTL, FW_DPORT
  *
  * Return: the rules that match the packet; tests of sets are not evaluated.
@@ -59,16 +67,11 @@ static __always_inline __u64 fw_small_first(const struct ecbpf_fw_small *small, 
 static __always_inline __u64 fw_small_bits(const struct ecbpf_fw_small *small, __u64 bits,
 					   __u64 addrs, __u64 facts, __u64 l4, __u32 frame_len)
 {
-	__u32 src = addrs >> 32, dst = addrs;
+	__u32 dst = addrs;
 	const struct ecbpf_fw_tables *t = &small->tables;
 	const struct ecbpf_fw_field *fields;
 	__u64 length = fw_length(frame_len), kind = facts >> FW_L4;
 
-	if (!(facts >> ECBPF_FW_KIND_IP6 & 1))
-		src = fw_lpm4(small->words, ECBPF_FW_SMALL_WORDS - 1, &t->roots[0][0], src);
-	bits &= fw_small_vector(small, src);
-	if (!bits)
-		return 0;
 	if (!(facts >> ECBPF_FW_KIND_IP6 & 1))
 		dst = fw_lpm4(small->words, ECBPF_FW_SMALL_WORDS - 1, &t->roots[1][0], dst);
 	bits &= fw_small_vector(small, dst);
@@ -169,12 +172,14 @@ static __always_inline __u32 fw_small_try(struct xdp_md *ctx, const struct ecbpf
 		fw_decide(FW_UNDECIDED);
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
 	}
-	facts |= fw_ttl(rec, ip) << FW_TTL | (__u64)fw_vlan(rec) << FW_VLAN | l4 << FW_L4;
-	if (!ip)
-		return fw_match_small(more, bits, 0, facts, 0);
-	if (rec->version == 4) {
-		addrs = (__u64)bpf_ntohl(((const struct iphdr *)ip)->saddr) << 32 |
-			bpf_ntohl(((const struct iphdr *)ip)->daddr);
+	barrier_var(ip); /* the verifier does not know that it is valid where there is a version */
+	if (!ip) {
+		addrs = 0;
+	} else if (rec->version == 4) {
+		const struct iphdr *ip4 = (const struct iphdr *)ip;
+
+		addrs = (__u64)bpf_ntohl(ip4->saddr) << 32 | bpf_ntohl(ip4->daddr);
+		bits = fw_small_source4(small, bits, addrs >> 32);
 	} else {
 		const struct ipv6hdr *ip6 = ecbpf_header(ctx, rec->l3_off, sizeof(*ip6));
 		struct fw_packet *p = fw_packet();
@@ -182,10 +187,15 @@ static __always_inline __u32 fw_small_try(struct xdp_md *ctx, const struct ecbpf
 		if (!ip6 || !p)
 			return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
 		__builtin_memcpy(p->addr, &ip6->saddr, sizeof(p->addr));
-		addrs = (__u64)fw_class6(active, 0) << 32;
-		addrs |= fw_class6(active, 1);
+		bits &= fw_small_vector(small, fw_class6(active, 0));
+		addrs = bits ? fw_class6(active, 1) : 0;
 	}
-	l4 = rec->ports | (__u64)fw_code(ctx, rec) << FW_CODE;
+	if (!bits) {
+		fw_decide(FW_UNDECIDED);
+		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
+	}
+	facts |= fw_ttl(rec, ip) << FW_TTL | (__u64)fw_vlan(rec) << FW_VLAN | l4 << FW_L4;
+	l4 = ip ? rec->ports | (__u64)fw_code(ctx, rec) << FW_CODE : 0;
 	return fw_match_small(more, bits, addrs, facts, l4);
 }
 
