@@ -33,46 +33,39 @@ int fw_state_alloc(struct ecbpf *e, struct fw_state *new)
 
 /* What identifies a rule from one ruleset to the next: its name, else its text */
 struct identity {
-	char *key;
+	const char *key;
+	bool is_name;
 	size_t index;
 };
+
+/* Of the rules; the same key: 0 */
+static int key_compare(const struct identity *x, const struct identity *y)
+{
+	return x->is_name != y->is_name ? x->is_name - y->is_name : strcmp(x->key, y->key);
+}
 
 static int identity_compare(const void *a, const void *b)
 {
 	const struct identity *x = a, *y = b;
-	int order = strcmp(x->key, y->key);
+	int order = key_compare(x, y);
 
 	return order ? order : x->index < y->index ? -1 : 1;
 }
 
-static void identities_free(struct identity *identities, size_t count)
-{
-	for (size_t i = 0; identities && i < count; i++)
-		free(identities[i].key);
-	free(identities);
-}
-
+/* Of rules that have a text */
 static struct identity *identities_of(const struct ecbpf_fw_ruleset *ruleset)
 {
 	struct identity *all = calloc(ruleset->rules_count + 1, sizeof(*all));
 
-	if (!all)
-		return NULL;
-	for (size_t i = 0; i < ruleset->rules_count; i++) {
+	for (size_t i = 0; all && i < ruleset->rules_count; i++) {
 		const struct fw_rule *rule = &ruleset->rules[i];
 
+		all[i].is_name = rule->name;
+		all[i].key = rule->name ?: rule->text;
 		all[i].index = i;
-		/* no rule text begins with a quote */
-		if (!rule->name)
-			all[i].key = fw_rule_print(ruleset, rule);
-		else if (asprintf(&all[i].key, "\"%s", rule->name) < 0)
-			all[i].key = NULL;
-		if (!all[i].key) {
-			identities_free(all, ruleset->rules_count);
-			return NULL;
-		}
 	}
-	qsort(all, ruleset->rules_count, sizeof(*all), identity_compare);
+	if (all)
+		qsort(all, ruleset->rules_count, sizeof(*all), identity_compare);
 	return all;
 }
 
@@ -80,20 +73,18 @@ static struct identity *identities_of(const struct ecbpf_fw_ruleset *ruleset)
 static int match_rules(struct ecbpf *e, const struct ecbpf_fw_ruleset *old,
 		       const struct ecbpf_fw_ruleset *new, __u16 *ret_same)
 {
-	struct identity *a = identities_of(old), *b = identities_of(new);
+	_cleanup_free_ struct identity *a = identities_of(old), *b = identities_of(new);
 	size_t i = 0, j = 0;
 
 	memset(ret_same, 0xff, new->rules_count * sizeof(*ret_same));
 	while (a && b && i < old->rules_count && j < new->rules_count) {
-		int order = strcmp(a[i].key, b[j].key);
+		int order = key_compare(&a[i], &b[j]);
 
 		if (!order)
 			ret_same[b[j].index] = a[i].index;
 		i += order <= 0;
 		j += order >= 0;
 	}
-	identities_free(a, old->rules_count);
-	identities_free(b, new->rules_count);
 	return a && b ? 0 : ecbpf_fail_memory(e);
 }
 
@@ -119,13 +110,19 @@ static int counters_assign(struct ecbpf *e, const struct fw_maps *maps, const st
 	return err;
 }
 
-/* Assign entries to the rules and sets of @new */
+/* Assign entries to the rules and sets of @new, and make the texts of its rules */
 int fw_state_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *old,
 		    struct fw_state *new)
 {
 	_cleanup_free_ __u16 *same = calloc(new->ruleset->rules_count + 1, sizeof(*same));
+	struct fw_rule *rule = new->ruleset->rules;
 	int err;
 
+	for (size_t i = 0; same && i < new->ruleset->rules_count; i++, rule++) {
+		rule->text = rule->text ?: fw_rule_print(new->ruleset, rule);
+		if (!rule->text)
+			return ecbpf_fail_memory(e);
+	}
 	if (!same)
 		return ecbpf_fail_memory(e);
 	err = match_rules(e, old->ruleset, new->ruleset, same);

@@ -288,7 +288,7 @@ int fw_session_apply_changed(struct ecbpf *e, struct fw_session *s,
 
 int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 {
-	struct ecbpf_fw_ruleset *ruleset = NULL, *before;
+	struct ecbpf_fw_ruleset *ruleset;
 	struct fw_session s;
 	int err;
 
@@ -296,8 +296,7 @@ int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 	if (err)
 		return err;
 	ruleset = fw_ruleset_copy(s.old.ruleset);
-	before = fw_ruleset_copy(s.old.ruleset);
-	if (!ruleset || !before)
+	if (!ruleset)
 		err = ecbpf_fail_memory(e);
 	if (!err) {
 		err = fn(e, ruleset, data);
@@ -307,14 +306,11 @@ int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 			if (fw_vlan_rules(ruleset) > fw_vlan_rules(s.old.ruleset))
 				fw_warn_vlan_loaded(e, ruleset);
 			runtime_log_ahead(e);
-			fw_log_change(e, before, ruleset);
+			fw_log_change(e, s.old.ruleset, ruleset);
 			err = fw_session_apply_changed(e, &s, ruleset);
 			runtime_log_settle(e, !err);
 		}
-	} else {
-		ecbpf_fw_ruleset_free(ruleset);
 	}
-	ecbpf_fw_ruleset_free(before);
 	fw_session_close(&s);
 	return err;
 }

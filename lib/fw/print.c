@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <linux/bpf.h>
 #include "core/error.h"
 #include "core/util.h"
@@ -252,8 +253,11 @@ char *fw_rule_print(const struct ecbpf_fw_ruleset *ruleset, const struct fw_rule
 {
 	char *text = NULL;
 	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	FILE *out;
 
+	if (rule->text)
+		return strdup(rule->text);
+	out = open_memstream(&text, &size);
 	if (!out)
 		return NULL;
 	print_rule(out, ruleset, rule);
@@ -281,7 +285,10 @@ static int print(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, bool i
 	for (size_t i = 0; i < ruleset->sets_count; i++)
 		print_set(out, &ruleset->sets[i], is_whole);
 	for (size_t i = 0; i < ruleset->rules_count; i++) {
-		print_rule(out, ruleset, &ruleset->rules[i]);
+		if (ruleset->rules[i].text)
+			fputs(ruleset->rules[i].text, out);
+		else
+			print_rule(out, ruleset, &ruleset->rules[i]);
 		fputs("\n", out);
 	}
 	for (size_t i = 0; i < ruleset->assertions_count; i++)

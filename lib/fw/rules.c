@@ -28,6 +28,7 @@ static struct fw_values *values_at(struct fw_rule *rule, size_t i)
 void fw_rule_free(struct fw_rule *rule)
 {
 	free(rule->name);
+	free(rule->text);
 	free(rule->src.prefixes);
 	free(rule->dst.prefixes);
 	for (size_t i = 0; i < ARRAY_SIZE(rule_values); i++)
@@ -85,6 +86,7 @@ static bool copy_rule(struct fw_rule *rule)
 {
 	bool ok = copy_string(&rule->name);
 
+	ok &= copy_string(&rule->text);
 	ok &= copy_prefixes(&rule->src.prefixes, rule->src.prefixes_count);
 	ok &= copy_prefixes(&rule->dst.prefixes, rule->dst.prefixes_count);
 	for (size_t i = 0; i < ARRAY_SIZE(rule_values); i++) {

@@ -118,6 +118,7 @@ struct fw_limit {
 /**
  * struct fw_rule - a rule
  * @name: as written, or NULL. Names need not be unique
+ * @text: as fw_rule_print() prints the rule, if that was done already; else NULL
  * @line: in the file, from 1; 0 if the rule is not from a file
  * @malformed: bits 1 << enum ecbpf_reason; 0: the rule matches well-formed packets
  * @family: 4 or 6; with @malformed also 0: any packet, also without an IP header
@@ -135,6 +136,7 @@ struct fw_limit {
  */
 struct fw_rule {
 	char *name;
+	char *text;
 	unsigned int line;
 	__u32 malformed;
 	__u8 family;

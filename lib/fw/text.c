@@ -123,13 +123,9 @@ int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
 		fwrite(&entry, sizeof(entry), 1, out);
 	}
 	for (size_t i = 0; i < head.rules; i++) {
-		_cleanup_free_ char *text = ecbpf_fw_rule_text(state->ruleset, i);
 		struct text_rule entry = {.counter = state->counters[i], .limit = state->limits[i]};
+		const char *text = state->ruleset->rules[i].text;
 
-		if (!text) {
-			fclose(out);
-			return ecbpf_fail_memory(e);
-		}
 		entry.len = strlen(text) + 1;
 		fwrite(&entry, sizeof(entry), 1, out);
 		fwrite(text, entry.len, 1, out);
@@ -197,6 +193,9 @@ static int text_parse(struct ecbpf *e, const char *at, const char *end, bool for
 			err = ecbpf_fw_rule_insert(e, ruleset, index, at);
 			if (err)
 				return err;
+			ruleset->rules[index].text = strdup(at);
+			if (!ruleset->rules[index].text)
+				return ecbpf_fail_memory(e);
 			state->counters[index] = entry.counter;
 			state->limits[index] = entry.limit;
 		}
