@@ -207,8 +207,11 @@ class Fingerprint:
                 if not os.path.isfile(path): # a socket
                     found.append((path, b""))
                     continue
-                with open(path, "rb") as file:
-                    found.append((path, file.read()))
+                try:
+                    with open(path, "rb") as file:
+                        found.append((path, file.read()))
+                except FileNotFoundError: # of a daemon that goes on: it has its name by now
+                    pass
         return tuple(found)
 
     def filter(self, message):
