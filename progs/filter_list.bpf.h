@@ -19,6 +19,14 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } filter_lists SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ecbpf_filter_hits);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} filter_hits SEC(".maps");
+
 ECBPF_TRIE_POOL(filter_tries);
 ECBPF_TRIE_POOL(filter_sources);
 
@@ -81,15 +89,14 @@ __noinline int filter_live(__u32 number)
 	return 0;
 }
 
-/* The same, as a pointer; NULL if none */
-static __always_inline struct ecbpf_filter_source *filter_source_live(__u32 number)
+/* The same, without a call for most of them */
+static __always_inline __u32 filter_number_live(__u32 number)
 {
-	struct ecbpf_filter_source *source = number ? filter_source(number) : NULL;
+	const struct ecbpf_filter_source *source = number ? filter_source(number) : NULL;
 
-	if (!source || !source->expires)
-		return source;
-	number = filter_live(number);
-	return number ? filter_source(number) : NULL;
+	if (!source)
+		return 0;
+	return source->expires ? (__u32)filter_live(number) : number;
 }
 
 /* Return: number of the longest prefix that contains the source of a packet; 0: none */
@@ -120,18 +127,51 @@ __noinline int filter_allowed6(struct xdp_md *ctx, __u32 l3_off)
 	return filter_find6(ctx, l3_off, ECBPF_FILTER_ALLOW);
 }
 
-/* Count a packet of a listed source. Return: drop it */
-static __always_inline bool filter_drops(struct ecbpf_filter_source *blocked, __u32 allowed_number,
-					 __u32 frame_len)
+/* Add what this CPU has counted in a place to its source */
+__noinline int filter_hit_add(__u32 place)
 {
-	struct ecbpf_filter_source *source = blocked, *allowed = NULL;
+	struct ecbpf_filter_source *source;
+	struct ecbpf_filter_hits *hits;
+	struct ecbpf_filter_hit *hit;
+	__u32 zero = 0;
 
-	if (allowed_number)
-		allowed = filter_source_live(allowed_number);
-	if (allowed)
-		source = allowed;
-	__sync_fetch_and_add(&source->packets, 1);
-	__sync_fetch_and_add(&source->bytes, frame_len);
+	hits = bpf_map_lookup_elem(&filter_hits, &zero);
+	if (!hits)
+		return 0;
+	hit = &hits->at[place & (ECBPF_FILTER_HITS - 1)];
+	source = hit->number ? filter_source(hit->number) : NULL;
+	if (source) {
+		__sync_fetch_and_add(&source->packets, hit->packets);
+		__sync_fetch_and_add(&source->bytes, hit->bytes);
+	}
+	hit->packets = 0;
+	hit->bytes = 0;
+	return 0;
+}
+
+static __always_inline void filter_count(__u32 number, __u32 frame_len)
+{
+	struct ecbpf_filter_hits *hits;
+	struct ecbpf_filter_hit *hit;
+	__u32 zero = 0;
+
+	hits = bpf_map_lookup_elem(&filter_hits, &zero);
+	if (!hits)
+		return;
+	hit = &hits->at[number & (ECBPF_FILTER_HITS - 1)];
+	if (hit->number != number || hit->packets >= ECBPF_FILTER_HITS_ENOUGH) {
+		filter_hit_add(number);
+		hit->number = number;
+	}
+	hit->packets++;
+	hit->bytes += frame_len;
+}
+
+/* Count a packet of a listed source. @allowed: number on the allow list, or 0. Return: drop it */
+static __always_inline bool filter_drops(__u32 blocked, __u32 allowed, __u32 frame_len)
+{
+	allowed = filter_number_live(allowed);
+	filter_count(allowed ?: blocked, frame_len);
 	return !allowed;
 }
 
@@ -141,28 +181,26 @@ static __always_inline bool filter_drops(struct ecbpf_filter_source *blocked, __
  */
 __noinline int filter_blocked4(struct xdp_md *ctx, __u32 l3_off, __u32 frame_len)
 {
-	struct ecbpf_filter_source *source;
+	__u32 blocked = filter_number_live(filter_find4(ctx, l3_off, ECBPF_FILTER_BLOCK));
 	__u32 allowed = 0;
 
-	source = filter_source_live(filter_find4(ctx, l3_off, ECBPF_FILTER_BLOCK));
-	if (!source)
+	if (!blocked)
 		return 0;
 	if (!filter_list_is_empty(filter_roots(ECBPF_FILTER_ALLOW), 4))
 		allowed = filter_allowed4(ctx, l3_off);
-	return filter_drops(source, allowed, frame_len) ? ECBPF_REASON_BLOCKED : 0;
+	return filter_drops(blocked, allowed, frame_len) ? ECBPF_REASON_BLOCKED : 0;
 }
 
 __noinline int filter_blocked6(struct xdp_md *ctx, __u32 l3_off, __u32 frame_len)
 {
-	struct ecbpf_filter_source *source;
+	__u32 blocked = filter_number_live(filter_find6(ctx, l3_off, ECBPF_FILTER_BLOCK));
 	__u32 allowed = 0;
 
-	source = filter_source_live(filter_find6(ctx, l3_off, ECBPF_FILTER_BLOCK));
-	if (!source)
+	if (!blocked)
 		return 0;
 	if (!filter_list_is_empty(filter_roots(ECBPF_FILTER_ALLOW), 6))
 		allowed = filter_allowed6(ctx, l3_off);
-	return filter_drops(source, allowed, frame_len) ? ECBPF_REASON_BLOCKED6 : 0;
+	return filter_drops(blocked, allowed, frame_len) ? ECBPF_REASON_BLOCKED6 : 0;
 }
 
 #endif /* ECBPF_FILTER_LIST_BPF_H */

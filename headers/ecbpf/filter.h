@@ -10,6 +10,7 @@
  *	filter_lists		array of one struct ecbpf_filter_lists, BPF_F_MMAPABLE
  *	filter_tries		pool of both lists' prefixes, see trie.h
  *	filter_sources		struct ecbpf_filter_source each, in chunks as those of filter_tries
+ *	filter_hits		per-CPU array of one struct ecbpf_filter_hits
  *
  * ABI: values are append-only. What is all zero means the default.
  */
@@ -177,7 +178,7 @@ enum ecbpf_filter_list {
 
 /**
  * struct ecbpf_filter_source - a prefix on a list; its number is the value in the trie
- * @packets: packets that it decided on, as the longest match
+ * @packets: packets that it decided on, as the longest match, without those in filter_hits
  * @bytes: bytes of their frames
  * @expires: CLOCK_MONOTONIC in ns when it stops matching; 0: never
  * @loaded: when it was added, seconds since 1970
@@ -196,6 +197,28 @@ struct ecbpf_filter_source {
 _Static_assert(sizeof(struct ecbpf_filter_source) == 64, "ABI");
 
 #define ECBPF_FILTER_SOURCE_WORDS (sizeof(struct ecbpf_filter_source) / sizeof(__u64))
+
+/**
+ * struct ecbpf_filter_hit - packets of a source that one CPU has not added to it yet
+ * @number: of the source, which is not free as long as it is here; 0: none
+ */
+struct ecbpf_filter_hit {
+	__u64 number;
+	__u64 packets;
+	__u64 bytes;
+};
+
+#define ECBPF_FILTER_HITS 64 /* a power of two */
+/* A CPU adds so many packets at once. What is read while packets pass may be so far from exact */
+#define ECBPF_FILTER_HITS_ENOUGH 64
+
+/*
+ * CPUs that count packets of the same source would take its cache line from each other: two of them
+ * dropped less than one. So each counts in places of its own, by number, and adds from time to time
+ */
+struct ecbpf_filter_hits {
+	struct ecbpf_filter_hit at[ECBPF_FILTER_HITS];
+};
 
 /**
  * struct ecbpf_filter_lists - heads of the lists, and state of the allocator of filter_sources

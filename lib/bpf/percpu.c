@@ -24,25 +24,36 @@ static int percpu_alloc(int fd, void **ret_values, int *ret_cpus, __u32 *ret_siz
 	return *ret_values ? 0 : -ENOMEM;
 }
 
-int ecbpf_percpu_sum(int fd, __u32 key, void *ret_sum, size_t size)
+int ecbpf_percpu_read(int fd, __u32 key, size_t size, void **ret_values, int *ret_cpus)
 {
-	_cleanup_free_ __u64 *values = NULL;
-	__u32 value_size, count = size / sizeof(*values);
-	__u64 *sum = ret_sum;
-	int err, cpus;
+	_cleanup_free_ void *values = NULL;
+	__u32 value_size;
+	int err;
 
-	err = percpu_alloc(fd, (void **)&values, &cpus, &value_size);
+	err = percpu_alloc(fd, &values, ret_cpus, &value_size);
 	if (err)
 		return err;
-	if (value_size != size || size % sizeof(*values))
+	if (value_size != size || size % sizeof(__u64))
 		return -EPROTO;
 	if (bpf_map_lookup_elem(fd, &key, values))
 		return -errno;
+	*ret_values = values;
+	values = NULL;
+	return 0;
+}
+
+int ecbpf_percpu_sum(int fd, __u32 key, void *ret_sum, size_t size)
+{
+	_cleanup_free_ __u64 *values = NULL;
+	__u64 *sum = ret_sum;
+	int err, cpus;
+
+	err = ecbpf_percpu_read(fd, key, size, (void **)&values, &cpus);
+	if (err)
+		return err;
 	memset(ret_sum, 0, size);
-	for (int cpu = 0; cpu < cpus; cpu++) {
-		for (__u32 i = 0; i < count; i++)
-			sum[i] += values[cpu * count + i];
-	}
+	for (size_t i = 0; i < cpus * size / sizeof(*sum); i++)
+		sum[i % (size / sizeof(*sum))] += values[i];
 	return 0;
 }
 

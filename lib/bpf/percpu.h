@@ -11,6 +11,11 @@
  * Return: 0; -EPROTO the map has another value; -errno
  */
 int ecbpf_percpu_sum(int fd, __u32 key, void *ret_sum, size_t size);
+/*
+ * The value of each CPU. @size: of the value, a multiple of 8; @ret_values: for free()
+ * Return: 0; -EPROTO the map has another value; -errno
+ */
+int ecbpf_percpu_read(int fd, __u32 key, size_t size, void **ret_values, int *ret_cpus);
 /* Set @count entries from @key on to zero on all CPUs. Return: 0 or -errno */
 int ecbpf_percpu_zero(int fd, __u32 key, __u32 count);
 

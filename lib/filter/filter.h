@@ -59,6 +59,9 @@ struct filter_lists {
 	struct ecbpf_view view;
 	struct ecbpf_filter_lists *head; /* in that */
 	struct ecbpf_trie *tries[ECBPF_FILTER_LISTS];
+	struct ecbpf_filter_hits *hits; /* of each CPU; NULL: there are none, or not read yet */
+	int cpus;
+	bool is_hits_read;
 	void *pool;					       /* of sources */
 	struct ecbpf_filter_source *chunks[ECBPF_TRIE_CHUNKS]; /* mapped so far */
 	__u32 made[ECBPF_TRIE_CHUNKS]; /* chunks that are not published yet */
@@ -81,11 +84,16 @@ int filter_lists_open(struct ecbpf *e, struct filter_lists *l);
 int filter_lists_repair(struct filter_lists *l);
 /* NULL: errno */
 struct ecbpf_filter_source *filter_source_get(struct filter_lists *l, __u32 number);
+/*
+ * Add to packets and bytes of a source what CPUs have counted that is not in it. What they add to
+ * it meanwhile may be missing, or there twice: see ECBPF_FILTER_HITS_ENOUGH
+ */
+int filter_hits_add(struct filter_lists *l, __u32 number, struct ecbpf_filter_source *source);
 /* A source that no packet looks at. Return: number or -errno */
 int filter_source_new(struct filter_lists *l, struct ecbpf_filter_source **ret);
 /* It is in no table any more; programs may still read it */
 int filter_source_retire(struct filter_lists *l, __u32 number);
-/* Retired ones can be had again. Return: 0 or -errno */
+/* Retired ones can be had again, but those that CPUs still count. Return: 0 or -errno */
 int filter_sources_free(struct filter_lists *l);
 int filter_fail_sources(struct filter_lists *l, int err);
 /* Of all prefixes of a list, as they will be, sorted */

@@ -61,8 +61,8 @@ static int source_for(struct filter_lists *l, const struct ecbpf_filter_entry *e
 		      __u32 old_number, struct ecbpf_filter_changes *changes)
 {
 	struct ecbpf_filter_source fresh = {.loaded = (l->now + l->offset) / NSEC}, *source;
-	const struct ecbpf_filter_source *old = NULL;
-	int number;
+	struct ecbpf_filter_source *old = NULL, counted;
+	int number, err;
 
 	if (old_number) {
 		old = filter_source_get(l, old_number);
@@ -78,9 +78,13 @@ static int source_for(struct filter_lists *l, const struct ecbpf_filter_entry *e
 			changes->same++;
 			return old_number;
 		}
-		fresh.packets = old->packets;
-		fresh.bytes = old->bytes;
-		fresh.loaded = old->loaded;
+		counted = *old;
+		err = filter_hits_add(l, old_number, &counted);
+		if (err)
+			return err;
+		fresh.packets = counted.packets;
+		fresh.bytes = counted.bytes;
+		fresh.loaded = counted.loaded;
 		changes->updated++;
 		changes->permanent += expires && !entry->expires;
 	} else {
@@ -264,8 +268,6 @@ static int sources_get(struct filter_lists *l, const __u32 *numbers, size_t coun
 		if (!filter_source_get(l, numbers[i]))
 			return filter_fail_sources(l, -errno);
 	}
-	if (l->head->pending && !filter_source_get(l, l->head->pending_last))
-		return filter_fail_sources(l, -errno);
 	return 0;
 }
 
@@ -355,8 +357,16 @@ static int entries_get(struct filter_lists *l, __u32 list, struct ecbpf_filter_e
 			free(entries);
 			return filter_fail_sources(l, -errno);
 		}
-		if (source && (!source->expires || source->expires > l->now))
-			filter_entry_set(l, &ops[i], source, &entries[kept++]);
+		if (source && (!source->expires || source->expires > l->now)) {
+			struct ecbpf_filter_source counted = *source;
+
+			err = filter_hits_add(l, ops[i].value, &counted);
+			if (err) {
+				free(entries);
+				return err;
+			}
+			filter_entry_set(l, &ops[i], &counted, &entries[kept++]);
+		}
 	}
 	*ret_entries = entries;
 	*ret_count = kept;

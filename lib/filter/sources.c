@@ -17,6 +17,7 @@
 #include <bpf/libbpf.h>
 #include "bpf/lock.h"
 #include "bpf/map.h"
+#include "bpf/percpu.h"
 #include "bpf/program.h"
 #include "bpf/synchronize.h"
 #include "core/error.h"
@@ -53,6 +54,54 @@ int filter_fail_sources(struct filter_lists *l, int err)
 {
 	return ecbpf_fail(l->e, err, "filter_sources: %s",
 			  err == -ENOSPC ? "too many prefixes" : strerror(-err));
+}
+
+/* What CPUs have counted now. Return: 0, also if no program was loaded that counts so; or -errno */
+static int hits_read(struct filter_lists *l)
+{
+	_cleanup_close_ int fd = ecbpf_map_open(l->e, "filter_hits", NULL);
+	int err;
+
+	free(l->hits);
+	l->hits = NULL;
+	l->cpus = 0;
+	l->is_hits_read = fd == -ENOENT;
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	err = ecbpf_percpu_read(fd, 0, sizeof(*l->hits), (void **)&l->hits, &l->cpus);
+	l->is_hits_read = !err;
+	return err ? ecbpf_fail(l->e, err, "filter_hits: %s",
+				err == -EPROTO ? "of another version of ecbpf" : strerror(-err))
+		   : 0;
+}
+
+/* Those of a source on a CPU; NULL: none */
+static const struct ecbpf_filter_hit *hit_of(const struct filter_lists *l, __u32 number, int cpu)
+{
+	const struct ecbpf_filter_hit *hit = &l->hits[cpu].at[number & (ECBPF_FILTER_HITS - 1)];
+
+	return hit->number == number ? hit : NULL;
+}
+
+int filter_hits_add(struct filter_lists *l, __u32 number, struct ecbpf_filter_source *source)
+{
+	int err = l->is_hits_read ? 0 : hits_read(l);
+
+	for (int cpu = 0; !err && cpu < l->cpus; cpu++) {
+		const struct ecbpf_filter_hit *hit = hit_of(l, number, cpu);
+
+		source->packets += hit ? hit->packets : 0;
+		source->bytes += hit ? hit->bytes : 0;
+	}
+	return err;
+}
+
+static bool is_in_hits(const struct filter_lists *l, __u32 number)
+{
+	for (int cpu = 0; cpu < l->cpus; cpu++)
+		if (hit_of(l, number, cpu))
+			return true;
+	return false;
 }
 
 static __u32 link_get(const struct ecbpf_filter_source *source)
@@ -124,15 +173,34 @@ int filter_source_retire(struct filter_lists *l, __u32 number)
 int filter_sources_free(struct filter_lists *l)
 {
 	struct ecbpf_filter_lists *head = l->head;
-	struct ecbpf_filter_source *last = filter_source_get(l, head->pending_last);
+	struct ecbpf_filter_source *source;
+	__u32 number, next, kept = 0;
+	int err;
 
-	if (!last)
-		return -errno;
+	for (number = head->pending; number; number = link_get(source)) {
+		source = filter_source_get(l, number);
+		if (!source)
+			return -errno;
+	}
 	ecbpf_synchronize(l->e);
-	link_set(last, head->free);
-	head->free = head->pending;
+	err = hits_read(l); /* from now on, none of the retired ones gets into it */
+	if (err)
+		return err;
+	number = head->pending;
 	head->pending = 0;
 	head->pending_count = 0;
+	for (; number; number = next) {
+		__u32 *to = is_in_hits(l, number) ? &kept : &head->free;
+
+		source = filter_source_get(l, number);
+		next = link_get(source);
+		link_set(source, *to);
+		*to = number;
+	}
+	for (number = kept; number; number = next) {
+		next = link_get(filter_source_get(l, number));
+		filter_source_retire(l, number);
+	}
 	return 0;
 }
 
@@ -215,6 +283,9 @@ int filter_lists_repair(struct filter_lists *l)
 	if (err)
 		return err;
 	ecbpf_synchronize(l->e);
+	err = hits_read(l);
+	if (err)
+		return err;
 	head->free = head->pending = head->pending_count = 0;
 	for (__u32 number = 1; number < head->next; number++) {
 		struct ecbpf_filter_source *source =
@@ -222,6 +293,10 @@ int filter_lists_repair(struct filter_lists *l)
 
 		if (!source)
 			continue;
+		if (is_in_hits(l, number)) {
+			filter_source_retire(l, number);
+			continue;
+		}
 		link_set(source, head->free);
 		head->free = number;
 	}
@@ -245,6 +320,7 @@ void filter_lists_close(struct filter_lists *l)
 		ecbpf_trie_close(l->tries[list]);
 	if (l->pool)
 		memory->close(l->pool);
+	free(l->hits);
 	ecbpf_view_close(&l->view);
 	maps_close(l);
 	close_fd(&l->lock);

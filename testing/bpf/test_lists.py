@@ -14,6 +14,7 @@ $ECBPF_KILLS: how many imports are killed (default: 30)
 What an address is to match comes from Python's ipaddress and the model of test_trie.py.
 """
 import bisect
+import collections
 import ipaddress
 import json
 import os
@@ -386,6 +387,34 @@ def test_counters(report):
         report.check("lists: counters", why)
 
 
+def test_counters_of_many(report):
+    """More sources than a CPU has places to count in, on all CPUs; numbers that are used again"""
+    fresh()
+    sources = [f"10.{i >> 8}.{i & 255}.1" for i in range(300)]
+    others = [f"172.16.{i >> 8}.{i & 255}" for i in range(1100)] # numbers are freed by the thousand
+    frames = {source: bytes(ETHER / packet(source)) for source in sources}
+    want = collections.Counter()
+    with Filter("alone") as programs:
+        for _ in range(2):
+            tool("drop", "add", *sources)
+            for cpu in os.sched_getaffinity(0):
+                os.sched_setaffinity(programs.pid, {cpu})
+                for i, source in enumerate(sources):
+                    times = 1 + (i * 37 + cpu) % 150
+                    programs.repeat(frames[source], times)
+                    want[source] += times
+            tool("drop", "add", *sources[:50], "-t", "updated")
+            found = listed()
+            report.check(f"lists: counters of {len(sources)} sources", [
+                f"{source}: {found[source]['packets']} packets, not {want[source]}"
+                for source in sources
+                if (found[source]["packets"], found[source]["bytes"]) !=
+                (want[source], want[source] * len(frames[source]))][:5])
+            tool("drop", "add", *others)
+            tool("drop", "delete", *sources[20:], *others)
+            want = collections.Counter({source: want[source] for source in sources[:20]})
+
+
 def wrong_expiry(seconds):
     """What is wrong with entries that expire in that time; None: the machine is not that fast"""
     fresh()
@@ -501,4 +530,4 @@ if __name__ == "__main__":
                               *sys.argv])
     os.environ["TESTRUN_PINS"] = PINS
     main([test_packets, test_allow, test_prefixes, test_many, test_concurrent, test_answers,
-          test_counters, test_expiry, test_files, test_kill])
+          test_counters, test_counters_of_many, test_expiry, test_files, test_kill])
