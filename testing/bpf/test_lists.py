@@ -37,7 +37,8 @@ TOOL = os.path.join(os.environ.get("ECBPF_BUILD", os.path.join(TOP, "build", "te
                     "sbin", "ecbpf-filter")
 PINS = "/sys/fs/bpf/ecbpf"
 DST4, DST6 = "198.51.100.1", "2001:db8:ffff::2"
-TAGS = {"untagged": ETHER, "tagged": ETHER / Dot1Q(vlan=5), "qinq": ETHER / Dot1AD(vlan=7) / Dot1Q()}
+TAGS = {"untagged": ETHER, "tagged": ETHER / Dot1Q(vlan=5),
+        "qinq": ETHER / Dot1AD(vlan=7) / Dot1Q()}
 
 
 def tool(*args, stdin=None, status=0):
@@ -136,7 +137,8 @@ def test_prefixes(report):
                         rng.choice([9, 10, 12, 14, 16, 18, 20])) if bits == 32 else
                        (base | rng.getrandbits(16) << 80, rng.choice([32, 33, 36, 40, 44, 47, 48])),
                        strict=False) for _ in range(300)}
-        tool("drop", "import", "-f", "-", stdin="".join(f"{net}\n" for net in list(nets)[:len(nets) // 2]))
+        tool("drop", "import", "-f", "-",
+             stdin="".join(f"{net}\n" for net in list(nets)[:len(nets) // 2]))
         tool("drop", "add", *(str(net) for net in list(nets)[len(nets) // 2:]))
         want, why = {}, []
         with Filter("alone") as programs:
@@ -244,7 +246,7 @@ def change_randomly(draw, model, fixed, count):
 
 
 def test_concurrent(report):
-    """A flood on all CPUs meanwhile: what lies in a prefix that stays is dropped, all else passes"""
+    """A flood on all CPUs meanwhile: what lies in a prefix that stays is dropped, no more"""
     draw, model, fixed = random.Random(7), Model(), (4, 10 << 24, 8)
     fresh()
     tool("drop", "add", text_of(fixed))
@@ -495,7 +497,8 @@ def test_kill(report):
     duration = time.time() - start
     why, seen, now = [], [0, 0], 0
     for _ in range(int(os.environ.get("ECBPF_KILLS", "30"))):
-        with subprocess.Popen([TOOL, "drop", "import", "--replace", "--force", "-f", "-"], text=True,
+        with subprocess.Popen([TOOL, "drop", "import", "--replace", "--force", "-f", "-"],
+                              text=True,
                               stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL) as process:
             try:
@@ -526,8 +529,8 @@ if __name__ == "__main__":
     if os.environ.get("ECBPF_LISTS") != str(os.getpid()):
         os.environ["ECBPF_LISTS"] = str(os.getpid())
         os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", "sh", "-c",
-                              'mount -t bpf -o mode=0700 bpf /sys/fs/bpf && exec "$@"', "sh", sys.executable,
-                              *sys.argv])
+                              'mount -t bpf -o mode=0700 bpf /sys/fs/bpf && exec "$@"', "sh",
+                              sys.executable, *sys.argv])
     os.environ["TESTRUN_PINS"] = PINS
     main([test_packets, test_allow, test_prefixes, test_many, test_concurrent, test_answers,
           test_counters, test_counters_of_many, test_expiry, test_files, test_kill])
