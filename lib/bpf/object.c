@@ -2,6 +2,8 @@
 /* Loading a BPF object so that all of it can be read back. */
 #include <errno.h>
 #include <string.h>
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include "bpf/info.h"
 #include "bpf/metadata.h"
@@ -69,36 +71,76 @@ static int program_check(struct ecbpf *e, const struct bpf_program *prog, bool i
 	return schema ? 0 : fail_readback(e, "program", name, "its BTF");
 }
 
+static __u32 global_functions(const struct btf *btf)
+{
+	__u32 count = 0;
+
+	for (__u32 id = 1; id < btf__type_cnt(btf); id++) {
+		const struct btf_type *type = btf__type_by_id(btf, id);
+
+		count += btf_is_func(type) && btf_vlen(type) == BTF_FUNC_GLOBAL;
+	}
+	return count;
+}
+
+/* Has the kernel got the BTF of the object, and are its global functions global there? */
+static bool is_btf_whole(const struct bpf_object *obj, int fd)
+{
+	struct bpf_btf_info info = {};
+	__u32 len = sizeof(info);
+	struct btf *btf;
+	bool is_whole;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		return false;
+	btf = btf__load_from_kernel_by_id(info.id);
+	is_whole = btf && global_functions(btf) == global_functions(bpf_object__btf(obj));
+	btf__free(btf);
+	return is_whole;
+}
+
 /*
  * libbpf (to 1.6 at least) goes on where the kernel refuses the BTF of an object, and says so in
- * this line only. The verifier knows no global functions then, and walks them at each call: that
- * takes minutes. Without programs the load ends at once.
+ * one line only; and where its probe for global functions fails, be it for want of memory, it makes
+ * them static, and says nothing. The verifier walks them at each call then: that takes minutes.
+ * Without programs the load ends at once. BTF comes before maps, of which libbpf says each.
  */
 static void give_up_without_btf(struct ecbpf *e, const char *format)
 {
+	struct bpf_object *obj = e->loading;
 	struct bpf_program *prog;
+	int fd;
 
-	if (!e->loading || !strstr(format, "Error loading .BTF into kernel"))
+	if (!obj)
 		return;
-	bpf_object__for_each_program (prog, e->loading)
+	if (!strstr(format, "Error loading .BTF into kernel")) {
+		fd = bpf_object__btf_fd(obj);
+		if (fd < 0)
+			return;
+		e->loading = NULL; /* once */
+		if (is_btf_whole(obj, fd))
+			return;
+	}
+	bpf_object__for_each_program (prog, obj)
 		bpf_program__set_autoload(prog, false);
 	e->loading = NULL;
+	e->has_given_up = true;
 }
 
 static int object_load(struct ecbpf *e, struct bpf_object *obj)
 {
-	bool has_given_up;
 	int err;
 
 	ecbpf_capture(e);
 	e->loading = obj;
+	e->has_given_up = false;
 	e->libbpf_fn = give_up_without_btf;
 	err = bpf_object__load(obj);
-	has_given_up = !e->loading;
 	e->libbpf_fn = NULL;
 	e->loading = NULL;
-	return !err && has_given_up ? fail_readback(e, "object", bpf_object__name(obj), "its BTF")
-				    : err;
+	return !err && e->has_given_up
+		       ? fail_readback(e, "object", bpf_object__name(obj), "its BTF")
+		       : err;
 }
 
 int ecbpf_object_load(struct ecbpf *e, struct bpf_object *obj, bool is_ours)

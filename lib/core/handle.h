@@ -28,7 +28,8 @@ struct ecbpf {
 	struct spares *spares;	  /* see chain/spares.h; NULL: each program is loaded */
 	/* called with each line of libbpf's, before its values are filled in; or NULL */
 	void (*libbpf_fn)(struct ecbpf *e, const char *format);
-	struct bpf_object *loading; /* of ecbpf_object_load(), for @libbpf_fn; NULL: given up */
+	struct bpf_object *loading; /* of ecbpf_object_load(), for @libbpf_fn, as long as it asks */
+	bool has_given_up;	    /* @libbpf_fn: @loading is not to be loaded */
 	bool is_trying;		    /* programs are loaded to see whether they can be: no pins */
 };
 
