@@ -409,6 +409,14 @@ status=0
 "$loader" load -q eth0 pass >&- 2>"$work/err" || status=$?
 [[ $status == 0 ]] && pass "closed stdout, nothing to say" ||
 	fail "closed stdout, nothing to say" "status $status, $(<"$work/err")"
+# A change that was made is none, however
+status=0
+"$loader" load eth0 pass >/dev/full 2>"$work/err" || status=$?
+[[ $status == 0 && $(<"$work/err") == *"standard output: "*"what was to be changed is changed" ]] &&
+	pass "full disk: load" || fail "full disk: load" "status $status, $(<"$work/err")"
+status=0
+"$loader" load eth0 pass 2>"$work/err" > >(exec true; sleep 0.2) || status=$?
+[[ $status == 0 ]] && pass "nobody reads: load" || fail "nobody reads: load" "status $status"
 
 # --- tables -------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What a verb changes, see change.h */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,12 @@ void tool_change_begin(const char *sub)
 {
 	state.is_begun = true;
 	state.sub = sub;
+	signal(SIGPIPE, SIG_IGN); /* nobody reads: no reason to end in the middle of it */
+}
+
+bool tool_change_is_begun(void)
+{
+	return state.is_begun && !state.is_check;
 }
 
 void tool_change_iface(const char *iface)

@@ -39,6 +39,8 @@ void tool_change_quiet(void);
 void tool_change_json(void);
 /* Before the verb runs: its arguments */
 void tool_change_args(int argc, char **argv);
+/* Has the verb gone as far as changes? What it prints then is no more than what was changed */
+bool tool_change_is_begun(void);
 /* After it. @error: what it said last */
 void tool_change_end(const struct tool *tool, int status, const char *error);
 

@@ -345,7 +345,10 @@ static void guard_std_fds(void)
 		close(fd);
 }
 
-/* What could not be written was not said: to a script, that is a failure */
+/*
+ * What could not be written was not said: to a script, that is a failure. But of a change that was
+ * made, it would be told that nothing was changed
+ */
 static void finish(struct tool *tool, int status)
 {
 	const char *problem;
@@ -354,7 +357,9 @@ static void finish(struct tool *tool, int status)
 	problem = ferror(stdout) ? "could not be written" : NULL;
 	if (fflush(stdout))
 		problem = strerror(errno);
-	if (problem && status == TOOL_OK)
+	if (problem && status == TOOL_OK && tool_change_is_begun())
+		tool_warn("standard output: %s; what was to be changed is changed", problem);
+	else if (problem && status == TOOL_OK)
 		status = tool_fail("standard output: %s", problem);
 	ecbpf_free(tool->ecbpf);
 	exit(status);
