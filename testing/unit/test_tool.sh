@@ -198,6 +198,15 @@ usage metrics "--output and --statsd cannot be combined" metrics -o x --statsd l
 usage metrics "--statsd: 'localhost' is not HOST:PORT" metrics --statsd localhost lo
 fails "ecbpf-loader: no ecbpf-loader watch runs in this network namespace" watch --reload
 fails "ecbpf-loader: /nonexistent/x: No such file or directory" metrics -o /nonexistent/x
+mkfifo "$work/fifo"
+ln -sf fifo "$work/link"
+fails "ecbpf-loader: $work/link: no regular file; without --output, metrics are printed" \
+	metrics -o "$work/link"
+echo old >"$work/file"
+ln -sf file "$work/link"
+run metrics -o "$work/link"
+[[ $status == 0 && -L $work/link && $(<"$work/file") == *"# EOF" ]] &&
+	pass "metrics into the file of a link" || fail "metrics into the file of a link" "$status $err"
 
 # --- what reaches the library -----------------------------------------------------------------
 

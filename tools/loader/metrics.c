@@ -468,13 +468,24 @@ int loader_metrics_print(struct tool *tool, const struct tool_list *ifaces, FILE
 	return status;
 }
 
-/* Readable by all, as node_exporter is none of ours */
-static int metrics_write(struct tool *tool, const struct tool_list *ifaces, const char *path)
+/*
+ * Readable by all, as node_exporter is none of ours. In the place of the file that a symbolic link
+ * leads to, but of nothing else: by a wrong name, /dev/null would be a file for all others
+ */
+static int metrics_write(struct tool *tool, const struct tool_list *ifaces, const char *name)
 {
-	char *work = tool_alloc(NULL, strlen(path) + 8);
+	char *real = realpath(name, NULL), *work;
+	const char *path = real ?: name;
 	int status, fd, err;
+	struct stat st;
 	FILE *out;
 
+	if (!lstat(path, &st) && !S_ISREG(st.st_mode)) {
+		free(real);
+		return tool_fail("%s: no regular file; without --output, metrics are printed",
+				 name);
+	}
+	work = tool_alloc(NULL, strlen(path) + 8);
 	/* node_exporter reads *.prom only */
 	sprintf(work, "%s.XXXXXX", path);
 	fd = mkstemp(work);
@@ -499,6 +510,7 @@ static int metrics_write(struct tool *tool, const struct tool_list *ifaces, cons
 		unlink(work);
 out:
 	free(work);
+	free(real);
 	return status;
 }
 
