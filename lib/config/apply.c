@@ -333,6 +333,9 @@ static int runtime_apply(struct ecbpf *e, const struct ecbpf_config *config, boo
 	struct conf_runtime rt;
 	int err = conf_runtime_begin(e, config, &rt);
 
+	/* what was to be forgotten would come back otherwise, with exit status 0 */
+	if (!err && !check && config->resets && rt.log.is_kept && rt.is_dirty && !rt.is_unreadable)
+		err = conf_runtime_write(e, &rt, true);
 	if (!err)
 		err = config_apply(e, &rt.merged, check, r);
 	if (!err && !check)
@@ -408,8 +411,7 @@ int ecbpf_config_stop(struct ecbpf *e, const char *file, struct ecbpf_config_cha
 
 void ecbpf_config_applied(struct ecbpf *e, bool is_ok)
 {
-	(void)e;
-	applied_note(is_ok);
+	applied_note(e, is_ok);
 }
 
 bool ecbpf_config_last_applied(struct ecbpf *e, long long *ret_when)

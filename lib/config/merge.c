@@ -439,7 +439,7 @@ int conf_runtime_end(struct ecbpf *e, int err, bool check, struct conf_runtime *
 {
 	e->is_applying = rt->was_applying;
 	if (!err && !check && rt->log.is_kept && rt->is_dirty && !rt->is_unreadable &&
-	    conf_runtime_write(e, rt))
+	    conf_runtime_write(e, rt, false))
 		ecbpf_log(e, ECBPF_LOG_WARN, "changes at runtime are not kept: %s", e->error);
 	if (rt->merged.ruleset != rt->declared->ruleset)
 		ecbpf_fw_ruleset_free(rt->merged.ruleset);

@@ -146,7 +146,7 @@ static void values_write(struct ecbpf *e, FILE *whole, const struct ecbpf_settin
 	runtime_change_end(&c);
 }
 
-int conf_runtime_write(struct ecbpf *e, struct conf_runtime *rt)
+int conf_runtime_write(struct ecbpf *e, struct conf_runtime *rt, bool is_trial)
 {
 	FILE *whole;
 	int err;
@@ -165,7 +165,7 @@ int conf_runtime_write(struct ecbpf *e, struct conf_runtime *rt)
 	conf_objects_write(e, whole, "filter vip", &rt->vips, false, false);
 	conf_objects_write(e, whole, "fastpath exclude", &rt->excludes, false, false);
 	conf_runtime_fw_write(e, whole, rt);
-	return runtime_log_end(e, &rt->log, whole);
+	return runtime_log_end(e, &rt->log, whole, is_trial);
 }
 
 /* Without the log: 0 */
@@ -191,7 +191,7 @@ int conf_runtime_compact(struct ecbpf *e, long long *bound)
 		return err;
 	err = conf_runtime_read(e, true, &rt);
 	if (!err && rt.log.is_there && rt.is_dirty)
-		err = conf_runtime_write(e, &rt);
+		err = conf_runtime_write(e, &rt, false);
 	conf_runtime_free(&rt);
 	ecbpf_lock_release(e);
 	*bound = CONF_COMPACT_MIN + 2 * log_size(); /* not again and again */

@@ -119,8 +119,8 @@ int conf_runtime_read(struct ecbpf *e, bool is_change, struct conf_runtime *ret)
 void conf_runtime_free(struct conf_runtime *rt);
 /* The records of rt->log, which were read: as conf_runtime_read() does */
 int conf_runtime_take(struct ecbpf *e, struct conf_runtime *rt);
-/* What is left becomes the log */
-int conf_runtime_write(struct ecbpf *e, struct conf_runtime *rt);
+/* What is left becomes the log; @is_trial: only see whether it could */
+int conf_runtime_write(struct ecbpf *e, struct conf_runtime *rt, bool is_trial);
 #define CONF_COMPACT_MIN 65536
 /*
  * If the log has become larger than *@bound, write what of it still holds; *@bound is the next one.

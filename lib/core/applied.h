@@ -5,8 +5,10 @@
 
 #include <stdbool.h>
 
-/* Now: @is_ok, or it has failed. Nothing depends on this note: one that cannot be made is none */
-void applied_note(bool is_ok);
+struct ecbpf;
+
+/* Now: @is_ok, or it has failed. Warns if it cannot be noted; nothing depends on it */
+void applied_note(struct ecbpf *e, bool is_ok);
 /*
  * @ret_when: of the last one that succeeded, seconds since 1970; 0: none since boot.
  * Return: did the last one succeed?

@@ -581,7 +581,7 @@ int runtime_log_begin(struct ecbpf *e, const struct runtime_log *log, FILE **ret
 	return 0;
 }
 
-int runtime_log_end(struct ecbpf *e, const struct runtime_log *log, FILE *whole)
+int runtime_log_end(struct ecbpf *e, const struct runtime_log *log, FILE *whole, bool is_trial)
 {
 	_cleanup_close_ int dir_fd = -1;
 	char work[PATH_MAX + 8], dir[PATH_MAX];
@@ -592,6 +592,8 @@ int runtime_log_end(struct ecbpf *e, const struct runtime_log *log, FILE *whole)
 		err = -(errno ?: EIO);
 	if (fclose(whole) && !err)
 		err = -errno;
+	if (!err && is_trial && !unlink(work))
+		return 0;
 	if (!err && rename(work, log->path))
 		err = -errno;
 	if (err) {

@@ -95,7 +95,8 @@ static inline const char *runtime_line_next(const char *line)
 int runtime_log_begin(struct ecbpf *e, const struct runtime_log *log, FILE **ret_whole);
 void runtime_log_change(struct ecbpf *e, FILE *whole, struct runtime_change *c, const char *format,
 			...) __attribute__((format(printf, 4, 5)));
-int runtime_log_end(struct ecbpf *e, const struct runtime_log *log, FILE *whole);
+/* @is_trial: it can be written, but is not to be there */
+int runtime_log_end(struct ecbpf *e, const struct runtime_log *log, FILE *whole, bool is_trial);
 
 /* --- runtime_name.c ------------------------------------------------------------------------- */
 

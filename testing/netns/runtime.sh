@@ -237,6 +237,14 @@ done
 apply "$conf"
 equal "check says what would be forgotten, and forgets nothing" "9 $(md5sum <"$log")" \
 	"$(apply -c --reset-runtime "$conf" | grep -c warning) $(md5sum <"$log")"
+# what would come back at the next start is not forgotten
+mkdir "$log.new"
+status=0 want=$(drops; rules; md5sum <"$log")
+out=$(ecbpf-loader apply --reset-runtime "$conf" 2>&1) || status=$?
+rmdir "$log.new"
+equal "--reset-runtime, which cannot be written: nothing is done" \
+	"1 ecbpf-loader: $log.new: Is a directory $want" \
+	"$status $(tail -n 1 <<<"$out") $(drops; rules; md5sum <"$log")"
 equal "each is said" \
 	"filter allow: 10.0.0.0/8: changed at runtime, forgotten
 filter drop: 203.0.113.5, 203.0.113.6, 203.0.113.99, ...: changed at runtime, forgotten
