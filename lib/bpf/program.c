@@ -104,7 +104,7 @@ static int object_open(struct ecbpf *e, const struct ecbpf_program *spec, const 
 	} else if (!ecbpf_program_is_file(spec)) {
 		return fail_stage(e, file);
 	} else {
-		_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC);
+		_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 		if (fd < 0)
 			return ecbpf_fail(e, -errno, "%s: %s", file, strerror(errno));

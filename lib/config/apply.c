@@ -16,6 +16,7 @@
 #include "bpf/transaction.h"
 #include "chain/clean.h"
 #include "chain/set.h"
+#include "config.h"
 #include "config/known.h"
 #include "config/plan.h"
 #include "config/runtime.h"
@@ -343,6 +344,19 @@ static int runtime_apply(struct ecbpf *e, const struct ecbpf_config *config, boo
 	return conf_runtime_end(e, err, check, &rt);
 }
 
+/* A file that is cut behind 'ingress =' declares that, too */
+static void warn_none(struct ecbpf *e, const struct ecbpf_config *config,
+		      const struct conf_report *r)
+{
+	bool is_news = config->is_start;
+
+	for (size_t i = 0; i < r->count; i++)
+		is_news |= *r->changes[i].iface;
+	if (is_news && config->has_interfaces && !config->ingress.count && !config->is_stop)
+		ecbpf_log(e, ECBPF_LOG_WARN, "%s: ingress names no interface: no stage runs",
+			  config->files_count == 1 ? config->files[0] : ECBPF_CONFIG_DIR);
+}
+
 int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 		       struct ecbpf_config_change **ret_changes, size_t *ret_count)
 {
@@ -373,6 +387,7 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 		free(r.changes);
 		return err;
 	}
+	warn_none(e, config, &r);
 	*ret_changes = r.changes;
 	*ret_count = r.count;
 	return 0;

@@ -257,6 +257,18 @@ void conf_fastpath_undo(struct ecbpf *e, struct conf_fastpath_undo *undo);
 int conf_fastpath_leave(struct ecbpf *e, const char *const *names, size_t names_count,
 			struct conf_report *r);
 
+/* --- drop-ins.c --------------------------------------------------------------------------- */
+
+/* Paths, in the order of their names */
+struct conf_drop_ins {
+	char **names;
+	size_t count;
+};
+
+/* Return: 0, also if there is no conf.d; others if it cannot be listed */
+int conf_drop_ins_list(struct ecbpf *e, struct conf_drop_ins *ret);
+void conf_drop_ins_free(struct conf_drop_ins *files);
+
 /* --- read.c ------------------------------------------------------------------------------- */
 
 /* A configuration out of a text; @name stands for the file's */

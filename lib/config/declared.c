@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 #include "bpf/bpffs.h"
 #include "chain/again.h"
 #include "chain/note.h"
@@ -176,6 +176,7 @@ int conf_declared_read(struct ecbpf *e, const struct ecbpf_config *config,
 int conf_declared_file(struct ecbpf *e, char ret_file[DECLARED_FILE])
 {
 	struct ecbpf_watch_state state;
+	struct stat st;
 
 	*ret_file = '\0';
 	if (!ecbpf_watch_read(e, &state)) {
@@ -186,7 +187,8 @@ int conf_declared_file(struct ecbpf *e, char ret_file[DECLARED_FILE])
 		if (is_watched)
 			return 1;
 	}
-	return !access(ECBPF_CONFIG_DIR "/ecbpf.conf", F_OK);
+	/* in doubt it is there: who reads it says what is wrong with it */
+	return !lstat(ECBPF_CONFIG_DIR "/ecbpf.conf", &st) || errno != ENOENT;
 }
 
 int ecbpf_declared_read(struct ecbpf *e, struct ecbpf_declared **ret_declared, size_t *ret_count)

@@ -445,6 +445,8 @@ static void check_log(struct diagnosis *d)
 		move = "move it away, and ";
 	} else if (errno == ENOENT) {
 		what = "is gone";
+	} else {
+		what = "cannot be looked at";
 	}
 	if (!what)
 		return;

@@ -6,7 +6,9 @@
 #include <string.h>
 #include "config/parse.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "core/handle.h"
+#include "core/list.h"
 #include "core/prefix.h"
 #include "core/util.h"
 #include "filter/filter.h"
@@ -76,10 +78,13 @@ static void list_sort(struct conf_list *list)
 static int file_read(struct ecbpf *e, const char *file, struct ecbpf_filter_entry **ret_entries,
 		     size_t *ret_count)
 {
+	_cleanup_close_ int fd = ecbpf_file_open(e, file);
 	struct ecbpf_list read = {};
 	int err;
 
-	err = ecbpf_list_read(e, file, 0, ECBPF_LIST_EXPIRES | ECBPF_LIST_ABSOLUTE, &read);
+	if (fd < 0)
+		return fd;
+	err = ecbpf_list_read_fd(e, file, fd, 0, ECBPF_LIST_EXPIRES | ECBPF_LIST_ABSOLUTE, &read);
 	if (err)
 		return err;
 	*ret_count = read.count;

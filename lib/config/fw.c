@@ -12,6 +12,7 @@
 #include "bpf/program.h"
 #include "config/parse.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "core/handle.h"
 #include "core/prefix.h"
 #include "core/util.h"
@@ -41,13 +42,15 @@ static int set_fw(struct conf_parser *p, const char *key, const char *value)
 static int rules_read(struct ecbpf *e, struct ecbpf_config *config)
 {
 	const char *rules = config->rules.text;
+	_cleanup_close_ int fd = -1;
 	int err;
 
 	if (!rules)
 		return 0;
 	if (!*rules)
 		return ecbpf_fw_parse(e, "", "", 0, &config->ruleset);
-	err = ecbpf_fw_read(e, rules, &config->ruleset);
+	fd = ecbpf_file_open(e, rules);
+	err = fd < 0 ? fd : fw_read_fd(e, rules, fd, &config->ruleset);
 	if (!err && !config->ruleset->rules_count && !config->ruleset->sets_count &&
 	    !(e->list_policy & ECBPF_LIST_ALLOW_EMPTY))
 		err = ecbpf_fail(e, -EPERM,

@@ -43,7 +43,7 @@ static const char *const keys[] = {"ingress", "egress", "ingress-vlan", "egress-
 
 static int check(struct ecbpf *e, struct ecbpf_config *config)
 {
-	bool has_programs = config->has_stages;
+	bool has_programs = config->stages.count;
 
 	for (size_t i = 0; i < config->units_count; i++)
 		has_programs |= !config->units[i].is_stage;

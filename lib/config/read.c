@@ -6,15 +6,17 @@
  * names that it cuts) is an error here.
  */
 #include <errno.h>
-#include <glob.h>
+#include <fcntl.h>
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <linux/bpf.h>
 #include <ecbpf/fw.h>
 #include "config.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "config/parse.h"
 #include "core/handle.h"
 #include "core/settings.h"
@@ -133,7 +135,23 @@ static int take_key(void *data, const char *section, const char *key, const char
 	return !r->err;
 }
 
-static int stream_read(struct ecbpf *e, FILE *in, const char *name, struct ecbpf_config *config)
+/*
+ * Each file says something: of one that was cut to nothing, what it declared would be removed, or
+ * programs attached without it
+ */
+static int section_check(const struct reader *r)
+{
+	if (r->section)
+		return 0;
+	return ecbpf_fail(r->p.e, -EINVAL, "%s: no section: it may have been cut; %s", r->p.at.file,
+			  r->p.config->files_count > 1
+				  ? "remove it if it is to say nothing"
+				  : "[interfaces] with 'ingress =' declares that nothing runs");
+}
+
+/* @is_whole: it may say nothing */
+static int stream_read(struct ecbpf *e, FILE *in, const char *name, bool is_whole,
+		       struct ecbpf_config *config)
 {
 	struct reader r = {.p = {.e = e, .config = config}, .in = in};
 	char **files;
@@ -158,19 +176,41 @@ static int stream_read(struct ecbpf *e, FILE *in, const char *name, struct ecbpf
 		r.p.at.line = line;
 		return conf_fail(e, &r.p.at, "neither [SECTION] nor KEY = VALUE");
 	}
-	return r.err;
+	return r.err || is_whole ? r.err : section_check(&r);
+}
+
+/* What a shell hands over may be a pipe: standard input and <(COMMAND) */
+static bool is_handed_over(const char *name)
+{
+	return !strcmp(name, "/dev/stdin") || !strncmp(name, "/dev/fd/", 8) ||
+	       !strncmp(name, "/proc/self/fd/", 14);
+}
+
+static int file_open(struct ecbpf *e, const char *name)
+{
+	int fd;
+
+	if (strcmp(name, "-") && !is_handed_over(name))
+		return ecbpf_file_open(e, name);
+	fd = strcmp(name, "-") ? open(name, O_RDONLY | O_CLOEXEC)
+			       : fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? ecbpf_fail(e, -errno, "%s: %s", name, strerror(errno)) : fd;
 }
 
 static int file_read(struct ecbpf *e, const char *name, struct ecbpf_config *config)
 {
-	FILE *in = strcmp(name, "-") ? fopen(name, "re") : stdin;
-	int err;
+	int fd = file_open(e, name), err;
+	FILE *in;
 
-	if (!in)
-		return ecbpf_fail(e, -errno, "%s: %s", name, strerror(errno));
-	err = stream_read(e, in, in == stdin ? "standard input" : name, config);
-	if (in != stdin)
-		fclose(in);
+	if (fd < 0)
+		return fd;
+	in = fdopen(fd, "r");
+	if (!in) {
+		close(fd);
+		return ecbpf_fail_memory(e);
+	}
+	err = stream_read(e, in, strcmp(name, "-") ? name : "standard input", false, config);
+	fclose(in);
 	return err;
 }
 
@@ -217,7 +257,7 @@ int conf_read_text(struct ecbpf *e, const char *name, const char *text,
 		ecbpf_config_free(config);
 		return ecbpf_fail_memory(e);
 	}
-	err = stream_read(e, in, name, config);
+	err = stream_read(e, in, name, true, config);
 	fclose(in);
 	return config_finish(e, err, config, ret_config);
 }
@@ -225,15 +265,15 @@ int conf_read_text(struct ecbpf *e, const char *name, const char *text,
 /* NULL: those that are installed */
 static int files_parse(struct ecbpf *e, const char *file, struct ecbpf_config *config)
 {
-	glob_t more = {};
+	struct conf_drop_ins more = {};
 	int err;
 
 	err = file_read(e, file ?: ECBPF_CONFIG_DIR "/ecbpf.conf", config);
-	if (!err && !file && !glob(ECBPF_CONFIG_DIR "/conf.d/*.conf", 0, NULL, &more)) {
-		for (size_t i = 0; i < more.gl_pathc && !err; i++)
-			err = file_read(e, more.gl_pathv[i], config);
-		globfree(&more);
-	}
+	if (!err && !file)
+		err = conf_drop_ins_list(e, &more);
+	for (size_t i = 0; i < more.count && !err; i++)
+		err = file_read(e, more.names[i], config);
+	conf_drop_ins_free(&more);
 	return err;
 }
 

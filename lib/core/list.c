@@ -192,23 +192,29 @@ void ecbpf_list_free(struct ecbpf_list *list)
 
 /* --- files ------------------------------------------------------------------------------------ */
 
+int ecbpf_list_read_fd(struct ecbpf *e, const char *name, int fd, __u8 family, unsigned int flags,
+		       struct ecbpf_list *ret_list)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int err;
+
+	e->detail[0] = '\0';
+	err = ecbpf_file_read(fd, &text, &size);
+	return err ? ecbpf_fail(e, err, "%s: %s", name, strerror(-err))
+		   : ecbpf_list_parse(e, name, text, size, family, flags, ret_list);
+}
+
 int ecbpf_list_read(struct ecbpf *e, const char *file, __u8 family, unsigned int flags,
 		    struct ecbpf_list *ret_list)
 {
 	bool is_stdin = !strcmp(file, "-");
-	_cleanup_free_ char *text = NULL;
 	_cleanup_close_ int fd = -1;
-	size_t size = 0;
-	int err;
 
 	e->detail[0] = '\0';
 	fd = is_stdin ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return ecbpf_fail(e, -errno, "%s: %s", file, strerror(errno));
-	err = ecbpf_file_read(fd, &text, &size);
-	if (err)
-		return ecbpf_fail(e, err, "%s: %s", is_stdin ? "standard input" : file,
-				  strerror(-err));
-	return ecbpf_list_parse(e, is_stdin ? "standard input" : file, text, size, family, flags,
-				ret_list);
+	return ecbpf_list_read_fd(e, is_stdin ? "standard input" : file, fd, family, flags,
+				  ret_list);
 }

@@ -86,6 +86,9 @@ static inline const char *list_skip_blanks(const char *pos, const char *end)
 /* As ecbpf_list_parse(), of a text whose errors are those of another one, too */
 int ecbpf_list_diagnose(struct ecbpf_diagnostics *d, const char *name, const char *text,
 			size_t size, __u8 family, unsigned int flags, struct ecbpf_list *ret_list);
+/* As ecbpf_list_read(), of a file that is open; it stays open. @name: for messages */
+int ecbpf_list_read_fd(struct ecbpf *e, const char *name, int fd, __u8 family, unsigned int flags,
+		       struct ecbpf_list *ret_list);
 
 /* --- list-entry.c: entries and errors ------------------------------------------------------- */
 

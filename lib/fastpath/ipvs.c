@@ -236,6 +236,11 @@ int ecbpf_ipvs_conns(struct ecbpf *e, struct ipvs_conn **ret_conns, size_t *ret_
 		}
 		*added = conn;
 	}
+	if (ferror(file)) {
+		free(conns);
+		fclose(file);
+		return ecbpf_fail(e, -EIO, "%s: cannot be read", CONNS_PATH);
+	}
 	fclose(file);
 	if (count)
 		qsort(conns, count, sizeof(*conns), conn_compare);

@@ -257,6 +257,11 @@ char *fw_rule_print(const struct ecbpf_fw_ruleset *ruleset, const struct fw_rule
 /* As ecbpf_fw_print(), but sets from files with their prefixes: the text needs no other file */
 int fw_print_whole(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, char **ret_text);
 
+/* --- read.c ------------------------------------------------------------------------------- */
+
+/* As ecbpf_fw_read(), of a file that is open; it stays open */
+int fw_read_fd(struct ecbpf *e, const char *file, int fd, struct ecbpf_fw_ruleset **ret_ruleset);
+
 /* --- live.c ------------------------------------------------------------------------------- */
 
 /* As ecbpf_fw_apply(), for a caller that has told which sets lose their addresses */

@@ -449,6 +449,80 @@ fi
 ecbpf-loader apply "$conf" >"$tmp/out"
 
 printf '[interfaces]\ningress =\n' >"$tmp/none.conf"
-equal "none" "5 changes made" "$(ecbpf-loader apply "$tmp/none.conf")"
+equal "none" "5 changes made" "$(ecbpf-loader apply "$tmp/none.conf" 2>"$tmp/out")"
 equal "nothing is attached" "" "$(ip -o link | grep -o 'prog/xdp')"
+equal "and that is said" 1 "$(ecbpf-loader apply "$conf" >"$tmp/out" 2>&1
+	ecbpf-loader apply "$tmp/none.conf" 2>&1 | grep -c "none.conf: .* no interface")"
+
+# --- the installed files --------------------------------------------------------------------------
+
+# What is not said must not be taken for what could not be read: programs would be removed
+etc=$(dirname "$(command -v ecbpf-loader)")/../etc/ecbpf
+etc=$(realpath "$etc")
+mkdir -p "$tmp/etc/conf.d"
+mount --bind "$tmp/etc" "$etc"
+printf '[interfaces]\ningress = eth0\n[chain]\nstages = count\nfused = yes\n' >"$etc/ecbpf.conf"
+printf '[interfaces]\ningress = a,b\n' >"$etc/conf.d/10-if.conf"
+printf '[interfaces]\ningress =\n' >"$etc/conf.d/.hidden.conf"
+printf '[interfaces]\ningress =\n' >"$etc/conf.d/20-none.conf.dpkg-old"
+mkdir "$tmp/whole"
+cp -a "$etc/." "$tmp/whole"
+equal "ecbpf.conf and conf.d" "2 changes made" "$(ecbpf-loader apply)"
+first=$(ids)
+
+# refused NAME TEXT COMMAND...: it changes nothing
+refused()
+{
+	local status=0
+	timeout 20 "${@:3}" >"$tmp/out" 2>&1 || status=$?
+	equal "$1: refused" "1 1" "$status $(grep -c -- "$2" "$tmp/out")"
+	equal "$1: nothing is changed" "$first" "$(ids 2>"$tmp/out")"
+}
+
+# broken NAME TEXT HOW
+broken()
+{
+	(cd "$etc" && eval "$3")
+	refused "$1" "$2" ecbpf-loader apply
+	find "$etc" -mindepth 1 -delete
+	cp -a "$tmp/whole/." "$etc"
+}
+where="ecbpf-loader: $etc/conf.d"
+listed="cannot be listed"
+allowed="a directory, or not to be there"
+broken "a loop of links" "$where: $listed: Too many .*$allowed" 'rm -r conf.d; ln -s conf.d conf.d'
+broken "a link to nothing" "$where: $listed: No such .*$allowed" 'rm -r conf.d; ln -s nosuch conf.d'
+broken "a file" "$where: $listed: Not a directory.*$allowed" 'rm -r conf.d; touch conf.d'
+broken "a FIFO" "$where: $listed: Not a directory.*$allowed" 'rm -r conf.d; mkfifo conf.d'
+for call in openat=EACCES openat=EMFILE getdents64=EIO fstat,newfstatat=EIO; do
+	refused "$call" "$where: $listed: " strace -f -o /dev/null -P "$etc/conf.d" \
+		-e inject="${call%=*}:error=${call#*=}" ecbpf-loader apply
+done
+broken "a file of it that leads nowhere" "$where/10-if.conf: No such file" \
+	'ln -sf nosuch conf.d/10-if.conf'
+broken "a directory in it" "$where/10-if.conf: Is a directory" \
+	'rm conf.d/10-if.conf; mkdir conf.d/10-if.conf'
+broken "a FIFO in it" "$where/10-if.conf: not a regular file" \
+	'rm conf.d/10-if.conf; mkfifo conf.d/10-if.conf'
+broken "an empty file in it" "$where/10-if.conf: no section: .* remove it" ': >conf.d/10-if.conf'
+broken "a FIFO as ecbpf.conf" "ecbpf-loader: $etc/ecbpf.conf: not a regular file" \
+	'rm ecbpf.conf; mkfifo ecbpf.conf'
+broken "an empty ecbpf.conf" "ecbpf-loader: $etc/ecbpf.conf: no section" ': >ecbpf.conf'
+broken "a blank ecbpf.conf" "ecbpf-loader: $etc/ecbpf.conf: no section" 'echo >ecbpf.conf'
+broken "one that is cut behind 'stages ='" "ecbpf.conf:2: ingress: .* neither stages" \
+	'printf "[interfaces]\ningress = eth0\n[chain]\nstages =" >ecbpf.conf; rm -r conf.d'
+equal "whole" "nothing to do" "$(ecbpf-loader apply)"
+equal "from a process" "nothing to do" "$(ecbpf-loader apply <(cat "$etc"/ecbpf.conf "$etc"/conf.d/*.conf))"
+equal "from /dev/stdin" "nothing to do" \
+	"$({ sleep 0.2; cat "$etc"/ecbpf.conf "$etc"/conf.d/*.conf; } | ecbpf-loader apply /dev/stdin)"
+rm "$etc/ecbpf.conf"
+ln -s nosuch "$etc/ecbpf.conf"
+equal "doctor: ecbpf.conf leads nowhere" 1 "$(ecbpf-loader doctor 2>&1 | grep -c 'ecbpf.conf: No such file')"
+cp -a --remove-destination "$tmp/whole/ecbpf.conf" "$etc"
+rm -r "$etc/conf.d"
+equal "no conf.d" "1 change made" "$(ecbpf-loader apply)"
+ecbpf-loader apply --stop >"$tmp/out"
+cp "$top/packaging/ecbpf.conf" "$etc"
+equal "as it is installed" 0 "$(ecbpf-loader apply >"$tmp/out" 2>&1 && echo 0)"
+umount "$etc"
 summary

@@ -345,6 +345,6 @@ cp "$work/good" "$work/etc/ecbpf.conf"
 doctor v1
 equal "another interface: nothing of v0" "" "$(selected error . v0)"
 run ecbpf-loader apply --stop
-: >"$work/etc/ecbpf.conf"
+printf '[interfaces]\ningress =\n' >"$work/etc/ecbpf.conf"
 end declared
 summary

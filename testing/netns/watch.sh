@@ -10,7 +10,7 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd -P)
 fresh_net "$@"
 PATH=${ECBPF_BUILD:-$top/build/test}/root/sbin:$PATH
-require_cmd ecbpf-loader ecbpf-fastpath jq ip tc bpftool prlimit
+require_cmd ecbpf-loader ecbpf-fastpath jq ip tc bpftool prlimit strace
 tmp=$(mktemp -d)
 defer rm -rf "$tmp"
 mount -t tmpfs -o mode=755 tmpfs /run
@@ -370,16 +370,19 @@ fi
 
 # one that is asked for while another is under way, whose file was another
 cp "$conf" "$tmp/good"
-mkfifo "$tmp/fifo"
-printf '[filter]\ndrop = %s\n' "$tmp/fifo" >>"$conf"
+: >"$tmp/slow"
+printf '[filter]\ndrop = %s\n' "$tmp/slow" >>"$conf"
+strace -o "$tmp/trace" -p "$watcher" -P "$tmp/slow" -e trace=openat,read \
+	-e inject=read:delay_enter=6000000:when=1 2>"$tmp/strace" &
+tracer=$!
+soon "it is slowed down" grep -q attached "$tmp/strace"
 ecbpf-loader watch --reload 2>"$tmp/first" &
 asker=$!
-exec {fifo}>"$tmp/fifo" # now it has read all but this
+soon "the first one has read all but the list" grep -q openat "$tmp/trace"
 { cat "$tmp/good" && echo "stagse = count"; } >"$conf"
-ecbpf-loader watch --reload 2>"$tmp/out" {fifo}>&- &
+ecbpf-loader watch --reload 2>"$tmp/out" &
 second=$!
 soon "another one waits" grep -q "waiting for process $watcher" "$tmp/out"
-exec {fifo}>&-
 status=0
 wait "$asker" || status=$?
 equal "the first one ends" 0 "$status"
@@ -387,6 +390,8 @@ status=0
 wait "$second" || status=$?
 equal "the second one says what is wrong with its own" "1 1" \
 	"$status $(grep -c "^ecbpf-loader: $conf:.*stagse" "$tmp/out")"
+kill "$tracer"
+wait "$tracer" || :
 cp "$tmp/good" "$conf"
 works "--reload" ecbpf-loader watch --reload
 

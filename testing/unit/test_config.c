@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include <linux/bpf.h>
@@ -102,7 +103,7 @@ static void whole(void **state)
 /* What is not said is left alone, and what is said twice is undone */
 static void little(void **state)
 {
-	struct ecbpf_config *c = read_text("");
+	struct ecbpf_config *c = read_text("[chain]\n");
 
 	(void)state;
 	assert_false(c->has_interfaces || c->has_filter || c->has_sampler);
@@ -121,7 +122,7 @@ static void little(void **state)
 	assert_string_equal(join(&c->vips), "");
 	ecbpf_config_free(c);
 	/* names that look like something else */
-	c = read_text("[interfaces]\ningress =;x = [ab] #c \"d\" %s\n[chain]\nstages =\n");
+	c = read_text("[interfaces]\ningress =;x = [ab] #c \"d\" %s\n[chain]\nstages = pass\n");
 	assert_string_equal(join(&c->ingress), ";x = [ab] #c \"d\" %s");
 	ecbpf_config_free(c);
 }
@@ -203,6 +204,9 @@ static void wrong(void **state)
 		{"[sampler]\nmax-pps =\n", "f:2: max-pps: '' is not a number from 0 to 4294967295"},
 		{"[interfaces]\ningress = eth0\n",
 		 "f:2: ingress: interfaces, but neither stages nor programs for them"},
+		/* cut */
+		{"[interfaces]\ningress = eth0\n[chain]\nstages =",
+		 "f:2: ingress: interfaces, but neither stages nor programs for them"},
 	};
 	struct ecbpf_config *config;
 
@@ -225,8 +229,8 @@ static void long_lines(void **state)
 
 	(void)state;
 	for (int len = 1; len < 1000; len++) {
-		snprintf(text, sizeof(text), "[interfaces]\ningress = %0*d\n[chain]\nstages =\n",
-			 len, 7);
+		snprintf(text, sizeof(text),
+			 "[interfaces]\ningress = %0*d\n[chain]\nstages = pass\n", len, 7);
 		if (conf_read_text(e, "f", text, &config)) {
 			assert_non_null(strstr(ecbpf_error(e), "f:2: longer than "));
 			assert_true(len > 100);
@@ -328,7 +332,77 @@ static void files(void **state)
 	(void)state;
 	assert_int_equal(ecbpf_config_read(e, "/no/file", &config), -ENOENT);
 	assert_string_equal(ecbpf_error(e), "/no/file: No such file or directory");
-	assert_true(ecbpf_config_read(e, "/", &config) < 0);
+	assert_int_equal(ecbpf_config_read(e, "/", &config), -EISDIR);
+	assert_string_equal(ecbpf_error(e), "/: Is a directory");
+}
+
+/* A file that was cut, or never written, is no configuration that declares nothing */
+static void cut(void **state)
+{
+	static const char *const texts[] = {"", "\n", " \n\t\n\n", "\xef\xbb\xbf",
+					    "# ecbpf.conf(5): what runs on this host\n"};
+	char path[] = "/tmp/test_config-XXXXXX", want[256];
+	struct ecbpf_config *config;
+
+	(void)state;
+	close(mkstemp(path));
+	snprintf(want, sizeof(want),
+		 "%s: no section: it may have been cut; [interfaces] with 'ingress =' declares "
+		 "that nothing runs",
+		 path);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		write_file(path, texts[i]);
+		assert_int_equal(ecbpf_config_read(e, path, &config), -EINVAL);
+		assert_string_equal(ecbpf_error(e), want);
+	}
+	write_file(path, "[interfaces]");
+	assert_int_equal(ecbpf_config_read(e, path, &config), 0);
+	assert_true(config->has_interfaces);
+	ecbpf_config_free(config);
+	unlink(path);
+}
+
+/* What would block is refused, and what has no end; but for what a shell hands over */
+static void pipes(void **state)
+{
+	static const char *const formats[] = {
+		"[filter]\ndrop = %s\n",     "[filter]\nallow = %s\n",
+		"[fw]\nrules = %s\n",	     "[program x]\nfile = %s\n",
+		"[fw]\nrules = /dev/zero\n", "[filter]\ndrop = /dev/zero\n",
+	};
+	static const char text[] = "[interfaces]\ningress =\n";
+	char dir[] = "/tmp/test_config-XXXXXX", path[64], conf[128];
+	struct ecbpf_config *config;
+	int fds[2];
+
+	(void)state;
+	alarm(20); /* rather than for ever */
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(ecbpf_config_read(e, path, &config), -ENOTSUP);
+	assert_non_null(strstr(ecbpf_error(e), "fifo: not a regular file"));
+	assert_int_equal(ecbpf_config_read(e, "/dev/zero", &config), -ENOTSUP);
+	assert_string_equal(ecbpf_error(e), "/dev/zero: not a regular file");
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+		snprintf(conf, sizeof(conf), formats[i], path);
+		assert_true(conf_read_text(e, "f", conf, &config) < 0);
+		assert_int_equal(strncmp(ecbpf_error(e), "f:2: ", 5), 0);
+		if (!strstr(ecbpf_error(e), "not a regular file") &&
+		    !strstr(ecbpf_error(e), "not an ELF object file"))
+			fail_msg("'%s': %s", conf, ecbpf_error(e));
+	}
+	unlink(path);
+	rmdir(dir);
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], text, strlen(text)), strlen(text));
+	close(fds[1]);
+	snprintf(path, sizeof(path), "/dev/fd/%d", fds[0]);
+	assert_int_equal(ecbpf_config_read(e, path, &config), 0);
+	assert_true(config->has_interfaces);
+	ecbpf_config_free(config);
+	close(fds[0]);
+	alarm(0);
 }
 
 int main(void)
@@ -336,7 +410,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole),      cmocka_unit_test(little), cmocka_unit_test(wrong),
 		cmocka_unit_test(long_lines), cmocka_unit_test(files),	cmocka_unit_test(lists),
-		cmocka_unit_test(rules),
+		cmocka_unit_test(rules),      cmocka_unit_test(pipes),	cmocka_unit_test(cut),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
