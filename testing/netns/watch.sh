@@ -553,6 +553,19 @@ works "--reload" ecbpf-loader watch --reload
 sleep 1
 equal "the same is not written again" "$before" "$(stat -c %Y.%i "$copy"/*)"
 
+# a copy that is not what its name says is written again
+sums() { (cd "$copy" && stat -c "%F %n %s" ./* && find . -type f -print0 | sort -z | xargs -0 cat); }
+has_sums() { [[ $(sums) == "$before" ]]; }
+before=$(sums)
+for how in ': >"$copy"/fw.rules-*' 'sed -i 1d "$copy"/drop-*' 'sed -i s/203/213/ "$copy"/drop-*' \
+	'sed -i "\$d" "$copy/ecbpf.conf"' ': >"$copy/ecbpf.conf"' 'rm "$copy"/drop-*' \
+	'rm "$copy"/drop-*; mkfifo "$copy/$(sed -n "s|^drop = .*/||p" "$copy/ecbpf.conf")"'; do
+	eval "$how"
+	works "$how: it is another one" eval "! has_sums"
+	works "$how: --reload" ecbpf-loader watch --reload
+	soon "$how: it is what it was" has_sums
+done
+
 # breaks NAME HOW ERROR: at boot
 breaks()
 {
@@ -577,7 +590,7 @@ breaks()
 	works "$1: it is not well" has_metric "ecbpf_last_apply_ok 0"
 	rm -r "${tmp:?}/etc"
 	mv "$tmp/etc.good" "$tmp/etc"
-	cp "$tmp/good" "$conf"
+	cp --remove-destination "$tmp/good" "$conf"
 	works "$1: mended and reloaded" ecbpf-loader watch --reload
 	works "$1: the metric" has_metric "ecbpf_last_good_runs 0"
 	soon "$1: the copy is there" test -s "$copy/ecbpf.conf"
@@ -596,6 +609,47 @@ breaks()
 		' "192.0.2"
 }
 ip addr del 192.0.2.9/32 dev eth0
+breaks "an empty file" ': >"$conf"' "$conf: no section"
+breaks "a blank file" 'echo >"$conf"' "$conf: no section"
+breaks "a FIFO" 'rm "$conf"; mkfifo "$conf"' "$conf: not a regular file"
+breaks "a list that is a FIFO" 'rm "$tmp/etc/drop"; mkfifo "$tmp/etc/drop"' \
+	"etc/drop: not a regular file"
+rm "$conf"
+mkfifo "$conf"
+status=0
+ecbpf-loader watch --reload >"$tmp/out" 2>&1 || status=$?
+equal "reload of a FIFO" "1 1" "$status $(grep -c "$conf: not a regular file" "$tmp/out")"
+rm "$conf"
+: >"$conf"
+status=0
+ecbpf-loader watch --reload >"$tmp/out" 2>&1 || status=$?
+equal "reload of an empty file" "1 1" "$status $(grep -c "$conf: no section" "$tmp/out")"
+works "what runs is kept" has_stages eth0 '["filter","fw"]'
+works "and its copy" grep -q "stages = filter,fw" "$copy/ecbpf.conf"
+cp "$tmp/good" "$conf"
+works "--reload" ecbpf-loader watch --reload
+
+# of copies that are not whole none runs: a list without a prefix would say nothing
+cp -a "$copy" "$tmp/copy"
+for how in ': >"$copy"/fw.rules-*' 'sed -i 1d "$copy"/drop-*' 'sed -i s/203/213/ "$copy"/drop-*' \
+	'rm "$copy"/drop-*' 'sed -i "\$d" "$copy/ecbpf.conf"' ': >"$copy/ecbpf.conf"' \
+	'sed -i s/eth0/eth9/ "$copy/ecbpf.conf"' 'rm "$copy/ecbpf.conf"; mkdir "$copy/ecbpf.conf"' \
+	'rm "$copy/ecbpf.conf"; ln -s nosuch "$copy/ecbpf.conf"'; do
+	watch_end -INT
+	ecbpf-loader unload --all eth0 >/dev/null 2>&1 || : # the one before ran nothing
+	ecbpf-loader clean --all >/dev/null
+	: >"$conf"
+	eval "$how"
+	status=0
+	timeout 20 ecbpf-loader watch "$conf" >"$log" 2>&1 || status=$?
+	equal "$how: it is said" "1 1 1" "$status $(grep -c "^ecbpf-loader: $copy/" "$log") $(
+		grep -c "nothing runs instead" "$log")"
+	equal "$how: nothing runs" "" "$(xdp eth0)"
+	rm -r "$copy"
+	cp -a "$tmp/copy" "$copy"
+	cp "$tmp/good" "$conf"
+done
+starts "it starts"
 watch_end -INT
 sed 's/stages/stagse/; s/\[chain\]/&\non-error = open/' "$tmp/good" >"$conf"
 status=0
