@@ -5,6 +5,7 @@
 #include "bpf/metadata.h"
 
 #define METADATA_SECTION ".ecbpf_metadata"
+#define PIN_BY_NAME	 1 /* LIBBPF_PIN_BY_NAME, which libbpf has for programs only */
 
 const struct btf_type *ecbpf_btf_datasec(const struct btf *btf, const char *sec)
 {
@@ -60,6 +61,27 @@ static bool btf_uint(const struct btf *btf, const struct btf_type *type, __u32 *
 		return false;
 	*ret = btf_array(type)->nelems;
 	return true;
+}
+
+bool ecbpf_btf_map_pinned(const struct btf *btf, __u32 var_id, const char **ret_name)
+{
+	const struct btf_type *var = btf__type_by_id(btf, var_id), *type;
+	__u32 pinning;
+
+	if (!var || !btf_is_var(var))
+		return false;
+	type = btf__type_by_id(btf, btf__resolve_type(btf, var->type));
+	if (!type || !btf_is_struct(type))
+		return false;
+	*ret_name = btf__name_by_offset(btf, var->name_off);
+	for (int i = 0; i < btf_vlen(type); i++) {
+		const struct btf_member *m = &btf_members(type)[i];
+
+		if (!strcmp(btf__name_by_offset(btf, m->name_off), "pinning"))
+			return btf_uint(btf, btf__type_by_id(btf, m->type), &pinning) &&
+			       pinning == PIN_BY_NAME;
+	}
+	return false;
 }
 
 bool ecbpf_btf_number(const struct btf *btf, const char *sec, const char *name, __u32 *ret)

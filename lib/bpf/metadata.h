@@ -11,6 +11,8 @@
 __u32 ecbpf_btf_schema(const struct btf *btf);
 /* `xdp_metadata` and the like: the number that a __uint(NAME, number) in BTF section @sec says */
 bool ecbpf_btf_number(const struct btf *btf, const char *sec, const char *name, __u32 *ret);
+/* Is this variable of section .maps one that is pinned by its name? */
+bool ecbpf_btf_map_pinned(const struct btf *btf, __u32 var_id, const char **ret_name);
 /* Offset of a global variable in its section; -ENOENT */
 int ecbpf_btf_var(const struct btf *btf, const char *sec, const char *name, __u32 *ret_off,
 		  __u32 *ret_size);

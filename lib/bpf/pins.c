@@ -135,30 +135,6 @@ bool ecbpf_pins_are_used(struct ecbpf *e)
 	return ecbpf_for_each_pin(e, pin_is_used, &used) || used;
 }
 
-bool ecbpf_pins_are_others(struct ecbpf *e, int prog_fd)
-{
-	/* one of each stage, which stays while a program has it */
-	static const char *const names[] = {"filter_settings", "fw_active", "fastpath_flows",
-					    "sampling"};
-	bool are_others = false;
-
-	for (size_t i = 0; i < ARRAY_SIZE(names) && !are_others; i++) {
-		struct bpf_map_info own = {}, pinned = {};
-		_cleanup_close_ int fd = ecbpf_prog_map(prog_fd, names[i], &own);
-		_cleanup_close_ int pin = -1;
-		char path[PATH_MAX];
-
-		if (fd < 0 || ecbpf_pin_path(e, path, sizeof(path), names[i]))
-			continue;
-		pin = bpf_obj_get(path);
-		if (pin < 0)
-			are_others = errno == ENOENT;
-		else
-			are_others = !ecbpf_map_info(pin, &pinned) && pinned.id != own.id;
-	}
-	return are_others;
-}
-
 struct pins_of {
 	struct bpf_prog_info info;
 	__u32 ids[64];
@@ -213,6 +189,16 @@ __u32 ecbpf_pins_other_schema(struct ecbpf *e)
 	return schema;
 }
 
+static bool is_taken(const struct taken *t, const char *name)
+{
+	if (!t->names)
+		return !strncmp(name, t->prefix, strlen(t->prefix));
+	for (size_t i = 0; t->names[i]; i++)
+		if (!strcmp(name, t->names[i]))
+			return true;
+	return false;
+}
+
 static int pin_take(struct ecbpf *e, const char *path, bool is_symlink, void *data)
 {
 	struct taken *t = data;
@@ -220,7 +206,7 @@ static int pin_take(struct ecbpf *e, const char *path, bool is_symlink, void *da
 	struct stat st;
 
 	if (is_symlink || (!lstat(path, &st) && S_ISDIR(st.st_mode)) ||
-	    strncmp(strrchr(path, '/') + 1, t->prefix, strlen(t->prefix)))
+	    !is_taken(t, strrchr(path, '/') + 1))
 		return 0;
 	pin = ecbpf_array_add(&t->pins, &t->count, sizeof(*pin));
 	if (!pin)
@@ -234,9 +220,8 @@ static int pin_take(struct ecbpf *e, const char *path, bool is_symlink, void *da
 	return 0;
 }
 
-int ecbpf_pins_take(struct ecbpf *e, const char *prefix, struct taken *ret)
+static int pins_take(struct ecbpf *e, struct taken t, struct taken *ret)
 {
-	struct taken t = {.prefix = prefix};
 	int err;
 
 	err = ecbpf_for_each_pin(e, pin_take, &t);
@@ -254,14 +239,37 @@ int ecbpf_pins_take(struct ecbpf *e, const char *prefix, struct taken *ret)
 	return err;
 }
 
+int ecbpf_pins_take(struct ecbpf *e, const char *prefix, struct taken *ret)
+{
+	return pins_take(e, (struct taken){.prefix = prefix}, ret);
+}
+
+int ecbpf_pins_take_names(struct ecbpf *e, const char *const *names, struct taken *ret)
+{
+	return pins_take(e, (struct taken){.names = names}, ret);
+}
+
+/* A map of the change that failed may be there */
+static int pin_again(const struct taken_pin *pin)
+{
+	if (!bpf_obj_pin(pin->fd, pin->path))
+		return 0;
+	if (errno != EEXIST)
+		return -errno;
+	unlink(pin->path);
+	return bpf_obj_pin(pin->fd, pin->path) ? -errno : 0;
+}
+
 void ecbpf_pins_end(struct ecbpf *e, struct taken *t, int err)
 {
 	for (size_t i = 0; i < t->count; i++) {
 		struct taken_pin *pin = &t->pins[i];
 
-		if (err && pin->is_taken && bpf_obj_pin(pin->fd, pin->path))
+		int again = err && pin->is_taken ? pin_again(pin) : 0;
+
+		if (again)
 			ecbpf_log(e, ECBPF_LOG_WARN, "cannot pin %s again: %s", pin->path,
-				  strerror(errno));
+				  strerror(-again));
 		close_fd(&pin->fd);
 		free(pin->path);
 	}

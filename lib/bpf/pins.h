@@ -23,15 +23,13 @@ bool ecbpf_pins_are_used(struct ecbpf *e);
 int ecbpf_unpin_maps(struct ecbpf *e);
 /* The schema of maps that another version has pinned; 0: there are none */
 __u32 ecbpf_pins_other_schema(struct ecbpf *e);
-/* Has this program of ours other maps than are pinned in BPFFS/ecbpf? In doubt it has not */
-bool ecbpf_pins_are_others(struct ecbpf *e, int prog_fd);
-
 /* How many of this program's maps are pinned in BPFFS/ecbpf? Return: the number, or -errno */
 int ecbpf_pins_of(struct ecbpf *e, int prog_fd);
 
 /* Pins that are removed, and can still be put back */
 struct taken {
 	const char *prefix;
+	const char *const *names; /* instead; NULL ends them */
 	struct taken_pin {
 		char *path;
 		int fd;
@@ -42,6 +40,8 @@ struct taken {
 
 /* Those whose names begin with @prefix, or none on failure */
 int ecbpf_pins_take(struct ecbpf *e, const char *prefix, struct taken *ret);
+/* Those with these names. @names: as long as @ret; NULL ends them */
+int ecbpf_pins_take_names(struct ecbpf *e, const char *const *names, struct taken *ret);
 /* @err: of the rest of the change: if it failed, they are put back */
 void ecbpf_pins_end(struct ecbpf *e, struct taken *t, int err);
 

@@ -161,8 +161,7 @@ static int program_find(struct ecbpf *e, const struct ecbpf_program *spec, const
 	return ecbpf_fail(e, -EINVAL, "%s: no XDP program in it", file);
 }
 
-/* Is it, by its name, of a stage that is not among @stages? */
-static bool is_of_other_stage(const char *name, const __u8 stages[ECBPF_FUSED_SLOTS])
+bool ecbpf_is_of_other_stage(const char *name, const __u8 stages[ECBPF_FUSED_SLOTS])
 {
 	size_t len = strcspn(name, "_");
 
@@ -177,7 +176,8 @@ static bool is_of_other_stage(const char *name, const __u8 stages[ECBPF_FUSED_SL
 /* Maps of the fast path, whose size `ecbpf-fastpath load` knows, are made only if it runs */
 static bool is_map_wanted(const char *map, const __u8 *stages)
 {
-	return strncmp(map, "fastpath", strlen("fastpath")) != 0 || !is_of_other_stage(map, stages);
+	return strncmp(map, "fastpath", strlen("fastpath")) != 0 ||
+	       !ecbpf_is_of_other_stage(map, stages);
 }
 
 /*
@@ -192,7 +192,7 @@ static void functions_hide(struct bpf_object *obj, const __u8 *stages)
 		struct btf_type *type = (struct btf_type *)btf__type_by_id(btf, id);
 
 		if (btf_is_func(type) && btf_vlen(type) == BTF_FUNC_GLOBAL &&
-		    is_of_other_stage(btf__name_by_offset(btf, type->name_off), stages))
+		    ecbpf_is_of_other_stage(btf__name_by_offset(btf, type->name_off), stages))
 			type->info &= ~0xffffU; /* BTF_FUNC_STATIC */
 	}
 }
@@ -396,7 +396,7 @@ void ecbpf_program_close(struct program *program)
 	program->obj = NULL;
 }
 
-int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret_obj)
+int ecbpf_stage_open(struct ecbpf *e, const char *stage, struct bpf_object **ret_obj)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = stage);
 	const struct ecbpf_program spec = ECBPF_PROGRAM_INIT;
@@ -415,20 +415,20 @@ int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret
 		bpf_program__set_autoload(prog, false);
 	err = maps_prepare(e, &spec, -1, &program);
 	if (err)
-		goto out;
-	err = ecbpf_object_load(e, program.obj, true);
-	if (err == -EBADMSG)
-		goto out;
-	if (err) {
-		ecbpf_fail(e, err, "%s: cannot open its maps: %s%s", stage, strerror(-err),
-			   err == -EPERM ? " (must be root, or have CAP_BPF)" : "");
-		goto out;
-	}
-	*ret_obj = program.obj;
-	return 0;
-out:
-	bpf_object__close(program.obj);
+		bpf_object__close(program.obj);
+	else
+		*ret_obj = program.obj;
 	return err;
+}
+
+int ecbpf_stage_load(struct ecbpf *e, const char *stage, struct bpf_object *obj)
+{
+	int err = ecbpf_object_load(e, obj, true);
+
+	if (!err || err == -EBADMSG)
+		return err;
+	return ecbpf_fail(e, err, "%s: cannot open its maps: %s%s", stage, strerror(-err),
+			  err == -EPERM ? " (must be root, or have CAP_BPF)" : "");
 }
 
 /* The line of a verifier log that says why; the last ones only count instructions */

@@ -40,8 +40,11 @@ int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec,
 		       const struct predecessor *predecessor, bool frags,
 		       struct program *ret_program);
 void ecbpf_program_close(struct program *program);
-/* The maps of a stage without its program; those that are pinned are found or made. For close */
-int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret_obj);
+/* Is it, by its name, of a stage that is not among @stages? */
+bool ecbpf_is_of_other_stage(const char *name, const __u8 stages[ECBPF_FUSED_SLOTS]);
+/* The maps of a stage without its program, to be found or made. @ret_obj: for close */
+int ecbpf_stage_open(struct ecbpf *e, const char *stage, struct bpf_object **ret_obj);
+int ecbpf_stage_load(struct ecbpf *e, const char *stage, struct bpf_object *obj);
 /* Load with the type that is set (XDP or freplace); the verifier's log explains a refusal */
 int ecbpf_program_load(struct ecbpf *e, struct program *program);
 

@@ -39,6 +39,7 @@
 #include "bpf/synchronize.h"
 #include "bpf/transaction.h"
 #include "chain/change.h"
+#include "chain/lost.h"
 #include "chain/note.h"
 #include "chain/pins.h"
 #include "chain/probe.h"
@@ -512,8 +513,18 @@ static int change_verify(struct ecbpf *e, const struct change *c)
 	return 0;
 }
 
+/* Programs, whose maps have to fit together */
+static bool loads_any(const struct change *changes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < changes[i].count; k++)
+			if (changes[i].members[k].spec)
+				return true;
+	return false;
+}
+
 /* Steps 1 to 3 for all, or none */
-static int commit(struct ecbpf *e, struct change *changes, size_t count)
+static int commit_all(struct ecbpf *e, struct change *changes, size_t count)
 {
 	_cleanup_reserve_ struct reserve reserve = {};
 	size_t attached = 0;
@@ -567,6 +578,20 @@ static int commit(struct ecbpf *e, struct change *changes, size_t count)
 	}
 	close_fd(&lock);
 	return 0;
+}
+
+static int commit(struct ecbpf *e, struct change *changes, size_t count)
+{
+	struct taken lists = {}, fw = {};
+	int err = 0;
+
+	if (loads_any(changes, count))
+		err = ecbpf_lost_take(e, "filter", &lists) ?: ecbpf_lost_take(e, "fw", &fw);
+	if (!err)
+		err = commit_all(e, changes, count);
+	ecbpf_pins_end(e, &fw, err);
+	ecbpf_pins_end(e, &lists, err);
+	return err;
 }
 
 int ecbpf_changes_plan(struct ecbpf *e, const char *const *ifaces, size_t count, plan_fn plan,

@@ -10,7 +10,7 @@
 #include "bpf/info.h"
 #include "bpf/loaded.h"
 #include "bpf/metadata.h"
-#include "bpf/pins.h"
+#include "bpf/own_pins.h"
 #include "chain/change.h"
 #include "chain/set.h"
 #include "chain/spares.h"

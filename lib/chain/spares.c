@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bpf/loaded.h"
+#include "bpf/own_pins.h"
 #include "bpf/pins.h"
 #include "chain/spares.h"
 #include "core/handle.h"

@@ -202,15 +202,18 @@ static int settings_set(struct ecbpf *e, const struct ecbpf_config *config, stru
 
 int conf_settings_set(struct ecbpf *e, const struct ecbpf_config *config, struct conf_report *r)
 {
+	bool before = e->renews_maps;
 	struct conf_runtime rt;
 	struct transaction t;
 	int err = ecbpf_transaction_begin(e, &t);
 
 	if (err)
 		return err;
+	e->renews_maps = config->has_interfaces;
 	err = conf_runtime_begin(e, config, &rt);
 	if (!err)
 		err = settings_set(e, &rt.merged, r);
+	e->renews_maps = before;
 	if (!err)
 		conf_known_note(e, config);
 	return ecbpf_transaction_end(e, &t, conf_runtime_end(e, err, false, &rt));
@@ -357,6 +360,20 @@ static void warn_none(struct ecbpf *e, const struct ecbpf_config *config,
 			  config->files_count == 1 ? config->files[0] : ECBPF_CONFIG_DIR);
 }
 
+/* Interfaces that are not declared lose all stages: no program goes on with maps without pins */
+static int apply_locked(struct ecbpf *e, const struct ecbpf_config *config, bool check,
+			struct conf_report *r)
+{
+	bool before = e->renews_maps;
+	int err;
+
+	e->renews_maps = config->has_interfaces;
+	err = config->is_stop ? config_apply(e, config, check, r)
+			      : runtime_apply(e, config, check, r);
+	e->renews_maps = before;
+	return err;
+}
+
 int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 		       struct ecbpf_config_change **ret_changes, size_t *ret_count)
 {
@@ -376,8 +393,7 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 	err = is_locked ? ecbpf_transaction_begin(e, &t) : 0;
 	if (err)
 		return err;
-	err = config->is_stop ? config_apply(e, config, check, &r)
-			      : runtime_apply(e, config, check, &r);
+	err = apply_locked(e, config, check, &r);
 	/* maps that a check made go, too */
 	if (is_locked)
 		ecbpf_transaction_end(e, &t, err || check);
@@ -441,6 +457,8 @@ int ecbpf_config_refresh(struct ecbpf *e)
 
 	ecbpf_capture(e);
 	filter = conf_is_pinned(e, "filter_addrs");
+	if (!filter && conf_is_pinned(e, "filter_settings") > 0)
+		filter = conf_has_map(e, "filter_addrs");
 	fastpath = filter < 0 ? filter : conf_is_pinned(e, "fastpath_udp");
 	if (fastpath < 0)
 		return fastpath;

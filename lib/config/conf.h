@@ -183,6 +183,8 @@ void conf_values_print(const struct ecbpf_settings *settings, const void *values
 
 /* Return: 1 if @map of ours is pinned, 0 if not, or -errno */
 int conf_is_pinned(struct ecbpf *e, const char *map);
+/* Likewise; -ESTALE: its pin was removed, and a program goes on with it, see chain/lost.h */
+int conf_has_map(struct ecbpf *e, const char *map);
 
 /* --- sections ----------------------------------------------------------------------------- */
 

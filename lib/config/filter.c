@@ -148,7 +148,7 @@ static int filter_apply_settings(struct ecbpf *e, const struct ecbpf_filter_conf
 
 int conf_vips_get(struct ecbpf *e, struct ecbpf_prefix **ret_vips, size_t *ret_count)
 {
-	int there = conf_is_pinned(e, "filter_addrs");
+	int there = conf_has_map(e, "filter_addrs");
 
 	if (there > 0)
 		return ecbpf_filter_vip_list(e, ret_vips, ret_count);
@@ -209,8 +209,11 @@ static int filter_apply_vips(struct ecbpf *e, const struct conf_words *wanted, b
 int conf_list_get(struct ecbpf *e, __u32 number, struct conf_list *ret)
 {
 	struct conf_list list = {.is_said = true};
-	int err = conf_is_pinned(e, "filter_lists");
+	static const char *const maps[] = {"filter_lists", "filter_tries", "filter_sources"};
+	int err = 1;
 
+	for (size_t i = 0; i < ARRAY_SIZE(maps) && err > 0; i++)
+		err = conf_has_map(e, maps[i]);
 	if (err > 0)
 		err = ecbpf_filter_list_get(e, number, &list.entries, &list.count);
 	if (err)
@@ -397,7 +400,7 @@ static int filter_export(struct ecbpf *e, struct conf_files *files, struct conf_
 	size_t count = 0;
 	int err;
 
-	err = conf_is_pinned(e, "filter_settings");
+	err = conf_has_map(e, "filter_settings");
 	if (err <= 0)
 		return err;
 	err = ecbpf_filter_config_get(e, &config);

@@ -9,7 +9,7 @@
 #include <bpf/libbpf.h>
 #include <ecbpf/fw.h>
 #include "bpf/lock.h"
-#include "bpf/program.h"
+#include "chain/lost.h"
 #include "config/parse.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -67,8 +67,11 @@ static bool fw_is_wanted(const struct ecbpf_config *config)
 /* The ruleset that is live; one without rules, if none ever was */
 int conf_ruleset_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
 {
-	int err = conf_is_pinned(e, "fw_active");
+	int err = conf_has_map(e, "fw_active");
 
+	/* those that are there without others are made anew */
+	for (size_t i = 0; ecbpf_fw_maps[i] && err > 0 && e->renews_maps; i++)
+		err = conf_is_pinned(e, ecbpf_fw_maps[i]);
 	if (err < 0)
 		return err;
 	return err ? ecbpf_fw_get(e, ret_ruleset) : ecbpf_fw_parse(e, "", "", 0, ret_ruleset);

@@ -10,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/stat.h>
-#include "bpf/bpffs.h"
+#include "bpf/pins.h"
+#include "chain/lost.h"
 #include "chain/set.h"
 #include "chain/spares.h"
 #include "config/plan.h"
@@ -127,32 +128,59 @@ static const struct {
 	{"sampler", "sampling"},
 };
 
+/* Likewise, but another map that something declared is in: perhaps a program goes on with it */
+static int has_lost_more(struct ecbpf *e, const char *stage)
+{
+	char iface[IF_NAMESIZE];
+	struct own_pin pin;
+	int err;
+
+	err = ecbpf_lost_is_partial(e, stage);
+	if (!err && !strcmp(stage, "filter")) {
+		err = conf_is_pinned(e, "filter_addrs");
+		err = err < 0 ? err : !err;
+	}
+	if (err <= 0)
+		return err;
+	err = ecbpf_lost_find(e, stage, &pin, iface);
+	return err < 0 ? err : !err; /* if one does, see maps_keep() */
+}
+
 /* Has a declared stage lost the map that its settings are in? Return: or -errno */
 static int has_lost_maps(struct ecbpf *e, const struct ecbpf_config *config)
 {
 	for (size_t i = 0; i < config->stages.count; i++) {
+		const char *stage = config->stages.items[i].text;
+		int is_lost;
+
 		for (size_t k = 0; k < ARRAY_SIZE(stage_maps); k++) {
 			int is_there = 1;
 
-			if (!strcmp(config->stages.items[i].text, stage_maps[k].stage))
+			if (!strcmp(stage, stage_maps[k].stage))
 				is_there = conf_is_pinned(e, stage_maps[k].map);
 			if (is_there <= 0)
 				return is_there ?: 1;
 		}
+		is_lost = has_lost_more(e, stage);
+		if (is_lost)
+			return is_lost;
 	}
+	return 0;
+}
+
+static int pin_hash(struct ecbpf *e, const char *path, bool is_symlink, void *data)
+{
+	struct stat st = {};
+
+	(void)e;
+	if (!is_symlink && !stat(path, &st) && !S_ISDIR(st.st_mode))
+		ecbpf_hash_add(data, &st.st_ino, sizeof(st.st_ino));
 	return 0;
 }
 
 void conf_keep_hash(struct ecbpf *e, __u64 *hash)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(stage_maps); i++) {
-		struct stat st = {};
-		char path[PATH_MAX];
-
-		if (!ecbpf_pin_path(e, path, sizeof(path), stage_maps[i].map))
-			stat(path, &st);
-		ecbpf_hash_add(hash, &st.st_ino, sizeof(st.st_ino));
-	}
+	ecbpf_for_each_pin(e, pin_hash, hash);
 }
 
 /*

@@ -2,9 +2,11 @@
 /* Whether a map of ours exists; asking does not make it */
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "bpf/bpffs.h"
+#include "chain/lost.h"
 #include "config/conf.h"
 #include "core/error.h"
 
@@ -20,4 +22,15 @@ int conf_is_pinned(struct ecbpf *e, const char *map)
 	if (err || !stat(path, &st))
 		return err ? err : 1;
 	return errno == ENOENT ? 0 : ecbpf_fail(e, -errno, "%s: %s", path, strerror(errno));
+}
+
+int conf_has_map(struct ecbpf *e, const char *map)
+{
+	char stage[16];
+	int err = conf_is_pinned(e, map);
+
+	if (err || e->renews_maps)
+		return err;
+	snprintf(stage, sizeof(stage), "%.*s", (int)strcspn(map, "_"), map);
+	return ecbpf_lost_check(e, stage);
 }

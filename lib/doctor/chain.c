@@ -7,7 +7,7 @@
 #include <bpf/btf.h>
 #include "bpf/info.h"
 #include "bpf/metadata.h"
-#include "bpf/pins.h"
+#include "bpf/own_pins.h"
 #include "bpf/probe.h"
 #include "chain/dispatcher.h"
 #include "chain/probe.h"
@@ -246,12 +246,14 @@ void doctor_check_own_maps(struct doctor *d, const struct ecbpf_chain *chain)
 		const struct ecbpf_member *m = &chain->members[i];
 		_cleanup_close_ int fd = m->is_ours ? bpf_prog_get_fd_by_id(m->id) : -1;
 		struct ecbpf_finding *f;
+		struct own_pin lost;
 
-		if (fd < 0 || m->schema != ECBPF_SCHEMA || !ecbpf_pins_are_others(d->e, fd))
+		if (fd < 0 || m->schema != ECBPF_SCHEMA || !ecbpf_own_pin_lost(d->e, fd, "", &lost))
 			continue;
 		f = finding_add(&d->found, ECBPF_ERROR, chain->iface, "other-maps",
-				"%s (id %u) uses other maps than those in %s/ecbpf", m->name, m->id,
-				d->e->bpffs);
+				"%s (id %u) uses other maps than those in %s/ecbpf: %s%s", m->name,
+				m->id, d->e->bpffs, lost.name,
+				lost.is_missing ? " is gone" : " is another one");
 		finding_why(f,
 			    "their pins were removed: rules, lists and settings that are changed "
 			    "or shown are not those that it uses");

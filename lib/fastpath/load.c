@@ -9,9 +9,9 @@
 #include <bpf/libbpf.h>
 #include "bpf/lock.h"
 #include "bpf/pins.h"
-#include "bpf/program.h"
 #include "bpf/transaction.h"
 #include "chain/live.h"
+#include "bpf/program.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/iface.h"
@@ -210,7 +210,9 @@ static int load_maps(struct ecbpf *e, const struct ecbpf_fastpath_load *load, __
 
 	err = fastpath_egress_open(e, groups, &egress);
 	if (!err)
-		err = ecbpf_stage_maps(e, "fastpath", &stage); /* it has further maps */
+		err = ecbpf_stage_open(e, "fastpath", &stage); /* it has further maps */
+	if (!err)
+		err = ecbpf_stage_load(e, "fastpath", stage);
 	if (!err)
 		err = load_settings(e, load, egress);
 	bpf_object__close(egress);

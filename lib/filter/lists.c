@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "bpf/bpffs.h"
 #include "bpf/transaction.h"
+#include "chain/lost.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/list-policy.h"
@@ -570,7 +571,7 @@ int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_fil
 	return ecbpf_transaction_end(e, &t, err);
 }
 
-/* Return: 1; 0 nothing was ever listed, and reading makes no maps; errors */
+/* Return: 1; 0 nothing was ever listed, and reading makes no maps; -ESTALE; errors */
 static int lists_are_there(struct ecbpf *e)
 {
 	char path[PATH_MAX];
@@ -584,7 +585,9 @@ static int lists_are_there(struct ecbpf *e)
 	if (!access(path, F_OK))
 		return 1;
 	err = -errno;
-	return err == -ENOENT ? 0 : ecbpf_fail(e, err, "%s: %s", path, strerror(-err));
+	if (err != -ENOENT)
+		return ecbpf_fail(e, err, "%s: %s", path, strerror(-err));
+	return e->renews_maps ? 0 : ecbpf_lost_check(e, "filter");
 }
 
 int ecbpf_filter_list_get(struct ecbpf *e, __u32 list, struct ecbpf_filter_entry **ret_entries,

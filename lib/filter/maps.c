@@ -6,7 +6,7 @@
 #include <bpf/libbpf.h>
 #include "bpf/lock.h"
 #include "bpf/map.h"
-#include "bpf/program.h"
+#include "chain/lost.h"
 #include "core/handle.h"
 #include "filter/filter.h"
 

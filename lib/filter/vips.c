@@ -7,6 +7,7 @@
 #include <string.h>
 #include "bpf/lock.h"
 #include "bpf/transaction.h"
+#include "chain/lost.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/prefix.h"
@@ -121,8 +122,10 @@ int ecbpf_filter_vip_list(struct ecbpf *e, struct ecbpf_prefix **ret_vips, size_
 
 	/* reading makes no maps */
 	fd = ecbpf_map_open(e, "filter_addrs", NULL);
-	if (fd < 0 && fd != -ENOENT)
-		return fd;
+	if (fd == -ENOENT && !e->renews_maps)
+		err = ecbpf_lost_check(e, "filter");
+	if (err || (fd < 0 && fd != -ENOENT))
+		return err ?: fd;
 	if (fd >= 0) {
 		lock = ecbpf_lock(e);
 		err = lock < 0 ? lock : filter_vips_read(e, fd, &vips, &count);

@@ -9,7 +9,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include "bpf/map.h"
-#include "bpf/program.h"
+#include "chain/lost.h"
 #include "core/handle.h"
 #include "fw/live.h"
 
@@ -46,46 +46,57 @@ int fw_map_create(const char *name, __u32 flags, size_t entry_bytes, size_t entr
 	return fd;
 }
 
+/* In the order of ecbpf_fw_maps */
+#define FDS(maps)                                                                             \
+	{                                                                                     \
+		&(maps)->active, &(maps)->settings, &(maps)->small, &(maps)->medium,          \
+			&(maps)->large, &(maps)->counters, &(maps)->limits, &(maps)->buckets, \
+			&(maps)->groups, &(maps)->sets, &(maps)->pool, &(maps)->text          \
+	}
+
 void fw_maps_close(struct fw_maps *maps)
 {
-	int *fds[] = {&maps->active, &maps->settings, &maps->small,  &maps->medium,
-		      &maps->large,  &maps->counters, &maps->limits, &maps->buckets,
-		      &maps->groups, &maps->sets,     &maps->pool,   &maps->text};
+	int *const fds[] = FDS(maps);
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		close_fd(fds[i]);
 }
 
-/* Open the pinned maps. Return: 0; -ENOENT there are none */
+/* Those of a program that goes on, or those that a killed 'load' or 'rm' has left, are others */
 int fw_maps_missing(struct ecbpf *e, const char *name)
 {
+	_cleanup_close_ int text = -1, active = -1;
+	int err = e->renews_maps ? 0 : ecbpf_lost_check(e, "fw");
+
+	if (err)
+		return err;
+	active = ecbpf_map_open(e, "fw_active", NULL);
+	text = ecbpf_map_open(e, "fw_text", NULL);
+	if (active >= 0 || text >= 0)
+		return ecbpf_fail(
+			e, -ENOENT,
+			"no map %s/ecbpf/%s, though others of the firewall are there: it "
+			"was removed; 'ecbpf-fw load' makes it anew, without rules unless "
+			"they are given",
+			e->bpffs, name);
 	return ecbpf_fail(e, -ENOENT, "no map %s/ecbpf/%s: the firewall was never loaded", e->bpffs,
 			  name);
 }
 
+/* Open the pinned maps. Return: 0; -ENOENT there are none */
 int fw_maps_open(struct ecbpf *e, struct fw_maps *ret)
 {
 	struct fw_maps maps;
-	const struct {
-		const char *name;
-		int *fd;
-	} all[] = {
-		{"fw_active", &maps.active}, {"fw_settings", &maps.settings},
-		{"fw_small", &maps.small},   {"fw_medium", &maps.medium},
-		{"fw_large", &maps.large},   {"fw_counters", &maps.counters},
-		{"fw_limits", &maps.limits}, {"fw_buckets", &maps.buckets},
-		{"fw_groups", &maps.groups}, {"fw_sets", &maps.sets},
-		{"fw_set_pool", &maps.pool}, {"fw_text", &maps.text},
-	};
+	int *const fds[] = FDS(&maps);
 	int err = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-		*all[i].fd = -1;
-	for (size_t i = 0; !err && i < ARRAY_SIZE(all); i++) {
-		*all[i].fd = ecbpf_map_open(e, all[i].name, NULL);
-		err = *all[i].fd < 0 ? *all[i].fd : 0;
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		*fds[i] = -1;
+	for (size_t i = 0; !err && i < ARRAY_SIZE(fds); i++) {
+		*fds[i] = ecbpf_map_open(e, ecbpf_fw_maps[i], NULL);
+		err = *fds[i] < 0 ? *fds[i] : 0;
 		if (err == -ENOENT)
-			fw_maps_missing(e, all[i].name);
+			err = fw_maps_missing(e, ecbpf_fw_maps[i]);
 	}
 	if (err)
 		fw_maps_close(&maps);
@@ -97,16 +108,11 @@ int fw_maps_open(struct ecbpf *e, struct fw_maps *ret)
 /* Make and pin the maps that are missing */
 int fw_maps_make(struct ecbpf *e)
 {
-	const struct ecbpf_program spec = {.file = "fw", .prio = -1};
-	struct program program;
-	int err;
+	struct bpf_object *obj;
+	int err = ecbpf_stage_maps(e, "fw", &obj);
 
-	err = ecbpf_program_open(e, &spec, NULL, false, &program);
-	if (err)
-		return err;
-	bpf_program__set_autoload(program.prog, false);
-	err = ecbpf_program_load(e, &program);
-	ecbpf_program_close(&program);
+	if (!err)
+		bpf_object__close(obj);
 	return err;
 }
 

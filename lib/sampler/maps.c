@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include "bpf/bpffs.h"
-#include "bpf/program.h"
+#include "chain/lost.h"
 #include "core/privilege.h"
 #include "sampler/sampler.h"
 

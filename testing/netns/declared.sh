@@ -238,13 +238,39 @@ equal "pins that are gone: doctor" 1 \
 	"$(selected error other-maps v0 | grep -c 'their pins were removed')"
 equal "pins that are gone: the advice opens no gap" "ecbpf-loader apply" \
 	"$(fix_of other-maps v0)"
+out=$(ecbpf-filter drop add 192.0.2.9 2>&1) || status=$?
+equal "pins that are gone: a list in other maps is refused" "1 ecbpf-filter: filter: the pin \
+/sys/fs/bpf/ecbpf/filter_lists was removed, and the program on v0 goes on with a map that cannot \
+be found any more: 'ecbpf-loader doctor v0' says how to replace it" \
+	"${status-0} ${out/filter_[a-z_]* was/filter_lists was}"
+equal "apply makes new ones" "1 change made" "$(ecbpf-loader apply 2>&1)"
 run ecbpf-filter drop add 192.0.2.9
-equal "apply takes the maps that are there now" "1 change made" \
-	"$(ecbpf-loader apply 2>&1)"
 doctor
 equal "pins that are gone, applied: nothing bad" "" "$(bad)"
 run ecbpf-filter drop flush
 equal "nothing to do after that" "nothing to do" "$(ecbpf-loader apply 2>&1)"
+
+# a single one, whichever: rules and lists are as before, in maps that the program uses
+run ecbpf-filter drop add 192.0.2.9
+run ecbpf-filter vip add 192.0.2.80
+run ecbpf-fw rule add 'ip from any to any udp dport 9 drop'
+held() { ecbpf-filter drop list && ecbpf-filter vip list && ecbpf-fw rule list; }
+before=$(held | sed 's/ #.*//')
+for map in $(find /sys/fs/bpf/ecbpf -maxdepth 1 -type f -printf '%f\n' | sort); do
+	[[ $map != sampler_stats ]] || continue # of a stage that v0 has not
+	rm "/sys/fs/bpf/ecbpf/$map"
+	doctor
+	equal "no pin $map: doctor" 1 "$(selected error other-maps v0 | grep -c "$map is gone")"
+	equal "no pin $map: apply --check" "e0: replace" \
+		"$(ecbpf-loader apply --check 2>&1 | sed -n 's/^v0: replace.*/e0: replace/p')"
+	run ecbpf-loader apply
+	doctor
+	equal "no pin $map: nothing bad after apply" "" "$(bad)"
+	equal "no pin $map: rules and lists" "$before" "$(held | sed 's/ #.*//')"
+done
+run ecbpf-filter drop flush
+run ecbpf-filter vip flush
+run ecbpf-fw rule delete 1
 
 sed -i 's/fused = yes/&\nmode = skb/' "$work/etc/ecbpf.conf"
 run ecbpf-loader unload --all v0

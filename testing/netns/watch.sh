@@ -690,6 +690,24 @@ equal "with its rules" 'ip from @bad to any tcp drop name "one"' \
 	"$(ecbpf-fw rule list | grep name)"
 equal "with its list and a ban" "192.0.2.77 198.51.100.1 203.0.113.0/24" \
 	"$(ecbpf-filter drop list | grep -o '^[0-9.][0-9./]*' | sort | xargs)"
+# the pin of one map: the program is replaced, and all is there, in maps that it uses
+for map in filter_lists filter_tries filter_addrs fw_small fw_text fw_sets sampling_gap shared; do
+	before=$(xdp eth0)
+	rm /sys/fs/bpf/ecbpf/$map
+	soon "$map without a pin: its program is replaced" takes_pinned
+	equal "$map without a pin: rules, list and a ban" \
+		'192.0.2.77 198.51.100.1 203.0.113.0/24 ip from @bad to any tcp drop name "one"' \
+		"$({ ecbpf-filter drop list | grep -o '^[0-9.][0-9./]*' | sort &&
+			ecbpf-fw rule list | grep name; } | xargs -d '\n')"
+done
+before=$(xdp eth0)
+kill -STOP "$watcher"
+rm /sys/fs/bpf/ecbpf/filter_lists
+ip link set eth0 xdp off
+kill -CONT "$watcher"
+soon "without its program, too: it is back" takes_pinned
+equal "with its list and a ban" "192.0.2.77 198.51.100.1 203.0.113.0/24" \
+	"$(ecbpf-filter drop list | grep -o '^[0-9.][0-9./]*' | sort | xargs)"
 for tool in ecbpf-fw ecbpf-filter; do
 	$tool unload eth0 >/dev/null 2>"$tmp/out"
 	equal "$tool unload says that it comes back" 1 \

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Whether the maps of a loaded program are those that are pinned. */
+#ifndef ECBPF_LIB_OWN_PINS_H
+#define ECBPF_LIB_OWN_PINS_H
+
+#include <stdbool.h>
+
+struct ecbpf;
+
+#define OWN_PIN_NAME 32
+
+struct own_pin {
+	char name[OWN_PIN_NAME];
+	bool is_missing; /* else another map is pinned there */
+};
+
+/*
+ * Find a map of this program of ours that is not what is pinned in BPFFS/ecbpf by its name. In
+ * doubt it is. A fused program has maps of all stages; those that it does not run do not count.
+ * @prefix: of the names to look at, or ""
+ * @ret: one that is missing, if there is one
+ */
+bool ecbpf_own_pin_lost(struct ecbpf *e, int prog_fd, const char *prefix, struct own_pin *ret);
+bool ecbpf_pins_are_others(struct ecbpf *e, int prog_fd);
+
+#endif /* ECBPF_LIB_OWN_PINS_H */
