@@ -40,16 +40,18 @@ static unsigned long long netns_inode(void)
 	return ecbpf_netns_own(&own) ? 0 : own.st_ino;
 }
 
-/* Inode numbers are used again; this number is not. 0: this kernel has none */
-static unsigned long long netns_cookie(void)
+/* Inode numbers are used again; this number is not. @ret: 0: this kernel has none */
+static int netns_cookie(unsigned long long *ret)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	__u64 cookie = 0;
 	socklen_t size = sizeof(cookie);
 
-	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size))
-		return 0;
-	return cookie;
+	if (fd < 0 ||
+	    (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) && errno != ENOPROTOOPT))
+		return -errno;
+	*ret = cookie;
+	return 0;
 }
 
 static int note_path(struct ecbpf *e, const char *iface, char path[PATH_MAX])
@@ -76,6 +78,14 @@ static void warn_is_left(struct ecbpf *e, const char *iface, int err)
 		  iface, strerror(err));
 }
 
+static void warn_is_missing(struct ecbpf *e, const char *path, int err)
+{
+	ecbpf_log(e, ECBPF_LOG_WARN,
+		  "%s: cannot make this note of its programs: %s; the doctor will not find it "
+		  "missing",
+		  path, strerror(err));
+}
+
 static void note_write(struct ecbpf *e, const char *iface, const char *text)
 {
 	char path[PATH_MAX], dir[PATH_MAX];
@@ -84,10 +94,7 @@ static void note_write(struct ecbpf *e, const char *iface, const char *text)
 		return;
 	if ((mkdir(dir, 0700) && errno != EEXIST) || (unlink(path) && errno != ENOENT) ||
 	    symlink(text, path))
-		ecbpf_log(e, ECBPF_LOG_WARN,
-			  "%s: cannot make this note of its programs: %s; the doctor will not "
-			  "find it missing",
-			  path, strerror(errno));
+		warn_is_missing(e, path, errno);
 }
 
 /* Return: for free(); NULL: there is none */
@@ -119,38 +126,54 @@ void ecbpf_note_begin(struct ecbpf *e, const struct change *c, char **ret_old)
 		warn_is_left(e, name, errno);
 }
 
-/* "COOKIE IFINDEX MODE" line, then of each program "\tPRIO ACTIONS NAME" and its struct loaded */
+/*
+ * "COOKIE IFINDEX MODE" line, then of each program "\tPRIO ACTIONS NAME" and its struct loaded
+ * Return: how many; or -errno
+ */
 static int text_make(const struct change *c, char text[TEXT_SIZE + 1])
 {
 	_cleanup_free_ struct loaded *loaded = malloc(sizeof(*loaded));
-	int len, count = 0;
+	unsigned long long cookie = 0;
+	int len, count = 0, err;
 
-	len = snprintf(text, TEXT_SIZE, "%llu %d %d\n", netns_cookie(), c->ifindex, c->mode);
-	for (size_t i = 0; loaded && i < c->count && len < TEXT_SIZE; i++) {
+	err = loaded ? netns_cookie(&cookie) : -ENOMEM;
+	if (err)
+		return err;
+	len = snprintf(text, TEXT_SIZE, "%llu %d %d\n", cookie, c->ifindex, c->mode);
+	for (size_t i = 0; i < c->count && len < TEXT_SIZE; i++) {
 		const struct member *m = &c->members[i];
 
-		if (ecbpf_loaded_read(m->fd, loaded)) /* another tool has loaded it */
+		err = ecbpf_loaded_read(m->fd, loaded);
+		if (err == -ENOENT || err == -EPROTO) /* another tool or version has loaded it */
 			continue;
+		if (err)
+			return err;
 		len += snprintf(text + len, TEXT_SIZE - len, "\t%u %u %s\n%s", m->prio, m->actions,
 				m->name, loaded->spec);
 		count++;
 	}
-	return len < TEXT_SIZE ? count : 0;
+	return len < TEXT_SIZE ? count : -E2BIG;
 }
 
 void ecbpf_note_end(struct ecbpf *e, const struct change *c, char *old, bool is_done)
 {
 	char text[TEXT_SIZE + 1], path[PATH_MAX], name[IF_NAMESIZE];
 	struct saved_error error;
+	int count;
 
 	ecbpf_error_save(e, &error);
 	if (change_path(e, c, name, path)) {
-		if (is_done && text_make(c, text))
+		count = is_done ? text_make(c, text) : 0;
+		if (count > 0)
 			note_write(e, name, text);
+		else if (count < 0)
+			warn_is_missing(e, path, -count);
 		else if (!is_done && old)
 			note_write(e, name, old);
 		else if (!ecbpf_pin_path(e, path, sizeof(path), DIR))
-			rmdir(path); /* if it is empty */
+			rmdir(path);					 /* if it is empty */
+	} else if (errno != ENXIO && (is_done ? c->count > 0 : !!old)) { /* ENXIO: it has gone */
+		warn_is_missing(e, c->iface, errno);
 	}
 	ecbpf_error_restore(e, &error);
 	free(old);
@@ -159,10 +182,11 @@ void ecbpf_note_end(struct ecbpf *e, const struct change *c, char *old, bool is_
 /* Into @ret, which points into @text. Return: is it of this network namespace, and whole? */
 static bool note_parse(char *text, struct note *ret)
 {
-	unsigned long long cookie, mine = netns_cookie();
+	unsigned long long cookie, mine = 0;
 	int mode, at = 0;
 
-	if (sscanf(text, "%llu %d %d\n%n", &cookie, &ret->ifindex, &mode, &at) != 3 || !at ||
+	if (netns_cookie(&mine) ||
+	    sscanf(text, "%llu %d %d\n%n", &cookie, &ret->ifindex, &mode, &at) != 3 || !at ||
 	    cookie != mine)
 		return false;
 	ret->mode = mode;
@@ -231,8 +255,8 @@ int ecbpf_for_each_note(struct ecbpf *e, ecbpf_note_fn fn, void *data)
 	return err ? err : ecbpf_for_each_entry(e, path, note_call, &call);
 }
 
+/* Interfaces that are gone, or all */
 struct forget {
-	const char *iface;
 	bool is_all;
 	size_t count;
 	unsigned long long inode;
@@ -243,9 +267,7 @@ static int note_forget(struct ecbpf *e, const char *entry, void *data)
 	struct forget *forget = data;
 	char path[PATH_MAX], name[IF_NAMESIZE];
 
-	if (!forget->is_all &&
-	    (!iface_of(entry, forget->inode, name) ||
-	     (forget->iface ? strcmp(name, forget->iface) : !!ecbpf_iface_ask(e, name))))
+	if (!forget->is_all && (!iface_of(entry, forget->inode, name) || ecbpf_iface_ask(e, name)))
 		return 0;
 	if (ecbpf_path_format(e, path, sizeof(path), "%s/ecbpf/" DIR "/%s", e->bpffs, entry))
 		return 0;
@@ -263,24 +285,36 @@ static size_t notes_forget(struct ecbpf *e, struct forget *forget)
 
 	forget->inode = netns_inode();
 	if (!forget->inode)
-		warn_is_left(e, forget->iface ?: "*", errno);
+		warn_is_left(e, "*", errno);
 	if (ecbpf_pin_path(e, path, sizeof(path), DIR))
 		return 0;
 	err = ecbpf_for_each_entry(e, path, note_forget, forget);
 	if (err)
-		warn_is_left(e, forget->iface ?: "*", -err);
+		warn_is_left(e, "*", -err);
 	rmdir(path); /* if it is empty */
 	return forget->count;
 }
 
 size_t ecbpf_note_forget(struct ecbpf *e, const char *iface)
 {
-	struct forget forget = {.iface = iface};
-	char name[IF_NAMESIZE];
+	char path[PATH_MAX], name[IF_NAMESIZE];
 
-	if (iface && if_indextoname(ecbpf_iface_find(iface), name))
-		forget.iface = name;
-	return notes_forget(e, &forget);
+	if (!iface)
+		return notes_forget(e, &(struct forget){});
+	if (if_indextoname(ecbpf_iface_find(iface), name))
+		iface = name;
+	/* without a look into the directory: what is short now is for an error, not for a warning
+	 */
+	if (note_path(e, iface, path))
+		return 0;
+	if (unlink(path)) {
+		if (errno != ENOENT)
+			warn_is_left(e, iface, errno);
+		return 0;
+	}
+	if (!ecbpf_pin_path(e, path, sizeof(path), DIR))
+		rmdir(path); /* if it is empty */
+	return 1;
 }
 
 void ecbpf_note_forget_all(struct ecbpf *e)

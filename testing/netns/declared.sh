@@ -8,7 +8,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
 fresh_net "$@"
-require_cmd ip tc jq clang gcc xdp-loader
+require_cmd ip tc jq strace clang gcc xdp-loader
 # shellcheck source-path=SCRIPTDIR source=../lib/doctor.sh
 . "$(dirname "$0")/../lib/doctor.sh"
 mount -t tmpfs -o mode=755 tmpfs /run
@@ -223,6 +223,25 @@ run ecbpf-loader unload --all more
 run ip link del more
 doctor
 mend "declared, xdp off" not-attached v0
+
+# what cannot be noted is said, or nothing is loaded
+run ecbpf-loader unload --all v0
+calls=$(strace -f -e trace=bpf,symlink ecbpf-loader load --fused fw v0 2>&1 >/dev/null |
+	awk '/symlink\(/ { print n; exit } /bpf\(/ { n++ }')
+for ((call = calls - 12; call <= calls; call++)); do
+	run ecbpf-loader unload --all v0
+	strace -f -o "$work/trace" -e trace=bpf -e "inject=bpf:error=ENOMEM:when=$call" \
+		ecbpf-loader load --fused fw v0 >"$work/out" 2>&1 && status=0 || status=$?
+	noted=$(find /sys/fs/bpf/ecbpf -path '*/loaded/*' | wc -l)
+	loaded=$(ip -j link show v0 | jq 'if .[0].xdp.prog then 1 else 0 end')
+	said=$(grep -c 'cannot make this note' "$work/out" || :)
+	case "$status $loaded $noted $said" in
+	"0 1 1 0" | "0 1 0 1" | "1 0 0 0") pass "bpf call $call of $calls fails: noted, or said" ;;
+	*) fail "bpf call $call of $calls fails: noted, or said" \
+		"status $status, loaded $loaded, noted $noted, $(<"$work/out")" ;;
+	esac
+	[[ $loaded == 1 ]] || run ecbpf-loader load --fused fw v0
+done
 
 run ecbpf-loader unload --all v0
 run ecbpf-loader load --fused filter v0
