@@ -62,12 +62,23 @@ static int index_ask(const char *name)
 	return ifindex;
 }
 
+/* As if_nametoindex(), whose errno of a socket that cannot be made is of the last family it tried
+ */
+static int index_of(const char *name)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq request = {};
+
+	memcpy(request.ifr_name, name, strlen(name));
+	return fd < 0 || ioctl(fd, SIOCGIFINDEX, &request) ? 0 : request.ifr_ifindex;
+}
+
 int ecbpf_iface_find(const char *name)
 {
 	size_t len = strlen(name);
 
 	if (len < IF_NAMESIZE)
-		return (int)if_nametoindex(name);
+		return index_of(name);
 	if (len < ALTIFNAMSIZ)
 		return index_ask(name);
 	errno = ENODEV;

@@ -8,7 +8,7 @@ set -euo pipefail
 fresh_net "$@"
 top=$(cd "$(dirname "$0")/../.." && pwd -P)
 PATH=${ECBPF_BUILD:-$top/build/test}/root/sbin:$PATH
-require_cmd ecbpf-filter jq ip
+require_cmd ecbpf-filter jq ip strace
 
 # examples: the commands of all marked examples of the page, one a line
 examples()
@@ -205,4 +205,27 @@ if /usr/bin/python3 -c 'import scapy' 2>/dev/null; then
 else
 	skip "fragments for Ethernet addresses" "no Scapy (Debian: python3-scapy)"
 fi
+
+# an internal failure is no usage error, whatever the kernel or libbpf calls it
+ecbpf-filter vip add 192.0.2.81 >/dev/null
+calls=$(strace -e trace=bpf ecbpf-filter vip delete 192.0.2.81 2>&1 >/dev/null |
+	grep -c 'BPF_OBJ_GET_INFO_BY_FD')
+wrong=
+for ((call = 1; call <= calls; call++)); do
+	# of other commands of bpf(), too: what counts is the status
+	strace -o /dev/null -e trace=bpf -e "inject=bpf:error=ENOMEM:when=$call" \
+		ecbpf-filter vip add 192.0.2.81 >"$tmp" 2>&1 && status=0 || status=$?
+	((status < 2)) || wrong+=" $call: $(head -n 1 "$tmp")"
+done
+equal "vip: bpf() fails, and that is no usage error" "" "$wrong"
+ecbpf-filter vip flush >/dev/null
+equal "no file descriptors: it is said" 1 "$( (ulimit -n 7 && ecbpf-loader unload -a eth0) 2>&1 |
+	grep -c 'Too many open files')"
+wrong=
+ecbpf-filter unload >/dev/null 2>&1 || :
+for ((files = 8; files < 20; files++)); do
+	(ulimit -n $files && ecbpf-loader unload -a eth1) >"$tmp" 2>&1 || :
+	! grep -q 'note of its programs' "$tmp" || wrong+=" $files"
+done
+equal "few file descriptors: no warning of a note that is not there" "" "$wrong"
 summary

@@ -21,12 +21,6 @@ enum {
 
 static const struct tool_option change_options[] = {TOOL_CHANGE_OPTIONS, TOOL_COMMON_OPTIONS};
 
-/* -EINVAL: a usage error, nothing was changed */
-static int fail(const struct tool *tool, int err)
-{
-	return err == -EINVAL ? tool_usage("%s", ecbpf_error(tool->ecbpf)) : tool_fail_ecbpf(tool);
-}
-
 static const char *const *strings(const struct tool_list *list)
 {
 	return (const char *const *)list->items;
@@ -184,7 +178,7 @@ static int vip_change(struct tool *tool, bool is_add, const char *file, int argc
 		     : ecbpf_filter_vip_delete(tool->ecbpf, vips, list.count);
 	free(vips);
 	if (err)
-		return fail(tool, err);
+		return tool_fail_ecbpf(tool);
 	tool_entries_changed(tool, "VIPs");
 	return TOOL_OK;
 }
