@@ -183,7 +183,8 @@ __u64 list_expiry_relative(const char *pos, const char *end)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
 		if (units[i].letter == *unit && number <= LIST_EXPIRY_MAX / units[i].seconds)
-			return time(NULL) + number * units[i].seconds;
+			/* it has not ended before that time, in the second that has begun */
+			return time(NULL) + 1 + number * units[i].seconds;
 	return 0;
 }
 

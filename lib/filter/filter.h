@@ -84,6 +84,8 @@ int filter_lists_open(struct ecbpf *e, struct filter_lists *l);
 int filter_lists_repair(struct filter_lists *l);
 /* NULL: errno */
 struct ecbpf_filter_source *filter_source_get(struct filter_lists *l, __u32 number);
+/* What CPUs have counted now. Return: 0, also if no program was loaded that counts so; or -errno */
+int filter_hits_read(struct filter_lists *l);
 /*
  * Add to packets and bytes of a source what CPUs have counted that is not in it. What they add to
  * it meanwhile may be missing, or there twice: see ECBPF_FILTER_HITS_ENOUGH

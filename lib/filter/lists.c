@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "bpf/bpffs.h"
+#include "bpf/synchronize.h"
 #include "bpf/transaction.h"
 #include "chain/lost.h"
 #include "core/error.h"
@@ -23,6 +24,8 @@ static const struct ecbpf_trie_memory *const memory = &ecbpf_trie_pool_memory;
 struct change {
 	struct ecbpf_trie_op op; /* value: 0 to delete */
 	__u32 old;		 /* source that it had; 0: none */
+	bool is_moved; /* to another source, with the counters of @old, which were these */
+	__u64 packets, bytes;
 };
 
 /* Equal prefixes in the order of the call */
@@ -59,14 +62,14 @@ static int changes_make(struct filter_lists *l, const struct ecbpf_filter_entry 
 
 /* The source for an entry: the one that there is if it is the same. Return: number or -errno */
 static int source_for(struct filter_lists *l, const struct ecbpf_filter_entry *entry,
-		      __u32 old_number, struct ecbpf_filter_changes *changes)
+		      struct change *change, struct ecbpf_filter_changes *changes)
 {
 	struct ecbpf_filter_source fresh = {.loaded = (l->now + l->offset) / NSEC}, *source;
 	struct ecbpf_filter_source *old = NULL, counted;
 	int number, err;
 
-	if (old_number) {
-		old = filter_source_get(l, old_number);
+	if (change->old) {
+		old = filter_source_get(l, change->old);
 		if (!old)
 			return -errno;
 	}
@@ -77,14 +80,15 @@ static int source_for(struct filter_lists *l, const struct ecbpf_filter_entry *e
 
 		if (expires == entry->expires && !strcmp(old->tag, entry->tag)) {
 			changes->same++;
-			return old_number;
+			return change->old;
 		}
 		counted = *old;
-		err = filter_hits_add(l, old_number, &counted);
+		err = filter_hits_add(l, change->old, &counted);
 		if (err)
 			return err;
-		fresh.packets = counted.packets;
-		fresh.bytes = counted.bytes;
+		change->is_moved = true;
+		change->packets = fresh.packets = counted.packets;
+		change->bytes = fresh.bytes = counted.bytes;
 		fresh.loaded = counted.loaded;
 		changes->updated++;
 		changes->permanent += expires && !entry->expires;
@@ -439,6 +443,45 @@ static void list_undo(struct filter_lists *l)
 	ecbpf_error_restore(l->e, &error);
 }
 
+/* Packets that were counted for the old sources after their counters were taken over */
+static int counters_settle(struct filter_lists *l, const struct change *changes, size_t count)
+{
+	bool is_stable = false, is_any = false;
+	int err = 0;
+
+	for (size_t i = 0; i < count && !is_any; i++)
+		is_any = changes[i].is_moved;
+	if (!is_any)
+		return 0;
+	ecbpf_synchronize(l->e);
+	/* what a CPU adds to a source meanwhile would be missing, or there twice */
+	for (int tries = 0; tries < 10 && !is_stable && !err; tries++) {
+		__u64 before = 0, after = 0;
+
+		for (size_t i = 0; i < count; i++)
+			if (changes[i].is_moved)
+				before += filter_source_get(l, changes[i].old)->packets;
+		err = filter_hits_read(l);
+		for (size_t i = 0; i < count; i++)
+			if (changes[i].is_moved)
+				after += filter_source_get(l, changes[i].old)->packets;
+		is_stable = before == after;
+	}
+	for (size_t i = 0; i < count && !err; i++) {
+		struct ecbpf_filter_source old, *new;
+
+		if (!changes[i].is_moved)
+			continue;
+		old = *filter_source_get(l, changes[i].old);
+		new = filter_source_get(l, changes[i].op.value);
+		err = filter_hits_add(l, changes[i].old, &old);
+		__atomic_fetch_add(&new->packets, old.packets - changes[i].packets,
+				   __ATOMIC_RELAXED);
+		__atomic_fetch_add(&new->bytes, old.bytes - changes[i].bytes, __ATOMIC_RELAXED);
+	}
+	return err;
+}
+
 static int list_change_locked(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
 			      size_t count, bool is_replace,
 			      struct ecbpf_filter_changes *ret_changes)
@@ -465,7 +508,7 @@ static int list_change_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 		int number;
 
 		change->old = ecbpf_trie_find(l.tries[list], &change->op);
-		number = source_for(&l, &entries[change->op.value - 1], change->old, &sums);
+		number = source_for(&l, &entries[change->op.value - 1], change, &sums);
 		if (number < 0) {
 			err = filter_fail_sources(&l, number);
 			break;
@@ -484,6 +527,9 @@ static int list_change_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 		return err;
 	}
 	__atomic_store_n(&l.head->dirty, 0, __ATOMIC_RELEASE);
+	if (counters_settle(&l, changes, unique))
+		ecbpf_log(e, ECBPF_LOG_WARN,
+			  "packets that came during the change are not counted: %s", e->error);
 	sums.deleted = is_replace ? swept : 0;
 	if (ret_changes)
 		*ret_changes = sums;

@@ -56,8 +56,7 @@ int filter_fail_sources(struct filter_lists *l, int err)
 			  err == -ENOSPC ? "too many prefixes" : strerror(-err));
 }
 
-/* What CPUs have counted now. Return: 0, also if no program was loaded that counts so; or -errno */
-static int hits_read(struct filter_lists *l)
+int filter_hits_read(struct filter_lists *l)
 {
 	_cleanup_close_ int fd = ecbpf_map_open(l->e, "filter_hits", NULL);
 	int err;
@@ -85,7 +84,7 @@ static const struct ecbpf_filter_hit *hit_of(const struct filter_lists *l, __u32
 
 int filter_hits_add(struct filter_lists *l, __u32 number, struct ecbpf_filter_source *source)
 {
-	int err = l->is_hits_read ? 0 : hits_read(l);
+	int err = l->is_hits_read ? 0 : filter_hits_read(l);
 
 	for (int cpu = 0; !err && cpu < l->cpus; cpu++) {
 		const struct ecbpf_filter_hit *hit = hit_of(l, number, cpu);
@@ -183,7 +182,7 @@ int filter_sources_free(struct filter_lists *l)
 			return -errno;
 	}
 	ecbpf_synchronize(l->e);
-	err = hits_read(l); /* from now on, none of the retired ones gets into it */
+	err = filter_hits_read(l); /* from now on, none of the retired ones gets into it */
 	if (err)
 		return err;
 	number = head->pending;
@@ -283,7 +282,7 @@ int filter_lists_repair(struct filter_lists *l)
 	if (err)
 		return err;
 	ecbpf_synchronize(l->e);
-	err = hits_read(l);
+	err = filter_hits_read(l);
 	if (err)
 		return err;
 	head->free = head->pending = head->pending_count = 0;
