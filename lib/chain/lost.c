@@ -76,7 +76,9 @@ const char *const ecbpf_fw_maps[] = {"fw_active", "fw_settings", "fw_small",	"fw
 				     "fw_groups", "fw_sets",	 "fw_set_pool", "fw_text",
 				     NULL};
 
-static const char *const list_maps[] = {"filter_lists", "filter_tries", "filter_sources", NULL};
+#define HITS "filter_hits" /* has numbers of sources; versions before it have none: no loss */
+static const char *const list_maps[] = {"filter_lists", "filter_tries", "filter_sources", HITS,
+					NULL};
 
 static const char *const *names_of(const char *stage)
 {
@@ -88,17 +90,20 @@ static const char *const *names_of(const char *stage)
 int ecbpf_lost_is_partial(struct ecbpf *e, const char *stage)
 {
 	const char *const *names = names_of(stage);
-	size_t there = 0, count;
+	size_t there = 0, count = 0;
 	char path[PATH_MAX];
 	struct stat st;
 
-	for (count = 0; names[count]; count++) {
-		int err = ecbpf_pin_path(e, path, sizeof(path), names[count]);
+	for (size_t i = 0; names[i]; i++) {
+		int err = ecbpf_pin_path(e, path, sizeof(path), names[i]);
 
 		if (!err && stat(path, &st) && errno != ENOENT)
 			err = ecbpf_fail(e, -errno, "%s: %s", path, strerror(errno));
 		if (err)
 			return err;
+		if (!strcmp(names[i], HITS))
+			continue;
+		count++;
 		there += !stat(path, &st);
 	}
 	return there && there < count;
