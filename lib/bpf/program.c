@@ -360,8 +360,7 @@ int ecbpf_program_open(struct ecbpf *e, const struct ecbpf_program *spec,
 	err = run_config_read(e, file, &program);
 	if (err)
 		goto out;
-	if (spec->prio >= 0)
-		program.prio = spec->prio;
+	program.prio = spec->prio >= 0 ? (__u32)spec->prio : program.prio;
 	if (spec->actions)
 		program.actions = spec->actions;
 

@@ -132,13 +132,16 @@ void ecbpf_note_begin(struct ecbpf *e, const struct change *c, char **ret_old)
  */
 static int text_make(const struct change *c, char text[TEXT_SIZE + 1])
 {
-	_cleanup_free_ struct loaded *loaded = malloc(sizeof(*loaded));
+	_cleanup_free_ struct loaded *loaded = NULL;
 	unsigned long long cookie = 0;
 	int len, count = 0, err;
 
-	err = loaded ? netns_cookie(&cookie) : -ENOMEM;
+	err = netns_cookie(&cookie);
 	if (err)
 		return err;
+	loaded = malloc(sizeof(*loaded));
+	if (!loaded)
+		return -ENOMEM;
 	len = snprintf(text, TEXT_SIZE, "%llu %d %d\n", cookie, c->ifindex, c->mode);
 	for (size_t i = 0; i < c->count && len < TEXT_SIZE; i++) {
 		const struct member *m = &c->members[i];

@@ -86,7 +86,7 @@ int fw_maps_missing(struct ecbpf *e, const char *name)
 /* Open the pinned maps. Return: 0; -ENOENT there are none */
 int fw_maps_open(struct ecbpf *e, struct fw_maps *ret)
 {
-	struct fw_maps maps;
+	struct fw_maps maps = {};
 	int *const fds[] = FDS(&maps);
 	int err = 0;
 
