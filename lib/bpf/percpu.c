@@ -44,17 +44,15 @@ int ecbpf_percpu_read(int fd, __u32 key, size_t size, void **ret_values, int *re
 
 int ecbpf_percpu_sum(int fd, __u32 key, void *ret_sum, size_t size)
 {
-	_cleanup_free_ __u64 *values = NULL;
+	_cleanup_free_ void *values = NULL;
 	__u64 *sum = ret_sum;
 	int err, cpus;
 
-	err = ecbpf_percpu_read(fd, key, size, (void **)&values, &cpus);
-	if (err)
-		return err;
+	err = ecbpf_percpu_read(fd, key, size, &values, &cpus);
 	memset(ret_sum, 0, size);
-	for (size_t i = 0; i < cpus * size / sizeof(*sum); i++)
-		sum[i % (size / sizeof(*sum))] += values[i];
-	return 0;
+	for (size_t i = 0; !err && values && i < cpus * size / sizeof(*sum); i++)
+		sum[i % (size / sizeof(*sum))] += ((const __u64 *)values)[i];
+	return err;
 }
 
 int ecbpf_percpu_zero(int fd, __u32 key, __u32 count)

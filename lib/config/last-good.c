@@ -81,7 +81,7 @@ static bool is_saved(const struct copy *c, const char *name, const char *text, s
 	_cleanup_free_ char *saved = NULL;
 	size_t saved_size = 0;
 
-	return !file_read(c->fd, name, &saved, &saved_size) && saved_size == size &&
+	return !file_read(c->fd, name, &saved, &saved_size) && saved && saved_size == size &&
 	       !memcmp(saved, text, size);
 }
 

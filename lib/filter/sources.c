@@ -188,16 +188,15 @@ int filter_sources_free(struct filter_lists *l)
 	number = head->pending;
 	head->pending = 0;
 	head->pending_count = 0;
-	for (; number; number = next) {
+	for (; number && (source = filter_source_get(l, number)); number = next) {
 		__u32 *to = is_in_hits(l, number) ? &kept : &head->free;
 
-		source = filter_source_get(l, number);
 		next = link_get(source);
 		link_set(source, *to);
 		*to = number;
 	}
-	for (number = kept; number; number = next) {
-		next = link_get(filter_source_get(l, number));
+	for (number = kept; number && (source = filter_source_get(l, number)); number = next) {
+		next = link_get(source);
 		filter_source_retire(l, number);
 	}
 	return 0;
