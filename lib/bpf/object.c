@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Loading a BPF object so that all of it can be read back. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -86,6 +87,7 @@ static __u32 global_functions(const struct btf *btf)
 /* Has the kernel got the BTF of the object, and are its global functions global there? */
 static bool is_btf_whole(const struct bpf_object *obj, int fd)
 {
+	_cleanup_free_ void *bytes = NULL;
 	struct bpf_btf_info info = {};
 	__u32 len = sizeof(info);
 	struct btf *btf;
@@ -93,8 +95,13 @@ static bool is_btf_whole(const struct bpf_object *obj, int fd)
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		return false;
-	btf = btf__load_from_kernel_by_id(info.id);
-	is_whole = btf && global_functions(btf) == global_functions(bpf_object__btf(obj));
+	bytes = malloc(info.btf_size);
+	info = (struct bpf_btf_info){.btf = (unsigned long)bytes, .btf_size = info.btf_size};
+	if (!bytes || bpf_obj_get_info_by_fd(fd, &info, &len))
+		return false;
+	btf = btf__new(bytes, info.btf_size);
+	is_whole = !libbpf_get_error(btf) &&
+		   global_functions(btf) == global_functions(bpf_object__btf(obj));
 	btf__free(btf);
 	return is_whole;
 }

@@ -500,7 +500,7 @@ that this version knows: skipped"
 # --- expiry, as time goes by --------------------------------------------------------------------
 ecbpf-filter drop add 203.0.113.66 -e 2s
 equal "with its time" 1 "$(grep -c '203.0.113.66 - 20..-..-..T..:..:..Z$' "$log")"
-sleep 2.5
+sleep 3.1
 apply "$conf"
 equal "what has expired is kept no longer" 0 "$(grep -c 203.0.113.66 "$log" || :)"
 
