@@ -167,3 +167,12 @@ int ecbpf_pin_path(struct ecbpf *e, char *path, size_t size, const char *name)
 {
 	return ecbpf_path_format(e, path, size, "%s/ecbpf/%s", e->bpffs, name);
 }
+
+int ecbpf_is_there(struct ecbpf *e, const char *path)
+{
+	struct stat st;
+
+	if (!stat(path, &st))
+		return 1;
+	return errno == ENOENT ? 0 : ecbpf_fail(e, -errno, "%s: %s", path, strerror(errno));
+}

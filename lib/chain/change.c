@@ -495,15 +495,17 @@ static int change_verify(struct ecbpf *e, const struct change *c)
 {
 	enum ecbpf_mode mode;
 	char path[PATH_MAX];
-	struct stat st;
 	__u32 now = 0;
-	int err;
+	int err, found;
 
 	for (size_t slot = 0; slot < c->count && !c->is_direct; slot++) {
 		err = ecbpf_member_path(e, path, sizeof(path), c->ifindex, c->id, slot, "link");
 		if (err)
 			return err;
-		if (!stat(path, &st))
+		found = ecbpf_is_there(e, path);
+		if (found < 0)
+			return found;
+		if (found)
 			continue;
 		err = ecbpf_attached(e, c->ifindex, &now, &mode);
 		if (err || now != c->id)

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include "bpf/bpffs.h"
 #include "bpf/info.h"
 #include "bpf/metadata.h"
 #include "chain/counters.h"
@@ -84,8 +84,7 @@ static int dispatcher_inspect(struct ecbpf *e, const struct live *live, struct e
 static int members_inspect(struct ecbpf *e, const struct live *live, struct ecbpf_chain *chain)
 {
 	char path[PATH_MAX];
-	struct stat st;
-	int err;
+	int err, found;
 
 	for (size_t slot = 0; slot < live->count; slot++) {
 		err = member_inspect(e, live, &live->members[slot], &chain->members[slot]);
@@ -98,7 +97,10 @@ static int members_inspect(struct ecbpf *e, const struct live *live, struct ecbp
 					"link");
 		if (err)
 			return err;
-		chain->members[slot].has_link = !stat(path, &st);
+		found = ecbpf_is_there(e, path);
+		if (found < 0)
+			return found;
+		chain->members[slot].has_link = found;
 	}
 	return 0;
 }

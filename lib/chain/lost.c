@@ -8,8 +8,6 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include "bpf/bpffs.h"
@@ -92,19 +90,18 @@ int ecbpf_lost_is_partial(struct ecbpf *e, const char *stage)
 	const char *const *names = names_of(stage);
 	size_t there = 0, count = 0;
 	char path[PATH_MAX];
-	struct stat st;
 
 	for (size_t i = 0; names[i]; i++) {
-		int err = ecbpf_pin_path(e, path, sizeof(path), names[i]);
+		int found = ecbpf_pin_path(e, path, sizeof(path), names[i]);
 
-		if (!err && stat(path, &st) && errno != ENOENT)
-			err = ecbpf_fail(e, -errno, "%s: %s", path, strerror(errno));
-		if (err)
-			return err;
+		if (!found)
+			found = ecbpf_is_there(e, path);
+		if (found < 0)
+			return found;
 		if (!strcmp(names[i], HITS))
 			continue;
 		count++;
-		there += !stat(path, &st);
+		there += found;
 	}
 	return there && there < count;
 }
@@ -125,25 +122,30 @@ int ecbpf_lost_take(struct ecbpf *e, const char *stage, struct taken *ret)
 	return err;
 }
 
-static bool is_complete(const struct bpf_object *obj)
+/* Is each map that is to be pinned pinned already? Return: 1, 0, -errno */
+static int is_complete(struct ecbpf *e, const struct bpf_object *obj)
 {
 	const struct bpf_map *map;
+	int found = 1;
 
-	bpf_object__for_each_map (map, obj)
-		if (bpf_map__pin_path(map) && access(bpf_map__pin_path(map), F_OK))
-			return false;
-	return true;
+	bpf_object__for_each_map (map, obj) {
+		if (found == 1 && bpf_map__pin_path(map))
+			found = ecbpf_is_there(e, bpf_map__pin_path(map));
+	}
+	return found;
 }
 
 int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret_obj)
 {
 	struct taken taken = {};
 	struct bpf_object *obj;
-	int err = ecbpf_stage_open(e, stage, &obj);
+	int found, err = ecbpf_stage_open(e, stage, &obj);
 
 	if (err)
 		return err;
-	if (!is_complete(obj)) {
+	found = is_complete(e, obj);
+	err = found < 0 ? found : 0;
+	if (!found) {
 		err = e->renews_maps ? 0 : ecbpf_lost_check(e, stage);
 		if (!err)
 			err = ecbpf_lost_take(e, stage, &taken);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Whether a map of ours exists; asking does not make it */
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include "bpf/bpffs.h"
 #include "chain/lost.h"
 #include "config/conf.h"
@@ -13,15 +11,12 @@
 int conf_is_pinned(struct ecbpf *e, const char *map)
 {
 	char path[PATH_MAX];
-	struct stat st;
 	int err;
 
 	err = ecbpf_bpffs_open(e, false);
 	if (!err)
 		err = ecbpf_pin_path(e, path, sizeof(path), map);
-	if (err || !stat(path, &st))
-		return err ? err : 1;
-	return errno == ENOENT ? 0 : ecbpf_fail(e, -errno, "%s: %s", path, strerror(errno));
+	return err ? err : ecbpf_is_there(e, path);
 }
 
 int conf_has_map(struct ecbpf *e, const char *map)

@@ -165,7 +165,7 @@ bool runtime_change_begin(struct ecbpf *e, struct runtime_change *c, const char 
 		int err = errno;
 
 		applied_read(&applied); /* then there was a log */
-		if (applied)
+		if (applied || err != ENOENT)
 			ecbpf_log(e, ECBPF_LOG_WARN, LOST "%s: %s", path, strerror(err));
 		return false;
 	}

@@ -621,19 +621,15 @@ int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_fil
 static int lists_are_there(struct ecbpf *e)
 {
 	char path[PATH_MAX];
-	int err;
+	int found;
 
-	err = ecbpf_bpffs_open(e, false);
-	if (!err)
-		err = ecbpf_pin_path(e, path, sizeof(path), "filter_lists");
-	if (err)
-		return err;
-	if (!access(path, F_OK))
-		return 1;
-	err = -errno;
-	if (err != -ENOENT)
-		return ecbpf_fail(e, err, "%s: %s", path, strerror(-err));
-	return e->renews_maps ? 0 : ecbpf_lost_check(e, "filter");
+	found = ecbpf_bpffs_open(e, false);
+	if (!found)
+		found = ecbpf_pin_path(e, path, sizeof(path), "filter_lists");
+	if (found)
+		return found;
+	found = ecbpf_is_there(e, path);
+	return found || e->renews_maps ? found : ecbpf_lost_check(e, "filter");
 }
 
 int ecbpf_filter_list_get(struct ecbpf *e, __u32 list, struct ecbpf_filter_entry **ret_entries,

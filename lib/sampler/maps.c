@@ -29,22 +29,18 @@ int sampler_map(const struct bpf_object *obj, const char *name)
 int sampler_maps_find(struct ecbpf *e)
 {
 	char path[PATH_MAX];
-	struct stat st;
-	int err;
+	int found;
 
 	ecbpf_capture(e);
-	err = ecbpf_bpffs_open(e, false);
-	if (!err)
-		err = ecbpf_pin_path(e, path, sizeof(path), "sampler_stats");
-	if (err)
-		return err;
-	if (!stat(path, &st))
-		return 0;
-	err = -errno;
-	return ecbpf_fail(e, err,
-			  err == -ENOENT ? "no sampler is loaded: there is no %s"
-					 : "cannot look at %s",
-			  path);
+	found = ecbpf_bpffs_open(e, false);
+	if (!found)
+		found = ecbpf_pin_path(e, path, sizeof(path), "sampler_stats");
+	if (found)
+		return found;
+	found = ecbpf_is_there(e, path);
+	if (found)
+		return found < 0 ? found : 0;
+	return ecbpf_fail(e, -ENOENT, "no sampler is loaded: there is no %s", path);
 }
 
 int sampler_maps_open(struct ecbpf *e, struct bpf_object **ret_obj)
