@@ -143,38 +143,6 @@ static int known_make(const struct ecbpf_config *config, struct conf_known *k)
 	return config->ruleset ? ruleset_add(k, config->ruleset) : 0;
 }
 
-/* Whole, or not at all. Return: 0 or -errno */
-static int known_write(const char *path, const struct conf_known *k)
-{
-	char work[PATH_MAX + 16];
-	FILE *out;
-	int fd, err;
-
-	snprintf(work, sizeof(work), "%s.new", path);
-	err = ecbpf_run_dir_make();
-	if (err)
-		return err;
-	unlink(work);
-	fd = open(work, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	out = fdopen(fd, "w");
-	if (!out) {
-		err = -errno;
-		close(fd);
-	} else {
-		if (fwrite(k->hashes, sizeof(*k->hashes), k->count, out) != k->count)
-			err = -errno;
-		if (fclose(out) && !err)
-			err = -errno;
-	}
-	if (!err && rename(work, path))
-		err = -errno;
-	if (err)
-		unlink(work);
-	return err;
-}
-
 void conf_known_note(struct ecbpf *e, const struct ecbpf_config *config)
 {
 	struct conf_known k = {};
@@ -185,7 +153,7 @@ void conf_known_note(struct ecbpf *e, const struct ecbpf_config *config)
 		err = known_make(config, &k);
 	if (!err) {
 		qsort(k.hashes, k.count, sizeof(*k.hashes), hash_compare);
-		err = known_write(path, &k);
+		err = ecbpf_run_write(path, 0600, k.hashes, k.count * sizeof(*k.hashes));
 	}
 	if (err) {
 		unlink(path); /* it is of one before this */

@@ -8,39 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 #include "core/applied.h"
 #include "core/handle.h"
 #include "core/run_dir.h"
 
 #define NAME "applied"
 
-/* Return: 0 or -errno */
-static int note(const char *path, long long when, bool is_ok)
-{
-	char work[PATH_MAX];
-	int err = 0;
-	FILE *out;
-
-	snprintf(work, sizeof(work), "%.64s.%d", path, getpid());
-	out = fopen(work, "wxe");
-	if (!out)
-		return -errno;
-	if (fprintf(out, "%lld %d\n", when, is_ok) < 0)
-		err = -errno;
-	if (fclose(out) && !err)
-		err = -errno;
-	if (!err && rename(work, path))
-		err = -errno;
-	if (err)
-		unlink(work);
-	return err;
-}
-
 void applied_note(struct ecbpf *e, bool is_ok)
 {
 	long long when = time(NULL);
-	char path[PATH_MAX];
+	char path[PATH_MAX], text[32];
 	int err;
 
 	if (!is_ok)
@@ -48,7 +25,8 @@ void applied_note(struct ecbpf *e, bool is_ok)
 	err = ecbpf_run_path(NAME, path);
 	if (err)
 		return;
-	err = ecbpf_run_dir_make() ?: note(path, when, is_ok);
+	snprintf(text, sizeof(text), "%lld %d\n", when, is_ok);
+	err = ecbpf_run_write(path, 0644, text, strlen(text));
 	/* who may not write there has been told so, if it failed */
 	if (err && (is_ok || (err != -EACCES && err != -EPERM)))
 		ecbpf_log(e, ECBPF_LOG_WARN, "%s: %s: doctor and metrics do not know of this apply",

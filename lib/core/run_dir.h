@@ -4,6 +4,8 @@
 #define ECBPF_LIB_RUN_DIR_H
 
 #include <limits.h>
+#include <stddef.h>
+#include <sys/types.h>
 
 #define ECBPF_RUN_DIR "/run/ecbpf"
 
@@ -14,5 +16,7 @@
 int ecbpf_run_path(const char *name, char ret_path[PATH_MAX]);
 /* Return: 0, also if the directory is there already; -errno */
 int ecbpf_run_dir_make(void);
+/* Write a file there, whole or not at all; the directory is made. Return: 0 or -errno */
+int ecbpf_run_write(const char *path, mode_t mode, const void *data, size_t size);
 
 #endif /* ECBPF_LIB_RUN_DIR_H */
