@@ -84,6 +84,14 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } fw_buckets SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ECBPF_FW_STOCKS);
+	__type(key, __u32);
+	__type(value, struct ecbpf_stock);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} fw_stocks SEC(".maps");
+
 /* BPF_F_MMAPABLE: values begin at a page, and so each lies in as few cache lines as can be */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

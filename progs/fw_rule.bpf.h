@@ -55,6 +55,7 @@ static __always_inline __u32 fw_take(const struct fw_packet *p, __u32 id)
 	struct ecbpf_fw_limit *limit = bpf_map_lookup_elem(&fw_limits, &id);
 	__u64 now = fw_is_trial ? 1 : bpf_jiffies64(), count = 1;
 	struct ecbpf_bucket *bucket;
+	struct ecbpf_stock *stock;
 
 	if (!limit)
 		return 0;
@@ -63,7 +64,13 @@ static __always_inline __u32 fw_take(const struct fw_packet *p, __u32 id)
 	if (limit->groups)
 		return fw_take_per_src(p, limit, count, now);
 	bucket = bpf_map_lookup_elem(&fw_buckets, &id);
-	return bucket && !ecbpf_bucket_take_at(bucket, &limit->rate, count, now);
+	if (!bucket)
+		return 0;
+	stock = limit->ahead && !fw_is_trial ? bpf_map_lookup_elem(&fw_stocks, &id) : NULL;
+	if (stock)
+		return !ecbpf_bucket_take_ahead(bucket, &limit->rate, stock, limit->secret[0] | 1,
+						limit->ahead, count, now);
+	return !ecbpf_bucket_take_at(bucket, &limit->rate, count, now);
 }
 
 /* Count a packet for its limit. @taken: as fw_take() returns it; @is_dry: only if it was refused */

@@ -4,8 +4,9 @@
  * one for each key.
  *
  * They use a spin lock because the verifier accepts compare-and-exchange since Linux 5.12 only.
- * That costs two calls for each token. A refusal, the common case in a flood, takes the lock once
- * a jiffy and CPU at most: see ecbpf_bucket_take_at().
+ * That costs two calls for each token, and CPUs wait for each other. A refusal, the common case in
+ * a flood, takes the lock once a jiffy and CPU at most: see ecbpf_bucket_take_at(). A bucket that
+ * has room gives each CPU some units ahead: see ecbpf_bucket_take_ahead().
  */
 #ifndef ECBPF_BUCKET_BPF_H
 #define ECBPF_BUCKET_BPF_H
@@ -16,29 +17,35 @@
 #include <ecbpf/bucket.h>
 
 /*
+ * What a bucket that holds @max at most holds at the time of *@now, if it was @level at @time.
+ * *@now: not before @time, if another CPU has looked at the clock after us
+ */
+static __always_inline __u64 bucket_filled(__u64 level, __u64 time, const struct ecbpf_rate *rate,
+					   __u64 max, __u64 *now)
+{
+	__u64 elapsed = *now - time;
+
+	if ((__s64)elapsed < 0) {
+		elapsed = 0;
+		*now = time;
+	}
+	if (elapsed >= rate->full || !time) /* 0: never used; jiffies do not begin there */
+		return max;
+	level += elapsed * rate->refill;
+	return level < max ? level : max;
+}
+
+/*
  * Take @need from what a bucket held at *@time, at the time of @now. Under the lock. Return: it had
  * so much
  */
 static __always_inline bool bucket_draw(__u64 *level_at, __u64 *time_at,
 					const struct ecbpf_rate *rate, __u64 need, __u64 now)
 {
-	__u64 level = *level_at, elapsed = now - *time_at;
-	bool is_granted;
+	__u64 level = bucket_filled(*level_at, *time_at, rate, rate->max, &now);
+	bool is_granted = level >= need;
 
-	if ((__s64)elapsed < 0) { /* another CPU has looked at the clock after us */
-		elapsed = 0;
-		now = *time_at;
-	}
-	if (elapsed >= rate->full || !*time_at) /* 0: never used; jiffies do not begin there */
-		level = rate->max;
-	else
-		level += elapsed * rate->refill;
-	if (level > rate->max)
-		level = rate->max;
-	is_granted = level >= need;
-	if (is_granted)
-		level -= need;
-	*(volatile __u64 *)level_at = level;
+	*(volatile __u64 *)level_at = is_granted ? level - need : level;
 	*(volatile __u64 *)time_at = now;
 	return is_granted;
 }
@@ -86,6 +93,58 @@ static __always_inline bool ecbpf_bucket_take(struct ecbpf_bucket *bucket,
 					      const struct ecbpf_rate *rate, __u64 count)
 {
 	return ecbpf_bucket_take_at(bucket, rate, count, bpf_jiffies64());
+}
+
+/**
+ * ecbpf_bucket_take_ahead() - take tokens, all or none, and some for packets to come
+ * @bucket, @rate, @count, @now: as for ecbpf_bucket_take_at()
+ * @stock: of this CPU and this bucket only; per-CPU value
+ * @owner: number that no earlier owner of @bucket and @stock had; not 0
+ * @shift: not 0; while the bucket is at least half full, @rate->max >> @shift units are taken ahead
+ *
+ * What was taken ahead counts as in the bucket until it is used: bucket and all stocks never have
+ * more than @rate->max together, so never are more tokens given out than without stocks. What lies
+ * with a CPU that has no packets, @rate->max >> @shift at most, no other one can use.
+ *
+ * Return: true if there were so many.
+ */
+static __always_inline bool ecbpf_bucket_take_ahead(struct ecbpf_bucket *bucket,
+						    const struct ecbpf_rate *rate,
+						    struct ecbpf_stock *stock, __u64 owner,
+						    __u32 shift, __u64 count, __u64 now)
+{
+	__u64 need = count * rate->cost, level, max, taken, batch = 0;
+	bool is_granted;
+
+	if (stock->owner != owner) {
+		stock->units = 0;
+		stock->taken = 0;
+		stock->owner = owner;
+	}
+	if (stock->units >= need) {
+		stock->units -= need;
+		return true;
+	}
+	if (bucket_is_short(&bucket->level, &bucket->time, rate, need - stock->units, now))
+		return false;
+	/* no call under the lock, and what is read of the stock before it: it is this CPU's own */
+	taken = stock->taken;
+	level = stock->units;
+	bpf_spin_lock(&bucket->lock);
+	max = bucket->ahead < rate->max ? rate->max - bucket->ahead : 0;
+	level += bucket_filled(bucket->level, bucket->time, rate, max, &now);
+	is_granted = level >= need;
+	if (is_granted)
+		level -= need;
+	if (is_granted && level >= rate->max / 2)
+		batch = rate->max >> (shift & 63);
+	bucket->ahead += batch - taken;
+	*(volatile __u64 *)&bucket->level = level - batch;
+	*(volatile __u64 *)&bucket->time = now;
+	bpf_spin_unlock(&bucket->lock);
+	stock->units = batch;
+	stock->taken = batch;
+	return is_granted;
 }
 
 /* Give back @count tokens that were taken; what is more than the bucket holds is lost later */

@@ -35,14 +35,30 @@ struct ecbpf_rate {
  * @lock: held while tokens are taken
  * @level: units in it at @time
  * @time: jiffies
+ * @ahead: units that CPUs had taken ahead when they last held the lock, sum of struct
+ *	   ecbpf_stock.taken
  */
 struct ecbpf_bucket {
 	ECBPF_SPIN_LOCK lock;
 	__u32 reserved;
 	__u64 level;
 	__u64 time;
+	__u64 ahead;
 };
-_Static_assert(sizeof(struct ecbpf_bucket) == 24, "ABI");
+_Static_assert(sizeof(struct ecbpf_bucket) == 32, "ABI");
+
+/**
+ * struct ecbpf_stock - the value of a per-CPU array map: what a CPU has taken ahead from a bucket
+ * @units: left of it
+ * @taken: what it was
+ * @owner: the stock is of the bucket whose owner has this number; of another one, or all zero: none
+ */
+struct ecbpf_stock {
+	__u64 units;
+	__u64 taken;
+	__u64 owner;
+};
+_Static_assert(sizeof(struct ecbpf_stock) == 24, "ABI");
 
 /* --- buckets by key ----------------------------------------------------------------------- */
 

@@ -353,6 +353,8 @@ struct ecbpf_fw_counter {
  *	    `fw_groups` has for it
  * @group: the first of them
  * @is_bytes: see @rate
+ * @ahead: of one bucket for all: a CPU takes a 2^@ahead-th of it ahead, into its entry of this
+ *number in `fw_stocks`; 0: nothing
  */
 struct ecbpf_fw_limit {
 	struct ecbpf_rate rate;
@@ -361,8 +363,11 @@ struct ecbpf_fw_limit {
 	__u32 groups;
 	__u32 group;
 	__u32 is_bytes;
-	__u32 reserved;
+	__u32 ahead;
 };
+
+/* The first ones of `fw_limits` have stocks */
+#define ECBPF_FW_STOCKS 1024
 
 /* --- sets, text ----------------------------------------------------------------------------- */
 

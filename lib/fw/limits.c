@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/random.h>
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_ether.h>
 #include "core/bucket.h"
 #include "core/error.h"
 #include "core/handle.h"
@@ -25,6 +27,20 @@ static __u32 groups_per_limit(const struct ecbpf_fw_ruleset *ruleset)
 	return groups < ECBPF_FW_GROUPS_MAX ? groups : ECBPF_FW_GROUPS_MAX;
 }
 
+/*
+ * Of what a bucket holds, all CPUs together take at most a 64th ahead; each of them at least two
+ * packets, or it is not worth it
+ */
+static __u32 limit_ahead(const struct ecbpf_rate *rate, bool is_bytes)
+{
+	__u64 least = 2 * (is_bytes ? ETH_FRAME_LEN : 1) * rate->cost;
+	__u32 shift = 6;
+
+	for (int cpus = libbpf_num_possible_cpus(); cpus > 1 << (shift - 6); shift++)
+		;
+	return rate->max >> shift >= least ? shift : 0;
+}
+
 static void limit_fill(const struct fw_rule *rule, __u32 group, __u32 groups,
 		       struct ecbpf_fw_limit *ret)
 {
@@ -37,6 +53,7 @@ static void limit_fill(const struct fw_rule *rule, __u32 group, __u32 groups,
 		.group = group,
 		.is_bytes = rule->limit.is_bytes,
 	};
+	ret->ahead = groups ? 0 : limit_ahead(&ret->rate, ret->is_bytes);
 }
 
 static bool limits_equal(const struct fw_rule *a, const struct fw_rule *b)

@@ -3,6 +3,7 @@
  * Test-only programs: take from a token bucket what the packet says, at the time that it says.
  * XDP_PASS: there was enough; these are counted, too. Of the bucket of a key, XDP_TX and
  * XDP_REDIRECT: there was enough, or not, in the bucket that it shares with others.
+ * bucket_take_ahead takes some for packets to come, an eighth of the bucket at once.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -63,6 +64,38 @@ int bucket_take(struct xdp_md *ctx)
 	if (!units || !sum || !bucket)
 		return XDP_ABORTED;
 	if (!ecbpf_bucket_take_at(bucket, units, order->count, order->now))
+		return XDP_DROP;
+	(*sum)++;
+	return XDP_PASS;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct ecbpf_stock);
+} stocks SEC(".maps");
+
+SEC("xdp")
+int bucket_take_ahead(struct xdp_md *ctx)
+{
+	const struct order *order = (void *)(long)ctx->data;
+	struct ecbpf_bucket *bucket;
+	struct ecbpf_stock *stock;
+	struct ecbpf_rate *units;
+	__u32 key = 0;
+	__u64 *sum;
+
+	if ((void *)(order + 1) > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+	units = bpf_map_lookup_elem(&rate, &key);
+	sum = bpf_map_lookup_elem(&granted, &key);
+	key = order->bucket;
+	bucket = bpf_map_lookup_elem(&buckets, &key);
+	stock = bpf_map_lookup_elem(&stocks, &key);
+	if (!units || !sum || !bucket || !stock)
+		return XDP_ABORTED;
+	if (!ecbpf_bucket_take_ahead(bucket, units, stock, key + 1, 3, order->count, order->now))
 		return XDP_DROP;
 	(*sum)++;
 	return XDP_PASS;

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Token buckets: exact at any rate, for packets and bytes, and with CPUs that take at once; one for
-each key, which nobody else's packets can touch while there is room.
+"""Token buckets: exact at any rate, for packets and bytes, and with CPUs that take at once; those
+of which CPUs take ahead never give more; one for each key, which nobody else's packets can touch
+while there is room.
 
     BUILD=DIR test_bucket.py [TEST...]
 """
@@ -16,6 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from testrun import DROP, PASS, REDIRECT, TX, TestRun, main
 
 PROGRAM = "bucket:bucket_take"
+AHEAD_PROGRAM = "bucket:bucket_take_ahead" # an eighth of the bucket
 KEY_PROGRAM = "bucket:bucket_take_key"
 GROUPS, WAYS = 4096, 16
 
@@ -124,6 +126,74 @@ def test_concurrent(report):
         if runs <= capacity:
             why = f"{runs} runs are too few to tell"
         report.check("bucket: one jiffy, all CPUs", why)
+
+
+def takes_ahead(programs, rng, bucket, rate, burst, most, hz):
+    """One bucket, on CPUs in any order. Return: what is wrong, answers that were seen"""
+    cpus = os.cpu_count()
+    # what was given must be in a bucket of this size, and of the other one there was too little
+    upper = Bucket(rate, burst)
+    lower = Bucket(rate, burst - Fraction(burst * (2 * cpus - 1), 8))
+    now, why, seen = 2 ** 32 - 300 * hz, [], set()
+    for _ in range(400):
+        os.sched_setaffinity(programs.pid, {rng.randrange(cpus)})
+        now += rng.choice((0, 0, 0, 0, 0, 1, 1, -1, max(1, hz * burst // rate // 8), hz))
+        count = rng.randint(1, most)
+        given = programs.run(order(bucket, now, count))[0] == PASS
+        seen.add(given)
+        is_there = lower.take(count, Fraction(now, hz))
+        if given and not upper.take(count, Fraction(now, hz)):
+            why.append(f"{count} at {now}: more than there is")
+        if given and not is_there:
+            lower.level -= count
+        if not given and is_there:
+            why.append(f"{count} at {now}: refused, though there is more")
+            break
+    return why, seen
+
+
+def test_ahead(report):
+    """CPUs that take ahead: never more than the bucket has, and not less than what is with others"""
+    rng = random.Random(11)
+    with TestRun(AHEAD_PROGRAM) as programs:
+        bucket, seen = 0, set()
+        for hz in (100, 250, 1000):
+            for rate, burst, most in ((1, 16, 1), (40, 64, 1), (1000, 100, 7), (10 ** 6, 800, 30),
+                                      (125000, 65536, 9000)):
+                bucket += 1
+                programs.write("rate", units(rate, burst, hz))
+                why, found = takes_ahead(programs, rng, bucket, rate, burst, most, hz)
+                seen |= found
+                report.check(f"ahead: HZ {hz}, {rate}/s, burst {burst}, up to {most} at once", why)
+        report.check("ahead: both answers were seen", len(seen) < 2 and f"only {seen}")
+
+
+def test_ahead_owner(report):
+    """A bucket that is made anew: what was taken ahead from the old one is not used"""
+    with TestRun(AHEAD_PROGRAM, cpu=0) as programs:
+        now = 2 ** 32
+        programs.write("rate", units(1, 80, 250))
+        why = [i for i in range(80) if programs.run(order(5, now, 1))[0] != PASS]
+        report.check("ahead: all of a bucket, one CPU", why)
+        report.check("ahead: and no more", programs.run(order(5, now, 1))[0] != DROP and "it does")
+        programs.write("rate", units(1, 8, 250))
+        cpus = len(programs.read("stocks", key=6)) // 24
+        programs.write("stocks", struct.pack("=QQQ", 99 * 250, 99 * 250, 77) * cpus, key=6)
+        given = sum(programs.run(order(6, now, 1))[0] == PASS for _ in range(100))
+        report.check("ahead: a stock of another owner", given != 8 and f"{given} of 8 given out")
+
+
+def test_ahead_concurrent(report):
+    """Several CPUs take ahead at once: exactly what is in the bucket is given out"""
+    with TestRun(AHEAD_PROGRAM) as programs:
+        capacity, now = 2000000, 2 ** 32
+        programs.write("rate", units(1, capacity, 250))
+        runs, _ = programs.flood(order(1, now, 1), 1500, repeat=5000)
+        found = programs.read_sums("granted")[0]
+        why = found != capacity and f"{found} of {capacity} given out, in {runs} runs"
+        if runs <= capacity:
+            why = f"{runs} runs are too few to tell"
+        report.check("ahead: one jiffy, all CPUs", why)
 
 
 def test_keys(report):
@@ -256,5 +326,5 @@ def test_sources(report):
 
 
 if __name__ == "__main__":
-    main([test_rates, test_concurrent, test_keys, test_keys_late_clock, test_key_words,
-          test_keys_concurrent, test_sources])
+    main([test_rates, test_concurrent, test_ahead, test_ahead_owner, test_ahead_concurrent,
+          test_keys, test_keys_late_clock, test_key_words, test_keys_concurrent, test_sources])
