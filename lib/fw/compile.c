@@ -83,6 +83,28 @@ static void fw_small_make(struct build *b)
 		small->slow |= ~small->use_vectors[i];
 }
 
+static void extent_add(struct fw_generation *g, const void *from, size_t size)
+{
+	g->used[g->used_count++] = (struct fw_extent){
+		.at = (const char *)from - (const char *)g->memory, .size = size};
+}
+
+/* Most of the memory is not used */
+static void extents_make(struct build *b)
+{
+	struct fw_generation *g = &b->generation;
+
+	if (b->small) {
+		extent_add(g, b->small,
+			   offsetof(struct ecbpf_fw_small, words) +
+				   b->spaces[0].next * sizeof(*b->spaces[0].cells));
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(b->spaces) && b->spaces[i].cells; i++)
+		extent_add(g, b->spaces[i].cells, b->spaces[i].next * sizeof(*b->spaces[i].cells));
+	extent_add(g, b->tables, sizeof(*b->tables));
+}
+
 static void build_free(struct build *b)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(b->spaces); i++)
@@ -192,6 +214,7 @@ int fw_compile(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const __
 			fw_rules_make(b, counters, limits);
 			if (b->small)
 				fw_small_make(b);
+			extents_make(b);
 			*ret = b->generation;
 			b->generation.memory = NULL;
 		}

@@ -8,18 +8,28 @@
 #include <ecbpf/fw.h>
 #include "fw/rules.h"
 
+/* Bytes of the entries of a map, from the beginning of a page on */
+struct fw_extent {
+	size_t at;
+	size_t size;
+};
+
 /**
  * struct fw_generation - a compiled ruleset
  * @size: says in which map
  * @memory: the entries of the map
  * @entry_bytes: size of an entry
  * @entries: number of entries
+ * @used: all that a packet can read of them
+ * @used_count: number of @used
  */
 struct fw_generation {
 	enum ecbpf_fw_size size;
 	void *memory;
 	size_t entry_bytes;
 	size_t entries;
+	struct fw_extent used[ECBPF_FW_LARGE_COUNT];
+	size_t used_count;
 };
 
 /**

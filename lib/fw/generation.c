@@ -4,38 +4,31 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <bpf/bpf.h>
 #include "bpf/map.h"
 #include "bpf/synchronize.h"
 #include "core/util.h"
 #include "fw/live.h"
 
-static int *generation_map(struct fw_maps *maps, enum ecbpf_fw_size size)
+static int generation_map(const struct fw_maps *maps, enum ecbpf_fw_size size)
 {
-	return size == ECBPF_FW_SMALL	 ? &maps->small
-	       : size == ECBPF_FW_MEDIUM ? &maps->medium
-					 : &maps->large;
+	return size == ECBPF_FW_SMALL	 ? maps->small
+	       : size == ECBPF_FW_MEDIUM ? maps->medium
+					 : maps->large;
 }
 
 /* Into the map of the slot, if it has one: the kernel does not wait then */
 static bool slot_overwrite(const struct fw_maps *maps, __u32 slot,
 			   const struct fw_generation *generation)
 {
-	size_t size = generation->entries * generation->entry_bytes;
 	_cleanup_close_ int fd = -1;
-	void *to;
 	__u32 id;
 
-	if (generation->size != ECBPF_FW_SMALL || bpf_map_lookup_elem(maps->small, &slot, &id))
+	if (bpf_map_lookup_elem(generation_map(maps, generation->size), &slot, &id))
 		return false;
 	fd = bpf_map_get_fd_by_id(id);
-	to = fd < 0 ? NULL : ecbpf_map_memory(fd, size);
-	if (!to)
-		return false;
-	memcpy(to, generation->memory, size);
-	munmap(to, size);
-	return true;
+	return fd >= 0 &&
+	       !fw_map_store(fd, generation->memory, generation->used, generation->used_count);
 }
 
 int fw_slot_write(struct ecbpf *e, struct fw_maps *maps, __u32 slot,
@@ -46,10 +39,10 @@ int fw_slot_write(struct ecbpf *e, struct fw_maps *maps, __u32 slot,
 	if (slot_overwrite(maps, slot, generation))
 		return 0;
 	fd = fw_map_create("fw_generation", 0, generation->entry_bytes, generation->entries,
-			   generation->memory);
+			   generation->memory, generation->used, generation->used_count);
 	if (fd < 0)
 		return fw_fail_map(e, "of rules", fd);
-	if (bpf_map_update_elem(*generation_map(maps, generation->size), &slot, &fd, BPF_ANY))
+	if (bpf_map_update_elem(generation_map(maps, generation->size), &slot, &fd, BPF_ANY))
 		return fw_fail_map(e, "of rules", -errno);
 	return 0;
 }
@@ -81,12 +74,28 @@ void fw_slot_clear(struct ecbpf *e, const struct fw_maps *maps, __u32 slot)
 	}
 }
 
-bool fw_slot_keep(struct ecbpf *e, const struct fw_maps *maps, __u32 slot, bool is_idle)
+/* The 48 MB of a large one are not kept beside rules that do not need so much */
+static bool has_too_much(const struct fw_maps *maps, __u32 slot, __u32 active)
 {
+	return (active & ~ECBPF_FW_SLOT) != ECBPF_FW_LARGE && slot_has(maps->large, slot);
+}
+
+void fw_slot_trim(const struct fw_maps *maps, __u32 active)
+{
+	__u32 slot = active & ECBPF_FW_SLOT;
+
+	if (has_too_much(maps, slot, active))
+		bpf_map_delete_elem(maps->large, &slot);
+}
+
+bool fw_slot_keep(struct ecbpf *e, const struct fw_maps *maps, __u32 slot, __u32 active,
+		  bool is_idle)
+{
+	bool is_there = slot_has(maps->small, slot) || slot_has(maps->medium, slot) ||
+			slot_has(maps->large, slot);
 	__u32 grace;
 
-	if (!slot_has(maps->small, slot) || slot_has(maps->medium, slot) ||
-	    slot_has(maps->large, slot) || !slot_has(maps->text, slot))
+	if (!is_there || !slot_has(maps->text, slot) || has_too_much(maps, slot, active))
 		return false;
 	if (fw_text_is_idle(maps, slot))
 		return true;

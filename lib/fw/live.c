@@ -14,9 +14,10 @@
  * If it is killed before 3, the old generation is live, else the new one. The next change frees
  * what it did not free.
  *
- * Waiting takes most of the time of a small change. So a generation of at most 64 rules that is not
- * live stays in its slot, 1.2 MB, for the next change, which writes over it, and the text has a
- * note by which that one knows whether packets may still use it.
+ * Waiting takes most of the time of a small change. So the maps of what was live stay in the slot,
+ * for the next change, which writes over them, and the text has a note by which that one knows
+ * whether packets may still use them. A slot has 1.2 MB for up to 64 rules, 4 MB for up to 4,096,
+ * and 48 MB for more, as long as there are so many.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -74,8 +75,9 @@ static void session_clean(struct ecbpf *e, const struct fw_session *s, bool is_i
 	bool has_sets = !s->is_lost && fw_sets_are_left(e, &s->maps, &s->old);
 
 	for (__u32 slot = 0; slot < 2; slot++) {
-		if ((!s->active || slot != (s->active & ECBPF_FW_SLOT)) &&
-		    !fw_slot_keep(e, &s->maps, slot, is_idle || has_sets))
+		if (s->active && slot == (s->active & ECBPF_FW_SLOT))
+			fw_slot_trim(&s->maps, s->active);
+		else if (!fw_slot_keep(e, &s->maps, slot, s->active, is_idle || has_sets))
 			fw_slot_clear(e, &s->maps, slot);
 	}
 	if (has_sets)

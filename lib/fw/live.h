@@ -55,8 +55,9 @@ static inline __u16 fw_entry_take(bool *used, __u32 *next)
 /* --- maps.c --------------------------------------------------------------------------------- */
 
 int fw_fail_map(struct ecbpf *e, const char *what, int err);
+int fw_map_store(int fd, const void *memory, const struct fw_extent *extents, size_t count);
 int fw_map_create(const char *name, __u32 flags, size_t entry_bytes, size_t entries,
-		  const void *memory);
+		  const void *memory, const struct fw_extent *extents, size_t count);
 int fw_maps_open(struct ecbpf *e, struct fw_maps *ret);
 /* The error if this map is not there */
 int fw_maps_missing(struct ecbpf *e, const char *name);
@@ -79,10 +80,13 @@ int fw_slot_write(struct ecbpf *e, struct fw_maps *maps, __u32 slot,
 		  const struct fw_generation *generation);
 void fw_slot_clear(struct ecbpf *e, const struct fw_maps *maps, __u32 slot);
 /*
- * Let a slot that is not live have its maps, if they are small, for the next generation. @is_idle:
- * wait until no packet uses them. Return: whether it has them
+ * Let a slot that is not live have its maps for the next generation, if what is live does not need
+ * much less. @is_idle: wait until no packet uses them. Return: whether it has them
  */
-bool fw_slot_keep(struct ecbpf *e, const struct fw_maps *maps, __u32 slot, bool is_idle);
+bool fw_slot_keep(struct ecbpf *e, const struct fw_maps *maps, __u32 slot, __u32 active,
+		  bool is_idle);
+/* Free what the slot that is live has kept, if it needs much less */
+void fw_slot_trim(const struct fw_maps *maps, __u32 active);
 
 /* --- counters.c, limits.c ------------------------------------------------------------------- */
 
@@ -152,7 +156,7 @@ struct fw_session {
 
 int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret);
 void fw_session_close(struct fw_session *s);
-/* When no packet uses them any more, free what is not live; but a small generation is kept */
+/* When no packet uses it any more, free what is not live; but the maps of the rules are kept */
 void fw_session_clean(struct ecbpf *e, const struct fw_session *s);
 /* Make a copy of @ruleset live, with new sets */
 int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_fw_ruleset *ruleset);

@@ -19,30 +19,36 @@ int fw_fail_map(struct ecbpf *e, const char *what, int err)
 	return err < 0 ? err : -EIO;
 }
 
+/* Write to the map of an array of maps. Return: 0 or -errno */
+int fw_map_store(int fd, const void *memory, const struct fw_extent *extents, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		void *to = mmap(NULL, extents[i].size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+				extents[i].at);
+
+		if (to == MAP_FAILED)
+			return -errno;
+		memcpy(to, (const char *)memory + extents[i].at, extents[i].size);
+		munmap(to, extents[i].size);
+	}
+	return 0;
+}
+
 /* Make a map that holds @memory, for an array of maps. Return: fd or -errno */
 int fw_map_create(const char *name, __u32 flags, size_t entry_bytes, size_t entries,
-		  const void *memory)
+		  const void *memory, const struct fw_extent *extents, size_t count)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | flags);
-	const __u64 *from = memory;
-	__u64 *to;
 	int fd, err;
 
 	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(__u32), entry_bytes, entries, &opts);
 	if (fd < 0)
 		return -errno;
-	to = ecbpf_map_memory(fd, entries * entry_bytes);
-	if (!to) {
-		err = -errno;
+	err = fw_map_store(fd, memory, extents, count);
+	if (err) {
 		close(fd);
 		return err;
 	}
-	/* most of it is zero, as the new map is */
-	for (size_t i = 0; i < entries * entry_bytes / sizeof(*to); i++) {
-		if (from[i])
-			to[i] = from[i];
-	}
-	munmap(to, entries * entry_bytes);
 	return fd;
 }
 

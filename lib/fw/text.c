@@ -139,7 +139,8 @@ int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
 	memcpy(bytes, &head, sizeof(head));
 	if (text_overwrite(maps, slot, bytes, head.bytes))
 		return 0;
-	fd = fw_map_create("fw_text", BPF_F_INNER_MAP, page, size / page, bytes);
+	fd = fw_map_create("fw_text", BPF_F_INNER_MAP, page, size / page, bytes,
+			   &(struct fw_extent){.size = size}, 1);
 	if (fd < 0)
 		return fw_fail_map(e, "of text", fd);
 	if (bpf_map_update_elem(maps->text, &slot, &fd, BPF_ANY))
