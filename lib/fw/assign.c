@@ -52,20 +52,24 @@ static int identity_compare(const void *a, const void *b)
 	return order ? order : x->index < y->index ? -1 : 1;
 }
 
-/* Of rules that have a text */
-static struct identity *identities_of(const struct ecbpf_fw_ruleset *ruleset)
+static struct identity identity_of(const struct ecbpf_fw_ruleset *ruleset, size_t index)
 {
-	struct identity *all = calloc(ruleset->rules_count + 1, sizeof(*all));
+	const struct fw_rule *rule = &ruleset->rules[index];
 
-	for (size_t i = 0; all && i < ruleset->rules_count; i++) {
-		const struct fw_rule *rule = &ruleset->rules[i];
+	return (struct identity){
+		.key = rule->name ?: rule->text, .is_name = rule->name, .index = index};
+}
 
-		all[i].is_name = rule->name;
-		all[i].key = rule->name ?: rule->text;
-		all[i].index = i;
-	}
+/* Of the rules from @first on, which have a text */
+static struct identity *identities_of(const struct ecbpf_fw_ruleset *ruleset, size_t first)
+{
+	size_t count = ruleset->rules_count - first;
+	struct identity *all = calloc(count + 1, sizeof(*all));
+
+	for (size_t i = 0; all && i < count; i++)
+		all[i] = identity_of(ruleset, first + i);
 	if (all)
-		qsort(all, ruleset->rules_count, sizeof(*all), identity_compare);
+		qsort(all, count, sizeof(*all), identity_compare);
 	return all;
 }
 
@@ -73,11 +77,21 @@ static struct identity *identities_of(const struct ecbpf_fw_ruleset *ruleset)
 static int match_rules(struct ecbpf *e, const struct ecbpf_fw_ruleset *old,
 		       const struct ecbpf_fw_ruleset *new, __u16 *ret_same)
 {
-	_cleanup_free_ struct identity *a = identities_of(old), *b = identities_of(new);
-	size_t i = 0, j = 0;
+	_cleanup_free_ struct identity *a = NULL, *b = NULL;
+	size_t first = 0, i = 0, j = 0;
 
 	memset(ret_same, 0xff, new->rules_count * sizeof(*ret_same));
-	while (a && b && i < old->rules_count && j < new->rules_count) {
+	/* of equal ones the first belongs to the first, and so on: those in front stay alone */
+	for (; first < old->rules_count && first < new->rules_count; first++) {
+		struct identity x = identity_of(old, first), y = identity_of(new, first);
+
+		if (key_compare(&x, &y))
+			break;
+		ret_same[first] = first;
+	}
+	a = identities_of(old, first);
+	b = identities_of(new, first);
+	while (a && b && i < old->rules_count - first && j < new->rules_count - first) {
 		int order = key_compare(&a[i], &b[j]);
 
 		if (!order)

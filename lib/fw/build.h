@@ -34,7 +34,12 @@ struct build {
 	size_t small_vectors;
 	struct space spaces[ECBPF_FW_LARGE_COUNT];
 	__u64 vector[ECBPF_FW_BLOCKS]; /* being built */
-	const char *what;	       /* is being built, for messages */
+	/* the one before: its chunks, and its cell and class in @last_space */
+	union ecbpf_fw_cell last[ECBPF_FW_BLOCKS / ECBPF_FW_CHUNK];
+	union ecbpf_fw_cell last_vector;
+	const struct space *last_space;
+	__u16 last_class;
+	const char *what; /* is being built, for messages */
 };
 
 /* --- compile-vectors.c ---------------------------------------------------------------------- */

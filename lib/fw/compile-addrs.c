@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/array.h"
 #include "core/util.h"
 #include "fw/build.h"
 
@@ -249,8 +250,8 @@ int fw_addrs_make(struct build *b, size_t dim, __u8 family)
 	struct lpm lpm = {.space = fw_space_of(b, dim), .is_ip6 = family == 6};
 	int bits = family == 6 ? ECBPF_FW_LPM_ROOT6 : ECBPF_FW_LPM_ROOT4;
 	_cleanup_free_ struct item *items = NULL;
+	__u16 def = ECBPF_FW_ANY;
 	size_t count = 0;
-	__u16 def;
 	__u32 root;
 	int err;
 
@@ -260,26 +261,22 @@ int fw_addrs_make(struct build *b, size_t dim, __u8 family)
 			addrs->kind == FW_ADDRS_LIST && b->ruleset->rules[i].family == family;
 
 		fw_vector_set(b->vector, b->position[i], !is_list || addrs->is_negated);
-		count += is_list ? addrs->prefixes_count : 0;
-	}
-	items = calloc(count + 1, sizeof(*items));
-	if (!items)
-		return -ENOMEM;
-	count = 0;
-	for (size_t i = 0; i < b->count; i++) {
-		const struct fw_addrs *addrs = addrs_of(&b->ruleset->rules[i], dim);
+		for (size_t j = 0; is_list && j < addrs->prefixes_count; j++) {
+			struct item *item = ecbpf_array_add(&items, &count, sizeof(*item));
 
-		if (addrs->kind != FW_ADDRS_LIST || b->ruleset->rules[i].family != family)
-			continue;
-		for (size_t j = 0; j < addrs->prefixes_count; j++)
-			items[count++] = item_of(&addrs->prefixes[j], b->position[i]);
+			if (!item)
+				return -ENOMEM;
+			*item = item_of(&addrs->prefixes[j], b->position[i]);
+		}
 	}
-	qsort(items, count, sizeof(*items), item_compare);
-	err = fw_vector_class(b, dim, &def);
-	if (!err)
-		err = items_class(b, dim, items, &count);
-	if (err)
-		return err;
+	if (count) {
+		qsort(items, count, sizeof(*items), item_compare);
+		err = fw_vector_class(b, dim, &def);
+		if (!err)
+			err = items_class(b, dim, items, &count);
+		if (err)
+			return err;
+	}
 	if (b->size == ECBPF_FW_SMALL)
 		lpm.space = &b->spaces[0];
 	lpm.words = lpm.space->cells->words;

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <ecbpf/record.h>
 #include "core/util.h"
 #include "fw/build.h"
@@ -109,6 +110,16 @@ static void field_table_enter(struct build *b, const struct field_table *table, 
 		  is_used ? table->mask : 0);
 }
 
+/* Does a rule test the field? */
+static bool field_is_used(const struct build *b, const struct field_table *table)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		if (!is_any(table->values(&b->ruleset->rules[i])))
+			return true;
+	}
+	return false;
+}
+
 static int field_table_make(struct build *b, const struct field_table *table)
 {
 	_cleanup_free_ struct event *events = NULL;
@@ -118,14 +129,16 @@ static int field_table_make(struct build *b, const struct field_table *table)
 	__u32 value = 0;
 	int err;
 
+	if (b->size != ECBPF_FW_SMALL && !field_is_used(b, table)) {
+		field_table_enter(b, table, ECBPF_FW_ANY, false); /* the table is not read */
+		return 0;
+	}
 	err = field_table_events(b, table, &events, &count);
 	if (!err)
 		err = fw_vector_class(b, table->dim, &absent);
 	if (err)
 		return err;
 	field_table_enter(b, table, absent, count > 0);
-	if (!count && b->size != ECBPF_FW_SMALL)
-		return 0; /* no rule tests the field, the table is not read */
 	if (table->has_absent)
 		classes[table->size] = absent;
 	while (value < table->size) {
@@ -302,21 +315,33 @@ static int flags_make(struct build *b)
 	return 0;
 }
 
-static void protos_add(struct build *b, size_t rule, __u64 (*protos)[256][ECBPF_FW_BLOCKS])
+/* By family and protocol number: the rules that match it, and whether there are any */
+struct protos {
+	__u64 vectors[2][256][ECBPF_FW_BLOCKS];
+	bool are_used[2][256];
+};
+
+static void proto_add(struct build *b, struct protos *protos, size_t rule, __u8 proto)
+{
+	bool is_ip6 = b->ruleset->rules[rule].family == 6;
+
+	fw_vector_set(protos->vectors[is_ip6][proto], b->position[rule], true);
+	protos->are_used[is_ip6][proto] = true;
+}
+
+static void protos_add(struct build *b, struct protos *protos, size_t rule)
 {
 	const struct fw_rule *r = &b->ruleset->rules[rule];
-	__u64(*vectors)[ECBPF_FW_BLOCKS] = protos[r->family == 6];
 
 	if (r->protos & FW_PROTO_TCP)
-		fw_vector_set(vectors[IPPROTO_TCP], b->position[rule], true);
+		proto_add(b, protos, rule, IPPROTO_TCP);
 	if (r->protos & FW_PROTO_UDP)
-		fw_vector_set(vectors[IPPROTO_UDP], b->position[rule], true);
+		proto_add(b, protos, rule, IPPROTO_UDP);
 	if (r->protos & FW_PROTO_ICMP)
-		fw_vector_set(vectors[r->family == 6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP],
-			      b->position[rule], true);
+		proto_add(b, protos, rule, r->family == 6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
 	for (size_t i = 0; r->protos & FW_PROTO_NUMBER && i < r->proto.count; i++) {
 		for (__u32 p = r->proto.ranges[i].first; p <= r->proto.ranges[i].last; p++)
-			fw_vector_set(vectors[p & 255], b->position[rule], true);
+			proto_add(b, protos, rule, p);
 	}
 }
 
@@ -349,8 +374,10 @@ static void malformed_vector(struct build *b, __u32 kind, __u32 reason)
 /* The vectors of this dimension have no bits but those of rules: spare bits never match */
 int fw_kind_make(struct build *b)
 {
-	_cleanup_free_ __u64(*protos)[256][ECBPF_FW_BLOCKS] = calloc(2, sizeof(*protos));
+	_cleanup_free_ struct protos *protos = calloc(1, sizeof(*protos));
 	__u64 frags[4][ECBPF_FW_BLOCKS] = {}, options[2][ECBPF_FW_BLOCKS] = {};
+	__u32 malformed = 0; /* reasons that a rule has */
+	__u16 none;
 	int err;
 
 	if (!protos)
@@ -358,21 +385,31 @@ int fw_kind_make(struct build *b)
 	for (size_t i = 0; i < b->count; i++) {
 		const struct fw_rule *rule = &b->ruleset->rules[i];
 
-		protos_add(b, i, protos);
+		protos_add(b, protos, i);
 		for (__u32 frag = 0; frag < ARRAY_SIZE(frags); frag++)
 			fw_vector_set(frags[frag], b->position[i], rule->frags >> frag & 1);
 		fw_vector_set(options[0], b->position[i], !rule->options);
 		fw_vector_set(options[1], b->position[i], true);
+		malformed |= rule->malformed;
 	}
+	memset(b->vector, 0, sizeof(b->vector));
+	err = fw_vector_class(b, ECBPF_FW_KIND, &none);
+	if (err)
+		return err;
 	for (__u32 kind = 0; kind < ECBPF_FW_KINDS; kind++) {
 		const __u64 *frag = frags[kind >> ECBPF_FW_KIND_FRAG & 3];
 		const __u64 *option = options[kind >> ECBPF_FW_KIND_OPTIONS & 1];
-		const __u64 *proto = protos[kind >> ECBPF_FW_KIND_IP6][kind & 255];
+		const __u64 *proto = protos->vectors[kind >> ECBPF_FW_KIND_IP6][kind & 255];
+		__u32 reason = fw_kind_malformed(kind);
 
+		b->tables->kind[kind] = none;
+		if (reason ? !(malformed >> reason & 1)
+			   : !protos->are_used[kind >> ECBPF_FW_KIND_IP6][kind & 255])
+			continue;
 		for (size_t i = 0; i < b->blocks; i++)
 			b->vector[i] = proto[i] & frag[i] & option[i];
-		if (fw_kind_malformed(kind))
-			malformed_vector(b, kind, fw_kind_malformed(kind));
+		if (reason)
+			malformed_vector(b, kind, reason);
 		err = fw_vector_class(b, ECBPF_FW_KIND, &b->tables->kind[kind]);
 		if (err)
 			return err;

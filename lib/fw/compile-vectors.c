@@ -70,26 +70,32 @@ static int small_class(struct build *b, __u64 vector, __u16 *ret_class)
 /* Find or make the class of b->vector */
 int fw_vector_class(struct build *b, size_t dim, __u16 *ret_class)
 {
-	union ecbpf_fw_cell vector = {};
-	__u16 class;
+	struct space *space = fw_space_of(b, dim);
+	bool is_same = b->last_space == space;
+	struct ecbpf_fw_vector *vector = &b->last_vector.vector;
 
 	if (b->size == ECBPF_FW_SMALL)
 		return small_class(b, b->vector[0], ret_class);
-	for (size_t i = 0; i < b->blocks; i++) {
-		if (b->vector[i])
-			vector.vector.summary[i / 64] |= 1ULL << (i % 64);
-	}
 	for (size_t i = 0; i * ECBPF_FW_CHUNK < b->blocks; i++) {
-		vector.vector.chunks[i] = space_intern(
-			fw_space_of(b, dim), (const void *)&b->vector[i * ECBPF_FW_CHUNK]);
-		if (!vector.vector.chunks[i])
+		const union ecbpf_fw_cell *chunk = (const void *)&b->vector[i * ECBPF_FW_CHUNK];
+
+		/* from one vector to the next, most chunks stay */
+		if (b->last_space == space && !memcmp(chunk, &b->last[i], sizeof(*chunk)))
+			continue;
+		is_same = false;
+		b->last[i] = *chunk;
+		vector->chunks[i] = space_intern(space, chunk);
+		if (!vector->chunks[i])
 			return -E2BIG;
+		for (size_t word = i * ECBPF_FW_CHUNK; word < (i + 1) * ECBPF_FW_CHUNK; word++)
+			fw_vector_set(vector->summary, word, b->vector[word]);
 	}
-	class = space_intern(fw_space_of(b, dim), &vector);
-	if (!class)
-		return -E2BIG;
-	*ret_class = class;
-	return 0;
+	if (!is_same) {
+		b->last_space = space;
+		b->last_class = space_intern(space, &b->last_vector);
+	}
+	*ret_class = b->last_class;
+	return b->last_class ? 0 : -E2BIG;
 }
 
 int fw_space_init(struct space *space, void *cells, __u32 end)

@@ -45,8 +45,12 @@ void fw_log_set_line(struct runtime_change *c, const char *name, __u8 family)
 static bool is_same(const struct ecbpf_fw_ruleset *a, size_t i, const struct ecbpf_fw_ruleset *b,
 		    size_t k)
 {
-	_cleanup_free_ char *x = ecbpf_fw_rule_text(a, i), *y = ecbpf_fw_rule_text(b, k);
+	_cleanup_free_ char *x = NULL, *y = NULL;
 
+	if (a->rules[i].text && b->rules[k].text)
+		return !strcmp(a->rules[i].text, b->rules[k].text);
+	x = ecbpf_fw_rule_text(a, i);
+	y = ecbpf_fw_rule_text(b, k);
 	return x && y && !strcmp(x, y);
 }
 

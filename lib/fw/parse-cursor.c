@@ -73,12 +73,6 @@ struct span fw_take_word(struct source *src)
 	return span;
 }
 
-bool fw_word_is(const struct span *span, const char *word)
-{
-	return (size_t)(span->end - span->pos) == strlen(word) &&
-	       !memcmp(span->pos, word, strlen(word));
-}
-
 bool fw_take_keyword(struct source *src, const char *keyword)
 {
 	struct source before = *src;

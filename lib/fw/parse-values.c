@@ -2,7 +2,6 @@
 /*
  * Numbers in rule text: a value, a range, or a list of them.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include "fw/parse.h"
 
@@ -15,17 +14,17 @@ bool fw_take_number(struct parser *p, const char *what, __u64 min, __u64 max, __
 {
 	struct source *src = p->src;
 	struct span span = fw_span_word(src);
-	char wanted[96];
 	__u64 value = 0;
 
-	snprintf(wanted, sizeof(wanted), "a number from %llu to %llu", min, max);
 	if (fw_peek(src) < '0' || fw_peek(src) > '9') {
 		if (fw_peek(src) == '\n')
-			fw_error_at(p, &span, "%s: expected %s, found the end of the line", what,
-				    wanted);
+			fw_error_at(p, &span,
+				    "%s: expected a number from %llu to %llu, found the end of the "
+				    "line",
+				    what, min, max);
 		else
-			fw_error_at(p, &span, "%s: expected %s, found '%s'", what, wanted,
-				    fw_quote(&span));
+			fw_error_at(p, &span, "%s: expected a number from %llu to %llu, found '%s'",
+				    what, min, max, fw_quote(&span));
 		return false;
 	}
 	for (; src->pos < src->end && *src->pos >= '0' && *src->pos <= '9'; src->pos++)
@@ -33,7 +32,8 @@ bool fw_take_number(struct parser *p, const char *what, __u64 min, __u64 max, __
 			value = value * 10 + *src->pos - '0';
 	span.end = src->pos;
 	if (value < min || value > max) {
-		fw_error_at(p, &span, "%s: '%s' is not %s", what, fw_quote(&span), wanted);
+		fw_error_at(p, &span, "%s: '%s' is not a number from %llu to %llu", what,
+			    fw_quote(&span), min, max);
 		*bad = true;
 		value = min;
 	}

@@ -186,7 +186,8 @@ int fw_rule_parse(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const
 			fw_error_expected(&p, "the end of the text (a rule is one line)");
 	}
 	rule.line = 0;
-	resolve(&p, ruleset, &rule);
+	if (p.references_count)
+		resolve(&p, ruleset, &rule);
 	err = finish(&p);
 	if (err) {
 		fw_rule_free(&rule);

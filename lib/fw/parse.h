@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include "core/diagnostic.h"
 #include "core/host_bits.h"
 #include "fw/rules.h"
@@ -85,13 +86,20 @@ static inline bool fw_is_word_char(char c)
 	       c == '_';
 }
 
+/* Most words differ in the first character */
+static inline bool fw_word_is(const struct span *span, const char *word)
+{
+	size_t len = span->end - span->pos;
+
+	return len && *span->pos == *word && !strncmp(span->pos, word, len) && !word[len];
+}
+
 void fw_next_line(struct source *src);
 const char *fw_word_end(const struct source *src, const char *pos);
 struct span fw_span_here(const struct source *src);
 struct span fw_span_word(struct source *src);
 bool fw_error_expected(struct parser *p, const char *what);
 struct span fw_take_word(struct source *src);
-bool fw_word_is(const struct span *span, const char *word);
 bool fw_take_keyword(struct source *src, const char *keyword);
 bool fw_take_quoted(struct parser *p, const char *what, char **ret_text, struct span *ret_span);
 void *fw_grow(struct parser *p, void *items_p, size_t *count, size_t size);

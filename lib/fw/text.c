@@ -108,7 +108,7 @@ int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
 	const size_t page = sizeof(struct ecbpf_fw_text_page);
 	_cleanup_free_ char *bytes = NULL;
 	_cleanup_close_ int fd = -1;
-	size_t size = 0;
+	size_t size = 0, pages;
 	FILE *out = open_memstream(&bytes, &size);
 
 	if (!out)
@@ -130,16 +130,15 @@ int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
 		fwrite(&entry, sizeof(entry), 1, out);
 		fwrite(text, entry.len, 1, out);
 	}
-	head.bytes = ftell(out);
-	/* with room for some more rules, and the tail */
-	while (ftell(out) % page || (size_t)ftell(out) < head.bytes + head.bytes / 8 + 512)
-		fputc(0, out);
 	if (fclose(out))
 		return ecbpf_fail_memory(e);
+	head.bytes = size;
 	memcpy(bytes, &head, sizeof(head));
-	if (text_overwrite(maps, slot, bytes, head.bytes))
+	if (text_overwrite(maps, slot, bytes, size))
 		return 0;
-	fd = fw_map_create("fw_text", BPF_F_INNER_MAP, page, size / page, bytes,
+	/* with room for some more rules, and the tail */
+	pages = (size + size / 8 + 512) / page + 1;
+	fd = fw_map_create("fw_text", BPF_F_INNER_MAP, page, pages, bytes,
 			   &(struct fw_extent){.size = size}, 1);
 	if (fd < 0)
 		return fw_fail_map(e, "of text", fd);
