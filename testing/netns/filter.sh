@@ -63,6 +63,22 @@ says "status of an interface that is not there prints nothing else" \
 says "settings are those of the last example" "drop count 100" ecbpf_status \
 	'"\(.config.checks.land) \(.config.checks["udp-length"]) \(.config.ptb_max_pps)"'
 
+# --- standard input that is closed, as by a daemon that starts a script, is no empty list --------
+
+ecbpf-filter drop add -q 198.51.100.66
+ecbpf-filter vip add -q 203.0.113.66
+for command in 'drop import --replace --allow-empty' 'vip add' 'allow import --allow-empty'; do
+	for file in - /dev/stdin; do
+		# shellcheck disable=SC2086
+		ecbpf-filter $command -f $file <&- >"$tmp" 2>&1 && status=0 || status=$?
+		[[ $status == 1 ]] && pass "$command -f $file <&-" ||
+			fail "$command -f $file <&-" "exit status $status: $(<"$tmp")"
+	done
+done
+says "nothing was removed" 1 grep -c '^198.51.100.66' <(ecbpf-filter drop list)
+ecbpf-filter drop delete -q 198.51.100.66
+ecbpf-filter vip delete -q 203.0.113.66
+
 # --- fragments are answered if they are for an Ethernet address of this host --------------------
 
 # send MAC [VLAN]: a first fragment for it, to eth0; $source and $dest are its addresses

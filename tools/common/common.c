@@ -333,11 +333,16 @@ static int help(struct tool *tool, const char *name)
 	return TOOL_OK;
 }
 
-/* A file opened in the place of a closed stdout would be written to */
+/*
+ * A file opened in the place of a closed stdout would be written to. What stands for a closed stdin
+ * cannot be read, by whatever name: an empty file would be a list without entries
+ */
 static void guard_std_fds(void)
 {
 	int fd;
 
+	if (fcntl(STDIN_FILENO, F_GETFD) < 0 && errno == EBADF)
+		(void)!open("/", O_PATH | O_DIRECTORY);
 	do
 		fd = open("/dev/null", O_RDONLY);
 	while (fd >= 0 && fd <= STDERR_FILENO);
