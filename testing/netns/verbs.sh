@@ -26,6 +26,13 @@ mkdir -p /run/systemd/journal /run/log/journal /run/netns /run/ecbpf
 
 # --- a journal ----------------------------------------------------------------------------------
 
+mkdir -p /var/log
+mount -t tmpfs tmpfs /var/log
+if command -v journalctl >/dev/null; then
+	out=$(ecbpf-loader log -j 2>&1) && status=0 || status=$?
+	equal "log without a journal" "1 ecbpf-loader: no systemd journal here: it is not known who \
+changed what" "$status $out"
+fi
 journald=$(PATH=$PATH:/usr/lib/systemd:/lib/systemd command -v systemd-journald) || journald=
 mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null || : # without it, journald ends
 if [[ $journald ]] && command -v journalctl >/dev/null; then
@@ -341,6 +348,8 @@ if [[ ! $has_journal ]]; then
 fi
 journalctl --sync 2>/dev/null || sleep 1
 ecbpf-loader log -n 0 -j >journal
+equal "log --since: the last ones" "$(jq -c '.[-3:]' journal)" \
+	"$(ecbpf-loader log -n 3 --since today -j | jq -c .)"
 jq -r '.[] | select(.verb != "watch") | "\(.tool) \(.verb): \(.what): \(.result)"' journal >entries
 if diff wanted_entries entries >difference; then
 	pass "one entry of the journal for each of $(wc -l <entries) changes"

@@ -269,6 +269,57 @@ applies "call: config_read file=x
 call: config_apply check=1" "$lines" apply -c --no-lldp x
 unset FAKE_VLANS
 
+# --- log ----------------------------------------------------------------------------------------
+
+# As journalctl does: with --since, --lines are the first ones; FAKE_ENTRIES: how many there are
+cat >"$work/bin/journalctl" <<-'END'
+	#!/bin/bash
+	since='' lines=0
+	for word; do
+		case $word in
+		--since=nonsense) echo "Failed to parse timestamp: nonsense"; exit 1 ;;
+		--since=*) since=1 ;;
+		--lines=*) lines=${word#*=} ;;
+		esac
+	done
+	printf '%s\n' "$*" >"$FAKE_WORDS"
+	for ((i = 1; i <= FAKE_ENTRIES; i++)); do
+		echo '{"__REALTIME_TIMESTAMP": "'$((1700000000 + i))'000000", "ECBPF_TOOL": "ecbpf-fw",
+			"ECBPF_VERB": "rule add", "ECBPF_WHAT": "'"$i"'", "ECBPF_RESULT": "changed",
+			"ECBPF_TEXT": "x", "ECBPF_PID": "4711", "ECBPF_UID": "0", "ECBPF_IFACE": "eth0"}' |
+			tr -d '\n\t'
+		echo
+	done | if ((!lines)); then cat; elif [[ $since ]]; then head -n "$lines"; else tail -n "$lines"; fi
+END
+chmod 755 "$work/bin/journalctl"
+old_path=$PATH
+export PATH=$work/bin:$PATH FAKE_ENTRIES=250 FAKE_WORDS=$work/words
+more="ecbpf-loader: these are the last 100 changes, there are more: -n 0 prints all"
+# logs NAME WANT STDERR ARG...: numbers of the entries
+logs()
+{
+	run log "${@:4}"
+	equal "$1" status "$status" 0 && equal "$1" stderr "$err" "$3" &&
+		equal "$1" entries "$(awk '{ print $7 }' <<<"$out" | tr -d : | xargs)" "$2" && pass "$1" || :
+}
+logs "log" "$(seq -s ' ' 151 250)" "$more"
+logs "log --since" "$(seq -s ' ' 151 250)" "$more" --since -1h
+logs "log -n" "249 250" '' -n 2
+logs "log -n --since" "250" '' -n 1 --since -1h
+logs "log -n 0 --since" "$(seq -s ' ' 250)" '' -n 0 --since today
+FAKE_ENTRIES=100 logs "log: no more" "$(seq -s ' ' 100)" '' --since today
+usage log "--since: 'nonsense' is not a time, see systemd.time(7)" log --since nonsense
+run log -i eth0 -n 3
+[[ $(<"$work/words") == *" ECBPF_IFACE=eth0 --lines=4" ]] && pass "log -i" ||
+	fail "log -i" "$(<"$work/words")"
+if command -v jq >/dev/null; then
+	run log -j -n 2
+	equal "log -j" entries "$(jq -c '.[1]' <<<"$out")" \
+		'{"time":"2023-11-14T22:17:30Z","tool":"ecbpf-fw","verb":"rule add","what":"250","result":"changed","text":"x","sudo_user":null,"pid":4711,"uid":0,"loginuid":null,"interfaces":["eth0"]}' &&
+		pass "log -j" || :
+fi
+PATH=$old_path
+
 # What is not of an interface: rules that are called alike add up
 run metrics lo
 equal "metrics: declared" stdout \

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The verb log: changes that the tools wrote to the systemd journal, as journalctl(1) finds them */
+#include <ctype.h>
 #include <errno.h>
+#include <glob.h>
+#include <net/if.h>
 #include <pwd.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -14,6 +17,7 @@
 #include "tools/loader/loader.h"
 
 #define LINES_DEFAULT 100
+#define BAD_TIME      "Failed to parse timestamp: " /* of journalctl */
 
 extern char **environ;
 
@@ -68,37 +72,54 @@ static struct json_object *ifaces_of(struct json_object *entry)
 	return list;
 }
 
-static const char *time_of(struct json_object *entry, const char *format)
+/* @convert: localtime_r, gmtime_r. Return: NULL if there is none */
+static const char *time_of(struct json_object *entry, const char *format,
+			   struct tm *(*convert)(const time_t *, struct tm *))
 {
 	const char *text = field(entry, "__REALTIME_TIMESTAMP");
 	time_t seconds = text ? (time_t)(strtoull(text, NULL, 10) / 1000000) : 0;
 	char when[64];
 	struct tm tm;
 
-	if (!localtime_r(&seconds, &tm))
-		return "-";
+	if (!text || !convert(&seconds, &tm))
+		return NULL;
 	strftime(when, sizeof(when), format, &tm);
 	return tool_str("%s", when);
 }
 
+/* The journal has text only. What is no number is null */
+static struct json_object *number_of(struct json_object *entry, const char *name)
+{
+	const char *text = field(entry, name);
+	char *end;
+	__u64 number;
+
+	errno = 0;
+	number = text ? strtoull(text, &end, 10) : 0;
+	return text && isdigit((unsigned char)*text) && !*end && !errno
+		       ? json_object_new_uint64(number)
+		       : NULL;
+}
+
 static struct json_object *json_entry(struct json_object *entry)
 {
-	static const char *const names[][2] = {
-		{"tool", "ECBPF_TOOL"},
-		{"verb", "ECBPF_VERB"},
-		{"what", "ECBPF_WHAT"},
-		{"result", "ECBPF_RESULT"},
-		{"text", "ECBPF_TEXT"},
+	static const char *const texts[][2] = {
+		{"tool", "ECBPF_TOOL"}, {"verb", "ECBPF_VERB"},
+		{"what", "ECBPF_WHAT"}, {"result", "ECBPF_RESULT"},
+		{"text", "ECBPF_TEXT"}, {"sudo_user", "ECBPF_SUDO_USER"},
+	};
+	static const char *const numbers[][2] = {
 		{"pid", "ECBPF_PID"},
 		{"uid", "ECBPF_UID"},
 		{"loginuid", "ECBPF_LOGINUID"},
-		{"sudo_user", "ECBPF_SUDO_USER"},
 	};
 	struct json_object *json = json_object_new_object();
 
-	tool_json_str(json, "time", time_of(entry, "%Y-%m-%dT%H:%M:%S%z"));
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		tool_json_str(json, names[i][0], field(entry, names[i][1]));
+	tool_json_str(json, "time", time_of(entry, "%Y-%m-%dT%H:%M:%SZ", gmtime_r));
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		tool_json_str(json, texts[i][0], field(entry, texts[i][1]));
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		json_object_object_add(json, numbers[i][0], number_of(entry, numbers[i][1]));
 	json_object_object_add(json, "interfaces", ifaces_of(entry));
 	return json;
 }
@@ -107,16 +128,65 @@ static void print_entry(struct json_object *entry)
 {
 	const char *text = field(entry, "ECBPF_TEXT"), *what = field(entry, "ECBPF_WHAT");
 
-	printf("%s %s: %s %s", time_of(entry, "%Y-%m-%d %H:%M:%S"), tool_safe(who(entry) ?: "-"),
-	       tool_safe(field(entry, "ECBPF_TOOL") ?: "-"),
+	printf("%s %s: %s %s", time_of(entry, "%Y-%m-%d %H:%M:%S", localtime_r) ?: "-",
+	       tool_safe(who(entry) ?: "-"), tool_safe(field(entry, "ECBPF_TOOL") ?: "-"),
 	       tool_safe(field(entry, "ECBPF_VERB") ?: "-"));
 	printf("%s%s: %s%s%s\n", what && *what ? " " : "", tool_safe(what ?: ""),
 	       tool_safe(field(entry, "ECBPF_RESULT") ?: "-"), text && *text ? ": " : "",
 	       tool_safe(text ?: ""));
 }
 
-/* What journalctl prints: an object on each line, or what is wrong. Return: 0 or TOOL_FAILED */
-static int read_entries(FILE *file, struct json_object *list)
+/* The last @max entries of those that were read; all if @max is 0 */
+struct last {
+	struct json_object **entries;
+	size_t count; /* of @entries */
+	size_t max;
+	size_t read;
+};
+
+/* @entry belongs to @last afterwards */
+static void last_add(struct last *last, struct json_object *entry)
+{
+	size_t at = last->max ? last->read % last->max : last->read;
+
+	last->read++;
+	if (at < last->count) {
+		json_object_put(last->entries[at]);
+	} else {
+		last->entries = tool_alloc(last->entries, (at + 1) * sizeof(*last->entries));
+		last->count++;
+	}
+	last->entries[at] = entry;
+}
+
+/* The one at @i, the oldest first */
+static struct json_object *last_get(const struct last *last, size_t i)
+{
+	return last->entries[last->count ? (last->read + i) % last->count : 0];
+}
+
+static void last_free(struct last *last)
+{
+	for (size_t i = 0; i < last->count; i++)
+		json_object_put(last->entries[i]);
+	free(last->entries);
+}
+
+static void print_last(const struct last *last, bool is_json)
+{
+	struct json_object *list = is_json ? json_object_new_array() : NULL;
+
+	for (size_t i = 0; i < last->count; i++)
+		if (is_json)
+			json_object_array_add(list, json_entry(last_get(last, i)));
+		else
+			print_entry(last_get(last, i));
+	if (is_json)
+		tool_json_print(list);
+}
+
+/* What journalctl prints: an object on each line, or what is wrong. Return: enum tool_exit */
+static int read_entries(FILE *file, struct last *last)
 {
 	char *line = NULL;
 	size_t size = 0;
@@ -125,20 +195,24 @@ static int read_entries(FILE *file, struct json_object *list)
 	while (!status && getline(&line, &size, file) > 0) {
 		struct json_object *entry = json_tokener_parse(line);
 
-		if (!json_object_is_type(entry, json_type_object))
-			status = tool_fail("journalctl: %.*s", (int)strcspn(line, "\n"), line);
-		else if (list)
-			json_object_array_add(list, json_entry(entry));
-		else
-			print_entry(entry);
+		if (json_object_is_type(entry, json_type_object)) {
+			last_add(last, entry);
+			continue;
+		}
 		json_object_put(entry);
+		line[strcspn(line, "\n")] = '\0';
+		if (!strncmp(line, BAD_TIME, strlen(BAD_TIME)))
+			status = tool_usage("--since: '%s' is not a time, see systemd.time(7)",
+					    line + strlen(BAD_TIME));
+		else
+			status = tool_fail("journalctl: %s", line);
 	}
 	free(line);
 	return status;
 }
 
-/* Return: 0 or TOOL_FAILED */
-static int run_journalctl(const char *const *argv, struct json_object *list)
+/* Return: enum tool_exit */
+static int run_journalctl(const char *const *argv, struct last *last)
 {
 	posix_spawn_file_actions_t actions;
 	int fds[2], err, status;
@@ -160,7 +234,7 @@ static int run_journalctl(const char *const *argv, struct json_object *list)
 		close(fds[0]);
 		return tool_fail("journalctl: %s", strerror(err ?: errno));
 	}
-	status = read_entries(file, list);
+	status = read_entries(file, last);
 	fclose(file);
 	while (waitpid(pid, &err, 0) < 0 && errno == EINTR)
 		;
@@ -169,40 +243,75 @@ static int run_journalctl(const char *const *argv, struct json_object *list)
 	return status;
 }
 
+/* journalctl -q does not tell a journal that is not there from one without entries */
+static int require_journal(void)
+{
+	glob_t found = {};
+	int err = glob("/run/log/journal/*/*.journal", GLOB_NOSORT, NULL, &found);
+
+	if (err)
+		err = glob("/var/log/journal/*/*.journal", GLOB_NOSORT, NULL, &found);
+	globfree(&found);
+	return err ? tool_fail("no systemd journal here: it is not known who changed what") : 0;
+}
+
+/* Entries have the name that the interface had, which may be an alternative one by now */
+static size_t add_iface(const char *name, const char **ret_words)
+{
+	unsigned int index = ecbpf_iface_find(name);
+	char real_name[IF_NAMESIZE];
+
+	ret_words[0] = tool_str("ECBPF_IFACE=%s", name);
+	if (!index || !if_indextoname(index, real_name) || !strcmp(real_name, name))
+		return 1;
+	ret_words[1] = tool_str("ECBPF_IFACE=%s", real_name);
+	return 2;
+}
+
 int loader_run_log(struct tool *tool, int argc, char **argv)
 {
 	const char *words[16] = {"journalctl", "-q", "--no-pager", "-o", "json", "--all"};
-	struct json_object *list = NULL;
+	bool is_json = false, has_lines = false, has_since = false;
+	struct last last TOOL_CLEANUP(last_free) = {};
 	__u64 lines = LINES_DEFAULT;
-	bool is_json = false;
 	size_t count = 6;
 	int id, status;
 
 	words[count++] = "MESSAGE_ID=" AUDIT_MESSAGE_ID;
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
-		if (id == 'j')
+		if (id == 'j') {
 			is_json = true;
-		else if (id == 'i')
-			words[count++] = tool_str("ECBPF_IFACE=%s", optarg);
-		else if (id == OPT_SINCE && strcmp(optarg, tool_safe(optarg)))
+		} else if (id == 'i') {
+			count += add_iface(optarg, &words[count]);
+		} else if (id == OPT_SINCE && strcmp(optarg, tool_safe(optarg))) {
 			return tool_usage("--since: '%s' is not a time", optarg);
-		else if (id == OPT_SINCE)
+		} else if (id == OPT_SINCE) {
 			words[count++] = tool_str("--since=%s", optarg);
-		else if (id != 'n' || tool_parse_number("--lines", optarg, 0, 1000000000, &lines))
+			has_since = true;
+		} else if (id == 'n') {
+			has_lines = true;
+			if (tool_parse_number("--lines", optarg, 0, 1000000000, &lines))
+				return TOOL_USAGE;
+		} else {
 			return TOOL_USAGE;
-		if (count >= 14)
+		}
+		if (count >= 13)
 			return tool_usage("too many options");
 	}
 	if (tool_operands_none(argc, argv))
 		return TOOL_USAGE;
-	if (lines)
-		words[count++] = tool_str("--lines=%llu", (unsigned long long)lines);
-	if (is_json)
-		list = json_object_new_array();
-	status = run_journalctl(words, list);
-	if (list && status == TOOL_OK)
-		tool_json_print(list);
-	else
-		json_object_put(list);
-	return status;
+	/* with --since, journalctl's --lines are the first ones. One more: there are more */
+	if (lines && !has_since)
+		words[count++] = tool_str("--lines=%llu", (unsigned long long)lines + 1);
+	last.max = lines;
+	status = run_journalctl(words, &last);
+	if (!status && !last.count)
+		status = require_journal();
+	if (status)
+		return status;
+	print_last(&last, is_json);
+	if (!has_lines && last.read > last.count)
+		tool_warn("these are the last %zu changes, there are more: -n 0 prints all",
+			  last.count);
+	return TOOL_OK;
 }
