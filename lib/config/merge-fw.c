@@ -53,7 +53,7 @@ static bool rule_merge(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset,
 	}
 	if (resets)
 		rule_override(e, rule->id, resets);
-	else if (ecbpf_fw_rule_insert(e, ruleset, rule_place(e, ruleset, rule), rule->text))
+	else if (fw_rule_insert_kept(e, ruleset, rule_place(e, ruleset, rule), rule->text))
 		ecbpf_log(e, ECBPF_LOG_WARN, "fw: rule %s, added at runtime, is left out: %s",
 			  rule->id + 5, e->error);
 	return !resets;

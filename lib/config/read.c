@@ -20,6 +20,7 @@
 #include "config/parse.h"
 #include "core/handle.h"
 #include "core/settings.h"
+#include "core/utf8.h"
 
 #define SECTION_MAX 48 /* inih cuts longer ones */
 #define KEYS_MAX    (ECBPF_SETTINGS_KEYS + 16)
@@ -76,6 +77,22 @@ static int section_line(struct reader *r, const char *line)
 	return section_open(r, line + 1, end - line - 1);
 }
 
+/* Names that are not UTF-8 are none in JSON and metrics. Of comments, nobody reads more */
+static bool is_text(const char *line)
+{
+	size_t len;
+
+	line += strspn(line, " \t");
+	if (*line == '#' || *line == ';')
+		return true;
+	for (; *line; line += len) {
+		len = utf8_len(line, strlen(line));
+		if (!len)
+			return false;
+	}
+	return true;
+}
+
 /* For inih: the next line, and NULL at the end or after what is wrong */
 static char *read_line(char *str, int num, void *stream)
 {
@@ -95,7 +112,9 @@ static char *read_line(char *str, int num, void *stream)
 	if (r->p.at.line == 1 && !strncmp(line, "\xef\xbb\xbf", 3))
 		line += 3;
 	conf_printf(&r->p.config->source, "%s", line);
-	if (*line == '[')
+	if (!is_text(line))
+		r->err = conf_fail(r->p.e, &r->p.at, "not UTF-8");
+	else if (*line == '[')
 		r->err = section_line(r, line);
 	else if (line[strspn(line, " \t")] == '[') /* which may be more of a value, to inih */
 		r->err = conf_fail(r->p.e, &r->p.at,

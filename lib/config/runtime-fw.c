@@ -230,8 +230,8 @@ int conf_whole_read(struct ecbpf *e, const struct runtime_record *whole,
 	for (size_t i = 0; i < whole->count; i++, line = runtime_line_next(line))
 		conf_printf(&text, "%s\n", line);
 	err = text.is_lost ? ecbpf_fail_memory(e)
-			   : ecbpf_fw_parse(e, "rules applied at runtime", text.text ?: "",
-					    text.len, ret);
+			   : fw_parse_kept(e, "rules applied at runtime", text.text ?: "", text.len,
+					   ret);
 	free(text.text);
 	return err;
 }

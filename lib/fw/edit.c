@@ -10,8 +10,8 @@
 #include "core/handle.h"
 #include "fw/rules.h"
 
-int ecbpf_fw_rule_insert(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size_t index,
-			 const char *text)
+static int rule_insert(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size_t index,
+		       const char *text, bool is_kept)
 {
 	struct fw_rule rule, *at;
 	int err;
@@ -22,7 +22,7 @@ int ecbpf_fw_rule_insert(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size
 	if (ruleset->rules_count == FW_RULES_MAX)
 		return ecbpf_fail(e, -E2BIG, "there are %d rules, which is the maximum",
 				  FW_RULES_MAX);
-	err = fw_rule_parse(e, ruleset, text, &rule);
+	err = fw_rule_parse(e, ruleset, text, is_kept, &rule);
 	if (err)
 		return err;
 	if (!ecbpf_array_add(&ruleset->rules, &ruleset->rules_count, sizeof(rule))) {
@@ -35,6 +35,18 @@ int ecbpf_fw_rule_insert(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size
 	return 0;
 }
 
+int ecbpf_fw_rule_insert(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size_t index,
+			 const char *text)
+{
+	return rule_insert(e, ruleset, index, text, false);
+}
+
+int fw_rule_insert_kept(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size_t index,
+			const char *text)
+{
+	return rule_insert(e, ruleset, index, text, true);
+}
+
 int ecbpf_fw_rule_replace(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size_t index,
 			  const char *text)
 {
@@ -44,7 +56,7 @@ int ecbpf_fw_rule_replace(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, siz
 	if (index >= ruleset->rules_count)
 		return ecbpf_fail(e, -EINVAL, "no rule %zu; there are %zu", index + 1,
 				  ruleset->rules_count);
-	err = fw_rule_parse(e, ruleset, text, &rule);
+	err = fw_rule_parse(e, ruleset, text, false, &rule);
 	if (err)
 		return err;
 	if (!rule.name) {

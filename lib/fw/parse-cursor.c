@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/array.h"
+#include "core/utf8.h"
 #include "fw/parse.h"
 
 void fw_next_line(struct source *src)
@@ -94,15 +95,22 @@ bool fw_take_quoted(struct parser *p, const char *what, char **ret_text, struct 
 	if (fw_peek(src) != '"')
 		return fw_error_expected(p, what);
 	span = fw_span_here(src);
-	for (src->pos++; src->pos < src->end && *src->pos != '"' && *src->pos != '\n'; src->pos++) {
-		span.end = src->pos + 1;
-		if (((unsigned char)*src->pos >= ' ' && *src->pos != 0x7f) || *src->pos == '\t')
+	for (src->pos++; src->pos < src->end && *src->pos != '"' && *src->pos != '\n';) {
+		size_t len = utf8_shown_len(src->pos, src->end - src->pos);
+
+		if (!len && (*src->pos == '\t' || p->is_kept))
+			len = 1;
+		if (len) {
+			src->pos += len;
 			continue;
+		}
 		span.pos = src->pos;
+		span.end = src->pos + 1;
 		fw_error_at(p, &span, "byte 0x%02x is not allowed in quotes",
 			    (unsigned char)*src->pos);
 		return false;
 	}
+	span.end = src->pos;
 	if (src->pos == src->end || *src->pos == '\n') {
 		fw_error_at(p, &span, "missing '\"' at the end of the line");
 		return false;

@@ -131,8 +131,8 @@ static int finish(struct parser *p)
 	return p->errors.errors ? -EINVAL : 0;
 }
 
-int ecbpf_fw_parse(struct ecbpf *e, const char *file, const char *text, size_t size,
-		   struct ecbpf_fw_ruleset **ret_ruleset)
+static int parse(struct ecbpf *e, const char *file, const char *text, size_t size, bool is_kept,
+		 struct ecbpf_fw_ruleset **ret_ruleset)
 {
 	struct source src = {.file = strcmp(file, "-") ? file : "stdin",
 			     .text = text,
@@ -143,6 +143,7 @@ int ecbpf_fw_parse(struct ecbpf *e, const char *file, const char *text, size_t s
 	struct parser p = {.e = e,
 			   .src = &src,
 			   .ruleset = calloc(1, sizeof(*p.ruleset)),
+			   .is_kept = is_kept,
 			   .errors = {.e = e, .max = ECBPF_ERRORS_SHOWN}};
 	int err;
 
@@ -161,8 +162,20 @@ int ecbpf_fw_parse(struct ecbpf *e, const char *file, const char *text, size_t s
 	return 0;
 }
 
+int ecbpf_fw_parse(struct ecbpf *e, const char *file, const char *text, size_t size,
+		   struct ecbpf_fw_ruleset **ret_ruleset)
+{
+	return parse(e, file, text, size, false, ret_ruleset);
+}
+
+int fw_parse_kept(struct ecbpf *e, const char *file, const char *text, size_t size,
+		  struct ecbpf_fw_ruleset **ret_ruleset)
+{
+	return parse(e, file, text, size, true, ret_ruleset);
+}
+
 int fw_rule_parse(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const char *text,
-		  struct fw_rule *ret_rule)
+		  bool is_kept, struct fw_rule *ret_rule)
 {
 	struct source src = {.file = "rule",
 			     .text = text,
@@ -174,6 +187,7 @@ int fw_rule_parse(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const
 	struct parser p = {.e = e,
 			   .src = &src,
 			   .ruleset = &none,
+			   .is_kept = is_kept,
 			   .errors = {.e = e, .max = ECBPF_ERRORS_SHOWN}};
 	struct fw_rule rule = {};
 	int err;

@@ -46,6 +46,7 @@ struct parser {
 	size_t references_count;
 	struct ecbpf_diagnostics errors;
 	struct host_bits host_bits;
+	bool is_kept; /* what was accepted once is not refused */
 	bool no_memory;
 };
 

@@ -245,7 +245,16 @@ int fw_diff(struct ecbpf *e, const struct ecbpf_fw_ruleset *new, const struct ec
  * ecbpf_fw_parse(); -ENOMEM
  */
 int fw_rule_parse(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const char *text,
-		  struct fw_rule *ret_rule);
+		  bool is_kept, struct fw_rule *ret_rule);
+
+/*
+ * As ecbpf_fw_parse() and ecbpf_fw_rule_insert(), for text that is live or was kept: names of an
+ * older version need not be UTF-8
+ */
+int fw_parse_kept(struct ecbpf *e, const char *file, const char *text, size_t size,
+		  struct ecbpf_fw_ruleset **ret_ruleset);
+int fw_rule_insert_kept(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size_t index,
+			const char *text);
 
 /* --- print.c: model to text -------------------------------------------------------------- */
 

@@ -190,7 +190,7 @@ static int text_parse(struct ecbpf *e, const char *at, const char *end, bool for
 		if (!for_sets || memchr(at, '@', entry.len)) {
 			size_t index = ruleset->rules_count;
 
-			err = ecbpf_fw_rule_insert(e, ruleset, index, at);
+			err = fw_rule_insert_kept(e, ruleset, index, at);
 			if (err)
 				return err;
 			ruleset->rules[index].text = strdup(at);

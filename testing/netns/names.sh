@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# An interface whose name has control characters: no tool sends them to a terminal, and JSON has the
-# name as it is. Texts in arguments and files are for testing/unit/test_safe.py.
+# An interface whose name has control characters and bytes that are not UTF-8: no tool sends them to
+# a terminal, JSON is UTF-8, and names come back out of it. Texts in arguments and files are for
+# testing/unit/test_safe.py.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
@@ -49,7 +50,7 @@ clean "loader: metrics" 'interface="n\\x1b[31m\\xc2\\x9b\\x9b\""' ecbpf-loader m
 printf '[interfaces]\ningress = %s\n[chain]\nstages = pass\n' "$name" >"$tmp/conf"
 clean "loader: export" "$shown: export cannot name it: give it a name of printable ASCII" \
 	ecbpf-loader export
-clean "loader: apply" "x1b[31m" ecbpf-loader apply -c "$tmp/conf"
+clean "loader: apply" "not UTF-8" ecbpf-loader apply -c "$tmp/conf"
 clean "loader: unload of one that is not there" "$shown" ecbpf-loader unload -n nothing "$name"
 clean "filter: status" "$shown" ecbpf-filter status
 clean "fw: status" "$shown" ecbpf-fw status
@@ -58,15 +59,34 @@ clean "fastpath: check" '' ecbpf-fastpath check
 printf 'drop "n\033[31m" ip from any to any\n' >"$tmp/rules"
 clean "fw: a rule's text" '[31m' ecbpf-fw apply -f "$tmp/rules"
 
-want=$(printf '%s' "$name" | /usr/bin/python3 -c 'import sys; print(sys.stdin.buffer.read().hex())')
-got=$(ecbpf-loader status -j | /usr/bin/python3 -c 'import json, sys
-print(next(c["interface"] for c in json.loads(sys.stdin.buffer.read().decode("utf-8", "surrogateescape"))
-      if c["interface"].startswith("n")).encode("utf-8", "surrogateescape").hex())')
-if [[ $got == "$want" ]]; then
-	pass "JSON has the name as it is"
+# a name like what is shown for another one, and what is shown of that
+for other in '\xff' $'\xff' '\x5cxff'; do
+	ip link add "$other" type veth peer name "p${#other}"
+	ecbpf-loader load -q --fused pass "$other"
+done
+for tool in loader fw filter fastpath sampler; do
+	ecbpf-$tool status -j
+done >"$tmp/json"
+want=$(for path in /sys/class/net/*; do printf '%s\n' "${path##*/}"; done | LC_ALL=C sort |
+	od -An -tx1 | tr -d ' \n')
+got=$(ecbpf-loader status -j | /usr/bin/python3 -c 'import json, re, sys
+names = [re.sub(rb"\\x([0-9a-f]{2})", lambda m: bytes.fromhex(m[1].decode()),
+                chain["interface"].encode())
+         for chain in json.loads(sys.stdin.buffer.read().decode("utf-8"))]
+print("".join((name + b"\n").hex() for name in sorted(names)))' 2>&1)
+equal "JSON has names from which they come back" "$want" "$got"
+if /usr/bin/python3 -c 'import sys; open(sys.argv[1], encoding="utf-8").read()' "$tmp/json"; then
+	pass "JSON is UTF-8"
 else
-	fail "JSON has the name as it is" "wanted $want, got $got"
+	fail "JSON is UTF-8" "$(LC_ALL=C cat -v "$tmp/json" | grep -m 3 'M-')"
 fi
+ecbpf-loader metrics >"$tmp/metrics"
+equal "metrics: each set of labels once" "" \
+	"$(grep -v '^#' "$tmp/metrics" | sed 's/ [^ ]*$//' | sort | uniq -d)"
+clean "fw: a name that is not UTF-8" 'is not allowed in quotes' \
+	ecbpf-fw rule add $'drop ip from any to any name "\xff"'
+clean "fw: a set's name" "xff" ecbpf-fw set create $'\xff'
+clean "filter: a tag" "xff" ecbpf-filter drop add -t $'\xff' 192.0.2.1
 
 # the daemon puts the name on the bus
 clean "sampler: set" '' ecbpf-sampler set --rate 1

@@ -754,9 +754,10 @@ void ecbpf_fw_summary(const struct ecbpf_fw_ruleset *ruleset, struct ecbpf_fw_su
 const char *ecbpf_fw_rule_name(const struct ecbpf_fw_ruleset *ruleset, size_t index)
 {
 	static const char *const names[] = {"dns", NULL, "dns", "a\\b"};
+	static const char *const alike[] = {"a.b", "a b", "a_b", "a\\b"};
 
 	(void)ruleset;
-	return names[index];
+	return getenv("FAKE_ALIKE") ? alike[index] : names[index];
 }
 
 char *ecbpf_fw_rule_text(const struct ecbpf_fw_ruleset *ruleset, size_t index)

@@ -146,6 +146,8 @@ static void wrong(void **state)
 		{"[stage filtr]\n", "f:1: no stage 'filtr'; did you mean 'filter'?"},
 		{"[program aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeee]\n",
 		 "f:1: [program aaaaaaaaaabb...]: longer than 48 characters"},
+		{"# \xff is a comment\n[interfaces]\ningress = \xc3\xa4 e\xff\n", "f:3: not UTF-8"},
+		{"[interfaces]\ningress = \xed\xa0\x80\n", "f:2: not UTF-8"},
 		/* keys */
 		{"[interfaces]\ningres = x\n", "f:2: no key 'ingres'; did you mean 'ingress'?"},
 		{"[chain]\nfusd = x\n", "f:2: no key 'fusd'; did you mean 'fused'?"},

@@ -241,6 +241,10 @@ static const struct {
 	{"ip from any to any udp name x", {"1:29: expected a name in double quotes, found 'x'"}},
 	{"ip from any to any udp name \"x", {"1:29: missing '\"' at the end of the line"}},
 	{"ip from any to any udp name \"\x1b[1m\"", {"1:30: byte 0x1b is not allowed in quotes"}},
+	{"ip from any to any udp name \"\xc3\xa4\xff\"",
+	 {"1:32: byte 0xff is not allowed in quotes"}},
+	{"ip from any to any udp name \"\xc2\x9b\"", {"1:30: byte 0xc2 is not allowed in quotes"}},
+	{"ip from any to any udp name \"\xe2\x82\"", {"1:30: byte 0xe2 is not allowed in quotes"}},
 	/* what does not belong there */
 	{"allow ip from any to any udp", {"1:1: expected " OPTIONS ", found 'allow'"}},
 	{"ip from any to any udp {", {"1:24: expected " OPTIONS ", found '{'"}},
@@ -376,6 +380,29 @@ static void refused(void **state)
 		assert_non_null(strstr(ecbpf_error(e), bad[i].told[0]));
 		assert_null(strchr(ecbpf_error(e), '\n'));
 	}
+}
+
+/* What an earlier version took is read back; so is what it prints */
+static void kept(void **state)
+{
+	static const char text[] = "ip from any to any udp drop name \"a\xff\x1b\"\n";
+	struct ecbpf_fw_ruleset *ruleset, *again;
+	char *shown, *shown_again;
+
+	(void)state;
+	assert_int_equal(ecbpf_fw_parse(e, "rules", text, strlen(text), &ruleset), -EINVAL);
+	assert_int_equal(fw_parse_kept(e, "rules", text, strlen(text), &ruleset), 0);
+	assert_string_equal(ecbpf_fw_rule_name(ruleset, 0), "a\xff\x1b");
+	assert_int_equal(fw_rule_insert_kept(e, ruleset, 1, text), 0);
+	assert_int_equal(ecbpf_fw_rule_insert(e, ruleset, 1, text), -EINVAL);
+	shown = print(ruleset);
+	assert_int_equal(fw_parse_kept(e, "rules", shown, strlen(shown), &again), 0);
+	shown_again = print(again);
+	assert_string_equal(shown, shown_again);
+	free(shown);
+	free(shown_again);
+	ecbpf_fw_ruleset_free(ruleset);
+	ecbpf_fw_ruleset_free(again);
 }
 
 /* Everything about one error: line and caret below it, with tabs and letters of several bytes */
@@ -693,10 +720,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(printed),	 cmocka_unit_test(neighbours),
-		cmocka_unit_test(refused),	 cmocka_unit_test(shown),
-		cmocka_unit_test(shown_in_part), cmocka_unit_test(modelled),
-		cmocka_unit_test(set_files),	 cmocka_unit_test(edited),
-		cmocka_unit_test(too_many),	 cmocka_unit_test(too_many_uses),
+		cmocka_unit_test(refused),	 cmocka_unit_test(kept),
+		cmocka_unit_test(shown),	 cmocka_unit_test(shown_in_part),
+		cmocka_unit_test(modelled),	 cmocka_unit_test(set_files),
+		cmocka_unit_test(edited),	 cmocka_unit_test(too_many),
+		cmocka_unit_test(too_many_uses),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -196,6 +196,14 @@ usage watch "'x': --reload takes no file" watch --reload x
 usage watch "'-': watch reads its file again, it has to have a name" watch -
 usage metrics "--output and --statsd cannot be combined" metrics -o x --statsd localhost:1
 usage metrics "--statsd: 'localhost' is not HOST:PORT" metrics --statsd localhost lo
+for port in 99999 0 65536 4294967297 +34463 ' 9' '9 ' -1 0x9 http 9.0 184467440737095516170; do
+	usage metrics "--statsd: '127.0.0.1:$port': the port is not a number from 1 to 65535" \
+		metrics --statsd "127.0.0.1:$port" lo
+done
+for port in 1 65535 00080; do
+	run metrics --statsd "[::1]:$port" lo
+	[[ $err != *"is not a number"* ]] && pass "port $port" || fail "port $port" "$err"
+done
 fails "ecbpf-loader: no ecbpf-loader watch runs in this network namespace" watch --reload
 fails "ecbpf-loader: /nonexistent/x: No such file or directory" metrics -o /nonexistent/x
 mkfifo "$work/fifo"
@@ -362,6 +370,32 @@ ecbpf_flows{state="idle"} 2
 ecbpf_flows{state="dead"} 3
 ecbpf_flows_capacity 1000
 ecbpf_fastpath_on 1' && pass metrics || :
+
+cat >"$work/receive.py" <<-'END'
+	import socket, subprocess, sys
+	with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+	    server.bind(("127.0.0.1", 0))
+	    server.settimeout(0.2)
+	    subprocess.run([sys.argv[1], "metrics", "--statsd",
+	                    f"127.0.0.1:{server.getsockname()[1]}", "lo"], check=True)
+	    text = b""
+	    try:
+	        while True:
+	            text += server.recv(65536)
+	    except TimeoutError:
+	        print(text.decode(), end="")
+END
+FAKE_ALIKE=1 /usr/bin/python3 "$work/receive.py" "$loader" >"$work/gauges" 2>"$work/err" ||
+	fail "statsd: names that are alike" "$(<"$work/err")"
+# FNV-1a of the samples
+equal "statsd: names that are alike" gauges \
+	"$(grep '^ecbpf_rule_packets_total' "$work/gauges" | sort)" \
+'ecbpf_rule_packets_total.a_b:4|g
+ecbpf_rule_packets_total.a_b_3f630d03:8|g
+ecbpf_rule_packets_total.a_b_88a7c24f:2|g
+ecbpf_rule_packets_total.a_b_8c91ce35:1|g' && pass "statsd: names that are alike" || :
+equal "statsd: each name once" names "$(cut -d: -f1 "$work/gauges" | sort | uniq -d)" '' &&
+	pass "statsd: each name once" || :
 
 plain='prio=-1 actions=0'
 calls "load [eth0] mode=0 { file=pass $plain }" load eth0 pass

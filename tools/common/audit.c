@@ -25,7 +25,7 @@ struct fields {
 static void add(struct fields *fields, const char *name, const char *value)
 {
 	struct iovec *field = &fields->items[fields->count];
-	const char *safe = tool_safe(value);
+	const char *safe = tool_exact(value);
 	size_t len = strnlen(safe, VALUE_MAX);
 	char *text;
 

@@ -254,8 +254,9 @@ void tool_json_str(struct json_object *json, const char *key, const char *value)
 void tool_json_num(struct json_object *json, const char *key, __u64 value);
 void tool_json_bool(struct json_object *json, const char *key, bool value);
 
-/* Print and free */
+/* Print and free, see tool_put_json(); _exact: what is of tool_exact() */
 void tool_json_print(struct json_object *json);
+void tool_json_print_exact(struct json_object *json);
 
 /* Or an end of the program: a tool has nothing to do without memory */
 void *tool_alloc(void *ptr, size_t bytes);

@@ -2,41 +2,17 @@
 /* Text that somebody else wrote, made safe for a terminal, see safe.h */
 #include <stdbool.h>
 #include <string.h>
+#include "lib/core/utf8.h"
 #include "tools/common/common.h"
 #include "tools/common/safe.h"
 
 #define BUFFERS 8
 #define ESCAPED 4 /* length of "\x1b" */
 
-static bool is_continuation(unsigned char c)
-{
-	return (c & 0xc0) == 0x80;
-}
-
-/* Return: bytes of the character at @p that can be shown; 0: its first byte cannot be */
-static size_t shown_len(const char *p)
-{
-	const unsigned char *u = (const unsigned char *)p;
-
-	if (u[0] < 0x80)
-		return u[0] >= 0x20 && u[0] != 0x7f;
-	/* what is shorter than it could be, surrogates, and above U+10FFFF: not UTF-8 */
-	if (u[0] < 0xe0)
-		return (u[0] > 0xc2 || (u[0] == 0xc2 && u[1] >= 0xa0)) && is_continuation(u[1]) ? 2
-												: 0;
-	if (!is_continuation(u[1]) || !is_continuation(u[2]))
-		return 0;
-	if (u[0] < 0xf0)
-		return (u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] >= 0xa0) ? 0 : 3;
-	if (!is_continuation(u[3]) || u[0] > 0xf4)
-		return 0;
-	return (u[0] == 0xf0 && u[1] < 0x90) || (u[0] == 0xf4 && u[1] >= 0x90) ? 0 : 4;
-}
-
 /* Append the character at @p to @to. Return: bytes of it */
 static size_t copy_shown(const char *p, char **to)
 {
-	size_t len = shown_len(p);
+	size_t len = utf8_shown_len(p, strnlen(p, 4));
 
 	if (!len) {
 		*to += sprintf(*to, "\\x%02x", (unsigned char)*p);
@@ -46,18 +22,67 @@ static size_t copy_shown(const char *p, char **to)
 	return len;
 }
 
-const char *tool_safe(const char *text)
+static bool is_hex(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+/* Does it begin with what an escape looks like, "\xff"? */
+static bool is_escape(const char *p)
+{
+	return p[0] == '\\' && p[1] == 'x' && is_hex(p[2]) && is_hex(p[3]);
+}
+
+/* In turns, so that several can be used in one call */
+static char *buffer_get(size_t size)
 {
 	static char *buffers[BUFFERS];
 	static unsigned int next;
-	char **buffer = &buffers[next++ % BUFFERS], *to;
+	char **buffer = &buffers[next++ % BUFFERS];
 
-	*buffer = tool_alloc(*buffer, strlen(text) * ESCAPED + 1);
-	to = *buffer;
-	while (*text)
-		text += copy_shown(text, &to);
-	*to = '\0';
+	*buffer = tool_alloc(*buffer, size);
 	return *buffer;
+}
+
+static const char *escape(const char *text, bool is_exact)
+{
+	char *buffer = buffer_get(strlen(text) * ESCAPED + 1), *to = buffer;
+
+	while (*text) {
+		if (is_exact && is_escape(text)) {
+			to = stpcpy(to, "\\x5c");
+			text++;
+		} else {
+			text += copy_shown(text, &to);
+		}
+	}
+	*to = '\0';
+	return buffer;
+}
+
+const char *tool_safe(const char *text)
+{
+	return escape(text, false);
+}
+
+const char *tool_exact(const char *text)
+{
+	return escape(text, true);
+}
+
+void tool_put_json(FILE *file, const char *json, bool has_escapes)
+{
+	while (*json) {
+		size_t len = utf8_len(json, strnlen(json, 4));
+
+		if (!len)
+			fprintf(file, "\\\\x%02x", (unsigned char)*json);
+		else if (json[0] == '\\' && json[1] == '\\' && !has_escapes && is_escape(json + 1))
+			fputs("\\\\x5c", file);
+		else
+			fwrite(json, json[0] == '\\' && json[1] ? 2 : len, 1, file);
+		json += json[0] == '\\' && json[1] ? 2 : len ?: 1;
+	}
 }
 
 void tool_put_safe(FILE *file, const char *text, size_t len, const char *keep)

@@ -9,10 +9,24 @@
 #ifndef ECBPF_TOOLS_SAFE_H
 #define ECBPF_TOOLS_SAFE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
-/* Memory that the next seven calls leave alone */
+/* Memory that the next seven calls of both leave alone */
 const char *tool_safe(const char *text);
+
+/*
+ * Likewise, so that different texts stay different, for programs: the backslash of what looks like
+ * such an escape is one, "\x5cx1b". The text is back where each \xHH is replaced by its byte.
+ */
+const char *tool_exact(const char *text);
+
+/*
+ * Print a document of JSON as UTF-8, as json-c takes strings for what they are not. In these, a
+ * byte that is not UTF-8 becomes "\xff", and as of tool_exact() they stay different. @has_escapes:
+ * its strings are those of tool_exact() already
+ */
+void tool_put_json(FILE *file, const char *json, bool has_escapes);
 
 /* Print @len bytes of @text; the characters of @keep as they are: "\n\t" in text of several lines
  */

@@ -81,7 +81,7 @@ static void check_print(const struct ecbpf_fastpath_flow *flow)
 static void fault_tell(struct json_object *faults, const char *text)
 {
 	if (faults)
-		json_object_array_add(faults, json_object_new_string(tool_safe(text)));
+		json_object_array_add(faults, json_object_new_string(text));
 	else
 		printf("%s\n", tool_safe(text));
 }

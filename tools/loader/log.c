@@ -182,7 +182,7 @@ static void print_last(const struct last *last, bool is_json)
 		else
 			print_entry(last_get(last, i));
 	if (is_json)
-		tool_json_print(list);
+		tool_json_print_exact(list); /* the journal has it so */
 }
 
 /* What journalctl prints: an object on each line, or what is wrong. Return: enum tool_exit */

@@ -38,10 +38,10 @@ static void head(const struct metrics *m, const char *name, const char *help)
 	head_type(m, name, help, "counter");
 }
 
-/* A label's value: names of interfaces may have any byte but these */
+/* A label's value; different names stay different */
 static void print_value(const struct metrics *m, const char *value)
 {
-	for (const char *c = tool_safe(value); *c; c++) {
+	for (const char *c = tool_exact(value); *c; c++) {
 		if (*c == '"' || *c == '\\')
 			fputc('\\', m->out);
 		fputc(*c, m->out);
@@ -514,31 +514,113 @@ out:
 	return status;
 }
 
-#define GAUGE_NAME_MAX 250 /* Graphite makes names of files of it */
-#define GAUGE_MAX      (GAUGE_NAME_MAX + sizeof(":18446744073709551615|g\n"))
+#define GAUGE_NAME_MAX	250 /* Graphite makes names of files of it */
+#define GAUGE_MAX	(GAUGE_NAME_MAX + sizeof(":18446744073709551615|g\n"))
+#define GAUGE_HASH_SIZE 10 /* "_", 8 digits, NUL */
+
+/* @line: the sample that it is of; @is_cut: its name does not tell all of it */
+struct gauge {
+	char name[GAUGE_NAME_MAX + 1];
+	const char *line;
+	const char *value;
+	bool is_cut;
+};
 
 /*
- * Of a sample, NAME{KEY="WORD"[,...]} VALUE, into @gauge: NAME.WORD[...]:VALUE|g. What has a
- * meaning to statsd or Graphite becomes an underscore. Return: its length
+ * Of a sample, NAME{KEY="WORD"[,...]} VALUE: the name NAME.WORD[...]. What has a meaning to statsd
+ * or Graphite becomes an underscore
  */
-static size_t gauge_make(const char *line, char gauge[GAUGE_MAX])
+static void gauge_make(const char *line, struct gauge *ret)
 {
 	const char *value = strrchr(line, ' ') + 1;
 	size_t len = strcspn(line, "{ ");
 	bool is_word = false;
 
-	memcpy(gauge, line, len);
-	for (const char *at = line + len; at < value && len < GAUGE_NAME_MAX; at++) {
-		if (*at == '"') {
+	*ret = (struct gauge){.line = line, .value = value};
+	memcpy(ret->name, line, len);
+	for (const char *at = line + len; at < value; at++) {
+		char c = *at;
+
+		if (c == '"') {
 			is_word = !is_word;
-			if (is_word)
-				gauge[len++] = '.';
+			c = is_word ? '.' : '\0';
 		} else if (is_word) {
-			at += *at == '\\'; /* the next one is escaped */
-			gauge[len++] = isalnum((unsigned char)*at) || *at == '-' ? *at : '_';
+			at += c == '\\'; /* the next one is escaped */
+			c = isalnum((unsigned char)*at) || *at == '-' ? *at : '_';
+			ret->is_cut |= c != *at;
+		} else {
+			c = '\0';
 		}
+		if (c && len < GAUGE_NAME_MAX)
+			ret->name[len++] = c;
+		else if (c)
+			ret->is_cut = true;
 	}
-	return len + sprintf(gauge + len, ":%s|g\n", value);
+}
+
+static int gauge_compare(const void *a, const void *b)
+{
+	const struct gauge *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+/* FNV-1a, of the sample without its value */
+static __u32 gauge_hash(const struct gauge *gauge)
+{
+	__u32 hash = 2166136261;
+
+	for (const char *c = gauge->line; c < gauge->value; c++)
+		hash = (hash ^ (unsigned char)*c) * 16777619;
+	return hash;
+}
+
+/* Of samples that would be one: those that their names do not tell all of get a hash of it */
+static void gauges_part(struct gauge *gauges, size_t count)
+{
+	const struct gauge **order = tool_alloc(NULL, (count + 1) * sizeof(*order));
+	bool *is_double = tool_alloc(NULL, count + 1);
+
+	memset(is_double, 0, count + 1);
+	for (size_t i = 0; i < count; i++)
+		order[i] = &gauges[i];
+	qsort(order, count, sizeof(*order), gauge_compare);
+	for (size_t i = 1; i < count; i++)
+		if (!gauge_compare(&order[i - 1], &order[i]))
+			is_double[order[i - 1] - gauges] = is_double[order[i] - gauges] = true;
+	for (size_t i = 0; i < count; i++) {
+		struct gauge *gauge = &gauges[i];
+		size_t len = strlen(gauge->name);
+
+		if (!is_double[i] || !gauge->is_cut)
+			continue;
+		if (len > GAUGE_NAME_MAX + 1 - GAUGE_HASH_SIZE)
+			len = GAUGE_NAME_MAX + 1 - GAUGE_HASH_SIZE;
+		snprintf(gauge->name + len, GAUGE_HASH_SIZE, "_%08x", gauge_hash(gauge));
+	}
+	free(order);
+	free(is_double);
+}
+
+/* For free() */
+static struct gauge *gauges_make(char *text, size_t *ret_count)
+{
+	struct gauge *gauges = NULL;
+	size_t room = 0, count = 0;
+	char *rest = NULL;
+
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		if (*line == '#')
+			continue;
+		if (count == room) {
+			room = room ? 2 * room : 1024;
+			gauges = tool_alloc(gauges, room * sizeof(*gauges));
+		}
+		gauge_make(line, &gauges[count++]);
+	}
+	gauges_part(gauges, count);
+	*ret_count = count;
+	return gauges;
 }
 
 /* Return: 0; -errno */
@@ -555,26 +637,25 @@ static int datagram_send(int fd, const char *datagram, size_t len)
 /* As many in a datagram as it takes */
 static int gauges_send(int fd, char *text)
 {
-	char datagram[STATSD_MAX], gauge[GAUGE_MAX], *rest = NULL;
-	size_t filled = 0, len;
+	char datagram[STATSD_MAX], line[GAUGE_MAX];
+	size_t filled = 0, len, count;
+	struct gauge *gauges = gauges_make(text, &count);
 	int err = 0;
 
-	for (char *line = strtok_r(text, "\n", &rest); line && !err;
-	     line = strtok_r(NULL, "\n", &rest)) {
-		if (*line == '#')
-			continue;
-		len = gauge_make(line, gauge);
+	for (size_t i = 0; i < count && !err; i++) {
+		len = snprintf(line, sizeof(line), "%s:%s|g\n", gauges[i].name, gauges[i].value);
 		if (filled + len > sizeof(datagram)) {
 			err = datagram_send(fd, datagram, filled);
 			filled = 0;
 		}
-		memcpy(datagram + filled, gauge, len);
+		memcpy(datagram + filled, line, len);
 		filled += len;
 	}
+	free(gauges);
 	if (!err)
 		err = datagram_send(fd, datagram, filled);
 	/* where nobody listens, and that is known by now */
-	if (!err && recv(fd, gauge, sizeof(gauge), MSG_DONTWAIT) < 0 && errno != EAGAIN)
+	if (!err && recv(fd, line, sizeof(line), MSG_DONTWAIT) < 0 && errno != EAGAIN)
 		err = -errno;
 	return err;
 }
