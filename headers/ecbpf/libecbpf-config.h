@@ -241,12 +241,14 @@ int ecbpf_declared_advise(struct ecbpf *e, struct ecbpf_finding *findings, size_
 /**
  * ecbpf_config_applied() - note that a configuration was applied, or could not be
  * ecbpf_config_last_applied() - what was noted last
+ * ecbpf_config_last_good_runs() - was that the last good one, instead of the file's?
  * @ret_when: when one was applied, seconds since 1970; 0: never since the host was booted
  *
  * Return: of ecbpf_config_last_applied(): could the last one be applied?
  */
 void ecbpf_config_applied(struct ecbpf *e, bool is_ok);
 bool ecbpf_config_last_applied(struct ecbpf *e, long long *ret_when);
+bool ecbpf_config_last_good_runs(struct ecbpf *e);
 
 /**
  * ecbpf_config_export() - the running state as a configuration that ecbpf_config_apply() takes as

@@ -437,6 +437,8 @@ int ecbpf_config_stop(struct ecbpf *e, const char *file, struct ecbpf_config_cha
 		return err;
 	is_left = config->is_left;
 	ecbpf_config_free(config);
+	if (!is_left)
+		applied_note_last_good(e, false);
 	return is_left ? 0 : conf_stop(e, ret_changes, ret_count);
 }
 
@@ -449,6 +451,12 @@ bool ecbpf_config_last_applied(struct ecbpf *e, long long *ret_when)
 {
 	(void)e;
 	return applied_read(ret_when);
+}
+
+bool ecbpf_config_last_good_runs(struct ecbpf *e)
+{
+	(void)e;
+	return applied_is_last_good();
 }
 
 int ecbpf_config_refresh(struct ecbpf *e)

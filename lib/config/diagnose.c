@@ -473,7 +473,9 @@ static void tell_killed(struct diagnosis *d)
 			"process %d (ecbpf-loader watch) was killed: nothing keeps what %.200s "
 			"declares",
 			d->watch.killed, file);
-	finding_why(f, "the programs go on");
+	finding_why(f, applied_is_last_good() ? "those of the last good configuration go on, as "
+						"the file could not be applied"
+					      : "the programs go on");
 	if (*d->watch.file)
 		finding_fix(f, "ecbpf-loader watch %.200s", d->watch.file);
 	else

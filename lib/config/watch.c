@@ -114,6 +114,8 @@ int ecbpf_watch_stop(struct ecbpf_watch *w, struct ecbpf_config_change **ret_cha
 	else
 		is_left = config->is_left;
 	ecbpf_config_free(config);
+	if (!is_left)
+		applied_note_last_good(w->e, false);
 	return is_left ? 0 : conf_stop(w->e, ret_changes, ret_count);
 }
 
@@ -137,6 +139,8 @@ void ecbpf_watch_tell(struct ecbpf_watch *w, const char *text)
 	snprintf(w->state.error, sizeof(w->state.error), "%s", text);
 	w->state.error[strcspn(w->state.error, "\n")] = '\0';
 	w->state.read = w->begun;
+	if (*text) /* if this process is killed, the note is all that is known */
+		applied_note(w->e, false);
 	conf_state_write(w->state_fd, &w->state);
 }
 
@@ -304,6 +308,7 @@ int ecbpf_watch_fall_back(struct ecbpf_watch *w, struct ecbpf_config_change **re
 		return err;
 	}
 	w->is_copied = true;
+	applied_note_last_good(w->e, true);
 	gmtime_r(&time, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", &tm);
 	snprintf(w->state.instead, sizeof(w->state.instead), "the last good configuration, of %s",

@@ -15,4 +15,8 @@ void applied_note(struct ecbpf *e, bool is_ok);
  */
 bool applied_read(long long *ret_when);
 
+/* The last good configuration was applied now, as that of the file could not; or it is stopped */
+void applied_note_last_good(struct ecbpf *e, bool runs);
+bool applied_is_last_good(void); /* since then, and nothing else was applied */
+
 #endif /* ECBPF_LIB_APPLIED_H */

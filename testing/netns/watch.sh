@@ -588,11 +588,21 @@ breaks()
 	equal "$1: doctor" "1 1" "$status $(grep -c "^error .*does not run: .*$3" "$tmp/out")"
 	works "$1: the metric" has_metric "ecbpf_last_good_runs 1"
 	works "$1: it is not well" has_metric "ecbpf_last_apply_ok 0"
+	if [[ $1 == "a typo" ]]; then
+		watch_end -KILL
+		works "$1: killed, the metric" has_metric "ecbpf_last_good_runs 1"
+		works "$1: killed, it is not well" has_metric "ecbpf_last_apply_ok 0"
+		equal "$1: killed, doctor" "those of the last good configuration go on, as the file could \
+not be applied" "$({ ecbpf-loader doctor -j || :; } |
+			jq -r '.[] | select(.code == "watch-killed") | .why')"
+		starts "$1: it starts"
+	fi
 	rm -r "${tmp:?}/etc"
 	mv "$tmp/etc.good" "$tmp/etc"
 	cp --remove-destination "$tmp/good" "$conf"
 	works "$1: mended and reloaded" ecbpf-loader watch --reload
 	works "$1: the metric" has_metric "ecbpf_last_good_runs 0"
+	works "$1: it is well" has_metric "ecbpf_last_apply_ok 1"
 	soon "$1: the copy is there" test -s "$copy/ecbpf.conf"
 }
 # shellcheck disable=SC2016 # for eval

@@ -670,6 +670,12 @@ bool ecbpf_config_last_applied(struct ecbpf *e, long long *ret_when)
 	return true;
 }
 
+bool ecbpf_config_last_good_runs(struct ecbpf *e)
+{
+	(void)e;
+	return false;
+}
+
 void ecbpf_watch_state_free(struct ecbpf_watch_state *state)
 {
 	(void)state;

@@ -341,12 +341,14 @@ static int print_watch(struct tool *tool, const struct metrics *m)
 	static const char waiting[] = "ecbpf_waiting";
 	struct ecbpf_watch_state state;
 	long long applied;
-	bool is_ok;
+	bool is_ok, is_last_good;
 
 	if (ecbpf_watch_read(tool->ecbpf, &state))
 		return tool_fail_ecbpf(tool);
 	is_ok = ecbpf_config_last_applied(tool->ecbpf, &applied);
+	is_last_good = ecbpf_config_last_good_runs(tool->ecbpf);
 	if (state.pid) {
+		is_last_good = *state.instead;
 		applied = state.applied;
 		is_ok = !*state.error;
 	}
@@ -364,7 +366,7 @@ static int print_watch(struct tool *tool, const struct metrics *m)
 	fprintf(m->out, "ecbpf_last_apply_ok %d\n", is_ok);
 	head_type(m, "ecbpf_last_good_runs",
 		  "Whether the last good configuration runs instead of the file.", "gauge");
-	fprintf(m->out, "ecbpf_last_good_runs %d\n", *state.instead != 0);
+	fprintf(m->out, "ecbpf_last_good_runs %d\n", is_last_good);
 	ecbpf_watch_state_free(&state);
 	return TOOL_OK;
 }
