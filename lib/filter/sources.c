@@ -173,33 +173,33 @@ int filter_sources_free(struct filter_lists *l)
 {
 	struct ecbpf_filter_lists *head = l->head;
 	struct ecbpf_filter_source *source;
-	__u32 number, next, kept = 0;
+	__u32 number = head->pending, next, kept = 0;
 	int err;
 
-	for (number = head->pending; number; number = link_get(source)) {
-		source = filter_source_get(l, number);
-		if (!source)
-			return -errno;
-	}
 	ecbpf_synchronize(l->e);
 	err = filter_hits_read(l); /* from now on, none of the retired ones gets into it */
 	if (err)
 		return err;
-	number = head->pending;
-	head->pending = 0;
-	head->pending_count = 0;
-	for (; number && (source = filter_source_get(l, number)); number = next) {
+	/* a million of them are not in the CPU's cache: each is visited once */
+	for (; number; number = next) {
 		__u32 *to = is_in_hits(l, number) ? &kept : &head->free;
 
+		source = filter_source_get(l, number);
+		if (!source) {
+			err = -errno;
+			break;
+		}
 		next = link_get(source);
 		link_set(source, *to);
 		*to = number;
+		head->pending_count--;
 	}
+	head->pending = number; /* those that could not be visited stay */
 	for (number = kept; number && (source = filter_source_get(l, number)); number = next) {
 		next = link_get(source);
 		filter_source_retire(l, number);
 	}
-	return 0;
+	return err;
 }
 
 static bool op_has(const struct ecbpf_trie_op *outer, const struct ecbpf_trie_op *inner)
