@@ -38,6 +38,7 @@
 #include "bpf/probe.h"
 #include "bpf/synchronize.h"
 #include "bpf/transaction.h"
+#include "bpf/xdp_link.h"
 #include "chain/change.h"
 #include "chain/lost.h"
 #include "chain/note.h"
@@ -410,12 +411,20 @@ int ecbpf_change_try(struct ecbpf *e, struct change *c)
 
 static int fail_attach(struct ecbpf *e, const struct change *c, int err)
 {
+	char by_link[ECBPF_XDP_REMOVE + 64];
 	const char *hint = "";
+	__u32 link;
 
-	if (err == -EOPNOTSUPP && c->mode == ECBPF_MODE_NATIVE)
+	link = err == -EBUSY ? ecbpf_xdp_link_id(c->ifindex, c->live.id) : 0;
+	if (link) {
+		snprintf(by_link, sizeof(by_link),
+			 ": a BPF link holds it, 'bpftool link detach id %u' removes it", link);
+		hint = by_link;
+	} else if (err == -EOPNOTSUPP && c->mode == ECBPF_MODE_NATIVE) {
 		hint = ": its driver may not support native XDP; '--mode skb' works with any";
-	else if (err == -EPERM)
+	} else if (err == -EPERM) {
 		hint = ": must be root, or have CAP_NET_ADMIN";
+	}
 	return ecbpf_fail(e, err, "%s: cannot attach in %s mode: %s%s%s%s%s", c->iface,
 			  ecbpf_live_mode_name(c->mode), strerror(-err),
 			  *e->kernel_message ? " (" : "", e->kernel_message,
@@ -672,11 +681,13 @@ int ecbpf_change_chains(struct ecbpf *e, const char *const *ifaces, size_t count
 int ecbpf_fail_single(struct ecbpf *e, const struct change *c)
 {
 	const struct member *m = &c->live.members[0];
+	char command[ECBPF_XDP_REMOVE];
 
 	return ecbpf_fail(e, -EBUSY,
 			  "%s: program '%s' (id %u) is attached without a dispatcher: "
-			  "'ecbpf-loader unload --all %s' removes it",
-			  c->iface, m->name, m->id, c->iface);
+			  "'%s' removes it",
+			  c->iface, m->name, m->id,
+			  ecbpf_xdp_remove_command(c->iface, m->id, command));
 }
 
 int ecbpf_fail_mode(struct ecbpf *e, const struct change *c, enum ecbpf_mode mode)

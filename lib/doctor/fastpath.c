@@ -6,6 +6,29 @@
 #include "doctor/doctor.h"
 #include "fastpath/fastpath.h"
 
+#define NO_LEASES                                                                             \
+	"it does not see packets that the kernel sends there: it grants no leases for them, " \
+	"and a reset does not end a lease"
+
+/* What they return is not known: a program may leave the decision to the next one */
+static void check_earlier(struct doctor *d, const struct ecbpf_fastpath_port *port)
+{
+	_cleanup_free_ struct fastpath_earlier *items = NULL;
+	struct ecbpf_finding *f;
+	size_t count = 0;
+
+	if (ecbpf_fastpath_earlier(d->e, port->ifindex, &items, &count))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		f = finding_add(&d->found, ECBPF_WARNING, port->iface, "fastpath-earlier",
+				"%s runs before the fast path's program at TC egress",
+				items[i].text);
+		finding_why(f, "packets for which it does not return TC_ACT_UNSPEC or TCX_NEXT "
+			       "end there: no leases are granted for them, and a reset does not "
+			       "end a lease");
+	}
+}
+
 /* The XDP program is there, somewhere; so what it needs has to be */
 static void check_fastpath_ports(struct doctor *d, const struct fastpath_diagnosis *diagnosis)
 {
@@ -22,15 +45,24 @@ static void check_fastpath_ports(struct doctor *d, const struct fastpath_diagnos
 	}
 	for (size_t i = 0; i < diagnosis->ports_count; i++) {
 		const struct ecbpf_fastpath_port *port = &diagnosis->ports[i];
+		struct fastpath_obstacle obstacle;
 
-		if (port->is_out && port->is_port && port->is_current)
+		if (port->is_out && port->is_port && port->is_current) {
+			check_earlier(d, port);
 			continue;
+		}
+		if (fastpath_egress_obstacle(d->e, port->iface, port->ifindex, &obstacle)) {
+			f = finding_add(&d->found, ECBPF_ERROR, port->iface, "fastpath-egress",
+					"the fast path's program is not at TC egress: %s",
+					obstacle.what);
+			finding_why(f, NO_LEASES);
+			finding_fix(f, "%s && ecbpf-fastpath refresh", obstacle.fix);
+			continue;
+		}
 		if (!port->is_out) {
 			f = finding_add(&d->found, ECBPF_ERROR, port->iface, "fastpath-egress",
 					"the fast path's program at TC egress is gone");
-			finding_why(
-				f, "it does not see packets that the kernel sends there: it grants "
-				   "no leases for them, and a reset does not end a lease");
+			finding_why(f, NO_LEASES);
 		} else if (!port->is_port) {
 			f = finding_add(&d->found, ECBPF_WARNING, port->iface, "fastpath-port",
 					"the fast path forwards nothing to it: a load was killed");

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <bpf/bpf.h>
 #include "bpf/loaded.h"
+#include "bpf/xdp_link.h"
 #include "chain/again.h"
 #include "chain/dispatcher.h"
 #include "core/handle.h"
@@ -73,8 +74,11 @@ static void fix_reload(struct ecbpf_finding *f, const struct ecbpf_chain *chain,
 		       enum ecbpf_mode mode)
 {
 	_cleanup_free_ char *load = chain_again(chain, mode);
+	char command[ECBPF_XDP_REMOVE];
 
-	snprintf(f->unload, sizeof(f->unload), "ecbpf-loader unload --all %s%s", chain->iface,
+	snprintf(f->unload, sizeof(f->unload), "%s%s",
+		 ecbpf_xdp_remove_command(chain->iface,
+					  chain->members_count ? chain->members[0].id : 0, command),
 		 also);
 	if (load && strlen(f->unload) + 4 + strlen(load) < sizeof(f->fix))
 		finding_fix(f, "%s && %s", f->unload, load);

@@ -3,18 +3,23 @@
  * The TC egress program, which grants leases.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <linux/if_ether.h>
 #include "bpf/bpffs.h"
 #include "bpf/info.h"
 #include "bpf/loaded.h"
 #include "bpf/map.h"
 #include "bpf/object.h"
 #include "bpf/percpu.h"
+#include "core/array.h"
+#include "core/error.h"
 #include "core/handle.h"
 #include "core/names.h"
 #include "fastpath/fastpath.h"
+#include "fastpath/tc.h"
 #include "progs/fastpath_egress.skel.h"
 
 /*
@@ -80,7 +85,10 @@ out:
 	return err;
 }
 
-/* *@ret_id: 0: no program, or no interface */
+/*
+ * *@ret_id: 0: no program, or no interface. With the queueing discipline 'ingress' it is that of
+ * the filter at ingress which versions before took for one at egress
+ */
 static int egress_query(struct ecbpf *e, int ifindex, __u32 *ret_id)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
@@ -121,7 +129,8 @@ int fastpath_egress_find(struct ecbpf *e, int ifindex, int *ret_fd, bool *ret_is
 	if (!err && ret_is_current) {
 		bytes = fastpath_egress_bpf__elf_bytes(&size);
 		err = ecbpf_loaded_read(fd, &loaded);
-		*ret_is_current = !err && loaded.fingerprint == ecbpf_fingerprint(bytes, size);
+		*ret_is_current = !err && loaded.fingerprint == ecbpf_fingerprint(bytes, size) &&
+				  !fastpath_tc_is_ingress(e, ifindex);
 		if (err == -ENOENT || err == -EPROTO) /* of another version */
 			err = 0;
 	}
@@ -142,29 +151,77 @@ int fastpath_egress_is_there(struct ecbpf *e, int ifindex, bool *ret_is_there)
 	return err;
 }
 
+static bool is_place(const struct fastpath_tc_filter *filter)
+{
+	return !filter->chain && filter->prio == EGRESS_PRIORITY;
+}
+
+/* A priority is for filters of one kind and protocol */
+static void format_filter(const char *iface, const struct fastpath_tc_filter *filter,
+			  struct fastpath_obstacle *ret)
+{
+	char program[96] = "";
+
+	if (filter->id)
+		snprintf(program, sizeof(program), ": %s (id %u)", filter->name, filter->id);
+	snprintf(ret->what, sizeof(ret->what),
+		 "TC egress filter %u, handle 0x%x, is not the fast path's, but one of kind %s%s",
+		 filter->prio, filter->handle, filter->kind, program);
+	snprintf(ret->fix, sizeof(ret->fix), "tc filter del dev %s egress pref %u", iface,
+		 filter->prio);
+}
+
+bool fastpath_egress_obstacle(struct ecbpf *e, const char *iface, int ifindex,
+			      struct fastpath_obstacle *ret)
+{
+	_cleanup_free_ struct fastpath_tc_filter *filters = NULL;
+	struct saved_error error;
+	bool is_there = false;
+	size_t count = 0;
+
+	*ret = (struct fastpath_obstacle){};
+	if (fastpath_tc_is_ingress(e, ifindex)) {
+		snprintf(ret->what, sizeof(ret->what),
+			 "its queueing discipline ingress has no place at egress, clsact has both; "
+			 "filters at ingress have to be added again");
+		snprintf(ret->fix, sizeof(ret->fix),
+			 "tc qdisc del dev %s ingress && tc qdisc add dev %s clsact", iface, iface);
+		return true;
+	}
+	ecbpf_error_save(e, &error);
+	if (!fastpath_tc_filters(e, ifindex, &filters, &count))
+		fastpath_egress_is_there(e, ifindex, &is_there);
+	ecbpf_error_restore(e, &error);
+	for (size_t i = 0; i < count && !is_there && !*ret->what; i++)
+		if (is_place(&filters[i]) &&
+		    (filters[i].handle == EGRESS_HANDLE || strcmp(filters[i].kind, "bpf") ||
+		     filters[i].protocol != ETH_P_ALL))
+			format_filter(iface, &filters[i], ret);
+	return *ret->what;
+}
+
+static int fail_obstacle(struct ecbpf *e, const char *iface, const struct fastpath_obstacle *o)
+{
+	return ecbpf_fail(e, -EBUSY, "%s: %s; run '%s'", iface, o->what, o->fix);
+}
+
 int fastpath_egress_attach(struct ecbpf *e, const char *iface, int ifindex, int prog_fd)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = EGRESS_HANDLE, .priority = EGRESS_PRIORITY,
 		    .prog_fd = prog_fd);
-	bool is_there;
+	struct fastpath_obstacle obstacle;
 	__u32 id, now;
 	int err;
 
+	if (fastpath_egress_obstacle(e, iface, ifindex, &obstacle))
+		return fail_obstacle(e, iface, &obstacle);
 	err = egress_query(e, ifindex, &id);
 	if (err)
 		return err;
-	if (id) {
-		err = fastpath_egress_is_there(e, ifindex, &is_there);
-		if (err)
-			return err;
-		if (!is_there)
-			return ecbpf_fail(e, -EBUSY,
-					  "%s: another program is TC egress filter %u, handle %u",
-					  iface, EGRESS_PRIORITY, EGRESS_HANDLE);
+	if (id)
 		opts.flags = BPF_TC_F_REPLACE;
-	}
-	err = bpf_tc_hook_create(&hook);
+	err = bpf_tc_hook_create(&hook); /* of an 'ingress', it says that there is one */
 	if (err && err != -EEXIST)
 		return ecbpf_fail(e, err, "%s: cannot add the clsact queueing discipline: %s",
 				  iface, strerror(-err));
@@ -206,4 +263,46 @@ int fastpath_egress_read(struct ecbpf *e, struct ecbpf_egress_counters *ret)
 		return fd;
 	err = ecbpf_percpu_sum(fd, 0, ret, sizeof(*ret));
 	return err ? ecbpf_fail(e, err, "map fastpath_egress: %s", strerror(-err)) : 0;
+}
+
+static int earlier_add(struct ecbpf *e, struct fastpath_earlier **items, size_t *count,
+		       const char *what, const char *name, __u32 id)
+{
+	struct fastpath_earlier *item = ecbpf_array_add(items, count, sizeof(*item));
+
+	if (!item)
+		return ecbpf_fail_memory(e);
+	if (id)
+		snprintf(item->text, sizeof(item->text), "%s %s (id %u)", what, name, id);
+	else
+		snprintf(item->text, sizeof(item->text), "%s of kind %s", what, name);
+	return 0;
+}
+
+int ecbpf_fastpath_earlier(struct ecbpf *e, int ifindex, struct fastpath_earlier **ret,
+			   size_t *ret_count)
+{
+	_cleanup_free_ struct fastpath_tc_filter *filters = NULL;
+	__u32 ids[FASTPATH_TCX];
+	size_t links = fastpath_tcx(ifindex, ids), count = 0;
+	int err;
+
+	*ret = NULL;
+	*ret_count = 0;
+	err = fastpath_tc_filters(e, ifindex, &filters, &count);
+	for (size_t i = 0; i < links && !err; i++) {
+		_cleanup_close_ int fd = bpf_prog_get_fd_by_id(ids[i]);
+		struct bpf_prog_info info = {};
+
+		if (fd >= 0 && !ecbpf_prog_info(fd, &info))
+			err = earlier_add(e, ret, ret_count, "TCX program", info.name, ids[i]);
+	}
+	for (size_t i = 0; i < count && !err; i++) {
+		const struct fastpath_tc_filter *f = &filters[i];
+
+		if (!f->chain && f->prio < EGRESS_PRIORITY)
+			err = earlier_add(e, ret, ret_count, "TC filter", f->id ? f->name : f->kind,
+					  f->id);
+	}
+	return err;
 }

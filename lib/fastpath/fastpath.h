@@ -50,6 +50,13 @@ int fastpath_egress_open(struct ecbpf *e, __u32 groups, struct bpf_object **ret_
  * program of this version; or NULL. Return: 0; errors: whether it is there is not known
  */
 int fastpath_egress_find(struct ecbpf *e, int ifindex, int *ret_fd, bool *ret_is_current);
+/* What has its place, or leaves none; @fix: the command that makes room */
+struct fastpath_obstacle {
+	char what[256];
+	char fix[160];
+};
+bool fastpath_egress_obstacle(struct ecbpf *e, const char *iface, int ifindex,
+			      struct fastpath_obstacle *ret);
 int fastpath_egress_is_there(struct ecbpf *e, int ifindex, bool *ret_is_there);
 /* @iface: as messages name it. No more descriptors are needed at once than by the two above */
 int fastpath_egress_attach(struct ecbpf *e, const char *iface, int ifindex, int prog_fd);
@@ -128,6 +135,16 @@ int ecbpf_fastpath_leave(struct ecbpf *e, const char *iface);
  */
 int ecbpf_fastpath_retire(struct ecbpf *e, const char *const *keep, size_t keep_count,
 			  int (*change)(struct ecbpf *e, void *data), void *data);
+
+/*
+ * Programs at TC egress that run before ours, and may end processing: a text for each, NAME (id N);
+ * @ret: for free()
+ */
+struct fastpath_earlier {
+	char text[96];
+};
+int ecbpf_fastpath_earlier(struct ecbpf *e, int ifindex, struct fastpath_earlier **ret,
+			   size_t *ret_count);
 
 /* What the doctor wants to know of the fast path. @ports: for free() */
 struct fastpath_diagnosis {
