@@ -307,6 +307,11 @@ static int config_plan(struct ecbpf *e, const struct ecbpf_config *config, struc
 	return err ? err : conf_plan_ports(e, config, plan);
 }
 
+static void warn_unused(const struct conf_word *at, const char *text, void *e)
+{
+	ecbpf_log(e, ECBPF_LOG_WARN, "%s:%u: %s", at->file, at->line, text);
+}
+
 /* Under the lock */
 static int config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
 			struct conf_report *r)
@@ -325,6 +330,9 @@ static int config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool
 		warn_vlan(e, config, &plan);
 	if (!err && plan.wants)
 		warn_sampler(e, config);
+	/* who is patient says which interfaces it waits for */
+	if (!err && plan.wants && !config->is_patient)
+		conf_unused_words(config, &plan, warn_unused, e);
 	if (!err && !check)
 		err = r->count ? apply_all(e, config, &plan) : ecbpf_config_refresh(e);
 	conf_plan_free(&plan);
@@ -404,6 +412,7 @@ int ecbpf_config_apply(struct ecbpf *e, const struct ecbpf_config *config, bool 
 		return err;
 	}
 	warn_none(e, config, &r);
+	conf_unused_sections(config, warn_unused, e);
 	*ret_changes = r.changes;
 	*ret_count = r.count;
 	return 0;

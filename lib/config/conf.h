@@ -67,10 +67,12 @@ enum conf_on_error {
 	CONF_ON_ERROR_LAST_GOOD,
 };
 
+#define CONF_SECTIONS_MAX 8
 struct ecbpf_config {
 	char **files; /* names, for places */
 	size_t files_count;
-	struct conf_text source; /* lines of all files */
+	struct conf_word heads[CONF_SECTIONS_MAX]; /* of conf_sections; file NULL: there is none */
+	struct conf_text source;		   /* lines of all files */
 	bool has_interfaces;
 	struct conf_words ingress;
 	struct conf_words egress;
@@ -196,6 +198,7 @@ struct conf_parser;
  * @settings: keys of a stage's table; or NULL
  * @keys: other keys, up to NULL; or NULL. What is neither is a constant of a program if @has_name,
  *	  or else an error
+ * @stage: it is of this one alone; or NULL
  * @open: at its head; or NULL
  * @set: take one key
  * @check: once all is read; or NULL
@@ -209,6 +212,7 @@ struct conf_parser;
  */
 struct conf_section {
 	const char *name;
+	const char *stage;
 	bool has_name;
 	const struct ecbpf_settings *(*settings)(void);
 	const char *const *keys;
@@ -222,7 +226,6 @@ struct conf_section {
 	int (*get)(struct ecbpf *e, struct ecbpf_config *config);
 };
 
-#define CONF_SECTIONS_MAX 8
 extern const struct conf_section conf_section_interfaces, conf_section_chain, conf_section_stage,
 	conf_section_program, conf_section_filter, conf_section_fw, conf_section_fastpath,
 	conf_section_sampler;

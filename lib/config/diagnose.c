@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "bpf/xdp_link.h"
 #include "chain/again.h"
 #include "chain/note.h"
 #include "config.h"
 #include "config/declared.h"
+#include "config/parse.h"
 #include "core/applied.h"
 #include "core/error.h"
 #include "core/finding.h"
@@ -187,7 +189,11 @@ static void room_command(struct diagnosis *d, const char *iface, char *ret, size
 		return;
 	if (chain->kind == ECBPF_CHAIN_BROKEN ||
 	    (chain->kind == ECBPF_CHAIN_SINGLE && !chain->members[0].is_ours)) {
-		snprintf(ret, size, "ecbpf-loader unload --all %s && ", iface);
+		char command[ECBPF_XDP_REMOVE];
+
+		snprintf(ret, size, "%s && ",
+			 ecbpf_xdp_remove_command(
+				 iface, chain->members_count ? chain->members[0].id : 0, command));
 		if (chain->kind == ECBPF_CHAIN_SINGLE)
 			snprintf(ret_other, other_size, ", %.63s (id %u) is in its place",
 				 chain->members[0].name, chain->members[0].id);
@@ -235,10 +241,11 @@ static void check_missing(struct diagnosis *d, const struct ecbpf_declared *item
 	if (wait)
 		finding_why(f, "ecbpf-loader watch waits: %.200s", wait);
 	else
-		finding_why(f, "its packets are not handled by %s%s",
+		finding_why(f, "its packets are not handled by %s%s%s",
 			    there || strchr(missing, ',') ? "them" : "it",
 			    item->by_file ? "; ecbpf-loader watch (ecbpf.service) keeps them there"
-					  : "; if that was meant: ecbpf-loader unload --all");
+					  : "; if that was meant: ecbpf-loader clean ",
+			    item->by_file ? "" : item->iface);
 	if (item->by_file)
 		fix_apply(d, room, f);
 	else if (again.text && strlen(room) + strlen(again.text) < sizeof(f->fix))
@@ -359,6 +366,26 @@ static void check_settings(struct diagnosis *d)
 	}
 }
 
+static void tell_unused(const struct conf_word *at, const char *text, void *data)
+{
+	struct diagnosis *d = data;
+	struct ecbpf_finding *f;
+
+	f = finding_add(&d->found, ECBPF_WARNING, "", "not-used", "%.150s:%u: %s", at->file,
+			at->line, text);
+	finding_why(f, "these lines have no effect");
+}
+
+/* check_absent() has told of those of ingress */
+static void tell_absent(const struct conf_word *at, const char *text, void *data)
+{
+	struct diagnosis *d = data;
+
+	if (at->text && conf_words_have(&d->config->egress, at->text, strlen(at->text)) &&
+	    !conf_words_have(&d->config->ingress, at->text, strlen(at->text)))
+		tell_unused(at, text, data);
+}
+
 static int check_all(struct diagnosis *d)
 {
 	struct conf_waits waits = {};
@@ -379,8 +406,11 @@ static int check_all(struct diagnosis *d)
 		    !list_missing(d, plan.links[i].name, missing, sizeof(missing), &there))
 			check_programs(d, *want);
 	}
-	if (!err)
+	if (!err) {
 		check_ports(d, &plan);
+		conf_unused_words(d->config, &plan, tell_absent, d);
+		conf_unused_sections(d->config, tell_unused, d);
+	}
 	if (!err && !d->is_quick) /* they could be read */
 		check_settings(d);
 	free(waits.items);

@@ -173,6 +173,7 @@ static const char *const keys[] = {"flows", "exclude", NULL};
 
 const struct conf_section conf_section_fastpath = {
 	.name = "fastpath",
+	.stage = "fastpath",
 	.settings = ecbpf_fastpath_settings,
 	.keys = keys,
 	.open = open_fastpath,

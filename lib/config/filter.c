@@ -425,6 +425,7 @@ static const char *const keys[] = {"vip", "drop", "allow", NULL};
 
 const struct conf_section conf_section_filter = {
 	.name = "filter",
+	.stage = "filter",
 	.settings = ecbpf_filter_settings,
 	.keys = keys,
 	.open = open_filter,

@@ -223,6 +223,7 @@ static const char *const keys[] = {"rules", NULL};
 
 const struct conf_section conf_section_fw = {
 	.name = "fw",
+	.stage = "fw",
 	.settings = ecbpf_fw_settings,
 	.keys = keys,
 	.open = open_fw,

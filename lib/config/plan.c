@@ -25,6 +25,7 @@ void conf_plan_free(struct conf_plan *plan)
 	free(plan->is_held);
 	free(plan->wants);
 	free(plan->ports);
+	free(plan->absent);
 }
 
 /* Constants of a unit, behind those that there are already */
@@ -187,9 +188,8 @@ static bool may_match_none(const struct conf_plan *plan, const char *word)
 }
 
 /* @is_strict: a name that is not there is an error; else into @waits, which may be NULL */
-static int words_resolve(struct ecbpf *e, const struct conf_plan *plan,
-			 const struct conf_words *words, bool *is_meant, bool is_strict,
-			 struct conf_waits *waits)
+static int words_resolve(struct ecbpf *e, struct conf_plan *plan, const struct conf_words *words,
+			 bool *is_meant, bool is_strict, struct conf_waits *waits)
 {
 	int err = 0;
 
@@ -197,9 +197,12 @@ static int words_resolve(struct ecbpf *e, const struct conf_plan *plan,
 		const struct conf_word *word = &words->items[i];
 		int is_there = word_resolve(e, plan, word->text, is_meant);
 
-		if (is_there)
+		if (is_there) {
 			err = is_there < 0 ? is_there : 0;
-		else if (waits)
+			continue;
+		}
+		plan->absent[plan->absent_count++] = word;
+		if (waits)
 			err = conf_wait(e, waits, word->text, CONF_ABSENT);
 		else if (is_strict && !may_match_none(plan, word->text))
 			err = conf_fail(e, word, "%s: no such interface", word->text);
@@ -219,7 +222,10 @@ static int plan_links(struct ecbpf *e, const struct ecbpf_config *config, struct
 	plan->is_ingress = calloc(plan->links_count + 1, sizeof(*plan->is_ingress));
 	plan->is_egress = calloc(plan->links_count + 1, sizeof(*plan->is_egress));
 	plan->is_held = calloc(plan->links_count + 1, sizeof(*plan->is_held));
-	if (!plan->is_held || !plan->by_name || !plan->is_ingress || !plan->is_egress)
+	plan->absent =
+		calloc(config->ingress.count + config->egress.count + 1, sizeof(*plan->absent));
+	if (!plan->absent || !plan->is_held || !plan->by_name || !plan->is_ingress ||
+	    !plan->is_egress)
 		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < plan->links_count; i++)
 		plan->by_name[i] = &plan->links[i];

@@ -21,6 +21,8 @@ struct conf_plan {
 	size_t wants_count;
 	const char **ports; /* where the fast path is to be, besides in the chains */
 	size_t ports_count;
+	const struct conf_word **absent; /* names and patterns that no interface has */
+	size_t absent_count;
 };
 
 /* In this order; conf_plan_free() in any case */
@@ -30,6 +32,15 @@ int conf_plan_wants(struct ecbpf *e, const struct ecbpf_config *config, struct c
 		    struct conf_waits *waits);
 int conf_plan_ports(struct ecbpf *e, const struct ecbpf_config *config, struct conf_plan *plan);
 void conf_plan_free(struct conf_plan *plan);
+
+/* --- unused.c ----------------------------------------------------------------------------- */
+
+typedef void (*conf_unused_fn)(const struct conf_word *at, const char *text, void *data);
+/* Of stages that are not in the list, where that list is for interfaces */
+void conf_unused_sections(const struct ecbpf_config *config, conf_unused_fn fn, void *data);
+/* Names and patterns that no interface has; after conf_plan_wants() */
+void conf_unused_words(const struct ecbpf_config *config, const struct conf_plan *plan,
+		       conf_unused_fn fn, void *data);
 
 /* --- apply.c, keep.c ---------------------------------------------------------------------- */
 

@@ -51,8 +51,10 @@ static int section_open(struct reader *r, const char *text, size_t len)
 	name += strspn(name, " \t");
 	for (size_t i = 0; conf_sections[i]; i++) {
 		names[i] = conf_sections[i]->name;
-		if (!strcmp(word, conf_sections[i]->name))
-			section = conf_sections[i];
+		if (strcmp(word, conf_sections[i]->name))
+			continue;
+		section = conf_sections[i];
+		r->p.config->heads[i] = r->p.at;
 	}
 	if (!section)
 		return conf_fail_unknown(&r->p, "section", word, names);

@@ -91,6 +91,23 @@ equal "other stages" "5 replace" "$(ecbpf-loader apply --diff "$conf" | awk '{ p
 equal "they run" '["count","sampler"]' \
 	"$(ecbpf-loader status -j eth0 | jq -c '[.[].members[].stages[].stage]')"
 
+# what nothing uses is told: an interface that is not there, a stage that does not run
+printf '%s\n' '[interfaces]' 'ingress = eth0 none*' 'ingress = no[bc]ond #c' 'egress = gone? "e"' \
+	'[chain]' 'stages = count' 'fused = yes' '[filter]' '[fw]' '[stage pass]' >"$tmp/unused.conf"
+unused="ecbpf-loader: warning: $tmp/unused.conf"
+equal "nothing uses it" "$unused:10: [stage pass] is not used: pass is not among the stages
+$unused:2: none*: no such interface
+$unused:3: no[bc]ond: no such interface
+$unused:4: egress is not used: fastpath is not among the stages
+$unused:4: gone?: no such interface
+$unused:8: [filter] is not used: filter is not among the stages
+$unused:9: [fw] is not used: fw is not among the stages" \
+	"$(ecbpf-loader apply -c "$tmp/unused.conf" 2>&1 >"$tmp/out" | sort)"
+sed -i 's/^ingress = .*/ingress = none*/; /^\[[fs].*\]$/d; /^egress/d' "$tmp/unused.conf"
+equal "no interface at all" "$unused:2: none*: no such interface
+$unused:2: ingress: none of these interfaces is there: no stage runs" \
+	"$(ecbpf-loader apply -c "$tmp/unused.conf" 2>&1 >"$tmp/out" | grep -v ':3:')"
+
 # lists, rules and the fast path
 printf '192.0.2.0/24 scan\n2001:db8:1::/48 - 2090-01-01T00:00:00Z\n' >"$tmp/drop"
 printf '192.0.2.1\n' >"$tmp/allow"
@@ -101,7 +118,7 @@ cat >"$tmp/rules" <<-'END'
 END
 ip link add out0 type veth peer name out1
 sed -i "s|^vip = .*|&\ndrop = $tmp/drop\nallow = $tmp/allow|
-	s/^ingress =;d/&\negress = out0/; s/^stages = .*/stages = fw,fastpath,count,sampler/" "$conf"
+	s/^ingress =;d/&\negress = out0/; s/^stages = .*/stages = filter,fw,fastpath,count,sampler/" "$conf"
 cat >>"$conf" <<-END
 	[fw]
 	rules = $tmp/rules
@@ -195,7 +212,7 @@ else
 	equal "one line says why" 1 "$(grep -c . "$tmp/out")"
 fi
 
-sed -i "s/^stages = .*/stages = count,sampler/; /^.fastpath/,\$d" "$conf"
+sed -i "s/^stages = .*/stages = filter,fw,count,sampler/; /^egress/d; /^.fastpath/,\$d" "$conf"
 says "without the fast path" "$({
 	printf '%s: remove the fast path\x27s TC program\n' "${ifaces[@]:0:5}" out1
 	printf '%s: replace ecbpf_fused: other code or constants, priority 50\n' "${ifaces[@]:0:5}"
@@ -302,7 +319,7 @@ equal "a fused stage given twice" "1 ecbpf-loader: fused: 'count' is given twice
 ip link del twice0
 
 # the shipped file shows defaults, and on-stop is what --stop asks for
-head='[interfaces]\ningress = eth0\n[chain]\nstages = filter,fastpath,sampler\nfused = yes\n'
+head='[interfaces]\ningress = eth0\n[chain]\nstages = filter,fw,fastpath,sampler\nfused = yes\n'
 printf '%b' "$head" '[filter]\n[fastpath]\nflows = 5000\n[sampler]\n' >"$tmp/heads.conf"
 ecbpf-loader apply "$tmp/heads.conf" >"$tmp/out"
 {
@@ -434,7 +451,7 @@ printf '%b' '[interfaces]\ningress = eth0\n[chain]\nstages = count,fw\nfused = y
 equal "another order than that of priorities" 0 \
 	"$(ecbpf-loader apply "$tmp/order.conf" >"$tmp/out" 2>&1 && echo 0)"
 ecbpf-loader export >"$tmp/order.export"
-says "and its export" "nothing to do" "$tmp/order.export"
+equal "and its export" "nothing to do" "$(ecbpf-loader apply "$tmp/order.export" 2>"$tmp/out")"
 ecbpf-loader apply --stop "$tmp/order.conf" >"$tmp/out"
 
 # a first apply that fails leaves nothing

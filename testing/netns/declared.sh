@@ -371,6 +371,15 @@ sed -i 's/ late0/ late*/' "$work/etc/ecbpf.conf"
 doctor
 expect "a pattern that matches nothing" warning no-interface 'late*'
 
+kept=$(<"$work/etc/ecbpf.conf")
+sed -i 's/ late\*//; s/^stages = .*/stages = filter/' "$work/etc/ecbpf.conf"
+run ecbpf-loader apply
+doctor
+expect "a section of no stage" warning not-used host
+says "a section of no stage" not-used "[fw] is not used: fw is not among the stages"
+echo "$kept" >"$work/etc/ecbpf.conf"
+run ecbpf-loader apply
+
 cp "$work/etc/ecbpf.conf" "$work/good"
 echo "stages = filter,firewall" >>"$work/etc/ecbpf.conf"
 doctor
