@@ -35,7 +35,8 @@ int ecbpf_for_each_entry(struct ecbpf *e, const char *path, ecbpf_entry_fn fn, v
 			err = ecbpf_fail(e, -errno, "cannot read %s: %s", path, strerror(errno));
 		if (!entry)
 			break;
-		err = fn(e, entry->d_name, data);
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			err = fn(e, entry->d_name, data);
 	}
 	closedir(dir);
 	return err;

@@ -164,15 +164,21 @@ int ecbpf_clean_stale(struct ecbpf *e, size_t *ret_removed)
 
 int ecbpf_clean(struct ecbpf *e, const char *iface, size_t *ret_removed)
 {
-	size_t removed;
-
+	size_t removed, gone;
 	int err;
 
 	ecbpf_capture(e);
 	err = clean_dispatchers(e, iface, true, ret_removed ?: &removed);
-	if (!err)
-		ecbpf_note_forget(e, NULL);
-	return err;
+	if (err)
+		return err;
+	ecbpf_note_forget(e, NULL);
+	gone = iface ? ecbpf_note_settle(e, iface) : 0;
+	if (gone)
+		ecbpf_log(e, ECBPF_LOG_WARN,
+			  "%s: %zu program%s that another tool took off %s not expected there any "
+			  "more",
+			  iface, gone, gone == 1 ? "" : "s", gone == 1 ? "is" : "are");
+	return 0;
 }
 
 int ecbpf_clean_maps(struct ecbpf *e)

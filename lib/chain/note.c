@@ -320,6 +320,60 @@ size_t ecbpf_note_forget(struct ecbpf *e, const char *iface)
 	return 1;
 }
 
+static bool has_member(const struct ecbpf_chain *chain, const char *name)
+{
+	for (size_t i = 0; i < chain->members_count; i++)
+		if (chain->members[i].is_ours && !strcmp(chain->members[i].name, name))
+			return true;
+	return false;
+}
+
+/* The text without the programs that are not in @chain. Return: how many these are */
+static size_t text_settle(char *text, const struct ecbpf_chain *chain, size_t *ret_left)
+{
+	char *to = strchr(text, '\t'), *from = to, name[64];
+	size_t gone = 0;
+
+	*ret_left = 0;
+	while (from) {
+		char *next = strchr(from + 1, '\t');
+		size_t len = next ? (size_t)(next - from) : strlen(from);
+
+		if (sscanf(from + 1, "%*u %*u %63s", name) == 1 && has_member(chain, name)) {
+			memmove(to, from, len);
+			to += len;
+			++*ret_left;
+		} else {
+			gone++;
+		}
+		from = next;
+	}
+	if (to)
+		*to = '\0';
+	return gone;
+}
+
+size_t ecbpf_note_settle(struct ecbpf *e, const char *iface)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[PATH_MAX], name[IF_NAMESIZE];
+	struct ecbpf_chain *chain;
+	size_t gone, left;
+
+	if (!if_indextoname(ecbpf_iface_find(iface), name) || note_path(e, name, path))
+		return 0;
+	text = note_text(path);
+	if (!text || ecbpf_chain_get(e, name, &chain)) /* in doubt it is there */
+		return 0;
+	gone = text_settle(text, chain, &left);
+	ecbpf_chain_free(chain);
+	if (!left)
+		ecbpf_note_forget(e, name);
+	else if (gone)
+		note_write(e, name, text);
+	return gone;
+}
+
 void ecbpf_note_forget_all(struct ecbpf *e)
 {
 	notes_forget(e, &(struct forget){.is_all = true});

@@ -42,6 +42,11 @@ int ecbpf_for_each_note(struct ecbpf *e, ecbpf_note_fn fn, void *data);
 
 /* Forget @iface, or NULL: all interfaces that are gone. Return: how many */
 size_t ecbpf_note_forget(struct ecbpf *e, const char *iface);
+/*
+ * Of what @iface has a note of, forget what is not attached: somebody else took it off, and that
+ * was meant. Return: how many programs
+ */
+size_t ecbpf_note_settle(struct ecbpf *e, const char *iface);
 /* Those of all network namespaces: nothing is loaded any more */
 void ecbpf_note_forget_all(struct ecbpf *e);
 

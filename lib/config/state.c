@@ -2,17 +2,21 @@
 /*
  * The file that tells what the process of ecbpf_watch_open() is at.
  *
- * There is one for each network namespace, /run/ecbpf/watch-INODE. Its lock is that of the process,
- * so that no other one does the same; it is an open file description's, which can be asked for
- * without being taken.
+ * There is one for each network namespace, /run/ecbpf/watch-INODE. Its lock says that the process
+ * lives; it is an open file description's, which can be asked for without being taken. As the file
+ * may be removed, and each mount namespace may have its own /run, it is a socket that keeps others
+ * from doing the same: an abstract name is one of the network namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include "config/watch.h"
 #include "core/error.h"
@@ -20,6 +24,8 @@
 #include "core/handle.h"
 #include "core/netns.h"
 #include "core/run_dir.h"
+
+#define HOLD_NAME "ecbpf-watch"
 
 static int state_path(struct ecbpf *e, char path[PATH_MAX])
 {
@@ -75,24 +81,67 @@ static int state_read(struct ecbpf *e, int fd, struct ecbpf_watch_state *ret)
 	return text ? state_parse(e, text, ret) : ecbpf_fail_memory(e);
 }
 
-static int fail_busy(struct ecbpf *e, int fd, const char *path)
+static int fail_busy(struct ecbpf *e, int pid, const char *path)
 {
-	struct ecbpf_watch_state state = {};
 	char comm[64], name[32] = "";
 	FILE *file;
 
-	if (!state_read(e, fd, &state) && state.pid) {
-		snprintf(comm, sizeof(comm), "/proc/%d/comm", state.pid);
-		file = fopen(comm, "re");
-		if (file && fgets(name, sizeof(name), file))
-			name[strcspn(name, "\n")] = '\0';
-		if (file)
-			fclose(file);
-	}
-	ecbpf_fail(e, -EBUSY, "process %d (%s) keeps this network namespace already (%s)",
-		   state.pid, name, path);
+	snprintf(comm, sizeof(comm), "/proc/%d/comm", pid);
+	file = pid ? fopen(comm, "re") : NULL;
+	if (file && fgets(name, sizeof(name), file))
+		name[strcspn(name, "\n")] = '\0';
+	if (file)
+		fclose(file);
+	return ecbpf_fail(e, -EBUSY, "process %d (%s) keeps this network namespace already (%s)",
+			  pid, name, path);
+}
+
+static int fail_locked(struct ecbpf *e, int fd, const char *path)
+{
+	struct ecbpf_watch_state state = {};
+	int pid;
+
+	pid = state_read(e, fd, &state) ? 0 : state.pid;
 	ecbpf_watch_state_free(&state);
-	return -EBUSY;
+	return fail_busy(e, pid, path);
+}
+
+/* The process that has the name, if it is of this user: anybody can take a name. 0: it is not */
+static bool find_holder(const struct sockaddr_un *addr, socklen_t size, int *ret_pid)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct ucred peer = {};
+	socklen_t len = sizeof(peer);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)addr, size) ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) || peer.uid != geteuid())
+		return false;
+	*ret_pid = peer.pid;
+	return true;
+}
+
+int conf_watch_hold(struct ecbpf *e, int *ret_fd)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	socklen_t size = offsetof(struct sockaddr_un, sun_path) + 1 + strlen(HOLD_NAME);
+	char path[PATH_MAX];
+	int pid;
+
+	*ret_fd = -1;
+	memcpy(addr.sun_path + 1, HOLD_NAME, strlen(HOLD_NAME));
+	if (fd >= 0 && !bind(fd, (const struct sockaddr *)&addr, size) && !listen(fd, 64)) {
+		*ret_fd = take_fd(&fd);
+		return 0;
+	}
+	if (fd < 0 || errno != EADDRINUSE)
+		return ecbpf_fail(e, -errno, "socket @" HOLD_NAME ": %s", strerror(errno));
+	if (find_holder(&addr, size, &pid))
+		return state_path(e, path) ?: fail_busy(e, pid, path);
+	ecbpf_log(e, ECBPF_LOG_WARN,
+		  "a process of another user has the socket @" HOLD_NAME
+		  ": whether another ecbpf-loader watch runs is known only from " ECBPF_RUN_DIR);
+	return 0;
 }
 
 int conf_state_open(struct ecbpf *e)
@@ -114,10 +163,32 @@ int conf_state_open(struct ecbpf *e)
 		return fchmod(fd, 0644) ? ecbpf_fail(e, -errno, "%s: %s", path, strerror(errno))
 					: fd;
 	err = errno == EAGAIN || errno == EACCES
-		      ? fail_busy(e, fd, path)
+		      ? fail_locked(e, fd, path)
 		      : ecbpf_fail(e, -errno, "cannot lock %s: %s", path, strerror(errno));
 	close(fd);
 	return err;
+}
+
+bool conf_state_restore(struct ecbpf *e, int *fd)
+{
+	struct saved_error error;
+	struct stat own, there;
+	char path[PATH_MAX];
+	int made;
+
+	ecbpf_error_save(e, &error);
+	if (state_path(e, path) || fstat(*fd, &own) ||
+	    (!stat(path, &there) && own.st_ino == there.st_ino && own.st_dev == there.st_dev)) {
+		ecbpf_error_restore(e, &error);
+		return false;
+	}
+	made = conf_state_open(e); /* or it is tried again */
+	ecbpf_error_restore(e, &error);
+	if (made < 0)
+		return false;
+	close(*fd);
+	*fd = made;
+	return true;
 }
 
 void conf_state_write(int fd, const struct ecbpf_watch_state *state)

@@ -23,6 +23,7 @@
 #include "core/events.h"
 #include "core/handle.h"
 #include "core/privilege.h"
+#include "core/run_dir.h"
 #include "core/hash.h"
 
 #define RETRY_MS   5000 /* of an interface that could not be changed: a try may load programs */
@@ -32,6 +33,7 @@ struct ecbpf_watch {
 	struct ecbpf *e;
 	int events_fd;
 	int state_fd;
+	int hold_fd; /* of conf_watch_hold() */
 	struct ecbpf_config *config;
 	bool holds_vlans;
 	bool is_copied; /* as the last good one */
@@ -67,13 +69,18 @@ int ecbpf_watch_open(struct ecbpf *e, const char *file, struct ecbpf_watch **ret
 	w->e = e;
 	w->compact_at = CONF_COMPACT_MIN;
 	snprintf(w->state.file, sizeof(w->state.file), "%s", file ?: "");
-	w->events_fd = -1;
+	w->events_fd = w->state_fd = -1;
 	e->spares = ecbpf_spares_new(); /* or without */
-	w->state_fd = conf_state_open(e);
-	if (w->state_fd >= 0)
+	err = conf_watch_hold(e, &w->hold_fd);
+	if (!err) {
+		w->state_fd = conf_state_open(e);
+		err = w->state_fd < 0 ? w->state_fd : 0;
+	}
+	if (!err) {
 		w->events_fd = ecbpf_events_open(e);
-	if (w->events_fd < 0) {
-		err = w->state_fd < 0 ? w->state_fd : w->events_fd;
+		err = w->events_fd < 0 ? w->events_fd : 0;
+	}
+	if (err) {
 		ecbpf_watch_close(w);
 		return err;
 	}
@@ -91,6 +98,7 @@ void ecbpf_watch_close(struct ecbpf_watch *w)
 	close_fd(&w->events_fd);
 	conf_state_end(w->state_fd);
 	close_fd(&w->state_fd);
+	close_fd(&w->hold_fd);
 	ecbpf_config_free(w->config);
 	ecbpf_watch_state_free(&w->state);
 	free(w);
@@ -372,6 +380,12 @@ int ecbpf_watch_look(struct ecbpf_watch *w, struct ecbpf_config_change **ret_cha
 	if (!w->config)
 		return 0;
 	ecbpf_capture(w->e);
+	if (conf_state_restore(w->e, &w->state_fd)) {
+		ecbpf_log(w->e, ECBPF_LOG_WARN,
+			  ECBPF_RUN_DIR
+			  ": the file of this process was removed, and is made again");
+		conf_state_write(w->state_fd, &w->state);
+	}
 	err = links_hash(w->e, &links);
 	if (!err && (w->is_due || w->config->has_news || links != w->links ||
 		     events & ECBPF_EVENT_LINK || is_retry_due(w))) {
