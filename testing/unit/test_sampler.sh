@@ -152,6 +152,19 @@ gives 2 "--action: 'DROP' is not one of" ecbpf-pcap -p --action DROP
 gives 2 "--program: 'a,,b': a name is missing" ecbpf-pcap -p --program a,,b
 gives 2 "--count: '0' is not a number from 1" ecbpf-pcap -p --count 0
 gives 2 "--pcap, -C, -G and -W need --write" ecbpf-pcap -p -C 1
+for file in g.pcapng g-%Y.pcapng; do
+	gives 2 "-G: 1 s later '$work/$file' is the same file" ecbpf-pcap -w "$work/$file" -G 1
+done
+gives 1 "$work/none/g: No such file" ecbpf-pcap -w "$work/none/g" -G 1 -C 1
+gives 1 "$work/none/g: No such file" ecbpf-pcap -w "$work/none/g" -G 1 -W 1
+run ecbpf-pcap -p --duration 1 --reason ip-ihl,none,rulez,7 --program fw,fww -i nosuch0
+equal "names that are not known, and no daemon" "0 5
+ecbpf-pcap: warning: --program: 'fww' is not known to this version: see 'ecbpf-loader stages'
+ecbpf-pcap: warning: --reason: 'rulez' is not known to this version: see ecbpf(7)
+ecbpf-pcap: warning: --iface: 'nosuch0' is not known on this host" "$status $(grep -c . <<<"$err")
+$(grep warning <<<"$err")"
+equal "nothing was received" 1 "$(grep -c "nothing was received: does 'ecbpf-sampler run' publish" \
+	<<<"$err")"
 gives 2 "-W needs -C or -G" ecbpf-pcap -w "$work/file" -W 1
 gives 2 "--write -: -C, -G and -W need a file" ecbpf-pcap -C 1
 gives 2 "--write -: --print and --top use standard output" ecbpf-pcap -w - -p

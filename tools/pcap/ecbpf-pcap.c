@@ -226,6 +226,11 @@ static int run(struct tool *tool, int argc, char **argv)
 	if (!err) {
 		err = loop(f);
 		print_counters(&f->counters);
+		if (!f->counters.received)
+			tool_warn("nothing was received: does 'ecbpf-sampler run' publish at %s? "
+				  "'ecbpf-sampler status' says whether there are samples",
+				  f->options.bus.bind.count ? f->options.bus.bind.items[0]
+							    : f->options.bus.connect.items[0]);
 	}
 	bus_close(&f->bus, 0);
 	if (capture_close(f->capture) && !err)

@@ -4,7 +4,11 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+#include <net/if.h>
+#include <ecbpf/libecbpf.h>
+#include <ecbpf/reason.h>
 #include "tools/pcap/options.h"
 
 enum {
@@ -167,6 +171,62 @@ static int parse_option(struct pcap_options *o, int id, const char *arg)
 	return parse_bus_option(&o->bus, id, arg);
 }
 
+/* One period later the name has to be another one, or the file would be replaced */
+static bool has_other_names(const char *format, unsigned int seconds)
+{
+	time_t now = time(NULL), then = now + seconds;
+	char name[4096] = "", next[4096] = "";
+	struct tm tm;
+
+	if (!localtime_r(&now, &tm) || !strftime(name, sizeof(name), format, &tm) ||
+	    !localtime_r(&then, &tm) || !strftime(next, sizeof(next), format, &tm))
+		return true;
+	return strcmp(name, next);
+}
+
+static bool is_stage(const char *name)
+{
+	for (__u32 i = 1; ecbpf_stage_name(i); i++)
+		if (!strcmp(ecbpf_stage_name(i), name))
+			return true;
+	return false;
+}
+
+static bool is_reason(const char *name)
+{
+	if (!strcmp(name, "none"))
+		return true;
+	for (__u32 i = 0; i < ECBPF_REASON_MAX; i++)
+		if (ecbpf_reason_name(i) && !strcmp(ecbpf_reason_name(i), name))
+			return true;
+	return false;
+}
+
+static bool is_iface(const char *name)
+{
+	return if_nametoindex(name);
+}
+
+static void warn_unknown(const char *what, const struct tool_list *list,
+			 bool (*is_known)(const char *name), const char *where)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i][strspn(list->items[i], "0123456789")] &&
+		    !is_known(list->items[i]))
+			tool_warn("warning: %s: '%s' is not known %s", what, list->items[i], where);
+}
+
+/* No error: samples may come from another host or version */
+static void warn_names(const struct pcap_options *o)
+{
+	warn_unknown("--program", &o->programs, is_stage,
+		     "to this version: see "
+		     "'ecbpf-loader stages'");
+	warn_unknown("--reason", &o->reasons, is_reason, "to this version: see ecbpf(7)");
+	if (!o->bus.connect.count && !o->bus.bind.count)
+		warn_unknown("--iface", &o->ifaces, is_iface, "on this host");
+}
+
 static int check_options(struct pcap_options *o)
 {
 	struct capture_options *c = &o->capture;
@@ -187,8 +247,13 @@ static int check_options(struct pcap_options *o)
 	}
 	if (c->files && !c->size && !c->seconds)
 		return tool_usage("-W needs -C or -G");
+	if (c->seconds && !c->size && c->files != 1 && !has_other_names(c->path, c->seconds))
+		return tool_usage("-G: %u s later '%s' is the same file, and would be replaced: "
+				  "name it by the time, like samples-%%Y%%m%%d-%%H%%M%%S.pcapng",
+				  c->seconds, c->path);
 	if (o->is_printing && o->top)
 		return tool_usage("--print and --top cannot be combined");
+	warn_names(o);
 	if (!o->bus.connect.count && !o->bus.bind.count)
 		tool_list_add(&o->bus.connect, BUS_ENDPOINT);
 	return 0;
