@@ -24,7 +24,8 @@ extern "C" {
  * @max: largest number
  * @value: default
  * @group: KEY that sets all settings of this group, which follow each other; NULL: none
- * @leader: setting that sets this one, too, unless this one is given as well; NULL: none
+ * @leader: setting that sets this one, too, if they were equal, unless this one is given as well;
+ *	   NULL: none
  * @text: what it does: a phrase without a full stop, plain ASCII
  * @more: what else there is to know, for the manual: sentences; NULL: nothing
  */

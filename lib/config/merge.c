@@ -60,10 +60,12 @@ static void value_tell(struct ecbpf *e, const struct ecbpf_settings *settings, s
 			  resets ? "" : " as the configuration says");
 }
 
-/* @merged: values that are declared, @given, if @is_declared, or those that are live; gets others
+/*
+ * @merged: values that are declared, @given, if @is_declared, or those that are live; gets others.
+ * @undeclared: what those go back to that were changed, if none are declared; NULL: the defaults
  */
 static void values_merge(struct ecbpf *e, enum conf_values_of of, struct conf_runtime *rt,
-			 bool is_declared, __u64 given, void *merged)
+			 bool is_declared, __u64 given, const void *undeclared, void *merged)
 {
 	const struct ecbpf_settings *settings = conf_values_settings(of);
 	struct conf_values *values = &rt->values[of];
@@ -80,7 +82,7 @@ static void values_merge(struct ecbpf *e, enum conf_values_of of, struct conf_ru
 			continue;
 		}
 		if (!is_declared)
-			*to = s->value;
+			*to = undeclared ? ecbpf_setting_value(s, undeclared) : s->value;
 		value_tell(e, settings, i, values, merged, resets);
 		values->given &= ~(1ULL << i);
 		rt->is_dirty = true;
@@ -317,7 +319,7 @@ static int filter_merge(struct ecbpf *e, const struct ecbpf_config *config, stru
 	conf_words_free(&running);
 	if (!err)
 		values_merge(e, CONF_VALUES_FILTER, rt, config->has_filter, config->filter_given,
-			     &merged->filter);
+			     NULL, &merged->filter);
 	for (__u32 i = 0; i < ECBPF_FILTER_LISTS && !err; i++)
 		err = list_take(e, config, i, rt);
 	return err;
@@ -333,7 +335,8 @@ static int fw_merge(struct ecbpf *e, const struct ecbpf_config *config, struct c
 		err = ecbpf_fw_config_get(e, &merged->fw);
 	}
 	if (!err)
-		values_merge(e, CONF_VALUES_FW, rt, config->has_fw, config->fw_given, &merged->fw);
+		values_merge(e, CONF_VALUES_FW, rt, config->has_fw, config->fw_given, NULL,
+			     &merged->fw);
 	return err;
 }
 
@@ -364,7 +367,7 @@ static int fastpath_merge(struct ecbpf *e, const struct ecbpf_config *config,
 				  &rt->excludes, rt, &merged->excludes);
 	conf_words_free(&running);
 	if (!err)
-		values_merge(e, CONF_VALUES_FASTPATH, rt, is_declared, config->fastpath.given,
+		values_merge(e, CONF_VALUES_FASTPATH, rt, is_declared, config->fastpath.given, NULL,
 			     &merged->settings);
 	return err;
 }
@@ -373,8 +376,11 @@ static int sampler_merge(struct ecbpf *e, const struct ecbpf_config *config,
 			 struct conf_runtime *rt)
 {
 	struct ecbpf_config *merged = &rt->merged;
+	struct ecbpf_sampling none = {};
 	int err = 0;
 
+	ecbpf_settings_reset(ecbpf_sampler_settings(), &none);
+	memset(none.rate, 0, sizeof(none.rate)); /* without the section, none are drawn */
 	if (!config->has_sampler && rt->values[CONF_VALUES_SAMPLER].given) {
 		merged->has_sampler = true;
 		merged->sampling = (struct ecbpf_sampling){};
@@ -384,7 +390,7 @@ static int sampler_merge(struct ecbpf *e, const struct ecbpf_config *config,
 	}
 	if (!err)
 		values_merge(e, CONF_VALUES_SAMPLER, rt, config->has_sampler,
-			     config->sampling_given, &merged->sampling);
+			     config->sampling_given, &none, &merged->sampling);
 	return err;
 }
 

@@ -55,6 +55,7 @@ static int sampler_apply(struct ecbpf *e, const struct ecbpf_config *config, boo
 
 static int sampler_export(struct ecbpf *e, struct conf_files *files, struct conf_text *text)
 {
+	static const struct ecbpf_sampling none;
 	struct ecbpf_sampling running = {};
 	int err;
 
@@ -62,6 +63,9 @@ static int sampler_export(struct ecbpf *e, struct conf_files *files, struct conf
 	err = conf_sampling_get(e, &running);
 	if (err)
 		return err == -ENOENT ? 0 : err;
+	/* of a stage that was loaded without settings: a length of 0 is no setting of anybody's */
+	if (!memcmp(&running, &none, sizeof(none)))
+		return 0;
 	conf_printf(text, "\n[sampler]\n");
 	conf_values_print(ecbpf_sampler_settings(), &running, text);
 	return 0;

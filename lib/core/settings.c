@@ -124,14 +124,19 @@ static int fail_key(struct ecbpf *e, const struct ecbpf_settings *settings, cons
 	return ecbpf_fail(e, -EINVAL, "no setting '%s'; %s", key, text);
 }
 
-/* Those that follow a leader which was given, and were not given themselves */
-static void follow(const struct ecbpf_settings *settings, size_t leader, void *values, __u64 given)
+/*
+ * Those that follow a leader which was @before, and were not given themselves. One with another
+ * value was given some other time
+ */
+static void follow(const struct ecbpf_settings *settings, size_t leader, __u32 before, void *values,
+		   __u64 given)
 {
 	const struct ecbpf_setting *s = &settings->rows[leader];
 
 	for (size_t i = 0; i < settings->count; i++)
 		if (settings->rows[i].leader && !strcmp(settings->rows[i].leader, s->name) &&
-		    !(given & 1ULL << i))
+		    !(given & 1ULL << i) &&
+		    ecbpf_setting_value(&settings->rows[i], values) == before)
 			value_set(&settings->rows[i], values, ecbpf_setting_value(s, values));
 }
 
@@ -140,7 +145,7 @@ int ecbpf_setting_parse(struct ecbpf *e, const struct ecbpf_settings *settings, 
 {
 	char range[ECBPF_SETTING_RANGE];
 	bool is_key = false;
-	__u32 number = 0;
+	__u32 number = 0, before;
 
 	for (size_t i = 0; i < settings->count; i++) {
 		const struct ecbpf_setting *s = &settings->rows[i];
@@ -151,9 +156,10 @@ int ecbpf_setting_parse(struct ecbpf *e, const struct ecbpf_settings *settings, 
 			return ecbpf_fail(e, -EINVAL, "%s: '%s' is not %s", key, value,
 					  ecbpf_setting_range(s, range, sizeof(range)));
 		is_key = true;
+		before = ecbpf_setting_value(s, values);
 		value_set(s, values, number);
 		*given |= 1ULL << i;
-		follow(settings, i, values, *given);
+		follow(settings, i, before, values, *given);
 	}
 	return is_key ? 0 : fail_key(e, settings, key);
 }

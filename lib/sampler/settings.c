@@ -29,6 +29,7 @@ static const struct ecbpf_setting rows[] = {
 		.value = 1000,
 		.leader = "rate",
 		.text = "the same for packets with another verdict than XDP_PASS",
+		.more = "It follows rate as long as the two are equal",
 	},
 	{
 		.name = "snaplen",

@@ -789,4 +789,23 @@ equal "fw load says which settings it has from before" \
 ecbpf-fw unload eth0 >/dev/null
 equal "but not those that are given" "eth0: fw loaded" \
 	"$(ecbpf-fw load --fused --malformed pass eth0 | xargs)"
+# --- a sampler that no section is for -------------------------------------------------------------
+
+reboot "a sampler without settings"
+rm -r "$ECBPF_STATE_DIR"
+rates() { ecbpf-sampler status -j | jq -c '[.rate, .rate_drops, .snaplen]'; }
+printf '[interfaces]\ningress = eth0\n[chain]\nstages = sampler\nfused = yes\n' >"$conf"
+ecbpf-loader apply --reset-runtime "$conf" >/dev/null 2>&1
+equal "never set: it is not exported" "" "$(ecbpf-loader export | grep -x '\[sampler\]' || :)"
+ecbpf-sampler set rate=5 >/dev/null
+ecbpf-loader apply --reset-runtime "$conf" >/dev/null 2>&1
+equal "reset: it samples nothing, as before" "[0,0,128]" "$(rates)"
+ecbpf-loader apply --stop "$conf" >/dev/null
+ecbpf-loader clean --all </dev/null >/dev/null
+equal "rate-drops follows rate, and is not 'kept from before'" "eth0: sampler loaded" \
+	"$(ecbpf-sampler load --fused --rate 250 eth0 2>&1 | grep -v warning)"
+equal "it has followed" "[250,250,128]" "$(rates)"
+ecbpf-sampler set rate-drops=100 >/dev/null
+equal "another rate alone" "rate: 500, was 250" "$(ecbpf-sampler set rate=500 2>&1 | grep -v warning)"
+ecbpf-loader unload --all eth0
 summary

@@ -69,6 +69,11 @@ static void follows(void **state)
 	v = (struct values){};
 	assert_int_equal(ecbpf_settings_parse(e, &settings, other, 2, &v, &given), 0);
 	assert_values(&v, (struct values){0, 3, 4, 0, 0, 0});
+	/* it has a value of its own from some other time */
+	given = 0;
+	v = (struct values){.lead = 5, .follow = 4};
+	assert_int_equal(ecbpf_settings_parse(e, &settings, one, 1, &v, &given), 0);
+	assert_values(&v, (struct values){0, 3, 4, 0, 0, 0});
 }
 
 static void refuses(void **state)

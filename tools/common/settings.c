@@ -201,6 +201,15 @@ static bool is_given(const struct tool_list *given, const char *name)
 	return false;
 }
 
+static __u32 leader_value(const struct ecbpf_settings *settings, const struct ecbpf_setting *s,
+			  const void *values)
+{
+	for (size_t i = 0; i < settings->count; i++)
+		if (!strcmp(settings->rows[i].name, s->leader))
+			return ecbpf_setting_value(&settings->rows[i], values);
+	return 0;
+}
+
 void tool_settings_kept(const struct ecbpf_settings *settings, const void *values,
 			const struct tool_list *given)
 {
@@ -211,7 +220,9 @@ void tool_settings_kept(const struct ecbpf_settings *settings, const void *value
 		__u32 value = ecbpf_setting_value(s, values);
 		char value_text[ECBPF_SETTING_TEXT];
 
-		if (value == s->value || is_given(given, s->name))
+		if (value == s->value || is_given(given, s->name) ||
+		    (s->leader && is_given(given, s->leader) &&
+		     value == leader_value(settings, s, values)))
 			continue;
 		text = tool_str("%s %s=%s", text, s->name,
 				ecbpf_setting_format(s, value, value_text, sizeof(value_text)));
