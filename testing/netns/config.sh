@@ -118,7 +118,8 @@ cat >"$tmp/rules" <<-'END'
 END
 ip link add out0 type veth peer name out1
 sed -i "s|^vip = .*|&\ndrop = $tmp/drop\nallow = $tmp/allow|
-	s/^ingress =;d/&\negress = out0/; s/^stages = .*/stages = filter,fw,fastpath,count,sampler/" "$conf"
+	s/^ingress =;d/&\negress = out0/
+	s/^stages = .*/stages = filter,fw,fastpath,count,sampler/" "$conf"
 cat >>"$conf" <<-END
 	[fw]
 	rules = $tmp/rules
