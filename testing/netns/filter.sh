@@ -78,6 +78,31 @@ says "nothing was removed" 1 grep -c '^198.51.100.66' <(ecbpf-filter drop list)
 ecbpf-filter drop delete -q 198.51.100.66
 ecbpf-filter vip delete -q 203.0.113.66
 
+# --- the action for fail2ban ----------------------------------------------------------------------
+
+# bans NAME BANTIME IP: as fail2ban runs the lines of the manual, by sh
+# shellcheck disable=SC2317 # called by eval
+bans()
+{
+	local action
+
+	action=$(sed -n '/^actionban = /,/^actionunban/p' "$top/man/ecbpf-filter.8.in" |
+		sed '/^actionunban/d; s/^actionban = //; s/\\-/-/g; s/\\e/\\/g' |
+		sed "s/\\\\(aq/'/g; s/<name>/$1/g; s/<bantime>/$2/g; s/<ip>/$3/g")
+	sh -ec "$action" && ecbpf-filter drop list | grep "^$3 "
+}
+says "fail2ban: a ban that ends" 1 eval "bans sshd 600 198.51.100.71 | grep -c 'f2b-sshd  *20..-.*Z'"
+says "fail2ban: a ban for good" "198.51.100.72 f2b-sshd -" \
+	eval "bans sshd -1 198.51.100.72 | awk '{ print \$1, \$2, \$3 ~ /^20/ ? \"ends\" : \"-\" }'"
+says "fail2ban: a long name" 1 \
+	eval "bans nginx-http-auth-of-all-customers-together 600 198.51.100.73 | grep -c f2b-nginx-http"
+says "fail2ban: a number" 1 eval "bans 22 600 198.51.100.74 | grep -c f2b-22"
+ecbpf-filter drop flush -q
+
+ip link add none0 type veth peer name none1
+says "status --clear where the filter is not" 'false ["none0: no counters: the filter is not attached"]' \
+	eval "ecbpf-filter status --clear -j none0 | jq -cr '\"\(.changed) \(.notes)\"'"
+
 # --- fragments are answered if they are for an Ethernet address of this host --------------------
 
 # send MAC [VLAN]: a first fragment for it, to eth0; $source and $dest are its addresses

@@ -429,6 +429,10 @@ calls "clear [eth0]
 call: clear [eth1]
 call: clear [torn]" status --clear
 
+run status --clear -j lo
+equal "nothing to clear" answer "$status $(jq -c . <<<"$out")" '0 {"changed":false,"changes":[],"notes":["lo: no counters: none of ecbpf'"'"'s programs is attached"]}' &&
+	pass "nothing to clear" || :
+
 run load eth0,eth1 pass count
 prints "what was changed" "eth0: pass loaded
 eth0: count loaded

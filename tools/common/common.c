@@ -699,11 +699,10 @@ void tool_json_bool(struct json_object *json, const char *key, bool value)
 	json_object_object_add(json, key, json_object_new_boolean(value));
 }
 
-static void json_print(struct json_object *json, bool has_escapes)
+static void json_print(struct json_object *json, int flags, bool has_escapes)
 {
 	tool_put_json(stdout,
-		      json_object_to_json_string_ext(json, JSON_C_TO_STRING_PRETTY |
-								   JSON_C_TO_STRING_NOSLASHESCAPE),
+		      json_object_to_json_string_ext(json, flags | JSON_C_TO_STRING_NOSLASHESCAPE),
 		      has_escapes);
 	putchar('\n');
 	json_object_put(json);
@@ -711,10 +710,15 @@ static void json_print(struct json_object *json, bool has_escapes)
 
 void tool_json_print(struct json_object *json)
 {
-	json_print(json, false);
+	json_print(json, JSON_C_TO_STRING_PRETTY, false);
 }
 
 void tool_json_print_exact(struct json_object *json)
 {
-	json_print(json, true);
+	json_print(json, JSON_C_TO_STRING_PRETTY, true);
+}
+
+void tool_json_print_line(struct json_object *json)
+{
+	json_print(json, JSON_C_TO_STRING_PLAIN, false);
 }

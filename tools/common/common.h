@@ -254,9 +254,10 @@ void tool_json_str(struct json_object *json, const char *key, const char *value)
 void tool_json_num(struct json_object *json, const char *key, __u64 value);
 void tool_json_bool(struct json_object *json, const char *key, bool value);
 
-/* Print and free, see tool_put_json(); _exact: what is of tool_exact() */
+/* Print and free, see tool_put_json(); _exact: what is of tool_exact(); _line: one of several */
 void tool_json_print(struct json_object *json);
 void tool_json_print_exact(struct json_object *json);
+void tool_json_print_line(struct json_object *json);
 
 /* Or an end of the program: a tool has nothing to do without memory */
 void *tool_alloc(void *ptr, size_t bytes);

@@ -242,6 +242,16 @@ int filter_run_status(struct tool *tool, int argc, char **argv)
 		return show_status(tool, &ifaces, is_named, is_json);
 	tool_change_begin(NULL);
 	for (size_t i = 0; i < ifaces.count; i++) {
+		bool has = true;
+
+		if (is_named &&
+		    ecbpf_chain_has_stage(tool->ecbpf, ifaces.items[i], ECBPF_STAGE_FILTER, &has))
+			return tool_fail_ecbpf(tool);
+		if (!has) {
+			tool_unchanged("%s: no counters: the filter is not attached",
+				       ifaces.items[i]);
+			continue;
+		}
 		if (ecbpf_filter_status_clear(tool->ecbpf, ifaces.items[i]))
 			return tool_fail_ecbpf(tool);
 		tool_changed("%s: counters set to zero", ifaces.items[i]);

@@ -25,7 +25,8 @@ const struct tool_option fw_stats_options[] = {
 	{'j', "json", NULL, "as JSON"},
 	TOOL_CLEAR_OPTION,
 	TOOL_QUIET_OPTION,
-	{OPT_WATCH, "watch", NULL, "print them every second until interrupted"},
+	{OPT_WATCH, "watch", NULL,
+	 "print them every second until interrupted;\nwith --json, a document on each line"},
 	TOOL_COMMON_OPTIONS,
 };
 
@@ -93,7 +94,7 @@ static void print_stats(const struct reading *r)
 	tool_table_print(&table, "");
 }
 
-static void print_stats_json(const struct reading *r)
+static void print_stats_json(const struct reading *r, bool is_line)
 {
 	struct json_object *list = json_object_new_array();
 	struct ecbpf_fw_summary summary;
@@ -114,10 +115,13 @@ static void print_stats_json(const struct reading *r)
 		json_object_array_add(list, json);
 		free(text);
 	}
-	tool_json_print(list);
+	if (is_line)
+		tool_json_print_line(list);
+	else
+		tool_json_print(list);
 }
 
-static int show_stats(const struct tool *tool, unsigned int ms, bool is_json)
+static int show_stats(const struct tool *tool, unsigned int ms, bool is_json, bool is_watch)
 {
 	struct ecbpf_fw_ruleset *old TOOL_CLEANUP(fw_free_ruleset) = NULL;
 	struct ecbpf_fw_ruleset *ruleset TOOL_CLEANUP(fw_free_ruleset) = NULL;
@@ -136,7 +140,7 @@ static int show_stats(const struct tool *tool, unsigned int ms, bool is_json)
 				   .before = is_same(old, ruleset) ? before : NULL,
 				   .seconds = now() - start};
 	if (is_json)
-		print_stats_json(&reading);
+		print_stats_json(&reading, is_watch);
 	else
 		print_stats(&reading);
 	fflush(stdout);
@@ -175,7 +179,7 @@ int fw_run_stats(struct tool *tool, int argc, char **argv)
 		return TOOL_OK;
 	}
 	do
-		status = show_stats(tool, is_watch ? WATCH_MS : RATE_MS, is_json);
+		status = show_stats(tool, is_watch ? WATCH_MS : RATE_MS, is_json, is_watch);
 	while (is_watch && status == TOOL_OK && !ferror(stdout));
 	return status;
 }

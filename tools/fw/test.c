@@ -93,6 +93,8 @@ static void assertion_failed(struct test_run *t, const struct ecbpf_fw_assertion
 	tool_json_str(json, "action", frame ? ecbpf_action_name(action) : NULL);
 	if (frame)
 		tool_json_num(json, "packet", frame->number);
+	else
+		tool_json_str(json, "packet", NULL);
 	json_object_array_add(t->json_failed, json);
 }
 

@@ -352,18 +352,18 @@ static bool has_ours(const struct ecbpf_chain *chain)
 	return false;
 }
 
-/* @is_named: the user named this interface; it is an error if it has no counters */
+/* @is_named: the user named this interface, and is told if it has no counters */
 static int clear_counters(struct tool *tool, const char *iface, bool is_named)
 {
 	struct ecbpf_chain *chain;
-	bool is_wanted = true;
+	bool is_wanted;
 
-	if (!is_named) {
-		if (ecbpf_chain_get(tool->ecbpf, iface, &chain))
-			return tool_fail_ecbpf(tool);
-		is_wanted = has_ours(chain);
-		ecbpf_chain_free(chain);
-	}
+	if (ecbpf_chain_get(tool->ecbpf, iface, &chain))
+		return tool_fail_ecbpf(tool);
+	is_wanted = has_ours(chain);
+	ecbpf_chain_free(chain);
+	if (!is_wanted && is_named)
+		tool_unchanged("%s: no counters: none of ecbpf's programs is attached", iface);
 	if (is_wanted && ecbpf_counters_clear(tool->ecbpf, iface))
 		return tool_fail_ecbpf(tool);
 	if (is_wanted)
