@@ -293,6 +293,16 @@ struct ecbpf_chain {
 int ecbpf_chain_get(struct ecbpf *e, const char *iface, struct ecbpf_chain **ret_chain);
 void ecbpf_chain_free(struct ecbpf_chain *chain); /* NULL is fine */
 
+/**
+ * ecbpf_stage_reach() - do changes of a stage's rules, lists or settings reach packets?
+ * @stage: enum ecbpf_stage
+ * @ret_iface: if not: "", no interface has the stage; or one whose program has other maps than
+ *those that are pinned, and goes on with these. 16 bytes
+ *
+ * Return: 1 yes, 0 no, or -errno.
+ */
+int ecbpf_stage_reach(struct ecbpf *e, __u32 stage, char *ret_iface);
+
 /* @stage: enum ecbpf_stage, in the chain, or in ecbpf_fused */
 int ecbpf_chain_has_stage(struct ecbpf *e, const char *iface, __u32 stage, bool *ret_has);
 

@@ -106,6 +106,23 @@ int ecbpf_loaded_bind(struct ecbpf *e, int prog_fd, const char *name, const stru
 	return 0;
 }
 
+/*
+ * Also the maps that only user space reads: they live as long as the program, and can be pinned
+ * again if somebody removes their pins
+ */
+static int maps_bind(struct ecbpf *e, int prog_fd, const struct program *program)
+{
+	const struct bpf_map *map;
+
+	bpf_object__for_each_map (map, program->obj) {
+		if (program->is_ours && bpf_map__pin_path(map) && bpf_map__fd(map) >= 0 &&
+		    bpf_prog_bind_map(prog_fd, bpf_map__fd(map), NULL))
+			return ecbpf_fail(e, -errno, "%s: cannot keep its map %s: %s",
+					  program->name, bpf_map__name(map), strerror(errno));
+	}
+	return 0;
+}
+
 int ecbpf_loaded_write(struct ecbpf *e, int prog_fd, const struct ecbpf_program *spec,
 		       const struct predecessor *predecessor, const struct program *program,
 		       bool is_owned)
@@ -122,7 +139,8 @@ int ecbpf_loaded_write(struct ecbpf *e, int prog_fd, const struct ecbpf_program 
 	if (err)
 		return ecbpf_fail(e, err, "%s: cannot read the loaded program: %s", program->name,
 				  strerror(-err));
-	return ecbpf_loaded_bind(e, prog_fd, program->name, &loaded);
+	return maps_bind(e, prog_fd, program)
+		       ?: ecbpf_loaded_bind(e, prog_fd, program->name, &loaded);
 }
 
 int ecbpf_loaded_read(int prog_fd, struct loaded *ret_loaded)

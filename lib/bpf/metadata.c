@@ -63,25 +63,45 @@ static bool btf_uint(const struct btf *btf, const struct btf_type *type, __u32 *
 	return true;
 }
 
-bool ecbpf_btf_map_pinned(const struct btf *btf, __u32 var_id, const char **ret_name)
+/* Of the definition of a map: its member of that name */
+static const struct btf_type *map_member(const struct btf *btf, __u32 var_id, const char *name)
 {
 	const struct btf_type *var = btf__type_by_id(btf, var_id), *type;
-	__u32 pinning;
 
 	if (!var || !btf_is_var(var))
-		return false;
+		return NULL;
 	type = btf__type_by_id(btf, btf__resolve_type(btf, var->type));
-	if (!type || !btf_is_struct(type))
-		return false;
-	*ret_name = btf__name_by_offset(btf, var->name_off);
-	for (int i = 0; i < btf_vlen(type); i++) {
+	for (int i = 0; type && btf_is_struct(type) && i < btf_vlen(type); i++) {
 		const struct btf_member *m = &btf_members(type)[i];
 
-		if (!strcmp(btf__name_by_offset(btf, m->name_off), "pinning"))
-			return btf_uint(btf, btf__type_by_id(btf, m->type), &pinning) &&
-			       pinning == PIN_BY_NAME;
+		if (!strcmp(btf__name_by_offset(btf, m->name_off), name))
+			return btf__type_by_id(btf, m->type);
 	}
-	return false;
+	return NULL;
+}
+
+bool ecbpf_btf_map_is(const struct btf *btf, __u32 var_id, __u32 type, __u32 value_size)
+{
+	const struct btf_type *value = map_member(btf, var_id, "value");
+	__u32 number;
+
+	if (btf_uint(btf, map_member(btf, var_id, "type"), &number) && number != type)
+		return false;
+	if (value && btf_is_ptr(value))
+		return btf__resolve_size(btf, value->type) == value_size;
+	return !btf_uint(btf, map_member(btf, var_id, "value_size"), &number) ||
+	       number == value_size;
+}
+
+bool ecbpf_btf_map_pinned(const struct btf *btf, __u32 var_id, const char **ret_name)
+{
+	const struct btf_type *var = btf__type_by_id(btf, var_id);
+	__u32 pinning;
+
+	if (!btf_uint(btf, map_member(btf, var_id, "pinning"), &pinning) || pinning != PIN_BY_NAME)
+		return false;
+	*ret_name = btf__name_by_offset(btf, var->name_off);
+	return true;
 }
 
 bool ecbpf_btf_number(const struct btf *btf, const char *sec, const char *name, __u32 *ret)

@@ -13,6 +13,11 @@ __u32 ecbpf_btf_schema(const struct btf *btf);
 bool ecbpf_btf_number(const struct btf *btf, const char *sec, const char *name, __u32 *ret);
 /* Is this variable of section .maps one that is pinned by its name? */
 bool ecbpf_btf_map_pinned(const struct btf *btf, __u32 var_id, const char **ret_name);
+/*
+ * Is a map with @type and @value_size what this variable of section .maps defines, as far as that
+ * is said there?
+ */
+bool ecbpf_btf_map_is(const struct btf *btf, __u32 var_id, __u32 type, __u32 value_size);
 /* Offset of a global variable in its section; -ENOENT */
 int ecbpf_btf_var(const struct btf *btf, const char *sec, const char *name, __u32 *ret_off,
 		  __u32 *ret_size);

@@ -21,6 +21,16 @@ struct own_pin {
  * @ret: one that is missing, if there is one
  */
 bool ecbpf_own_pin_lost(struct ecbpf *e, int prog_fd, const char *prefix, struct own_pin *ret);
+/* Has this program maps of this prefix? Return: 1, they are those that are pinned; 0; -ENOENT none
+ */
+int ecbpf_own_pins_check(struct ecbpf *e, int prog_fd, const char *prefix);
 bool ecbpf_pins_are_others(struct ecbpf *e, int prog_fd);
+/* Would ecbpf_own_pins_restore() pin any? */
+bool ecbpf_own_pins_can_restore(struct ecbpf *e, int prog_fd);
+/*
+ * Pin its maps again whose pins are missing: all of them, or none if one cannot be, or if what is
+ * pinned belongs to another program's. Return: how many; 0; or -errno, told
+ */
+int ecbpf_own_pins_restore(struct ecbpf *e, int prog_fd);
 
 #endif /* ECBPF_LIB_OWN_PINS_H */

@@ -401,11 +401,12 @@ static int change_build(struct ecbpf *e, struct change *c)
 
 int ecbpf_change_try(struct ecbpf *e, struct change *c)
 {
+	bool before = e->is_trying;
 	int err;
 
 	e->is_trying = true;
 	err = change_build(e, c);
-	e->is_trying = false;
+	e->is_trying = before;
 	return err;
 }
 
@@ -597,7 +598,7 @@ static int commit(struct ecbpf *e, struct change *changes, size_t count)
 	int err = 0;
 
 	if (loads_any(changes, count))
-		err = ecbpf_lost_take(e, "filter", &lists) ?: ecbpf_lost_take(e, "fw", &fw);
+		err = ecbpf_lost_commit(e, "filter", &lists) ?: ecbpf_lost_commit(e, "fw", &fw);
 	if (!err)
 		err = commit_all(e, changes, count);
 	ecbpf_pins_end(e, &fw, err);

@@ -16,39 +16,114 @@
 #include "chain/lost.h"
 #include "core/handle.h"
 
-static int live_find(struct ecbpf *e, int ifindex, const char *prefix, struct own_pin *ret)
+typedef int (*prog_fn)(struct ecbpf *e, int prog_fd, void *data);
+
+static int each_of(struct ecbpf *e, int ifindex, prog_fn fn, void *data)
 {
 	struct live live = {.fd = -1};
-	int found = ecbpf_live_read(e, ifindex, &live);
+	int result = ecbpf_live_read(e, ifindex, &live);
 
-	for (size_t i = 0; !found && i < live.count; i++)
-		found = ecbpf_own_pin_lost(e, live.members[i].fd, prefix, ret) && ret->is_missing;
+	for (size_t i = 0; !result && i < live.count; i++)
+		result = fn(e, live.members[i].fd, data);
 	ecbpf_live_close(&live);
-	return found;
+	return result;
+}
+
+/* For each program that is attached, until @fn returns something else than 0. @ret_iface: where */
+static int each_program(struct ecbpf *e, prog_fn fn, void *data, char ret_iface[IF_NAMESIZE])
+{
+	struct if_nameindex *all = if_nameindex();
+	int result = 0;
+
+	if (!all)
+		return ecbpf_fail(e, -errno, "cannot list interfaces: %s", strerror(errno));
+	for (struct if_nameindex *i = all; i->if_index && !result; i++) {
+		enum ecbpf_mode mode;
+		__u32 id = 0;
+
+		snprintf(ret_iface, IF_NAMESIZE, "%s", i->if_name);
+		result = ecbpf_attached(e, i->if_index, &id, &mode);
+		if (!result && id)
+			result = each_of(e, i->if_index, fn, data);
+		if (result == -ENODEV) /* it has gone meanwhile */
+			result = 0;
+	}
+	if_freenameindex(all);
+	return result;
+}
+
+struct looking {
+	const char *prefix;
+	struct own_pin *lost;
+};
+
+static int is_lost(struct ecbpf *e, int prog_fd, void *data)
+{
+	struct looking *l = data;
+
+	return ecbpf_own_pin_lost(e, prog_fd, l->prefix, l->lost) && l->lost->is_missing;
 }
 
 int ecbpf_lost_find(struct ecbpf *e, const char *prefix, struct own_pin *ret,
 		    char ret_iface[IF_NAMESIZE])
 {
-	struct if_nameindex *all = if_nameindex();
-	int found = 0;
+	struct looking l = {.prefix = prefix, .lost = ret};
 
-	if (!all)
-		return ecbpf_fail(e, -errno, "cannot list interfaces: %s", strerror(errno));
-	for (struct if_nameindex *i = all; i->if_index && !found; i++) {
-		enum ecbpf_mode mode;
-		__u32 id = 0;
+	return each_program(e, is_lost, &l, ret_iface);
+}
 
-		found = ecbpf_attached(e, i->if_index, &id, &mode);
-		if (!found && id)
-			found = live_find(e, i->if_index, prefix, ret);
-		if (found == -ENODEV) /* it has gone meanwhile */
-			found = 0;
-		if (found == 1)
-			snprintf(ret_iface, IF_NAMESIZE, "%s", i->if_name);
-	}
-	if_freenameindex(all);
-	return found;
+struct reach {
+	const char *prefix;
+	bool is_somewhere;
+};
+
+static int has_others(struct ecbpf *e, int prog_fd, void *data)
+{
+	struct reach *r = data;
+	int found = ecbpf_own_pins_check(e, prog_fd, r->prefix);
+
+	r->is_somewhere |= found >= 0;
+	return !found;
+}
+
+int ecbpf_stage_reach(struct ecbpf *e, __u32 stage, char *ret_iface)
+{
+	struct reach r = {};
+	char prefix[16];
+	int found;
+
+	ecbpf_capture(e);
+	snprintf(prefix, sizeof(prefix), "%s_", ecbpf_stage_name(stage));
+	r.prefix = prefix;
+	found = each_program(e, has_others, &r, ret_iface);
+	if (!found && !r.is_somewhere)
+		*ret_iface = '\0';
+	return found < 0 ? found : !found && r.is_somewhere;
+}
+
+static int restore(struct ecbpf *e, int prog_fd, void *data)
+{
+	int count = ecbpf_own_pins_restore(e, prog_fd);
+
+	if (count > 0)
+		*(int *)data += count;
+	return count < 0 ? count : 0;
+}
+
+int ecbpf_lost_restore(struct ecbpf *e)
+{
+	char iface[IF_NAMESIZE];
+	int count = 0, err;
+
+	err = ecbpf_bpffs_open(e, true);
+	if (!err)
+		err = each_program(e, restore, &count, iface);
+	if (count)
+		ecbpf_log(e, ECBPF_LOG_WARN,
+			  "%d pin%s in %s/ecbpf had been removed: pinned again, from the programs "
+			  "that use these maps",
+			  count, count > 1 ? "s" : "", e->bpffs);
+	return err;
 }
 
 int ecbpf_lost_check(struct ecbpf *e, const char *stage)
@@ -59,6 +134,11 @@ int ecbpf_lost_check(struct ecbpf *e, const char *stage)
 
 	snprintf(prefix, sizeof(prefix), "%s", !strcmp(stage, "sampler") ? "sampl" : stage);
 	found = ecbpf_lost_find(e, prefix, &lost, iface);
+	if (found > 0 && !e->is_trying) {
+		found = ecbpf_lost_restore(e);
+		if (!found)
+			found = ecbpf_lost_find(e, prefix, &lost, iface);
+	}
 	if (found <= 0)
 		return found;
 	return ecbpf_fail(
@@ -135,6 +215,14 @@ static int is_complete(struct ecbpf *e, const struct bpf_object *obj)
 	return found;
 }
 
+/* Before maps of @stage are made: those of a program that goes on, or of none, are to be all new */
+static int lost_settle(struct ecbpf *e, const char *stage, struct taken *ret)
+{
+	int err = e->renews_maps ? 0 : ecbpf_lost_check(e, stage);
+
+	return err ? err : ecbpf_lost_take(e, stage, ret);
+}
+
 int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret_obj)
 {
 	struct taken taken = {};
@@ -145,11 +233,8 @@ int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret
 		return err;
 	found = is_complete(e, obj);
 	err = found < 0 ? found : 0;
-	if (!found) {
-		err = e->renews_maps ? 0 : ecbpf_lost_check(e, stage);
-		if (!err)
-			err = ecbpf_lost_take(e, stage, &taken);
-	}
+	if (!found)
+		err = lost_settle(e, stage, &taken);
 	if (!err)
 		err = ecbpf_stage_load(e, stage, obj);
 	ecbpf_pins_end(e, &taken, err);
@@ -158,4 +243,19 @@ int ecbpf_stage_maps(struct ecbpf *e, const char *stage, struct bpf_object **ret
 	else
 		*ret_obj = obj;
 	return err;
+}
+
+int ecbpf_lost_commit(struct ecbpf *e, const char *stage, struct taken *ret)
+{
+	const char *const *names = names_of(stage);
+	char path[PATH_MAX];
+	int found = 1;
+
+	*ret = (struct taken){};
+	for (size_t i = 0; names[i] && found > 0; i++) {
+		found = ecbpf_pin_path(e, path, sizeof(path), names[i]);
+		if (!found)
+			found = ecbpf_is_there(e, path);
+	}
+	return found ? (found < 0 ? found : 0) : lost_settle(e, stage, ret);
 }

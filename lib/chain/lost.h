@@ -16,9 +16,12 @@ struct ecbpf;
  */
 int ecbpf_lost_find(struct ecbpf *e, const char *prefix, struct own_pin *ret,
 		    char ret_iface[IF_NAMESIZE]);
+/* Pin again what attached programs use and is not pinned any more. What cannot be: see doctor */
+int ecbpf_lost_restore(struct ecbpf *e);
 /*
  * Maps of @stage are to be made, or were found missing: none of an attached program may be among
- * them, which would go on with the old one. Return: 0; -ESTALE there is one
+ * them, which would go on with the old one. So they are pinned again.
+ * Return: 0; -ESTALE there is one that cannot be
  */
 int ecbpf_lost_check(struct ecbpf *e, const char *stage);
 /* All maps of the firewall; NULL ends them */
@@ -28,6 +31,8 @@ extern const char *const ecbpf_fw_maps[];
  * this stage's pinned, and others not? Return: 1, 0 or -errno
  */
 int ecbpf_lost_is_partial(struct ecbpf *e, const char *stage);
+/* Before a program of @stage is loaded, likewise: ecbpf_lost_check(), ecbpf_lost_take() */
+int ecbpf_lost_commit(struct ecbpf *e, const char *stage, struct taken *ret);
 /* Then remove the pins of the others, so that all are made anew. For ecbpf_pins_end() */
 int ecbpf_lost_take(struct ecbpf *e, const char *stage, struct taken *ret);
 /*

@@ -21,6 +21,7 @@
 #include "config/plan.h"
 #include "config/runtime.h"
 #include "core/applied.h"
+#include "chain/lost.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/privilege.h"
@@ -375,6 +376,9 @@ static int apply_locked(struct ecbpf *e, const struct ecbpf_config *config, bool
 	bool before = e->renews_maps;
 	int err;
 
+	err = config->has_interfaces && !check ? ecbpf_lost_restore(e) : 0;
+	if (err)
+		return err;
 	e->renews_maps = config->has_interfaces;
 	err = config->is_stop ? config_apply(e, config, check, r)
 			      : runtime_apply(e, config, check, r);
@@ -470,9 +474,12 @@ bool ecbpf_config_last_good_runs(struct ecbpf *e)
 
 int ecbpf_config_refresh(struct ecbpf *e)
 {
-	int filter, fastpath, err = 0;
+	int filter, fastpath, err;
 
 	ecbpf_capture(e);
+	err = ecbpf_lost_restore(e);
+	if (err)
+		return err;
 	filter = conf_is_pinned(e, "filter_addrs");
 	if (!filter && conf_is_pinned(e, "filter_settings") > 0)
 		filter = conf_has_map(e, "filter_addrs");

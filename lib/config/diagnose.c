@@ -526,6 +526,7 @@ int ecbpf_declared_check(struct ecbpf *e, const char *const *ifaces, size_t ifac
 	ecbpf_capture(e);
 	if (ecbpf_watch_read(e, &d.watch))
 		d.watch = (struct ecbpf_watch_state){};
+	e->is_trying = true; /* pins that are missing stay so, and are told */
 	if (*d.watch.error)
 		tell_watch(&d);
 	else if (conf_declared_file(e, d.file))
@@ -540,6 +541,7 @@ int ecbpf_declared_check(struct ecbpf *e, const char *const *ifaces, size_t ifac
 		if (d.config && !is_quick)
 			err = check_all(&d);
 	}
+	e->is_trying = false;
 	if (!err && *d.found.lost.code)
 		err = ecbpf_fail_memory(e);
 	ecbpf_watch_state_free(&d.watch);

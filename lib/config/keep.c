@@ -215,6 +215,7 @@ int conf_keep(struct ecbpf *e, const struct ecbpf_config *config, struct conf_re
 	int err = 0;
 
 	if (config->has_interfaces) {
+		ecbpf_lost_restore(e); /* what cannot be pinned again is replaced below */
 		err = has_lost_maps(e, config);
 		if (err > 0)
 			err = conf_settings_set(e, config, r);

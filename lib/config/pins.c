@@ -27,5 +27,5 @@ int conf_has_map(struct ecbpf *e, const char *map)
 	if (err || e->renews_maps)
 		return err;
 	snprintf(stage, sizeof(stage), "%.*s", (int)strcspn(map, "_"), map);
-	return ecbpf_lost_check(e, stage);
+	return ecbpf_lost_check(e, stage) ?: conf_is_pinned(e, map);
 }

@@ -31,7 +31,7 @@ struct ecbpf {
 	struct bpf_object *loading; /* of ecbpf_object_load(), for @libbpf_fn, as long as it asks */
 	bool has_given_up;	    /* @libbpf_fn: @loading is not to be loaded */
 	bool renews_maps;	    /* who makes maps replaces the programs that use others */
-	bool is_trying;		    /* programs are loaded to see whether they can be: no pins */
+	bool is_trying;		    /* it is only looked whether something can be: no pins */
 };
 
 /*

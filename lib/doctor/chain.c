@@ -247,6 +247,7 @@ void doctor_check_own_maps(struct doctor *d, const struct ecbpf_chain *chain)
 		_cleanup_close_ int fd = m->is_ours ? bpf_prog_get_fd_by_id(m->id) : -1;
 		struct ecbpf_finding *f;
 		struct own_pin lost;
+		bool can_restore;
 
 		if (fd < 0 || m->schema != ECBPF_SCHEMA || !ecbpf_own_pin_lost(d->e, fd, "", &lost))
 			continue;
@@ -254,10 +255,16 @@ void doctor_check_own_maps(struct doctor *d, const struct ecbpf_chain *chain)
 				"%s (id %u) uses other maps than those in %s/ecbpf: %s%s", m->name,
 				m->id, d->e->bpffs, lost.name,
 				lost.is_missing ? " is gone" : " is another one");
+		can_restore = ecbpf_own_pins_can_restore(d->e, fd);
 		finding_why(f,
 			    "their pins were removed: rules, lists and settings that are changed "
-			    "or shown are not those that it uses");
-		doctor_fix_reload(f, chain, "");
+			    "or shown are not those that it uses%s",
+			    can_restore ? ""
+					: ", which end with it: only those in files come back");
+		if (can_restore)
+			finding_fix(f, "ecbpf-loader refresh");
+		else
+			doctor_fix_reload(f, chain, "");
 	}
 }
 

@@ -629,7 +629,9 @@ static int lists_are_there(struct ecbpf *e)
 	if (found)
 		return found;
 	found = ecbpf_is_there(e, path);
-	return found || e->renews_maps ? found : ecbpf_lost_check(e, "filter");
+	if (found || e->renews_maps)
+		return found;
+	return ecbpf_lost_check(e, "filter") ?: ecbpf_is_there(e, path);
 }
 
 int ecbpf_filter_list_get(struct ecbpf *e, __u32 list, struct ecbpf_filter_entry **ret_entries,

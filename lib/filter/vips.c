@@ -122,8 +122,11 @@ int ecbpf_filter_vip_list(struct ecbpf *e, struct ecbpf_prefix **ret_vips, size_
 
 	/* reading makes no maps */
 	fd = ecbpf_map_open(e, "filter_addrs", NULL);
-	if (fd == -ENOENT && !e->renews_maps)
+	if (fd == -ENOENT && !e->renews_maps) {
 		err = ecbpf_lost_check(e, "filter");
+		if (!err)
+			fd = ecbpf_map_open(e, "filter_addrs", NULL);
+	}
 	if (err || (fd < 0 && fd != -ENOENT))
 		return err ?: fd;
 	if (fd >= 0) {

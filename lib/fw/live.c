@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bpf/lock.h"
+#include "chain/lost.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/runtime_log.h"
@@ -43,8 +44,11 @@ int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
 
 	ecbpf_capture(e);
 	s.lock = how & FW_SESSION_MAKE ? ecbpf_lock_make(e) : ecbpf_lock_find(e);
-	if (s.lock == -ENOENT) /* who only asks makes no directory to lock */
-		s.lock = fw_maps_missing(e, "fw_active");
+	if (s.lock == -ENOENT) { /* who only asks makes no directory to lock */
+		s.lock = ecbpf_lost_check(e, "fw") ?: ecbpf_lock_find(e);
+		if (s.lock == -ENOENT)
+			return fw_maps_missing(e, "fw_active");
+	}
 	if (s.lock < 0)
 		return s.lock;
 	if (how & FW_SESSION_MAKE)

@@ -68,14 +68,10 @@ void fw_maps_close(struct fw_maps *maps)
 		close_fd(fds[i]);
 }
 
-/* Those of a program that goes on, or those that a killed 'load' or 'rm' has left, are others */
 int fw_maps_missing(struct ecbpf *e, const char *name)
 {
 	_cleanup_close_ int text = -1, active = -1;
-	int err = e->renews_maps ? 0 : ecbpf_lost_check(e, "fw");
 
-	if (err)
-		return err;
 	active = ecbpf_map_open(e, "fw_active", NULL);
 	text = ecbpf_map_open(e, "fw_text", NULL);
 	if (active >= 0 || text >= 0)
@@ -89,8 +85,8 @@ int fw_maps_missing(struct ecbpf *e, const char *name)
 			  name);
 }
 
-/* Open the pinned maps. Return: 0; -ENOENT there are none */
-int fw_maps_open(struct ecbpf *e, struct fw_maps *ret)
+/* Return: 0; -ENOENT *ret_name is missing; other errors */
+static int maps_open(struct ecbpf *e, struct fw_maps *ret, const char **ret_name)
 {
 	struct fw_maps maps = {};
 	int *const fds[] = FDS(&maps);
@@ -99,16 +95,26 @@ int fw_maps_open(struct ecbpf *e, struct fw_maps *ret)
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		*fds[i] = -1;
 	for (size_t i = 0; !err && i < ARRAY_SIZE(fds); i++) {
-		*fds[i] = ecbpf_map_open(e, ecbpf_fw_maps[i], NULL);
+		*ret_name = ecbpf_fw_maps[i];
+		*fds[i] = ecbpf_map_open(e, *ret_name, NULL);
 		err = *fds[i] < 0 ? *fds[i] : 0;
-		if (err == -ENOENT)
-			err = fw_maps_missing(e, ecbpf_fw_maps[i]);
 	}
 	if (err)
 		fw_maps_close(&maps);
 	else
 		*ret = maps;
 	return err;
+}
+
+/* Open the pinned maps. Return: 0; -ENOENT there are none */
+int fw_maps_open(struct ecbpf *e, struct fw_maps *ret)
+{
+	const char *name;
+	int err = maps_open(e, ret, &name);
+
+	if (err == -ENOENT && !e->renews_maps)
+		err = ecbpf_lost_check(e, "fw") ?: maps_open(e, ret, &name);
+	return err == -ENOENT ? fw_maps_missing(e, name) : err;
 }
 
 /* Make and pin the maps that are missing */

@@ -17,6 +17,7 @@ static struct {
 	bool is_quiet;
 	bool is_json;
 	const char *sub;
+	__u32 stage; /* 0: none */
 	struct tool_list ifaces;
 	struct tool_list changes;
 	struct tool_list notes;	  /* why nothing was changed */
@@ -51,6 +52,11 @@ void tool_change_begin(const char *sub)
 	state.is_begun = true;
 	state.sub = sub;
 	signal(SIGPIPE, SIG_IGN); /* nobody reads: no reason to end in the middle of it */
+}
+
+void tool_change_stage(__u32 stage)
+{
+	state.stage = stage;
 }
 
 bool tool_change_is_begun(void)
@@ -198,6 +204,23 @@ static void print_lines(const struct tool_list *lines)
 		printf("%s\n", tool_safe(lines->items[i]));
 }
 
+/* What cannot be told is no failure of what was done */
+static void warn_reach(const struct tool *tool)
+{
+	const char *stage = ecbpf_stage_name(state.stage);
+	char iface[16];
+
+	if (ecbpf_stage_reach(tool->ecbpf, state.stage, iface))
+		return;
+	if (*iface)
+		tool_warn("the program on %s goes on with other maps, this has no effect there: "
+			  "'ecbpf-loader doctor %s' says what helps",
+			  tool_safe(iface), tool_safe(iface));
+	else
+		tool_warn("no interface has the %s, this has no effect until 'ecbpf-%s load'",
+			  state.stage == ECBPF_STAGE_FW ? "firewall" : stage, stage);
+}
+
 void tool_change_end(const struct tool *tool, int status, const char *error)
 {
 	bool is_good = status == TOOL_OK || status == TOOL_CHANGES;
@@ -212,6 +235,8 @@ void tool_change_end(const struct tool *tool, int status, const char *error)
 	}
 	if (!state.is_check)
 		write_audit(tool, status, error);
+	if (is_good && !state.is_check && state.stage && state.changes.count)
+		warn_reach(tool);
 	json_object_put(state.numbers);
 	tool_list_free(&state.args);
 	tool_list_free(&state.ifaces);

@@ -144,6 +144,7 @@ static int run_import(struct tool *tool, const struct options *options)
 	if (err)
 		return err;
 	tool_change_begin(options->verb);
+	tool_change_stage(ECBPF_STAGE_FILTER);
 	if (options->is_replace)
 		err = ecbpf_filter_list_replace(tool->ecbpf, options->list, entries.items,
 						entries.count, &changes);
@@ -249,6 +250,7 @@ static int run_change(struct tool *tool, const struct options *options, int argc
 	if (err)
 		return err;
 	tool_change_begin(options->verb);
+	tool_change_stage(ECBPF_STAGE_FILTER);
 	if (!strcmp(options->verb, "delete"))
 		err = ecbpf_filter_list_delete(tool->ecbpf, options->list, entries.items,
 					       entries.count);

@@ -66,6 +66,7 @@ int fw_run_apply(struct tool *tool, int argc, char **argv)
 		tool_change_check();
 	else
 		tool_change_begin(NULL);
+	tool_change_stage(ECBPF_STAGE_FW);
 	if (fw_read_rules(tool, file, &ruleset))
 		return TOOL_FAILED;
 	return apply(tool, ruleset, is_check, has_exit_code);

@@ -121,8 +121,10 @@ static int run_change(struct tool *tool, const char *name, enum ecbpf_fw_set_cha
 
 	int status = tool_list_read(tool, file, argc, argv, 0, &list);
 
-	if (!status)
+	if (!status) {
 		tool_change_begin(set_verbs[change]);
+		tool_change_stage(ECBPF_STAGE_FW);
+	}
 	return status ? status : change_set(tool, name, change, &list);
 }
 

@@ -146,7 +146,8 @@ static const struct tool_verb verbs[] = {
 		.text = "read this host's addresses and IPVS's UDP services again",
 		.about = "The filter lets fragments to this host's addresses pass; the fast path\n"
 			 "forwards packets of UDP services. Stages that are not loaded are\n"
-			 "skipped. apply does this as well, and watch every second.\n",
+			 "skipped. Maps whose pins were removed are pinned again. apply does\n"
+			 "all this as well, and watch every second.\n",
 		.examples = "      ecbpf-loader refresh\n",
 		.options = loader_refresh_options,
 		.run = loader_run_refresh,
