@@ -80,9 +80,9 @@ keeps()
 	local before got
 
 	before=$(maps)
-	rm $2
+	xargs -d '\n' rm <<<"$2"
 	got=$("${@:3}" 2>&1 >/dev/null) && got="done: $got"
-	equal "$1" "done: ${3}: warning: $(wc -w <<<"$2") pin$([[ $2 == *' '* ]] && echo s) in \
+	equal "$1" "done: ${3}: warning: $(wc -l <<<"$2") pin$([[ $2 == *$'\n'* ]] && echo s) in \
 /sys/fs/bpf/ecbpf had been removed: pinned again, from the programs that use these maps" "$got"
 	equal "$1: the same maps" "$before" "$(maps)"
 }
@@ -115,10 +115,10 @@ for map in /sys/fs/bpf/ecbpf/{filter,fw}_*; do
 		;;
 	esac
 done
-all=$(find /sys/fs/bpf/ecbpf -type f | xargs)
+all=$(find /sys/fs/bpf/ecbpf -type f)
 keeps "no pin at all: rule add" "$all" ecbpf-fw rule add 'ip from any to any udp drop name "last"'
 keeps "no pin at all: another interface" "$all" ecbpf-loader load --fused fw v1
-rm $all
+run find /sys/fs/bpf/ecbpf -type f -delete
 run ecbpf-filter unload v0
 equal "no pin at all: rules stay when a stage goes" last \
 	"$(ecbpf-fw rule list | sed -n 's/.*name "\(.*\)"/\1/p')"
