@@ -2,6 +2,7 @@
 /*
  * What stands behind an address in a line of a list: its tag, and its expiry.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,32 @@ static bool is_addr_broken(const char *pos, const char *end)
 		others += *c != '.' && !is_digit(*c);
 	}
 	return dots >= 2 && !others && end - pos > dots;
+}
+
+/*
+ * "203.0.113.2O", "203.0.113.20-203.0.113.3O", "2001:db8:0:0:0:0:0:O", "0xffffff00": of the parts
+ * of an address, one is wrong. A name such as 4.3.2.1.in-addr.arpa has more of them
+ */
+static bool is_addr_mistyped(const char *pos, const char *end)
+{
+	char separator = memchr(pos, '.', end - pos) ? '.' : ':';
+	unsigned int parts = 0, good = 0, hex = 0;
+
+	if (end - pos == 10 && pos[0] == '0' && (pos[1] == 'x' || pos[1] == 'X')) {
+		while (hex < 8 && isxdigit((unsigned char)pos[2 + hex]))
+			hex++;
+		return hex == 8;
+	}
+	for (const char *first = pos, *c = pos; c <= end; c++) {
+		if (c < end && *c != separator)
+			continue;
+		good += first < c &&
+			(separator == '.' ? is_digit(*first)
+					  : isxdigit((unsigned char)*first) && c - first <= 4);
+		parts++;
+		first = c + 1;
+	}
+	return parts >= 4 && good >= 3 && parts - good <= 1;
 }
 
 /* "NAME:FIRST-LAST" of P2P, with an address before it */
@@ -214,6 +241,42 @@ bool list_set_timeout(struct list_reader *r, const char *pos, const char *end, _
 	return !seconds || set_expiry(r, pos, end, time(NULL) + seconds, columns);
 }
 
+/* "2027-01-31", alone or with a time. Return: 0: neither */
+static time_t read_date(const char *pos, const char *end)
+{
+	static const char pattern[] = "dddd-dd-dd";
+	struct tm tm = {};
+	char text[32];
+
+	if (!copy_word(pos, end, text, sizeof(text)))
+		return 0;
+	for (size_t i = 0; pattern[i]; i++)
+		if (pattern[i] == 'd' ? !is_digit(text[i]) : text[i] != pattern[i])
+			return 0;
+	if ((text[10] && text[10] != 'T') || !strptime(text, "%Y-%m-%d", &tm))
+		return 0;
+	return timegm(&tm);
+}
+
+/* "2h", "1h30m", a date to come: nobody means a tag. A past date may be another's column */
+static bool is_expiry_like(const char *pos, const char *end)
+{
+	const char *c = pos;
+
+	if (read_date(pos, end) > time(NULL))
+		return true;
+	while (c < end) {
+		const char *digits = c;
+
+		while (c < end && is_digit(*c))
+			c++;
+		if (c == digits || c == end || !*c || !strchr("smhdw", *c))
+			return false;
+		c++;
+	}
+	return c > pos;
+}
+
 /* "7d", "2027-01-31T...": somebody meant a time. Of others' columns, most look different */
 static bool is_time_like(const char *pos, const char *end)
 {
@@ -281,49 +344,140 @@ static void take_word(const char **pos, const char *end, const char **ret_word,
 	*pos = at;
 }
 
-/* "--", ".." or "to" between two addresses */
-static bool is_range_sign(const char *pos, const char *end)
+/* A column of the two that are looked at */
+struct column {
+	const char *pos;
+	const char *end;
+	bool is_separated; /* by ',' or '|' */
+	bool is_spaced;	   /* by spaces; a table has tabs */
+	bool is_alone;	   /* no other word of the column follows */
+};
+
+/* What is not there is empty. @pos: behind it afterwards */
+static struct column take_column(const char **pos, const char *end)
 {
-	if (end - pos == 2 && !strncasecmp(pos, "to", 2))
+	struct column column = {};
+	const char *gap = *pos, *next;
+
+	*pos = list_skip_blanks(*pos, end);
+	column.is_separated = *pos < end && is_separator(**pos);
+	if (column.is_separated)
+		*pos = list_skip_blanks(*pos + 1, end);
+	column.is_spaced = !column.is_separated && !memchr(gap, '\t', *pos - gap);
+	column.pos = column.end = *pos;
+	if (*pos < end)
+		take_word(pos, end, &column.pos, &column.end);
+	next = list_skip_blanks(*pos, end);
+	column.is_alone = next == end || is_separator(*next);
+	return column;
+}
+
+static bool column_error(struct list_reader *r, const struct column *column, const char *what)
+{
+	return list_error(r, column->pos, column->end, "'%s' %s",
+			  ecbpf_quote(column->pos, column->end - column->pos), what);
+}
+
+static bool is_expiry_column(const struct column *column)
+{
+	return is_expiry_like(column->pos, column->end);
+}
+
+/* Does the form say how many addresses it is? */
+static bool has_len(const struct list_form *form)
+{
+	for (const char *c = form->pos; c < form->end; c++)
+		if (*c == '/' || list_is_blank(*c))
+			return true;
+	return form->is_range;
+}
+
+/* "24", "-24" behind an address: a length, the end of a range, or a count of others */
+static bool check_number(struct list_reader *r, const struct list_form *form,
+			 const struct column *number, const struct column *next)
+{
+	unsigned int bits = ecbpf_addr_bits(form->first.family);
+	char text[8] = "";
+
+	if (is_expiry_column(next) && next->is_alone)
+		return column_error(r, next,
+				    "is an expiry behind a number: it stands behind a "
+				    "tag, or - for none");
+	if (!number->is_spaced || has_len(form))
 		return true;
-	while (pos < end && !is_digit(*pos) && !is_letter(*pos))
-		pos++;
-	return pos == end;
+	if (next->is_separated && next->pos == number->end + 1 && is_number(next->pos, next->end))
+		return column_error(r, number,
+				    "is neither an address nor a column: with a comma "
+				    "behind it, a column has one before it, too");
+	if (!copy_word(number->pos, number->end, text, sizeof(text)) || strchr(text, '.') ||
+	    text[0] == '+' || strtoul(text + (text[0] == '-'), NULL, 10) > bits)
+		return true;
+	return column_error(r, number,
+			    "may be a prefix length, the end of a range or a count: "
+			    "write ADDR/LEN or FIRST-LAST, or a tab or ',' before it");
+}
+
+static bool check_tag(struct list_reader *r, const struct column *tag, const struct column *next)
+{
+	/* as lists are printed: then the tag is one */
+	bool is_clear = !next->is_separated && ((next->end - next->pos == 1 && *next->pos == '-') ||
+						list_expiry_absolute(next->pos, next->end));
+
+	if ((!tag->is_separated && is_addr_broken(tag->pos, tag->end)) ||
+	    (!is_clear && is_addr_mistyped(tag->pos, tag->end)))
+		return column_error(r, tag,
+				    "is not an address, such as 192.0.2.1 or 2001:db8::1, "
+				    "and looks too much like one to be a tag");
+	if (!is_clear && is_expiry_column(tag))
+		return column_error(r, tag,
+				    "is an expiry in place of the tag: it stands behind a "
+				    "tag, or - for none, and a blank");
+	return true;
+}
+
+/* "thru 192.0.2.9", "bis 192.0.2.9", "netmask 255.255.255.0": whatever the word is */
+static bool is_addr(const char *pos, const char *end)
+{
+	struct ecbpf_prefix prefix;
+	bool has_host_bits;
+
+	return is_addr_mistyped(pos, end) ||
+	       !ecbpf_prefix_read(pos, end - pos, &prefix, &has_host_bits);
+}
+
+static bool take_second(struct list_reader *r, const struct column *tag,
+			const struct column *second, struct list_columns *columns)
+{
+	if (tag->is_separated || second->is_separated)
+		return !is_expiry_column(second) || !second->is_alone ||
+		       column_error(r, second,
+				    "is an expiry in a column of others: it stands "
+				    "behind ADDR TAG, and blanks");
+	if (is_addr(second->pos, second->end))
+		return column_error(r, second,
+				    "is another address: a range is FIRST-LAST, a "
+				    "netmask ADDR/MASK");
+	if ((is_number(second->pos, second->end) && second->is_spaced && second->is_alone) ||
+	    (is_expiry_column(second) && !list_expiry_relative(second->pos, second->end) &&
+	     !list_expiry_absolute(second->pos, second->end)))
+		return column_error(r, second, "is not " LIST_EXPIRY_WANTED);
+	return take_expiry(r, second->pos, second->end, columns);
 }
 
 bool list_take_columns(struct list_reader *r, const char *pos, const char *end,
-		       struct list_columns *columns)
+		       const struct list_form *form, struct list_columns *columns)
 {
-	const char *word, *word_end;
-	bool has_separator, is_range;
+	struct column tag = take_column(&pos, end);
+	struct column second = take_column(&pos, end);
 
-	pos = list_skip_blanks(pos, end);
-	has_separator = pos < end && is_separator(*pos);
-	if (has_separator)
-		pos = list_skip_blanks(pos + 1, end);
-	if (pos == end)
-		return true;
-	take_word(&pos, end, &word, &word_end);
-	if (list_is_addr_like(word, word_end))
-		return list_error(r, word, word_end,
-				  "'%s' is another address: a line holds one address, prefix or "
-				  "range",
-				  ecbpf_quote(word, word_end - word));
-	if (is_number(word, word_end))
-		return true;
-	if (!has_separator && is_addr_broken(word, word_end))
-		return list_error(r, word, word_end,
-				  "'%s' is not an address, such as 192.0.2.1 or 2001:db8::1",
-				  ecbpf_quote(word, word_end - word));
-	list_set_tag(r, word, word_end, columns);
-	is_range = is_range_sign(word, word_end);
-	pos = list_skip_blanks(pos, end);
-	if (has_separator || pos == end || is_separator(*pos))
-		return true;
-	take_word(&pos, end, &word, &word_end);
-	if (is_range && list_is_addr_like(word, word_end))
-		return list_error(r, word, word_end,
-				  "'%s' is another address: a range is FIRST-LAST",
-				  ecbpf_quote(word, word_end - word));
-	return take_expiry(r, word, word_end, columns);
+	if (list_is_addr_like(tag.pos, tag.end))
+		return column_error(r, &tag,
+				    "is another address: a line holds one address, prefix "
+				    "or range");
+	if (is_number(tag.pos, tag.end))
+		return check_number(r, form, &tag, &second);
+	if (!check_tag(r, &tag, &second))
+		return false;
+	list_set_tag(r, tag.pos, tag.end, columns);
+	return take_second(r, &tag, &second, columns);
 }

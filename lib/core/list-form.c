@@ -130,6 +130,13 @@ static bool take_dash(struct list_reader *r, const char **pos, const char *end, 
 	    (list_expiry_absolute(token.pos, token.end) ||
 	     list_expiry_relative(token.pos, token.end)))
 		return true;
+	if (is_alone && !is_glued && c >= '0' && c <= '9' &&
+	    !memchr(token.pos, '.', token.end - token.pos) &&
+	    !memchr(token.pos, ':', token.end - token.pos))
+		return list_error(r, token.pos, token.end,
+				  "'%s' is not an address, which would end a range, and "
+				  "not " LIST_EXPIRY_WANTED,
+				  ecbpf_quote(token.pos, token.end - token.pos));
 	/* of words, only those that nobody can take for a broken address */
 	if (!is_glued && !list_is_addr_like(token.pos, token.end) &&
 	    (!is_alone || ((c < '0' || c > '9') && !memchr(token.pos, '.', token.end - token.pos) &&

@@ -82,6 +82,6 @@ bool list_take_line(struct list_reader *r, const char *pos, const char *end)
 		end--;
 	if (is_dshield_head(pos, end) || list_take_p2p(r, pos, end))
 		return true;
-	return list_take_form(r, &pos, end, &form) && list_take_columns(r, pos, end, &columns) &&
-	       list_add(r, &form, &columns);
+	return list_take_form(r, &pos, end, &form) &&
+	       list_take_columns(r, pos, end, &form, &columns) && list_add(r, &form, &columns);
 }

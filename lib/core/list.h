@@ -124,8 +124,9 @@ void list_set_tag(struct list_reader *r, const char *pos, const char *end,
 /* @seconds: from now; 0: never */
 bool list_set_timeout(struct list_reader *r, const char *pos, const char *end, __u64 seconds,
 		      struct list_columns *columns);
+/* @form: what is before them */
 bool list_take_columns(struct list_reader *r, const char *pos, const char *end,
-		       struct list_columns *columns);
+		       const struct list_form *form, struct list_columns *columns);
 
 /* "90s", "10m", "2h", "7d", "4w" from now, or "2027-01-31T23:59:59Z". Return: seconds since 1970;
  * 0: neither

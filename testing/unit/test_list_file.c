@@ -164,7 +164,13 @@ static void columns(void **state)
 	check("192.0.2.1|ssh|x", "192.0.2.1=ssh");
 	check("192.0.2.1 | ssh | x", "192.0.2.1=ssh");
 	check("192.0.2.1, \"brute force\",x", "192.0.2.1=brute");
-	check("192.0.2.1 25", "192.0.2.1");
+	check("192.0.2.1\t25", "192.0.2.1");
+	check("192.0.2.0/24 25", "192.0.2.0/24");
+	check("192.0.2.1 250", "192.0.2.1");
+	check("192.0.2.1 blocklist-de", "192.0.2.1=blocklist-de");
+	check("192.0.2.1 AS64496", "192.0.2.1=AS64496");
+	check("192.0.2.1 3proxy", "192.0.2.1=3proxy");
+	check("192.0.2.1 2h -", "192.0.2.1=2h");
 	check("192.0.2.1\t25\tssh", "192.0.2.1");
 	check("192.0.2.1,0.95,ssh", "192.0.2.1");
 	check("192.0.2.1,,ssh", "192.0.2.1");
@@ -175,7 +181,7 @@ static void columns(void **state)
 	check("192.0.2.0/24 - tag", "192.0.2.0/24");
 	check("192.0.2.1 -tag", "192.0.2.1=-tag");
 	check("192.0.2.1 2024-01-01", "192.0.2.1=2024-01-01");
-	check("192.0.2.1 host.example.net 198.51.100.1", "192.0.2.1=host.example.net");
+	check("192.0.2.1 host.example.net,198.51.100.1", "192.0.2.1=host.example.net");
 	check("192.0.2.1 4.3.2.1.in-addr.arpa", "192.0.2.1=4.3.2.1.in-addr.arpa");
 	check("192.0.2.1 http://x/", "192.0.2.1=http://x/");
 	check("2001:db8::1-2001:db8::2 -", "2001:db8::1 2001:db8::2");
@@ -407,9 +413,77 @@ static void refused_words(void **state)
 	check("192.0.2.1 1.2\n", "192.0.2.1");
 	check("192.0.2.1,1.2.3\n", "192.0.2.1=_1.2.3");
 	check("192.0.2.1 to x\n", "192.0.2.1=to");
-	check("192.0.2.1 tag 192.0.2.5\n", "192.0.2.1=tag");
+	check("192.0.2.1 tag 10:00:00\n", "192.0.2.1=tag");
+	check("192.0.2.1 tag 30.11.2026\n", "192.0.2.1=tag");
 	check("192.0.2.1 tag 3a4b5\n", "192.0.2.1=tag");
 	check("192.0.2.1 tag -\n", "192.0.2.1=tag");
+}
+
+/* A letter for a digit, a length or netmask without '/', two addresses that are no range */
+static void mistyped(void **state)
+{
+	static const char *const words[] = {
+		"203.0.113.2O",
+		"203.0.113.l",
+		"203.0.113.1o",
+		"2O3.0.113.20",
+		"->203.0.113.20",
+		"203.0.113.2O-203.0.113.30",
+		"203.0.113.20.",
+		"(203.0.113.20)",
+		"0xffffff00",
+		"203,0,113,20",
+		"24",
+		"-24",
+		"32",
+		"0",
+	};
+	static const char *const seconds[] = {
+		"netmask 255.255.255.0", "mask 255.255.255.0",	 "netmask 0xffffff00",
+		"thru 203.0.113.20",	 "bis 203.0.113.20",	 "and 203.0.113.20",
+		"a 203.0.113.2O",	 "thru 203.0.113.20/32",
+	};
+	char line[128], place[32];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		snprintf(line, sizeof(line), "203.0.113.9 %s\n", words[i]);
+		check_bad(line, "1:13: '");
+	}
+	for (size_t i = 0; i < sizeof(seconds) / sizeof(seconds[0]); i++) {
+		snprintf(line, sizeof(line), "203.0.113.9 %s\n", seconds[i]);
+		snprintf(place, sizeof(place), "1:%zu: '",
+			 (size_t)(strchr(seconds[i], ' ') - seconds[i] + 14));
+		check_bad(line, place);
+	}
+	check_bad("2001:db8::1 64\n", "1:13: '64' may be a prefix length");
+	check_bad("2001:db8::1 2001:db8:0:0:0:0:0:O\n", "1:13: ");
+	check_bad("203.0.113.9,203.0.113.2O\n", "1:13: '203.0.113.2O' is not an address");
+}
+
+/* What would make a ban permanent that was to end */
+static void misplaced_expiries(void **state)
+{
+	(void)state;
+	check_bad("203.0.113.9 1h\n", "1:13: '1h' is an expiry in place of the tag");
+	check_bad("203.0.113.9 1h30m\n", "1:13: '1h30m' is an expiry in place of the tag");
+	check_bad("203.0.113.9 2h scan\n", "1:13: '2h' is an expiry in place of the tag");
+	check_bad("203.0.113.9 2099-01-31\n", "1:13: '2099-01-31' is an expiry");
+	check_bad("203.0.113.9,2h\n", "1:13: '2h' is an expiry in place of the tag");
+	check_bad("203.0.113.9,scan,2h\n", "1:18: '2h' is an expiry in a column of others");
+	check_bad("203.0.113.9 | scan | 1h\n", "1:22: '1h' is an expiry in a column");
+	check_bad("203.0.113.9, scan 2h\n", "1:19: '2h' is an expiry in a column");
+	check_bad("203.0.113.9 scan,2099-01-31T23:59:59Z\n", "1:18: ");
+	check_bad("203.0.113.9 scan 3600\n", "1:18: '3600' is not 90s");
+	check_bad("203.0.113.9 scan 2099-01-31\n", "1:18: '2099-01-31' is not 90s");
+	check_bad("203.0.113.9 - 2099-01-31\n",
+		  "1:15: '2099-01-31' is not an address, which would end a range, and not 90s");
+	check_bad("203.0.113.9 - 3600\n", "1:15: '3600' is not an address, which");
+	check_bad("203.0.113.9\t17 2h\n", "1:16: '2h' is an expiry behind a number");
+	/* columns of others */
+	check("203.0.113.9,scan,2024-01-31T23:59:59Z\n", "203.0.113.9=scan");
+	check("203.0.113.9,scan,5m ago\n", "203.0.113.9=scan");
+	check("203.0.113.9\tscan\t3600\n", "203.0.113.9=scan");
 }
 
 static void refused_exports(void **state)
@@ -464,8 +538,8 @@ static void expiries(void **state)
 	struct ecbpf_list list;
 	const char *text = "192.0.2.1 - 2h\n192.0.2.2 tag 2099-01-31T23:59:59Z\n"
 			   "192.0.2.3 old 2001-01-31T23:59:59Z # c\nadd x 192.0.2.4 timeout 60\n"
-			   "{ 192.0.2.5 timeout 1d expires 1h30m500ms }\n192.0.2.6,tag,2h\n"
-			   "192.0.2.7 2h\n192.0.2.8 tag 2024-01-01\n192.0.2.9 tag 17 2h\n";
+			   "{ 192.0.2.5 timeout 1d expires 1h30m500ms }\n192.0.2.6,tag,2024-01-01\n"
+			   "192.0.2.7 2h -\n192.0.2.8 tag 2024-01-01\n192.0.2.9 tag 17 2h\n";
 	time_t now = time(NULL);
 	__u64 expires;
 
@@ -633,14 +707,23 @@ static void file_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(forms),      cmocka_unit_test(surroundings),
-		cmocka_unit_test(columns),    cmocka_unit_test(exports),
-		cmocka_unit_test(refused),    cmocka_unit_test(refused_exports),
-		cmocka_unit_test(expiries),   cmocka_unit_test(notes),
-		cmocka_unit_test(all_errors), cmocka_unit_test(skip_bad),
-		cmocka_unit_test(words),      cmocka_unit_test(files),
-		cmocka_unit_test(file_name),  cmocka_unit_test(refused_words),
+		cmocka_unit_test(forms),
+		cmocka_unit_test(surroundings),
+		cmocka_unit_test(columns),
+		cmocka_unit_test(exports),
+		cmocka_unit_test(refused),
+		cmocka_unit_test(refused_exports),
+		cmocka_unit_test(expiries),
+		cmocka_unit_test(notes),
+		cmocka_unit_test(all_errors),
+		cmocka_unit_test(skip_bad),
+		cmocka_unit_test(words),
+		cmocka_unit_test(files),
+		cmocka_unit_test(file_name),
+		cmocka_unit_test(refused_words),
 		cmocka_unit_test(tags),
+		cmocka_unit_test(mistyped),
+		cmocka_unit_test(misplaced_expiries),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -165,7 +165,7 @@ def spaced_netmask(rnd, family):
 
 def columns(rnd):
     """What stands behind an address in lists of others"""
-    return rnd.choice(("", " tag", "\ttag\t2024-01-01", ",tag,x,1.2.3.4", " | x | y", " 25", " 25 x y",
+    return rnd.choice(("", " tag", "\ttag\t2024-01-01", ",tag,x,1.2.3.4", " | x | y", "\t25", "\t25 x y",
                        ",0.95", " # c", " ; SBL1", " // c", ";x", "#x", ", \"brute force\"", " -",
                        " - -", ",", "\r"))
 
