@@ -147,6 +147,9 @@ usage load "--p: no such option, or short for several" load --p 1 eth0 pass
 usage load "--verbose=1: takes no argument" load --verbose=1 eth0 pass
 usage load "-P: needs an argument" load eth0 pass -P
 usage load "--prio: needs an argument" load eth0 pass --prio
+usage load "--mode is given twice" load -m skb --mode native eth0 pass
+usage load "--prio is given twice" load -P 1 eth0 pass -P 1
+usage unload "--id is given twice" unload eth0 -i 1 -i 2
 usage load "on which interface?" load
 usage load "which program?" load eth0
 usage load "'' is not an interface" load '' pass

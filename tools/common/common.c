@@ -259,17 +259,41 @@ static void getopt_tables(const struct tool_verb *verb, struct option *longs, ch
 	*shorts = '\0';
 }
 
+/* Of two values nobody knows which one counts. @seen: a bit for each option of the table */
+static bool check_repeated(const struct tool_verb *verb, const struct option *longs, int id,
+			   __u64 *seen)
+{
+	size_t i = 0;
+
+	while (longs[i].name && longs[i].val != id)
+		i++;
+	if (!longs[i].name || longs[i].has_arg == no_argument)
+		return true;
+	if (seen[i / 64] & 1ULL << i % 64 &&
+	    (id >= TOOL_SETTING || !strstr(verb->options[i].text, TOOL_REPEATED))) {
+		tool_usage("--%s is given twice", longs[i].name);
+		return false;
+	}
+	seen[i / 64] |= 1ULL << i % 64;
+	return true;
+}
+
 static void finish(struct tool *tool, int status) __attribute__((noreturn));
 
 int tool_getopt(struct tool *tool, int argc, char **argv)
 {
+	static __u64 seen[OPTIONS_MAX / 64];
 	struct option longs[OPTIONS_MAX];
 	char shorts[2 * OPTIONS_MAX + 2];
 	int id;
 
 	getopt_tables(tool->verb, longs, shorts);
 	opterr = 0;
+	if (optind <= 1) /* the first option, maybe of another round */
+		memset(seen, 0, sizeof(seen));
 	while ((id = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		if (!check_repeated(tool->verb, longs, id, seen))
+			return '?';
 		switch (id) {
 		case 'v':
 			verbosity++;

@@ -34,6 +34,9 @@ enum tool_exit {
 /* And those that are settings from here, in the order of the stage's table */
 #define TOOL_SETTING 1024
 
+/* In the help of an option with an argument; without it, only one is allowed */
+#define TOOL_REPEATED "may be repeated"
+
 /**
  * struct tool_option - one option of a verb
  * @id: its letter, or TOOL_LONG_ONLY and up

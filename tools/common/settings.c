@@ -127,12 +127,23 @@ int tool_settings_option(struct tool *tool, int id, const char *value, struct to
 	return 0;
 }
 
+static bool is_same_key(const char *text, const char *other)
+{
+	size_t len = strcspn(text, "=");
+
+	return len == strcspn(other, "=") && !memcmp(text, other, len);
+}
+
 int tool_settings_operands(struct tool *tool, int argc, char **argv, struct tool_list *texts)
 {
 	__u32 values[ROWS_MAX];
 	__u64 given = 0;
 
 	for (int i = 0; i < argc; i++) {
+		for (int k = 0; k < i; k++)
+			if (is_same_key(argv[i], argv[k]))
+				return tool_usage("'%s': '%s' is another value for it", argv[i],
+						  argv[k]);
 		if (take(tool, argv[i], values, &given))
 			return tool_usage("%s", ecbpf_error(tool->ecbpf));
 		tool_list_add(texts, argv[i]);

@@ -24,8 +24,8 @@ const struct tool_option json_options[] = {
 /* --- load, unload --------------------------------------------------------------------------- */
 
 static const struct tool_option load_options[] = {
-	{'i', "in", "IFACE,...", "where packets of clients come in; may be repeated"},
-	{'o', "out", "IFACE,...", "further interfaces where they leave; may be repeated"},
+	{'i', "in", "IFACE,...", "where packets of clients come in; " TOOL_REPEATED},
+	{'o', "out", "IFACE,...", "further interfaces where they leave; " TOOL_REPEATED},
 	{OPT_FLOWS, "flows", "N", "flows that the table has room for (default: 1000000)"},
 	TOOL_MODE_OPTION,
 	{OPT_MONITOR, "monitor", NULL, "forward nothing, count packets that would be forwarded"},

@@ -33,7 +33,7 @@ struct load_options {
 		 "directory (default: do not pin them)"},                                      \
 		{'S', "set", "NAME=VALUE",                                                     \
 		 "set a constant of the program to a number or an\n"                           \
-		 "XDP action; can be given several times"},                                    \
+		 "XDP action; " TOOL_REPEATED},                                                \
 	{                                                                                      \
 		OPT_FUSED, "fused", "STAGES", "load one program with these stages: pass,count" \
 	}

@@ -24,7 +24,7 @@ extern char **environ;
 const struct tool_option loader_log_options[] = {
 	{'n', "lines", "N", "the last N changes (default: 100; 0: all)"},
 	{OPT_SINCE, "since", "TIME", "changes since then: today, -1h, see systemd.time(7)"},
-	{'i', "interface", "IFACE", "changes of this interface"},
+	{'i', "interface", "IFACE", "changes of this interface; " TOOL_REPEATED},
 	TOOL_JSON_OPTION,
 	TOOL_COMMON_OPTIONS,
 };

@@ -29,9 +29,10 @@ enum {
 
 const struct tool_option pcap_option_table[] = {
 	{'e', "endpoint", "ENDPOINT",
-	 "connect to this address; may be repeated\n"
+	 "connect to this address; " TOOL_REPEATED "\n"
 	 "(default: " BUS_ENDPOINT ")"},
-	{OPT_BIND, "bind", "ENDPOINT", "instead, let daemons connect to this address"},
+	{OPT_BIND, "bind", "ENDPOINT",
+	 "instead, let daemons connect to this address; " TOOL_REPEATED},
 	{OPT_KEY, "key", "FILE", "secret CURVE key (default: a new one)"},
 	{OPT_SERVER_KEY, "server-key", "FILE", "public key of the daemon at --endpoint"},
 	{OPT_INSECURE, "insecure", NULL, "allow unencrypted samples from other hosts"},
@@ -50,9 +51,11 @@ const struct tool_option pcap_option_table[] = {
 	{OPT_ACTION, "action", "LIST",
 	 "only packets with these verdicts, such as\n"
 	 "XDP_DROP,XDP_TX"},
-	{OPT_PROGRAM, "program", "LIST", "only packets of these stages, by name or number"},
-	{OPT_REASON, "reason", "LIST", "only packets with these reasons, by name or number"},
-	{'i', "iface", "LIST", "only packets of these interfaces"},
+	{OPT_PROGRAM, "program", "LIST",
+	 "only packets of these stages, by name or number;\n" TOOL_REPEATED},
+	{OPT_REASON, "reason", "LIST",
+	 "only packets with these reasons, by name or number;\n" TOOL_REPEATED},
+	{'i', "iface", "LIST", "only packets of these interfaces; " TOOL_REPEATED},
 	{'p', "print", NULL, "print one line for each sample"},
 	{OPT_TOP, "top", "KEY",
 	 "show the most frequent values of KEY, every second:\n"

@@ -25,9 +25,10 @@ const struct tool_option sampler_run_options[] = {
 	 "also read options from FILE, one on each line,\n"
 	 "without dashes; SIGHUP reads it again"},
 	{OPT_BIND, "bind", "ENDPOINT",
-	 "publish at this address; may be repeated\n"
+	 "publish at this address; " TOOL_REPEATED "\n"
 	 "(default: " BUS_ENDPOINT ")"},
-	{OPT_CONNECT, "connect", "ENDPOINT", "publish to the subscriber bound to this address"},
+	{OPT_CONNECT, "connect", "ENDPOINT",
+	 "publish to the subscriber bound to this address;\n" TOOL_REPEATED},
 	{OPT_KEY, "key", "FILE", "secret CURVE key of this daemon, see keygen"},
 	{OPT_SERVER_KEY, "server-key", "FILE", "public key of the subscriber at --connect"},
 	{OPT_ALLOW, "allow", "FILE",
