@@ -288,14 +288,15 @@ enum ecbpf_fw_set_change {
 
 /**
  * ecbpf_fw_set_change() - change the prefixes of a set; rules are not touched
- * @list: adding a prefix that is there, or deleting one that is not, is no error. A set of one
+ * @list: adding a prefix that is there is no error. A set of one
  *	  family takes that family of a file, and logs how many others it left out; of operands,
  *	  another family is refused
  *
  * An error changes nothing. Up to 256 prefixes are added or deleted in place, in a millisecond or
  *so each; for more, the set is built anew beside the old one.
  *
- * Return: 0; -ENOENT; -EINVAL another family; -E2BIG; -EPERM a set that was filled would be empty,
+ * Return: 0; -ENOENT no set, or without ECBPF_LIST_IF_EXISTS, it has not a prefix that is to be
+ * deleted; -EINVAL another family; -E2BIG; -EPERM a set that was filled would be empty,
  * or one that a rule drops by would hold an address of this host: see ecbpf_list_policy().
  */
 int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_change change,

@@ -112,6 +112,7 @@ static int set_merge(struct ecbpf *e, struct conf_set *objects, struct fw_set *s
 		}
 		if (!has)
 			prefixes[count++] = *prefix;
+		set->is_accepted |= object->is_forced;
 		o->items[kept++] = *object;
 	}
 	if (!err)
@@ -260,8 +261,25 @@ static int base_get(struct ecbpf *e, struct conf_runtime *rt)
 		ecbpf_fw_ruleset_free(live);
 		live = whole;
 	}
+	for (size_t i = 0; live && i < live->sets_count; i++)
+		live->sets[i].is_accepted = true;
 	rt->merged.ruleset = live;
 	return err;
+}
+
+/* By which no rule drops but those that were added at runtime: these were accepted then */
+static void sets_accept(struct conf_runtime *rt)
+{
+	const struct ecbpf_fw_ruleset *declared = rt->declared->ruleset;
+
+	for (size_t i = 0; i < rt->merged.ruleset->sets_count; i++) {
+		struct fw_set *set = &rt->merged.ruleset->sets[i];
+		const struct fw_set *was =
+			declared ? fw_set_find(declared, set->name, strlen(set->name)) : NULL;
+
+		set->is_accepted |= fw_set_blocks(rt->merged.ruleset, i) &&
+				    !(was && fw_set_blocks(declared, was - declared->sets));
+	}
 }
 
 int conf_fw_merge(struct ecbpf *e, struct conf_runtime *rt)
@@ -286,6 +304,7 @@ int conf_fw_merge(struct ecbpf *e, struct conf_runtime *rt)
 	if (err)
 		return err;
 	rules_merge(e, rt, is_declared);
+	sets_accept(rt);
 	if (rt->declared->resets) {
 		sets_reset(e, rt, is_declared);
 		rt->is_dirty |= !!rt->whole;

@@ -32,6 +32,8 @@ static int rule_insert(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size_t
 	at = &ruleset->rules[index];
 	memmove(at + 1, at, (ruleset->rules_count - 1 - index) * sizeof(*at));
 	*at = rule;
+	if (!is_kept)
+		fw_warn_rule(e, at);
 	return 0;
 }
 
@@ -65,6 +67,7 @@ int ecbpf_fw_rule_replace(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, siz
 	}
 	fw_rule_free(&ruleset->rules[index]);
 	ruleset->rules[index] = rule;
+	fw_warn_rule(e, &ruleset->rules[index]);
 	return 0;
 }
 

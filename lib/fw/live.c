@@ -141,11 +141,34 @@ static int sets_check(struct ecbpf *e, const struct fw_session *s,
 		const struct fw_set *set = &ruleset->sets[i];
 		struct fw_set *old = fw_set_find(s->old.ruleset, set->name, strlen(set->name));
 
-		if (set->path && !set->prefixes_count && old && !old->prefixes)
+		if (old && !old->prefixes && fw_set_needs_old(ruleset, i, s->old.ruleset))
 			err = fw_set_read(e, &s->maps, s->old.sets[old - s->old.ruleset->sets],
 					  old);
 	}
 	return err ? err : fw_sets_check(e, ruleset, s->old.ruleset);
+}
+
+/* A rule was added: a set by which none has dropped may have addresses of this host */
+static int sets_check_changed(struct ecbpf *e, const struct fw_session *s,
+			      const struct ecbpf_fw_ruleset *ruleset)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < ruleset->sets_count && !err; i++) {
+		const struct fw_set *set = &ruleset->sets[i];
+		const struct fw_set *old =
+			fw_set_find(s->old.ruleset, set->name, strlen(set->name));
+		struct fw_set read = {};
+
+		if (!old || !fw_set_blocks(ruleset, i) ||
+		    fw_set_blocks(s->old.ruleset, old - s->old.ruleset->sets))
+			continue;
+		err = fw_set_read(e, &s->maps, s->old.sets[old - s->old.ruleset->sets], &read);
+		if (!err)
+			err = fw_set_check_new_block(e, &read);
+		free(read.prefixes);
+	}
+	return err;
 }
 
 static size_t set_count(struct ecbpf *e, const struct fw_session *s, const struct fw_set *set)
@@ -306,6 +329,8 @@ int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 		err = ecbpf_fail_memory(e);
 	if (!err) {
 		err = fn(e, ruleset, data);
+		if (!err)
+			err = sets_check_changed(e, &s, ruleset);
 		if (err) {
 			ecbpf_fw_ruleset_free(ruleset);
 		} else {

@@ -310,6 +310,11 @@ static bool take_name(struct parser *p, struct fw_rule *rule)
 	if (!*rule->name) {
 		free(rule->name);
 		rule->name = NULL;
+	} else if (!p->is_kept && !rule->name[strspn(rule->name, "0123456789")]) {
+		fw_error_at(p, &span,
+			    "a name must not be a number: 'rule delete %.20s' is about "
+			    "the rule at that place",
+			    rule->name);
 	}
 	return true;
 }

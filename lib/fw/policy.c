@@ -45,6 +45,37 @@ int fw_rules_check_empty(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
 			  old->rules_count, old->rules_count == 1 ? "is" : "are");
 }
 
+/* Return: a set that is left alone, and by which no rule has dropped; its addresses are of @old */
+static const struct fw_set *set_begins_to_block(const struct ecbpf_fw_ruleset *new, size_t index,
+						const struct ecbpf_fw_ruleset *old)
+{
+	const struct fw_set *set = &new->sets[index];
+	const struct fw_set *was = fw_set_find(old, set->name, strlen(set->name));
+
+	return set->is_live && was && fw_set_blocks(new, index) &&
+			       !fw_set_blocks(old, was - old->sets)
+		       ? was
+		       : NULL;
+}
+
+bool fw_set_needs_old(const struct ecbpf_fw_ruleset *new, size_t index,
+		      const struct ecbpf_fw_ruleset *old)
+{
+	const struct fw_set *set = &new->sets[index];
+
+	return (set->path && !set->prefixes_count) || set_begins_to_block(new, index, old);
+}
+
+int fw_set_check_new_block(struct ecbpf *e, const struct fw_set *set)
+{
+	struct lockout lockout;
+	int err = ecbpf_lockout_begin(e, &lockout);
+
+	for (size_t i = 0; i < set->prefixes_count && !err; i++)
+		ecbpf_lockout_check(&lockout, &set->prefixes[i]);
+	return ecbpf_lockout_end(&lockout, err);
+}
+
 int fw_sets_check(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
 		  const struct ecbpf_fw_ruleset *old)
 {
@@ -56,11 +87,13 @@ int fw_sets_check(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
 		const struct fw_set *set = &new->sets[i];
 		const struct fw_set *was = fw_set_find(old, set->name, strlen(set->name));
 
-		if (!set->path)
-			continue;
-		err = fw_set_check_empty(e, set, was ? was->prefixes_count : 0,
-					 set->prefixes_count);
-		if (err || !fw_set_blocks(new, i))
+		if (set->path)
+			err = fw_set_check_empty(e, set, was ? was->prefixes_count : 0,
+						 set->prefixes_count);
+		if (set->is_live)
+			set = set_begins_to_block(new, i, old);
+		if (err || !set || set->is_accepted || !set->prefixes_count ||
+		    !fw_set_blocks(new, i))
 			continue;
 		if (!has_begun)
 			err = ecbpf_lockout_begin(e, &lockout);

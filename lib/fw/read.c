@@ -23,6 +23,7 @@ int fw_read_fd(struct ecbpf *e, const char *file, int fd, struct ecbpf_fw_rulese
 	if (err)
 		return err;
 	fw_warn_nd(e, file, *ret_ruleset);
+	fw_warn_rules(e, file, *ret_ruleset);
 	fw_warn_vlan_loaded(e, *ret_ruleset);
 	return 0;
 }

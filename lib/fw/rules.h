@@ -174,12 +174,14 @@ struct fw_rule {
  * @family: 4 or 6; 0: both
  * @path: of `set NAME file "PATH"`; NULL: printed with its addresses
  * @is_live: of `set NAME live`: another ruleset that has it, too, leaves its addresses alone
+ * @is_accepted: it was live so before, if need be by force: addresses of this host are not refused
  * @prefixes: sorted by address and length, without duplicates; they can overlap
  */
 struct fw_set {
 	char name[FW_SET_NAME_MAX + 1];
 	__u8 family;
 	bool is_live;
+	bool is_accepted;
 	char *path;
 	struct ecbpf_prefix *prefixes;
 	size_t prefixes_count;
@@ -228,7 +230,15 @@ int fw_set_check_empty(struct ecbpf *e, const struct fw_set *set, size_t before,
 /* May @new be made live instead of @old, as far as it has no rules? */
 int fw_rules_check_empty(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
 			 const struct ecbpf_fw_ruleset *old);
-/* May @new be made live instead of @old, as far as its sets from files are concerned? */
+/*
+ * Does the check of @new need the addresses that the set has now: a live set, or one of a file that
+ * is empty?
+ */
+bool fw_set_needs_old(const struct ecbpf_fw_ruleset *new, size_t index,
+		      const struct ecbpf_fw_ruleset *old);
+/* A set that does not change, and that no rule of @old drops by. @prefixes: what it has */
+int fw_set_check_new_block(struct ecbpf *e, const struct fw_set *set);
+/* May @new be made live instead of @old, as far as its sets are concerned? */
 int fw_sets_check(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
 		  const struct ecbpf_fw_ruleset *old);
 
@@ -241,15 +251,15 @@ int fw_diff(struct ecbpf *e, const struct ecbpf_fw_ruleset *new, const struct ec
 /* --- parse.c: text to model -------------------------------------------------------------- */
 
 /*
- * Parse one rule, whose sets are looked up in the ruleset. Return: 0; -EINVAL, errors as of
- * ecbpf_fw_parse(); -ENOMEM
+ * Parse one rule, whose sets are looked up in the ruleset. @is_kept: it was accepted before.
+ * Return: 0; -EINVAL, errors as of ecbpf_fw_parse(); -ENOMEM
  */
 int fw_rule_parse(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const char *text,
 		  bool is_kept, struct fw_rule *ret_rule);
 
 /*
  * As ecbpf_fw_parse() and ecbpf_fw_rule_insert(), for text that is live or was kept: names of an
- * older version need not be UTF-8
+ * older version need not be UTF-8, and may be numbers. Without warnings
  */
 int fw_parse_kept(struct ecbpf *e, const char *file, const char *text, size_t size,
 		  struct ecbpf_fw_ruleset **ret_ruleset);
@@ -284,5 +294,15 @@ size_t fw_vlan_rules(const struct ecbpf_fw_ruleset *ruleset);
 void fw_warn_vlan(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
 		  const char *const *ifaces, size_t ifaces_count);
 void fw_warn_vlan_loaded(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset);
+
+/* --- warn.c ----------------------------------------------------------------------------------- */
+
+/* Through the log of @e, about a rule that does not do what it looks like */
+void fw_warn_rule(struct ecbpf *e, const struct fw_rule *rule);
+/* About all rules of a file, and sets of which no rule uses what they have of a family */
+void fw_warn_rules(struct ecbpf *e, const char *file, const struct ecbpf_fw_ruleset *ruleset);
+/* @counts: prefixes of IPv4 and of IPv6 in the set; @file: or NULL */
+void fw_warn_set(struct ecbpf *e, const char *file, const struct ecbpf_fw_ruleset *ruleset,
+		 size_t index, const size_t *counts);
 
 #endif /* ECBPF_FW_RULES_H */

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/list-policy.h"
+#include "core/prefix.h"
 #include "core/runtime_log.h"
 #include "fw/live.h"
 
@@ -106,6 +107,36 @@ static int set_check(struct ecbpf *e, const struct fw_session *s, size_t index,
 	return ecbpf_lockout_end(&lockout, err);
 }
 
+/* What is to be deleted is there */
+static int set_check_delete(struct ecbpf *e, const struct fw_set *set, struct ecbpf_trie *trie,
+			    const struct ecbpf_list *list)
+{
+	for (size_t i = 0; i < list->count && !(e->list_policy & ECBPF_LIST_IF_EXISTS); i++) {
+		const struct ecbpf_prefix *prefix = &list->entries[i].prefix;
+		struct ecbpf_trie_op op = fw_trie_op(prefix, 0);
+		char text[ECBPF_PREFIX_TEXT];
+
+		if ((set->family && set->family != prefix->family) || ecbpf_trie_find(trie, &op))
+			continue;
+		ecbpf_prefix_format(prefix, text);
+		return ecbpf_fail(e, -ENOENT, "'%s' is not in set '%s'", text, set->name);
+	}
+	return 0;
+}
+
+/* Of a family that no rule of the set has */
+static void set_warn(struct ecbpf *e, const struct fw_session *s, size_t index,
+		     const struct ecbpf_list *list)
+{
+	const struct fw_set *set = &s->old.ruleset->sets[index];
+	size_t counts[2] = {};
+
+	for (size_t i = 0; i < list->count; i++)
+		if (!set->family || set->family == list->entries[i].prefix.family)
+			counts[list->entries[i].prefix.family == 6]++;
+	fw_warn_set(e, NULL, s->old.ruleset, index, counts);
+}
+
 /* Check that the set does not exceed its maximum size with @ops */
 static int set_room(struct ecbpf *e, const struct fw_set *set, struct ecbpf_trie *trie,
 		    const struct ecbpf_trie_op *ops, size_t count)
@@ -157,7 +188,9 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 	if (!err) {
 		count = ops_unique(ops, count);
 		before = set_count(trie);
-		if (change != ECBPF_FW_SET_DELETE)
+		if (change == ECBPF_FW_SET_DELETE)
+			err = set_check_delete(e, &s.old.ruleset->sets[index], trie, list);
+		else
 			err = set_check(e, &s, index, list);
 		if (!err && change == ECBPF_FW_SET_REPLACE)
 			err = fw_set_check_empty(e, &s.old.ruleset->sets[index], before, count);
@@ -179,6 +212,8 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 		else if (!err && change == ECBPF_FW_SET_DELETE)
 			e->changed.removed += before - after;
 		runtime_log_settle(e, !err && (change != ECBPF_FW_SET_DELETE || after != before));
+		if (!err && change != ECBPF_FW_SET_DELETE)
+			set_warn(e, &s, index, list);
 		fw_set_close(&heads, trie);
 	}
 	fw_session_close(&s);

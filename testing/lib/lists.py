@@ -416,6 +416,68 @@ def check_families(work):
     result("fw: families of sets; sets that a rule drops by", "; ".join(wrong))
 
 
+def check_block_order(work):
+    """A rule that drops by a set with an address of this host, whichever of them comes first"""
+    wrong = []
+    file, none = os.path.join(work, "order"), os.path.join(work, "none")
+    drop = "ip from @own to any proto any drop"
+    rules = {"braces": f"set own {{ 10.11.12.0/24 }}\n{drop}\n", "live": f"set own live\n{drop}\n"}
+
+    def refused(what, *command):
+        status, _, err = run("ecbpf-fw", *command)
+        if status != 1 or "10.11.12.1, an address of this host" not in err or \
+                "--force" not in err or drop in must("ecbpf-fw", "rule", "list"):
+            wrong.append(f"{what}: status {status}, {err}")
+
+    def filled():
+        must("ecbpf-fw", "apply", "--allow-empty", "-f", none)
+        must("ecbpf-fw", "set", "create", "own")
+        must("ecbpf-fw", "set", "add", "own", "10.11.12.0/24")
+
+    filled()
+    refused("set add, then rule add", "rule", "add", drop)
+    must("ecbpf-fw", "rule", "add", drop.replace("drop", "dry drop"))
+    refused("a dry rule that drops from now on", "rule", "replace", "1", drop)
+    must("ecbpf-fw", "rule", "add", "--force", drop)
+    must("ecbpf-fw", "rule", "add", drop.replace("any proto", "192.0.2.1 proto"))
+    for name, text in rules.items():
+        with open(file, "w", encoding="ascii") as out:
+            out.write(text)
+        filled()
+        refused(f"apply, {name}", "apply", "-f", file)
+        refused(f"apply -c, {name}", "apply", "-c", "-f", file)
+        must("ecbpf-fw", "apply", "--force", "-f", file)
+    must("ecbpf-fw", "apply", "-f", file)  # the live set is as it was
+    must("ecbpf-fw", "apply", "--allow-empty", "-f", none)
+    result("fw: a rule that drops by a set with an address of this host", "; ".join(wrong))
+
+
+def check_set_words(work):
+    """A prefix that is not in a set is not deleted; one that no rule matches is told"""
+    wrong = []
+    must("ecbpf-fw", "apply", "--allow-empty", "-f", os.path.join(work, "none"))
+    must("ecbpf-fw", "set", "create", "bad")
+    must("ecbpf-fw", "rule", "add", "ip from @bad to any proto any drop")
+    must("ecbpf-fw", "set", "add", "bad", "203.0.113.0/30", "203.0.113.9")
+    status, _, err = run("ecbpf-fw", "set", "delete", "bad", "203.0.113.9", "203.0.113.1")
+    if status != 1 or "'203.0.113.1' is not in set 'bad'" not in err or \
+            len(must("ecbpf-fw", "set", "list", "bad").split()) != 2:
+        wrong.append(f"an address in a prefix: status {status}, {err}")
+    status, _, err = run("ecbpf-fw", "set", "delete", "--if-exists", "bad", "203.0.113.9",
+                         "203.0.113.1")
+    if status or must("ecbpf-fw", "set", "list", "bad").split() != ["203.0.113.0/30"]:
+        wrong.append(f"--if-exists: status {status}, {err}")
+    status, _, err = run("ecbpf-fw", "set", "add", "bad", "2001:db8::7")
+    if status or "set 'bad': no rule matches its 1 IPv6 prefix" not in err:
+        wrong.append(f"no rule of the family: status {status}, {err}")
+    must("ecbpf-fw", "rule", "add", "ip6 from @bad to any proto any drop")
+    status, _, err = run("ecbpf-fw", "set", "add", "bad", "2001:db8::8")
+    if status or err:
+        wrong.append(f"a rule of the family: status {status}, {err}")
+    must("ecbpf-fw", "apply", "--allow-empty", "-f", os.path.join(work, "none"))
+    result("fw: what is not in a set, and what no rule matches", "; ".join(wrong))
+
+
 def check_dry(work):
     """apply -c of sets and of lists from files: checked as the verb does, and nothing changes"""
     wrong = []
@@ -518,6 +580,8 @@ def main():
         check_conf(work)
         check_dry(work)
         check_families(work)
+        check_block_order(work)
+        check_set_words(work)
     print(f"{passed} passed, {failed} failed, 0 skipped")
     sys.exit(failed > 0)
 

@@ -253,7 +253,8 @@ row reads fw set list
 row reads fw set list bad
 row same fw set add bad 192.0.2.1 192.0.2.2
 row same fw set add bad 192.0.2.2 192.0.2.3
-row same fw set delete bad 192.0.2.1 192.0.2.77
+refused "not in set 'bad'" fw set delete bad 192.0.2.1 192.0.2.77
+row same fw set delete --if-exists bad 192.0.2.1 192.0.2.77
 row none fw set delete --if-exists bad 192.0.2.1
 row same fw set replace bad 192.0.2.2
 row same fw set flush bad

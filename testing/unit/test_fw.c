@@ -610,6 +610,11 @@ static void edited(void **state)
 			    "2 rules have the name 'a', the first is 1, the last 3; "
 			    "give the number");
 	assert_int_equal(ecbpf_fw_rule_insert(e, ruleset, 0, "ip from any to any tcp name \"7\""),
+			 -EINVAL);
+	assert_string_equal(ecbpf_error(e), "rule:1:29: a name must not be a number: 'rule delete "
+					    "7' is about the rule at that place");
+	/* one that was live already */
+	assert_int_equal(fw_rule_insert_kept(e, ruleset, 0, "ip from any to any tcp name \"7\""),
 			 0);
 	assert_int_equal(ecbpf_fw_rule_find(e, ruleset, "\"7\"", &index), 0);
 	assert_int_equal(index, 0);
@@ -716,6 +721,80 @@ static void neighbours(void **state)
 	}
 }
 
+static void note_text(void *data, enum ecbpf_log_level level, const char *line)
+{
+	if (level == ECBPF_LOG_WARN && !*(char *)data)
+		snprintf(data, 256, "%s", line);
+}
+
+/* Rules that do not do what they look like, and those that do */
+static void misleading(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *warning; /* NULL: none */
+	} cases[] = {
+		{"ip6 from any to any proto 44", "rule matches later fragments only"},
+		{"ip6 from any to any frag no proto {0, 43, 51, 60}", "rule matches nothing"},
+		{"ip6 from any to any proto {44, 50}", NULL},
+		{"ip6 from any to any proto !44 limit 9/s", NULL},
+		{"ip from any to any proto 51", NULL},
+		{"packet length 0-13 ip from any to any udp", "rule matches nothing"},
+		{"packet length 41 ip from any to any udp dport 5", "rule matches nothing"},
+		{"packet length 42 ip from any to any udp dport 5", NULL},
+		{"packet length 42 vlan 3 ip from any to any udp dport 5", "rule matches nothing"},
+		{"packet length 34 ip from any to any udp", NULL},
+		{"packet length 33 ip from any to any proto any", "rule matches nothing"},
+		{"packet length 54 ip from any to any tcp flags {syn}", NULL},
+		{"packet length 53 ip from any to any tcp flags {syn}", "rule matches nothing"},
+		{"packet length !0-53 ip from any to any tcp flags {syn}", NULL},
+		{"malformed ip-truncated ip from 10.0.0.1 to any", NULL},
+		{"malformed ip-version ip from 10.0.0.1 to any", "rule matches nothing"},
+		{"malformed runt vlan 5", "rule matches nothing"},
+		{"malformed {runt, vlan-tags} vlan 5", NULL},
+		{"malformed runt packet length 14-60", "rule matches nothing"},
+		{"malformed runt packet length 0-13", NULL},
+		{"malformed ip6-ext-limit ip from any to any", "rule matches nothing"},
+		{"malformed any ip from any to any", NULL},
+		{"ip from any to any tcp udp dport 53 pass", "rule matches all of tcp"},
+		{"ip from any to any tcp dport 53 udp pass", "rule matches all of udp"},
+		{"ip from any to any tcp dport 53 udp dport 53 pass", NULL},
+		{"ip from any to any tcp udp pass", NULL},
+		{"ip from any to any udp limit 10Mbit/s burst 10", "'burst 10' is bytes"},
+		{"ip from any to any udp limit 10Mbit/s burst 1514", NULL},
+		{"packet length 0-100 ip from any to any udp limit 10Mbit/s burst 100", NULL},
+		{"ip from any to any udp limit 10/s burst 1", NULL},
+		{"set b { 192.0.2.1, 2001:db8::1 }\nip from @b to any proto any",
+		 "set 'b': no rule matches its 1 IPv6 prefix: only rules of ip use the set"},
+		{"set b { 192.0.2.1, 192.0.2.2 }\nip6 from any to @b tcp",
+		 "set 'b': no rule matches any of its 2 IPv4 prefixes: only rules of ip6"},
+		{"set b { 192.0.2.1, 2001:db8::1 }\nip from @b to any proto any\n"
+		 "ip6 from @b to any tcp",
+		 NULL},
+		{"set b { 2001:db8::1 }\nip from any to any tcp", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char path[] = "/tmp/test_fw.XXXXXX", warning[256] = "";
+		struct ecbpf_fw_ruleset *ruleset;
+		int fd = mkstemp(path);
+
+		assert_true(fd >= 0);
+		assert_int_equal(write(fd, cases[i].text, strlen(cases[i].text)),
+				 strlen(cases[i].text));
+		close(fd);
+		ecbpf_set_log(e, note_text, warning);
+		assert_int_equal(ecbpf_fw_read(e, path, &ruleset), 0);
+		ecbpf_set_log(e, NULL, NULL);
+		unlink(path);
+		ecbpf_fw_ruleset_free(ruleset);
+		if (cases[i].warning ? !strstr(warning, cases[i].warning) : *warning)
+			fail_msg("'%s': '%s', not '%s'", cases[i].text, warning,
+				 cases[i].warning ?: "");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -724,7 +803,7 @@ int main(void)
 		cmocka_unit_test(shown),	 cmocka_unit_test(shown_in_part),
 		cmocka_unit_test(modelled),	 cmocka_unit_test(set_files),
 		cmocka_unit_test(edited),	 cmocka_unit_test(too_many),
-		cmocka_unit_test(too_many_uses),
+		cmocka_unit_test(too_many_uses), cmocka_unit_test(misleading),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -112,13 +112,15 @@ struct ecbpf_settings;
 		TOOL_LIST_SKIP_BAD, "skip-bad", NULL,                  \
 			"skip bad lines of lists, show and count them" \
 	}
+#define TOOL_LIST_FORCE_OPTION                                               \
+	{                                                                    \
+		TOOL_LIST_FORCE, "force", NULL,                              \
+			"block this host, its gateway, loopback, everything" \
+	}
 #define TOOL_LIST_OPTIONS                                                                 \
 	TOOL_LIST_SKIP_BAD_OPTION,                                                        \
 		{TOOL_LIST_EMPTY, "allow-empty", NULL, "a filled list may become empty"}, \
-	{                                                                                 \
-		TOOL_LIST_FORCE, "force", NULL,                                           \
-			"block this host, its gateway, loopback, everything"              \
-	}
+		TOOL_LIST_FORCE_OPTION
 
 struct tool;
 

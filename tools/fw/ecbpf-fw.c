@@ -43,8 +43,8 @@ static const struct tool_verb verbs[] = {
 		.args = "create|destroy|add|delete|list|flush|replace NAME [PREFIX]... | "
 			"KEY=VALUE...",
 		.text = "change or list the live sets of addresses; change settings",
-		.about = "Adding a prefix that is there, or deleting one that is not, is no\n"
-			 "error. If a command fails, the set is not changed. 'list NAME' prints\n"
+		.about = "Adding a prefix that is there is no error. If a command fails, the set "
+			 "is not changed. 'list NAME' prints\n"
 			 "what 'replace -f' reads; 'list' prints all sets. Settings take effect\n"
 			 "at once.\n",
 		.examples = "      ecbpf-fw set create bad\n"

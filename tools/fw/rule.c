@@ -11,6 +11,7 @@
 
 const struct tool_option fw_rule_options[] = {
 	TOOL_IF_EXISTS_OPTION("delete: "),
+	TOOL_LIST_FORCE_OPTION,
 	TOOL_CHANGE_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
@@ -207,7 +208,7 @@ int fw_run_rule(struct tool *tool, int argc, char **argv)
 			is_json = true;
 		else if (id == TOOL_IF_EXISTS)
 			change.may_be_absent = true;
-		else
+		else if (!tool_list_option(tool, id))
 			return TOOL_USAGE;
 	}
 	argc -= optind;

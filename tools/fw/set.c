@@ -16,7 +16,7 @@ const struct tool_option fw_set_options[] = {
 	{'f', "file", "FILE",
 	 "add, delete, replace: prefixes of a list, see ecbpf-list(5);\n"
 	 "- is standard input"},
-	TOOL_IF_EXISTS_OPTION("destroy: "),
+	TOOL_IF_EXISTS_OPTION("delete, destroy: "),
 	TOOL_CHANGE_OPTIONS,
 	TOOL_LIST_OPTIONS,
 	TOOL_COMMON_OPTIONS,
@@ -209,9 +209,9 @@ int fw_run_set(struct tool *tool, int argc, char **argv)
 			file = optarg;
 		else if (id == 'j')
 			is_json = true;
-		else if (id == TOOL_IF_EXISTS)
-			may_be_absent = true;
-		else if (!tool_list_option(tool, id))
+		else if (tool_list_option(tool, id))
+			may_be_absent |= id == TOOL_IF_EXISTS;
+		else
 			return TOOL_USAGE;
 	}
 	argc -= optind;

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Warnings about rules that do not do what they look like.
+ */
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "core/handle.h"
+#include "core/util.h"
+#include "fw/rules.h"
+
+#define SHOWN_MAX 10
+#define FRAME_MAX 1514 /* a full frame of Ethernet */
+
+/* @file: NULL: a rule that is no part of a file */
+struct warner {
+	struct ecbpf *e;
+	const char *file;
+	size_t count;
+};
+
+__attribute__((format(printf, 3, 4))) static void warn(struct warner *w, const struct fw_rule *rule,
+						       const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	if (w->count++ >= SHOWN_MAX)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (w->file && rule->line)
+		ecbpf_log(w->e, ECBPF_LOG_WARN, "%s:%u: %s", w->file, rule->line, text);
+	else
+		ecbpf_log(w->e, ECBPF_LOG_WARN, "%s", text);
+}
+
+static void warn_end(const struct warner *w)
+{
+	if (w->count > SHOWN_MAX)
+		ecbpf_log(w->e, ECBPF_LOG_WARN, "%s%s%zu more warnings about rules", w->file ?: "",
+			  w->file ? ": " : "", w->count - SHOWN_MAX);
+}
+
+/* --- rules that match nothing ----------------------------------------------------------------- */
+
+static bool tests_tcp(const struct fw_rule *rule)
+{
+	return rule->tcp.sport.count || rule->tcp.dport.count || rule->tcp.window.count ||
+	       rule->tcp.mask;
+}
+
+static bool tests_udp(const struct fw_rule *rule)
+{
+	return rule->udp.sport.count || rule->udp.dport.count;
+}
+
+/* The shortest well-formed frame of one of the rule's protocols */
+static unsigned int length_min(const struct fw_rule *rule)
+{
+	unsigned int upper = 20, length = 14 + (rule->vlan.count ? 4 : 0);
+	bool is_later = rule->frags & 1 << ECBPF_FRAG_LATER;
+
+	if (rule->protos & (FW_PROTO_UDP | FW_PROTO_ICMP))
+		upper = 8;
+	if (rule->protos & FW_PROTO_NUMBER ||
+	    (is_later &&
+	     ((rule->protos & FW_PROTO_TCP && !tests_tcp(rule)) ||
+	      (rule->protos & FW_PROTO_UDP && !tests_udp(rule)) ||
+	      (rule->protos & FW_PROTO_ICMP && !rule->icmp.type.count && !rule->icmp.code.count))))
+		upper = 0;
+	return length + (rule->family == 4 ? 20 : 40) + upper;
+}
+
+/* The families whose header can be read of a packet that is malformed so: bits 1 << family */
+static unsigned int malformed_families(__u32 reason)
+{
+	switch (reason) {
+	case ECBPF_REASON_IP_TRUNC: /* within its options */
+	case ECBPF_REASON_IP_IHL:
+	case ECBPF_REASON_IP_LEN_SHORT:
+	case ECBPF_REASON_IP_LEN_LONG:
+		return 1 << 4;
+	case ECBPF_REASON_IP6_LEN_LONG:
+	case ECBPF_REASON_IP6_JUMBO:
+	case ECBPF_REASON_IP6_EXT_TRUNC:
+	case ECBPF_REASON_IP6_EXT_LIMIT:
+		return 1 << 6;
+	case ECBPF_REASON_TCP_TRUNC:
+	case ECBPF_REASON_TCP_DOFF:
+	case ECBPF_REASON_UDP_TRUNC:
+	case ECBPF_REASON_ICMP_TRUNC:
+		return 1 << 4 | 1 << 6;
+	}
+	return 0;
+}
+
+/* Does a packet that is malformed for @reason have what the rule tests? */
+static bool has_fields(const struct fw_rule *rule, __u32 reason, unsigned int length_last)
+{
+	if (reason == ECBPF_REASON_RUNT)
+		return !rule->family && !rule->vlan.count && fw_values_have(&rule->length, 0);
+	if (rule->family && !(malformed_families(reason) & 1 << rule->family))
+		return false;
+	return length_last >= 14 + (rule->family == 4 ? 20U : rule->family == 6 ? 40U : 0U);
+}
+
+/* Return: why no packet matches; NULL: some may */
+static const char *matches_nothing(const struct fw_rule *rule)
+{
+	const struct fw_values *length = &rule->length;
+	unsigned int last = length->count ? length->ranges[length->count - 1].last : ~0U;
+
+	for (__u32 i = 1; rule->malformed && i <= ECBPF_REASON_MALFORMED_LAST; i++)
+		if (rule->malformed & 1U << i && has_fields(rule, i, last))
+			return NULL;
+	if (rule->malformed)
+		return "a packet that is malformed so has no such address, tag or length that "
+		       "could be read";
+	if (last < length_min(rule))
+		return "a frame of this length has no room for these headers";
+	return NULL;
+}
+
+/* IPv6 extension headers: what stands behind them is the protocol */
+static bool is_extension(__u32 proto)
+{
+	return proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING || proto == IPPROTO_FRAGMENT ||
+	       proto == IPPROTO_AH || proto == IPPROTO_DSTOPTS;
+}
+
+static bool has_extensions_only(const struct fw_rule *rule)
+{
+	if (rule->family != 6 || rule->protos != FW_PROTO_NUMBER)
+		return false;
+	for (__u32 proto = 0; proto < 256; proto++)
+		if (fw_values_have(&rule->proto, proto) && !is_extension(proto))
+			return false;
+	return true;
+}
+
+/* --- all of these ----------------------------------------------------------------------------- */
+
+static void check_rule(struct warner *w, const struct fw_rule *rule)
+{
+	const struct fw_values *length = &rule->length;
+	unsigned int last = length->count ? length->ranges[length->count - 1].last : FRAME_MAX;
+	const char *why = matches_nothing(rule);
+
+	if (why)
+		warn(w, rule, "this rule matches nothing: %s", why);
+	else if (has_extensions_only(rule))
+		warn(w, rule,
+		     "this rule matches %s: of IPv6, 'proto' is the protocol behind all extension "
+		     "headers; for packets with extension headers write 'options proto any', for "
+		     "fragments 'frag any proto any'",
+		     rule->frags & 1 << ECBPF_FRAG_LATER ? "later fragments only" : "nothing");
+	if (rule->protos & FW_PROTO_TCP && rule->protos & FW_PROTO_UDP &&
+	    tests_tcp(rule) != tests_udp(rule))
+		warn(w, rule,
+		     "this rule matches all of %s: ports are of the protocol before them; write "
+		     "them behind both: tcp dport 53 udp dport 53",
+		     tests_tcp(rule) ? "udp" : "tcp");
+	if (rule->action == FW_LIMIT && rule->limit.is_bytes && rule->limit.burst < last &&
+	    rule->limit.burst < FRAME_MAX)
+		warn(w, rule,
+		     "'burst %llu' is bytes, and drops all longer frames: a full frame of Ethernet "
+		     "has %d",
+		     (unsigned long long)rule->limit.burst, FRAME_MAX);
+}
+
+void fw_warn_rule(struct ecbpf *e, const struct fw_rule *rule)
+{
+	struct warner w = {.e = e};
+
+	check_rule(&w, rule);
+}
+
+void fw_warn_set(struct ecbpf *e, const char *file, const struct ecbpf_fw_ruleset *ruleset,
+		 size_t index, const size_t *counts)
+{
+	const struct fw_set *set = &ruleset->sets[index];
+	unsigned int families = 0; /* of rules that use it */
+
+	for (size_t i = 0; i < ruleset->rules_count; i++) {
+		const struct fw_rule *rule = &ruleset->rules[i];
+
+		if ((rule->src.kind == FW_ADDRS_SET && rule->src.set == index) ||
+		    (rule->dst.kind == FW_ADDRS_SET && rule->dst.set == index))
+			families |= 1 << rule->family;
+	}
+	for (int i = 0; i < 2; i++) {
+		__u8 family = i ? 6 : 4;
+
+		if (counts[i] && families && !(families & 1 << family))
+			ecbpf_log(e, ECBPF_LOG_WARN,
+				  "%s%sset '%s': no rule matches %s %zu IPv%d prefix%s: only rules "
+				  "of %s use the set",
+				  file ?: "", file ? ": " : "", set->name,
+				  counts[i] == 1 ? "its" : "any of its", counts[i], family,
+				  counts[i] == 1 ? "" : "es", i ? "ip" : "ip6");
+	}
+}
+
+void fw_warn_rules(struct ecbpf *e, const char *file, const struct ecbpf_fw_ruleset *ruleset)
+{
+	struct warner w = {.e = e, .file = file};
+
+	for (size_t i = 0; i < ruleset->rules_count; i++)
+		check_rule(&w, &ruleset->rules[i]);
+	warn_end(&w);
+	for (size_t i = 0; i < ruleset->sets_count; i++) {
+		const struct fw_set *set = &ruleset->sets[i];
+		size_t counts[2] = {};
+
+		for (size_t k = 0; k < set->prefixes_count; k++)
+			counts[set->prefixes[k].family == 6]++;
+		fw_warn_set(e, file, ruleset, i, counts);
+	}
+}
