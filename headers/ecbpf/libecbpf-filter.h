@@ -103,6 +103,7 @@ struct ecbpf_filter_changes {
 	__u64 added;
 	__u64 updated;	 /* with another tag or expiry; counters are kept */
 	__u64 permanent; /* those of @updated that expired, and do so no longer */
+	__u64 temporary; /* likewise the other way; a warning tells them */
 	__u64 same;	 /* listed already, or given twice */
 	__u64 covered;
 	__u64 deleted;
@@ -143,7 +144,9 @@ int ecbpf_filter_list_add(struct ecbpf *e, __u32 list, const struct ecbpf_filter
 int ecbpf_filter_list_replace(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
 			      size_t count, struct ecbpf_filter_changes *ret_changes);
 
-/* Return: 0; -ENOENT one is not on the list: nothing is changed then, but see ECBPF_LIST_IF_EXISTS
+/*
+ * An entry with a tag is only deleted if it is listed with this tag. Return: 0; -ENOENT one is not
+ * on the list: nothing is changed then, but see ECBPF_LIST_IF_EXISTS
  */
 int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
 			     size_t count);

@@ -79,6 +79,7 @@ enum ecbpf_list_policy {
 	ECBPF_LIST_ALLOW_EMPTY = 1 << 1, /* empty a list or a set of firewall rules */
 	ECBPF_LIST_FORCE = 1 << 2,	 /* block this host, its gateway, loopback, or everything */
 	ECBPF_LIST_IF_EXISTS = 1 << 3,	 /* name entries to delete that are not there */
+	ECBPF_LIST_KEEP_PERMANENT = 1 << 4, /* name entries with an expiry that are there without */
 };
 
 /* For all calls with this handle that read lists or change them. @policy: enum ecbpf_list_policy */

@@ -37,9 +37,18 @@ static int change_compare(const void *a, const void *b)
 	return cmp ? cmp : x->op.value < y->op.value ? -1 : x->op.value > y->op.value;
 }
 
-/* Sorted, none twice: the last one counts */
+/* A permanent entry gets an expiry: whoever made it may not have meant it to end */
+static void note_temporary(struct ecbpf_filter_changes *changes,
+			   const struct ecbpf_filter_entry *entry, struct ecbpf_prefix *first)
+{
+	if (!changes->temporary++)
+		*first = entry->prefix;
+}
+
+/* Sorted, none twice: the last one counts. @first: see list_warn_temporary() */
 static int changes_make(struct filter_lists *l, const struct ecbpf_filter_entry *entries,
-			size_t count, struct change **ret, size_t *ret_count)
+			size_t count, struct change **ret, size_t *ret_count,
+			struct ecbpf_filter_changes *sums, struct ecbpf_prefix *first)
 {
 	struct change *changes = calloc(count + 1, sizeof(*changes));
 	size_t kept = 0;
@@ -52,8 +61,12 @@ static int changes_make(struct filter_lists *l, const struct ecbpf_filter_entry 
 	}
 	qsort(changes, count, sizeof(*changes), change_compare);
 	for (size_t i = 0; i < count; i++) {
+		const struct ecbpf_filter_entry *entry = &entries[changes[i].op.value - 1];
+
 		if (i + 1 == count || ecbpf_trie_compare(&changes[i].op, &changes[i + 1].op))
 			changes[kept++] = changes[i];
+		else if (!entry->expires && entries[changes[i + 1].op.value - 1].expires)
+			note_temporary(sums, entry, first);
 	}
 	*ret = changes;
 	*ret_count = kept;
@@ -62,7 +75,8 @@ static int changes_make(struct filter_lists *l, const struct ecbpf_filter_entry 
 
 /* The source for an entry: the one that there is if it is the same. Return: number or -errno */
 static int source_for(struct filter_lists *l, const struct ecbpf_filter_entry *entry,
-		      struct change *change, struct ecbpf_filter_changes *changes)
+		      struct change *change, struct ecbpf_filter_changes *changes,
+		      struct ecbpf_prefix *first)
 {
 	struct ecbpf_filter_source fresh = {.loaded = (l->now + l->offset) / NSEC}, *source;
 	struct ecbpf_filter_source *old = NULL, counted;
@@ -78,7 +92,10 @@ static int source_for(struct filter_lists *l, const struct ecbpf_filter_entry *e
 	if (old) {
 		__u64 expires = old->expires ? (old->expires + l->offset + NSEC / 2) / NSEC : 0;
 
-		if (expires == entry->expires && !strcmp(old->tag, entry->tag)) {
+		bool is_kept =
+			l->e->list_policy & ECBPF_LIST_KEEP_PERMANENT && !expires && entry->expires;
+
+		if (is_kept || (expires == entry->expires && !strcmp(old->tag, entry->tag))) {
 			changes->same++;
 			return change->old;
 		}
@@ -92,6 +109,8 @@ static int source_for(struct filter_lists *l, const struct ecbpf_filter_entry *e
 		fresh.loaded = counted.loaded;
 		changes->updated++;
 		changes->permanent += expires && !entry->expires;
+		if (!expires && entry->expires)
+			note_temporary(changes, entry, first);
 	} else {
 		changes->added++;
 	}
@@ -482,6 +501,19 @@ static int counters_settle(struct filter_lists *l, const struct change *changes,
 	return err;
 }
 
+static void list_warn_temporary(struct ecbpf *e, __u32 list,
+				const struct ecbpf_filter_changes *changes,
+				const struct ecbpf_prefix *first)
+{
+	char text[ECBPF_PREFIX_TEXT];
+
+	if (!changes->temporary)
+		return;
+	ecbpf_prefix_format(first, text);
+	ecbpf_log(e, ECBPF_LOG_WARN, "%s: '%s'%s had no expiry, and expires from now on",
+		  names[list], text, changes->temporary > 1 ? " and others" : "");
+}
+
 static int list_change_locked(struct ecbpf *e, __u32 list, const struct ecbpf_filter_entry *entries,
 			      size_t count, bool is_replace,
 			      struct ecbpf_filter_changes *ret_changes)
@@ -489,6 +521,7 @@ static int list_change_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 	struct filter_lists l cleanup_filter_lists = FILTER_LISTS_INIT;
 	struct ecbpf_filter_changes sums = {};
 	_cleanup_free_ struct change *changes = NULL;
+	struct ecbpf_prefix first = {};
 	size_t unique = 0, swept = 0;
 	int err;
 
@@ -496,7 +529,7 @@ static int list_change_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 	if (!err)
 		err = list_check(&l, list, entries, count, is_replace);
 	if (!err)
-		err = changes_make(&l, entries, count, &changes, &unique);
+		err = changes_make(&l, entries, count, &changes, &unique, &sums, &first);
 	if (err)
 		return err;
 	sums.same = count - unique;
@@ -508,7 +541,7 @@ static int list_change_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 		int number;
 
 		change->old = ecbpf_trie_find(l.tries[list], &change->op);
-		number = source_for(&l, &entries[change->op.value - 1], change, &sums);
+		number = source_for(&l, &entries[change->op.value - 1], change, &sums, &first);
 		if (number < 0) {
 			err = filter_fail_sources(&l, number);
 			break;
@@ -530,6 +563,7 @@ static int list_change_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 	if (counters_settle(&l, changes, unique))
 		ecbpf_log(e, ECBPF_LOG_WARN,
 			  "packets that came during the change are not counted: %s", e->error);
+	list_warn_temporary(e, list, &sums, &first);
 	sums.deleted = is_replace ? swept : 0;
 	if (ret_changes)
 		*ret_changes = sums;
@@ -567,12 +601,14 @@ static int list_delete_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 {
 	struct filter_lists l cleanup_filter_lists = FILTER_LISTS_INIT;
 	_cleanup_free_ struct change *changes = NULL;
+	struct ecbpf_filter_changes sums = {};
 	size_t unique = 0, kept = 0, swept = 0;
+	struct ecbpf_prefix first;
 	int err;
 
 	err = lists_open_with(e, entries, count, &l);
 	if (!err)
-		err = changes_make(&l, entries, count, &changes, &unique);
+		err = changes_make(&l, entries, count, &changes, &unique, &sums, &first);
 	for (size_t i = 0; i < unique && !err; i++) {
 		const struct ecbpf_filter_entry *entry = &entries[changes[i].op.value - 1];
 		const struct ecbpf_filter_source *source;
@@ -581,13 +617,16 @@ static int list_delete_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 		changes[i].old = ecbpf_trie_find(l.tries[list], &changes[i].op);
 		changes[i].op.value = 0;
 		source = changes[i].old ? filter_source_get(&l, changes[i].old) : NULL;
-		if (source && (!source->expires || source->expires > l.now)) {
+		if (source && source->expires && source->expires <= l.now)
+			source = NULL;
+		if (source && (!*entry->tag || !strcmp(entry->tag, source->tag))) {
 			changes[kept++] = changes[i];
 			continue;
 		}
 		ecbpf_prefix_format(&entry->prefix, text);
 		if (!(e->list_policy & ECBPF_LIST_IF_EXISTS))
-			err = ecbpf_fail(e, -ENOENT, "'%s' is not listed", text);
+			err = ecbpf_fail(e, -ENOENT, "'%s' is not listed%s%s", text,
+					 source ? " with the tag " : "", source ? entry->tag : "");
 	}
 	if (err || !kept)
 		return err;

@@ -246,6 +246,41 @@ else
 	skip "fragments for Ethernet addresses" "no Scapy (Debian: python3-scapy)"
 fi
 
+# fail2ban COMMAND: of the manual's snippet, as the jail sshd bans and unbans 192.0.2.7
+fail2ban()
+{
+	sh -c "$(awk -v key="$1" '/^action/ || /^\.EE/ { inside = $1 == key }
+		inside { sub("^action[a-z]* = ", ""); print }' "$top/man/ecbpf-filter.8.in" |
+		sed "s/\\\\-/-/g; s/\\\\e/\\\\/g; s/\\\\(aq/'/g" |
+		sed 's/<name>/sshd/g; s/<bantime>/600/g; s/<ip>/192.0.2.7/g')" 2>&1
+}
+
+# listed: the tag of 192.0.2.7, and whether it expires
+listed()
+{
+	ecbpf-filter drop list -j | jq -r '.[] | select(.prefix == "192.0.2.7") |
+		"\(.tag) \(.expires != null)"'
+}
+
+# a permanent ban ends only where somebody is told
+ends="ecbpf-filter: warning: the drop list: '192.0.2.7' had no expiry, and expires from now on"
+ecbpf-filter drop add -q 192.0.2.7 -t blocklist
+equal "fail2ban leaves a permanent ban alone" "" "$(fail2ban actionban)"
+equal "it is as it was" "blocklist false" "$(listed)"
+equal "and its unban does" "" "$(fail2ban actionunban)"
+equal "it is listed" "blocklist false" "$(listed)"
+equal "another add tells" "$ends" "$(ecbpf-filter drop add -q -t sshd -e 10m 192.0.2.7 2>&1)"
+equal "it ends" "sshd true" "$(listed)"
+equal "and once more there is nothing to tell" "" \
+	"$(ecbpf-filter drop add -q -t sshd -e 9m 192.0.2.7 2>&1)"
+equal "fail2ban takes over a ban that ends" "" "$(fail2ban actionban)"
+equal "what fail2ban bans" "f2b-sshd true" "$(listed)"
+fail2ban actionunban
+equal "is what it unbans" "" "$(listed)"
+equal "a file with both tells" "$ends" "$(printf '%s\n' 192.0.2.7 '192.0.2.7 - 2h' |
+	ecbpf-filter drop import -q -f - 2>&1)"
+ecbpf-filter drop flush -q
+
 # an internal failure is no usage error, whatever the kernel or libbpf calls it
 ecbpf-filter vip add 192.0.2.81 >/dev/null
 calls=$(strace -e trace=bpf ecbpf-filter vip delete 192.0.2.81 2>&1 >/dev/null |

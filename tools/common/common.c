@@ -46,6 +46,8 @@ bool tool_list_option(struct tool *tool, int id)
 		policy |= ECBPF_LIST_FORCE;
 	else if (id == TOOL_IF_EXISTS)
 		policy |= ECBPF_LIST_IF_EXISTS;
+	else if (id == TOOL_KEEP_PERMANENT)
+		policy |= ECBPF_LIST_KEEP_PERMANENT;
 	else
 		return false;
 	ecbpf_list_policy(tool->ecbpf, policy);

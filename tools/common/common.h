@@ -84,7 +84,8 @@ struct tool_option {
 	{                                                                            \
 		TOOL_IF_EXISTS, "if-exists", NULL, verbs "a missing one is no error" \
 	}
-#define TOOL_EXIT_CODE (TOOL_LONG_ONLY + 105)
+#define TOOL_KEEP_PERMANENT (TOOL_LONG_ONLY + 106)
+#define TOOL_EXIT_CODE	    (TOOL_LONG_ONLY + 105)
 #define TOOL_EXIT_CODE_OPTION                                                   \
 	{                                                                       \
 		TOOL_EXIT_CODE, "exit-code", NULL,                              \

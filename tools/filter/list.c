@@ -23,12 +23,16 @@ enum {
 #define TOP_DEFAULT 10
 
 const struct tool_option filter_list_options[] = {
-	{'t', "tag", "TAG", "add: a note of up to 31 characters without blanks"},
+	{'t', "tag", "TAG",
+	 "add: a note of up to 31 characters without blanks;\n"
+	 "delete: only with this tag"},
 	{'e', "expires", "TIME",
 	 "add: duration, such as 90s, 10m, 2h, 7d, 4w, or time,\n"
 	 "such as 2027-01-31T23:59:59Z"},
 	{'f', "file", "FILE", "import: a list, see ecbpf-list(5); -: standard input"},
 	{OPT_REPLACE, "replace", NULL, "import: replaces the list with these prefixes"},
+	{TOOL_KEEP_PERMANENT, "keep-permanent", NULL,
+	 "add, import: entries without expiry do not get one"},
 	TOOL_IF_EXISTS_OPTION("delete: "),
 	TOOL_CHANGE_OPTIONS,
 	TOOL_LIST_OPTIONS,
@@ -44,6 +48,7 @@ struct options {
 	bool is_replace;
 	bool is_json;
 	bool may_be_absent;
+	bool keeps_permanent;
 };
 
 struct entries {
@@ -269,8 +274,12 @@ static int check_options(const struct options *options)
 	const char *verb = options->verb;
 	bool is_add = !strcmp(verb, "add"), is_import = !strcmp(verb, "import");
 
-	if ((options->tag || options->expires) && !is_add)
-		return tool_usage("--tag and --expires are options of add");
+	if (options->expires && !is_add)
+		return tool_usage("--expires is an option of add");
+	if (options->tag && !is_add && strcmp(verb, "delete"))
+		return tool_usage("--tag is an option of add and delete");
+	if (options->keeps_permanent && !is_add && !is_import)
+		return tool_usage("--keep-permanent is an option of add and import");
 	if ((options->file || options->is_replace) && !is_import)
 		return tool_usage("--file and --replace are options of import");
 	if (options->may_be_absent && strcmp(verb, "delete"))
@@ -296,6 +305,7 @@ static int run(struct tool *tool, __u32 list, int argc, char **argv)
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
 		options.may_be_absent |= id == TOOL_IF_EXISTS;
+		options.keeps_permanent |= id == TOOL_KEEP_PERMANENT;
 		if (id == 't')
 			options.tag = optarg;
 		else if (id == 'e')
