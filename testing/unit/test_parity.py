@@ -283,7 +283,7 @@ def examples():
 
 def commands(line):
     """Those of our tools in a line, as words; a line of text has none"""
-    line = re.sub(r"^\s*(# |\$ )?(sudo )?", "", line)
+    line = re.sub(r"^\s*(# |\$ )?(sudo )?", "", line).replace("<ip>", "192.0.2.7") # fail2ban's
     if not re.match(r"ecbpf-\w+ |.*\| *(sudo )?ecbpf-", line):
         return
     try:
