@@ -33,7 +33,7 @@ static __u32 groups_per_limit(const struct ecbpf_fw_ruleset *ruleset)
  */
 static __u32 limit_ahead(const struct ecbpf_rate *rate, bool is_bytes)
 {
-	__u64 least = 2 * (is_bytes ? ETH_FRAME_LEN : 1) * rate->cost;
+	__u64 least = rate->cost * (is_bytes ? 2 * ETH_FRAME_LEN : 2);
 	__u32 shift = 6;
 
 	for (int cpus = libbpf_num_possible_cpus(); cpus > 1 << (shift - 6); shift++)

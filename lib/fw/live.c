@@ -44,11 +44,10 @@ int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
 
 	ecbpf_capture(e);
 	s.lock = how & FW_SESSION_MAKE ? ecbpf_lock_make(e) : ecbpf_lock_find(e);
-	if (s.lock == -ENOENT) { /* who only asks makes no directory to lock */
+	if (s.lock == -ENOENT) /* who only asks makes no directory to lock */
 		s.lock = ecbpf_lost_check(e, "fw") ?: ecbpf_lock_find(e);
-		if (s.lock == -ENOENT)
-			return fw_maps_missing(e, "fw_active");
-	}
+	if (s.lock == -ENOENT)
+		s.lock = fw_maps_missing(e, "fw_active");
 	if (s.lock < 0)
 		return s.lock;
 	if (how & FW_SESSION_MAKE)
