@@ -81,6 +81,7 @@ void doctor_check_resize(struct doctor *d);
 void doctor_check_bpffs(struct doctor *d);
 void doctor_check_maps(struct doctor *d);
 void doctor_check_pins(struct doctor *d);
+void doctor_check_rules(struct doctor *d);
 
 /* --- fastpath.c --------------------------------------------------------------------------- */
 

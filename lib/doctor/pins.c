@@ -19,6 +19,7 @@
 #include "core/handle.h"
 #include "core/netns.h"
 #include "doctor/doctor.h"
+#include "fw/live.h"
 
 /* Others can make the directories there before we do: then nothing can be loaded */
 static void check_mode(struct doctor *d)
@@ -311,4 +312,17 @@ void doctor_check_pins(struct doctor *d)
 	}
 	if (!s.stale && !s.elsewhere)
 		finding_add(&d->found, ECBPF_OK, "", "pins", "no pins without an interface");
+}
+
+void doctor_check_rules(struct doctor *d)
+{
+	struct ecbpf_finding *f;
+
+	if (!d->has_bpffs || d->has_other_schema || !fw_tables_are_lost(d->e))
+		return;
+	f = finding_add(&d->found, ECBPF_ERROR, "", "rules-lost",
+			"the tables of the live rules were removed from the maps in %s/ecbpf",
+			d->e->bpffs);
+	finding_why(f, "every packet passes the firewall");
+	finding_fix(f, "ecbpf-fw apply -f FILE # of the rules");
 }

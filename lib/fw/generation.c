@@ -7,6 +7,7 @@
 #include <bpf/bpf.h>
 #include "bpf/map.h"
 #include "bpf/synchronize.h"
+#include "core/error.h"
 #include "core/util.h"
 #include "fw/live.h"
 
@@ -29,6 +30,21 @@ static bool slot_overwrite(const struct fw_maps *maps, __u32 slot,
 	fd = bpf_map_get_fd_by_id(id);
 	return fd >= 0 &&
 	       !fw_map_store(fd, generation->memory, generation->used, generation->used_count);
+}
+
+int fw_slot_check(struct ecbpf *e, const struct fw_maps *maps, __u32 active)
+{
+	__u32 slot = active & ECBPF_FW_SLOT, size = active & ~ECBPF_FW_SLOT, id;
+	int err = -ENOENT;
+
+	if (size == ECBPF_FW_SMALL || size == ECBPF_FW_MEDIUM || size == ECBPF_FW_LARGE)
+		err = bpf_map_lookup_elem(generation_map(maps, size), &slot, &id) ? -errno : 0;
+	if (err == -ENOENT)
+		return ecbpf_fail(
+			e, err,
+			"the tables of the live rules were removed from ecbpf's maps, and "
+			"every packet passes; 'ecbpf-fw apply' repairs it");
+	return err ? fw_fail_map(e, "of rules", err) : 0;
 }
 
 int fw_slot_write(struct ecbpf *e, struct fw_maps *maps, __u32 slot,

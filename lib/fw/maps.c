@@ -148,3 +148,18 @@ int fw_active_set(struct ecbpf *e, const struct fw_maps *maps, __u32 active)
 		       ? fw_fail_map(e, "fw_active", -errno)
 		       : 0;
 }
+
+bool fw_tables_are_lost(struct ecbpf *e)
+{
+	struct fw_maps maps;
+	const char *name;
+	__u32 active;
+	bool is_lost;
+
+	if (maps_open(e, &maps, &name))
+		return false;
+	is_lost = !fw_active_get(e, &maps, &active) && active &&
+		  fw_slot_check(e, &maps, active) == -ENOENT;
+	fw_maps_close(&maps);
+	return is_lost;
+}

@@ -224,6 +224,9 @@ int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, boo
 		err = fw_state_alloc(e, &state);
 		goto out;
 	}
+	err = fw_slot_check(e, maps, active);
+	if (err)
+		goto out;
 	if (!text_open(maps, active & ECBPF_FW_SLOT, &text)) {
 		err = fail_text(e, -errno);
 		goto out;

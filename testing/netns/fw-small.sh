@@ -7,7 +7,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
 fresh_net "$@"
-use_build ip ecbpf-fw
+use_build ip ecbpf-fw ecbpf-loader
 require_cmd bpftool jq
 
 # rules N
@@ -52,4 +52,20 @@ rules 1 | ecbpf-fw apply -q -f -
 more
 equal "1: no large map" 0 "$(slots large | wc -w)"
 equal "1: the rules" "$(rules 1)" "$(ecbpf-fw rule list | grep -v '^#')"
+
+# somebody takes the live tables away: every packet passes, which is told, and mended
+pins=/sys/fs/bpf/ecbpf
+live() { bpftool -j map lookup pinned $pins/fw_active key 0 0 0 0 | jq -r '.formatted.value'; }
+damaged()
+{
+	equal "$1: rules are not listed" "ecbpf-fw: the tables of the live rules were removed from \
+ecbpf's maps, and every packet passes; 'ecbpf-fw apply' repairs it" "$(ecbpf-fw rule list 2>&1 || :)"
+	equal "$1: the doctor" 1 "$({ ecbpf-loader doctor || :; } | grep -c 'every packet passes')"
+	rules 1 | ecbpf-fw apply -q -f -
+	equal "$1: mended" "$(rules 1)" "$(ecbpf-fw rule list | grep -v '^#')"
+}
+bpftool map delete pinned $pins/fw_small key "$(($(live) & 1))" 0 0 0
+damaged "tables that are removed"
+bpftool map update pinned $pins/fw_active key 0 0 0 0 value 77 0 0 0
+damaged "a generation that there is not"
 summary
