@@ -226,7 +226,8 @@ static size_t missing_find(struct ecbpf *e, const struct own_prog *own,
 			continue;
 		err = pin_id(e, name, &id);
 		for (size_t k = 0; k < own->maps.count && !err; k++)
-			is_own |= own->maps.items[k].id == id;
+			is_own |= own->maps.items[k].id == id &&
+				  is_cut(own->maps.items[k].name, name);
 		if (err && err != -ENOENT)
 			return 0;
 		if (!err && !is_own)

@@ -152,7 +152,7 @@ int ecbpf_lost_check(struct ecbpf *e, const char *stage)
 const char *const ecbpf_fw_maps[] = {"fw_active", "fw_settings", "fw_small",	"fw_medium",
 				     "fw_large",  "fw_counters", "fw_limits",	"fw_buckets",
 				     "fw_groups", "fw_sets",	 "fw_set_pool", "fw_text",
-				     NULL};
+				     "fw_stocks", NULL};
 
 #define HITS "filter_hits" /* has numbers of sources; versions before it have none: no loss */
 static const char *const list_maps[] = {"filter_lists", "filter_tries", "filter_sources", HITS,

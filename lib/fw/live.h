@@ -33,6 +33,7 @@ struct fw_maps {
 	int sets;
 	int pool;
 	int text;
+	int stocks; /* of programs only */
 };
 
 /* A ruleset and its entries in the kernel */

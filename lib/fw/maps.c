@@ -57,7 +57,8 @@ int fw_map_create(const char *name, __u32 flags, size_t entry_bytes, size_t entr
 	{                                                                                     \
 		&(maps)->active, &(maps)->settings, &(maps)->small, &(maps)->medium,          \
 			&(maps)->large, &(maps)->counters, &(maps)->limits, &(maps)->buckets, \
-			&(maps)->groups, &(maps)->sets, &(maps)->pool, &(maps)->text          \
+			&(maps)->groups, &(maps)->sets, &(maps)->pool, &(maps)->text,         \
+			&(maps)->stocks                                                       \
 	}
 
 void fw_maps_close(struct fw_maps *maps)

@@ -235,7 +235,7 @@ void tool_change_end(const struct tool *tool, int status, const char *error)
 	}
 	if (!state.is_check)
 		write_audit(tool, status, error);
-	if (is_good && !state.is_check && state.stage && state.changes.count)
+	if (is_good && !state.is_check && !state.is_quiet && state.stage && state.changes.count)
 		warn_reach(tool);
 	json_object_put(state.numbers);
 	tool_list_free(&state.args);
