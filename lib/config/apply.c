@@ -472,14 +472,10 @@ bool ecbpf_config_last_good_runs(struct ecbpf *e)
 	return applied_is_last_good();
 }
 
-int ecbpf_config_refresh(struct ecbpf *e)
+int conf_refresh(struct ecbpf *e)
 {
-	int filter, fastpath, err;
+	int filter, fastpath, err = 0;
 
-	ecbpf_capture(e);
-	err = ecbpf_lost_restore(e);
-	if (err)
-		return err;
 	filter = conf_is_pinned(e, "filter_addrs");
 	if (!filter && conf_is_pinned(e, "filter_settings") > 0)
 		filter = conf_has_map(e, "filter_addrs");
@@ -489,4 +485,10 @@ int ecbpf_config_refresh(struct ecbpf *e)
 	if (filter)
 		err = ecbpf_filter_refresh(e);
 	return !err && fastpath ? ecbpf_fastpath_refresh(e, NULL) : err;
+}
+
+int ecbpf_config_refresh(struct ecbpf *e)
+{
+	ecbpf_capture(e);
+	return ecbpf_lost_restore(e) ?: conf_refresh(e);
 }

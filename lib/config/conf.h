@@ -187,6 +187,8 @@ void conf_values_print(const struct ecbpf_settings *settings, const void *values
 int conf_is_pinned(struct ecbpf *e, const char *map);
 /* Likewise; -ESTALE: its pin was removed, and a program goes on with it, see chain/lost.h */
 int conf_has_map(struct ecbpf *e, const char *map);
+/* As ecbpf_config_refresh(), but for pins that were removed */
+int conf_refresh(struct ecbpf *e);
 
 /* --- sections ----------------------------------------------------------------------------- */
 

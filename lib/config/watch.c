@@ -15,6 +15,7 @@
 #include "bpf/lock.h"
 #include "bpf/pins.h"
 #include "chain/spares.h"
+#include "config/conf.h"
 #include "config/plan.h"
 #include "config/runtime.h"
 #include "config/watch.h"
@@ -344,7 +345,7 @@ static int refresh(struct ecbpf_watch *w, struct conf_report *r)
 	const char *text = "";
 	int err = 0;
 
-	if (ecbpf_config_refresh(w->e))
+	if (conf_refresh(w->e)) /* conf_keep_hash() tells when a pin was removed */
 		text = w->e->error;
 	if (*text && strcmp(text, w->refresh_error))
 		err = conf_report_note(w->e, r, "cannot read addresses and services: %s", text);
