@@ -73,7 +73,7 @@ fastpath_faults "fast path" --fused
 run ecbpf-loader load --fused filter,fw v0
 run ecbpf-filter drop add 192.0.2.1
 # ids of what is pinned; inodes are others
-maps() { for map in /sys/fs/bpf/ecbpf/*_*; do bpftool -j map show pinned "$map" | jq .id; done; }
+maps() { for map in /sys/fs/bpf/ecbpf/*_*; do bpftool -j map show pinned "$map"; done | jq .id; }
 # keeps NAME PINS COMMAND...: without these pins it is done as with them, and they are there again
 keeps()
 {
@@ -95,7 +95,11 @@ for map in /sys/fs/bpf/ecbpf/{filter,fw}_*; do
 	says "no pin $name" other-maps "$name is gone"
 	mend "no pin $name" other-maps v0
 	case $name in
-	filter_lists | filter_tries | filter_sources)
+	filter_tries | filter_sources)
+		keeps "$name: drop add" "$map" ecbpf-filter drop add 203.0.113.7
+		run ecbpf-filter drop delete 203.0.113.7
+		;;
+	filter_lists)
 		keeps "$name: drop add" "$map" ecbpf-filter drop add 203.0.113.7
 		keeps "$name: drop delete" "$map" ecbpf-filter drop delete 203.0.113.7
 		keeps "$name: drop list" "$map" ecbpf-filter drop list
@@ -108,10 +112,11 @@ for map in /sys/fs/bpf/ecbpf/{filter,fw}_*; do
 		keeps "$name: refresh" "$map" ecbpf-loader refresh
 		;;
 	filter_settings) keeps "$name: set" "$map" ecbpf-filter set land=drop ;;
-	fw_*)
+	fw_active)
 		keeps "$name: rule list" "$map" ecbpf-fw rule list
 		keeps "$name: rule add" "$map" ecbpf-fw rule add 'ip from any to any udp drop'
 		;;
+	fw_*) keeps "$name: rule add" "$map" ecbpf-fw rule add 'ip from any to any udp drop' ;;
 	esac
 done
 all=$(find /sys/fs/bpf/ecbpf -type f ! -name 'sampler_*') # of no program here
