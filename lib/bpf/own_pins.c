@@ -216,6 +216,8 @@ static size_t missing_find(struct ecbpf *e, const struct own_prog *own,
 
 	for (size_t i = 0; i < MAPS_MAX; i++)
 		ret[i].fd = -1;
+	if (ecbpf_btf_schema(own->btf) != ECBPF_SCHEMA) /* its maps are to go */
+		return 0;
 	for (int i = 0; datasec && i < btf_vlen(datasec) && count < MAPS_MAX; i++) {
 		__u32 var_id = btf_var_secinfos(datasec)[i].type, id = 0;
 		bool is_own = false;

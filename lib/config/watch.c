@@ -396,6 +396,10 @@ int ecbpf_watch_look(struct ecbpf_watch *w, struct ecbpf_config_change **ret_cha
 		err = keep(w, w->config, &r);
 		if (!err)
 			err = copy(w, &r);
+		/* pins that it made: else it would not see that they are gone until the next look
+		 */
+		if (!links_hash(w->e, &links) && links != w->links)
+			w->is_due = true;
 	}
 	if (!err && (events || r.count || now_ms() - w->refreshed_at >= REFRESH_MS))
 		err = refresh(w, &r);

@@ -90,6 +90,12 @@ int fw_sets_check(struct ecbpf *e, const struct ecbpf_fw_ruleset *new,
 		if (set->path)
 			err = fw_set_check_empty(e, set, was ? was->prefixes_count : 0,
 						 set->prefixes_count);
+		/*
+		 * a configuration that was accepted, and an address that the host got after that:
+		 * nothing would run at boot. What a file lists can be mended without the rules
+		 */
+		if (!set->path && e->is_applying)
+			continue;
 		if (set->is_live)
 			set = set_begins_to_block(new, i, old);
 		if (err || !set || set->is_accepted || !set->prefixes_count ||
