@@ -29,7 +29,8 @@ bool ecbpf_pins_are_others(struct ecbpf *e, int prog_fd);
 bool ecbpf_own_pins_can_restore(struct ecbpf *e, int prog_fd);
 /*
  * Pin its maps again whose pins are missing: all of them, or none if one cannot be, if what is
- * pinned belongs to another program's, or if they are of another schema. Return: how many; 0; or -errno, told
+ * pinned belongs to another program's, or if they are of another schema.
+ * Return: how many; 0; or -errno, told
  */
 int ecbpf_own_pins_restore(struct ecbpf *e, int prog_fd);
 
