@@ -103,8 +103,11 @@ int ecbpf_stage_reach(struct ecbpf *e, __u32 stage, char *ret_iface)
 
 static int restore(struct ecbpf *e, int prog_fd, void *data)
 {
-	int count = ecbpf_own_pins_restore(e, prog_fd);
+	int count;
 
+	if (!ecbpf_own_pins_can_restore(e, prog_fd)) /* then no directory is made */
+		return 0;
+	count = ecbpf_bpffs_open(e, true) ?: ecbpf_own_pins_restore(e, prog_fd);
 	if (count > 0)
 		*(int *)data += count;
 	return count < 0 ? count : 0;
@@ -115,7 +118,7 @@ int ecbpf_lost_restore(struct ecbpf *e)
 	char iface[IF_NAMESIZE];
 	int count = 0, err;
 
-	err = ecbpf_bpffs_open(e, true);
+	err = ecbpf_bpffs_open(e, false);
 	if (!err)
 		err = each_program(e, restore, &count, iface);
 	if (count)
