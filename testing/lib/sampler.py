@@ -1075,8 +1075,9 @@ def check_rotation(report, pub):
                                                 for name in names) or
                       (packets != 700 if not args else not 250 < packets < 400)) and
                      f"{names}, {packets} packets")
-    out, _ = follow(pub, big[:1], "-G", "3600", "-w", path("ring-%Y"))
-    report.check("pcap: -G", not os.path.exists(path(time.strftime("ring-%Y"))) and f"{out}")
+    out, _ = follow(pub, big[:1], "-G", "3600", "-w", path("ring-%Y%m%d%H"))
+    report.check("pcap: -G", not any(name.startswith(time.strftime("ring-%Y"))
+                                     for name in os.listdir(WORK)) and f"{out}")
 
 
 def check_top(report, pub):
