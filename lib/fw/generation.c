@@ -7,16 +7,8 @@
 #include <bpf/bpf.h>
 #include "bpf/map.h"
 #include "bpf/synchronize.h"
-#include "core/error.h"
 #include "core/util.h"
 #include "fw/live.h"
-
-static int generation_map(const struct fw_maps *maps, enum ecbpf_fw_size size)
-{
-	return size == ECBPF_FW_SMALL	 ? maps->small
-	       : size == ECBPF_FW_MEDIUM ? maps->medium
-					 : maps->large;
-}
 
 /* Into the map of the slot, if it has one: the kernel does not wait then */
 static bool slot_overwrite(const struct fw_maps *maps, __u32 slot,
@@ -25,26 +17,11 @@ static bool slot_overwrite(const struct fw_maps *maps, __u32 slot,
 	_cleanup_close_ int fd = -1;
 	__u32 id;
 
-	if (bpf_map_lookup_elem(generation_map(maps, generation->size), &slot, &id))
+	if (bpf_map_lookup_elem(fw_generation_map(maps, generation->size), &slot, &id))
 		return false;
 	fd = bpf_map_get_fd_by_id(id);
 	return fd >= 0 &&
 	       !fw_map_store(fd, generation->memory, generation->used, generation->used_count);
-}
-
-int fw_slot_check(struct ecbpf *e, const struct fw_maps *maps, __u32 active)
-{
-	__u32 slot = active & ECBPF_FW_SLOT, size = active & ~ECBPF_FW_SLOT, id;
-	int err = -ENOENT;
-
-	if (size == ECBPF_FW_SMALL || size == ECBPF_FW_MEDIUM || size == ECBPF_FW_LARGE)
-		err = bpf_map_lookup_elem(generation_map(maps, size), &slot, &id) ? -errno : 0;
-	if (err == -ENOENT)
-		return ecbpf_fail(
-			e, err,
-			"the tables of the live rules were removed from ecbpf's maps, and "
-			"every packet passes; 'ecbpf-fw apply' repairs it");
-	return err ? fw_fail_map(e, "of rules", err) : 0;
 }
 
 int fw_slot_write(struct ecbpf *e, struct fw_maps *maps, __u32 slot,
@@ -58,7 +35,7 @@ int fw_slot_write(struct ecbpf *e, struct fw_maps *maps, __u32 slot,
 			   generation->memory, generation->used, generation->used_count);
 	if (fd < 0)
 		return fw_fail_map(e, "of rules", fd);
-	if (bpf_map_update_elem(generation_map(maps, generation->size), &slot, &fd, BPF_ANY))
+	if (bpf_map_update_elem(fw_generation_map(maps, generation->size), &slot, &fd, BPF_ANY))
 		return fw_fail_map(e, "of rules", -errno);
 	return 0;
 }

@@ -60,6 +60,10 @@ int fw_map_store(int fd, const void *memory, const struct fw_extent *extents, si
 int fw_map_create(const char *name, __u32 flags, size_t entry_bytes, size_t entries,
 		  const void *memory, const struct fw_extent *extents, size_t count);
 int fw_maps_open(struct ecbpf *e, struct fw_maps *ret);
+/* The map whose slots are for generations of this size */
+int fw_generation_map(const struct fw_maps *maps, enum ecbpf_fw_size size);
+/* Has the live generation its tables? Return: 0; -ENOENT somebody else took them; other errors */
+int fw_slot_check(struct ecbpf *e, const struct fw_maps *maps, __u32 active);
 /* Is a generation live whose tables somebody else took, see fw_slot_check()? In doubt not */
 bool fw_tables_are_lost(struct ecbpf *e);
 /* The error if this map is not there */
@@ -78,8 +82,6 @@ int fw_settings_store(struct ecbpf *e, int fd, const struct ecbpf_fw_settings *s
 
 /* --- generation.c --------------------------------------------------------------------------- */
 
-/* Has the live generation its tables? Return: 0; -ENOENT somebody else took them; other errors */
-int fw_slot_check(struct ecbpf *e, const struct fw_maps *maps, __u32 active);
 /* Write a slot that no packet uses */
 int fw_slot_write(struct ecbpf *e, struct fw_maps *maps, __u32 slot,
 		  const struct fw_generation *generation);

@@ -150,6 +150,28 @@ int fw_active_set(struct ecbpf *e, const struct fw_maps *maps, __u32 active)
 		       : 0;
 }
 
+int fw_generation_map(const struct fw_maps *maps, enum ecbpf_fw_size size)
+{
+	return size == ECBPF_FW_SMALL	 ? maps->small
+	       : size == ECBPF_FW_MEDIUM ? maps->medium
+					 : maps->large;
+}
+
+int fw_slot_check(struct ecbpf *e, const struct fw_maps *maps, __u32 active)
+{
+	__u32 slot = active & ECBPF_FW_SLOT, size = active & ~ECBPF_FW_SLOT, id;
+	int err = -ENOENT;
+
+	if (size == ECBPF_FW_SMALL || size == ECBPF_FW_MEDIUM || size == ECBPF_FW_LARGE)
+		err = bpf_map_lookup_elem(fw_generation_map(maps, size), &slot, &id) ? -errno : 0;
+	if (err == -ENOENT)
+		return ecbpf_fail(
+			e, err,
+			"the tables of the live rules were removed from ecbpf's maps, and "
+			"every packet passes; 'ecbpf-fw apply' repairs it");
+	return err ? fw_fail_map(e, "of rules", err) : 0;
+}
+
 bool fw_tables_are_lost(struct ecbpf *e)
 {
 	struct fw_maps maps;
