@@ -127,7 +127,7 @@ static __always_inline bool ecbpf_bucket_take_ahead(struct ecbpf_bucket *bucket,
 	}
 	if (bucket_is_short(&bucket->level, &bucket->time, rate, need - stock->units, now))
 		return false;
-	/* no call under the lock, and what is read of the stock before it: it is this CPU's own */
+	/* the stock is this CPU's own: it is read before the lock, and written after it */
 	taken = stock->taken;
 	level = stock->units;
 	bpf_spin_lock(&bucket->lock);

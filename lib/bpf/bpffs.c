@@ -176,3 +176,14 @@ int ecbpf_is_there(struct ecbpf *e, const char *path)
 		return 1;
 	return errno == ENOENT ? 0 : ecbpf_fail(e, -errno, "%s: %s", path, strerror(errno));
 }
+
+int ecbpf_pin_is_there(struct ecbpf *e, const char *name)
+{
+	char path[PATH_MAX];
+	int err;
+
+	err = ecbpf_bpffs_open(e, false);
+	if (!err)
+		err = ecbpf_pin_path(e, path, sizeof(path), name);
+	return err ? err : ecbpf_is_there(e, path);
+}

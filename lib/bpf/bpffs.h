@@ -24,6 +24,8 @@ int ecbpf_path_format(struct ecbpf *e, char *path, size_t size, const char *form
 int ecbpf_pin_path(struct ecbpf *e, char *path, size_t size, const char *name);
 /* Is there anything at @path? Return: 1; 0; -errno if that cannot be told, which is not "no" */
 int ecbpf_is_there(struct ecbpf *e, const char *path);
+/* Likewise, of BPFFS/ecbpf/@name; errors of ecbpf_bpffs_open(), too */
+int ecbpf_pin_is_there(struct ecbpf *e, const char *name);
 /* Error of a directory of ours or of libxdp's, from errno */
 int ecbpf_fail_dir(struct ecbpf *e, const char *what, const char *path);
 

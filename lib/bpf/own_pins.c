@@ -122,7 +122,6 @@ static void pins_compare(struct ecbpf *e, const struct btf *btf, const __u8 *sta
 	}
 }
 
-/* What is known of a program of ours, for free. Return: 0; -ENOENT it is none; other errors */
 struct own_prog {
 	struct btf *btf;
 	struct fused_layout layout;
@@ -130,6 +129,8 @@ struct own_prog {
 	struct own_maps maps;
 };
 
+/* @ret: of a program of ours; @ret->btf: for btf__free(). Return: 0; -ENOENT none of ours; errors
+ */
 static int own_prog_read(int prog_fd, struct own_prog *ret)
 {
 	struct bpf_prog_info info = {};

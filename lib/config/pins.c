@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Whether a map of ours exists; asking does not make it */
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include "bpf/bpffs.h"
@@ -10,13 +9,7 @@
 
 int conf_is_pinned(struct ecbpf *e, const char *map)
 {
-	char path[PATH_MAX];
-	int err;
-
-	err = ecbpf_bpffs_open(e, false);
-	if (!err)
-		err = ecbpf_pin_path(e, path, sizeof(path), map);
-	return err ? err : ecbpf_is_there(e, path);
+	return ecbpf_pin_is_there(e, map);
 }
 
 int conf_has_map(struct ecbpf *e, const char *map)

@@ -659,18 +659,11 @@ int ecbpf_filter_list_delete(struct ecbpf *e, __u32 list, const struct ecbpf_fil
 /* Return: 1; 0 nothing was ever listed, and reading makes no maps; -ESTALE; errors */
 static int lists_are_there(struct ecbpf *e)
 {
-	char path[PATH_MAX];
-	int found;
+	int found = ecbpf_pin_is_there(e, "filter_lists");
 
-	found = ecbpf_bpffs_open(e, false);
-	if (!found)
-		found = ecbpf_pin_path(e, path, sizeof(path), "filter_lists");
-	if (found)
-		return found;
-	found = ecbpf_is_there(e, path);
 	if (found || e->renews_maps)
 		return found;
-	return ecbpf_lost_check(e, "filter") ?: ecbpf_is_there(e, path);
+	return ecbpf_lost_check(e, "filter") ?: ecbpf_pin_is_there(e, "filter_lists");
 }
 
 int ecbpf_filter_list_get(struct ecbpf *e, __u32 list, struct ecbpf_filter_entry **ret_entries,

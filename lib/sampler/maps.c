@@ -28,19 +28,14 @@ int sampler_map(const struct bpf_object *obj, const char *name)
 /* Are the maps there, made by a load or a reader before? */
 int sampler_maps_find(struct ecbpf *e)
 {
-	char path[PATH_MAX];
 	int found;
 
 	ecbpf_capture(e);
-	found = ecbpf_bpffs_open(e, false);
-	if (!found)
-		found = ecbpf_pin_path(e, path, sizeof(path), "sampler_stats");
-	if (found)
-		return found;
-	found = ecbpf_is_there(e, path);
+	found = ecbpf_pin_is_there(e, "sampler_stats");
 	if (found)
 		return found < 0 ? found : 0;
-	return ecbpf_fail(e, -ENOENT, "no sampler is loaded: there is no %s", path);
+	return ecbpf_fail(e, -ENOENT, "no sampler is loaded: there is no %s/ecbpf/sampler_stats",
+			  e->bpffs);
 }
 
 int sampler_maps_open(struct ecbpf *e, struct bpf_object **ret_obj)

@@ -46,29 +46,6 @@ struct {
 	__type(value, __u64);
 } granted SEC(".maps");
 
-SEC("xdp")
-int bucket_take(struct xdp_md *ctx)
-{
-	const struct order *order = (void *)(long)ctx->data;
-	struct ecbpf_bucket *bucket;
-	struct ecbpf_rate *units;
-	__u32 key = 0;
-	__u64 *sum;
-
-	if ((void *)(order + 1) > (void *)(long)ctx->data_end)
-		return XDP_ABORTED;
-	units = bpf_map_lookup_elem(&rate, &key);
-	sum = bpf_map_lookup_elem(&granted, &key);
-	key = order->bucket;
-	bucket = bpf_map_lookup_elem(&buckets, &key);
-	if (!units || !sum || !bucket)
-		return XDP_ABORTED;
-	if (!ecbpf_bucket_take_at(bucket, units, order->count, order->now))
-		return XDP_DROP;
-	(*sum)++;
-	return XDP_PASS;
-}
-
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 4096);
@@ -76,13 +53,13 @@ struct {
 	__type(value, struct ecbpf_stock);
 } stocks SEC(".maps");
 
-SEC("xdp")
-int bucket_take_ahead(struct xdp_md *ctx)
+static __always_inline int take(struct xdp_md *ctx, bool is_ahead)
 {
 	const struct order *order = (void *)(long)ctx->data;
 	struct ecbpf_bucket *bucket;
 	struct ecbpf_stock *stock;
 	struct ecbpf_rate *units;
+	bool is_granted;
 	__u32 key = 0;
 	__u64 *sum;
 
@@ -95,10 +72,25 @@ int bucket_take_ahead(struct xdp_md *ctx)
 	stock = bpf_map_lookup_elem(&stocks, &key);
 	if (!units || !sum || !bucket || !stock)
 		return XDP_ABORTED;
-	if (!ecbpf_bucket_take_ahead(bucket, units, stock, key + 1, 3, order->count, order->now))
+	is_granted = is_ahead ? ecbpf_bucket_take_ahead(bucket, units, stock, key + 1, 3,
+							order->count, order->now)
+			      : ecbpf_bucket_take_at(bucket, units, order->count, order->now);
+	if (!is_granted)
 		return XDP_DROP;
 	(*sum)++;
 	return XDP_PASS;
+}
+
+SEC("xdp")
+int bucket_take(struct xdp_md *ctx)
+{
+	return take(ctx, false);
+}
+
+SEC("xdp")
+int bucket_take_ahead(struct xdp_md *ctx)
+{
+	return take(ctx, true);
 }
 
 struct {

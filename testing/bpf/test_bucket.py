@@ -115,9 +115,9 @@ def test_rates(report):
                                  why)
 
 
-def test_concurrent(report):
+def drained(report, program, name):
     """Several CPUs take at once: exactly what is in the bucket is given out"""
-    with TestRun(PROGRAM) as programs:
+    with TestRun(program) as programs:
         capacity, now = 2000000, 2 ** 32
         programs.write("rate", units(1, capacity, 250))
         runs, _ = programs.flood(order(1, now, 1), 1500, repeat=5000)
@@ -125,7 +125,12 @@ def test_concurrent(report):
         why = found != capacity and f"{found} of {capacity} given out, in {runs} runs"
         if runs <= capacity:
             why = f"{runs} runs are too few to tell"
-        report.check("bucket: one jiffy, all CPUs", why)
+        report.check(f"{name}: one jiffy, all CPUs", why)
+
+
+def test_concurrent(report):
+    """Several CPUs, one bucket"""
+    drained(report, PROGRAM, "bucket")
 
 
 def takes_ahead(programs, rng, bucket, rate, burst, most, hz):
@@ -184,16 +189,8 @@ def test_ahead_owner(report):
 
 
 def test_ahead_concurrent(report):
-    """Several CPUs take ahead at once: exactly what is in the bucket is given out"""
-    with TestRun(AHEAD_PROGRAM) as programs:
-        capacity, now = 2000000, 2 ** 32
-        programs.write("rate", units(1, capacity, 250))
-        runs, _ = programs.flood(order(1, now, 1), 1500, repeat=5000)
-        found = programs.read_sums("granted")[0]
-        why = found != capacity and f"{found} of {capacity} given out, in {runs} runs"
-        if runs <= capacity:
-            why = f"{runs} runs are too few to tell"
-        report.check("ahead: one jiffy, all CPUs", why)
+    """Several CPUs, which take ahead"""
+    drained(report, AHEAD_PROGRAM, "ahead")
 
 
 def test_keys(report):
