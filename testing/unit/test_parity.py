@@ -252,9 +252,9 @@ def check_codes():
 
 
 def page_examples(text):
-    """Commands between .EX and .EE"""
+    """Commands between .EX and .EE; a file with [sections] has none, whoever reads it"""
     lines = []
-    for block in re.findall(r"^\.EX\n(.*?)^\.EE", text, re.M | re.S):
+    for block in re.findall(r"^\.EX\n(?!\[)(.*?)^\.EE", text, re.M | re.S):
         lines += re.sub(r"\\\n\s*", "", block).splitlines()
     return lines
 
@@ -270,6 +270,13 @@ def page_lines():
             yield "README.md", line
 
 
+def listed():
+    """(where, line) of those with a command of ours, as a shell takes them"""
+    for where, line in page_lines():
+        if any(commands(line)):
+            yield where.removesuffix(".in"), re.sub(r"^\s*([#$] )?|\bsudo ", "", line)
+
+
 def examples():
     """(where, line) of all of them"""
     yield from page_lines()
@@ -283,7 +290,7 @@ def examples():
 
 def commands(line):
     """Those of our tools in a line, as words; a line of text has none"""
-    line = re.sub(r"^\s*(# |\$ )?(sudo )?", "", line).replace("<ip>", "192.0.2.7") # fail2ban's
+    line = re.sub(r"^\s*(# |\$ )?(sudo )?", "", line)
     if not re.match(r"ecbpf-\w+ |.*\| *(sudo )?ecbpf-", line):
         return
     try:
@@ -328,6 +335,10 @@ def check_examples():
     for where in ["README.md"] + [f"ecbpf-{n} --help" for n in NAMES]:
         if where not in seen.values():
             problems.add(f"{where}: no example")
+    for where, line in listed():
+        status, _, err = run("bash", "-n", "-c", line)
+        if status:
+            problems.add(f"{where}: {line}: {err.splitlines()[0]}")
     check(f"{len(seen)} commands of examples", problems)
 
 
@@ -342,9 +353,8 @@ def main():
     if not os.geteuid():
         os.execvp(NOBODY[0], [*NOBODY, sys.executable, *sys.argv])
     if sys.argv[1:] == ["--list"]:
-        for where, line in page_lines():
-            if any(commands(line)):
-                print(where.removesuffix(".in"), re.sub(r"^\s*([#$] )?|\bsudo ", "", line), sep="\t")
+        for where, line in listed():
+            print(where, line, sep="\t")
         return 0
     parts = {"tools": check_tools, "conf": check_conf, "codes": check_codes,
              "library": check_library, "examples": check_examples}
