@@ -17,6 +17,8 @@ enum keyword {
 	KW_VLAN,
 	KW_IP,
 	KW_IP6,
+	KW_FROM,
+	KW_TO,
 	KW_TTL,
 	KW_FRAG,
 	KW_OPTIONS,
@@ -34,13 +36,15 @@ enum keyword {
 	KW_NAME,
 	KW_DROP,
 	KW_PASS,
+	KW_ACCEPT,
 	KW_COUNT,
 	KW_LIMIT,
 	KW_DRY,
 	KW_MAX,
 };
 
-#define KW(keyword) (1 << (keyword))
+#define KW(keyword) (1ULL << (keyword))
+#define KW_FAMILIES (KW(KW_IP) | KW(KW_IP6))
 
 /*
  * @behind: the keyword must follow one of these, or another keyword of the same group
@@ -49,7 +53,7 @@ enum keyword {
 /* clang-format off */
 static const struct {
 	const char *name;
-	__u32 behind;
+	__u64 behind;
 	bool is_group;
 } keywords[KW_MAX] = {
 	[KW_MALFORMED] = { "malformed", 0, false },
@@ -58,6 +62,8 @@ static const struct {
 	[KW_VLAN] = { "vlan", 0, false },
 	[KW_IP] = { "ip", 0, true },
 	[KW_IP6] = { "ip6", 0, true },
+	[KW_FROM] = { "from", KW_FAMILIES, false },
+	[KW_TO] = { "to", KW_FAMILIES, false },
 	[KW_TTL] = { "ttl", 0, false },
 	[KW_FRAG] = { "frag", 0, false },
 	[KW_OPTIONS] = { "options", 0, false },
@@ -75,21 +81,21 @@ static const struct {
 	[KW_NAME] = { "name", 0, false },
 	[KW_DROP] = { "drop", 0, false },
 	[KW_PASS] = { "pass", 0, false },
+	[KW_ACCEPT] = { "accept", 0, false },
 	[KW_COUNT] = { "count", 0, false },
 	[KW_LIMIT] = { "limit", 0, false },
 	[KW_DRY] = { "dry", 0, false },
 };
 /* clang-format on */
 
-#define KW_ACTIONS (KW(KW_DROP) | KW(KW_PASS) | KW(KW_COUNT) | KW(KW_LIMIT))
-#define KW_PROTOS  (KW(KW_TCP) | KW(KW_UDP) | KW(KW_ICMP) | KW(KW_ICMP6) | KW(KW_PROTO))
+#define KW_ACTIONS (KW(KW_DROP) | KW(KW_PASS) | KW(KW_ACCEPT) | KW(KW_COUNT) | KW(KW_LIMIT))
 
 /* The part of a rule that was read so far */
 struct rule_state {
 	struct fw_rule *rule;
 	struct span start;
-	__u32 seen;		   /* keywords */
-	__u32 seen_behind[KW_MAX]; /* likewise, within each group */
+	__u64 seen;		   /* keywords */
+	__u64 seen_behind[KW_MAX]; /* likewise, within each group */
 	enum keyword group;	   /* of the previous keyword */
 	struct span spans[KW_MAX]; /* last occurrence of each keyword */
 	struct span src_len;	   /* of `per src/LEN` */
@@ -289,16 +295,17 @@ static bool take_limit(struct parser *p, struct rule_state *state)
 	return true;
 }
 
-static bool take_ip(struct parser *p, struct fw_rule *rule, __u8 family)
+/* Behind ip or ip6 */
+static bool take_family(struct parser *p, struct fw_rule *rule, __u8 family)
 {
+	struct span span = fw_span_word(p->src);
+	char first = fw_peek(p->src);
+
 	rule->family = family;
-	if (!fw_take_keyword(p->src, "from"))
-		return fw_error_expected(p, "'from'");
-	if (!fw_take_addrs(p, family, false, &rule->src))
-		return false;
-	if (!fw_take_keyword(p->src, "to"))
-		return fw_error_expected(p, "'to'");
-	return fw_take_addrs(p, family, true, &rule->dst);
+	if (strchr("!@{", first) || (first >= '0' && first <= '9') ||
+	    memchr(span.pos, ':', span.end - span.pos) || fw_word_is(&span, "any"))
+		return fw_error_expected(p, "'from' or 'to' before addresses");
+	return true;
 }
 
 static bool take_name(struct parser *p, struct fw_rule *rule)
@@ -366,9 +373,13 @@ static bool take_argument(struct parser *p, struct rule_state *state, enum keywo
 	case KW_MALFORMED:
 		return take_malformed(p, rule);
 	case KW_IP:
-		return take_ip(p, rule, 4);
+		return take_family(p, rule, 4);
 	case KW_IP6:
-		return take_ip(p, rule, 6);
+		return take_family(p, rule, 6);
+	case KW_FROM:
+		return fw_take_addrs(p, rule->family, false, &rule->src);
+	case KW_TO:
+		return fw_take_addrs(p, rule->family, true, &rule->dst);
 	case KW_FRAG:
 		return take_frag(p, rule);
 	case KW_OPTIONS:
@@ -382,6 +393,7 @@ static bool take_argument(struct parser *p, struct rule_state *state, enum keywo
 		rule->action = FW_DROP;
 		return true;
 	case KW_PASS:
+	case KW_ACCEPT:
 		rule->action = FW_PASS;
 		return true;
 	case KW_COUNT:
@@ -399,7 +411,7 @@ static bool take_argument(struct parser *p, struct rule_state *state, enum keywo
 }
 
 /* The keywords of @bits as "tcp or udp", for messages */
-static const char *name_keywords(__u32 bits, char *text, size_t size)
+static const char *name_keywords(__u64 bits, char *text, size_t size)
 {
 	size_t len = 0;
 
@@ -415,10 +427,10 @@ static const char *name_keywords(__u32 bits, char *text, size_t size)
 static bool check_keyword(struct parser *p, struct rule_state *state, enum keyword keyword,
 			  const struct span *span)
 {
-	static const __u32 exclusive[] = {KW(KW_IP) | KW(KW_IP6), KW(KW_ICMP) | KW(KW_ICMP6),
+	static const __u64 exclusive[] = {KW(KW_IP) | KW(KW_IP6), KW(KW_ICMP) | KW(KW_ICMP6),
 					  KW_ACTIONS};
 	const char *name = keywords[keyword].name;
-	__u32 behind = keywords[keyword].behind, *seen = &state->seen;
+	__u64 behind = keywords[keyword].behind, *seen = &state->seen;
 	char text[64];
 
 	if (behind) {
@@ -453,6 +465,31 @@ static bool check_keyword(struct parser *p, struct rule_state *state, enum keywo
 	return true;
 }
 
+/* Words of other firewalls. Return: false */
+static bool error_option(struct parser *p, const struct span *span)
+{
+	static const struct {
+		const char *word;
+		const char *ours;
+	} words[] = {
+		{"allow", "pass"},     {"permit", "pass"},  {"deny", "drop"}, {"block", "drop"},
+		{"discard", "drop"},   {"ipv4", "ip"},	    {"ipv6", "ip6"},  {"icmpv6", "icmp6"},
+		{"src", "from"},       {"saddr", "from"},   {"dst", "to"},    {"daddr", "to"},
+		{"protocol", "proto"}, {"comment", "name"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (!fw_word_is(span, words[i].word))
+			continue;
+		fw_error_at(p, span, "'%s' is no word of these rules: write %s", words[i].word,
+			    words[i].ours);
+		return false;
+	}
+	return fw_error_expected(p, "an option (malformed, packet, vlan, ip, ip6, ttl, "
+				    "frag, options, tcp, udp, icmp, icmp6, proto, name, "
+				    "drop, pass, count, limit, dry)");
+}
+
 /* Return: false if the rest of the line cannot be parsed, which is reported */
 static bool take_option(struct parser *p, struct rule_state *state)
 {
@@ -463,9 +500,7 @@ static bool take_option(struct parser *p, struct rule_state *state)
 		keyword++;
 	if (keyword == KW_MAX) {
 		p->src->pos = span.pos;
-		return fw_error_expected(p, "an option (malformed, packet, vlan, ip, ip6, ttl, "
-					    "frag, options, tcp, udp, icmp, icmp6, proto, name, "
-					    "drop, pass, count, limit, dry)");
+		return error_option(p, &span);
 	}
 	return check_keyword(p, state, keyword, &word) && take_argument(p, state, keyword);
 }
@@ -527,8 +562,14 @@ static void check_malformed(struct parser *p, const struct rule_state *state)
 				    "length, vlan, ip and ip6",
 				    keywords[others[i]].name);
 	if (!rule->family && rule->action == FW_LIMIT && rule->limit.src_len)
-		fw_error_at(p, &state->spans[KW_LIMIT],
-			    "'per src' needs ip or ip6: ip from any to any");
+		fw_error_at(p, &state->spans[KW_LIMIT], "'per src' needs ip or ip6");
+}
+
+/* Does it test anything but the protocol? */
+static bool selects(const struct fw_rule *rule)
+{
+	return rule->src.kind || rule->dst.kind || rule->length.count || rule->vlan.count ||
+	       rule->ttl.count || rule->frags != FW_FRAGS_ALL || rule->options;
 }
 
 /* Checks that need the whole rule */
@@ -541,13 +582,20 @@ static void check_rule(struct parser *p, const struct rule_state *state)
 		check_limit(p, state);
 		return;
 	}
-	if (!rule->family)
-		fw_error_at(p, &state->start, "a rule needs ip or ip6: ip from any to any");
-	if (!rule->protos)
-		fw_error_at(p, &state->start,
-			    "a rule needs a protocol: tcp, udp, icmp (icmp6 with ip6), proto N");
-	if (!rule->family || !rule->protos)
+	if (!rule->family) {
+		fw_error_at(p, &state->start, "a rule needs ip or ip6");
 		return;
+	}
+	if (!rule->protos && !selects(rule)) {
+		fw_error_at(p, &state->start,
+			    "this rule matches all packets of %s: if you mean that, write proto "
+			    "any; else a protocol (tcp, udp, icmp, icmp6, proto N) or another "
+			    "selector",
+			    fw_family_name(rule->family));
+		return;
+	}
+	if (!rule->protos)
+		rule->protos = FW_PROTO_NUMBER;
 	if (rule->family == 4 && state->seen & KW(KW_ICMP6))
 		fw_error_at(p, &state->spans[KW_ICMP6], "'icmp6' needs ip6; with ip, write icmp");
 	if (rule->family == 6 && state->seen & KW(KW_ICMP))

@@ -110,6 +110,11 @@ class Addresses:
                                  self.by_length.items() for number in found) or "False"
         return f"not ({inside})" if self.negated else f"({inside})"
 
+    def is_test(self):
+        """Are there addresses that it does not match?"""
+        return self.name is not None or self.networks is not None and not any(
+            network.prefixlen == 0 for network in self.networks)
+
     def has(self, address):
         """Is the address, a number, in one of the prefixes?"""
         return any(address >> shift in found for shift, found in self.by_length.items())
@@ -239,7 +244,8 @@ TOKEN = re.compile(r'"([^"\n]*)"|([{},!@])|([^\s{},!@"]+)')
 MAXIMA = dict(length=65535, vlan=4095, ttl=255, sport=65535, dport=65535, window=65535, type=255,
               code=255, proto=255)
 BEHIND = dict(length=("packet",), sport=("tcp", "udp"), dport=("tcp", "udp"), window=("tcp",),
-              flags=("tcp",), type=("icmp", "icmp6"), code=("icmp", "icmp6"))
+              flags=("tcp",), type=("icmp", "icmp6"), code=("icmp", "icmp6"),
+              **{"from": ("ip", "ip6"), "to": ("ip", "ip6")})
 UNITS = {"/s": (1, False), "pps": (1, False), "kpps": (1000, False), "Mpps": (1000000, False),
          "Mbit/s": (125000, True)}
 Quoted = namedtuple("Quoted", "text")
@@ -365,9 +371,9 @@ def _parse_rule(tokens):
             raise ValueError(f"{word!r} behind {group!r}")
         if word in ("ip", "ip6"):
             group, rule.family = word, 4 if word == "ip" else 6
-            tokens.need("from")
+        elif word == "from":
             rule.src = _take_addresses(tokens, rule.family)
-            tokens.need("to")
+        elif word == "to":
             rule.dst = _take_addresses(tokens, rule.family)
         elif word in ("tcp", "udp", "icmp", "icmp6"):
             group = word
@@ -395,14 +401,20 @@ def _parse_rule(tokens):
             rule.name = tokens.need().text or None
         elif word == "dry":
             rule.dry = True
-        elif word in ("drop", "pass", "count", "limit"):
-            rule.action = word
+        elif word in ("drop", "pass", "accept", "count", "limit"):
+            rule.action = "pass" if word == "accept" else word
             if word == "limit":
                 _take_limit(tokens, rule)
         else:
             raise ValueError(f"{word!r} is no option")
-    if not (rule.family and rule.protos) and not rule.malformed:
-        raise ValueError("no family, or no protocol")
+    if not rule.malformed:
+        if not rule.family:
+            raise ValueError("no family")
+        if not rule.protos:
+            if not (rule.frag or rule.options or rule.src.is_test() or rule.dst.is_test() or
+                    any(values.ranges for values in rule.fields.values())):
+                raise ValueError("matches all packets")
+            rule.protos["proto"] = Values()
     if rule.src_len == -1:
         rule.src_len = {4: 32, 6: 64}[rule.family]
     return rule
@@ -547,6 +559,16 @@ class Generator:
             text = "!" + text
         return text
 
+    def _from_to(self, family, is_src_broad, is_dst_broad):
+        rng, parts = self.random, []
+        for word, is_broad in ("from", is_src_broad), ("to", is_dst_broad):
+            addresses = self._addresses(family, is_broad)
+            if addresses != "any" or rng.random() < .5:
+                parts.append(f"{word} {addresses}")
+        if rng.random() < .2:
+            parts.reverse()
+        return " ".join(["ip" if family == 4 else "ip6"] + parts)
+
     def _flags(self):
         rng = self.random
         mask = rng.sample(FLAGS, rng.choice((1, 2, 3, 4, 8)))
@@ -580,7 +602,8 @@ class Generator:
                 if len(kinds) > 1:
                     parts.append(["proto 47"])
                 else:
-                    parts.append(self._field("proto", 1) if rng.random() < .9 else ["proto any"])
+                    parts.append(self._field("proto", 1) if rng.random() < .9 else
+                                 [rng.choice(("proto any", ""))])
                 takes_later = True
                 continue
             rng.shuffle(options[kind])
@@ -603,9 +626,7 @@ class Generator:
                                  f"{{{', '.join(rng.sample(REASONS, rng.randint(1, 6)))}}}")]
         family = rng.choice((0, 0, 4, 6))
         if family:
-            parts.append(f"{'ip' if family == 4 else 'ip6'} "
-                         f"from {self._addresses(family, rng.random() < .7)} "
-                         f"to {self._addresses(family, True)}")
+            parts.append(self._from_to(family, rng.random() < .7, True))
         parts += [f"packet {field}" for field in self._field("length", .1)] + self._field("vlan", .1)
         rng.shuffle(parts)
         limit = self._limit(family) if family else "limit 1000Mpps"
@@ -623,9 +644,7 @@ class Generator:
             rng.random() < .05)
         is_broad = [rng.random() < self.broad, True]
         rng.shuffle(is_broad)
-        parts.append(f"{'ip' if family == 4 else 'ip6'} "
-                     f"from {self._addresses(family, is_broad[0])} "
-                     f"to {self._addresses(family, is_broad[1])}")
+        parts.append(self._from_to(family, *is_broad))
         parts += self._field("ttl", .15) + self._field("vlan", .1)
         if rng.random() < .15:
             kinds = ("first", "any", "no", "later") if takes_later else ("first", "any", "no")
@@ -634,11 +653,16 @@ class Generator:
         if rng.random() < .2:
             parts.append(f'name "rule # {rng.randrange(self.count)}"')
         rng.shuffle(parts)
-        action = rng.choice(("", "", "drop", "pass", "count", self._limit(family)))
+        action = rng.choice(("", "", "drop", "pass", "accept", "count", self._limit(family)))
         if rng.random() < .15:
             action = f"dry {action}".strip()
         if action:
             parts.insert(rng.choice((0, len(parts))), action)
+        if "" in protos:
+            try:
+                _parse_rule(Tokens(" ".join(parts)))
+            except ValueError:  # it selects nothing
+                parts.append("proto any")
         return rng.choice((" ", "  ", "\t")).join(parts)
 
     def text(self):

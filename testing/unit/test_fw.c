@@ -109,6 +109,19 @@ static void printed(void **state)
 		 "ip6 from any to any udp limit 5Mbit/s per src/128\n"},
 		{"ip from any to any udp limit 5/s per src/32",
 		 "ip from any to any udp limit 5/s per src\n"},
+		/* what may be left out */
+		{"ip udp dport 53", "ip from any to any udp dport 53 drop\n"},
+		{"ip from 192.0.2.1", "ip from 192.0.2.1 to any proto any drop\n"},
+		{"ip to 192.0.2.1 tcp dport 443 pass",
+		 "ip from any to 192.0.2.1 tcp dport 443 pass\n"},
+		{"ip6 to ::1 from 2001:db8::/32 count",
+		 "ip6 from 2001:db8::/32 to ::1 proto any count\n"},
+		{"ip frag later", "ip from any to any frag later proto any drop\n"},
+		{"ip ttl 1 to 192.0.2.1", "ip from any to 192.0.2.1 ttl 1 proto any drop\n"},
+		{"ip proto any", "ip from any to any proto any drop\n"},
+		{"malformed any ip6", "malformed any ip6 from any to any drop\n"},
+		{"accept ip udp", "ip from any to any udp pass\n"},
+		{"ip udp dry accept", "ip from any to any udp dry pass\n"},
 		/* malformed packets */
 		{"malformed any", "malformed any drop\n"},
 		{"pass malformed {udp-truncated, tcp-doff,udp-truncated}",
@@ -153,6 +166,9 @@ static void printed(void **state)
 #define MALFORMED                                                            \
 	"any, or a reason: tcp-truncated, ip6-ext-limit, or another one of " \
 	"ecbpf-fw-rules(5)"
+#define ALL(family)                                                                   \
+	"this rule matches all packets of " family ": if you mean that, write proto " \
+	"any; else a protocol (tcp, udp, icmp, icmp6, proto N) or another selector"
 #define ADDRESS "is not an address, such as 192.0.2.1 or 2001:db8::1"
 
 /* Rules, and all that is told of them: line:column, message; up to {} */
@@ -171,8 +187,7 @@ static const struct {
 	  "ip6",
 	  "1:34: 'tcp' and 'malformed' in one rule: with malformed go packet length, vlan, ip and "
 	  "ip6"}},
-	{"malformed any limit 5/s per src",
-	 {"1:15: 'per src' needs ip or ip6: ip from any to any"}},
+	{"malformed any limit 5/s per src", {"1:15: 'per src' needs ip or ip6"}},
 	/* what could never match */
 	{"packet length 65536 ip from any to any tcp",
 	 {"1:15: length: '65536' is not a number from 0 to 65535"}},
@@ -215,15 +230,19 @@ static const struct {
 	  "as decimal"}},
 	{"ip from 10.1 to any udp", {"1:9: '10.1' " ADDRESS}},
 	/* what is missing */
-	{"ip from any to any",
-	 {"1:1: a rule needs a protocol: tcp, udp, icmp (icmp6 with ip6), proto N"}},
-	{"  tcp", {"1:3: a rule needs ip or ip6: ip from any to any"}},
-	{"drop",
-	 {"1:1: a rule needs ip or ip6: ip from any to any",
-	  "1:1: a rule needs a protocol: tcp, udp, icmp (icmp6 with ip6), proto N"}},
-	{"ip", {"1:3: expected 'from', found the end of the line"}},
-	{"ip to any", {"1:4: expected 'from', found 'to'"}},
-	{"ip from any", {"1:12: expected 'to', found the end of the line"}},
+	{"ip from any to any", {"1:1: " ALL("ip")}},
+	{"ip6 from ::/0 ttl any drop", {"1:1: " ALL("ip6")}},
+	{"  tcp", {"1:3: a rule needs ip or ip6"}},
+	{"drop", {"1:1: a rule needs ip or ip6"}},
+	{"ip", {"1:1: " ALL("ip")}},
+	{"ip to any", {"1:1: " ALL("ip")}},
+	{"ip any to any udp", {"1:4: expected 'from' or 'to' before addresses, found 'any'"}},
+	{"ip 192.0.2.1 udp", {"1:4: expected 'from' or 'to' before addresses, found '192.0.2.1'"}},
+	{"ip6 fe80::1 udp", {"1:5: expected 'from' or 'to' before addresses, found 'fe80::1'"}},
+	{"ip @bad udp", {"1:4: expected 'from' or 'to' before addresses, found '@bad'"}},
+	{"from 192.0.2.1 ip udp", {"1:1: 'from' must follow ip or ip6"}},
+	{"ip udp from 192.0.2.1", {"1:8: 'from' must follow ip or ip6"}},
+	{"ip from 192.0.2.1 from any udp", {"1:19: 'from' is repeated"}},
 	{"ip from",
 	 {"1:8: expected 'any', an address, a list in braces or @SET, found the end of the line"}},
 	{"ip from @ to any tcp",
@@ -246,7 +265,9 @@ static const struct {
 	{"ip from any to any udp name \"\xc2\x9b\"", {"1:30: byte 0xc2 is not allowed in quotes"}},
 	{"ip from any to any udp name \"\xe2\x82\"", {"1:30: byte 0xe2 is not allowed in quotes"}},
 	/* what does not belong there */
-	{"allow ip from any to any udp", {"1:1: expected " OPTIONS ", found 'allow'"}},
+	{"allow ip from any to any udp", {"1:1: 'allow' is no word of these rules: write pass"}},
+	{"ip saddr 192.0.2.1 udp", {"1:4: 'saddr' is no word of these rules: write from"}},
+	{"pas ip from any to any udp", {"1:1: expected " OPTIONS ", found 'pas'"}},
 	{"ip from any to any udp {", {"1:24: expected " OPTIONS ", found '{'"}},
 	{"ip from any to any sport 5 udp", {"1:20: 'sport' must follow tcp or udp"}},
 	{"ip from any to any udp window 5", {"1:24: 'window' must follow tcp"}},
@@ -258,6 +279,7 @@ static const struct {
 	{"ip from any to any ttl 5 ttl 6 tcp", {"1:26: 'ttl' is repeated"}},
 	{"ip from any to any ip6 from any to any tcp", {"1:20: 'ip' and 'ip6' exclude each other"}},
 	{"ip from any to any udp drop pass", {"1:29: 'drop' and 'pass' exclude each other"}},
+	{"ip udp accept pass", {"1:15: 'accept' and 'pass' exclude each other"}},
 	{"ip from any to any udp drop dry", {"1:29: 'dry' must precede the action: dry drop"}},
 	{"ip from any to any icmp6", {"1:20: 'icmp6' needs ip6; with ip, write icmp"}},
 	{"ip6 from any to any icmp", {"1:21: 'icmp' needs ip; with ip6, write icmp6"}},
@@ -335,8 +357,7 @@ static const struct {
 	{"foo\n\n# ok\nip from any to any ttl 256 tcp sport 65536\nip from any to any\n",
 	 {"1:1: expected " OPTIONS ", found 'foo'",
 	  "4:24: ttl: '256' is not a number from 0 to 255",
-	  "4:38: sport: '65536' is not a number from 0 to 65535",
-	  "5:1: a rule needs a protocol: tcp, udp, icmp (icmp6 with ip6), proto N"}},
+	  "4:38: sport: '65536' is not a number from 0 to 65535", "5:1: " ALL("ip")}},
 };
 
 /* The messages of the detail, without the file's name; up to four */
@@ -422,9 +443,8 @@ static void shown(void **state)
 		 "rules:1:26: expected " OPTIONS ", found '?'\n"
 		 "udp name \"\xc3\xa4\xc3\xb6\" sport !5y?\n"
 		 "                       ^\n2 errors\n"},
-		{"ip from any to any",
-		 "rules:1:1: a rule needs a protocol: tcp, udp, icmp (icmp6 with ip6), proto N\n"
-		 "ip from any to any\n^~\n1 error\n"},
+		{"ip from any to any", "rules:1:1: " ALL("ip") "\n"
+							       "ip from any to any\n^~\n1 error\n"},
 	};
 	struct ecbpf_fw_ruleset *ruleset;
 

@@ -10,6 +10,7 @@ of the manual. That the model's packets are what they look like is left to Scapy
 """
 import os
 import random
+import re
 import subprocess
 import sys
 
@@ -60,6 +61,20 @@ def wrong_rules(seed):
     return None if counted or len(ruleset.rules) < 20 else "no packet was counted by any rule"
 
 
+def wrong_examples():
+    """The examples of the manual that say how a rule is printed: yields what is wrong"""
+    with open(fw_attacks.PAGE, encoding="ascii") as file:
+        found = re.findall(r'^\.\\" example: printed\n\.EX\n(.*?)^\.EE$', file.read(),
+                           re.MULTILINE | re.DOTALL)
+    if not found:
+        yield "there are none"
+    for line in "".join(found).replace("\\-", "-").splitlines():
+        rule, want = (part.strip() for part in line.split("#"))
+        have = printed(rule).strip()
+        if have != want:
+            yield f"{rule!r} is printed as {have!r}, not {want!r}"
+
+
 def wrong_packet(frame):
     """What Scapy sees in a frame, and the model does not; None if nothing"""
     packet, layers = fw_model.Packet(frame), Ether(frame)
@@ -97,6 +112,7 @@ def main(count):
     frames = fw_model.packets(seeds[1], ruleset, 200)
     tests[f"packets, seed {seeds[1]}"] = (
         lambda frames: next(filter(None, map(wrong_packet, frames)), None), frames)
+    tests["examples of printed rules"] = (lambda none: next(wrong_examples(), none), None)
     failed = 0
     for name, (test, argument) in tests.items():
         try:
