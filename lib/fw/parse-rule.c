@@ -331,19 +331,20 @@ static const struct {
 	enum keyword keyword;
 	enum keyword group; /* KW_NONE: of any */
 	__u16 max;
+	enum fw_names names;
 	size_t off; /* of the values in the rule */
 } value_options[] = {
-	{KW_LENGTH, KW_NONE, 65535, offsetof(struct fw_rule, length)},
-	{KW_VLAN, KW_NONE, 4095, offsetof(struct fw_rule, vlan)},
-	{KW_TTL, KW_NONE, 255, offsetof(struct fw_rule, ttl)},
-	{KW_PROTO, KW_NONE, 255, offsetof(struct fw_rule, proto)},
-	{KW_SPORT, KW_TCP, 65535, offsetof(struct fw_rule, tcp.sport)},
-	{KW_SPORT, KW_UDP, 65535, offsetof(struct fw_rule, udp.sport)},
-	{KW_DPORT, KW_TCP, 65535, offsetof(struct fw_rule, tcp.dport)},
-	{KW_DPORT, KW_UDP, 65535, offsetof(struct fw_rule, udp.dport)},
-	{KW_WINDOW, KW_NONE, 65535, offsetof(struct fw_rule, tcp.window)},
-	{KW_TYPE, KW_NONE, 255, offsetof(struct fw_rule, icmp.type)},
-	{KW_CODE, KW_NONE, 255, offsetof(struct fw_rule, icmp.code)},
+	{KW_LENGTH, KW_NONE, 65535, FW_NAMES_NONE, offsetof(struct fw_rule, length)},
+	{KW_VLAN, KW_NONE, 4095, FW_NAMES_NONE, offsetof(struct fw_rule, vlan)},
+	{KW_TTL, KW_NONE, 255, FW_NAMES_NONE, offsetof(struct fw_rule, ttl)},
+	{KW_PROTO, KW_NONE, 255, FW_NAMES_PROTO, offsetof(struct fw_rule, proto)},
+	{KW_SPORT, KW_TCP, 65535, FW_NAMES_TCP, offsetof(struct fw_rule, tcp.sport)},
+	{KW_SPORT, KW_UDP, 65535, FW_NAMES_UDP, offsetof(struct fw_rule, udp.sport)},
+	{KW_DPORT, KW_TCP, 65535, FW_NAMES_TCP, offsetof(struct fw_rule, tcp.dport)},
+	{KW_DPORT, KW_UDP, 65535, FW_NAMES_UDP, offsetof(struct fw_rule, udp.dport)},
+	{KW_WINDOW, KW_NONE, 65535, FW_NAMES_NONE, offsetof(struct fw_rule, tcp.window)},
+	{KW_TYPE, KW_NONE, 255, FW_NAMES_NONE, offsetof(struct fw_rule, icmp.type)},
+	{KW_CODE, KW_NONE, 255, FW_NAMES_NONE, offsetof(struct fw_rule, icmp.code)},
 };
 
 static bool take_value_option(struct parser *p, struct rule_state *state, enum keyword keyword)
@@ -353,6 +354,7 @@ static bool take_value_option(struct parser *p, struct rule_state *state, enum k
 		    (value_options[i].group && value_options[i].group != state->group))
 			continue;
 		return fw_take_values(p, keywords[keyword].name, value_options[i].max,
+				      value_options[i].names,
 				      (void *)((char *)state->rule + value_options[i].off));
 	}
 	return true; /* no argument */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Numbers in rule text: a value, a range, or a list of them.
+ * Values in rule text: a number or its name, a range, or a list of them.
  */
 #include <stdlib.h>
 #include "fw/parse.h"
@@ -41,37 +41,174 @@ bool fw_take_number(struct parser *p, const char *what, __u64 min, __u64 max, __
 	return true;
 }
 
-/* N or A-B */
-static bool take_range(struct parser *p, const char *what, __u16 max, struct fw_values *values,
-		       bool *bad)
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool has_letter(const struct span *span)
+{
+	for (const char *c = span->pos; c < span->end; c++)
+		if ((*c | 0x20) >= 'a' && (*c | 0x20) <= 'z')
+			return true;
+	return false;
+}
+
+/* Return: the value of a number or a name; -1: it is neither */
+static int word_value(enum fw_names names, const char *pos, const char *end)
+{
+	__u32 value = 0;
+
+	for (const char *c = pos; c < end; c++) {
+		if (!is_digit(*c))
+			return fw_name_find(names, pos, end - pos);
+		value = value * 10 + *c - '0';
+		if (value > 65535)
+			return -1;
+	}
+	return pos < end ? (int)value : -1;
+}
+
+/*
+ * A word with a letter: a name, which may have hyphens, or two names or numbers with a hyphen
+ * between them. Return: how many of these readings there are; values of the last one
+ */
+static size_t read_word(enum fw_names names, const struct span *span, int *ret_first, int *ret_last)
+{
+	size_t readings = 0;
+
+	*ret_first = *ret_last = word_value(names, span->pos, span->end);
+	if (*ret_first >= 0)
+		return 1;
+	for (const char *c = span->pos + 1; c + 1 < span->end; c++) {
+		int first, last;
+
+		if (*c != '-')
+			continue;
+		first = word_value(names, span->pos, c);
+		last = word_value(names, c + 1, span->end);
+		if (first < 0 || last < 0)
+			continue;
+		*ret_first = first;
+		*ret_last = last;
+		readings++;
+	}
+	return readings;
+}
+
+/* `proto ip` is what /etc/protocols calls 0, and not what it looks like */
+static bool is_misleading(enum fw_names names, const struct span *span, int value)
+{
+	return names == FW_NAMES_PROTO && !value && fw_word_is(span, "ip");
+}
+
+/* Take the end of a range. Return: false if the parser cannot go on */
+static bool take_end(struct parser *p, const char *what, __u16 max, enum fw_names names,
+		     __u64 *ret_last, bool *wrong)
+{
+	struct span word = fw_span_word(p->src);
+	int value;
+
+	if (!names || !has_letter(&word))
+		return fw_take_number(p, what, 0, max, ret_last, wrong);
+	value = word_value(names, word.pos, word.end);
+	p->src->pos = word.end;
+	if (value < 0)
+		fw_name_error(p, what, names, &word);
+	*wrong |= value < 0;
+	*ret_last = value;
+	return true;
+}
+
+/* Take a word with a letter, @span, behind which a hyphen and the end of a range may follow */
+static bool take_named(struct parser *p, const char *what, __u16 max, enum fw_names names,
+		       struct span *span, __u64 *ret_first, __u64 *ret_last, bool *wrong)
+{
+	struct span word = *span;
+	int first, last;
+	size_t readings;
+
+	if (word.end[-1] == '-' && word.end - word.pos > 1)
+		word.end--;
+	p->src->pos = word.end;
+	readings = read_word(names, &word, &first, &last);
+	*ret_first = first;
+	*ret_last = last;
+	if (readings == 1 && first == last && fw_take(p->src, '-')) {
+		if (!take_end(p, what, max, names, ret_last, wrong))
+			return false;
+		span->end = p->src->pos;
+		if (*wrong)
+			return true;
+	}
+	if (p->src->pos < span->end)
+		p->src->pos = span->end;
+	*wrong = true;
+	if (!readings && is_digit(*word.pos))
+		fw_error_at(p, &word, "%s: '%s' is neither a number nor a range (1-5)", what,
+			    fw_quote(&word));
+	else if (!readings)
+		fw_name_error(p, what, names, &word);
+	else if (readings > 1)
+		fw_error_at(p, &word,
+			    "%s: '%s' can be read as several ranges of names: use numbers", what,
+			    fw_quote(&word));
+	else if (is_misleading(names, span, first))
+		fw_error_at(p, span,
+			    "%s: 'ip' is the number 0 in /etc/protocols, and not all packets: "
+			    "write any or 0",
+			    what);
+	else if (*ret_first > max || *ret_last > max)
+		fw_error_at(p, span, "%s: '%s' is %llu, more than %u", what, fw_quote(span),
+			    *ret_first > max ? *ret_first : *ret_last, max);
+	else
+		*wrong = false;
+	return true;
+}
+
+/* Take N or A-B; only B may be a name */
+static bool take_digits(struct parser *p, const char *what, __u16 max, enum fw_names names,
+			struct span *span, __u64 *ret_first, __u64 *ret_last, bool *wrong)
+{
+	if (!fw_take_number(p, what, 0, max, ret_first, wrong))
+		return false;
+	*ret_last = *ret_first;
+	span->end = p->src->pos;
+	if (fw_take(p->src, '-')) {
+		if (!take_end(p, what, max, names, ret_last, wrong))
+			return false;
+		span->end = p->src->pos;
+	}
+	if (span->end < p->src->end && fw_is_word_char(*span->end)) {
+		p->src->pos = span->end = fw_word_end(p->src, span->end);
+		fw_error_at(p, span, "%s: '%s' is neither a number nor a range (1-5)", what,
+			    fw_quote(span));
+		*wrong = true;
+	}
+	return true;
+}
+
+/* Take N or A-B */
+static bool take_range(struct parser *p, const char *what, __u16 max, enum fw_names names,
+		       struct fw_values *values, bool *bad)
 {
 	struct span span = fw_span_word(p->src);
 	struct fw_range *range;
-	__u64 first, last;
-	bool wrong = false;
+	__u64 first = 0, last = 0;
+	bool wrong = false, ok;
 
-	if (!fw_take_number(p, what, 0, max, &first, &wrong))
-		return false;
-	last = first;
-	span.end = p->src->pos;
-	if (fw_take(p->src, '-')) {
-		if (!fw_take_number(p, what, 0, max, &last, &wrong))
-			return false;
-		span.end = p->src->pos;
-	}
-	if (span.end < p->src->end && fw_is_word_char(*span.end)) {
-		p->src->pos = span.end = fw_word_end(p->src, span.end);
-		fw_error_at(p, &span, "%s: '%s' is neither a number nor a range (1-5)", what,
-			    fw_quote(&span));
-		wrong = true;
-	} else if (!wrong && first > last) {
+	if (names && has_letter(&span))
+		ok = take_named(p, what, max, names, &span, &first, &last, &wrong);
+	else
+		ok = take_digits(p, what, max, names, &span, &first, &last, &wrong);
+	if (ok && !wrong && first > last) {
 		fw_error_at(p, &span, "%s: '%s' is in descending order, write %llu-%llu", what,
 			    fw_quote(&span), last, first);
 		wrong = true;
 	}
-	if (wrong) {
-		*bad = true;
-		return true;
+	if (!ok || wrong) {
+		*bad |= wrong;
+		return ok;
 	}
 	range = fw_grow(p, &values->ranges, &values->count, sizeof(*range));
 	if (range)
@@ -140,7 +277,8 @@ bool fw_take_comma(struct parser *p, bool *ok)
 }
 
 /* Take [!] any | N | A-B | {N, A-B, ...} */
-bool fw_take_values(struct parser *p, const char *what, __u16 max, struct fw_values *values)
+bool fw_take_values(struct parser *p, const char *what, __u16 max, enum fw_names names,
+		    struct fw_values *values)
 {
 	struct span span = fw_span_word(p->src);
 	bool is_negated = fw_take(p->src, '!'), bad = false, ok = true;
@@ -159,10 +297,10 @@ bool fw_take_values(struct parser *p, const char *what, __u16 max, struct fw_val
 			return true;
 		}
 		do {
-			ok = take_range(p, what, max, values, &bad);
+			ok = take_range(p, what, max, names, values, &bad);
 		} while (ok && fw_take_comma(p, &ok));
 	} else {
-		ok = take_range(p, what, max, values, &bad);
+		ok = take_range(p, what, max, names, values, &bad);
 		if (ok && fw_peek(p->src) == ',')
 			return fw_error_expected(
 				p, "the next option (a list is written in braces: {1, 2})");

@@ -50,6 +50,14 @@ struct parser {
 	bool no_memory;
 };
 
+/* What values can be written as, instead of a number */
+enum fw_names {
+	FW_NAMES_NONE,
+	FW_NAMES_PROTO,
+	FW_NAMES_TCP, /* services */
+	FW_NAMES_UDP,
+};
+
 /* --- parse-error.c -------------------------------------------------------------------------- */
 
 void fw_error_at(struct parser *p, const struct span *span, const char *format, ...)
@@ -110,7 +118,14 @@ void *fw_grow(struct parser *p, void *items_p, size_t *count, size_t size);
 bool fw_take_number(struct parser *p, const char *what, __u64 min, __u64 max, __u64 *ret_value,
 		    bool *bad);
 bool fw_take_comma(struct parser *p, bool *ok);
-bool fw_take_values(struct parser *p, const char *what, __u16 max, struct fw_values *values);
+bool fw_take_values(struct parser *p, const char *what, __u16 max, enum fw_names names,
+		    struct fw_values *values);
+
+/* --- parse-names.c -------------------------------------------------------------------------- */
+
+int fw_name_find(enum fw_names names, const char *name, size_t len);
+void fw_name_error(struct parser *p, const char *what, enum fw_names names,
+		   const struct span *span);
 
 /* --- parse-addrs.c -------------------------------------------------------------------------- */
 

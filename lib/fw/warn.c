@@ -141,6 +141,15 @@ static bool has_extensions_only(const struct fw_rule *rule)
 	return true;
 }
 
+/* Nothing but the number of the other family's ICMP, as `proto icmp` is in a rule of ip6 */
+static bool is_wrong_icmp(const struct fw_rule *rule)
+{
+	__u32 proto = rule->family == 6 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+
+	return rule->family && rule->protos == FW_PROTO_NUMBER && rule->proto.count == 1 &&
+	       rule->proto.ranges[0].first == proto && rule->proto.ranges[0].last == proto;
+}
+
 /* --- all of these ----------------------------------------------------------------------------- */
 
 static void check_rule(struct warner *w, const struct fw_rule *rule)
@@ -157,6 +166,10 @@ static void check_rule(struct warner *w, const struct fw_rule *rule)
 		     "headers; for packets with extension headers write 'options proto any', for "
 		     "fragments 'frag any proto any'",
 		     rule->frags & 1 << ECBPF_FRAG_LATER ? "later fragments only" : "nothing");
+	if (is_wrong_icmp(rule))
+		warn(w, rule, "protocol %u is not that of ICMP in %s: write %s",
+		     rule->proto.ranges[0].first, rule->family == 6 ? "ip6" : "ip",
+		     rule->family == 6 ? "icmp6" : "icmp");
 	if (rule->protos & FW_PROTO_TCP && rule->protos & FW_PROTO_UDP &&
 	    tests_tcp(rule) != tests_udp(rule))
 		warn(w, rule,

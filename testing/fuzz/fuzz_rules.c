@@ -2,8 +2,11 @@
 /*
  * libFuzzer target: rules of any text are refused with a message, or taken; what is printed of them
  * is taken, too, and printed the same; so is a copy. What follows a zero byte in the input is the
- * file that sets are read from, whatever their path. Linked with --wrap=realpath.
+ * file that sets are read from, whatever their path. Linked with --wrap=realpath. Of services and
+ * protocols there are two each.
  */
+#include <arpa/inet.h>
+#include <netdb.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +31,28 @@ char *__wrap_realpath(const char *path, char *resolved)
 	(void)path;
 	(void)resolved;
 	return asprintf(&found, "/proc/self/fd/%d", set_fd) < 0 ? NULL : found;
+}
+
+int getservbyname_r(const char *name, const char *proto, struct servent *entry, char *buffer,
+		    size_t size, struct servent **found)
+{
+	(void)proto;
+	(void)buffer;
+	(void)size;
+	entry->s_port = htons(strcmp(name, "s") ? 8080 : 25);
+	*found = !strcmp(name, "s") || (!strcmp(name, "s-t") && !strcmp(proto, "tcp")) ? entry
+										       : NULL;
+	return 0;
+}
+
+int getprotobyname_r(const char *name, struct protoent *entry, char *buffer, size_t size,
+		     struct protoent **found)
+{
+	(void)buffer;
+	(void)size;
+	entry->p_proto = strcmp(name, "s") ? 300 : 47;
+	*found = !strcmp(name, "s") || !strcmp(name, "t") ? entry : NULL;
+	return 0;
 }
 
 /* What the parser needs of the rest of the library */

@@ -14,11 +14,13 @@ Written from the manual, not from the C source. What a packet is, the model of t
     fw_model.py SEED [RULES]            print a random ruleset
     fw_model.py --match FILE HEX...     verdicts on frames, by the rules of FILE
 """
+import functools
 import ipaddress
 import itertools
 import os
 import random
 import re
+import socket
 import struct
 import sys
 from collections import namedtuple
@@ -291,23 +293,57 @@ class Tokens:
         return found
 
 
-def _take_values(tokens, field):
+def named(field, proto, word):
+    """The number that a service of the protocol, or a protocol, has on this host; or ValueError"""
+    try:
+        return socket.getprotobyname(word) if field == "proto" else \
+            socket.getservbyname(word, proto)
+    except OSError as error:
+        raise ValueError(f"no {field} {word!r}") from error
+
+
+@functools.lru_cache(None)
+def name_of(field, proto, number):
+    """Or None: there is none that stands for this number alone"""
+    try:
+        if field == "proto":
+            names = [name[len("IPPROTO_"):].lower() for name in dir(socket)
+                     if name.startswith("IPPROTO_") and getattr(socket, name) == number]
+            return next(name for name in names if named(field, proto, name) == number)
+        name = socket.getservbyport(number, proto)
+        return name if named(field, proto, name) == number else None
+    except (OSError, ValueError, StopIteration):
+        return None
+
+
+def _take_values(tokens, field, proto=None):
+    def number(text):
+        if re.fullmatch(r"\d+", text):
+            return int(text)
+        if field not in ("proto", "sport", "dport"):
+            raise ValueError(f"{text!r} is no number")
+        return named(field, proto, text)
+
     def take_range():
         text = tokens.need()
         # 1 - 2, 1- 2 and 1 -2 are the same
         if tokens.peek() and tokens.peek() != "-" and text.endswith("-"):
             text += tokens.need()
-        elif isinstance(tokens.peek(), str) and re.fullmatch(r"-\d*", tokens.peek()):
+        elif isinstance(tokens.peek(), str) and re.fullmatch(r"-[^-\s]*", tokens.peek()):
             text += tokens.need()
             if text.endswith("-"):
                 text += tokens.need()
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
-        if not match:
-            raise ValueError(f"{text!r} is no range")
-        first, last = int(match[1]), int(match[2] or match[1])
-        if not first <= last <= MAXIMA[field]:
-            raise ValueError(f"{text!r} is no range of {field}")
-        return first, last
+        # names can have hyphens
+        for match in itertools.chain([(text, text)], (
+                (text[:m.start()], text[m.end():]) for m in re.finditer("-", text))):
+            try:
+                first, last = map(number, match)
+            except ValueError:
+                continue
+            if not first <= last <= MAXIMA[field]:
+                raise ValueError(f"{text!r} is no range of {field}")
+            return first, last
+        raise ValueError(f"{text!r} is no range")
 
     negated = bool(tokens.take("!"))
     if not negated and tokens.take("any"):
@@ -388,7 +424,7 @@ def _parse_rule(tokens):
         elif word == "flags":
             rule.protos[group][word] = _take_flags(tokens)
         elif word in BEHIND:
-            rule.protos[group][word] = _take_values(tokens, word)
+            rule.protos[group][word] = _take_values(tokens, word, group)
         elif word == "frag":
             rule.frag = tokens.need("first", "later", "any", "no")
         elif word == "options":
@@ -500,12 +536,22 @@ class Generator:
                   if value <= maximum]
         return common + [maximum, maximum - 1] + [rng.randint(0, maximum) for _ in range(12)]
 
-    def _range(self, field):
+    def _spelled(self, field, proto, number):
+        """The number, or its name on this host"""
+        if self.random.random() < .7 or not (proto or field == "proto"):
+            return f"{number}"
+        name = name_of(field, proto, number)
+        return f"{number}" if name in (None, "ip") else name
+
+    def _range(self, field, proto):
         rng = self.random
         first, last = sorted(rng.choices(self.values[field], k=2))
+        words = [self._spelled(field, proto, number) for number in (first, last)]
         if rng.random() < .6 or first == last:
-            return f"{first}"
-        return rng.choice((f"{first}-{last}", f"{first} - {last}"))
+            return words[0]
+        # hyphens in names
+        return rng.choice((f"{first}-{last}" if "-" in words[0] + words[1] else "-".join(words),
+                           " - ".join(words)))
 
     def _list(self, make):
         rng = self.random
@@ -515,9 +561,9 @@ class Generator:
         items = comma.join(make() for _ in range(rng.choice((1, 2, 2, 3, 6))))
         return rng.choice((f"{{{items}}}", f"{{ {items} }}"))
 
-    def _take_all(self, text, field):
+    def _take_all(self, text, field, proto):
         """Would its negation take nothing? Some do not have to be negated"""
-        values = _take_values(Tokens(text), field)
+        values = _take_values(Tokens(text), field, proto)
         next_value = 0
         for first, last in sorted(values.ranges):
             if first > next_value:
@@ -525,12 +571,12 @@ class Generator:
             next_value = max(next_value, last + 1)
         return next_value > MAXIMA[field]
 
-    def _field(self, field, chance):
+    def _field(self, field, chance, proto=None):
         rng = self.random
         if rng.random() > chance:
             return [f"{field} any"] if rng.random() < .05 else []
-        text = self._list(lambda: self._range(field))
-        if rng.random() < .2 and not self._take_all(text, field):
+        text = self._list(lambda: self._range(field, proto))
+        if rng.random() < .2 and not self._take_all(text, field, proto):
             text = "!" + text
         return [f"{field} {text}"]
 
@@ -585,7 +631,7 @@ class Generator:
         """Options of protocols, and whether one takes packets without a header of its own"""
         rng = self.random
         chance = rng.choice((0, .3, .6))
-        ports = {name: self._field("sport", chance) + self._field("dport", chance)
+        ports = {name: self._field("sport", chance, name) + self._field("dport", chance, name)
                  for name in ("tcp", "udp")}
         icmp = "icmp" if family == 4 else "icmp6"
         options = {

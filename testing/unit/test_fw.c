@@ -4,7 +4,9 @@
  * in which words that is told; changes to a ruleset. That rules mean the same to two parsers is for
  * test_fw_rules.py.
  */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -17,6 +19,56 @@
 #include "core/util.h"
 #include "fw/rules.h"
 #include "handle.h"
+
+/* --- /etc/services and /etc/protocols, whatever this host has ------------------------------------
+ */
+
+static const struct {
+	const char *name, *proto;
+	int number;
+} services[] =
+	{
+		{"ftp-data", "tcp", 20}, {"http", "tcp", 80},	    {"https", "tcp", 443},
+		{"https", "udp", 443},	 {"domain", "tcp", 53},	    {"domain", "udp", 53},
+		{"tftp", "udp", 69},	 {"http-alt", "tcp", 8080}, {"3com-x", "tcp", 106},
+		{"a", "tcp", 1},	 {"b-c", "tcp", 2},	    {"a-b", "tcp", 3},
+		{"c", "tcp", 4},
+},
+  protocols[] = {
+	  {"ip", NULL, 0},   {"icmp", NULL, 1}, {"tcp", NULL, 6},     {"gre", NULL, 47},
+	  {"esp", NULL, 50}, {"ah", NULL, 51},	{"mptcp", NULL, 262},
+};
+
+int getservbyname_r(const char *name, const char *proto, struct servent *entry, char *buffer,
+		    size_t size, struct servent **found)
+{
+	(void)buffer;
+	(void)size;
+	*found = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(services); i++)
+		if (!strcmp(name, services[i].name) && !strcmp(proto, services[i].proto)) {
+			entry->s_port = htons(services[i].number);
+			*found = entry;
+		}
+	return 0;
+}
+
+int getprotobyname_r(const char *name, struct protoent *entry, char *buffer, size_t size,
+		     struct protoent **found)
+{
+	(void)buffer;
+	(void)size;
+	*found = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
+		if (!strcmp(name, protocols[i].name)) {
+			entry->p_proto = protocols[i].number;
+			*found = entry;
+		}
+	return 0;
+}
+
+/* --- rules ---------------------------------------------------------------------------------------
+ */
 
 static struct ecbpf_fw_ruleset *parse(const char *text)
 {
@@ -122,6 +174,20 @@ static void printed(void **state)
 		{"malformed any ip6", "malformed any ip6 from any to any drop\n"},
 		{"accept ip udp", "ip from any to any udp pass\n"},
 		{"ip udp dry accept", "ip from any to any udp dry pass\n"},
+		/* names */
+		{"ip proto gre", "ip from any to any proto 47 drop\n"},
+		{"ip proto {gre, 4, ah-99}", "ip from any to any proto {4, 47, 51-99} drop\n"},
+		{"ip proto !esp-ah", "ip from any to any proto !50-51 drop\n"},
+		{"ip tcp dport https udp dport domain",
+		 "ip from any to any tcp dport 443 udp dport 53 drop\n"},
+		{"ip tcp sport !{http,https} dport { ftp-data , 22 }",
+		 "ip from any to any tcp sport !{80, 443} dport {20, 22} drop\n"},
+		{"ip tcp dport {http-https, http-alt-9000, 7-ftp-data}",
+		 "ip from any to any tcp dport {7-20, 80-443, 8080-9000} drop\n"},
+		{"ip tcp dport {http - https, 7 - ftp-data, ftp-data- 22, http-alt -9000}",
+		 "ip from any to any tcp dport {7-22, 80-443, 8080-9000} drop\n"},
+		{"ip tcp dport 3com-x", "ip from any to any tcp dport 106 drop\n"},
+		{"ip tcp dport a-c", "ip from any to any tcp dport 1-4 drop\n"},
 		/* malformed packets */
 		{"malformed any", "malformed any drop\n"},
 		{"pass malformed {udp-truncated, tcp-doff,udp-truncated}",
@@ -292,8 +358,32 @@ static const struct {
 	 {"1:16: expected the next option (a list is written in braces), found ','"}},
 	{"ip from any to any tcp sport 53, 54",
 	 {"1:32: expected the next option (a list is written in braces: {1, 2}), found ','"}},
-	{"ip from any to any tcp sport http",
-	 {"1:30: sport: expected a number from 0 to 65535, found 'http'"}},
+	{"ip from any to any tcp window http",
+	 {"1:31: window: expected a number from 0 to 65535, found 'http'"}},
+	{"ip from any to any tcp sport htp",
+	 {"1:30: sport: 'htp' is no service of tcp in /etc/services: use the number"}},
+	{"ip tcp dport {http, tftp, 70} udp dport http",
+	 {"1:21: dport: 'tftp' is a service of udp only; of tcp, use the number: 69",
+	  "1:41: dport: 'http' is a service of tcp only; of udp, use the number: 80"}},
+	{"ip tcp dport http-htps ttl 256",
+	 {"1:14: dport: 'http-htps' is no service of tcp in /etc/services: use the number",
+	  "1:28: ttl: '256' is not a number from 0 to 255"}},
+	{"ip tcp dport 80-htps", {"1:14: dport: '80-htps' is neither a number nor a range (1-5)"}},
+	{"ip tcp dport 80 - htps",
+	 {"1:19: dport: 'htps' is no service of tcp in /etc/services: use the number"}},
+	{"ip tcp dport {http-, 5}", {"1:20: dport: expected a number from 0 to 65535, found ','"}},
+	{"ip tcp dport https-http",
+	 {"1:14: dport: 'https-http' is in descending order, write 80-443"}},
+	{"ip tcp dport a-b-c",
+	 {"1:14: dport: 'a-b-c' can be read as several ranges of names: use numbers"}},
+	{"ip tcp dport http-70000",
+	 {"1:14: dport: 'http-70000' is no service of tcp in /etc/services: use the number"}},
+	{"ip proto grre", {"1:10: proto: 'grre' is no protocol in /etc/protocols: use the number"}},
+	{"ip proto mptcp", {"1:10: proto: 'mptcp' is 262, more than 255"}},
+	{"ip proto ip",
+	 {"1:10: proto: 'ip' is the number 0 in /etc/protocols, and not all packets: write any "
+	  "or 0"}},
+	{"ip proto tcp dport 80", {"1:14: 'dport' must follow tcp or udp"}},
 	{"ip from any to any tcp sport 5x",
 	 {"1:30: sport: '5x' is neither a number nor a range (1-5)"}},
 	{"ip from any to any tcp sport 0x50",
@@ -759,6 +849,10 @@ static void misleading(void **state)
 		{"ip6 from any to any proto {44, 50}", NULL},
 		{"ip6 from any to any proto !44 limit 9/s", NULL},
 		{"ip from any to any proto 51", NULL},
+		{"ip6 proto icmp", "protocol 1 is not that of ICMP in ip6: write icmp6"},
+		{"ip proto 58", "protocol 58 is not that of ICMP in ip: write icmp"},
+		{"ip proto icmp", NULL},
+		{"ip6 proto {1, 2}", NULL},
 		{"packet length 0-13 ip from any to any udp", "rule matches nothing"},
 		{"packet length 41 ip from any to any udp dport 5", "rule matches nothing"},
 		{"packet length 42 ip from any to any udp dport 5", NULL},

@@ -70,6 +70,9 @@ def wrong_examples():
         yield "there are none"
     for line in "".join(found).replace("\\-", "-").splitlines():
         rule, want = (part.strip() for part in line.split("#"))
+        if re.search("http|gre", rule) and not (fw_model.name_of("dport", "tcp", 443) and
+                                                fw_model.name_of("proto", None, 47)):
+            continue  # a system without names
         have = printed(rule).strip()
         if have != want:
             yield f"{rule!r} is printed as {have!r}, not {want!r}"
