@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "core/util.h"
 #include "fw/parse.h"
 
@@ -230,26 +231,49 @@ static __u8 src_len_max(__u8 family)
 	return family == 4 ? 32 : 128;
 }
 
-/* Take N/s | N[pps|kpps|Mpps|Mbit/s] [burst N] [per src[/LEN]] */
-static bool take_limit(struct parser *p, struct rule_state *state)
+/* Of `limit`; @has_less: a 1000th of it is whole, too */
+static const struct {
+	const char *name;
+	__u64 factor;
+	__u64 max;
+	bool is_bytes;
+	bool has_less;
+} units[] = {
+	{"/s", 1, 1000000000, false, false},
+	{"pps", 1, 1000000000, false, false},
+	{"kpps", 1000, 1000000, false, true},
+	{"Mpps", 1000000, 1000, false, true},
+	{"kbit/s", FW_MEGABIT / 1000, 1000000000, true, false},
+	{"Mbit/s", FW_MEGABIT, 1000000, true, true},
+	{"Gbit/s", FW_MEGABIT * 1000, 1000, true, true},
+};
+
+#define UNITS "/s, pps, kpps, Mpps, kbit/s, Mbit/s, Gbit/s"
+
+/* Bits to some, bytes to others. Return: what to write; NULL: it is not such a unit */
+static const char *other_unit(const struct span *span)
 {
-	static const struct {
-		const char *name;
-		__u64 factor;
-		__u64 max;
-	} units[] = {
-		{"/s", 1, 1000000000},	 {"pps", 1, 1000000000},	  {"kpps", 1000, 1000000},
-		{"Mpps", 1000000, 1000}, {"Mbit/s", FW_MEGABIT, 1000000},
+	static const char *const words[][2] = {
+		{"kbps", "kbit/s"},   {"mbps", "Mbit/s"},   {"gbps", "Gbit/s"},
+		{"kbit", "kbit/s"},   {"mbit", "Mbit/s"},   {"gbit", "Gbit/s"},
+		{"kbit/s", "kbit/s"}, {"mbit/s", "Mbit/s"}, {"gbit/s", "Gbit/s"},
+		{"mpps", "Mpps"},     {"kpps", "kpps"},
 	};
-	struct fw_limit *limit = &state->rule->limit;
-	__u8 family = state->rule->family;
-	struct span span = fw_span_word(p->src), unit;
-	bool bad = false;
-	__u64 number;
+	size_t len = span->end - span->pos;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strlen(words[i][0]) == len && !strncasecmp(words[i][0], span->pos, len))
+			return words[i][1];
+	return NULL;
+}
+
+/* Take the unit. Return: its index; that of no unit after an error */
+static size_t take_unit(struct parser *p)
+{
+	struct span unit;
+	const char *ours;
 	size_t i = 0;
 
-	if (!fw_take_number(p, "limit", 1, 1000000000, &number, &bad))
-		return false;
 	if (fw_peek(p->src) == '/') {
 		unit = fw_span_here(p->src);
 		p->src->pos++;
@@ -263,18 +287,81 @@ static bool take_limit(struct parser *p, struct rule_state *state)
 	}
 	while (i < ARRAY_SIZE(units) && !fw_word_is(&unit, units[i].name))
 		i++;
-	if (i == ARRAY_SIZE(units)) {
-		p->src->pos = unit.pos;
-		return fw_error_expected(p, "a unit (/s, pps, kpps, Mpps, Mbit/s)");
+	if (i < ARRAY_SIZE(units))
+		return i;
+	ours = other_unit(&unit);
+	if (ours) {
+		fw_error_at(p, &unit, "limit: '%s' is no unit, write %s (units: " UNITS ")",
+			    fw_quote(&unit), ours);
+		return i;
 	}
+	p->src->pos = unit.pos;
+	fw_error_expected(p, "a unit (" UNITS ")");
+	return i;
+}
+
+/* Take N or N.N, behind which a unit follows. @ret_value: thousandths */
+static bool take_rate(struct parser *p, __u64 *ret_value, bool *bad)
+{
+	struct source *src = p->src;
+	struct span span = fw_span_word(src);
+	const char *pos = span.pos;
+	__u64 value = 0;
+	int decimals = 0;
+
+	while (pos < src->end && *pos >= '0' && *pos <= '9')
+		pos++;
+	if (pos == span.pos || pos + 1 >= src->end || *pos != '.' || pos[1] < '0' || pos[1] > '9') {
+		if (!fw_take_number(p, "limit", 1, 1000000000, &value, bad))
+			return false;
+		*ret_value = value * 1000;
+		return true;
+	}
+	for (const char *c = span.pos; c < pos; c++)
+		if (value <= 1000000000)
+			value = value * 10 + *c - '0';
+	for (pos++; pos < src->end && *pos >= '0' && *pos <= '9'; pos++, decimals++)
+		if (decimals < 3)
+			value = value * 10 + *pos - '0';
+	src->pos = span.end = pos;
+	for (int i = decimals; i < 3; i++)
+		value *= 10;
+	if (!value || decimals > 3) {
+		fw_error_at(p, &span, "limit: '%s' %s", fw_quote(&span),
+			    value ? "has more than three decimals" : "is not above 0");
+		*bad = true;
+	}
+	*ret_value = value;
+	return true;
+}
+
+/* Take RATE [burst N] [per src[/LEN]] */
+static bool take_limit(struct parser *p, struct rule_state *state)
+{
+	struct fw_limit *limit = &state->rule->limit;
+	__u8 family = state->rule->family;
+	struct span span = fw_span_word(p->src);
+	bool bad = false;
+	__u64 number;
+	size_t i;
+
+	if (!take_rate(p, &number, &bad))
+		return false;
+	i = take_unit(p);
+	if (i == ARRAY_SIZE(units))
+		return false;
 	span.end = p->src->pos;
-	if (number > units[i].max) {
+	if (number > units[i].max * 1000) {
 		fw_error_at(p, &span, "limit: '%s' is more than %llu %s", fw_quote(&span),
 			    units[i].max, units[i].name);
 		bad = true;
+	} else if (number % 1000 && !units[i].has_less) {
+		fw_error_at(p, &span, "limit: '%s' is a fraction: of %s, write a whole number",
+			    fw_quote(&span), units[i].name);
+		bad = true;
 	}
-	limit->rate = number * units[i].factor;
-	limit->is_bytes = units[i].factor == FW_MEGABIT;
+	limit->rate = number * units[i].factor / 1000;
+	limit->is_bytes = units[i].is_bytes;
 	limit->burst = fw_limit_burst(limit);
 	if (fw_take_keyword(p->src, "burst") &&
 	    !fw_take_number(p, "burst", 1, 4294967295, &limit->burst, &bad))

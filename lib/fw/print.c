@@ -170,7 +170,9 @@ static void print_protos(FILE *out, const struct fw_rule *rule)
 
 static void print_limit(FILE *out, const struct fw_limit *limit, __u8 family)
 {
-	if (limit->is_bytes)
+	if (limit->is_bytes && limit->rate % FW_MEGABIT)
+		fprintf(out, " limit %llukbit/s", limit->rate / (FW_MEGABIT / 1000));
+	else if (limit->is_bytes)
 		fprintf(out, " limit %lluMbit/s", limit->rate / FW_MEGABIT);
 	else if (limit->rate % 1000000 == 0)
 		fprintf(out, " limit %lluMpps", limit->rate / 1000000);

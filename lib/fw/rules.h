@@ -109,7 +109,7 @@ struct fw_limit {
 	__u8 src_len;
 };
 
-#define FW_MEGABIT 125000 /* bytes */
+#define FW_MEGABIT 125000 /* bytes; all rates in bytes are multiples of a 1000th of it */
 
 #define FW_FRAGS_ALL                                                            \
 	(1 << ECBPF_FRAG_NONE | 1 << ECBPF_FRAG_FIRST | 1 << ECBPF_FRAG_LATER | \

@@ -14,6 +14,7 @@ Written from the manual, not from the C source. What a packet is, the model of t
     fw_model.py SEED [RULES]            print a random ruleset
     fw_model.py --match FILE HEX...     verdicts on frames, by the rules of FILE
 """
+import fractions
 import functools
 import ipaddress
 import itertools
@@ -249,7 +250,7 @@ BEHIND = dict(length=("packet",), sport=("tcp", "udp"), dport=("tcp", "udp"), wi
               flags=("tcp",), type=("icmp", "icmp6"), code=("icmp", "icmp6"),
               **{"from": ("ip", "ip6"), "to": ("ip", "ip6")})
 UNITS = {"/s": (1, False), "pps": (1, False), "kpps": (1000, False), "Mpps": (1000000, False),
-         "Mbit/s": (125000, True)}
+         "kbit/s": (125, True), "Mbit/s": (125000, True), "Gbit/s": (125000000, True)}
 Quoted = namedtuple("Quoted", "text")
 
 
@@ -387,9 +388,12 @@ def _take_flags(tokens):
 
 
 def _take_limit(tokens, rule):
-    match = re.fullmatch(r"(\d+)(.*)", tokens.need())
+    match = re.fullmatch(r"([\d.]+)(.*)", tokens.need())
     factor, rule.is_bytes = UNITS[match[2] or tokens.need()]
-    rule.rate = int(match[1]) * factor
+    rate = fractions.Fraction(match[1]) * factor
+    rule.rate = int(rate)
+    if rule.rate != rate:
+        raise ValueError(f"{match[1]} is no whole number")
     rule.burst = max(rule.rate // 10, 65535 if rule.is_bytes else 1)
     if tokens.take("burst"):
         rule.burst = int(tokens.need())
@@ -661,7 +665,8 @@ class Generator:
         """One that takes all, or nothing, at any time: tests need not know the kernel's clock"""
         rng = self.random
         rate = rng.choice(("1000Mpps", "1000000 kpps", "1000000000/s", "1 Mbit/s burst 1",
-                           "1000000Mbit/s"))
+                           "1000000Mbit/s", "999.999Gbit/s", "1000 Gbit/s", "0.9Gbit/s burst 1",
+                           "64kbit/s burst 1", "999.5 Mpps"))
         per = rng.choice(("", "", " per src", f" per src/{rng.randint(1, BITS[family])}"))
         return f"limit {rate}{per}"
 

@@ -174,6 +174,16 @@ static void printed(void **state)
 		{"malformed any ip6", "malformed any ip6 from any to any drop\n"},
 		{"accept ip udp", "ip from any to any udp pass\n"},
 		{"ip udp dry accept", "ip from any to any udp dry pass\n"},
+		{"ip udp limit 10Gbit/s", "ip from any to any udp limit 10000Mbit/s\n"},
+		{"ip udp limit 2.5 Gbit/s burst 7000",
+		 "ip from any to any udp limit 2500Mbit/s burst 7000\n"},
+		{"ip udp limit 0.064Mbit/s", "ip from any to any udp limit 64kbit/s\n"},
+		{"ip udp limit 1500kbit/s", "ip from any to any udp limit 1500kbit/s\n"},
+		{"ip udp limit 1000kbit/s", "ip from any to any udp limit 1Mbit/s\n"},
+		{"ip udp limit 1.5Mpps", "ip from any to any udp limit 1500kpps\n"},
+		{"ip udp limit 0.001kpps", "ip from any to any udp limit 1/s\n"},
+		{"ip udp limit 5.0/s", "ip from any to any udp limit 5/s\n"},
+		{"ip udp limit 1000.000Gbit/s", "ip from any to any udp limit 1000000Mbit/s\n"},
 		/* names */
 		{"ip proto gre", "ip from any to any proto 47 drop\n"},
 		{"ip proto {gre, 4, ah-99}", "ip from any to any proto {4, 47, 51-99} drop\n"},
@@ -232,6 +242,7 @@ static void printed(void **state)
 #define MALFORMED                                                            \
 	"any, or a reason: tcp-truncated, ip6-ext-limit, or another one of " \
 	"ecbpf-fw-rules(5)"
+#define UNITS "/s, pps, kpps, Mpps, kbit/s, Mbit/s, Gbit/s"
 #define ALL(family)                                                                   \
 	"this rule matches all packets of " family ": if you mean that, write proto " \
 	"any; else a protocol (tcp, udp, icmp, icmp6, proto N) or another selector"
@@ -400,9 +411,21 @@ static const struct {
 	{"ip from any to any udp limit 0/s",
 	 {"1:30: limit: '0' is not a number from 1 to 1000000000"}},
 	{"ip from any to any udp limit 5",
-	 {"1:31: expected a unit (/s, pps, kpps, Mpps, Mbit/s), found the end of the line"}},
+	 {"1:31: expected a unit (" UNITS "), found the end of the line"}},
 	{"ip from any to any udp limit 5 mpps",
-	 {"1:32: expected a unit (/s, pps, kpps, Mpps, Mbit/s), found 'mpps'"}},
+	 {"1:32: limit: 'mpps' is no unit, write Mpps (units: " UNITS ")"}},
+	{"ip udp limit 5gbps", {"1:15: limit: 'gbps' is no unit, write Gbit/s (units: " UNITS ")"}},
+	{"ip udp limit 5 MB/s", {"1:16: expected a unit (" UNITS "), found 'MB/s'"}},
+	{"ip udp limit 5 foo", {"1:16: expected a unit (" UNITS "), found 'foo'"}},
+	{"ip udp limit 0.0Mpps", {"1:14: limit: '0.0' is not above 0"}},
+	{"ip udp limit 1.2345Mpps", {"1:14: limit: '1.2345' has more than three decimals"}},
+	{"ip udp limit 1.5/s", {"1:14: limit: '1.5/s' is a fraction: of /s, write a whole number"}},
+	{"ip udp limit 1.5 kbit/s",
+	 {"1:14: limit: '1.5 kbit/s' is a fraction: of kbit/s, write a whole number"}},
+	{"ip udp limit 1000.001Gbit/s", {"1:14: limit: '1000.001Gbit/s' is more than 1000 Gbit/s"}},
+	{"ip udp limit 99999999999999999999.5Mpps",
+	 {"1:14: limit: '99999999999999999999.5Mpps' is more than 1000 Mpps"}},
+	{"ip udp limit 5.", {"1:15: expected a unit (" UNITS "), found '.'"}},
 	{"ip from any to any udp limit 1001Mpps",
 	 {"1:30: limit: '1001Mpps' is more than 1000 Mpps"}},
 	{"ip from any to any udp limit 5/s burst 0",
