@@ -23,11 +23,13 @@ struct space {
 struct build {
 	struct ecbpf *e;
 	const struct ecbpf_fw_ruleset *ruleset;
+	const struct fw_rule *rules; /* parts of the ruleset's, see struct fw_parts */
+	const __u16 *index;	     /* of the rule that the part is of */
 	enum ecbpf_fw_size size;
 	size_t count;
 	size_t blocks;
-	__u16 *order;	 /* index of the rule at each position */
-	__u16 *position; /* of each rule */
+	__u16 *order;	 /* the part at each position */
+	__u16 *position; /* of each part */
 	struct fw_generation generation;
 	struct ecbpf_fw_tables *tables;
 	struct ecbpf_fw_small *small;
@@ -41,6 +43,25 @@ struct build {
 	__u16 last_class;
 	const char *what; /* is being built, for messages */
 };
+
+/* --- compile-parts.c ------------------------------------------------------------------------ */
+
+/**
+ * struct fw_parts - the rules as the tables can say them: of one family, without `port`
+ * @rules: the ruleset's own, or @own; without texts, and their memory is the ruleset's or @ranges
+ * @index: of the rule of the ruleset, for each part; ascending
+ * @count: number of @rules
+ */
+struct fw_parts {
+	const struct fw_rule *rules;
+	__u16 *index;
+	size_t count;
+	struct fw_rule *own;
+	struct fw_range *ranges;
+};
+
+int fw_parts_make(const struct ecbpf_fw_ruleset *ruleset, struct fw_parts *parts);
+void fw_parts_free(struct fw_parts *parts);
 
 /* --- compile-vectors.c ---------------------------------------------------------------------- */
 

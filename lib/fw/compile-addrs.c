@@ -256,9 +256,8 @@ int fw_addrs_make(struct build *b, size_t dim, __u8 family)
 	int err;
 
 	for (size_t i = 0; i < b->count; i++) {
-		const struct fw_addrs *addrs = addrs_of(&b->ruleset->rules[i], dim);
-		bool is_list =
-			addrs->kind == FW_ADDRS_LIST && b->ruleset->rules[i].family == family;
+		const struct fw_addrs *addrs = addrs_of(&b->rules[i], dim);
+		bool is_list = addrs->kind == FW_ADDRS_LIST && b->rules[i].family == family;
 
 		fw_vector_set(b->vector, b->position[i], !is_list || addrs->is_negated);
 		for (size_t j = 0; is_list && j < addrs->prefixes_count; j++) {
@@ -305,7 +304,7 @@ static int use_make(struct build *b, size_t dim, size_t set, __u8 family, size_t
 	for (size_t is_in = 0; !err && is_in < 2; is_in++) {
 		memset(b->vector, 0xff, sizeof(b->vector));
 		for (size_t i = 0; i < b->count; i++) {
-			const struct fw_rule *rule = &b->ruleset->rules[i];
+			const struct fw_rule *rule = &b->rules[i];
 
 			if (uses_set(rule, dim, set, family))
 				fw_vector_set(b->vector, b->position[i],
@@ -327,7 +326,7 @@ static int family_uses_make(struct build *b, size_t dim, __u8 family, const __u1
 		size_t use = b->tables->uses_count, i = 0;
 		int err;
 
-		while (i < b->count && !uses_set(&b->ruleset->rules[i], dim, set, family))
+		while (i < b->count && !uses_set(&b->rules[i], dim, set, family))
 			i++;
 		if (i == b->count)
 			continue;

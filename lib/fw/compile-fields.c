@@ -62,7 +62,7 @@ static int field_table_events(struct build *b, const struct field_table *table,
 	size_t count = 0;
 
 	for (size_t i = 0; i < b->count; i++) {
-		const struct fw_values *values = table->values(&b->ruleset->rules[i]);
+		const struct fw_values *values = table->values(&b->rules[i]);
 
 		fw_vector_set(b->vector, b->position[i], is_any(values));
 		count += is_any(values) ? 0 : 2 * values->count;
@@ -72,7 +72,7 @@ static int field_table_events(struct build *b, const struct field_table *table,
 		return -ENOMEM;
 	count = 0;
 	for (size_t i = 0; i < b->count; i++) {
-		const struct fw_values *values = table->values(&b->ruleset->rules[i]);
+		const struct fw_values *values = table->values(&b->rules[i]);
 
 		for (size_t j = 0; !is_any(values) && j < values->count; j++) {
 			events[count++] = (struct event){values->ranges[j].first, b->position[i]};
@@ -114,7 +114,7 @@ static void field_table_enter(struct build *b, const struct field_table *table, 
 static bool field_is_used(const struct build *b, const struct field_table *table)
 {
 	for (size_t i = 0; i < b->count; i++) {
-		if (!is_any(table->values(&b->ruleset->rules[i])))
+		if (!is_any(table->values(&b->rules[i])))
 			return true;
 	}
 	return false;
@@ -260,7 +260,7 @@ static int ttl_make(struct build *b)
 	int err;
 
 	for (size_t i = 0; i < b->count; i++)
-		is_used |= !is_any(&b->ruleset->rules[i].ttl);
+		is_used |= !is_any(&b->rules[i].ttl);
 	if (!is_used)
 		return 0;
 	for (size_t i = 0; i < 256; i++) {
@@ -291,7 +291,7 @@ static int flags_make(struct build *b)
 	int err;
 
 	for (size_t i = 0; i < b->count; i++) {
-		bool wants = wants_flags(&b->ruleset->rules[i]);
+		bool wants = wants_flags(&b->rules[i]);
 
 		fw_vector_set(b->vector, b->position[i], !wants);
 		is_used |= wants;
@@ -302,7 +302,7 @@ static int flags_make(struct build *b)
 	field_table_enter(b, &table, absent, is_used);
 	for (__u32 flags = 0; is_used && flags < 256; flags++) {
 		for (size_t i = 0; i < b->count; i++) {
-			const struct fw_rule *rule = &b->ruleset->rules[i];
+			const struct fw_rule *rule = &b->rules[i];
 
 			if (wants_flags(rule))
 				fw_vector_set(b->vector, b->position[i],
@@ -323,7 +323,7 @@ struct protos {
 
 static void proto_add(struct build *b, struct protos *protos, size_t rule, __u8 proto)
 {
-	bool is_ip6 = b->ruleset->rules[rule].family == 6;
+	bool is_ip6 = b->rules[rule].family == 6;
 
 	fw_vector_set(protos->vectors[is_ip6][proto], b->position[rule], true);
 	protos->are_used[is_ip6][proto] = true;
@@ -331,7 +331,7 @@ static void proto_add(struct build *b, struct protos *protos, size_t rule, __u8 
 
 static void protos_add(struct build *b, struct protos *protos, size_t rule)
 {
-	const struct fw_rule *r = &b->ruleset->rules[rule];
+	const struct fw_rule *r = &b->rules[rule];
 
 	if (r->protos & FW_PROTO_TCP)
 		proto_add(b, protos, rule, IPPROTO_TCP);
@@ -362,7 +362,7 @@ __u32 fw_kind_malformed(__u32 kind)
 static void malformed_vector(struct build *b, __u32 kind, __u32 reason)
 {
 	for (size_t i = 0; i < b->count; i++) {
-		const struct fw_rule *rule = &b->ruleset->rules[i];
+		const struct fw_rule *rule = &b->rules[i];
 
 		fw_vector_set(b->vector, b->position[i],
 			      rule->malformed >> reason & 1 &&
@@ -383,7 +383,7 @@ int fw_kind_make(struct build *b)
 	if (!protos)
 		return -ENOMEM;
 	for (size_t i = 0; i < b->count; i++) {
-		const struct fw_rule *rule = &b->ruleset->rules[i];
+		const struct fw_rule *rule = &b->rules[i];
 
 		protos_add(b, protos, i);
 		for (__u32 frag = 0; frag < ARRAY_SIZE(frags); frag++)

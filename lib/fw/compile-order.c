@@ -80,8 +80,8 @@ int fw_order_make(struct build *b)
 	if (!keys || !b->order || !b->position)
 		return -ENOMEM;
 	for (size_t i = 0; i < b->count; i++) {
-		if (fw_is_deciding(&b->ruleset->rules[i]))
-			keys[deciding++] = key_of(&b->ruleset->rules[i], i);
+		if (fw_is_deciding(&b->rules[i]))
+			keys[deciding++] = key_of(&b->rules[i], i);
 	}
 	qsort(keys, deciding, sizeof(*keys), key_compare);
 	for (size_t i = 0; i < deciding; i++)
@@ -91,7 +91,7 @@ int fw_order_make(struct build *b)
 		      index_compare);
 	next = deciding;
 	for (size_t i = 0; i < b->count; i++) {
-		if (!fw_is_deciding(&b->ruleset->rules[i]))
+		if (!fw_is_deciding(&b->rules[i]))
 			b->order[next++] = i;
 	}
 	for (size_t i = 0; i < b->count; i++)
@@ -118,14 +118,14 @@ void fw_rules_make(struct build *b, const __u16 *counters, const __u16 *limits)
 
 	memset(t->first, 0xff, sizeof(t->first));
 	for (size_t i = 0; i < b->count; i++) {
-		const struct fw_rule *rule = &b->ruleset->rules[i];
-		size_t position = b->position[i];
+		const struct fw_rule *rule = &b->rules[i];
+		size_t position = b->position[i], index = b->index[i];
 
-		t->rules[position] = rule_word(rule, i);
-		t->counters[i] = counters[i];
-		t->limits[i] = rule->action == FW_LIMIT ? limits[i] : 0;
+		t->rules[position] = rule_word(rule, index);
+		t->counters[index] = counters[index];
+		t->limits[index] = rule->action == FW_LIMIT ? limits[index] : 0;
 		fw_vector_set(t->deciding, position, fw_is_deciding(rule));
-		if (i < t->first[position / 64])
-			t->first[position / 64] = i;
+		if (index < t->first[position / 64])
+			t->first[position / 64] = index;
 	}
 }

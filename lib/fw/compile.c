@@ -68,14 +68,15 @@ static void fw_small_make(struct build *b)
 			[FW_COUNT] = 0, /* never decides */
 			[FW_LIMIT] = ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FW_LIMIT),
 		};
-		__u32 verdict = verdicts[b->ruleset->rules[i].action];
+		__u32 verdict = verdicts[b->rules[i].action];
+		size_t index = b->index[i];
 
 		small->by_bit[ECBPF_FW_SMALL_RULE(1ULL << b->position[i])] =
 			(struct ecbpf_fw_small_rule){
-				.verdict = verdict | ECBPF_VERDICT_RULE(0, 0, i + 1),
+				.verdict = verdict | ECBPF_VERDICT_RULE(0, 0, index + 1),
 				.rule = t->rules[b->position[i]],
-				.counter = t->counters[i],
-				.limit = t->limits[i],
+				.counter = t->counters[index],
+				.limit = t->limits[index],
 			};
 	}
 	small->slow = ~t->deciding[0];
@@ -193,20 +194,35 @@ int fw_compile(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const __
 			 [ECBPF_FW_MEDIUM] = ECBPF_FW_MEDIUM_RULES,
 			 [ECBPF_FW_LARGE] = ECBPF_FW_RULES_MAX};
 	const char *what = "rules";
+	struct fw_parts parts;
 	int err = -E2BIG;
 
+	if (fw_parts_make(ruleset, &parts))
+		return ecbpf_fail_memory(e);
+	if (parts.count > ECBPF_FW_RULES_MAX) {
+		ecbpf_fail(e, err,
+			   "%zu rules are %zu in the tables, where 'inet' and 'port' count twice: "
+			   "%d are allowed",
+			   ruleset->rules_count, parts.count, ECBPF_FW_RULES_MAX);
+		fw_parts_free(&parts);
+		return err;
+	}
 	for (int size = ECBPF_FW_SMALL; size <= ECBPF_FW_LARGE && err == -E2BIG; size += 2) {
 		struct build *b;
 
-		if (ruleset->rules_count > most[size])
+		if (parts.count > most[size])
 			continue;
 		b = calloc(1, sizeof(*b));
-		if (!b)
-			return ecbpf_fail_memory(e);
+		if (!b) {
+			err = -ENOMEM;
+			break;
+		}
 		*b = (struct build){.ruleset = ruleset,
+				    .rules = parts.rules,
+				    .index = parts.index,
 				    .size = size,
-				    .count = ruleset->rules_count,
-				    .blocks = (ruleset->rules_count + 63) / 64};
+				    .count = parts.count,
+				    .blocks = (parts.count + 63) / 64};
 		err = build_init(b);
 		if (!err)
 			err = build_all(b, sets);
@@ -222,6 +238,7 @@ int fw_compile(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const __
 		build_free(b);
 		free(b);
 	}
+	fw_parts_free(&parts);
 	if (err == -ENOMEM)
 		return ecbpf_fail_memory(e);
 	if (err)

@@ -14,10 +14,13 @@
 /* Does the rule match such packets of some addresses? */
 static bool matches_nd(const struct fw_rule *rule, __u8 type)
 {
-	if (rule->family != 6 || rule->malformed || rule->options || rule->vlan.count ||
+	if (!fw_rule_has_family(rule, 6) || rule->malformed || rule->options || rule->vlan.count ||
 	    rule->length.count || !fw_values_have(&rule->ttl, 255) ||
 	    !(rule->frags & 1 << ECBPF_FRAG_NONE) || rule->is_dry)
 		return false;
+	if (rule->protos & FW_PROTO_ICMP6)
+		return fw_values_have(&rule->icmp6.type, type) &&
+		       fw_values_have(&rule->icmp6.code, 0);
 	if (rule->protos & FW_PROTO_ICMP)
 		return fw_values_have(&rule->icmp.type, type) &&
 		       fw_values_have(&rule->icmp.code, 0);

@@ -35,11 +35,6 @@ static const char *read_prefix(const struct span *span, struct ecbpf_prefix *ret
 	return ecbpf_prefix_read(text, len, ret_prefix, ret_has_host_bits);
 }
 
-const char *fw_family_name(__u8 family)
-{
-	return family == 4 ? "ip" : "ip6";
-}
-
 /*
  * Take an address or prefix and append it. @family: the only one allowed; 0: any. @whose: for
  * messages, whose family that is. A bad prefix is reported and taken, and sets @bad. Return: false
@@ -149,9 +144,20 @@ static bool take_addrs_list(struct parser *p, __u8 family, struct fw_addrs *addr
 	return ok;
 }
 
+/* Do the prefixes include all addresses of a family? @both: of both families */
+static bool takes_all(const struct fw_addrs *addrs, bool both)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < addrs->prefixes_count; i++)
+		count += !addrs->prefixes[i].len;
+	return count > both;
+}
+
 /* Take any | [!] @NAME | [!] ADDR[/LEN] | [!] {ADDR[/LEN], ...} */
 bool fw_take_addrs(struct parser *p, __u8 family, bool is_dst, struct fw_addrs *addrs)
 {
+	__u8 only = family == FW_INET ? 0 : family;
 	struct span span = fw_span_word(p->src);
 	bool is_negated = fw_take(p->src, '!'), bad = false, ok = true;
 
@@ -173,9 +179,9 @@ bool fw_take_addrs(struct parser *p, __u8 family, bool is_dst, struct fw_addrs *
 			fw_error_at(p, &span, "an empty list matches nothing");
 			return true;
 		}
-		ok = take_addrs_list(p, family, addrs, &bad);
+		ok = take_addrs_list(p, only, addrs, &bad);
 	} else {
-		ok = fw_take_prefix(p, &addrs->prefixes, &addrs->prefixes_count, family, "a rule",
+		ok = fw_take_prefix(p, &addrs->prefixes, &addrs->prefixes_count, only, "a rule",
 				    &bad);
 		if (ok && fw_peek(p->src) == ',')
 			return fw_error_expected(p,
@@ -184,7 +190,16 @@ bool fw_take_addrs(struct parser *p, __u8 family, bool is_dst, struct fw_addrs *
 	if (!ok || bad || !addrs->prefixes_count)
 		return ok;
 	join_prefixes(addrs);
-	if (!addrs->prefixes[0].len) {
+	if (family == FW_INET &&
+	    addrs->prefixes[0].family == addrs->prefixes[addrs->prefixes_count - 1].family) {
+		fw_error_at(p, &span,
+			    "these addresses are all of %s: write %s instead of inet, or add some "
+			    "of the other family",
+			    fw_family_name(addrs->prefixes[0].family),
+			    fw_family_name(addrs->prefixes[0].family));
+		return true;
+	}
+	if (takes_all(addrs, family == FW_INET && !is_negated)) {
 		if (is_negated)
 			fw_error_at(p, &span, "'!' of all addresses matches nothing");
 		free(addrs->prefixes);

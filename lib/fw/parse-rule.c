@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "core/array.h"
 #include "core/util.h"
 #include "fw/parse.h"
 
@@ -18,6 +19,7 @@ enum keyword {
 	KW_VLAN,
 	KW_IP,
 	KW_IP6,
+	KW_INET,
 	KW_FROM,
 	KW_TO,
 	KW_TTL,
@@ -30,6 +32,7 @@ enum keyword {
 	KW_PROTO,
 	KW_SPORT,
 	KW_DPORT,
+	KW_PORT,
 	KW_WINDOW,
 	KW_FLAGS,
 	KW_TYPE,
@@ -45,7 +48,7 @@ enum keyword {
 };
 
 #define KW(keyword) (1ULL << (keyword))
-#define KW_FAMILIES (KW(KW_IP) | KW(KW_IP6))
+#define KW_FAMILIES (KW(KW_IP) | KW(KW_IP6) | KW(KW_INET))
 
 /*
  * @behind: the keyword must follow one of these, or another keyword of the same group
@@ -63,6 +66,7 @@ static const struct {
 	[KW_VLAN] = { "vlan", 0, false },
 	[KW_IP] = { "ip", 0, true },
 	[KW_IP6] = { "ip6", 0, true },
+	[KW_INET] = { "inet", 0, true },
 	[KW_FROM] = { "from", KW_FAMILIES, false },
 	[KW_TO] = { "to", KW_FAMILIES, false },
 	[KW_TTL] = { "ttl", 0, false },
@@ -75,6 +79,7 @@ static const struct {
 	[KW_PROTO] = { "proto", 0, true },
 	[KW_SPORT] = { "sport", KW(KW_TCP) | KW(KW_UDP), false },
 	[KW_DPORT] = { "dport", KW(KW_TCP) | KW(KW_UDP), false },
+	[KW_PORT] = { "port", KW(KW_TCP) | KW(KW_UDP), false },
 	[KW_WINDOW] = { "window", KW(KW_TCP), false },
 	[KW_FLAGS] = { "flags", KW(KW_TCP), false },
 	[KW_TYPE] = { "type", KW(KW_ICMP) | KW(KW_ICMP6), false },
@@ -95,6 +100,7 @@ static const struct {
 struct rule_state {
 	struct fw_rule *rule;
 	struct span start;
+	size_t errors;		   /* of the lines before */
 	__u64 seen;		   /* keywords */
 	__u64 seen_behind[KW_MAX]; /* likewise, within each group */
 	enum keyword group;	   /* of the previous keyword */
@@ -245,7 +251,7 @@ static const struct {
 	{"Mpps", 1000000, 1000, false, true},
 	{"kbit/s", FW_MEGABIT / 1000, 1000000000, true, false},
 	{"Mbit/s", FW_MEGABIT, 1000000, true, true},
-	{"Gbit/s", FW_MEGABIT * 1000, 1000, true, true},
+	{"Gbit/s", FW_MEGABIT * 1000ULL, 1000, true, true},
 };
 
 #define UNITS "/s, pps, kpps, Mpps, kbit/s, Mbit/s, Gbit/s"
@@ -382,7 +388,7 @@ static bool take_limit(struct parser *p, struct rule_state *state)
 	return true;
 }
 
-/* Behind ip or ip6 */
+/* Behind ip, ip6 or inet */
 static bool take_family(struct parser *p, struct fw_rule *rule, __u8 family)
 {
 	struct span span = fw_span_word(p->src);
@@ -429,9 +435,13 @@ static const struct {
 	{KW_SPORT, KW_UDP, 65535, FW_NAMES_UDP, offsetof(struct fw_rule, udp.sport)},
 	{KW_DPORT, KW_TCP, 65535, FW_NAMES_TCP, offsetof(struct fw_rule, tcp.dport)},
 	{KW_DPORT, KW_UDP, 65535, FW_NAMES_UDP, offsetof(struct fw_rule, udp.dport)},
+	{KW_PORT, KW_TCP, 65535, FW_NAMES_TCP, offsetof(struct fw_rule, tcp.port)},
+	{KW_PORT, KW_UDP, 65535, FW_NAMES_UDP, offsetof(struct fw_rule, udp.port)},
 	{KW_WINDOW, KW_NONE, 65535, FW_NAMES_NONE, offsetof(struct fw_rule, tcp.window)},
-	{KW_TYPE, KW_NONE, 255, FW_NAMES_NONE, offsetof(struct fw_rule, icmp.type)},
-	{KW_CODE, KW_NONE, 255, FW_NAMES_NONE, offsetof(struct fw_rule, icmp.code)},
+	{KW_TYPE, KW_ICMP, 255, FW_NAMES_NONE, offsetof(struct fw_rule, icmp.type)},
+	{KW_CODE, KW_ICMP, 255, FW_NAMES_NONE, offsetof(struct fw_rule, icmp.code)},
+	{KW_TYPE, KW_ICMP6, 255, FW_NAMES_NONE, offsetof(struct fw_rule, icmp6.type)},
+	{KW_CODE, KW_ICMP6, 255, FW_NAMES_NONE, offsetof(struct fw_rule, icmp6.code)},
 };
 
 static bool take_value_option(struct parser *p, struct rule_state *state, enum keyword keyword)
@@ -448,8 +458,8 @@ static bool take_value_option(struct parser *p, struct rule_state *state, enum k
 }
 
 static const __u8 keyword_protos[KW_MAX] = {
-	[KW_TCP] = FW_PROTO_TCP,    [KW_UDP] = FW_PROTO_UDP,	  [KW_ICMP] = FW_PROTO_ICMP,
-	[KW_ICMP6] = FW_PROTO_ICMP, [KW_PROTO] = FW_PROTO_NUMBER,
+	[KW_TCP] = FW_PROTO_TCP,     [KW_UDP] = FW_PROTO_UDP,	   [KW_ICMP] = FW_PROTO_ICMP,
+	[KW_ICMP6] = FW_PROTO_ICMP6, [KW_PROTO] = FW_PROTO_NUMBER,
 };
 
 /* Note the keyword in the rule, and take its argument */
@@ -465,6 +475,8 @@ static bool take_argument(struct parser *p, struct rule_state *state, enum keywo
 		return take_family(p, rule, 4);
 	case KW_IP6:
 		return take_family(p, rule, 6);
+	case KW_INET:
+		return take_family(p, rule, FW_INET);
 	case KW_FROM:
 		return fw_take_addrs(p, rule->family, false, &rule->src);
 	case KW_TO:
@@ -516,8 +528,8 @@ static const char *name_keywords(__u64 bits, char *text, size_t size)
 static bool check_keyword(struct parser *p, struct rule_state *state, enum keyword keyword,
 			  const struct span *span)
 {
-	static const __u64 exclusive[] = {KW(KW_IP) | KW(KW_IP6), KW(KW_ICMP) | KW(KW_ICMP6),
-					  KW_ACTIONS};
+	static const __u64 exclusive[] = {KW_FAMILIES, KW_ACTIONS, KW(KW_SPORT) | KW(KW_PORT),
+					  KW(KW_DPORT) | KW(KW_PORT)};
 	const char *name = keywords[keyword].name;
 	__u64 behind = keywords[keyword].behind, *seen = &state->seen;
 	char text[64];
@@ -535,10 +547,10 @@ static bool check_keyword(struct parser *p, struct rule_state *state, enum keywo
 		return false;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(exclusive); i++) {
-		if (!(exclusive[i] & KW(keyword)) || !(state->seen & exclusive[i]))
+		if (!(exclusive[i] & KW(keyword)) || !(*seen & exclusive[i]))
 			continue;
 		fw_error_at(p, span, "'%s' and '%s' exclude each other",
-			    name_keywords(state->seen & exclusive[i], text, sizeof(text)), name);
+			    name_keywords(*seen & exclusive[i], text, sizeof(text)), name);
 		return false;
 	}
 	if (keyword == KW_DRY && state->seen & KW_ACTIONS) {
@@ -574,9 +586,9 @@ static bool error_option(struct parser *p, const struct span *span)
 			    words[i].ours);
 		return false;
 	}
-	return fw_error_expected(p, "an option (malformed, packet, vlan, ip, ip6, ttl, "
-				    "frag, options, tcp, udp, icmp, icmp6, proto, name, "
-				    "drop, pass, count, limit, dry)");
+	return fw_error_expected(
+		p, "an option (malformed, packet, vlan, ip, ip6, inet, ttl, frag, options, tcp, "
+		   "udp, icmp, icmp6, proto, name, drop, pass, count, limit, dry)");
 }
 
 /* Return: false if the rest of the line cannot be parsed, which is reported */
@@ -599,9 +611,12 @@ static bool takes_later(const struct fw_rule *rule)
 {
 	return rule->protos & FW_PROTO_NUMBER ||
 	       (rule->protos & FW_PROTO_TCP && !rule->tcp.sport.count && !rule->tcp.dport.count &&
-		!rule->tcp.window.count && !rule->tcp.mask) ||
-	       (rule->protos & FW_PROTO_UDP && !rule->udp.sport.count && !rule->udp.dport.count) ||
-	       (rule->protos & FW_PROTO_ICMP && !rule->icmp.type.count && !rule->icmp.code.count);
+		!rule->tcp.port.count && !rule->tcp.window.count && !rule->tcp.mask) ||
+	       (rule->protos & FW_PROTO_UDP && !rule->udp.sport.count && !rule->udp.dport.count &&
+		!rule->udp.port.count) ||
+	       (rule->protos & FW_PROTO_ICMP && !rule->icmp.type.count && !rule->icmp.code.count) ||
+	       (rule->protos & FW_PROTO_ICMP6 && !rule->icmp6.type.count &&
+		!rule->icmp6.code.count);
 }
 
 /* `proto 6` matches all that `tcp` matches: with both, the ports of `tcp` would have no effect */
@@ -630,6 +645,12 @@ static void check_limit(struct parser *p, const struct rule_state *state)
 
 	if (rule->action != FW_LIMIT || !rule->limit.src_len)
 		return;
+	if (rule->family == FW_INET) {
+		fw_error_at(
+			p, &state->spans[KW_LIMIT],
+			"'per src' and 'inet' in one rule: write a rule for ip and one for ip6");
+		return;
+	}
 	if (rule->limit.src_len == 255)
 		rule->limit.src_len = fw_limit_src_len(rule->family);
 	else if (rule->limit.src_len > max)
@@ -654,6 +675,46 @@ static void check_malformed(struct parser *p, const struct rule_state *state)
 		fw_error_at(p, &state->spans[KW_LIMIT], "'per src' needs ip or ip6");
 }
 
+/* A rule of ip or ip6 has one ICMP, its own */
+static void check_icmp(struct parser *p, const struct rule_state *state)
+{
+	const __u64 both = KW(KW_ICMP) | KW(KW_ICMP6);
+	struct fw_rule *rule = state->rule;
+
+	if (rule->family == 4 && state->seen & KW(KW_ICMP6))
+		fw_error_at(p, &state->spans[KW_ICMP6], "'icmp6' needs ip6; with ip, write icmp");
+	if (rule->family == 6 && state->seen & KW(KW_ICMP))
+		fw_error_at(p, &state->spans[KW_ICMP], "'icmp' needs ip; with ip6, write icmp6");
+	if (rule->family == FW_INET && state->seen & both && (state->seen & both) != both)
+		fw_error_at(p, &state->spans[state->seen & KW(KW_ICMP) ? KW_ICMP : KW_ICMP6],
+			    "'%s' alone is of one family: write icmp and icmp6, or %s instead of "
+			    "inet",
+			    state->seen & KW(KW_ICMP) ? "icmp" : "icmp6",
+			    state->seen & KW(KW_ICMP) ? "ip" : "ip6");
+	if (rule->family == 6 && (state->seen & both) == KW(KW_ICMP6)) {
+		rule->icmp.type = rule->icmp6.type;
+		rule->icmp.code = rule->icmp6.code;
+		rule->icmp6.type = rule->icmp6.code = (struct fw_values){};
+		rule->protos ^= FW_PROTO_ICMP | FW_PROTO_ICMP6;
+	}
+}
+
+/* `port !53`: neither of both. Return: false without memory */
+static bool port_not(struct parser *p, struct fw_values *port, struct fw_values *sport,
+		     struct fw_values *dport)
+{
+	if (!port->is_negated || !port->count)
+		return true;
+	*sport = *port;
+	*port = (struct fw_values){};
+	*dport = *sport;
+	dport->ranges = ecbpf_array_copy(sport->ranges, sport->count, sizeof(*sport->ranges));
+	if (!dport->ranges)
+		dport->count = 0;
+	p->no_memory |= !dport->ranges;
+	return dport->ranges;
+}
+
 /* Does it test anything but the protocol? */
 static bool selects(const struct fw_rule *rule)
 {
@@ -672,23 +733,23 @@ static void check_rule(struct parser *p, const struct rule_state *state)
 		return;
 	}
 	if (!rule->family) {
-		fw_error_at(p, &state->start, "a rule needs ip or ip6");
+		fw_error_at(p, &state->start, "a rule needs ip, ip6, or inet for both");
 		return;
 	}
-	if (!rule->protos && !selects(rule)) {
+	if (!rule->protos && !selects(rule) && p->errors.errors == state->errors) {
 		fw_error_at(p, &state->start,
 			    "this rule matches all packets of %s: if you mean that, write proto "
 			    "any; else a protocol (tcp, udp, icmp, icmp6, proto N) or another "
 			    "selector",
-			    fw_family_name(rule->family));
+			    rule->family == FW_INET ? "ip and ip6" : fw_family_name(rule->family));
 		return;
 	}
 	if (!rule->protos)
 		rule->protos = FW_PROTO_NUMBER;
-	if (rule->family == 4 && state->seen & KW(KW_ICMP6))
-		fw_error_at(p, &state->spans[KW_ICMP6], "'icmp6' needs ip6; with ip, write icmp");
-	if (rule->family == 6 && state->seen & KW(KW_ICMP))
-		fw_error_at(p, &state->spans[KW_ICMP], "'icmp' needs ip; with ip6, write icmp6");
+	check_icmp(p, state);
+	if (!port_not(p, &rule->tcp.port, &rule->tcp.sport, &rule->tcp.dport) ||
+	    !port_not(p, &rule->udp.port, &rule->udp.sport, &rule->udp.dport))
+		return;
 	if (rule->protos & FW_PROTO_NUMBER && !rule->proto.count) {
 		struct fw_range *all =
 			fw_grow(p, &rule->proto.ranges, &rule->proto.count, sizeof(*all));
@@ -709,7 +770,8 @@ static void check_rule(struct parser *p, const struct rule_state *state)
 /* Take the whole line. Errors are counted in p->errors */
 void fw_take_rule(struct parser *p, struct fw_rule *rule)
 {
-	struct rule_state state = {.rule = rule, .start = fw_span_word(p->src)};
+	struct rule_state state = {
+		.rule = rule, .start = fw_span_word(p->src), .errors = p->errors.errors};
 
 	rule->line = p->src->number;
 	rule->frags = FW_FRAGS_ALL;

@@ -79,14 +79,18 @@ static void resolve(struct parser *p, const struct ecbpf_fw_ruleset *sets, struc
 				    fw_quote(&r->span), fw_family_name(set->family),
 				    fw_family_name(r->family));
 		*(r->is_dst ? &its_rule->dst.set : &its_rule->src.set) = set - sets->sets;
-		if (used[set - sets->sets][r->is_dst][r->family == 6])
-			continue;
-		used[set - sets->sets][r->is_dst][r->family == 6] = true;
-		if (uses++ == ECBPF_FW_USES_MAX)
-			fw_error_at(p, &r->span,
-				    "more than %d sets are looked up; one counts twice as source "
-				    "and as destination, and as of ip and of ip6",
-				    ECBPF_FW_USES_MAX);
+		for (size_t is_ip6 = 0; is_ip6 < 2; is_ip6++) {
+			bool *is_used = &used[set - sets->sets][r->is_dst][is_ip6];
+
+			if (*is_used || r->family == (is_ip6 ? 4 : 6))
+				continue;
+			*is_used = true;
+			if (uses++ == ECBPF_FW_USES_MAX)
+				fw_error_at(p, &r->span,
+					    "more than %d sets are looked up; one counts twice as "
+					    "source and as destination, and as of ip and of ip6",
+					    ECBPF_FW_USES_MAX);
+		}
 	}
 }
 

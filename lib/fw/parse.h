@@ -129,7 +129,6 @@ void fw_name_error(struct parser *p, const char *what, enum fw_names names,
 
 /* --- parse-addrs.c -------------------------------------------------------------------------- */
 
-const char *fw_family_name(__u8 family);
 bool fw_take_prefix(struct parser *p, struct ecbpf_prefix **prefixes, size_t *count, __u8 family,
 		    const char *whose, bool *bad);
 struct span fw_take_set_name(struct parser *p);

@@ -144,6 +144,7 @@ static void print_protos(FILE *out, const struct fw_rule *rule)
 		fputs(" tcp", out);
 		print_values(out, "sport", 65535, &rule->tcp.sport);
 		print_values(out, "dport", 65535, &rule->tcp.dport);
+		print_values(out, "port", 65535, &rule->tcp.port);
 		print_values(out, "window", 65535, &rule->tcp.window);
 		if (rule->tcp.mask)
 			print_flag_set(out, "flags", rule->tcp.flags);
@@ -154,11 +155,17 @@ static void print_protos(FILE *out, const struct fw_rule *rule)
 		fputs(" udp", out);
 		print_values(out, "sport", 65535, &rule->udp.sport);
 		print_values(out, "dport", 65535, &rule->udp.dport);
+		print_values(out, "port", 65535, &rule->udp.port);
 	}
 	if (rule->protos & FW_PROTO_ICMP) {
-		fputs(rule->family == 4 ? " icmp" : " icmp6", out);
+		fputs(rule->family == 6 ? " icmp6" : " icmp", out);
 		print_values(out, "type", 255, &rule->icmp.type);
 		print_values(out, "code", 255, &rule->icmp.code);
+	}
+	if (rule->protos & FW_PROTO_ICMP6) {
+		fputs(" icmp6", out);
+		print_values(out, "type", 255, &rule->icmp6.type);
+		print_values(out, "code", 255, &rule->icmp6.code);
 	}
 	if (rule->protos & FW_PROTO_NUMBER) {
 		if (rule->proto.ranges[0].first == 0 && rule->proto.ranges[0].last == 255)
@@ -203,7 +210,7 @@ static void print_rule(FILE *out, const struct ecbpf_fw_ruleset *ruleset,
 		print_malformed(out, rule->malformed);
 	if (rule->family) {
 		fprintf(out, "%s%s from ", rule->malformed ? " " : "",
-			rule->family == 4 ? "ip" : "ip6");
+			fw_family_name(rule->family));
 		print_addrs(out, ruleset, &rule->src);
 		fputs(" to ", out);
 		print_addrs(out, ruleset, &rule->dst);

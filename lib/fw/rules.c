@@ -12,12 +12,14 @@
 
 /* All struct fw_values of a rule */
 static const size_t rule_values[] = {
-	offsetof(struct fw_rule, length),    offsetof(struct fw_rule, vlan),
-	offsetof(struct fw_rule, ttl),	     offsetof(struct fw_rule, tcp.sport),
-	offsetof(struct fw_rule, tcp.dport), offsetof(struct fw_rule, tcp.window),
-	offsetof(struct fw_rule, udp.sport), offsetof(struct fw_rule, udp.dport),
-	offsetof(struct fw_rule, icmp.type), offsetof(struct fw_rule, icmp.code),
-	offsetof(struct fw_rule, proto),
+	offsetof(struct fw_rule, length),     offsetof(struct fw_rule, vlan),
+	offsetof(struct fw_rule, ttl),	      offsetof(struct fw_rule, tcp.sport),
+	offsetof(struct fw_rule, tcp.dport),  offsetof(struct fw_rule, tcp.window),
+	offsetof(struct fw_rule, udp.sport),  offsetof(struct fw_rule, udp.dport),
+	offsetof(struct fw_rule, icmp.type),  offsetof(struct fw_rule, icmp.code),
+	offsetof(struct fw_rule, proto),      offsetof(struct fw_rule, tcp.port),
+	offsetof(struct fw_rule, udp.port),   offsetof(struct fw_rule, icmp6.type),
+	offsetof(struct fw_rule, icmp6.code),
 };
 
 static struct fw_values *values_at(struct fw_rule *rule, size_t i)
@@ -147,6 +149,11 @@ size_t fw_prefixes_sort(struct ecbpf_prefix *prefixes, size_t count)
 		if (!left || compare_prefixes(&prefixes[left - 1], &prefixes[i]))
 			prefixes[left++] = prefixes[i];
 	return left;
+}
+
+const char *fw_family_name(__u8 family)
+{
+	return family == 4 ? "ip" : family == 6 ? "ip6" : "inet";
 }
 
 bool fw_values_have(const struct fw_values *values, __u32 value)

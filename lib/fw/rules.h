@@ -48,7 +48,8 @@ enum fw_addrs_kind {
 /**
  * struct fw_addrs - source or destination of a rule
  * @is_negated: all other addresses match; never with FW_ADDRS_ANY
- * @prefixes: of the rule's family, sorted by address, without overlaps; never /0
+ * @prefixes: of the rule's family, sorted by address, without overlaps; never /0. Of FW_INET: some
+ *	      of both, IPv4 first; one can be /0 if the others are not
  * @set: index into the ruleset's sets, one of the rule's family
  */
 struct fw_addrs {
@@ -82,7 +83,11 @@ enum fw_proto {
 	FW_PROTO_UDP = 1 << 1,
 	FW_PROTO_ICMP = 1 << 2,	  /* ICMP of family 4, ICMPv6 of family 6 */
 	FW_PROTO_NUMBER = 1 << 3, /* fw_rule.proto */
+	FW_PROTO_ICMP6 = 1 << 4,  /* ICMPv6 of FW_INET, which has FW_PROTO_ICMP, too */
 };
+
+/* fw_rule.family: 4 and 6 */
+#define FW_INET 10
 
 /* fw_rule.malformed of `malformed any` */
 #define FW_MALFORMED_ANY (~0U << 1)
@@ -121,7 +126,7 @@ struct fw_limit {
  * @text: as fw_rule_print() prints the rule, if that was done already; else NULL
  * @line: in the file, from 1; 0 if the rule is not from a file
  * @malformed: bits 1 << enum ecbpf_reason; 0: the rule matches well-formed packets
- * @family: 4 or 6; with @malformed also 0: any packet, also without an IP header
+ * @family: 4, 6 or FW_INET; with @malformed also 0: any packet, also without an IP header
  * @protos: enum fw_proto bits; none with @malformed
  * @action: @limit belongs to FW_LIMIT
  * @length: frame_len of the record
@@ -131,6 +136,9 @@ struct fw_limit {
  * @options: only packets with IPv4 options or IPv6 extension headers (the fragment header, too)
  * @tcp: for packets of FW_PROTO_TCP; flags match if (flags & @mask) == @flags; @mask 0: any
  * @udp, @icmp: likewise
+ * @port: the source port or the destination port is one of these, without "!"; @sport and @dport
+ *	  are any then
+ * @icmp6: of FW_PROTO_ICMP6
  * @proto: for FW_PROTO_NUMBER: upper-layer protocols, as in the record; never empty, and without
  *	   those that @protos names
  */
@@ -154,6 +162,7 @@ struct fw_rule {
 	struct {
 		struct fw_values sport;
 		struct fw_values dport;
+		struct fw_values port;
 		struct fw_values window;
 		__u8 flags;
 		__u8 mask;
@@ -161,11 +170,12 @@ struct fw_rule {
 	struct {
 		struct fw_values sport;
 		struct fw_values dport;
+		struct fw_values port;
 	} udp;
 	struct {
 		struct fw_values type;
 		struct fw_values code;
-	} icmp;
+	} icmp, icmp6;
 	struct fw_values proto;
 };
 
@@ -206,6 +216,14 @@ struct ecbpf_fw_ruleset *fw_ruleset_copy(const struct ecbpf_fw_ruleset *ruleset)
 
 /* Sort, and remove duplicates. Return: how many are left */
 size_t fw_prefixes_sort(struct ecbpf_prefix *prefixes, size_t count);
+
+static inline bool fw_rule_has_family(const struct fw_rule *rule, __u8 family)
+{
+	return rule->family == family || rule->family == FW_INET;
+}
+
+/* "ip", "ip6", "inet" */
+const char *fw_family_name(__u8 family);
 
 bool fw_values_have(const struct fw_values *values, __u32 value); /* true if any */
 

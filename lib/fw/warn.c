@@ -48,13 +48,13 @@ static void warn_end(const struct warner *w)
 
 static bool tests_tcp(const struct fw_rule *rule)
 {
-	return rule->tcp.sport.count || rule->tcp.dport.count || rule->tcp.window.count ||
-	       rule->tcp.mask;
+	return rule->tcp.sport.count || rule->tcp.dport.count || rule->tcp.port.count ||
+	       rule->tcp.window.count || rule->tcp.mask;
 }
 
 static bool tests_udp(const struct fw_rule *rule)
 {
-	return rule->udp.sport.count || rule->udp.dport.count;
+	return rule->udp.sport.count || rule->udp.dport.count || rule->udp.port.count;
 }
 
 /* The shortest well-formed frame of one of the rule's protocols */
@@ -71,7 +71,7 @@ static unsigned int length_min(const struct fw_rule *rule)
 	      (rule->protos & FW_PROTO_UDP && !tests_udp(rule)) ||
 	      (rule->protos & FW_PROTO_ICMP && !rule->icmp.type.count && !rule->icmp.code.count))))
 		upper = 0;
-	return length + (rule->family == 4 ? 20 : 40) + upper;
+	return length + (rule->family == 6 ? 40 : 20) + upper;
 }
 
 /* The families whose header can be read of a packet that is malformed so: bits 1 << family */
@@ -102,9 +102,11 @@ static bool has_fields(const struct fw_rule *rule, __u32 reason, unsigned int le
 {
 	if (reason == ECBPF_REASON_RUNT)
 		return !rule->family && !rule->vlan.count && fw_values_have(&rule->length, 0);
-	if (rule->family && !(malformed_families(reason) & 1 << rule->family))
+	if (rule->family == FW_INET
+		    ? !malformed_families(reason)
+		    : rule->family && !(malformed_families(reason) & 1 << rule->family))
 		return false;
-	return length_last >= 14 + (rule->family == 4 ? 20U : rule->family == 6 ? 40U : 0U);
+	return length_last >= 14 + (rule->family == 6 ? 40U : rule->family ? 20U : 0U);
 }
 
 /* Return: why no packet matches; NULL: some may */
@@ -146,8 +148,9 @@ static bool is_wrong_icmp(const struct fw_rule *rule)
 {
 	__u32 proto = rule->family == 6 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 
-	return rule->family && rule->protos == FW_PROTO_NUMBER && rule->proto.count == 1 &&
-	       rule->proto.ranges[0].first == proto && rule->proto.ranges[0].last == proto;
+	return rule->family != FW_INET && rule->protos == FW_PROTO_NUMBER &&
+	       rule->proto.count == 1 && rule->proto.ranges[0].first == proto &&
+	       rule->proto.ranges[0].last == proto;
 }
 
 /* --- all of these ----------------------------------------------------------------------------- */
@@ -202,7 +205,7 @@ void fw_warn_set(struct ecbpf *e, const char *file, const struct ecbpf_fw_rulese
 
 		if ((rule->src.kind == FW_ADDRS_SET && rule->src.set == index) ||
 		    (rule->dst.kind == FW_ADDRS_SET && rule->dst.set == index))
-			families |= 1 << rule->family;
+			families |= rule->family == FW_INET ? 1 << 4 | 1 << 6 : 1 << rule->family;
 	}
 	for (int i = 0; i < 2; i++) {
 		__u8 family = i ? 6 : 4;

@@ -31,6 +31,7 @@ import reference
 TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr")
 BITS = {4: 32, 6: 128}
+FAMILIES = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}
 RULES_MAX = 10240
 REASONS = reference.REASONS[1:]
 HZ = 1000  # of the model's clock
@@ -46,7 +47,8 @@ class Packet:
     """What rules look at; -1: the packet has no such field"""
     # pylint: disable=too-many-instance-attributes,too-few-public-methods
     __slots__ = ("malformed", "version", "length", "vlan", "src", "dst", "ttl", "frag", "options",
-                 "proto", "tcp", "udp", "icmp", "sport", "dport", "window", "flags", "type", "code")
+                 "proto", "tcp", "udp", "icmp", "icmp6", "sport", "dport", "window", "flags", "type",
+                 "code")
 
     def __init__(self, frame):
         rec = reference.parse(frame)
@@ -68,7 +70,8 @@ class Packet:
         if self.malformed:  # rules see no more of it
             return
         self.tcp, self.udp = rec.proto == TCP, rec.proto == UDP
-        self.icmp = rec.proto == (ICMP if rec.version == 4 else ICMP6)
+        self.icmp = rec.version == 4 and rec.proto == ICMP
+        self.icmp6 = rec.version == 6 and rec.proto == ICMP6
         if not rec.l4_off:
             return
         if self.tcp or self.udp:
@@ -76,7 +79,7 @@ class Packet:
         if self.tcp:
             self.flags = rec.tcp_flags
             self.window, = struct.unpack_from("!H", frame, rec.l4_off + 14)
-        if self.icmp:
+        if self.icmp or self.icmp6:
             self.type, self.code = rec.icmp_type, rec.icmp_code
 
 
@@ -94,11 +97,20 @@ class Values:
         inside = " or ".join(f"{a} <= p.{field} <= {b}" for a, b in self.ranges)
         return f"p.{field} >= 0 and not ({inside})" if self.negated else f"({inside})"
 
+    def test_port(self):
+        """Of `port`: one of both has it; negated: neither"""
+        if self.ranges is None:
+            return None
+        inside = " or ".join(f"{a} <= p.sport <= {b} or {a} <= p.dport <= {b}"
+                             for a, b in self.ranges)
+        return f"p.sport >= 0 and {'not ' if self.negated else ''}({inside})"
+
 
 class Addresses:
     """Prefixes by length, of a rule or of a set; None: any"""
     def __init__(self, networks=None, negated=False, name=None):
         self.negated, self.name = negated, name
+        self.families = {}  # those of one family, of a rule of both
         self.networks = networks
         self.by_length = {}
         for network in networks or ():
@@ -113,10 +125,21 @@ class Addresses:
                                  self.by_length.items() for number in found) or "False"
         return f"not ({inside})" if self.negated else f"({inside})"
 
+    def of_family(self, family):
+        """Those of the prefixes; all other addresses, if they are negated"""
+        if self.networks is None or family not in BITS:
+            return self
+        if family not in self.families:
+            self.families[family] = Addresses(
+                [network for network in self.networks if network.version == family], self.negated)
+        return self.families[family]
+
     def is_test(self):
         """Are there addresses that it does not match?"""
-        return self.name is not None or self.networks is not None and not any(
-            network.prefixlen == 0 for network in self.networks)
+        return self.name is not None or self.networks is not None and any(
+            not any(network.prefixlen == 0 for network in self.networks
+                    if network.version == family)
+            for family in {network.version for network in self.networks})
 
     def has(self, address):
         """Is the address, a number, in one of the prefixes?"""
@@ -140,10 +163,10 @@ class Bucket:
 
 
 class Rule:
-    """One rule. test: function of a Packet of its family, made of the rule's selectors"""
+    """One rule. tests: by family, functions of a Packet, made of the rule's selectors"""
     # pylint: disable=too-many-instance-attributes,too-few-public-methods
     def __init__(self):
-        self.name, self.family, self.action, self.dry = None, 0, "drop", False
+        self.name, self.families, self.action, self.dry = None, (), "drop", False
         self.rate = self.burst = self.src_len = None
         self.is_bytes = False
         self.src = self.dst = Addresses()
@@ -152,14 +175,19 @@ class Rule:
         self.malformed = None   # or a set of reasons
         self.protos = {}    # "tcp": {"sport": Values, ..., "flags": (F, M)}, ..., "proto": Values
         self.buckets = {}
-        self.test = None
+        self.tests = {}
 
     def compile(self, sets):
         """To be called when it is complete"""
+        for family in self.families or (0, 4, 6):
+            self.tests[family] = self._compile(sets, family)
+
+    def _compile(self, sets, family):
         tests, scope, addresses_tests = [], {}, []
         for name, addresses in ("src", self.src), ("dst", self.dst):
             if addresses.name is not None:
                 addresses = Addresses(sets[addresses.name].networks, addresses.negated)
+            addresses = addresses.of_family(family)
             if addresses.networks is not None:
                 scope[name] = addresses
                 addresses_tests.append(addresses.test(name))
@@ -173,24 +201,26 @@ class Rule:
             if proto == "proto":
                 protos.append(options.test("proto") or "True")
                 continue
-            parts = [f"p.{proto.rstrip('6')}"]
+            parts = [f"p.{proto}"]
             for field, values in options.items():
                 if field == "flags":
                     if values[1]:
                         parts.append(f"p.flags >= 0 and p.flags & {values[1]} == {values[0]}")
+                elif field == "port":
+                    parts.append(values.test_port())
                 else:
                     parts.append(values.test(field))
             protos.append(" and ".join(filter(None, parts)))
         tests.append("(" + " or ".join(f"({proto})" for proto in protos) + ")")
         tests += addresses_tests
         # pylint: disable=eval-used
-        self.test = eval("lambda p: " + " and ".join(filter(None, tests)), scope)
+        return eval("lambda p: " + " and ".join(filter(None, tests)), scope)
 
     def above(self, packet, now):
         """Is it above the budget? Spends it if not"""
         key = None
         if self.src_len:
-            key = packet.src >> BITS[self.family] - self.src_len
+            key = packet.src >> BITS[packet.version] - self.src_len
         if key not in self.buckets:
             self.buckets[key] = Bucket(self.rate, self.burst)
         return not self.buckets[key].take(now, packet.length if self.is_bytes else 1)
@@ -207,7 +237,7 @@ class Ruleset:
         for rule in self.rules:
             rule.compile(self.sets)
         self.by_family = {family: [(i, rule) for i, rule in enumerate(self.rules)
-                                   if rule.family == family and not rule.malformed]
+                                   if family in rule.families and not rule.malformed]
                           for family in BITS}
         self.of_malformed = [(i, rule) for i, rule in enumerate(self.rules) if rule.malformed]
 
@@ -218,9 +248,9 @@ class Ruleset:
         if not bad and not packet.version:
             return Verdict("pass", None, counted, None)
         for i, rule in self.by_family[packet.version] if not bad else self.of_malformed:
-            if bad and (bad not in rule.malformed or rule.family not in (0, packet.version)):
+            if bad and (bad not in rule.malformed or packet.version not in rule.tests):
                 continue
-            if not rule.test(packet):
+            if not rule.tests[packet.version](packet):
                 continue
             if rule.action == "limit":
                 is_above = rule.above(packet, now)
@@ -245,10 +275,11 @@ def expect(ruleset, frames, now=0):
 
 TOKEN = re.compile(r'"([^"\n]*)"|([{},!@])|([^\s{},!@"]+)')
 MAXIMA = dict(length=65535, vlan=4095, ttl=255, sport=65535, dport=65535, window=65535, type=255,
-              code=255, proto=255)
-BEHIND = dict(length=("packet",), sport=("tcp", "udp"), dport=("tcp", "udp"), window=("tcp",),
+              code=255, proto=255, port=65535)
+BEHIND = dict(length=("packet",), sport=("tcp", "udp"), dport=("tcp", "udp"), port=("tcp", "udp"),
+              window=("tcp",),
               flags=("tcp",), type=("icmp", "icmp6"), code=("icmp", "icmp6"),
-              **{"from": ("ip", "ip6"), "to": ("ip", "ip6")})
+              **{"from": tuple(FAMILIES), "to": tuple(FAMILIES)})
 UNITS = {"/s": (1, False), "pps": (1, False), "kpps": (1000, False), "Mpps": (1000000, False),
          "kbit/s": (125, True), "Mbit/s": (125000, True), "Gbit/s": (125000000, True)}
 Quoted = namedtuple("Quoted", "text")
@@ -321,7 +352,7 @@ def _take_values(tokens, field, proto=None):
     def number(text):
         if re.fullmatch(r"\d+", text):
             return int(text)
-        if field not in ("proto", "sport", "dport"):
+        if field not in ("proto", "sport", "dport", "port"):
             raise ValueError(f"{text!r} is no number")
         return named(field, proto, text)
 
@@ -362,14 +393,14 @@ def _take_network(tokens):
     return ipaddress.ip_network(text, strict=False)
 
 
-def _take_addresses(tokens, family):
+def _take_addresses(tokens, families):
     negated = bool(tokens.take("!"))
     if not negated and tokens.take("any"):
         return Addresses()
     if tokens.take("@"):
         return Addresses(None, negated, tokens.need())
     networks = tokens.list(lambda: _take_network(tokens))
-    if not networks or any(network.version != family for network in networks):
+    if {network.version for network in networks} != set(families):
         raise ValueError("addresses are not of the rule's family")
     return Addresses(networks, negated)
 
@@ -409,12 +440,12 @@ def _parse_rule(tokens):
         word = tokens.need()
         if word in BEHIND and group not in BEHIND[word]:
             raise ValueError(f"{word!r} behind {group!r}")
-        if word in ("ip", "ip6"):
-            group, rule.family = word, 4 if word == "ip" else 6
+        if word in FAMILIES:
+            group, rule.families = word, FAMILIES[word]
         elif word == "from":
-            rule.src = _take_addresses(tokens, rule.family)
+            rule.src = _take_addresses(tokens, rule.families)
         elif word == "to":
-            rule.dst = _take_addresses(tokens, rule.family)
+            rule.dst = _take_addresses(tokens, rule.families)
         elif word in ("tcp", "udp", "icmp", "icmp6"):
             group = word
             rule.protos[word] = {}
@@ -448,7 +479,7 @@ def _parse_rule(tokens):
         else:
             raise ValueError(f"{word!r} is no option")
     if not rule.malformed:
-        if not rule.family:
+        if not rule.families:
             raise ValueError("no family")
         if not rule.protos:
             if not (rule.frag or rule.options or rule.src.is_test() or rule.dst.is_test() or
@@ -456,7 +487,7 @@ def _parse_rule(tokens):
                 raise ValueError("matches all packets")
             rule.protos["proto"] = Values()
     if rule.src_len == -1:
-        rule.src_len = {4: 32, 6: 64}[rule.family]
+        rule.src_len, = ({4: 32, 6: 64}[family] for family in rule.families)
     return rule
 
 
@@ -507,6 +538,8 @@ class Generator:
     def __init__(self, seed, rules=None):
         self.random = rng = random.Random(f"ruleset {seed}")
         self.count = rules or min(RULES_MAX, int(2 ** rng.uniform(0, 13.4)))
+        # some count as several, of as many as there can be
+        self.has_parts = self.count <= RULES_MAX // 4
         # how many rules take much: of many, all others would be dead behind them
         self.broad = rng.choice((.5, .1, .02) if self.count <= 64 else (.03, .003, 0))
         self.values = {field: self._values(maximum) for field, maximum in MAXIMA.items()}
@@ -529,10 +562,10 @@ class Generator:
                        networks[1:] for family, networks in self.networks.items()}
         self.sets = {}
         for i in range(rng.choice((0, 0, 1, 3, 8))):
-            family = rng.choice((4, 6))
+            family = rng.choice((4, 6, 0))
             size = rng.choice((0, 1, 5, 100))
-            self.sets[f"set-{i}.x"] = family, [rng.choice(self.narrow[family])
-                                               for _ in range(size)]
+            self.sets[f"set-{i}.x"] = family, [
+                rng.choice(self.narrow[family or rng.choice((4, 6))]) for _ in range(size)]
 
     def _values(self, maximum):
         rng = self.random
@@ -584,10 +617,11 @@ class Generator:
             text = "!" + text
         return [f"{field} {text}"]
 
-    def _addresses(self, family, is_broad):
-        rng = self.random
-        networks = self.networks[family] if is_broad else self.narrow[family]
-        named = [name for name, (its, _) in self.sets.items() if its == family]
+    def _addresses(self, word, is_broad):
+        rng, families = self.random, FAMILIES[word]
+        networks = self.networks if is_broad else self.narrow
+        networks = sum((networks[family] for family in families), [])
+        named = [name for name, (its, _) in self.sets.items() if its == 0 or (its,) == families]
         if is_broad and rng.random() < .5:
             return "any"
         if named and rng.random() < .2:
@@ -601,15 +635,21 @@ class Generator:
             host = int(network.network_address) | rng.getrandbits(
                 network.max_prefixlen - network.prefixlen) if rng.random() < .3 else \
                 int(network.network_address)
-            address = ipaddress.ip_address(host) if family == 4 else ipaddress.IPv6Address(host)
+            address = type(network.network_address)(host)
             return f"{address}/{network.prefixlen}"
 
         text = self._list(one)
+        if len(families) > 1:
+            text = self._list(lambda: f"{one()}, {one()}, {one()}")
+            text = text if text.startswith("{") else f"{{{text}}}"
+            if len({":" in word for word in re.split("[{},]", text) if word.strip()}) < 2:
+                return "any"
         if is_broad and rng.random() < .2 and not re.search(r"/0(?!\d)", text):
             text = "!" + text
         return text
 
     def _from_to(self, family, is_src_broad, is_dst_broad):
+        """@family: a word"""
         rng, parts = self.random, []
         for word, is_broad in ("from", is_src_broad), ("to", is_dst_broad):
             addresses = self._addresses(family, is_broad)
@@ -617,7 +657,7 @@ class Generator:
                 parts.append(f"{word} {addresses}")
         if rng.random() < .2:
             parts.reverse()
-        return " ".join(["ip" if family == 4 else "ip6"] + parts)
+        return " ".join([family] + parts)
 
     def _flags(self):
         rng = self.random
@@ -631,22 +671,28 @@ class Generator:
             return f"flags {braces(flags)}"
         return f"flags {braces(flags)} mask {braces(mask)}"
 
+    def _ports(self, chance, proto):
+        if self.has_parts and self.random.random() < .2:
+            return self._field("port", chance, proto)
+        return self._field("sport", chance, proto) + self._field("dport", chance, proto)
+
     def _protos(self, family):
         """Options of protocols, and whether one takes packets without a header of its own"""
         rng = self.random
         chance = rng.choice((0, .3, .6))
-        ports = {name: self._field("sport", chance, name) + self._field("dport", chance, name)
-                 for name in ("tcp", "udp")}
-        icmp = "icmp" if family == 4 else "icmp6"
+        ports = {name: self._ports(chance, name) for name in ("tcp", "udp")}
+        icmp = {"ip": "icmp", "ip6": "icmp6", "inet": "both"}[family]
         options = {
             "tcp": ports["tcp"] + self._field("window", chance / 2) +
             ([self._flags()] if rng.random() < chance else []),
             "udp": ports["udp"],
-            icmp: self._field("type", chance) + self._field("code", chance / 2),
         }
+        for kind in "icmp", "icmp6":
+            options[kind] = self._field("type", chance) + self._field("code", chance / 2)
         kinds = rng.choice((("tcp",), ("tcp",), ("udp",), ("udp",), (icmp,), ("tcp", "udp"),
                             ("tcp", "udp", icmp), ("proto",), ("proto", "tcp")))
         parts, takes_later = [], False
+        kinds = sum((("icmp", "icmp6") if kind == "both" else (kind,) for kind in kinds), ())
         for kind in kinds:
             if kind == "proto":
                 if len(kinds) > 1:
@@ -667,7 +713,10 @@ class Generator:
         rate = rng.choice(("1000Mpps", "1000000 kpps", "1000000000/s", "1 Mbit/s burst 1",
                            "1000000Mbit/s", "999.999Gbit/s", "1000 Gbit/s", "0.9Gbit/s burst 1",
                            "64kbit/s burst 1", "999.5 Mpps"))
-        per = rng.choice(("", "", " per src", f" per src/{rng.randint(1, BITS[family])}"))
+        per = rng.choice(("", "", " per src",
+                          f" per src/{rng.randint(1, BITS[FAMILIES[family][0]])}"))
+        if family == "inet":
+            per = ""
         return f"limit {rate}{per}"
 
     def malformed(self):
@@ -675,7 +724,7 @@ class Generator:
         rng = self.random
         parts = ["malformed " + (rng.choice(("any", rng.choice(REASONS))) if rng.random() < .5 else
                                  f"{{{', '.join(rng.sample(REASONS, rng.randint(1, 6)))}}}")]
-        family = rng.choice((0, 0, 4, 6))
+        family = rng.choice((None, None, "ip", "ip6", "inet" if self.has_parts else "ip"))
         if family:
             parts.append(self._from_to(family, rng.random() < .7, True))
         parts += [f"packet {field}" for field in self._field("length", .1)] + self._field("vlan", .1)
@@ -688,7 +737,7 @@ class Generator:
         rng = self.random
         if rng.random() < .05:
             return self.malformed()
-        family = rng.choice((4, 4, 6))
+        family = rng.choice(("ip", "ip", "ip", "ip6", "ip6", "inet" if self.has_parts else "ip"))
         protos, takes_later = self._protos(family)
         length = self._field("length", .15)
         parts = protos + [f"packet {length[0]}"] if length else protos + ["packet"] * (
@@ -722,7 +771,7 @@ class Generator:
         lines = []
         for name, (family, networks) in self.sets.items():
             comma = rng.choice((", ", "\n\t", ",\n"))
-            lines.append(f"set {name} {'ip' if family == 4 else 'ip6'} "
+            lines.append(f"set {name} {({4: 'ip ', 6: 'ip6 ', 0: ''})[family]}"
                          f"{{ {comma.join(map(str, networks))} }}")
         at = rng.choice((0, self.count))
         rules = [self.rule() for _ in range(self.count)]
@@ -768,7 +817,10 @@ class Frames:
             addresses = self.ruleset.sets[addresses.name]
         if not addresses.networks or rng.random() < .05:
             return rng.getrandbits(bits)
-        network = rng.choice(addresses.networks)
+        networks = [network for network in addresses.networks if network.version == family]
+        if not networks:
+            return rng.getrandbits(bits)
+        network = rng.choice(networks)
         first, last = int(network.network_address), int(network.broadcast_address)
         edges = (first, last, rng.randint(first, last), rng.randint(first, last), first - 1,
                  last + 1)
@@ -785,6 +837,8 @@ class Frames:
             proto = fields or proto
         if proto in ("tcp", "udp"):
             ports = [self._value(options.get(field), 65535, 16) for field in ("sport", "dport")]
+            if "port" in options:
+                ports[rng.randrange(2)] = self._value(options["port"], 65535, 16)
         if proto == "tcp":
             flags, mask = options.get("flags", (0, 0))
             flags |= rng.getrandbits(8) & ~mask
@@ -842,10 +896,10 @@ class Frames:
         rng = self.random
         rule = rng.choice(self.ruleset.rules) if self.ruleset.rules and rng.random() < .95 else None
         is_broken = rule and rule.malformed
-        family = rule.family if rule and rule.family else rng.choice((4, 6))
+        family = rng.choice(rule.families if rule and rule.families else (4, 6))
         if rng.random() < .03:
             family = 10 - family
-        is_its_own = rule and rule.family == family
+        is_its_own = rule and family in rule.families
         addresses = [self._address(spec, family) for spec in (
             (rule.src, rule.dst) if is_its_own else (Addresses(), Addresses()))]
         fields = rule.fields if rule else {}

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 #include <linux/bpf.h>
 #include "core/util.h"
+#include "fw/compile.h"
 #include "fw/rules.h"
 #include "handle.h"
 
@@ -198,6 +199,26 @@ static void printed(void **state)
 		 "ip from any to any tcp dport {7-22, 80-443, 8080-9000} drop\n"},
 		{"ip tcp dport 3com-x", "ip from any to any tcp dport 106 drop\n"},
 		{"ip tcp dport a-c", "ip from any to any tcp dport 1-4 drop\n"},
+		/* both families */
+		{"inet udp dport 53", "inet from any to any udp dport 53 drop\n"},
+		{"inet from {2001:db8::/32, 192.0.2.7/24} tcp pass",
+		 "inet from {192.0.2.0/24, 2001:db8::/32} to any tcp pass\n"},
+		{"inet from {0.0.0.0/0, ::1} udp", "inet from {0.0.0.0/0, ::1} to any udp drop\n"},
+		{"inet from {::/0, 0.0.0.0/0} udp", "inet from any to any udp drop\n"},
+		{"inet to !{::1, 127.0.0.1} udp", "inet from any to !{127.0.0.1, ::1} udp drop\n"},
+		{"icmp6 type 128 inet icmp type 8 code 0 count",
+		 "inet from any to any icmp type 8 code 0 icmp6 type 128 count\n"},
+		{"icmp6 type 1 code 2 ip6", "ip6 from any to any icmp6 type 1 code 2 drop\n"},
+		{"malformed any inet", "malformed any inet from any to any drop\n"},
+		{"set s {1.2.3.4}\ninet from @s limit 5/s",
+		 "set s {\n\t1.2.3.4\n}\ninet from @s to any proto any limit 5/s\n"},
+		/* either port */
+		{"ip tcp window 5 port https udp port {53, 5353}",
+		 "ip from any to any tcp port 443 window 5 udp port {53, 5353} drop\n"},
+		{"ip udp port !{53, 123}",
+		 "ip from any to any udp sport !{53, 123} dport !{53, 123} drop\n"},
+		{"ip udp port any", "ip from any to any udp drop\n"},
+		{"ip udp port 0-65535", "ip from any to any udp port 0-65535 drop\n"},
 		/* malformed packets */
 		{"malformed any", "malformed any drop\n"},
 		{"pass malformed {udp-truncated, tcp-doff,udp-truncated}",
@@ -236,8 +257,8 @@ static void printed(void **state)
 	}
 }
 
-#define OPTIONS                                                                       \
-	"an option (malformed, packet, vlan, ip, ip6, ttl, frag, options, tcp, udp, " \
+#define OPTIONS                                                                             \
+	"an option (malformed, packet, vlan, ip, ip6, inet, ttl, frag, options, tcp, udp, " \
 	"icmp, icmp6, proto, name, drop, pass, count, limit, dry)"
 #define MALFORMED                                                            \
 	"any, or a reason: tcp-truncated, ip6-ext-limit, or another one of " \
@@ -309,16 +330,39 @@ static const struct {
 	/* what is missing */
 	{"ip from any to any", {"1:1: " ALL("ip")}},
 	{"ip6 from ::/0 ttl any drop", {"1:1: " ALL("ip6")}},
-	{"  tcp", {"1:3: a rule needs ip or ip6"}},
-	{"drop", {"1:1: a rule needs ip or ip6"}},
+	{"  tcp", {"1:3: a rule needs ip, ip6, or inet for both"}},
+	{"drop", {"1:1: a rule needs ip, ip6, or inet for both"}},
 	{"ip", {"1:1: " ALL("ip")}},
+	{"inet pass", {"1:1: " ALL("ip and ip6")}},
+	{"ip inet udp", {"1:4: 'ip' and 'inet' exclude each other"}},
+	{"inet from 192.0.2.1",
+	 {"1:11: these addresses are all of ip: write ip instead of inet, or add some of the other "
+	  "family"}},
+	{"inet to !{::1, ::2}",
+	 {"1:9: these addresses are all of ip6: write ip6 instead of inet, or add some of the "
+	  "other family"}},
+	{"inet to !{::/0, 192.0.2.1}", {"1:9: '!' of all addresses matches nothing"}},
+	{"set s ip {1.2.3.4}\ninet from @s",
+	 {"2:12: the set 's' holds addresses of ip in a rule of inet"}},
+	{"inet icmp type 8",
+	 {"1:6: 'icmp' alone is of one family: write icmp and icmp6, or ip instead of inet"}},
+	{"icmp6 inet",
+	 {"1:1: 'icmp6' alone is of one family: write icmp and icmp6, or ip6 instead of inet"}},
+	{"inet udp limit 5/s per src",
+	 {"1:10: 'per src' and 'inet' in one rule: write a rule for ip and one for ip6"}},
+	{"ip tcp port 5 sport 6", {"1:15: 'port' and 'sport' exclude each other"}},
+	{"ip tcp sport 5 dport 7 port 6", {"1:24: 'sport' and 'port' exclude each other"}},
+	{"ip port 5", {"1:4: 'port' must follow tcp or udp"}},
+	{"ip frag later udp port 5",
+	 {"1:4: this matches nothing: a later fragment has no ports, window, flags, type or "
+	  "code"}},
 	{"ip to any", {"1:1: " ALL("ip")}},
 	{"ip any to any udp", {"1:4: expected 'from' or 'to' before addresses, found 'any'"}},
 	{"ip 192.0.2.1 udp", {"1:4: expected 'from' or 'to' before addresses, found '192.0.2.1'"}},
 	{"ip6 fe80::1 udp", {"1:5: expected 'from' or 'to' before addresses, found 'fe80::1'"}},
 	{"ip @bad udp", {"1:4: expected 'from' or 'to' before addresses, found '@bad'"}},
-	{"from 192.0.2.1 ip udp", {"1:1: 'from' must follow ip or ip6"}},
-	{"ip udp from 192.0.2.1", {"1:8: 'from' must follow ip or ip6"}},
+	{"from 192.0.2.1 ip udp", {"1:1: 'from' must follow ip or ip6 or inet"}},
+	{"ip udp from 192.0.2.1", {"1:8: 'from' must follow ip or ip6 or inet"}},
 	{"ip from 192.0.2.1 from any udp", {"1:19: 'from' is repeated"}},
 	{"ip from",
 	 {"1:8: expected 'any', an address, a list in braces or @SET, found the end of the line"}},
@@ -776,6 +820,27 @@ static void too_many(void **state)
 }
 
 /* Sets that are looked up: pairs of a set and where. One more is told where it is */
+/* Rules that are several in the tables */
+static void too_many_parts(void **state)
+{
+	static const char line[] = "inet udp port 53\n";
+	const size_t count = FW_RULES_MAX / 4 + 1;
+	char *text = malloc(count * strlen(line));
+	struct ecbpf_fw_ruleset *ruleset;
+	struct fw_generation generation;
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i < count; i++)
+		memcpy(text + i * strlen(line), line, strlen(line));
+	assert_int_equal(ecbpf_fw_parse(e, "rules", text, count * strlen(line), &ruleset), 0);
+	assert_int_equal(fw_compile(e, ruleset, NULL, NULL, NULL, &generation), -E2BIG);
+	assert_string_equal(ecbpf_error(e), "2561 rules are 10244 in the tables, where 'inet' and "
+					    "'port' count twice: 10240 are allowed");
+	ecbpf_fw_ruleset_free(ruleset);
+	free(text);
+}
+
 static void too_many_uses(void **state)
 {
 	struct ecbpf_fw_ruleset *ruleset;
@@ -823,6 +888,10 @@ static void neighbours(void **state)
 		 "any",
 		 0},
 		{"ip6 from fe80::/10 to any icmp6 pass\nip6 from any to any proto any", 0},
+		{"inet proto any", '1'},
+		{"inet icmp type 8 icmp6 type 135", '1'},
+		{"inet icmp type 135 icmp6 type 8", 0},
+		{"inet icmp icmp6 pass\ninet proto any", 0},
 		{"ip6 from any to any dry drop icmp6", 0},
 		{"ip6 from any to any icmp6 type 128", 0},
 		{"ip6 from 2001:db8::/32 to any icmp6", 0},
@@ -909,6 +978,11 @@ static void misleading(void **state)
 		 "ip6 from @b to any tcp",
 		 NULL},
 		{"set b { 2001:db8::1 }\nip from any to any tcp", NULL},
+		{"set b { 192.0.2.1, 2001:db8::1 }\ninet from @b", NULL},
+		{"malformed ip6-ext-limit inet", NULL},
+		{"malformed ip-version inet", "rule matches nothing"},
+		{"inet tcp udp port 53", "rule matches all of tcp"},
+		{"packet length 42 inet udp port 53", NULL},
 	};
 
 	(void)state;
@@ -935,12 +1009,13 @@ static void misleading(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(printed),	 cmocka_unit_test(neighbours),
-		cmocka_unit_test(refused),	 cmocka_unit_test(kept),
-		cmocka_unit_test(shown),	 cmocka_unit_test(shown_in_part),
-		cmocka_unit_test(modelled),	 cmocka_unit_test(set_files),
-		cmocka_unit_test(edited),	 cmocka_unit_test(too_many),
-		cmocka_unit_test(too_many_uses), cmocka_unit_test(misleading),
+		cmocka_unit_test(printed),	  cmocka_unit_test(neighbours),
+		cmocka_unit_test(refused),	  cmocka_unit_test(kept),
+		cmocka_unit_test(shown),	  cmocka_unit_test(shown_in_part),
+		cmocka_unit_test(modelled),	  cmocka_unit_test(set_files),
+		cmocka_unit_test(edited),	  cmocka_unit_test(too_many),
+		cmocka_unit_test(too_many_uses),  cmocka_unit_test(misleading),
+		cmocka_unit_test(too_many_parts),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
