@@ -140,13 +140,29 @@ int ecbpf_fw_trial_set(struct ecbpf *e, struct ecbpf_fw_trial *trial,
 /**
  * ecbpf_fw_trial_run() - run one packet
  * @frame: from its Ethernet header, without FCS
- * @size: bytes, 14 (the minimum of the kernel) to 65535
+ * @size: bytes, 14 (the minimum of the kernel) or more
  * @ret_action: XDP_PASS, XDP_DROP, XDP_ABORTED
  * @ret_rule: index of the rule that decided, or ECBPF_FW_NO_RULE
- * Return: 0; -EINVAL @size; others of bpf(2).
+ * Return: 0; -EINVAL @size; -E2BIG longer than this kernel tries (Linux 5.18 with pages of 4 KiB:
+ *	   73152, before it about 3500); others of bpf(2).
  */
 int ecbpf_fw_trial_run(struct ecbpf *e, struct ecbpf_fw_trial *trial, const void *frame,
 		       size_t size, __u32 *ret_action, size_t *ret_rule);
+
+/**
+ * ecbpf_fw_trial_run_captured() - run one packet whose end may be missing
+ * @data: its first @captured bytes
+ * @size: bytes of the frame; not more than @captured: nothing is missing
+ *
+ * Otherwise as ecbpf_fw_trial_run(). It is run only if all packets that begin so match the same
+ * rules, up to the one that decides.
+ *
+ * Return: also -ENODATA: they do not, or it is not known how much of a limit is left, because
+ * packets before it were not run. A packet that was not run so, or for -E2BIG, may have used
+ * limits that it matches.
+ */
+int ecbpf_fw_trial_run_captured(struct ecbpf *e, struct ecbpf_fw_trial *trial, const void *data,
+				size_t captured, size_t size, __u32 *ret_action, size_t *ret_rule);
 
 /**
  * struct ecbpf_fw_stat - counters of a rule

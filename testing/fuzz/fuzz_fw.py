@@ -4,10 +4,13 @@
 
 For each ruleset the real program is loaded with it, and run on each packet by BPF_PROG_TEST_RUN;
 the verdict, the rule that decided, and what each rule counted in the end, are to be the model's.
+Then packets are cut. A verdict on a cut packet must be that of all packets that begin so, of which
+the model sees some; if all that a rule can ask for is there, there must be one.
 Rulesets are numbered by their seeds, from --seed on; a failure is repeated by its seed alone.
 """
 import argparse
 import ctypes
+import errno
 import os
 import random
 import sys
@@ -15,8 +18,10 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "oracle"))
 import fw_model  # pylint: disable=wrong-import-position
+import reference  # pylint: disable=wrong-import-position
 
 NO_RULE = ctypes.c_size_t(-1).value
+MISSING = "the verdict depends on bytes that were not captured"
 ACTIONS = {1: "drop", 2: "pass"}
 
 
@@ -68,6 +73,17 @@ class Trial:
         rule = self.rule.value
         return ACTIONS.get(self.action.value), None if rule == NO_RULE else rule
 
+    def run_captured(self, frame, captured):
+        """Likewise, of a packet whose first bytes were captured; or why that is unknown"""
+        result = self.fw.lib.ecbpf_fw_trial_run_captured(
+            self.fw.handle, self.trial, frame[:captured], ctypes.c_size_t(captured),
+            ctypes.c_size_t(len(frame)), ctypes.byref(self.action), ctypes.byref(self.rule))
+        if result == -errno.ENODATA:
+            return self.fw.lib.ecbpf_error(self.fw.handle).decode()
+        self.fw.check(result)
+        rule = self.rule.value
+        return ACTIONS.get(self.action.value), None if rule == NO_RULE else rule
+
     def counts(self, rules):
         """Packets that each rule counted"""
         stats = (Stat * (rules + 1))()
@@ -108,6 +124,64 @@ def fuzz(firewall, seed, count):
     return failed, len(frames)
 
 
+def enough(frame):
+    """Bytes of a frame that are all that rules can ask for"""
+    rec = reference.parse(frame)
+    end = rec.hdr_len
+    if rec.version:
+        end = max(end, rec.l3_off + (20 if rec.version == 4 else 40))
+    if rec.version and rec.proto == fw_model.TCP and rec.l4_off and not rec.reason:
+        end = max(end, rec.l4_off + 16)
+    return end
+
+
+def endings(rng, frame, cut, frames):
+    """Frames that begin like this one: it itself, with bytes of others, with random ones"""
+    yield frame
+    for _ in range(6):
+        other = rng.choice(frames)[cut:len(frame)]
+        yield frame[:cut] + other + frame[cut + len(other):]
+    for _ in range(6):
+        end = bytearray(frame[cut:])
+        for _ in range(rng.randint(1, 4)):
+            end[min(rng.randrange(len(end)), rng.randrange(len(end)))] = rng.getrandbits(8)
+        yield frame[:cut] + bytes(end)
+    yield frame[:cut] + rng.randbytes(len(frame) - cut)
+
+
+def fuzz_cut(firewall, seed, count):
+    """Cut packets of one ruleset. Return: disagreements, packets, unknown ones, and how many of
+    these had two packets that begin so and differ"""
+    rng, text = random.Random(f"cut {seed}"), fw_model.generate(seed, size_of(seed))
+    model = fw_model.parse(text)
+    frames = [frame for frame in fw_model.packets(seed + 1, model, count) if len(frame) >= 15]
+    trial, failed, unknown, seen, counted = firewall.trial, 0, 0, 0, [0] * len(model.rules)
+    trial.set(text)
+    for frame in frames:
+        need = enough(frame)
+        cut = min(rng.choice((need, need - 1, rng.randint(0, need), rng.randint(0, len(frame)))),
+                  len(frame) - 1)
+        got = trial.run_captured(frame, cut)
+        wanted = [model.verdict(whole) for whole in endings(rng, frame, cut, frames)]
+        if isinstance(got, str):
+            unknown += 1
+            seen += any(verdict != wanted[0] for verdict in wanted)
+            wrong = cut >= need and got == MISSING and "enough is there"
+        else:
+            for rule in wanted[0].counted:
+                counted[rule] += 1
+            wrong = next((f"not {verdict}" for verdict in wanted
+                          if (verdict.action, verdict.rule) != got or
+                          verdict.counted != wanted[0].counted), None)
+        if wrong:
+            failed += 1
+            print(f"FAIL seed {seed}: {got} of {cut} bytes, {wrong}: {frame.hex()[:200]}")
+    if trial.counts(len(counted)) != counted:
+        failed += 1
+        print(f"FAIL seed {seed}: counted {trial.counts(len(counted))}, expected {counted}")
+    return failed, len(frames), unknown, seen
+
+
 def main():
     """See above"""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -129,6 +203,11 @@ def main():
             print(f"fuzz_fw: {i + 1} rulesets, {packets} packets, {failed} disagreements, "
                   f"{time.monotonic() - start:.0f} s", flush=True)
     print(f"fuzz_fw: {args.rulesets} rulesets, {packets} packets, {failed} disagreements")
+    cut = [sum(column) for column in zip(*(fuzz_cut(firewall, seed + i, args.packets)
+                                           for i in range(args.rulesets)))]
+    failed += cut[0]
+    print(f"fuzz_fw: {cut[1]} cut packets, {cut[2]} unknown, {cut[3]} of them seen to differ, "
+          f"{cut[0]} disagreements")
     sys.exit(failed != 0)
 
 

@@ -93,13 +93,14 @@ static const struct tool_verb verbs[] = {
 		.text = "try rules on captured packets, and check their assertions",
 		.about = "Runs the firewall's program without touching the live rules. Prints a\n"
 			 "line for each packet: number, bytes, verdict, number of the rule that\n"
-			 "decided or -, SHA-1 of the packet, name of the rule. The exit status\n"
-			 "is 1 if a packet has another verdict than a 'test' line of FILE says,\n"
-			 "or if there is no such packet.\n",
+			 "decided or -, SHA-1 of the packet, name of the rule. The verdict is\n"
+			 "'unknown' if it depends on bytes that were not captured; packets that\n"
+			 "cannot be tried are 'skipped'. The exit status is 1 if a packet has\n"
+			 "another verdict than a 'test' line of FILE says, or if there is no such\n"
+			 "packet.\n",
 		.examples = "  What would these rules have dropped of an attack?\n"
-			    "      tcpdump -c 10000 -w attack.pcap -i eth0\n"
-			    "      ecbpf-fw test -f rules -r attack.pcap | cut -f 3,4 | sort "
-			    "| uniq -c\n",
+			    "      tcpdump -c 10000 -s 96 -w attack.pcap -i eth0\n"
+			    "      ecbpf-fw test --by-rule -f rules -r attack.pcap\n",
 		.options = fw_test_options,
 		.run = fw_run_test,
 	},

@@ -4,185 +4,139 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <json-c/json.h>
-#include <linux/if_ether.h>
-#include "tools/fw/frames.h"
-#include "tools/fw/fw.h"
+#include "tools/fw/test.h"
+
+enum {
+	OPT_BY_RULE = TOOL_LONG_ONLY,
+};
 
 const struct tool_option fw_test_options[] = {
-	FW_FILE_OPTION,	     {'r', "read", "PCAP", "capture (pcap or pcapng); - is standard input"},
-	TOOL_JSON_OPTION,    TOOL_LIST_SKIP_BAD_OPTION,
+	FW_FILE_OPTION,
+	{'r', "read", "PCAP", "capture (pcap or pcapng); - is standard input"},
+	{OPT_BY_RULE, "by-rule", NULL, "print a line for each rule instead of each packet"},
+	TOOL_JSON_OPTION,
+	TOOL_LIST_SKIP_BAD_OPTION,
 	TOOL_COMMON_OPTIONS,
 };
 
-#define SHA1_TEXT_SIZE 41
-
-/* The state of one run */
+/**
+ * struct test_run - the state of one run
+ * @seen: packets with the sum, for each assertion
+ * @has_failed: something else than an assertion has, and was said
+ */
 struct test_run {
 	const struct tool *tool;
-	const char *rules_file;
-	const struct ecbpf_fw_ruleset *ruleset;
 	struct ecbpf_fw_trial *trial;
 	const struct ecbpf_fw_assertion *assertions;
 	size_t assertions_count;
-	size_t *seen; /* packets with the sum, for each assertion */
-	size_t packets;
-	size_t failed;
-	struct json_object *json_packets; /* NULL: print text */
-	struct json_object *json_failed;
+	size_t *seen;
+	bool has_failed;
+	struct report report;
 };
 
-static const char *sha1_text(const __u8 *sha1, char *text)
+static struct result try_frame(struct test_run *t, const struct frame *frame)
 {
-	for (size_t i = 0; i < 20; i++)
-		sprintf(text + 2 * i, "%02x", sha1[i]);
-	return text;
-}
+	struct result result = {.rule = ECBPF_FW_NO_RULE};
+	int err;
 
-static void print_packet(struct test_run *t, const struct frame *frame, __u32 action, size_t rule)
-{
-	const char *name = rule == ECBPF_FW_NO_RULE ? NULL : ecbpf_fw_rule_name(t->ruleset, rule);
-	char sha1[SHA1_TEXT_SIZE];
-	struct json_object *json;
-
-	sha1_text(frame->sha1, sha1);
-	if (!t->json_packets) {
-		printf("%zu\t%zu\t%s\t", frame->number, frame->size, ecbpf_action_name(action));
-		printf(rule == ECBPF_FW_NO_RULE ? "-" : "%zu", rule + 1);
-		printf("\t%s\t%s\n", sha1, name ? tool_safe(name) : "");
-		return;
+	if (frame->skip) {
+		result.outcome = OUTCOME_SKIPPED;
+		result.why = frame->skip;
+		return result;
 	}
-	json = json_object_new_object();
-	tool_json_num(json, "packet", frame->number);
-	tool_json_num(json, "bytes", frame->size);
-	tool_json_str(json, "action", ecbpf_action_name(action));
-	if (rule == ECBPF_FW_NO_RULE)
-		tool_json_str(json, "rule", NULL);
-	else
-		tool_json_num(json, "rule", rule + 1);
-	tool_json_str(json, "name", name);
-	tool_json_str(json, "sha1", sha1);
-	json_object_array_add(t->json_packets, json);
-}
-
-/* @frame: NULL if no packet has the sum */
-static void assertion_failed(struct test_run *t, const struct ecbpf_fw_assertion *assertion,
-			     const struct frame *frame, __u32 action)
-{
-	const char *expected = ecbpf_action_name(assertion->action);
-	char sha1[SHA1_TEXT_SIZE];
-	struct json_object *json;
-
-	t->failed++;
-	sha1_text(assertion->sha1, sha1);
-	if (!t->json_failed) {
-		fflush(stdout);
-		fprintf(stderr, "%s:%u: %s: expected %s", tool_safe(t->rules_file), assertion->line,
-			sha1, expected);
-		if (frame)
-			fprintf(stderr, ", packet %zu got %s\n", frame->number,
-				ecbpf_action_name(action));
-		else
-			fprintf(stderr, ", but no packet has this sum\n");
-		return;
+	err = ecbpf_fw_trial_run_captured(t->tool->ecbpf, t->trial, frame->data, frame->captured,
+					  frame->size, &result.action, &result.rule);
+	if (!err)
+		return result;
+	result.rule = ECBPF_FW_NO_RULE;
+	result.outcome = err == -ENODATA ? OUTCOME_UNKNOWN : OUTCOME_SKIPPED;
+	result.why = err == -ENODATA ? ecbpf_error(t->tool->ecbpf)
+		     : err == -E2BIG ? "longer than this kernel tries"
+				     : strerror(-err);
+	if (err != -ENODATA && err != -E2BIG && !t->has_failed) {
+		tool_fail_ecbpf(t->tool);
+		t->has_failed = true;
 	}
-	json = json_object_new_object();
-	tool_json_num(json, "line", assertion->line);
-	tool_json_str(json, "sha1", sha1);
-	tool_json_str(json, "expected", expected);
-	tool_json_str(json, "action", frame ? ecbpf_action_name(action) : NULL);
-	if (frame)
-		tool_json_num(json, "packet", frame->number);
-	else
-		tool_json_str(json, "packet", NULL);
-	json_object_array_add(t->json_failed, json);
+	return result;
 }
 
-static int test_packet(struct test_run *t, const struct frame *frame)
+static void test_packet(struct test_run *t, const struct frame *frame)
 {
-	size_t rule;
-	__u32 action;
+	struct result result = try_frame(t, frame);
 
-	t->packets++;
-	if (frame->size < ETH_HLEN)
-		return tool_fail(
-			"packet %zu has %zu bytes, less than an Ethernet header, which the kernel "
-			"does not accept",
-			frame->number, frame->size);
-	if (frame->size < frame->wire_size)
-		tool_warn("packet %zu is truncated to %zu of %zu bytes, which makes it malformed",
-			  frame->number, frame->size, frame->wire_size);
-	if (ecbpf_fw_trial_run(t->tool->ecbpf, t->trial, frame->data, frame->size, &action, &rule))
-		return tool_fail_ecbpf(t->tool);
-	print_packet(t, frame, action, rule);
+	report_packet(&t->report, frame, &result);
 	for (size_t i = 0; i < t->assertions_count; i++) {
 		if (memcmp(t->assertions[i].sha1, frame->sha1, sizeof(frame->sha1)))
 			continue;
 		t->seen[i]++;
-		if (t->assertions[i].action != action)
-			assertion_failed(t, &t->assertions[i], frame, action);
+		if (result.outcome != OUTCOME_TRIED || t->assertions[i].action != result.action)
+			report_assertion(&t->report, &t->assertions[i], frame, &result);
 	}
-	return 0;
 }
 
-static int test_capture(struct test_run *t, const char *pcap_file)
+/* Up to where the capture can be read */
+static void test_frames(struct test_run *t, struct frames *frames, const char *pcap_file)
+{
+	struct frame frame;
+	int result;
+
+	while ((result = frames_next(frames, &frame)) > 0)
+		test_packet(t, &frame);
+	t->report.is_cut_off = result == -ENODATA;
+	if (t->report.is_cut_off) {
+		fflush(stdout);
+		tool_warn("%s: it is cut off %s", pcap_file, frames_error(frames));
+	} else if (result < 0) {
+		fflush(stdout);
+		t->report.damage = frames_error(frames);
+		t->has_failed = true;
+		tool_fail("%s: %s", pcap_file, t->report.damage);
+	}
+	for (size_t i = 0; i < t->assertions_count; i++)
+		if (!t->seen[i])
+			report_assertion(&t->report, &t->assertions[i], NULL, NULL);
+}
+
+static int print_end(struct test_run *t)
+{
+	struct ecbpf_fw_summary summary;
+	struct ecbpf_fw_stat *stats;
+	int err = 0;
+
+	ecbpf_fw_summary(t->report.ruleset, &summary);
+	stats = tool_alloc(NULL, (summary.rules + 1) * sizeof(*stats));
+	memset(stats, 0, (summary.rules + 1) * sizeof(*stats));
+	if (t->report.by_rule && ecbpf_fw_trial_stats(t->tool->ecbpf, t->trial, stats))
+		err = tool_fail_ecbpf(t->tool);
+	report_end(&t->report, stats);
+	free(stats);
+	return err;
+}
+
+static int test(struct test_run *t, const char *pcap_file, bool is_json)
 {
 	FILE *file = strcmp(pcap_file, "-") ? fopen(pcap_file, "re") : stdin;
-	struct frame frame;
 	struct frames *frames;
-	int result, err = 0;
+	int err;
 
 	if (!file)
 		return tool_fail("%s: %s", pcap_file, strerror(errno));
 	if (frames_open(file, &frames))
 		return tool_fail("%s: %s", pcap_file, frames_error(NULL));
-	while (!err && (result = frames_next(frames, &frame))) {
-		if (result < 0)
-			err = tool_fail("%s: %s", pcap_file, frames_error(frames));
-		else
-			err = test_packet(t, &frame);
-	}
-	frames_close(frames);
-	for (size_t i = 0; !err && i < t->assertions_count; i++)
-		if (!t->seen[i])
-			assertion_failed(t, &t->assertions[i], NULL, 0);
-	return err;
-}
-
-static void print_test(struct test_run *t)
-{
-	struct json_object *json;
-
-	if (!t->json_packets) {
-		printf("%zu packets, %zu assertions, %zu failed\n", t->packets, t->assertions_count,
-		       t->failed);
-		return;
-	}
-	json = json_object_new_object();
-	json_object_object_add(json, "packets", t->json_packets);
-	tool_json_num(json, "assertions", t->assertions_count);
-	json_object_object_add(json, "failed", t->json_failed);
-	t->json_packets = t->json_failed = NULL;
-	tool_json_print(json);
-}
-
-static int test(struct test_run *t, const char *pcap_file)
-{
-	int err;
-
-	t->assertions_count = ecbpf_fw_assertions(t->ruleset, &t->assertions);
-	if (ecbpf_fw_trial_new(t->tool->ecbpf, t->ruleset, &t->trial))
+	if (ecbpf_fw_trial_new(t->tool->ecbpf, t->report.ruleset, &t->trial)) {
+		frames_close(frames);
 		return tool_fail_ecbpf(t->tool);
+	}
+	t->assertions_count = ecbpf_fw_assertions(t->report.ruleset, &t->assertions);
 	t->seen = tool_alloc(NULL, (t->assertions_count + 1) * sizeof(*t->seen));
 	memset(t->seen, 0, t->assertions_count * sizeof(*t->seen));
-	err = test_capture(t, pcap_file);
-	if (!err)
-		print_test(t);
-	json_object_put(t->json_packets);
-	json_object_put(t->json_failed);
+	report_begin(&t->report, is_json);
+	test_frames(t, frames, pcap_file);
+	err = print_end(t);
+	frames_close(frames);
 	free(t->seen);
 	ecbpf_fw_trial_free(t->trial);
-	return err ? err : t->failed ? TOOL_FAILED : TOOL_OK;
+	return err || t->has_failed || t->report.failed ? TOOL_FAILED : TOOL_OK;
 }
 
 int fw_run_test(struct tool *tool, int argc, char **argv)
@@ -198,6 +152,8 @@ int fw_run_test(struct tool *tool, int argc, char **argv)
 			pcap_file = optarg;
 		else if (id == 'j')
 			is_json = true;
+		else if (id == OPT_BY_RULE)
+			t.report.by_rule = true;
 		else if (fw_file_option(tool, id, &file))
 			return TOOL_USAGE;
 	}
@@ -209,11 +165,7 @@ int fw_run_test(struct tool *tool, int argc, char **argv)
 		return tool_usage("rules and packets cannot both be standard input");
 	if (fw_read_rules(tool, file, &ruleset))
 		return TOOL_FAILED;
-	t.ruleset = ruleset;
-	t.rules_file = file;
-	if (is_json) {
-		t.json_packets = json_object_new_array();
-		t.json_failed = json_object_new_array();
-	}
-	return test(&t, pcap_file);
+	t.report.ruleset = ruleset;
+	t.report.rules_file = file;
+	return test(&t, pcap_file, is_json);
 }
