@@ -21,11 +21,22 @@ struct event {
 	__u32 position;
 };
 
-static int event_compare(const void *a, const void *b)
+/* By value, which has 16 bits: by its lower byte, then by the upper one. @room: for as many */
+static void events_sort(struct event *events, struct event *room, size_t count)
 {
-	const struct event *x = a, *y = b;
+	for (int shift = 0; shift < 16; shift += 8) {
+		size_t next[257] = {}; /* place for the next event, by byte */
+		struct event *sorted = room;
 
-	return x->value < y->value ? -1 : x->value > y->value;
+		for (size_t i = 0; i < count; i++)
+			next[(events[i].value >> shift & 255) + 1]++;
+		for (size_t i = 0; i < 255; i++)
+			next[i + 1] += next[i];
+		for (size_t i = 0; i < count; i++)
+			sorted[next[events[i].value >> shift & 255]++] = events[i];
+		room = events;
+		events = sorted;
+	}
 }
 
 /**
@@ -58,7 +69,7 @@ static bool is_any(const struct fw_values *values)
 static int field_table_events(struct build *b, const struct field_table *table,
 			      struct event **ret_events, size_t *ret_count)
 {
-	struct event *events;
+	struct event *events, *room;
 	size_t count = 0;
 
 	for (size_t i = 0; i < b->count; i++) {
@@ -67,20 +78,23 @@ static int field_table_events(struct build *b, const struct field_table *table,
 		fw_vector_set(b->vector, b->position[i], is_any(values));
 		count += is_any(values) ? 0 : 2 * values->count;
 	}
-	events = calloc(count + 1, sizeof(*events));
+	events = calloc(2 * count + 1, sizeof(*events));
 	if (!events)
 		return -ENOMEM;
+	room = events + count;
 	count = 0;
 	for (size_t i = 0; i < b->count; i++) {
 		const struct fw_values *values = table->values(&b->rules[i]);
 
 		for (size_t j = 0; !is_any(values) && j < values->count; j++) {
+			__u32 end = values->ranges[j].last + 1U;
+
 			events[count++] = (struct event){values->ranges[j].first, b->position[i]};
-			events[count++] =
-				(struct event){values->ranges[j].last + 1U, b->position[i]};
+			if (end < table->size)
+				events[count++] = (struct event){end, b->position[i]};
 		}
 	}
-	qsort(events, count, sizeof(*events), event_compare);
+	events_sort(events, room, count);
 	*ret_events = events;
 	*ret_count = count;
 	return 0;
@@ -282,37 +296,73 @@ static bool wants_flags(const struct fw_rule *rule)
 	return rule->protos & FW_PROTO_TCP && rule->tcp.mask;
 }
 
-static int flags_make(struct build *b)
+static bool flags_match(__u32 test, __u32 flags)
 {
-	const struct field_table table = {
-		.dim = ECBPF_FW_TYPE, .l4 = ECBPF_FW_L4_TCP, .off = TABLE(flags), .mask = 0xff};
-	bool is_used = false;
-	__u16 absent;
-	int err;
+	return (flags & test >> 8) == (test & 255);
+}
 
-	for (size_t i = 0; i < b->count; i++) {
-		bool wants = wants_flags(&b->rules[i]);
+/* From one value to the next, the vector changes by the rules whose test has another result */
+static int flags_classes(struct build *b, const struct event *events, const struct event *tests,
+			 size_t count)
+{
+	__u16 *classes = b->tables->flags;
 
-		fw_vector_set(b->vector, b->position[i], !wants);
-		is_used |= wants;
-	}
-	err = fw_vector_class(b, table.dim, &absent);
-	if (err)
-		return err;
-	field_table_enter(b, &table, absent, is_used);
-	for (__u32 flags = 0; is_used && flags < 256; flags++) {
-		for (size_t i = 0; i < b->count; i++) {
-			const struct fw_rule *rule = &b->rules[i];
+	for (__u32 flags = 0; flags < 256; flags++) {
+		bool is_same = flags;
+		int err;
 
-			if (wants_flags(rule))
-				fw_vector_set(b->vector, b->position[i],
-					      (flags & rule->tcp.mask) == rule->tcp.flags);
+		for (size_t i = 0; i < count; i++) {
+			if (flags_match(tests[i].value, flags) ==
+			    (flags && flags_match(tests[i].value, flags - 1)))
+				continue;
+			is_same = false;
+			for (size_t j = tests[i].position; j < tests[i + 1].position; j++)
+				fw_vector_flip(b->vector, events[j].position);
 		}
-		err = fw_vector_class(b, table.dim, &b->tables->flags[flags]);
+		if (is_same) {
+			classes[flags] = classes[flags - 1];
+			continue;
+		}
+		err = fw_vector_class(b, ECBPF_FW_TYPE, &classes[flags]);
 		if (err)
 			return err;
 	}
 	return 0;
+}
+
+static int flags_make(struct build *b)
+{
+	const struct field_table table = {
+		.dim = ECBPF_FW_TYPE, .l4 = ECBPF_FW_L4_TCP, .off = TABLE(flags), .mask = 0xff};
+	_cleanup_free_ struct event *events = calloc(2 * b->count + 1, sizeof(*events));
+	struct event *tests; /* where the events of each test begin */
+	size_t count = 0, tests_count = 0;
+	__u16 absent;
+	int err;
+
+	if (!events)
+		return -ENOMEM;
+	tests = events + b->count;
+	for (size_t i = 0; i < b->count; i++) {
+		const struct fw_rule *rule = &b->rules[i];
+
+		fw_vector_set(b->vector, b->position[i], !wants_flags(rule));
+		if (wants_flags(rule))
+			events[count++] = (struct event){rule->tcp.mask << 8 | rule->tcp.flags,
+							 b->position[i]};
+	}
+	err = fw_vector_class(b, table.dim, &absent);
+	if (err)
+		return err;
+	field_table_enter(b, &table, absent, count > 0);
+	if (!count)
+		return 0;
+	events_sort(events, tests, count);
+	for (size_t i = 0; i < count; i++)
+		if (!i || events[i].value != events[i - 1].value)
+			tests[tests_count++] = (struct event){events[i].value, i};
+	tests[tests_count].position = count;
+	return flags_classes(b, events, tests, tests_count);
 }
 
 /* By family and protocol number: the rules that match it, and whether there are any */
