@@ -119,11 +119,12 @@ void ecbpf_diagnostics_end(struct ecbpf_diagnostics *d)
 {
 	char text[96];
 
+	if (!d->errors)
+		return;
 	if (d->errors > d->max)
 		snprintf(text, sizeof(text), "%zu errors, of which %zu are shown", d->errors,
 			 d->max);
 	else
 		snprintf(text, sizeof(text), "%zu error%s", d->errors, d->errors == 1 ? "" : "s");
-	if (d->errors)
-		detail_add(d, text);
+	detail_add(d, text);
 }

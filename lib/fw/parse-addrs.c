@@ -158,7 +158,7 @@ static bool takes_all(const struct fw_addrs *addrs, bool both)
 bool fw_take_addrs(struct parser *p, __u8 family, bool is_dst, struct fw_addrs *addrs)
 {
 	__u8 only = family == FW_INET ? 0 : family;
-	struct span span = fw_span_word(p->src);
+	struct span span = fw_span_begin(p->src);
 	bool is_negated = fw_take(p->src, '!'), bad = false, ok = true;
 
 	if (fw_take_keyword(p->src, "any")) {

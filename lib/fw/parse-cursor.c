@@ -17,35 +17,12 @@ void fw_next_line(struct source *src)
 	src->number++;
 }
 
-static bool has_meaning(char c)
-{
-	return c == '{' || c == '}' || c == ',' || c == '#' || c == '"';
-}
-
-/* The end of the word at @pos: the next space, or character with a meaning of its own */
-const char *fw_word_end(const struct source *src, const char *pos)
-{
-	while (pos < src->end && (unsigned char)*pos > ' ' && !has_meaning(*pos))
-		pos++;
-	return pos;
-}
-
-struct span fw_span_here(const struct source *src)
-{
-	return (struct span){
-		.pos = src->pos, .end = src->pos, .line = src->line, .number = src->number};
-}
-
-/* The word at the cursor, for messages; one character at least, unless the line ends */
+/* The word at the cursor, for messages */
 struct span fw_span_word(struct source *src)
 {
-	struct span span;
+	struct span span = fw_span_begin(src);
 
-	fw_peek(src);
-	span = fw_span_here(src);
-	span.end = fw_word_end(src, src->pos);
-	if (span.end == span.pos && fw_peek(src) != '\n')
-		span.end++;
+	fw_span_to_word(src, &span);
 	return span;
 }
 
@@ -61,27 +38,17 @@ bool fw_error_expected(struct parser *p, const char *what)
 	return false;
 }
 
-/* Take letters, digits and _. Return: their span, which can be empty */
-struct span fw_take_word(struct source *src)
-{
-	struct span span;
-
-	fw_peek(src);
-	span = fw_span_here(src);
-	while (src->pos < src->end && fw_is_word_char(*src->pos))
-		src->pos++;
-	span.end = src->pos;
-	return span;
-}
-
 bool fw_take_keyword(struct source *src, const char *keyword)
 {
-	struct source before = *src;
-	struct span word = fw_take_word(src);
+	const char *before = src->pos;
+	struct span word;
 
-	if (fw_word_is(&word, keyword))
-		return true;
-	*src = before;
+	if (fw_peek(src) == *keyword) {
+		word = fw_take_word(src);
+		if (fw_word_is(&word, keyword))
+			return true;
+	}
+	src->pos = before;
 	return false;
 }
 

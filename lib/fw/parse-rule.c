@@ -124,13 +124,13 @@ static bool take_flag_set(struct parser *p, __u8 *ret_flags, bool *ret_is_empty)
 		return true;
 	}
 	do {
-		struct span span = fw_span_word(p->src), word = fw_take_word(p->src);
+		struct span word = fw_take_word(p->src);
 		size_t i = 0;
 
 		while (i < ARRAY_SIZE(flag_names) && !fw_word_is(&word, flag_names[i]))
 			i++;
 		if (i == ARRAY_SIZE(flag_names)) {
-			p->src->pos = span.pos;
+			p->src->pos = word.pos;
 			return fw_error_expected(p,
 						 "a flag (cwr, ece, urg, ack, psh, rst, syn, fin)");
 		}
@@ -146,7 +146,7 @@ static bool take_flag_set(struct parser *p, __u8 *ret_flags, bool *ret_is_empty)
  */
 static bool take_flags(struct parser *p, struct fw_rule *rule)
 {
-	struct span span = fw_span_word(p->src);
+	struct span span = fw_span_begin(p->src);
 	bool is_empty, mask_is_empty = false, has_mask;
 	__u8 flags, mask;
 
@@ -594,14 +594,15 @@ static bool error_option(struct parser *p, const struct span *span)
 /* Return: false if the rest of the line cannot be parsed, which is reported */
 static bool take_option(struct parser *p, struct rule_state *state)
 {
-	struct span span = fw_span_word(p->src), word = fw_take_word(p->src);
+	struct span word = fw_take_word(p->src);
 	enum keyword keyword = KW_NONE + 1;
 
 	while (keyword < KW_MAX && !fw_word_is(&word, keywords[keyword].name))
 		keyword++;
 	if (keyword == KW_MAX) {
-		p->src->pos = span.pos;
-		return error_option(p, &span);
+		fw_span_to_word(p->src, &word);
+		p->src->pos = word.pos;
+		return error_option(p, &word);
 	}
 	return check_keyword(p, state, keyword, &word) && take_argument(p, state, keyword);
 }

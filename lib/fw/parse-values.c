@@ -13,10 +13,11 @@ bool fw_take_number(struct parser *p, const char *what, __u64 min, __u64 max, __
 		    bool *bad)
 {
 	struct source *src = p->src;
-	struct span span = fw_span_word(src);
+	struct span span = fw_span_begin(src);
 	__u64 value = 0;
 
 	if (fw_peek(src) < '0' || fw_peek(src) > '9') {
+		fw_span_to_word(src, &span);
 		if (fw_peek(src) == '\n')
 			fw_error_at(p, &span,
 				    "%s: expected a number from %llu to %llu, found the end of the "
@@ -280,7 +281,7 @@ bool fw_take_comma(struct parser *p, bool *ok)
 bool fw_take_values(struct parser *p, const char *what, __u16 max, enum fw_names names,
 		    struct fw_values *values)
 {
-	struct span span = fw_span_word(p->src);
+	struct span span = fw_span_begin(p->src);
 	bool is_negated = fw_take(p->src, '!'), bad = false, ok = true;
 
 	free(values->ranges);

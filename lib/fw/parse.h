@@ -60,6 +60,9 @@ enum fw_names {
 
 /* --- parse-error.c -------------------------------------------------------------------------- */
 
+const char *fw_word_end(const struct source *src, const char *pos);
+void fw_span_to_word(const struct source *src, struct span *span);
+/* Of an empty span: at the word that begins there */
 void fw_error_at(struct parser *p, const struct span *span, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 const char *fw_quote(const struct span *span);
@@ -103,12 +106,33 @@ static inline bool fw_word_is(const struct span *span, const char *word)
 	return len && *span->pos == *word && !strncmp(span->pos, word, len) && !word[len];
 }
 
+static inline struct span fw_span_here(const struct source *src)
+{
+	return (struct span){
+		.pos = src->pos, .end = src->pos, .line = src->line, .number = src->number};
+}
+
+/* An empty span at the next character that is no space */
+static inline struct span fw_span_begin(struct source *src)
+{
+	fw_skip_space(src);
+	return fw_span_here(src);
+}
+
+/* Take letters, digits and _. Return: their span, which can be empty */
+static inline struct span fw_take_word(struct source *src)
+{
+	struct span span = fw_span_begin(src);
+
+	while (src->pos < src->end && fw_is_word_char(*src->pos))
+		src->pos++;
+	span.end = src->pos;
+	return span;
+}
+
 void fw_next_line(struct source *src);
-const char *fw_word_end(const struct source *src, const char *pos);
-struct span fw_span_here(const struct source *src);
 struct span fw_span_word(struct source *src);
 bool fw_error_expected(struct parser *p, const char *what);
-struct span fw_take_word(struct source *src);
 bool fw_take_keyword(struct source *src, const char *keyword);
 bool fw_take_quoted(struct parser *p, const char *what, char **ret_text, struct span *ret_span);
 void *fw_grow(struct parser *p, void *items_p, size_t *count, size_t size);
