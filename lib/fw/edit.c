@@ -52,6 +52,7 @@ int fw_rule_insert_kept(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size_
 int ecbpf_fw_rule_replace(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, size_t index,
 			  const char *text)
 {
+	const char *name;
 	struct fw_rule rule;
 	int err;
 
@@ -61,9 +62,13 @@ int ecbpf_fw_rule_replace(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, siz
 	err = fw_rule_parse(e, ruleset, text, false, &rule);
 	if (err)
 		return err;
-	if (!rule.name) {
-		rule.name = ruleset->rules[index].name;
-		ruleset->rules[index].name = NULL;
+	name = ruleset->rules[index].name;
+	if (!rule.name && name) {
+		rule.name = strdup(name);
+		if (!rule.name) {
+			fw_rule_free(&rule);
+			return ecbpf_fail_memory(e);
+		}
 	}
 	fw_rule_free(&ruleset->rules[index]);
 	ruleset->rules[index] = rule;

@@ -94,9 +94,10 @@ void fw_session_clean(struct ecbpf *e, const struct fw_session *s)
 
 /*
  * Make @new live. It becomes the state of the session, or is freed on failure. Entries of sets that
- * stay are in it. The old generation stays until fw_session_clean()
+ * stay are in it. The old generation stays until fw_session_clean(). @is_lent: by the rules of the
+ * session, which are freed together with those of @new
  */
-static int session_commit(struct ecbpf *e, struct fw_session *s, struct fw_state *new)
+static int session_commit(struct ecbpf *e, struct fw_session *s, struct fw_state *new, bool is_lent)
 {
 	__u32 slot = s->active ? !(s->active & ECBPF_FW_SLOT) : 0;
 	struct fw_generation generation = {};
@@ -122,6 +123,10 @@ static int session_commit(struct ecbpf *e, struct fw_session *s, struct fw_state
 		fw_state_free(new);
 	} else {
 		s->active = generation.size | slot;
+		if (is_lent) {
+			new->ruleset->lender = s->old.ruleset;
+			s->old.ruleset = NULL;
+		}
 		fw_state_free(&s->old);
 		s->old = *new;
 		s->is_lost = false;
@@ -255,7 +260,7 @@ int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_f
 		return err;
 	}
 	lost = s->is_told ? NULL : sets_lost(e, s, ruleset);
-	err = session_commit(e, s, &new);
+	err = session_commit(e, s, &new, false);
 	if (!err && lost)
 		lines_warn(e, lost);
 	return err;
@@ -290,8 +295,11 @@ int fw_apply_told(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset)
 	return apply(e, ruleset, true);
 }
 
-int fw_session_apply_changed(struct ecbpf *e, struct fw_session *s,
-			     struct ecbpf_fw_ruleset *ruleset)
+/*
+ * Make @ruleset live, which was lent by that of the session and is taken over; sets that have the
+ * name of a live set stay as they are
+ */
+static int apply_changed(struct ecbpf *e, struct fw_session *s, struct ecbpf_fw_ruleset *ruleset)
 {
 	struct fw_state new = {.ruleset = ruleset};
 	int err;
@@ -308,7 +316,7 @@ int fw_session_apply_changed(struct ecbpf *e, struct fw_session *s,
 		if (set)
 			new.sets[i] = s->old.sets[set - s->old.ruleset->sets];
 	}
-	err = session_commit(e, s, &new);
+	err = session_commit(e, s, &new, true);
 	if (!err)
 		fw_session_clean(e, s);
 	return err;
@@ -323,7 +331,7 @@ int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 	err = fw_session_open(e, 0, &s);
 	if (err)
 		return err;
-	ruleset = fw_ruleset_copy(s.old.ruleset);
+	ruleset = fw_ruleset_lend(s.old.ruleset);
 	if (!ruleset)
 		err = ecbpf_fail_memory(e);
 	if (!err) {
@@ -337,7 +345,7 @@ int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 				fw_warn_vlan_loaded(e, ruleset);
 			runtime_log_ahead(e);
 			fw_log_change(e, s.old.ruleset, ruleset);
-			err = fw_session_apply_changed(e, &s, ruleset);
+			err = apply_changed(e, &s, ruleset);
 			runtime_log_settle(e, !err);
 		}
 	}

@@ -167,10 +167,6 @@ void fw_session_close(struct fw_session *s);
 void fw_session_clean(struct ecbpf *e, const struct fw_session *s);
 /* Make a copy of @ruleset live, with new sets */
 int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_fw_ruleset *ruleset);
-/* Make @ruleset live, which is taken over; sets that have the name of a live set stay as they are
- */
-int fw_session_apply_changed(struct ecbpf *e, struct fw_session *s,
-			     struct ecbpf_fw_ruleset *ruleset);
 
 /* Is a ruleset live, even one without rules? Return: 0; -ENOENT the firewall was never loaded */
 int fw_live_is_there(struct ecbpf *e, bool *ret_is_there);

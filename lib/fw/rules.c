@@ -29,6 +29,8 @@ static struct fw_values *values_at(struct fw_rule *rule, size_t i)
 
 void fw_rule_free(struct fw_rule *rule)
 {
+	if (rule->is_lent)
+		return;
 	free(rule->name);
 	free(rule->text);
 	free(rule->src.prefixes);
@@ -54,6 +56,7 @@ void ecbpf_fw_ruleset_free(struct ecbpf_fw_ruleset *ruleset)
 	free(ruleset->rules);
 	free(ruleset->sets);
 	free(ruleset->assertions);
+	ecbpf_fw_ruleset_free(ruleset->lender);
 	free(ruleset);
 }
 
@@ -88,6 +91,7 @@ static bool copy_rule(struct fw_rule *rule)
 {
 	bool ok = copy_string(&rule->name);
 
+	rule->is_lent = false;
 	ok &= copy_string(&rule->text);
 	ok &= copy_prefixes(&rule->src.prefixes, rule->src.prefixes_count);
 	ok &= copy_prefixes(&rule->dst.prefixes, rule->dst.prefixes_count);
@@ -106,7 +110,14 @@ static bool copy_set(struct fw_set *set)
 	return copy_prefixes(&set->prefixes, set->prefixes_count) && ok;
 }
 
-struct ecbpf_fw_ruleset *fw_ruleset_copy(const struct ecbpf_fw_ruleset *ruleset)
+static bool lend_rule(struct fw_rule *rule)
+{
+	rule->is_lent = true;
+	return true;
+}
+
+static struct ecbpf_fw_ruleset *ruleset_copy(const struct ecbpf_fw_ruleset *ruleset,
+					     bool (*copy_its_rule)(struct fw_rule *rule))
 {
 	struct ecbpf_fw_ruleset *copy = calloc(1, sizeof(*copy));
 	bool ok;
@@ -121,13 +132,23 @@ struct ecbpf_fw_ruleset *fw_ruleset_copy(const struct ecbpf_fw_ruleset *ruleset)
 	ok &= copy_array(&copy->assertions, ruleset->assertions_count, sizeof(*copy->assertions));
 	copy->assertions_count = ruleset->assertions_count;
 	while (ok && copy->rules_count < ruleset->rules_count)
-		ok = copy_rule(&copy->rules[copy->rules_count++]);
+		ok = copy_its_rule(&copy->rules[copy->rules_count++]);
 	while (ok && copy->sets_count < ruleset->sets_count)
 		ok = copy_set(&copy->sets[copy->sets_count++]);
 	if (ok)
 		return copy;
 	ecbpf_fw_ruleset_free(copy);
 	return NULL;
+}
+
+struct ecbpf_fw_ruleset *fw_ruleset_copy(const struct ecbpf_fw_ruleset *ruleset)
+{
+	return ruleset_copy(ruleset, copy_rule);
+}
+
+struct ecbpf_fw_ruleset *fw_ruleset_lend(const struct ecbpf_fw_ruleset *ruleset)
+{
+	return ruleset_copy(ruleset, lend_rule);
 }
 
 static int compare_prefixes(const void *a, const void *b)

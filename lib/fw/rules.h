@@ -124,6 +124,7 @@ struct fw_limit {
  * struct fw_rule - a rule
  * @name: as written, or NULL. Names need not be unique
  * @text: as fw_rule_print() prints the rule, if that was done already; else NULL
+ * @is_lent: what the pointers of the rule point to belongs to another ruleset
  * @line: in the file, from 1; 0 if the rule is not from a file
  * @malformed: bits 1 << enum ecbpf_reason; 0: the rule matches well-formed packets
  * @family: 4, 6 or FW_INET; with @malformed also 0: any packet, also without an IP header
@@ -145,6 +146,7 @@ struct fw_limit {
 struct fw_rule {
 	char *name;
 	char *text;
+	bool is_lent;
 	unsigned int line;
 	__u32 malformed;
 	__u8 family;
@@ -204,6 +206,8 @@ struct ecbpf_fw_ruleset {
 	size_t sets_count;
 	struct ecbpf_fw_assertion *assertions;
 	size_t assertions_count;
+	struct ecbpf_fw_ruleset
+		*lender; /* of rules that are lent, to be freed with them; or NULL */
 };
 
 /* --- rules.c: memory of the model, and queries -------------------------------- */
@@ -213,6 +217,8 @@ void fw_set_free(struct fw_set *set);	 /* likewise */
 
 /* Return: a copy for ecbpf_fw_ruleset_free(); NULL without memory */
 struct ecbpf_fw_ruleset *fw_ruleset_copy(const struct ecbpf_fw_ruleset *ruleset);
+/* Likewise, but its rules are lent: @ruleset has to live longer */
+struct ecbpf_fw_ruleset *fw_ruleset_lend(const struct ecbpf_fw_ruleset *ruleset);
 
 /* Sort, and remove duplicates. Return: how many are left */
 size_t fw_prefixes_sort(struct ecbpf_prefix *prefixes, size_t count);

@@ -799,6 +799,37 @@ static void edited(void **state)
 	ecbpf_fw_ruleset_free(NULL);
 }
 
+/* What is lent is neither changed nor freed with the copy */
+static void lent(void **state)
+{
+	struct ecbpf_fw_ruleset *lender, *ruleset, *copy;
+	char *before, *text;
+
+	(void)state;
+	lender = parse(RULES "ip from {1.1.1.1, 2.2.2.2} to any tcp dport {1, 3} name \"b\"\n");
+	before = print(lender);
+	ruleset = fw_ruleset_lend(lender);
+	assert_non_null(ruleset);
+	assert_int_equal(ecbpf_fw_rule_replace(e, ruleset, 0, "ip6 from any to any tcp"), 0);
+	assert_int_equal(ecbpf_fw_rule_insert(e, ruleset, 0, "ip from @s to any icmp"), 0);
+	ecbpf_fw_rule_delete(ruleset, 2);
+	copy = fw_ruleset_copy(ruleset);
+	assert_non_null(copy);
+	ecbpf_fw_ruleset_free(ruleset);
+	text = print(lender);
+	assert_string_equal(text, before);
+	ecbpf_fw_ruleset_free(lender);
+	free(text);
+	text = print(copy);
+	assert_string_equal(text, "set s {\n\t1.2.3.4\n}\nip from @s to any icmp drop\n"
+				  "ip6 from any to any tcp drop name \"a\"\n"
+				  "ip from {1.1.1.1, 2.2.2.2} to any tcp dport {1, 3} drop "
+				  "name \"b\"\n");
+	free(text);
+	free(before);
+	ecbpf_fw_ruleset_free(copy);
+}
+
 static void too_many(void **state)
 {
 	static const char line[] = "ip from any to any tcp\n";
@@ -1015,7 +1046,7 @@ int main(void)
 		cmocka_unit_test(modelled),	  cmocka_unit_test(set_files),
 		cmocka_unit_test(edited),	  cmocka_unit_test(too_many),
 		cmocka_unit_test(too_many_uses),  cmocka_unit_test(misleading),
-		cmocka_unit_test(too_many_parts),
+		cmocka_unit_test(too_many_parts), cmocka_unit_test(lent),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
