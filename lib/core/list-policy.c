@@ -122,12 +122,11 @@ static int gateways_add(struct lockout *l)
 	};
 	_cleanup_free_ struct gateways *gateways = NULL;
 	size_t count = 0;
-	int err = 0;
+	int err;
 
-	for (size_t i = 0; i < ARRAY_SIZE(wanted) && !err; i++)
-		err = ecbpf_rtnetlink_collect(l->e, RTM_GETROUTE, &wanted[i], sizeof(wanted[i]),
-					      "cannot read the default routes", route_read,
-					      sizeof(*gateways), &gateways, &count);
+	err = ecbpf_rtnetlink_collect_all(l->e, RTM_GETROUTE, wanted, sizeof(*wanted),
+					  ARRAY_SIZE(wanted), "cannot read the default routes",
+					  route_read, sizeof(*gateways), &gateways, &count);
 	for (size_t i = 0; i < count; i++)
 		for (size_t k = 0; k < gateways[i].count && !err; k++)
 			err = addr_add(l, &gateways[i].prefixes[k], GATEWAY);

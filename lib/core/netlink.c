@@ -78,33 +78,47 @@ int ecbpf_netlink_collect(struct ecbpf *e, struct nl_sock *sock, struct nl_msg *
 	return err < 0 ? fail_netlink(e, what, err) : 0;
 }
 
+static int rtnetlink_open(struct ecbpf *e, struct nl_sock *sock, const char *what)
+{
+	int err, on = 1;
+
+	err = nl_connect(sock, NETLINK_ROUTE);
+	if (err)
+		return fail_netlink(e, what, err);
+	/* else the kernel ignores the head: of routes there may be a million */
+	if (setsockopt(nl_socket_get_fd(sock), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on,
+		       sizeof(on)))
+		return ecbpf_fail(e, -errno, "%s: this kernel has no strict netlink (Linux 4.20)",
+				  what);
+	return 0;
+}
+
+int ecbpf_rtnetlink_collect_all(struct ecbpf *e, int type, const void *heads, size_t head_size,
+				size_t heads_count, const char *what, ecbpf_netlink_fn fn,
+				size_t size, void *items_p, size_t *count)
+{
+	struct nl_sock *sock = nl_socket_alloc();
+	int err;
+
+	err = sock ? rtnetlink_open(e, sock, what) : ecbpf_fail_memory(e);
+	for (size_t i = 0; i < heads_count && !err; i++) {
+		struct nl_msg *msg = nlmsg_alloc_simple(type, NLM_F_DUMP);
+
+		if (!msg ||
+		    nlmsg_append(msg, (char *)heads + i * head_size, head_size, NLMSG_ALIGNTO))
+			err = ecbpf_fail_memory(e);
+		else
+			err = ecbpf_netlink_collect(e, sock, msg, what, fn, size, items_p, count);
+		nlmsg_free(msg);
+	}
+	nl_socket_free(sock);
+	return err;
+}
+
 int ecbpf_rtnetlink_collect(struct ecbpf *e, int type, const void *head, size_t head_size,
 			    const char *what, ecbpf_netlink_fn fn, size_t size, void *items_p,
 			    size_t *count)
 {
-	struct nl_msg *msg = nlmsg_alloc_simple(type, NLM_F_DUMP);
-	struct nl_sock *sock = nl_socket_alloc();
-	int err, on = 1;
-
-	if (!sock || !msg || nlmsg_append(msg, (void *)head, head_size, NLMSG_ALIGNTO)) {
-		err = ecbpf_fail_memory(e);
-		goto out;
-	}
-	err = nl_connect(sock, NETLINK_ROUTE);
-	if (err) {
-		err = fail_netlink(e, what, err);
-		goto out;
-	}
-	/* else the kernel ignores @head: of routes there may be a million */
-	if (setsockopt(nl_socket_get_fd(sock), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on,
-		       sizeof(on))) {
-		err = ecbpf_fail(e, -errno, "%s: this kernel has no strict netlink (Linux 4.20)",
-				 what);
-		goto out;
-	}
-	err = ecbpf_netlink_collect(e, sock, msg, what, fn, size, items_p, count);
-out:
-	nlmsg_free(msg);
-	nl_socket_free(sock);
-	return err;
+	return ecbpf_rtnetlink_collect_all(e, type, head, head_size, 1, what, fn, size, items_p,
+					   count);
 }

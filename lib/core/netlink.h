@@ -38,5 +38,9 @@ int ecbpf_netlink_collect(struct ecbpf *e, struct nl_sock *sock, struct nl_msg *
 int ecbpf_rtnetlink_collect(struct ecbpf *e, int type, const void *head, size_t head_size,
 			    const char *what, ecbpf_netlink_fn fn, size_t size, void *items_p,
 			    size_t *count);
+/* Likewise, one dump for each of several @heads, by one socket */
+int ecbpf_rtnetlink_collect_all(struct ecbpf *e, int type, const void *heads, size_t head_size,
+				size_t heads_count, const char *what, ecbpf_netlink_fn fn,
+				size_t size, void *items_p, size_t *count);
 
 #endif /* ECBPF_LIB_NETLINK_H */

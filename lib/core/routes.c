@@ -50,12 +50,12 @@ int ecbpf_routes_read(struct ecbpf *e, struct ecbpf_route **ret_routes, size_t *
 	};
 	struct ecbpf_route *routes = NULL;
 	size_t count = 0;
-	int err = 0;
+	int err;
 
-	for (size_t i = 0; i < ARRAY_SIZE(wanted) && !err; i++)
-		err = ecbpf_rtnetlink_collect(e, RTM_GETROUTE, &wanted[i], sizeof(wanted[i]),
-					      "cannot read the addresses of this host", route_read,
-					      sizeof(*routes), &routes, &count);
+	err = ecbpf_rtnetlink_collect_all(e, RTM_GETROUTE, wanted, sizeof(*wanted),
+					  ARRAY_SIZE(wanted),
+					  "cannot read the addresses of this host", route_read,
+					  sizeof(*routes), &routes, &count);
 	if (err) {
 		free(routes);
 		return err;
