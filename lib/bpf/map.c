@@ -26,13 +26,19 @@ int ecbpf_map_schema(const struct bpf_map_info *info, __u32 *ret_schema)
 static int check_schema(struct ecbpf *e, const char *path, const struct bpf_map_info *info)
 {
 	__u32 schema;
-	int err = ecbpf_map_schema(info, &schema);
+	int err;
 
+	/* maps of one object share their BTF, and an ID is not given again for a long time */
+	if (info->btf_id && info->btf_id == e->known_btf)
+		return 0;
+	err = ecbpf_map_schema(info, &schema);
 	/* Without CAP_SYS_ADMIN, which BTF by ID needs, the sampler's counters are read */
 	if (err == -EPERM && !ecbpf_has_capability(CAP_SYS_ADMIN))
 		return 0;
 	if (err)
 		return ecbpf_fail(e, err, "%s: cannot read its BTF: %s", path, strerror(-err));
+	if (schema == ECBPF_SCHEMA)
+		e->known_btf = info->btf_id;
 	if (!schema || schema == ECBPF_SCHEMA)
 		return 0;
 	return ecbpf_fail(
@@ -48,15 +54,14 @@ static int fail_map(struct ecbpf *e, const char *path, int err)
 			  err == -EPERM || err == -EACCES ? " (must be root)" : "");
 }
 
-int ecbpf_map_open(struct ecbpf *e, const char *name, struct bpf_map_info *ret_info)
+/* As ecbpf_map_open(), when the BPF file system has been looked at */
+static int map_open(struct ecbpf *e, const char *name, struct bpf_map_info *ret_info)
 {
 	struct bpf_map_info info = {};
 	char path[PATH_MAX];
 	int err, fd;
 
-	err = ecbpf_bpffs_open(e, false);
-	if (!err)
-		err = ecbpf_pin_path(e, path, sizeof(path), name);
+	err = ecbpf_pin_path(e, path, sizeof(path), name);
 	if (err)
 		return err;
 	fd = bpf_obj_get(path);
@@ -71,6 +76,31 @@ int ecbpf_map_open(struct ecbpf *e, const char *name, struct bpf_map_info *ret_i
 	if (ret_info)
 		*ret_info = info;
 	return fd;
+}
+
+int ecbpf_map_open(struct ecbpf *e, const char *name, struct bpf_map_info *ret_info)
+{
+	int err = ecbpf_bpffs_open(e, false);
+
+	return err ? err : map_open(e, name, ret_info);
+}
+
+int ecbpf_maps_open(struct ecbpf *e, const char *const *names, int *const *fds, size_t count,
+		    const char **ret_missing)
+{
+	int err = ecbpf_bpffs_open(e, false);
+
+	for (size_t i = 0; i < count; i++)
+		*fds[i] = -1;
+	*ret_missing = *names;
+	for (size_t i = 0; !err && i < count; i++) {
+		*ret_missing = names[i];
+		*fds[i] = map_open(e, names[i], NULL);
+		err = *fds[i] < 0 ? *fds[i] : 0;
+	}
+	for (size_t i = 0; err && i < count; i++)
+		close_fd(fds[i]);
+	return err;
 }
 
 int ecbpf_map_adopt(struct ecbpf *e, const char *path, struct bpf_map *map)
@@ -98,9 +128,11 @@ void *ecbpf_map_memory(int fd, size_t size)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
-int ecbpf_view_open(struct ecbpf *e, int fd, const char *name, size_t value_size,
-		    struct ecbpf_view *ret_view)
+/* @count: from @first on; 0: all */
+static int view_open(struct ecbpf *e, int fd, const char *name, size_t value_size, __u32 first,
+		     __u32 count, struct ecbpf_view *ret_view)
 {
+	size_t page = sysconf(_SC_PAGESIZE), at, skipped;
 	struct bpf_map_info info = {};
 	struct ecbpf_view view;
 	int err;
@@ -110,18 +142,35 @@ int ecbpf_view_open(struct ecbpf *e, int fd, const char *name, size_t value_size
 		return ecbpf_fail(e, err, "map %s: %s", name, strerror(-err));
 	if (info.value_size != value_size)
 		return ecbpf_fail(e, -EPROTO, "map %s: of another version of ecbpf", name);
-	view.entries = info.max_entries;
-	view.size = (size_t)info.max_entries * value_size;
-	view.at = ecbpf_map_memory(fd, view.size);
-	if (!view.at)
+	if (first + count > info.max_entries)
+		return ecbpf_fail(e, -EPROTO, "map %s: of another version of ecbpf", name);
+	view.entries = count ?: info.max_entries;
+	at = first * value_size;
+	skipped = at % page;
+	view.size = skipped + view.entries * value_size;
+	view.memory = mmap(NULL, view.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, at - skipped);
+	if (view.memory == MAP_FAILED)
 		return ecbpf_fail(e, -errno, "map %s: %s", name, strerror(errno));
+	view.at = (char *)view.memory + skipped;
 	*ret_view = view;
 	return 0;
 }
 
+int ecbpf_view_open(struct ecbpf *e, int fd, const char *name, size_t value_size,
+		    struct ecbpf_view *ret_view)
+{
+	return view_open(e, fd, name, value_size, 0, 0, ret_view);
+}
+
+int ecbpf_view_open_entry(struct ecbpf *e, int fd, const char *name, size_t value_size, __u32 entry,
+			  struct ecbpf_view *ret_view)
+{
+	return view_open(e, fd, name, value_size, entry, 1, ret_view);
+}
+
 void ecbpf_view_close(struct ecbpf_view *view)
 {
-	if (view->at)
-		munmap(view->at, view->size);
+	if (view->memory)
+		munmap(view->memory, view->size);
 	*view = (struct ecbpf_view){};
 }

@@ -21,6 +21,7 @@ struct ecbpf {
 	unsigned int list_policy; /* see ecbpf_list_policy() */
 	int freplace;		  /* cached result of ecbpf_freplace_probe(); 1: not probed yet */
 	int frags;		  /* cached result of ecbpf_frags_probe(); 1: not probed yet */
+	__u32 known_btf;	  /* ID of BTF of this schema; 0: none was found yet */
 	int held;		  /* 1 + the lock of ecbpf_lock_hold(); 0: not held */
 	int holds;		  /* how many hold it, one inside the other */
 	bool is_applying;	  /* a configuration: no change is one at runtime */

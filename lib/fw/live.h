@@ -106,8 +106,8 @@ int fw_limits_assign(struct ecbpf *e, const struct fw_maps *maps, const struct f
 /* --- set-trie.c ----------------------------------------------------------------------------- */
 
 int fw_set_open(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
-		struct ecbpf_view *ret_heads, struct ecbpf_trie **ret_trie);
-void fw_set_close(struct ecbpf_view *heads, struct ecbpf_trie *trie);
+		struct ecbpf_view *ret_head, struct ecbpf_trie **ret_trie);
+void fw_set_close(struct ecbpf_view *head, struct ecbpf_trie *trie);
 int fw_set_read(struct ecbpf *e, const struct fw_maps *maps, __u16 entry, struct fw_set *set);
 
 int fw_set_rebuild(struct ecbpf *e, struct ecbpf_trie *trie, const struct ecbpf_trie_op *ops,

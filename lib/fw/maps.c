@@ -91,18 +91,10 @@ static int maps_open(struct ecbpf *e, struct fw_maps *ret, const char **ret_name
 {
 	struct fw_maps maps = {};
 	int *const fds[] = FDS(&maps);
-	int err = 0;
+	int err;
 
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		*fds[i] = -1;
-	for (size_t i = 0; !err && i < ARRAY_SIZE(fds); i++) {
-		*ret_name = ecbpf_fw_maps[i];
-		*fds[i] = ecbpf_map_open(e, *ret_name, NULL);
-		err = *fds[i] < 0 ? *fds[i] : 0;
-	}
-	if (err)
-		fw_maps_close(&maps);
-	else
+	err = ecbpf_maps_open(e, ecbpf_fw_maps, fds, ARRAY_SIZE(fds), ret_name);
+	if (!err)
 		*ret = maps;
 	return err;
 }

@@ -11,10 +11,17 @@
 #include "core/util.h"
 #include "fw/live.h"
 
-/* All entries of fw_sets */
+/* All entries of fw_sets: 3 MB */
 static int heads_open(struct ecbpf *e, const struct fw_maps *maps, struct ecbpf_view *ret_heads)
 {
 	return ecbpf_view_open(e, maps->sets, "fw_sets", sizeof(struct ecbpf_trie_head), ret_heads);
+}
+
+static int head_open(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
+		     struct ecbpf_view *ret_head)
+{
+	return ecbpf_view_open_entry(e, maps->sets, "fw_sets", sizeof(struct ecbpf_trie_head),
+				     entry, ret_head);
 }
 
 static struct ecbpf_trie_head *head_of(const struct ecbpf_view *heads, __u32 entry)
@@ -23,26 +30,26 @@ static struct ecbpf_trie_head *head_of(const struct ecbpf_view *heads, __u32 ent
 }
 
 int fw_set_open(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
-		struct ecbpf_view *ret_heads, struct ecbpf_trie **ret_trie)
+		struct ecbpf_view *ret_head, struct ecbpf_trie **ret_trie)
 {
-	struct ecbpf_view heads;
+	struct ecbpf_view head;
 	int err;
 
-	err = heads_open(e, maps, &heads);
+	err = head_open(e, maps, entry, &head);
 	if (err)
 		return err;
-	err = ecbpf_trie_open(e, maps->pool, head_of(&heads, entry), entry, ret_trie);
+	err = ecbpf_trie_open(e, maps->pool, head.at, entry, ret_trie);
 	if (err)
-		ecbpf_view_close(&heads);
+		ecbpf_view_close(&head);
 	else
-		*ret_heads = heads;
+		*ret_head = head;
 	return err;
 }
 
-void fw_set_close(struct ecbpf_view *heads, struct ecbpf_trie *trie)
+void fw_set_close(struct ecbpf_view *head, struct ecbpf_trie *trie)
 {
 	ecbpf_trie_close(trie);
-	ecbpf_view_close(heads);
+	ecbpf_view_close(head);
 }
 
 /* Does the entry have a trie, even an unfinished one of a killed process? */
@@ -99,7 +106,7 @@ static int set_build(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
 		     const struct fw_set *set)
 {
 	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
-	_cleanup_view_ struct ecbpf_view heads = {};
+	_cleanup_view_ struct ecbpf_view head = {};
 	struct ecbpf_trie *trie = NULL;
 	int err;
 
@@ -108,16 +115,15 @@ static int set_build(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
 		return ecbpf_fail_memory(e);
 	for (size_t i = 0; i < set->prefixes_count; i++)
 		ops[i] = fw_trie_op(&set->prefixes[i], 1);
-	err = heads_open(e, maps, &heads);
+	err = head_open(e, maps, entry, &head);
 	if (err)
 		return err;
-	if (!set_is_made(head_of(&heads, entry))) {
-		err = ecbpf_trie_new(e, maps->pool, head_of(&heads, entry), entry, ops,
-				     set->prefixes_count);
+	if (!set_is_made(head.at)) {
+		err = ecbpf_trie_new(e, maps->pool, head.at, entry, ops, set->prefixes_count);
 	} else {
 		/* of the previous rules of a trial, or of live rules that became unknown (is_lost)
 		 */
-		err = ecbpf_trie_open(e, maps->pool, head_of(&heads, entry), entry, &trie);
+		err = ecbpf_trie_open(e, maps->pool, head.at, entry, &trie);
 		if (!err)
 			err = ecbpf_trie_build(trie, ops, set->prefixes_count);
 		ecbpf_trie_close(trie);
@@ -159,15 +165,15 @@ int fw_set_read(struct ecbpf *e, const struct fw_maps *maps, __u16 entry, struct
 {
 	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
 	struct ecbpf_trie *trie = NULL;
-	struct ecbpf_view heads;
+	struct ecbpf_view head;
 	size_t count = 0;
 	int err;
 
-	err = fw_set_open(e, maps, entry, &heads, &trie);
+	err = fw_set_open(e, maps, entry, &head, &trie);
 	if (err)
 		return err;
 	err = ecbpf_trie_entries(trie, &ops, &count);
-	fw_set_close(&heads, trie);
+	fw_set_close(&head, trie);
 	if (err)
 		return err;
 	set->prefixes = calloc(count + 1, sizeof(*set->prefixes));

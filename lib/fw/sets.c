@@ -172,7 +172,7 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 			const struct ecbpf_list *list)
 {
 	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
-	struct ecbpf_view heads;
+	struct ecbpf_view head;
 	struct ecbpf_trie *trie = NULL;
 	struct fw_session s;
 	size_t index, count = 0, before = 0, after;
@@ -184,7 +184,7 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 	err = set_ops(e, &s.old.ruleset->sets[index], list, change == ECBPF_FW_SET_DELETE ? 0 : 1,
 		      &ops, &count);
 	if (!err)
-		err = fw_set_open(e, &s.maps, s.old.sets[index], &heads, &trie);
+		err = fw_set_open(e, &s.maps, s.old.sets[index], &head, &trie);
 	if (!err) {
 		count = ops_unique(ops, count);
 		before = set_count(trie);
@@ -214,7 +214,7 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 		runtime_log_settle(e, !err && (change != ECBPF_FW_SET_DELETE || after != before));
 		if (!err && change != ECBPF_FW_SET_DELETE)
 			set_warn(e, &s, index, list);
-		fw_set_close(&heads, trie);
+		fw_set_close(&head, trie);
 	}
 	fw_session_close(&s);
 	return err;
