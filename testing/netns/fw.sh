@@ -112,6 +112,47 @@ bad "sets: one more" 1 "too many different sets in rules (64" fw rule add 'ip fr
 fw apply -f "$work/a"
 check "sets: none is left" 0 "$(chunks)"
 
+# a change of a set reads the rules that use sets: few, which the text has twice; many; and those of
+# a text that has them once, as older versions write it
+# shellcheck disable=SC2317 # called by good
+text_is_older()
+{
+	local id value
+
+	for id in $(bpftool -j map dump pinned /sys/fs/bpf/ecbpf/fw_text |
+		jq -r '.[].value | "\(.[3])\(.[2][2:])\(.[1][2:])\(.[0][2:])"'); do
+		read -ra value < <(bpftool -j map lookup id "$((id))" key 0 0 0 0 |
+			jq -r '.value | join(" ")')
+		((value[15] & 0x80)) || return 1
+		value[15]=$((value[15] & 0x7f))
+		bpftool map update id "$((id))" key 0 0 0 0 value "${value[@]}"
+	done
+}
+for uses in 1 62 63 older; do
+	{
+		echo 'set used {}'
+		echo 'ip from any to any tcp dport 53 name "a@b"'
+		for ((i = 1; i <= ${uses/older/3}; i++)); do
+			echo "ip from any to any udp dport $i"
+			echo "ip from @used to any tcp dport $i"
+		done
+		echo 'ip from any to @used tcp'
+	} >"$work/uses"
+	fw apply --allow-empty -f "$work/uses"
+	if [[ $uses == older ]]; then
+		fw rule add 'ip from any to any udp' # the other slot has the second text, too
+		good "sets, older text: it is one" text_is_older
+	fi
+	bad "sets, $uses rules that use one: it would block this host" 1 "127.0.0.1 is in" \
+		fw set add used 127.0.0.1
+	check "sets, $uses rules that use one: an address that none matches" \
+		"ecbpf-fw: warning: set 'used': no rule matches its 1 IPv6 prefix: only rules of ip \
+use the set" "$(fw set add used 192.0.2.1 2001:db8::1 2>&1 >/dev/null)"
+	check "sets, $uses rules that use one: what is in it" "192.0.2.1 2001:db8::1" \
+		"$(fw set list used | xargs)"
+done
+fw apply -f "$work/a"
+
 /usr/bin/python3 - >"$work/prefixes" <<-'END'
 	for i in range(1 << 20):
 	    print(f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}")
