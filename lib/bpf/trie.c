@@ -31,6 +31,22 @@ __u32 ecbpf_trie_find(struct ecbpf_trie *t, const struct ecbpf_trie_op *prefix)
 	return leaf ? leaf_value(t, leaf) : 0;
 }
 
+int ecbpf_trie_find_all(struct ecbpf_trie *t, const struct ecbpf_trie_op *prefixes, size_t count,
+			__u32 *ret_values)
+{
+	t->err = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct key key = op_key(&prefixes[i]);
+		__u64 leaf;
+
+		if (i + TRIE_FAR < count)
+			trie_hash_expect(t, &prefixes[i + TRIE_FAR], &prefixes[i + TRIE_NEAR]);
+		leaf = load(t, trie_hash_find(t, prefixes[i].family, &key));
+		ret_values[i] = leaf ? leaf_value(t, leaf) : 0;
+	}
+	return t->err ? trie_fail(t, t->err) : 0;
+}
+
 int ecbpf_trie_same(struct ecbpf_trie *t, const struct ecbpf_trie_op *prefixes, size_t count,
 		    size_t *ret_same)
 {
@@ -40,6 +56,8 @@ int ecbpf_trie_same(struct ecbpf_trie *t, const struct ecbpf_trie_op *prefixes, 
 	for (size_t i = 0; i < count; i++) {
 		struct key key = op_key(&prefixes[i]);
 
+		if (i + TRIE_FAR < count)
+			trie_hash_expect(t, &prefixes[i + TRIE_FAR], &prefixes[i + TRIE_NEAR]);
 		same += !!load(t, trie_hash_find(t, prefixes[i].family, &key));
 	}
 	if (t->err)

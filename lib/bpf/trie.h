@@ -91,6 +91,10 @@ int ecbpf_trie_delete(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head
 /* The value of exactly this prefix; 0 if it is not in the table */
 __u32 ecbpf_trie_find(struct ecbpf_trie *trie, const struct ecbpf_trie_op *prefix);
 
+/* Likewise, of many. Return: 0; errors */
+int ecbpf_trie_find_all(struct ecbpf_trie *trie, const struct ecbpf_trie_op *prefixes, size_t count,
+			__u32 *ret_values);
+
 /* How many of these prefixes are in the table, with any value. Return: 0; errors */
 int ecbpf_trie_same(struct ecbpf_trie *trie, const struct ecbpf_trie_op *prefixes, size_t count,
 		    size_t *ret_same);

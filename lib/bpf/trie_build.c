@@ -166,6 +166,8 @@ static void generation_build(struct ecbpf_trie *t, const struct ecbpf_trie_op *o
 	for (size_t i = 0; i < count && !t->err; i++) {
 		struct key key = op_key(&ops[i]);
 
+		if (i + TRIE_FAR < count)
+			trie_hash_expect(t, &ops[i + TRIE_FAR], &ops[i + TRIE_NEAR]);
 		leaves[i] = trie_leaf_new(t, &ops[i]);
 		*word(t, trie_hash_find(t, ops[i].family, &key)) = leaves[i];
 	}

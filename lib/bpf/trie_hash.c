@@ -33,6 +33,21 @@ __u32 trie_hash_find(struct ecbpf_trie *t, int family, const struct key *key)
 }
 
 /*
+ * In a large table, each word that is looked at is waited for. Who looks for many prefixes asks for
+ * the words of later ones ahead
+ */
+void trie_hash_expect(struct ecbpf_trie *t, const struct ecbpf_trie_op *far,
+		      const struct ecbpf_trie_op *near)
+{
+	struct key far_key = op_key(far), near_key = op_key(near);
+	__u64 leaf = load(t, t->gen->hash + hash_of(t, near->family, &near_key));
+
+	__builtin_prefetch(word(t, t->gen->hash + hash_of(t, far->family, &far_key)), 1);
+	if (leaf && leaf_family(leaf) == 6)
+		__builtin_prefetch(word(t, leaf >> 32));
+}
+
+/*
  * Close the gap: entries that would no longer be found move into it. An entry is copied before its
  * old word is cleared, so that a killed writer leaves it twice, but does not lose it.
  */

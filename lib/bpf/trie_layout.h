@@ -308,6 +308,10 @@ void trie_generation_drop(struct ecbpf_trie *t, const struct generation *gen);
 
 /* Word index of a prefix in the hash table, or of the empty word where it belongs */
 __u32 trie_hash_find(struct ecbpf_trie *t, int family, const struct key *key);
+#define TRIE_NEAR 8 /* of prefixes that are looked for: how many before it is @near, and @far */
+#define TRIE_FAR  16
+void trie_hash_expect(struct ecbpf_trie *t, const struct ecbpf_trie_op *far,
+		      const struct ecbpf_trie_op *near);
 void trie_hash_delete(struct ecbpf_trie *t, __u32 index);
 /* The leaf of the longest covering prefix of @key that is longer than @above; 0 if none */
 __u64 trie_hash_cover(struct ecbpf_trie *t, int family, const struct key *key, __u32 above);

@@ -29,12 +29,12 @@ struct change {
 };
 
 /* Equal prefixes in the order of the call */
-static int change_compare(const void *a, const void *b)
+static int op_compare(const void *a, const void *b)
 {
-	const struct change *x = a, *y = b;
-	int cmp = ecbpf_trie_compare(&x->op, &y->op);
+	const struct ecbpf_trie_op *x = a, *y = b;
+	int cmp = ecbpf_trie_compare(x, y);
 
-	return cmp ? cmp : x->op.value < y->op.value ? -1 : x->op.value > y->op.value;
+	return cmp ? cmp : x->value < y->value ? -1 : x->value > y->value;
 }
 
 /* A permanent entry gets an expiry: whoever made it may not have meant it to end */
@@ -45,32 +45,52 @@ static void note_temporary(struct ecbpf_filter_changes *changes,
 		*first = entry->prefix;
 }
 
-/* Sorted, none twice: the last one counts. @first: see list_warn_temporary() */
-static int changes_make(struct filter_lists *l, const struct ecbpf_filter_entry *entries,
-			size_t count, struct change **ret, size_t *ret_count,
-			struct ecbpf_filter_changes *sums, struct ecbpf_prefix *first)
+/* Of prefixes, and what the table has of each. *@ret: for free() */
+static int changes_of(struct filter_lists *l, __u32 list, const struct ecbpf_trie_op *ops,
+		      size_t count, struct change **ret)
 {
 	struct change *changes = calloc(count + 1, sizeof(*changes));
+	_cleanup_free_ __u32 *old = malloc((count + 1) * sizeof(*old));
+	int err;
+
+	err = changes && old ? ecbpf_trie_find_all(l->tries[list], ops, count, old)
+			     : ecbpf_fail_memory(l->e);
+	if (err) {
+		free(changes);
+		return err;
+	}
+	for (size_t i = 0; i < count; i++)
+		changes[i] = (struct change){.op = ops[i], .old = old[i]};
+	*ret = changes;
+	return 0;
+}
+
+/* Sorted, none twice: the last one counts. @first: see list_warn_temporary() */
+static int changes_make(struct filter_lists *l, __u32 list,
+			const struct ecbpf_filter_entry *entries, size_t count, struct change **ret,
+			size_t *ret_count, struct ecbpf_filter_changes *sums,
+			struct ecbpf_prefix *first)
+{
+	_cleanup_free_ struct ecbpf_trie_op *ops = malloc((count + 1) * sizeof(*ops));
 	size_t kept = 0;
 
-	if (!changes)
+	if (!ops)
 		return ecbpf_fail_memory(l->e);
 	for (size_t i = 0; i < count; i++) {
-		changes[i].op = filter_entry_op(&entries[i]);
-		changes[i].op.value = i + 1;
+		ops[i] = filter_entry_op(&entries[i]);
+		ops[i].value = i + 1;
 	}
-	qsort(changes, count, sizeof(*changes), change_compare);
+	qsort(ops, count, sizeof(*ops), op_compare);
 	for (size_t i = 0; i < count; i++) {
-		const struct ecbpf_filter_entry *entry = &entries[changes[i].op.value - 1];
+		const struct ecbpf_filter_entry *entry = &entries[ops[i].value - 1];
 
-		if (i + 1 == count || ecbpf_trie_compare(&changes[i].op, &changes[i + 1].op))
-			changes[kept++] = changes[i];
-		else if (!entry->expires && entries[changes[i + 1].op.value - 1].expires)
+		if (i + 1 == count || ecbpf_trie_compare(&ops[i], &ops[i + 1]))
+			ops[kept++] = ops[i];
+		else if (!entry->expires && entries[ops[i + 1].value - 1].expires)
 			note_temporary(sums, entry, first);
 	}
-	*ret = changes;
 	*ret_count = kept;
-	return 0;
+	return changes_of(l, list, ops, kept, ret);
 }
 
 /* The source for an entry: the one that there is if it is the same. Return: number or -errno */
@@ -529,7 +549,7 @@ static int list_change_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 	if (!err)
 		err = list_check(&l, list, entries, count, is_replace);
 	if (!err)
-		err = changes_make(&l, entries, count, &changes, &unique, &sums, &first);
+		err = changes_make(&l, list, entries, count, &changes, &unique, &sums, &first);
 	if (err)
 		return err;
 	sums.same = count - unique;
@@ -540,7 +560,12 @@ static int list_change_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 		__u64 added = sums.added;
 		int number;
 
-		change->old = ecbpf_trie_find(l.tries[list], &change->op);
+		/* in a large list, each entry and each source is waited for */
+		if (i + 8 < unique) {
+			__builtin_prefetch(&entries[changes[i + 8].op.value - 1]);
+			if (changes[i + 8].old)
+				__builtin_prefetch(filter_source_get(&l, changes[i + 8].old));
+		}
 		number = source_for(&l, &entries[change->op.value - 1], change, &sums, &first);
 		if (number < 0) {
 			err = filter_fail_sources(&l, number);
@@ -608,13 +633,12 @@ static int list_delete_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 
 	err = lists_open_with(e, entries, count, &l);
 	if (!err)
-		err = changes_make(&l, entries, count, &changes, &unique, &sums, &first);
+		err = changes_make(&l, list, entries, count, &changes, &unique, &sums, &first);
 	for (size_t i = 0; i < unique && !err; i++) {
 		const struct ecbpf_filter_entry *entry = &entries[changes[i].op.value - 1];
 		const struct ecbpf_filter_source *source;
 		char text[ECBPF_PREFIX_TEXT];
 
-		changes[i].old = ecbpf_trie_find(l.tries[list], &changes[i].op);
 		changes[i].op.value = 0;
 		source = changes[i].old ? filter_source_get(&l, changes[i].old) : NULL;
 		if (source && source->expires && source->expires <= l.now)
