@@ -39,7 +39,7 @@ void fw_session_close(struct fw_session *s)
 
 int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
 {
-	struct fw_session s = {.lock = -1};
+	struct fw_session s = {.lock = -1, .sets_left = -1};
 	int err = 0;
 
 	ecbpf_capture(e);
@@ -75,7 +75,8 @@ int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
 /* @is_idle: when this returns, no packet uses the slot that is not live */
 static void session_clean(struct ecbpf *e, const struct fw_session *s, bool is_idle)
 {
-	bool has_sets = !s->is_lost && fw_sets_are_left(e, &s->maps, &s->old);
+	bool has_sets = !s->is_lost &&
+			(s->sets_left < 0 ? fw_sets_are_left(e, &s->maps, &s->old) : s->sets_left);
 
 	for (__u32 slot = 0; slot < 2; slot++) {
 		if (s->active && slot == (s->active & ECBPF_FW_SLOT))
@@ -92,6 +93,20 @@ void fw_session_clean(struct ecbpf *e, const struct fw_session *s)
 	session_clean(e, s, false);
 }
 
+/* Has @old a set that @new has not? */
+static bool sets_differ(const struct fw_state *old, const struct fw_state *new)
+{
+	for (size_t i = 0; i < old->ruleset->sets_count; i++) {
+		size_t k = 0;
+
+		while (k < new->ruleset->sets_count &&new->sets[k] != old->sets[i])
+			k++;
+		if (k == new->ruleset->sets_count)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Make @new live. It becomes the state of the session, or is freed on failure. Entries of sets that
  * stay are in it. The old generation stays until fw_session_clean(). @is_lent: by the rules of the
@@ -104,6 +119,7 @@ static int session_commit(struct ecbpf *e, struct fw_session *s, struct fw_state
 	int err;
 
 	session_clean(e, s, true);
+	s->sets_left = -1;
 	err = fw_state_assign(e, &s->maps, &s->old, new);
 	if (!err)
 		err = fw_compile(e, new->ruleset, new->counters, new->limits, new->sets,
@@ -123,6 +139,8 @@ static int session_commit(struct ecbpf *e, struct fw_session *s, struct fw_state
 		fw_state_free(new);
 	} else {
 		s->active = generation.size | slot;
+		/* what was left before is gone, if it was known */
+		s->sets_left = s->is_lost ? -1 : sets_differ(&s->old, new);
 		if (is_lent) {
 			new->ruleset->lender = s->old.ruleset;
 			s->old.ruleset = NULL;

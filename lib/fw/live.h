@@ -150,7 +150,8 @@ struct fw_session {
 	__u32 active;
 	struct fw_state old;
 	bool is_lost;
-	bool is_told; /* by the caller: which sets lose their addresses */
+	bool is_told;  /* by the caller: which sets lose their addresses */
+	int sets_left; /* are there sets that are not of @old? -1: that is to be looked for */
 };
 
 /*
