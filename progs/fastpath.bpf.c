@@ -38,6 +38,14 @@ struct {
  */
 #define FASTPATH_IS_PLAIN(rec) __builtin_constant_p((rec)->ext_count)
 
+/*
+ * 0, in bits that no flag has: any reason, for the verifier. It walks all that follows once for
+ * each value that it knows
+ */
+#define FASTPATH_ANY(settings) ((__u32)(settings)->flags >> 9)
+_Static_assert(ECBPF_FASTPATH_ROUTED < 1 << 9, "the last flag");
+_Static_assert(ECBPF_REASON_MAX == 1 << (16 - 9), "any reason");
+
 /* State of one packet */
 struct fastpath_packet {
 	struct ecbpf_flow_key key;
@@ -298,6 +306,7 @@ static __always_inline __u32 fastpath_flow(struct xdp_md *ctx, const struct ecbp
 		/* no lease: none of its packets could be forwarded */
 		if (fastpath_is_partial(rec, pkt.l3, pkt.l4))
 			return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_FP_PARTIAL);
+		reason ^= FASTPATH_ANY(settings);
 		fastpath_note(ctx, settings, rec, &pkt, reason);
 	}
 	return ECBPF_VERDICT(XDP_PASS, reason);

@@ -28,6 +28,7 @@ struct {
 } filter_hits SEC(".maps");
 
 ECBPF_TRIE_POOL(filter_tries);
+ECBPF_TRIE_LOOKUP(filter_tries, &filter_tries)
 ECBPF_TRIE_POOL(filter_sources);
 
 /* Prefixes of one address that can overlap, at most */
@@ -72,19 +73,40 @@ static __always_inline struct ecbpf_filter_source *filter_source(__u32 number)
 	return (struct ecbpf_filter_source *)&words[index];
 }
 
-/* Return: this source, or its longest covering prefix that has not expired; 0 if none */
-__noinline int filter_live(__u32 number)
+/* Prefixes that are looked at in one call: the verifier walks each round of a loop */
+#define FILTER_PARENTS_PART 4
+
+/* Beside the number of a source, which has fewer bits: the search is to go on there */
+#define FILTER_MORE (1U << 31)
+_Static_assert(ECBPF_TRIE_VALUE_BITS < 31, "FILTER_MORE");
+
+/*
+ * Return: this source, or its longest covering prefix that has not expired; 0 if none; a source and
+ * FILTER_MORE if it has not been looked at
+ */
+__noinline __u32 filter_live_part(__u32 number)
 {
 	const struct ecbpf_filter_source *source;
 	__u64 now = bpf_ktime_get_ns();
 
-	for (int i = 0; i < FILTER_PARENTS; i++) {
+	for (int i = 0; i < FILTER_PARENTS_PART; i++) {
 		source = number ? filter_source(number) : NULL;
 		if (!source)
 			return 0;
 		if (!source->expires || source->expires > now)
 			return number;
 		number = source->parent;
+	}
+	return number | FILTER_MORE;
+}
+
+/* Go on where one call has not found it. Few have so many covering prefixes that have expired */
+__noinline __u32 filter_live_rest(__u32 number)
+{
+	for (int i = 0; i < FILTER_PARENTS / FILTER_PARENTS_PART + 1; i++) {
+		if (!(number & FILTER_MORE))
+			return number;
+		number = filter_live_part(number & ~FILTER_MORE);
 	}
 	return 0;
 }
@@ -96,7 +118,10 @@ static __always_inline __u32 filter_number_live(__u32 number)
 
 	if (!source)
 		return 0;
-	return source->expires ? (__u32)filter_live(number) : number;
+	if (!source->expires)
+		return number;
+	number = filter_live_part(number);
+	return number & FILTER_MORE ? filter_live_rest(number) : number;
 }
 
 /* Return: number of the longest prefix that contains the source of a packet; 0: none */
@@ -105,7 +130,7 @@ static __always_inline __u32 filter_find4(struct xdp_md *ctx, __u32 l3_off,
 {
 	const struct iphdr *ip = ecbpf_header(ctx, l3_off, sizeof(*ip));
 
-	return ip ? ecbpf_trie_lookup4(&filter_tries, filter_roots(list), ip->saddr) : 0;
+	return ip ? filter_tries_lookup4(filter_roots(list), ip->saddr) : 0;
 }
 
 static __always_inline __u32 filter_find6(struct xdp_md *ctx, __u32 l3_off,
@@ -113,7 +138,7 @@ static __always_inline __u32 filter_find6(struct xdp_md *ctx, __u32 l3_off,
 {
 	const struct ipv6hdr *ip6 = ecbpf_header(ctx, l3_off, sizeof(*ip6));
 
-	return ip6 ? ecbpf_trie_lookup6(&filter_tries, filter_roots(list), &ip6->saddr) : 0;
+	return ip6 ? filter_tries_lookup6(filter_roots(list), &ip6->saddr) : 0;
 }
 
 /* The same on the allow list */

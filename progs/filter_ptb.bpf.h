@@ -264,11 +264,15 @@ struct filter_ip6_answer {
 _Static_assert(sizeof(struct filter_ip4_answer) == 28, "RFC 791, RFC 792");
 _Static_assert(sizeof(struct filter_ip6_answer) == 48, "RFC 8200, RFC 4443");
 
+/* Bytes that one call moves: the verifier walks each round of a loop */
+#define FILTER_QUOTE_PART  64
+#define FILTER_QUOTE_WRONG (~0ULL)
+
 /*
- * Move @len bytes, a multiple of 4, from offset @from of the frame to @from + @by. Global, so that
- * the verifier walks the loop once. Return: their sum, folded to 16 bits; -1: beyond the frame.
+ * Move the last FILTER_QUOTE_PART bytes of the @len bytes, a multiple of 4, at offset @from of the
+ * frame to @from + @by; or all of them. Return: their sum; FILTER_QUOTE_WRONG: beyond the frame
  */
-__noinline int filter_quote(struct xdp_md *ctx, __u32 from, __u32 len, __u32 by)
+__noinline __u64 filter_quote_part(struct xdp_md *ctx, __u32 from, __u32 len, __u32 by)
 {
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
 	__u64 sum = 0;
@@ -277,7 +281,7 @@ __noinline int filter_quote(struct xdp_md *ctx, __u32 from, __u32 len, __u32 by)
 	by &= 0x3f;
 	len &= 0x7fc;
 #pragma clang loop unroll(disable)
-	for (__u32 i = 4; i <= FILTER_IP6_ANSWER_MAX; i += 4) {
+	for (__u32 i = 4; i <= FILTER_QUOTE_PART; i += 4) {
 		__u32 off = len - i, *word, *to;
 
 		if (i > len)
@@ -287,9 +291,31 @@ __noinline int filter_quote(struct xdp_md *ctx, __u32 from, __u32 len, __u32 by)
 		word = data + from + off; /* from the end: source and target overlap */
 		to = data + from + off + by;
 		if ((void *)(word + 1) > data_end || (void *)(to + 1) > data_end)
-			return -1;
+			return FILTER_QUOTE_WRONG;
 		sum += *word;
 		*to = *word;
+	}
+	return sum;
+}
+
+/*
+ * Move @len bytes, a multiple of 4, from offset @from of the frame to @from + @by. Global, so that
+ * the verifier walks the loop once. Return: their sum, folded to 16 bits; -1: beyond the frame.
+ */
+__noinline int filter_quote(struct xdp_md *ctx, __u32 from, __u32 len, __u32 by)
+{
+	__u64 sum = 0, part;
+
+	len &= 0x7fc;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < FILTER_IP6_ANSWER_MAX / FILTER_QUOTE_PART + 1; i++) {
+		if (!len)
+			break;
+		part = filter_quote_part(ctx, from, len, by);
+		if (part == FILTER_QUOTE_WRONG)
+			return -1;
+		sum += part;
+		len = len > FILTER_QUOTE_PART ? len - FILTER_QUOTE_PART : 0;
 	}
 	return (__u16)~ecbpf_csum_fold(sum);
 }

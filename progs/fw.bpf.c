@@ -78,7 +78,7 @@ static __always_inline __u32 fw_search(struct xdp_md *ctx, const struct ecbpf_re
 	p = fw_packet_set(ctx, rec);
 	if (!p)
 		return ECBPF_VERDICT(XDP_PASS, ECBPF_REASON_NONE);
-	rule = fw_match(live);
+	rule = fw_match(live, p);
 	if (p->pending_count)
 		rule = fw_pending(live, rule);
 	return fw_verdict(rule);

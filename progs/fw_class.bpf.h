@@ -47,6 +47,13 @@ static __always_inline __u32 fw_lpm4_step(const __u32 *words, __u64 mask, __u32 
 	return (addr ^ leaf[0]) & leaf[1] ? leaf[3] : leaf[2];
 }
 
+/*
+ * So many steps are done at once for IPv6: the verifier walks each round of a loop. Few addresses
+ * need more
+ */
+#define FW_LPM6_PART  6
+#define FW_LPM6_BEGIN 0 /* no reference */
+
 /* @mask: number of words - 1. Return: the class of the address */
 static __always_inline __u32 fw_lpm4(const __u32 *words, __u64 mask,
 				     const struct ecbpf_fw_root *root, __u32 addr)
@@ -62,16 +69,21 @@ static __always_inline __u32 fw_lpm4(const __u32 *words, __u64 mask,
 	return word;
 }
 
-/* As fw_lpm4() */
+/*
+ * Follow a word of an IPv6 address, FW_LPM6_PART steps at most. @word: FW_LPM6_BEGIN: begin at the
+ * root. Return: the class, or the word that is to be followed
+ */
 static __always_inline __u32 fw_lpm6(const __u32 *words, __u64 mask,
-				     const struct ecbpf_fw_root *root, const __be32 *addr)
+				     const struct ecbpf_fw_root *root, const __be32 *addr,
+				     __u64 word)
 {
 	__u64 high = (__u64)bpf_ntohl(addr[0]) << 32 | bpf_ntohl(addr[1]);
 	__u64 low = (__u64)bpf_ntohl(addr[2]) << 32 | bpf_ntohl(addr[3]);
-	__u64 word =
-		fw_word(words, root->at + (high >> (64 - ECBPF_FW_LPM_ROOT6) & root->mask), mask);
 
-	for (int i = 0; i < ECBPF_FW_LPM_STEPS6; i++) {
+	if (word == FW_LPM6_BEGIN)
+		word = fw_word(words, root->at + (high >> (64 - ECBPF_FW_LPM_ROOT6) & root->mask),
+			       mask);
+	for (int i = 0; i < FW_LPM6_PART; i++) {
 		if (!(word & ECBPF_FW_LPM_REFERENCE))
 			break;
 		if (word & ECBPF_FW_LPM_LEAF) {
@@ -93,10 +105,10 @@ static __always_inline __u32 fw_lpm6(const __u32 *words, __u64 mask,
 }
 
 /*
- * The class of the packet's IPv6 address; @side: 0: source, 1: destination. The address is read
- * last: its words would need stack across the lookups
+ * The class of the packet's IPv6 address; @side: 0: source, 1: destination; @word: as of fw_lpm6().
+ * The address is read last: its words would need stack across the lookups
  */
-__noinline __u32 fw_class6(__u32 active, __u64 side)
+__noinline __u32 fw_class6_part(__u32 active, __u64 side, __u32 word)
 {
 	const struct ecbpf_fw_tables *t = fw_tables(active);
 	const struct fw_packet *p = fw_packet();
@@ -112,12 +124,31 @@ __noinline __u32 fw_class6(__u32 active, __u64 side)
 	addr = p->addr[side & 1];
 	if ((active & ~ECBPF_FW_SLOT) == ECBPF_FW_SMALL) {
 		small = fw_small_get(active);
-		return small ? fw_lpm6(small->words, ECBPF_FW_SMALL_WORDS - 1, root, addr) : 0;
+		return small ? fw_lpm6(small->words, ECBPF_FW_SMALL_WORDS - 1, root, addr, word)
+			     : 0;
 	}
 	cells = (active & ~ECBPF_FW_SLOT) == ECBPF_FW_MEDIUM
 			? fw_medium_get(active)
 			: fw_large_get(active, ECBPF_FW_SRC + side);
-	return cells ? fw_lpm6(cells->words, ECBPF_FW_CELLS * 16 - 1, root, addr) : 0;
+	return cells ? fw_lpm6(cells->words, ECBPF_FW_CELLS * 16 - 1, root, addr, word) : 0;
+}
+
+/* The class of an address that one call did not find */
+__noinline __u32 fw_class6_rest(__u32 active, __u64 side, __u32 word)
+{
+	for (int i = 0; i < ECBPF_FW_LPM_STEPS6 / FW_LPM6_PART; i++) {
+		if (!(word & ECBPF_FW_LPM_REFERENCE))
+			break;
+		word = fw_class6_part(active, side, word);
+	}
+	return word;
+}
+
+static __always_inline __u32 fw_class6(__u32 active, __u64 side)
+{
+	__u32 word = fw_class6_part(active, side, FW_LPM6_BEGIN);
+
+	return word & ECBPF_FW_LPM_REFERENCE ? fw_class6_rest(active, side, word) : word;
 }
 
 /* The class of a value in dimension @dim; @fields: see fw_fields() */

@@ -78,6 +78,18 @@ static __always_inline const struct ecbpf_fw_tables *fw_tables(__u32 active)
 	}
 }
 
+/* The same, of a medium or large generation */
+static __always_inline const struct ecbpf_fw_tables *fw_cells_tables_get(__u32 active)
+{
+	if ((active & ~ECBPF_FW_SLOT) == ECBPF_FW_MEDIUM)
+		return fw_cells_tables(fw_medium_get(active));
+	return fw_cells_tables(fw_large_get(active, ECBPF_FW_LARGE_TABLES));
+}
+
+/* Mask for the index of a rule: as a bound it costs no branch, and the tables are larger */
+#define FW_INDEX_MASK 16383
+_Static_assert(ECBPF_FW_RULES_MAX <= FW_INDEX_MASK + 1, "masked");
+
 /*
  * Is an index in bounds? The barriers keep it in one 64-bit register: kernels before 6.6 do not
  * carry a bound over to values that were computed from the index before the check.
@@ -119,9 +131,8 @@ static __always_inline __u32 fw_rule_at(const struct ecbpf_fw_tables *t, __u64 b
 {
 	__u64 position = block * 64 + fw_lowest(bits);
 
-	_Static_assert(ECBPF_FW_RULES_MAX <= 16384, "position");
 	barrier_var(position);
-	return t->rules[position & 16383];
+	return t->rules[position & FW_INDEX_MASK];
 }
 
 #endif /* ECBPF_FW_GENERATION_BPF_H */

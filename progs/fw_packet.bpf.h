@@ -7,6 +7,10 @@
 
 #include "fw_maps.bpf.h"
 
+/* Entries for ECBPF_FW_BLOCKS words; a power of two, so that an index needs a mask and no branch */
+#define FW_PENDING 256
+_Static_assert(FW_PENDING >= ECBPF_FW_BLOCKS, "masked");
+
 /*
  * The fields of the current packet that rules test, and the state of its search. They are in a map
  * because the stack is too small, and because global functions take only numbers (5.10). Global
@@ -26,9 +30,9 @@ struct fw_packet {
 	__u32 summary_at; /* the word of the summary that is read */
 	__u32 pending_count;
 	__u64 summary[ECBPF_FW_SUMMARY_WORDS];
-	__u64 found;			      /* see fw_match_small(), fw_sets_find() */
-	__u64 pending[ECBPF_FW_BLOCKS];	      /* words of rules that match and do not decide */
-	__u16 pending_block[ECBPF_FW_BLOCKS]; /* their block */
+	__u64 found;			 /* see fw_match_small(), fw_sets_find() */
+	__u64 pending[FW_PENDING];	 /* words of rules that match and do not decide */
+	__u16 pending_block[FW_PENDING]; /* their block */
 };
 
 struct {

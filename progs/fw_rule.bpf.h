@@ -120,31 +120,29 @@ __noinline int fw_do(__u32 rule, __u32 counter, __u32 limit)
  */
 __noinline __u32 fw_pending_word(__u32 active, __u64 word)
 {
-	const struct ecbpf_fw_tables *t = fw_tables(active);
+	const struct ecbpf_fw_tables *t = fw_cells_tables_get(active);
 	volatile struct fw_packet *p = fw_packet(); /* not on the stack, which is full */
 
 	if (!t || !p)
 		return 0;
 	for (int i = 0; i < 64; i++) {
-		__u64 index, bits, block;
+		__u64 index, bits;
 		__u32 rule;
 
 		/* else clang computes member addresses before the loop, and spills them */
 		barrier_var(p);
 		barrier_var(t);
-		if (!FW_IS_BELOW(word, ECBPF_FW_BLOCKS)) /* what was spilled has no bounds on 6.1 */
+		barrier_var(word); /* masked here: what was spilled has no bounds on 6.1 */
+		bits = p->pending[word & (FW_PENDING - 1)];
+		if (!bits)
 			break;
-		bits = p->pending[word];
-		block = p->pending_block[word];
-		if (!bits || !FW_IS_BELOW(block, ECBPF_FW_BLOCKS))
-			break;
-		p->pending[word] = bits & (bits - 1);
-		rule = fw_rule_at(t, block, bits);
+		p->pending[word & (FW_PENDING - 1)] = bits & (bits - 1);
+		rule = fw_rule_at(t, p->pending_block[word & (FW_PENDING - 1)], bits);
 		if (rule >= p->rule)
 			break;
 		index = rule >> ECBPF_FW_RULE_INDEX;
-		if (!FW_IS_BELOW(index, ECBPF_FW_RULES_MAX))
-			break;
+		barrier_var(index);
+		index &= FW_INDEX_MASK;
 		if (fw_do(rule, t->counters[index], t->limits[index]))
 			return rule;
 	}
@@ -178,11 +176,11 @@ static __always_inline __u32 fw_end(const struct ecbpf_fw_tables *t, __u32 rule,
  */
 __noinline __u32 fw_pending(__u32 active, __u32 decided)
 {
-	const struct ecbpf_fw_tables *t = fw_tables(active);
+	const struct ecbpf_fw_tables *t;
 	struct fw_packet *p = fw_packet();
 	__u32 ended;
 
-	if (!t || !p)
+	if (!p)
 		return decided;
 	p->rule = decided;
 	for (__u32 i = 0; i < ECBPF_FW_BLOCKS; i++) {
@@ -194,7 +192,8 @@ __noinline __u32 fw_pending(__u32 active, __u32 decided)
 			break;
 		}
 	}
-	return fw_end(t, decided, p->frame_len);
+	t = fw_cells_tables_get(active); /* not before the loop: it would be walked for each map */
+	return t ? fw_end(t, decided, p->frame_len) : decided;
 }
 
 #endif /* ECBPF_FW_RULE_BPF_H */

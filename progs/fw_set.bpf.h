@@ -8,6 +8,8 @@
 #include "fw_generation.bpf.h"
 #include "fw_packet.bpf.h"
 
+ECBPF_TRIE_LOOKUP(fw_set, &fw_set_pool)
+
 /* @use: ecbpf_fw_tables.uses. Return: 1 if the packet's address is in the set, else 0 */
 __noinline int fw_set_has(__u32 use)
 {
@@ -22,38 +24,62 @@ __noinline int fw_set_has(__u32 use)
 	roots = *(const volatile __u64 *)&head->roots;
 	addr = use & ECBPF_FW_USE_DST ? p->addr[1] : p->addr[0];
 	if (use & ECBPF_FW_USE_IP6)
-		return !!ecbpf_trie_lookup6(&fw_set_pool, roots, addr);
-	return !!ecbpf_trie_lookup4(&fw_set_pool, roots, *addr);
+		return !!fw_set_lookup6(roots, addr);
+	return !!fw_set_lookup4(roots, *addr);
 }
 
+/* Sets that one call looks at: the verifier walks each round of a loop */
+#define FW_SETS_PART 16
+
 /*
- * Look the packet up in all sets: fw_packet.found gets a bit for each use whose set has it. In
- * memory: in a register, kernels before 6.3 would track its value and walk all subsets of the bits.
+ * Look the packet up in FW_SETS_PART sets from number @from on: fw_packet.found gets a bit for each
+ * use whose set has it. In memory: in a register, kernels before 6.3 would track its value and walk
+ * all subsets of the bits. Medium and large only. Return: 1 if there are more sets
  */
-__noinline int fw_sets_find(__u32 active)
+__noinline int fw_sets_part(__u32 active, __u32 from)
 {
-	const struct ecbpf_fw_tables *t = fw_tables(active);
+	const struct ecbpf_fw_tables *t = fw_cells_tables_get(active);
 	volatile struct fw_packet *p = fw_packet();
 
 	if (!t || !p)
 		return 0;
-	p->found = 0;
-	for (__u32 i = 0; i < ECBPF_FW_USES_MAX; i++) {
-		__u32 use;
+	if (!from)
+		p->found = 0;
+	for (__u32 i = 0; i < FW_SETS_PART; i++) {
+		__u64 number = from + i;
 
-		if (i >= t->uses_count)
+		if (number >= t->uses_count)
+			return 0;
+		barrier_var(number);
+		number &= ECBPF_FW_USES_MAX - 1;
+		if (fw_set_has(t->uses[number]))
+			p->found |= 1ULL << number;
+	}
+	return from + FW_SETS_PART < t->uses_count;
+}
+
+__noinline int fw_sets_rest(__u32 active)
+{
+	for (__u32 from = FW_SETS_PART; from < ECBPF_FW_USES_MAX; from += FW_SETS_PART) {
+		if (!fw_sets_part(active, from))
 			break;
-		use = t->uses[i];
-		if (fw_set_has(use))
-			p->found |= 1ULL << i;
 	}
 	return 0;
 }
 
-/* Return: the rules of word @block whose tests of sets the packet passes; medium and large only */
-__noinline __u64 fw_sets_word(__u32 active, __u64 block)
+static __always_inline void fw_sets_find(__u32 active)
 {
-	const struct ecbpf_fw_tables *t = fw_tables(active);
+	if (fw_sets_part(active, 0))
+		fw_sets_rest(active);
+}
+
+/*
+ * Return: the rules of word @block whose tests of FW_SETS_PART sets from number @from on the packet
+ * passes; medium and large only
+ */
+__noinline __u64 fw_sets_word(__u32 active, __u64 block, __u64 from)
+{
+	const struct ecbpf_fw_tables *t = fw_cells_tables_get(active);
 	const union ecbpf_fw_cell *cells;
 	struct fw_packet *p = fw_packet();
 	__u64 bits = ~0ULL, found;
@@ -66,12 +92,14 @@ __noinline __u64 fw_sets_word(__u32 active, __u64 block)
 			: fw_large_get(active, ECBPF_FW_LARGE_SETS);
 	if (!cells)
 		return 0;
-	for (__u32 i = 0; i < ECBPF_FW_USES_MAX; i++) {
-		__u64 cell;
+	for (__u32 i = 0; i < FW_SETS_PART; i++) {
+		__u64 number = from + i, cell;
 
-		if (i >= t->uses_count || !FW_IS_BELOW(block, ECBPF_FW_BLOCKS))
+		if (number >= t->uses_count || !FW_IS_BELOW(block, ECBPF_FW_BLOCKS))
 			break;
-		cell = t->use_classes[i][found >> i & 1];
+		barrier_var(number);
+		number &= ECBPF_FW_USES_MAX - 1;
+		cell = t->use_classes[number][found >> number & 1];
 		cell = cells[cell].vector.chunks[fw_chunk(block)];
 		bits &= cells[cell].chunk[block % ECBPF_FW_CHUNK];
 	}

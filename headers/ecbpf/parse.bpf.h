@@ -211,64 +211,81 @@ static const __u8 ecbpf_ip6_ext_kind[256] = {
 	[IPPROTO_DSTOPTS] = ECBPF_EXT | 8,
 };
 
-/* What the walk over extension headers found */
-struct ecbpf_ip6_walk {
-	__u32 off; /* in: behind the IPv6 header; out: behind the last one walked */
-	__u32 end; /* in: end of the IP packet */
-	__u16 hdr_len;
-	__u16 frag_off;
-	__u8 proto; /* in and out: protocol of the header at off */
-	__u8 frag;
-	__u8 has_more;
-	__u8 ext_count;
-	__u8 flags; /* ECBPF_IP6_ROUTING0 */
-};
+/* What the walk over extension headers found, as one number: shifts, and widths in bits */
+#define ECBPF_WALK_OFF	   0  /* 16: behind the last header that was walked */
+#define ECBPF_WALK_FRAG	   16 /* 16: of fragment headers: offset in bytes, and M lowest */
+#define ECBPF_WALK_HDR_LEN 32 /* 12 */
+#define ECBPF_WALK_PROTO   44 /* 8: of the header at that offset */
+#define ECBPF_WALK_COUNT   52 /* 4: extension headers */
+#define ECBPF_WALK_REASON  56 /* 5: enum ecbpf_reason */
+#define ECBPF_WALK_IS_FRAG 61 /* 1: there was a fragment header */
+#define ECBPF_WALK_FLAG	   62 /* 1: ECBPF_IP6_ROUTING0 */
 
 /*
- * Not inlined: packets with extension headers are few, and this keeps the record of all others
- * in registers. Not more than one fragment header is expected (RFC 8200 section 4.5); where an
- * attacker sends several, a first fragment stays one.
+ * Walk over extension headers from offset @off on, to the end of the packet at @end. Not more than
+ * one fragment header is expected (RFC 8200 section 4.5); where an attacker sends several, a first
+ * fragment stays one. Without branches where possible, see above.
  */
-static __noinline int ecbpf_ip6_walk(void *data, void *data_end, struct ecbpf_ip6_walk *walk)
+static __always_inline __u64 ecbpf_ip6_walk_in(void *data, void *data_end, __u64 off, __u32 end,
+					       __u64 proto)
 {
-	__u32 off = walk->off;
+	__u64 hdr_len = 0, frag = 0, is_frag = 0, flags = 0, count = 0;
+	__u64 reason = ECBPF_REASON_NONE;
 
+	_Static_assert(ECBPF_HDR_MAX + 4 < 1 << 12, "ECBPF_WALK_HDR_LEN");
+	_Static_assert(ECBPF_IP6_EXT_MAX < 1 << 4, "ECBPF_WALK_COUNT");
+	_Static_assert(ECBPF_REASON_MALFORMED_LAST < 1 << 5, "ECBPF_WALK_REASON");
 	for (int i = 0; i <= ECBPF_IP6_EXT_MAX; i++) {
-		__u8 kind = ecbpf_ip6_ext_kind[walk->proto];
+		__u64 kind = ecbpf_ip6_ext_kind[proto & 0xff], is_this, word;
 		const struct ecbpf_ip6_ext *ext;
 
 		if (!(kind & ECBPF_EXT))
 			break;
-		if (i == ECBPF_IP6_EXT_MAX || off > ECBPF_HDR_MAX)
-			return ECBPF_REASON_IP6_EXT_LIMIT;
-		ext = data + off;
-		if (off + sizeof(*ext) > walk->end || (void *)(ext + 1) > data_end)
-			return ECBPF_REASON_IP6_EXT_TRUNC;
-		walk->hdr_len = off + 4;
-		walk->ext_count++;
-		/* all ones if the type is 0; no branch, see above */
-		walk->flags |= kind & ECBPF_EXT_ROUTING & ((__u32)ext->routing_type - 1) >> 8;
-		walk->proto = ext->nexthdr;
-		off += sizeof(*ext) + ext->len * (kind & ECBPF_EXT_UNIT);
-		if (off > walk->end)
-			return ECBPF_REASON_IP6_EXT_TRUNC;
-		if (kind & ECBPF_EXT_FRAG) {
-			__u16 word = bpf_ntohs(ext->frag_off);
-
-			walk->frag_off = word & ~7;
-			walk->has_more |= word & 1;
-			if (walk->frag_off) {
-				walk->frag = ECBPF_FRAG_LATER;
-				break;
-			}
-			walk->frag = walk->has_more ? ECBPF_FRAG_FIRST : ECBPF_FRAG_ATOMIC;
+		if (i == ECBPF_IP6_EXT_MAX || off > ECBPF_HDR_MAX) {
+			reason = ECBPF_REASON_IP6_EXT_LIMIT;
+			break;
 		}
+		ext = data + off;
+		if (off + sizeof(*ext) > end || (void *)(ext + 1) > data_end) {
+			reason = ECBPF_REASON_IP6_EXT_TRUNC;
+			break;
+		}
+		hdr_len = off + 4;
+		count++;
+		/* all ones if the type is 0 */
+		flags |= kind & ECBPF_EXT_ROUTING & ((__u32)ext->routing_type - 1) >> 8;
+		proto = ext->nexthdr;
+		off += sizeof(*ext) + ext->len * (kind & ECBPF_EXT_UNIT);
+		if (off > end) {
+			reason = ECBPF_REASON_IP6_EXT_TRUNC;
+			break;
+		}
+		is_this = (kind & ECBPF_EXT_FRAG) / ECBPF_EXT_FRAG;
+		barrier_var(is_this); /* or the compiler makes it a branch */
+		word = bpf_ntohs(ext->frag_off) * is_this;
+		is_frag |= is_this;
+		frag |= word & ~6ULL;
+		if (word & ~7ULL)
+			break;
 	}
-	if (off > ECBPF_HDR_MAX && walk->frag != ECBPF_FRAG_LATER)
-		return ECBPF_REASON_IP6_EXT_LIMIT;
-	walk->off = off;
-	return ECBPF_REASON_NONE;
+	if (off > ECBPF_HDR_MAX && !reason && !(frag & ~7ULL))
+		reason = ECBPF_REASON_IP6_EXT_LIMIT;
+	return off << ECBPF_WALK_OFF | frag << ECBPF_WALK_FRAG | hdr_len << ECBPF_WALK_HDR_LEN |
+	       proto << ECBPF_WALK_PROTO | count << ECBPF_WALK_COUNT | reason << ECBPF_WALK_REASON |
+	       is_frag << ECBPF_WALK_IS_FRAG | (flags / ECBPF_IP6_ROUTING0) << ECBPF_WALK_FLAG;
 }
+
+#if defined(__bpf__) && !defined(ECBPF_PARSE_SKB)
+/*
+ * Packets with extension headers are few: not inlined, so that the record of all others stays in
+ * registers; global, so that the verifier walks it once, not for each way that leads there.
+ */
+__noinline __u64 ecbpf_ip6_walk(struct xdp_md *ctx, __u32 off, __u32 end, __u32 proto)
+{
+	return ecbpf_ip6_walk_in((void *)(long)ctx->data, (void *)(long)ctx->data_end,
+				 off & (2 * ECBPF_HDR_MAX - 1), end, proto);
+}
+#endif
 
 /*
  * Payload length of a packet whose field is 0: of BIG TCP, with a jumbo payload option (RFC 2675)
@@ -291,13 +308,14 @@ static __always_inline __u32 ecbpf_parse_jumbo(void *data, void *data_end, __u32
 											     : 0;
 }
 
-static __always_inline __u8 ecbpf_parse_ip6(void *data, void *data_end, __u32 off,
-					    struct ecbpf_record *rec)
+static __always_inline __u8 ecbpf_parse_ip6(struct xdp_md *ctx, void *data, void *data_end,
+					    __u32 off, struct ecbpf_record *rec)
 {
 	const struct ipv6hdr *ip6 = data + off;
 	__u32 frame_len = rec->frame_len, hdr_len = 0, end, len;
 	__u8 proto;
 
+	(void)ctx; /* of programs only */
 	rec->l3_off = off;
 	if ((void *)(ip6 + 1) > data_end)
 		return ECBPF_REASON_IP6_TRUNC;
@@ -326,22 +344,30 @@ static __always_inline __u8 ecbpf_parse_ip6(void *data, void *data_end, __u32 of
 
 	off += sizeof(*ip6);
 	if (ecbpf_ip6_ext_kind[proto]) {
-		struct ecbpf_ip6_walk walk = {.off = off, .end = end, .proto = proto};
-		__u8 reason = ecbpf_ip6_walk(data, data_end, &walk);
+#if defined(__bpf__) && !defined(ECBPF_PARSE_SKB)
+		__u64 walk = ecbpf_ip6_walk(ctx, off, end, proto);
+#else
+		__u64 walk = ecbpf_ip6_walk_in(data, data_end, off, end, proto);
+#endif
+		__u32 walked = walk >> ECBPF_WALK_HDR_LEN & 0xfff;
+		__u32 frag = walk >> ECBPF_WALK_FRAG & 0xffff;
+		__u8 reason = walk >> ECBPF_WALK_REASON & 31;
 
-		if (walk.hdr_len > hdr_len)
-			rec->hdr_len = walk.hdr_len;
-		proto = walk.proto;
+		if (walked > hdr_len)
+			rec->hdr_len = walked;
+		proto = walk >> ECBPF_WALK_PROTO;
 		rec->proto = proto;
-		rec->ext_count = walk.ext_count;
-		rec->frag = walk.frag;
-		rec->frag_off = walk.frag_off;
-		if (walk.has_more)
-			rec->flags |= ECBPF_IP_MF;
-		rec->flags |= walk.flags;
-		if (reason || walk.frag == ECBPF_FRAG_LATER)
+		rec->ext_count = walk >> ECBPF_WALK_COUNT & 15;
+		rec->frag_off = frag & ~7U;
+		rec->flags |= (frag & 1) * ECBPF_IP_MF;
+		rec->flags |= (walk >> ECBPF_WALK_FLAG & 1) * ECBPF_IP6_ROUTING0;
+		if (rec->frag_off)
+			rec->frag = ECBPF_FRAG_LATER;
+		else if (walk >> ECBPF_WALK_IS_FRAG & 1)
+			rec->frag = frag & 1 ? ECBPF_FRAG_FIRST : ECBPF_FRAG_ATOMIC;
+		if (reason || rec->frag_off)
 			return reason;
-		off = walk.off;
+		off = walk & 0xffff;
 		if (off > ECBPF_HDR_MAX)
 			return ECBPF_REASON_IP6_EXT_LIMIT;
 	}
@@ -351,7 +377,8 @@ static __always_inline __u8 ecbpf_parse_ip6(void *data, void *data_end, __u32 of
 }
 
 /* Ethernet and tags; sets all that depends on neither IP header */
-static __always_inline __u8 ecbpf_parse_l2(void *data, void *data_end, struct ecbpf_record *rec)
+static __always_inline __u8 ecbpf_parse_l2(struct xdp_md *ctx, void *data, void *data_end,
+					   struct ecbpf_record *rec)
 {
 	const struct ecbpf_eth_hdr *eth = data;
 	__u32 off = sizeof(*eth);
@@ -380,7 +407,7 @@ static __always_inline __u8 ecbpf_parse_l2(void *data, void *data_end, struct ec
 	if (ethertype == bpf_htons(ETH_P_IP))
 		return ecbpf_parse_ip4(data, data_end, off, rec);
 	if (ethertype == bpf_htons(ETH_P_IPV6))
-		return ecbpf_parse_ip6(data, data_end, off, rec);
+		return ecbpf_parse_ip6(ctx, data, data_end, off, rec);
 	if (ecbpf_is_vlan(ethertype))
 		return ECBPF_REASON_VLAN_TAGS;
 	return ECBPF_REASON_NONE;
@@ -575,7 +602,7 @@ static __always_inline void ecbpf_parse(struct xdp_md *ctx, void *data, void *da
 {
 	*rec = (struct ecbpf_record){};
 	rec->frame_len = ecbpf_frame_len(ctx, data_end - data);
-	rec->reason = ecbpf_parse_l2(data, data_end, rec);
+	rec->reason = ecbpf_parse_l2(ctx, data, data_end, rec);
 }
 
 #if defined(__bpf__) && !defined(ECBPF_PARSE_SKB)

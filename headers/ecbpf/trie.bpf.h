@@ -141,83 +141,61 @@ static __always_inline bool ecbpf_trie_is_near(void *pool, __u32 root, __u32 fir
 	return ecbpf_trie_word(pool, node + (1U << stride) + index / 64) >> (index & 63) & 1;
 }
 
-/**
- * ecbpf_trie_lookup4() - look up the longest prefix that contains an IPv4 address
- * @pool: an ECBPF_TRIE_POOL()
- * @roots: of the table, ecbpf_trie_head.roots
- * @addr: as in the packet
- *
- * Return: value of the prefix, 0 if there is none.
- */
-static __always_inline __u32 ecbpf_trie_lookup4(void *pool, __u64 roots, __be32 addr)
-{
-	__u32 node = ecbpf_trie_root_node(roots), stride = roots & ECBPF_TRIE_ROOT_STRIDE;
-	__u64 key = (__u64)bpf_ntohl(addr) << 32, slot, match = 0, leaf;
+/* --- one node: @slot: one that is a node; @key: an IPv4 address in the upper half ------------- */
 
-	if (!stride)
-		return 0;
-	if (roots & ECBPF_TRIE_ROOT_COVER)
-		match = ecbpf_trie_word(pool, node - 1);
-	slot = ecbpf_trie_slot(pool, node, stride, key >> (64 - stride));
-	for (int i = 1; i < ECBPF_TRIE_DEPTH4 && ecbpf_trie_is_node(slot); i++) {
-		node = slot >> 32;
-		stride = slot >> 8 & 31;
-		if (slot & ECBPF_TRIE_COVER) {
-			leaf = ecbpf_trie_word(pool, node - 1);
-			if (ecbpf_trie_match4(leaf, key))
-				match = leaf;
-		}
-		slot = ecbpf_trie_slot(pool, node, stride,
-				       key << (slot >> 16 & 31) >> (64 - stride));
-	}
+/* Return: the covering prefix of the node if it contains the address, else @match */
+static __always_inline __u64 ecbpf_trie_cover4(void *pool, __u64 slot, __u64 key, __u64 match)
+{
+	__u64 leaf = ecbpf_trie_word(pool, (__u32)(slot >> 32) - 1);
+
+	return ecbpf_trie_match4(leaf, key) ? leaf : match;
+}
+
+/* The same for IPv6: a prefix of the node's path, which is stored beside it */
+static __always_inline __u64 ecbpf_trie_cover6(void *pool, __u64 slot, __u64 hi, __u64 lo,
+					       __u64 match)
+{
+	const __u64 *entry = ecbpf_trie_entry(pool, (__u32)(slot >> 32) - 4);
+	__u64 leaf, is_match;
+
+	if (!entry)
+		return match;
+	leaf = *(const volatile __u64 *)&entry[3];
+	is_match =
+		-(leaf & 1) & ecbpf_trie_is_zero(hi ^ entry[1], lo ^ entry[2], (__u32)leaf >> 24);
+	return match ^ ((match ^ leaf) & is_match);
+}
+
+/* Return: the node's slot for the address */
+static __always_inline __u64 ecbpf_trie_next4(void *pool, __u64 slot, __u64 key)
+{
+	__u32 stride = slot >> 8 & 31;
+
+	return ecbpf_trie_slot(pool, slot >> 32, stride, key << (slot >> 16 & 31) >> (64 - stride));
+}
+
+static __always_inline __u64 ecbpf_trie_next6(void *pool, __u64 slot, __u64 hi, __u64 lo)
+{
+	__u32 stride = slot >> 8 & 31;
+
+	return ecbpf_trie_slot(pool, slot >> 32, stride,
+			       ecbpf_trie_bits(hi, lo, slot >> 16 & 127) >> (64 - stride));
+}
+
+/* --- the end: @slot: one that is no node; @match: the longest covering prefix, or 0 ----------- */
+
+static __always_inline __u32 ecbpf_trie_end4(__u64 slot, __u64 key, __u64 match)
+{
 	if (ecbpf_trie_match4(slot, key))
 		match = slot;
 	return match >> 2 & ECBPF_TRIE_VALUE_MAX;
 }
 
-/**
- * ecbpf_trie_lookup6() - look up the longest prefix that contains an IPv6 address
- * @addr: 16 bytes as in the packet, bounds checked by the caller
- *
- * See ecbpf_trie_lookup4(). The verifier walks 25,000 instructions for it. Call it from a global
- * function, which is walked once, if there are several calls or in a stage (ecbpf_fused has eight
- * copies of each stage).
- */
-static __always_inline __u32 ecbpf_trie_lookup6(void *pool, __u64 roots, const void *addr)
+static __always_inline __u32 ecbpf_trie_end6(void *pool, __u64 slot, __u64 hi, __u64 lo,
+					     __u64 match)
 {
-	const __be32 *words = addr; /* not 64 bits wide: packets are not aligned to that */
-	__u64 hi, lo, slot, leaf, is_match, match;
-	__u32 node, stride;
 	const __u64 *entry;
 
-	roots >>= 32;
-	node = ecbpf_trie_root_node(roots);
-	stride = roots & ECBPF_TRIE_ROOT_STRIDE;
-	if (!stride)
-		return 0;
-	hi = (__u64)bpf_ntohl(words[0]) << 32 | bpf_ntohl(words[1]);
-	lo = (__u64)bpf_ntohl(words[2]) << 32 | bpf_ntohl(words[3]);
-	match = roots & ECBPF_TRIE_ROOT_COVER;
-	barrier_var(match); /* 0, but unknown to the verifier */
-	if (roots & ECBPF_TRIE_ROOT_COVER)
-		match = ecbpf_trie_word(pool, node - 1);
-	slot = ecbpf_trie_slot(pool, node, stride, hi >> (64 - stride));
-	for (int i = 1; i < ECBPF_TRIE_DEPTH6 && ecbpf_trie_is_node(slot); i++) {
-		node = slot >> 32;
-		stride = slot >> 8 & 31;
-		if (slot & ECBPF_TRIE_COVER) {
-			/* a prefix of the node's path, which is stored beside it */
-			entry = ecbpf_trie_entry(pool, node - 4);
-			if (!entry)
-				return 0;
-			leaf = *(const volatile __u64 *)&entry[3];
-			is_match = -(leaf & 1) & ecbpf_trie_is_zero(hi ^ entry[1], lo ^ entry[2],
-								    (__u32)leaf >> 24);
-			match ^= (match ^ leaf) & is_match;
-		}
-		slot = ecbpf_trie_slot(pool, node, stride,
-				       ecbpf_trie_bits(hi, lo, slot >> 16 & 127) >> (64 - stride));
-	}
 	if (slot) {
 		entry = ecbpf_trie_entry(pool, slot >> 32);
 		if (entry && ecbpf_trie_is_zero(hi ^ entry[0], lo ^ entry[1], (__u32)slot >> 24))
@@ -226,5 +204,128 @@ static __always_inline __u32 ecbpf_trie_lookup6(void *pool, __u64 roots, const v
 	entry = match ? ecbpf_trie_entry(pool, match >> 32) : NULL;
 	return entry ? entry[2] : 0;
 }
+
+/*
+ * Nodes below the root that a lookup reads by itself. The verifier walks each round of a loop, so
+ * that all 63 would be 20,000 instructions in each place that looks something up. Paths of more
+ * nodes are rare; what is left of them is done by a global function, which is walked once and calls
+ * others for each node.
+ */
+#define ECBPF_TRIE_NODES 4
+
+typedef __u32 ecbpf_trie_deep4_fn(__u64 slot, __u64 key, __u64 match);
+typedef __u32 ecbpf_trie_deep6_fn(__u64 slot, __u64 hi, __u64 lo, __u64 match);
+
+static __always_inline __u32 ecbpf_trie_find4(void *pool, __u64 roots, __be32 addr,
+					      ecbpf_trie_deep4_fn *deep)
+{
+	__u32 node = ecbpf_trie_root_node(roots), stride = roots & ECBPF_TRIE_ROOT_STRIDE;
+	__u64 key = (__u64)bpf_ntohl(addr) << 32, slot, match = 0;
+
+	if (!stride)
+		return 0;
+	if (roots & ECBPF_TRIE_ROOT_COVER)
+		match = ecbpf_trie_word(pool, node - 1);
+	slot = ecbpf_trie_slot(pool, node, stride, key >> (64 - stride));
+	for (int i = 0; ecbpf_trie_is_node(slot); i++) {
+		if (i == ECBPF_TRIE_NODES)
+			return deep(slot, key, match);
+		if (slot & ECBPF_TRIE_COVER)
+			match = ecbpf_trie_cover4(pool, slot, key, match);
+		slot = ecbpf_trie_next4(pool, slot, key);
+	}
+	return ecbpf_trie_end4(slot, key, match);
+}
+
+static __always_inline __u32 ecbpf_trie_find6(void *pool, __u64 roots, const void *addr,
+					      ecbpf_trie_deep6_fn *deep)
+{
+	const __be32 *words = addr; /* not 64 bits wide: packets are not aligned to that */
+	__u64 hi, lo, slot, match = 0;
+	__u32 node, stride;
+
+	roots >>= 32;
+	node = ecbpf_trie_root_node(roots);
+	stride = roots & ECBPF_TRIE_ROOT_STRIDE;
+	if (!stride)
+		return 0;
+	hi = (__u64)bpf_ntohl(words[0]) << 32 | bpf_ntohl(words[1]);
+	lo = (__u64)bpf_ntohl(words[2]) << 32 | bpf_ntohl(words[3]);
+	if (roots & ECBPF_TRIE_ROOT_COVER)
+		match = ecbpf_trie_word(pool, node - 1);
+	slot = ecbpf_trie_slot(pool, node, stride, hi >> (64 - stride));
+	for (int i = 0; ecbpf_trie_is_node(slot); i++) {
+		if (i == ECBPF_TRIE_NODES)
+			return deep(slot, hi, lo, match);
+		if (slot & ECBPF_TRIE_COVER)
+			match = ecbpf_trie_cover6(pool, slot, hi, lo, match);
+		slot = ecbpf_trie_next6(pool, slot, hi, lo);
+	}
+	return ecbpf_trie_end6(pool, slot, hi, lo, match);
+}
+
+/**
+ * ECBPF_TRIE_LOOKUP() - define lookups of the longest prefix that contains an address
+ * @name: of the functions
+ * @pool: an ECBPF_TRIE_POOL()
+ *
+ *	__u32 NAME_lookup4(__u64 roots, __be32 addr)
+ *	__u32 NAME_lookup6(__u64 roots, const void *addr)
+ *
+ * @roots: of the table, ecbpf_trie_head.roots
+ * @addr: as in the packet; of IPv6: 16 bytes, bounds checked by the caller
+ *
+ * Return: value of the prefix, 0 if there is none.
+ */
+#define ECBPF_TRIE_LOOKUP(name, pool)                                                     \
+	__noinline __u64 name##_cover4(__u64 slot, __u64 key, __u64 match)                \
+	{                                                                                 \
+		return ecbpf_trie_cover4(pool, slot, key, match);                         \
+	}                                                                                 \
+                                                                                          \
+	__noinline __u64 name##_cover6(__u64 slot, __u64 hi, __u64 lo, __u64 match)       \
+	{                                                                                 \
+		return ecbpf_trie_cover6(pool, slot, hi, lo, match);                      \
+	}                                                                                 \
+                                                                                          \
+	__noinline __u64 name##_next4(__u64 slot, __u64 key)                              \
+	{                                                                                 \
+		return ecbpf_trie_next4(pool, slot, key);                                 \
+	}                                                                                 \
+                                                                                          \
+	__noinline __u64 name##_next6(__u64 slot, __u64 hi, __u64 lo)                     \
+	{                                                                                 \
+		return ecbpf_trie_next6(pool, slot, hi, lo);                              \
+	}                                                                                 \
+                                                                                          \
+	__noinline __u32 name##_deep4(__u64 slot, __u64 key, __u64 match)                 \
+	{                                                                                 \
+		for (int i = 0; i < ECBPF_TRIE_DEPTH4 && ecbpf_trie_is_node(slot); i++) { \
+			if (slot & ECBPF_TRIE_COVER)                                      \
+				match = name##_cover4(slot, key, match);                  \
+			slot = name##_next4(slot, key);                                   \
+		}                                                                         \
+		return ecbpf_trie_end4(slot, key, match);                                 \
+	}                                                                                 \
+                                                                                          \
+	__noinline __u32 name##_deep6(__u64 slot, __u64 hi, __u64 lo, __u64 match)        \
+	{                                                                                 \
+		for (int i = 0; i < ECBPF_TRIE_DEPTH6 && ecbpf_trie_is_node(slot); i++) { \
+			if (slot & ECBPF_TRIE_COVER)                                      \
+				match = name##_cover6(slot, hi, lo, match);               \
+			slot = name##_next6(slot, hi, lo);                                \
+		}                                                                         \
+		return ecbpf_trie_end6(pool, slot, hi, lo, match);                        \
+	}                                                                                 \
+                                                                                          \
+	static __always_inline __u32 name##_lookup4(__u64 roots, __be32 addr)             \
+	{                                                                                 \
+		return ecbpf_trie_find4(pool, roots, addr, name##_deep4);                 \
+	}                                                                                 \
+                                                                                          \
+	static __always_inline __u32 name##_lookup6(__u64 roots, const void *addr)        \
+	{                                                                                 \
+		return ecbpf_trie_find6(pool, roots, addr, name##_deep6);                 \
+	}
 
 #endif /* ECBPF_TRIE_BPF_H */

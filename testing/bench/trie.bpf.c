@@ -33,7 +33,7 @@ static __always_inline int run(int family, bool is_hit)
 		__be32 addr = bpf_htonl(trie_member4(is_hit ? i : i + b->miss));
 
 		barrier_var(addr); /* to be counted with an empty table, too */
-		value = ecbpf_trie_lookup4(&pool, head->roots, addr);
+		value = table_lookup4(head->roots, addr);
 	} else {
 		__be32 addr[4];
 		__u64 hi, lo;
@@ -45,7 +45,7 @@ static __always_inline int run(int family, bool is_hit)
 		addr[1] = bpf_htonl(hi);
 		addr[2] = bpf_htonl(lo >> 32);
 		addr[3] = bpf_htonl(lo);
-		value = ecbpf_trie_lookup6(&pool, head->roots, addr);
+		value = table_lookup6(head->roots, addr);
 	}
 	b->found += !!value;
 	return XDP_PASS;

@@ -58,9 +58,9 @@ int ask(struct xdp_md *ctx)
 	done = *(volatile __u32 *)&c->done;
 	roots = *(volatile __u64 *)&head->roots;
 	if (question->family == 4)
-		value = ecbpf_trie_lookup4(&pool, roots, question->addr[0]);
+		value = table_lookup4(roots, question->addr[0]);
 	else
-		value = ecbpf_trie_lookup6(&pool, roots, question->addr);
+		value = table_lookup6(roots, question->addr);
 	answer->question = key;
 	answer->done = done;
 	answer->begun = *(volatile __u32 *)&c->begun;

@@ -6,6 +6,7 @@
 #include <ecbpf/trie.bpf.h>
 
 ECBPF_TRIE_POOL(pool);
+ECBPF_TRIE_LOOKUP(table, &pool)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

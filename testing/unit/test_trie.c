@@ -158,15 +158,17 @@ static const __u64 *ecbpf_trie_entry(void *pool, __u32 place)
 }
 
 #define barrier_var(var) asm volatile("" : "+r"(var))
+#define __noinline	 static __attribute__((noinline))
 #include <ecbpf/trie.bpf.h>
+ECBPF_TRIE_LOOKUP(table, NULL)
 
 static __u32 lookup(int family, __u64 hi, __u64 lo)
 {
 	__be64 addr[2] = {htobe64(hi), htobe64(lo)};
 
 	if (family == 4)
-		return ecbpf_trie_lookup4(NULL, shared->head.roots, htobe32(hi >> 32));
-	return ecbpf_trie_lookup6(NULL, shared->head.roots, addr);
+		return table_lookup4(shared->head.roots, htobe32(hi >> 32));
+	return table_lookup6(shared->head.roots, addr);
 }
 
 static bool is_near(int family, __u64 hi)
