@@ -838,7 +838,8 @@ class Frames:
         if proto in ("tcp", "udp"):
             ports = [self._value(options.get(field), 65535, 16) for field in ("sport", "dport")]
             if "port" in options:
-                ports[rng.randrange(2)] = self._value(options["port"], 65535, 16)
+                for i in rng.choice(((0,), (1,), (0, 1))):
+                    ports[i] = self._value(options["port"], 65535, 16)
         if proto == "tcp":
             flags, mask = options.get("flags", (0, 0))
             flags |= rng.getrandbits(8) & ~mask
