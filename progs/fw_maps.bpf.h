@@ -27,7 +27,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, struct ecbpf_fw_live);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } fw_active SEC(".maps");
 

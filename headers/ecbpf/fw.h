@@ -39,17 +39,37 @@
 #define ECBPF_FW_BLOCKS	   (ECBPF_FW_RULES_MAX / 64) /* words of 64 bits in a vector */
 #define ECBPF_FW_USES_MAX  64			     /* pairs of a set and source or destination */
 
-/*
- * fw_active: 0, or the slot of the live generation (0 or 1) plus its size. Only the lowest byte is
- * ever set.
- */
+/* A generation: 0, or its slot (0 or 1) plus its size */
 enum ecbpf_fw_size {
 	ECBPF_FW_NONE = 0,
 	ECBPF_FW_SMALL = 2,
 	ECBPF_FW_MEDIUM = 4,
 	ECBPF_FW_LARGE = 6,
 };
-#define ECBPF_FW_SLOT 1
+#define ECBPF_FW_SLOT	    1
+#define ECBPF_FW_GENERATION 7 /* slot and size */
+
+/* Flags beside the generation. Panic: no rule is asked, IP packets pass or are dropped */
+#define ECBPF_FW_PANIC_DROP  8
+#define ECBPF_FW_PANIC_PASS  16
+#define ECBPF_FW_PANIC	     (ECBPF_FW_PANIC_DROP | ECBPF_FW_PANIC_PASS)
+#define ECBPF_FW_UNCONFIRMED 32 /* it is live until @deadline only, then @before is */
+
+/**
+ * struct ecbpf_fw_live - fw_active: what is live
+ * @word: generation and flags. Only the lowest byte is ever set, so that a change is one store
+ * @before: a generation; and ECBPF_FW_WHOLE
+ * @deadline: jiffies
+ *
+ * @before and @deadline are only written while ECBPF_FW_UNCONFIRMED is not set. What has passed its
+ * deadline is settled by the next change; packets do not wait for it.
+ */
+struct ecbpf_fw_live {
+	__u32 word;
+	__u32 before;
+	__u64 deadline;
+};
+#define ECBPF_FW_WHOLE 64 /* for user space: all rules were given, not what changes */
 
 enum ecbpf_fw_dim {
 	ECBPF_FW_KIND, /* family, protocol, fragment, options */

@@ -277,6 +277,48 @@ typedef int (*ecbpf_fw_change_fn)(struct ecbpf *e, struct ecbpf_fw_ruleset *rule
  */
 int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data);
 
+/* --- changes that wait for a confirmation; panic ---------------------------------------------- */
+
+#define ECBPF_FW_CONFIRM_MAX 86400 /* seconds */
+
+/**
+ * ecbpf_fw_confirm_within() - let changes of the rules by this handle wait for a confirmation
+ * @seconds: at most ECBPF_FW_CONFIRM_MAX; 0: they are for good, as by default
+ *
+ * ecbpf_fw_load(), ecbpf_fw_apply(), ecbpf_fw_change() and what uses them make rules live for so
+ * long. Without ecbpf_fw_confirm() the rules before are live again then: the packets' program
+ * compares the time, no process is needed. Until then the rules can not be changed otherwise
+ * (-EBUSY); prefixes of sets and settings can, and stay as they are. The change is not found again
+ * after a restart before it is confirmed.
+ *
+ * Return: 0; -EINVAL @seconds.
+ */
+int ecbpf_fw_confirm_within(struct ecbpf *e, __u32 seconds);
+
+/* The change that waits is for good. Return: 0; -ENOENT none waits; -ETIMEDOUT too late */
+int ecbpf_fw_confirm(struct ecbpf *e);
+
+/* The rules before the change that waits are live again. Return: as of ecbpf_fw_confirm() */
+int ecbpf_fw_undo(struct ecbpf *e);
+
+/* Beside the rules, which stay and are not asked */
+enum ecbpf_fw_panic {
+	ECBPF_FW_PANIC_IS_OFF,
+	ECBPF_FW_PANIC_IS_DROP, /* each IP packet is dropped, with reason fw-panic */
+	ECBPF_FW_PANIC_IS_PASS, /* each packet passes */
+};
+
+/* In one step, on all interfaces, until it is changed or the host restarts */
+int ecbpf_fw_panic(struct ecbpf *e, enum ecbpf_fw_panic panic);
+
+/* @confirm_s: for how many seconds a change still waits; 0: none does */
+struct ecbpf_fw_state {
+	enum ecbpf_fw_panic panic;
+	__u32 confirm_s;
+};
+
+int ecbpf_fw_state(struct ecbpf *e, struct ecbpf_fw_state *ret_state);
+
 /**
  * ecbpf_fw_stats() - read the counters of the live rules
  * @ret_ruleset: the live rules, with empty sets; for ecbpf_fw_ruleset_free()

@@ -65,6 +65,7 @@
 	X(57, ROUTER_ALERT, "router-alert", "router alert of IGMP or RSVP, not for ip-options") \
 	X(64, FW_DROP, "fw-drop", "dropped by a rule of the firewall")                          \
 	X(65, FW_LIMIT, "fw-limit", "above the limit of a rule of the firewall")                \
+	X(66, FW_PANIC, "fw-panic", "dropped by 'ecbpf-fw panic drop'")                         \
 	X(72, FP_LEASE, "fastpath-lease", "forwarded as IPVS would, by its flow's lease")       \
 	X(73, FP_UNKNOWN, "fastpath-unknown", "to the stack: a flow without a lease")           \
 	X(74, FP_EXPIRED, "fastpath-expired", "to the stack: its flow's lease has expired")     \

@@ -11,7 +11,7 @@
 #include <linux/types.h>
 
 /* Layout and meaning of all maps and records. A tool that meets another number changes nothing. */
-#define ECBPF_SCHEMA 3
+#define ECBPF_SCHEMA 4
 
 /* X(value, NAME, name, run priority, "text") */
 #define ECBPF_STAGES(X)                                                                    \

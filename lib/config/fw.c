@@ -128,8 +128,9 @@ static int fw_apply_settings(struct ecbpf *e, const struct ecbpf_fw_config *want
 	return err;
 }
 
+/* @is_patient: who keeps chains goes on without the rules, if these must not be changed now */
 static int fw_apply_rules(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, bool check,
-			  struct conf_report *r)
+			  bool is_patient, struct conf_report *r)
 {
 	struct ecbpf_fw_ruleset *live;
 	size_t before = r->count, bytes;
@@ -145,6 +146,14 @@ static int fw_apply_rules(struct ecbpf *e, const struct ecbpf_fw_ruleset *rulese
 		err = fw_sets_check(e, ruleset, live);
 	ecbpf_fw_ruleset_free(live);
 	if (err || r->count == before)
+		return err;
+	err = fw_confirm_check(e);
+	if (err == -EBUSY && is_patient) {
+		ecbpf_log(e, ECBPF_LOG_WARN, "the rules stay as they are: %s", e->error);
+		r->count = before;
+		return 0;
+	}
+	if (err)
 		return err;
 	return check ? ecbpf_fw_bytes(e, ruleset, &bytes) : ruleset_apply(e, ruleset);
 }
@@ -163,7 +172,7 @@ static int fw_apply(struct ecbpf *e, const struct ecbpf_config *config, bool che
 	policy = e->list_policy;
 	if (config->rules.text && !*config->rules.text)
 		e->list_policy |= ECBPF_LIST_ALLOW_EMPTY;
-	err = fw_apply_rules(e, config->ruleset, check, r);
+	err = fw_apply_rules(e, config->ruleset, check, config->is_patient, r);
 	e->list_policy = policy;
 	return err;
 }

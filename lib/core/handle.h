@@ -19,6 +19,7 @@ struct ecbpf {
 	char bpffs[PATH_MAX - 256];
 	struct ecbpf_changed changed;
 	unsigned int list_policy; /* see ecbpf_list_policy() */
+	__u32 confirm_s;	  /* see ecbpf_fw_confirm_within() */
 	int freplace;		  /* cached result of ecbpf_freplace_probe(); 1: not probed yet */
 	int frags;		  /* cached result of ecbpf_frags_probe(); 1: not probed yet */
 	__u32 known_btf;	  /* ID of BTF of this schema; 0: none was found yet */

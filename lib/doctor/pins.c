@@ -316,9 +316,26 @@ void doctor_check_pins(struct doctor *d)
 
 void doctor_check_rules(struct doctor *d)
 {
+	struct ecbpf_fw_state state = {};
 	struct ecbpf_finding *f;
 
-	if (!d->has_bpffs || d->has_other_schema || !fw_tables_are_lost(d->e))
+	if (!d->has_bpffs || d->has_other_schema)
+		return;
+	if (!ecbpf_fw_state(d->e, &state) && state.panic) {
+		f = finding_add(&d->found, ECBPF_ERROR, "", "panic", "'ecbpf-fw panic %s'",
+				state.panic == ECBPF_FW_PANIC_IS_DROP ? "drop" : "pass");
+		finding_why(f, state.panic == ECBPF_FW_PANIC_IS_DROP
+				       ? "every IP packet is dropped"
+				       : "every packet passes the firewall");
+		finding_fix(f, "ecbpf-fw panic off");
+	} else if (state.confirm_s) {
+		f = finding_add(&d->found, ECBPF_WARNING, "", "unconfirmed",
+				"a change of the rules waits to be confirmed, for another %u s",
+				state.confirm_s);
+		finding_why(f, "then the rules before it are live again");
+		finding_fix(f, "ecbpf-fw confirm");
+	}
+	if (!fw_tables_are_lost(d->e))
 		return;
 	f = finding_add(&d->found, ECBPF_ERROR, "", "rules-lost",
 			"the tables of the live rules were removed from the maps in %s/ecbpf",

@@ -7,48 +7,12 @@
 #include <string.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include "bpf/jiffies.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/prefix.h"
 #include "core/privilege.h"
 #include "fastpath/fastpath.h"
-
-/* In the units of a lease. A program stores it in its context, as its return value has 32 bits */
-static int jiffies_now(struct ecbpf *e, __u64 *ret_now)
-{
-	const struct bpf_insn insns[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_6, .src_reg = BPF_REG_1},
-		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_jiffies64},
-		{.code = BPF_STX | BPF_MEM | BPF_DW,
-		 .dst_reg = BPF_REG_6,
-		 .src_reg = BPF_REG_0,
-		 .off = offsetof(struct __sk_buff, cb)},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	union {
-		struct __sk_buff skb;
-		char room[1024]; /* the context of the running kernel may be longer */
-	} context = {};
-	char frame[64] = "";
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
-		    .ctx_out = &context, .ctx_size_out = sizeof(context));
-	_cleanup_close_ int fd = -1;
-	__u64 now;
-
-	fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "ecbpf_now", "GPL", insns, ARRAY_SIZE(insns),
-			   NULL);
-	if (fd < 0 || bpf_prog_test_run_opts(fd, &opts)) {
-		int err = -errno;
-
-		return ecbpf_require(e, ECBPF_NEEDS_IDS)
-			       ?: ecbpf_fail(e, err, "cannot read jiffies from the kernel: %s",
-					     strerror(-err));
-	}
-	memcpy(&now, context.skb.cb, sizeof(now));
-	*ret_now = ECBPF_LEASE_NOW(now);
-	return 0;
-}
 
 /* Copy a slot of the table, which may change meanwhile. Return: it holds a flow, and did not change
  */
@@ -131,6 +95,8 @@ void fastpath_table_close(struct fastpath_table *table)
 static int table_read(struct ecbpf *e, struct fastpath_table *table)
 {
 	_cleanup_close_ int fd = fastpath_map_open(e, "fastpath_hops", NULL);
+	__u64 now;
+	int err;
 
 	if (fd < 0)
 		return fd;
@@ -143,7 +109,10 @@ static int table_read(struct ecbpf *e, struct fastpath_table *table)
 		if (!table->hops[i].hop.ifindex)
 			break; /* hops are allocated in order */
 	}
-	return jiffies_now(e, &table->now);
+	err = ecbpf_jiffies(e, &now);
+	if (!err)
+		table->now = ECBPF_LEASE_NOW(now);
+	return err;
 }
 
 /* @ret_ipvs: read IPVS as well, which may take seconds; or NULL */

@@ -58,9 +58,19 @@ int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
 		close_fd(&s.lock);
 		return err;
 	}
-	err = fw_active_get(e, &s.maps, &s.active);
-	if (!err)
-		err = fw_state_read(e, &s.maps, s.active, how & FW_SESSION_SETS, &s.old);
+	err = fw_live_get(e, &s.maps, &s.live);
+	if (!err && !(how & FW_SESSION_KEEP)) {
+		err = fw_live_check(e, &s.live);
+		if (!err && s.live.is_over)
+			err = fw_active_set(e, &s.maps, s.live.generation);
+	}
+	if (err) {
+		fw_session_close(&s);
+		return err;
+	}
+	s.active = s.live.generation;
+	err = fw_state_read(e, &s.maps, s.active, (how & FW_SESSION_SETS) == FW_SESSION_SETS,
+			    &s.old);
 	if (err && err != -ENOMEM && how & FW_SESSION_REPAIR) {
 		s.is_lost = true;
 		err = fw_state_read(e, &s.maps, ECBPF_FW_NONE, false, &s.old);
@@ -75,9 +85,12 @@ int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
 /* @is_idle: when this returns, no packet uses the slot that is not live */
 static void session_clean(struct ecbpf *e, const struct fw_session *s, bool is_idle)
 {
-	bool has_sets = !s->is_lost &&
-			(s->sets_left < 0 ? fw_sets_are_left(e, &s->maps, &s->old) : s->sets_left);
+	bool has_sets;
 
+	if (s->live.waits) /* both generations stay, and all that they use */
+		return;
+	has_sets = !s->is_lost &&
+		   (s->sets_left < 0 ? fw_sets_are_left(e, &s->maps, &s->old) : s->sets_left);
 	for (__u32 slot = 0; slot < 2; slot++) {
 		if (s->active && slot == (s->active & ECBPF_FW_SLOT))
 			fw_slot_trim(&s->maps, s->active);
@@ -107,6 +120,19 @@ static bool sets_differ(const struct fw_state *old, const struct fw_state *new)
 	return false;
 }
 
+void fw_live_clean(struct ecbpf *e)
+{
+	struct saved_error error;
+	struct fw_session s;
+
+	ecbpf_error_save(e, &error);
+	if (!fw_session_open(e, FW_SESSION_REPAIR, &s)) {
+		fw_session_clean(e, &s);
+		fw_session_close(&s);
+	}
+	ecbpf_error_restore(e, &error);
+}
+
 /*
  * Make @new live. It becomes the state of the session, or is freed on failure. Entries of sets that
  * stay are in it. The old generation stays until fw_session_clean(). @is_lent: by the rules of the
@@ -128,7 +154,11 @@ static int session_commit(struct ecbpf *e, struct fw_session *s, struct fw_state
 		err = fw_slot_write(e, &s->maps, slot, &generation);
 	if (!err)
 		err = fw_text_write(e, &s->maps, slot, new);
-	if (!err)
+	if (!err && e->confirm_s)
+		err = fw_active_set_for(e, &s->maps, generation.size | slot,
+					s->active | (s->is_whole ? ECBPF_FW_WHOLE : 0),
+					e->confirm_s);
+	else if (!err)
 		err = fw_active_set(e, &s->maps, generation.size | slot);
 	if (err) {
 		struct saved_error error;
@@ -145,6 +175,7 @@ static int session_commit(struct ecbpf *e, struct fw_session *s, struct fw_state
 			new->ruleset->lender = s->old.ruleset;
 			s->old.ruleset = NULL;
 		}
+		s->live.waits = e->confirm_s;
 		fw_state_free(&s->old);
 		s->old = *new;
 		s->is_lost = false;
@@ -278,6 +309,7 @@ int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_f
 		return err;
 	}
 	lost = s->is_told ? NULL : sets_lost(e, s, ruleset);
+	s->is_whole = true;
 	err = session_commit(e, s, &new, false);
 	if (!err && lost)
 		lines_warn(e, lost);
@@ -294,7 +326,8 @@ static int apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, bool i
 		return err;
 	s.is_told = is_told;
 	runtime_log_ahead(e);
-	fw_log_ruleset(e, ruleset);
+	if (!e->confirm_s)
+		fw_log_ruleset(e, ruleset);
 	err = fw_session_apply(e, &s, ruleset);
 	runtime_log_settle(e, !err);
 	if (!err)
@@ -362,7 +395,8 @@ int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 			if (fw_vlan_rules(ruleset) > fw_vlan_rules(s.old.ruleset))
 				fw_warn_vlan_loaded(e, ruleset);
 			runtime_log_ahead(e);
-			fw_log_change(e, s.old.ruleset, ruleset);
+			if (!e->confirm_s)
+				fw_log_change(e, s.old.ruleset, ruleset);
 			err = apply_changed(e, &s, ruleset);
 			runtime_log_settle(e, !err);
 		}
@@ -407,7 +441,7 @@ int ecbpf_fw_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
 	struct fw_session s;
 	int err;
 
-	err = fw_session_open(e, 0, &s);
+	err = fw_session_open(e, FW_SESSION_KEEP, &s);
 	if (err)
 		return err;
 	for (size_t i = 0; !err && i < s.old.ruleset->sets_count; i++)

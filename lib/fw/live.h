@@ -60,19 +60,50 @@ int fw_map_store(int fd, const void *memory, const struct fw_extent *extents, si
 int fw_map_create(const char *name, __u32 flags, size_t entry_bytes, size_t entries,
 		  const void *memory, const struct fw_extent *extents, size_t count);
 int fw_maps_open(struct ecbpf *e, struct fw_maps *ret);
+/* Those that are pinned; others are not looked for. Return: 0; -ENOENT *ret_name is missing; others
+ */
+int fw_maps_find(struct ecbpf *e, struct fw_maps *ret, const char **ret_name);
 /* The map whose slots are for generations of this size */
 int fw_generation_map(const struct fw_maps *maps, enum ecbpf_fw_size size);
 /* Has the live generation its tables? Return: 0; -ENOENT somebody else took them; other errors */
 int fw_slot_check(struct ecbpf *e, const struct fw_maps *maps, __u32 active);
-/* Is a generation live whose tables somebody else took, see fw_slot_check()? In doubt not */
-bool fw_tables_are_lost(struct ecbpf *e);
 /* The error if this map is not there */
 int fw_maps_missing(struct ecbpf *e, const char *name);
 void fw_maps_close(struct fw_maps *maps);
 int fw_maps_make(struct ecbpf *e);
+
+/* --- active.c: fw_active --------------------------------------------------------------------- */
+
+/**
+ * struct fw_live - what is live now
+ * @stored: as packets find it
+ * @generation: whose rules packets follow, but for a panic
+ * @waits: for a confirmation, for @left jiffies
+ * @is_over: it was not confirmed in time
+ */
+struct fw_live {
+	struct ecbpf_fw_live stored;
+	__u32 generation;
+	bool waits;
+	bool is_over;
+	__s64 left;
+};
+
+/* Is a generation live whose tables somebody else took, see fw_slot_check()? In doubt not */
+bool fw_tables_are_lost(struct ecbpf *e);
+int fw_live_store(struct ecbpf *e, const struct fw_maps *maps, const struct ecbpf_fw_live *live);
+/* Seconds for which a change waits; 0: none does */
+__u32 fw_live_left(const struct fw_live *now);
+int fw_live_get(struct ecbpf *e, const struct fw_maps *maps, struct fw_live *ret);
+/* Only fw_live.generation */
 int fw_active_get(struct ecbpf *e, const struct fw_maps *maps, __u32 *ret_active);
-/* On failure, what was live before still is */
-int fw_active_set(struct ecbpf *e, const struct fw_maps *maps, __u32 active);
+/* May the rules be changed? Return: 0; -EBUSY a change waits */
+int fw_live_check(struct ecbpf *e, const struct fw_live *now);
+/* On failure, what was live before still is. A panic goes on */
+int fw_active_set(struct ecbpf *e, const struct fw_maps *maps, __u32 generation);
+/* The same for @seconds, then @before is live again, which may have ECBPF_FW_WHOLE */
+int fw_active_set_for(struct ecbpf *e, const struct fw_maps *maps, __u32 generation, __u32 before,
+		      __u32 seconds);
 
 /* --- settings.c ----------------------------------------------------------------------------- */
 
@@ -147,25 +178,31 @@ int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, boo
 struct fw_session {
 	int lock;
 	struct fw_maps maps;
-	__u32 active;
+	__u32 active; /* live.generation, until it is changed */
+	struct fw_live live;
 	struct fw_state old;
 	bool is_lost;
+	bool is_whole; /* all rules are given, not what is changed */
 	bool is_told;  /* by the caller: which sets lose their addresses */
 	int sets_left; /* are there sets that are not of @old? -1: that is to be looked for */
 };
 
 /*
  * Flags of fw_session_open(): make missing maps; go on with @is_lost if the text is unreadable;
- * read as fw_state_read() does for sets, not to be committed
+ * keep the rules, so that a change may wait for its confirmation; keep them, and read as
+ * fw_state_read() does for sets
  */
 #define FW_SESSION_MAKE	  1
 #define FW_SESSION_REPAIR 2
-#define FW_SESSION_SETS	  4
+#define FW_SESSION_KEEP	  4
+#define FW_SESSION_SETS	  (8 | FW_SESSION_KEEP)
 
 int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret);
 void fw_session_close(struct fw_session *s);
 /* When no packet uses it any more, free what is not live; but the maps of the rules are kept */
 void fw_session_clean(struct ecbpf *e, const struct fw_session *s);
+/* The same in a session of its own; an error text stays */
+void fw_live_clean(struct ecbpf *e);
 /* Make a copy of @ruleset live, with new sets */
 int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_fw_ruleset *ruleset);
 

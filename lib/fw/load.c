@@ -11,20 +11,6 @@
 #include "core/runtime_log.h"
 #include "fw/live.h"
 
-/* Free what is not live any more; an error text stays */
-static void load_clean(struct ecbpf *e)
-{
-	struct saved_error error;
-	struct fw_session s;
-
-	ecbpf_error_save(e, &error);
-	if (!fw_session_open(e, FW_SESSION_REPAIR, &s)) {
-		fw_session_clean(e, &s);
-		fw_session_close(&s);
-	}
-	ecbpf_error_restore(e, &error);
-}
-
 /* The old generation is still there, the lock was held all the time. @settings: or NULL */
 static void load_undo(struct ecbpf *e, const struct fw_session *s, __u32 active,
 		      const struct ecbpf_fw_settings *settings)
@@ -59,7 +45,8 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 			return ecbpf_fail(e, -EEXIST, "%s: the firewall is loaded there already",
 					  ifaces[i]);
 	}
-	err = fw_session_open(e, FW_SESSION_MAKE | (ruleset ? FW_SESSION_REPAIR : 0), &s);
+	err = fw_session_open(e, FW_SESSION_MAKE | (ruleset ? FW_SESSION_REPAIR : FW_SESSION_KEEP),
+			      &s);
 	if (err)
 		return err;
 	before = s.active;
@@ -71,7 +58,8 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 		return err;
 	}
 	if (ruleset) {
-		fw_log_ruleset(e, ruleset);
+		if (!e->confirm_s)
+			fw_log_ruleset(e, ruleset);
 		err = fw_session_apply(e, &s, ruleset);
 	}
 	if (!err)
@@ -83,7 +71,7 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 	fw_session_close(&s); /* first: to settle the log, too, takes a descriptor */
 	runtime_log_settle(e, !err);
 	if (ruleset)
-		load_clean(e);
+		fw_live_clean(e);
 	return err;
 }
 

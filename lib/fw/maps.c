@@ -86,8 +86,7 @@ int fw_maps_missing(struct ecbpf *e, const char *name)
 			  name);
 }
 
-/* Return: 0; -ENOENT *ret_name is missing; other errors */
-static int maps_open(struct ecbpf *e, struct fw_maps *ret, const char **ret_name)
+int fw_maps_find(struct ecbpf *e, struct fw_maps *ret, const char **ret_name)
 {
 	struct fw_maps maps = {};
 	int *const fds[] = FDS(&maps);
@@ -103,10 +102,10 @@ static int maps_open(struct ecbpf *e, struct fw_maps *ret, const char **ret_name
 int fw_maps_open(struct ecbpf *e, struct fw_maps *ret)
 {
 	const char *name;
-	int err = maps_open(e, ret, &name);
+	int err = fw_maps_find(e, ret, &name);
 
 	if (err == -ENOENT && !e->renews_maps)
-		err = ecbpf_lost_check(e, "fw") ?: maps_open(e, ret, &name);
+		err = ecbpf_lost_check(e, "fw") ?: fw_maps_find(e, ret, &name);
 	return err == -ENOENT ? fw_maps_missing(e, name) : err;
 }
 
@@ -119,27 +118,6 @@ int fw_maps_make(struct ecbpf *e)
 	if (!err)
 		bpf_object__close(obj);
 	return err;
-}
-
-int fw_active_get(struct ecbpf *e, const struct fw_maps *maps, __u32 *ret_active)
-{
-	__u32 key = 0;
-
-	return bpf_map_lookup_elem(maps->active, &key, ret_active)
-		       ? fw_fail_map(e, "fw_active", -errno)
-		       : 0;
-}
-
-int fw_active_set(struct ecbpf *e, const struct fw_maps *maps, __u32 active)
-{
-	__u32 key = 0;
-
-	/* what was written to the memory of maps comes first */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	/* atomic: only the lowest of the four bytes changes */
-	return bpf_map_update_elem(maps->active, &key, &active, BPF_ANY)
-		       ? fw_fail_map(e, "fw_active", -errno)
-		       : 0;
 }
 
 int fw_generation_map(const struct fw_maps *maps, enum ecbpf_fw_size size)
@@ -162,19 +140,4 @@ int fw_slot_check(struct ecbpf *e, const struct fw_maps *maps, __u32 active)
 			"the tables of the live rules were removed from ecbpf's maps, and "
 			"every packet passes; 'ecbpf-fw apply' repairs it");
 	return err ? fw_fail_map(e, "of rules", err) : 0;
-}
-
-bool fw_tables_are_lost(struct ecbpf *e)
-{
-	struct fw_maps maps;
-	const char *name;
-	__u32 active;
-	bool is_lost;
-
-	if (maps_open(e, &maps, &name))
-		return false;
-	is_lost = !fw_active_get(e, &maps, &active) && active &&
-		  fw_slot_check(e, &maps, active) == -ENOENT;
-	fw_maps_close(&maps);
-	return is_lost;
 }

@@ -168,6 +168,26 @@ static int set_replace(struct ecbpf *e, struct ecbpf_trie *trie, struct ecbpf_tr
 	return err;
 }
 
+/* A set that only one of two generations has: which one will be live is not known yet */
+static int set_waits(struct ecbpf *e, const struct fw_session *s, size_t index)
+{
+	const char *name = s->old.ruleset->sets[index].name;
+	const struct fw_set *before;
+	struct fw_state state = {};
+	bool is_same;
+	int err;
+
+	if (!s->live.waits)
+		return 0;
+	err = fw_state_read(e, &s->maps, s->live.stored.before & ECBPF_FW_GENERATION, true, &state);
+	if (err)
+		return err;
+	before = fw_set_find(state.ruleset, name, strlen(name));
+	is_same = before && state.sets[before - state.ruleset->sets] == s->old.sets[index];
+	fw_state_free(&state);
+	return is_same ? 0 : fw_live_check(e, &s->live);
+}
+
 int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_change change,
 			const struct ecbpf_list *list)
 {
@@ -181,8 +201,10 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 	err = set_open(e, name, &s, &index);
 	if (err)
 		return err;
-	err = set_ops(e, &s.old.ruleset->sets[index], list, change == ECBPF_FW_SET_DELETE ? 0 : 1,
-		      &ops, &count);
+	err = set_waits(e, &s, index);
+	if (!err)
+		err = set_ops(e, &s.old.ruleset->sets[index], list,
+			      change == ECBPF_FW_SET_DELETE ? 0 : 1, &ops, &count);
 	if (!err)
 		err = fw_set_open(e, &s.maps, s.old.sets[index], &head, &trie);
 	if (!err) {

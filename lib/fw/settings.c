@@ -88,7 +88,7 @@ int ecbpf_fw_set(struct ecbpf *e, const char *const *settings, size_t count)
 	struct fw_session s;
 	int err;
 
-	err = fw_session_open(e, FW_SESSION_MAKE | FW_SESSION_REPAIR, &s);
+	err = fw_session_open(e, FW_SESSION_MAKE | FW_SESSION_REPAIR | FW_SESSION_KEEP, &s);
 	if (err)
 		return err;
 	runtime_log_ahead(e);

@@ -14,7 +14,7 @@ int ecbpf_fw_stats(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset,
 	struct fw_session s;
 	int err;
 
-	err = fw_session_open(e, 0, &s);
+	err = fw_session_open(e, FW_SESSION_KEEP, &s);
 	if (err)
 		return err;
 	stats = calloc(s.old.ruleset->rules_count + 1, sizeof(*stats));
@@ -37,7 +37,7 @@ int ecbpf_fw_stats_clear(struct ecbpf *e)
 	struct fw_session s;
 	int err;
 
-	err = fw_session_open(e, 0, &s);
+	err = fw_session_open(e, FW_SESSION_KEEP, &s);
 	if (err)
 		return err;
 	for (size_t i = 0; !err && i < s.old.ruleset->rules_count; i++)

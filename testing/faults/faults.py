@@ -245,6 +245,7 @@ STALE = ("ip address flush to 203.0.113.99 dev s0", *THREE,
 # Both slots of the firewall have maps, which the next change writes over
 SLOTS = (*THREE, "ecbpf-fw rule add 'ip from any to any udp dport 55 drop name \"y\"'",
          "ecbpf-fw rule delete y")
+WAITS = (*SLOTS, f"ecbpf-fw apply -f {RULES2} --confirm 1h")
 # Verbs that change something: what they begin with, the command
 CHANGES = {
     "filter-load": (EMPTY, "ecbpf-filter load --fused s0"),
@@ -278,6 +279,10 @@ CHANGES = {
                              "ecbpf-filter drop add 198.51.100.2"), "ecbpf-loader export -d /mnt"),
     "loader-metrics-file": (THREE, "ecbpf-loader metrics -o /mnt/metrics s0"),
     "fw-apply": (SLOTS, f"ecbpf-fw apply -f {RULES2}"),
+    "fw-apply-confirm": (SLOTS, f"ecbpf-fw apply -f {RULES2} --confirm 1h"),
+    "fw-confirm": (WAITS, "ecbpf-fw confirm"),
+    "fw-undo": (WAITS, "ecbpf-fw undo"),
+    "fw-panic": (THREE, "ecbpf-fw panic drop"),
     "fw-set-setting": (THREE, "ecbpf-fw set malformed=pass"),
     "fw-rule-add": (SLOTS, "ecbpf-fw rule add 'ip from any to any udp dport 54 drop name \"x\"'"),
     "fw-rule-insert": (THREE, "ecbpf-fw rule insert 1 'ip from any to any udp dport 54 drop'"),
@@ -455,16 +460,20 @@ class Host:
         for command in commands:
             sh(command)
 
+    def key(self):
+        """What the state depends on: the fingerprint, and the notes, which status tells of"""
+        return self.fingerprint(), self.fingerprint.notes()
+
     def forget(self):
         """What was read may be wrong, as a tool may have failed to read it: read it again"""
-        self.known.pop(self.fingerprint(), None)
+        self.known.pop(self.key(), None)
 
     def state(self):
         """Text. What has the same fingerprint as before need not be read through ecbpf again"""
-        now = self.fingerprint()
-        if now not in self.known:
-            self.known[now] = self.read(now)
-        return "passed: " + " ".join(sorted(self.probe.passed())) + "\n" + self.known[now]
+        key = self.key()
+        if key not in self.known:
+            self.known[key] = self.read(key[0])
+        return "passed: " + " ".join(sorted(self.probe.passed())) + "\n" + self.known[key]
 
     @staticmethod
     def read(now):
@@ -481,6 +490,8 @@ class Host:
                         "ecbpf-fastpath status", "ecbpf-sampler status"):
             done = sh(command, check=False)
             out.append(f"{command}: {done.returncode} {plain(done.stderr.encode())}".rstrip())
+        out += [line.split(":")[0] for line in sh("ecbpf-fw status", check=False).stdout.splitlines()
+                if line.startswith(("waiting", "panic"))]
         # clsact stays, as it may be another's by now; without a filter it does nothing
         links, _, filters, directories, pins, files = now
         out.append("xdp: " + " ".join(f"{index}/{constants(xdp)}" for index, xdp in links

@@ -190,6 +190,13 @@ class Fingerprint:
         return tuple(self.pin(os.path.join(top, name)) for top, _, names in sorted(os.walk(BPFFS))
                      if not top.endswith(NOTES) for name in sorted(names))
 
+    @staticmethod
+    def notes():
+        """What was loaded last, which is no part of the fingerprint"""
+        top = BPFFS + NOTES
+        return tuple((name, os.readlink(os.path.join(top, name)))
+                     for name in sorted(os.listdir(top))) if os.path.isdir(top) else ()
+
     def is_of_notes(self, directory):
         """Is nothing else in it?"""
         return directory == "/run/ecbpf" and all(name.startswith(LAST_APPLY)

@@ -55,7 +55,7 @@ equal "1: the rules" "$(rules 1)" "$(ecbpf-fw rule list | grep -v '^#')"
 
 # somebody takes the live tables away: every packet passes, which is told, and mended
 pins=/sys/fs/bpf/ecbpf
-live() { bpftool -j map lookup pinned $pins/fw_active key 0 0 0 0 | jq -r '.formatted.value'; }
+live() { bpftool -j map lookup pinned $pins/fw_active key 0 0 0 0 | jq '.formatted.value.word'; }
 damaged()
 {
 	equal "$1: rules are not listed" "ecbpf-fw: the tables of the live rules were removed from \
@@ -66,6 +66,6 @@ ecbpf's maps, and every packet passes; 'ecbpf-fw apply' repairs it" "$(ecbpf-fw 
 }
 bpftool map delete pinned $pins/fw_small key "$(($(live) & 1))" 0 0 0
 damaged "tables that are removed"
-bpftool map update pinned $pins/fw_active key 0 0 0 0 value 77 0 0 0
+bpftool map update pinned $pins/fw_active key 0 0 0 0 value 6 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
 damaged "a generation that there is not"
 summary

@@ -14,6 +14,7 @@ require_cmd bpftool clang
 
 ip link add fw0 type veth peer name fw1
 top=$here/../..
+schema=$(sed -n 's/^#define ECBPF_SCHEMA //p' "$top/headers/ecbpf/stage.h")
 cp -r "$top/headers" "$work/headers"
 sed -i 's/^\(#define ECBPF_SCHEMA\) .*/\1 1/' "$work/headers/ecbpf/stage.h"
 mkdir -m 700 /sys/fs/bpf/ecbpf
@@ -29,7 +30,7 @@ for stage in fw filter fastpath; do
 	*) load=("ecbpf-$stage" load --fused fw0) ;;
 	esac
 	before=$(find /sys/fs/bpf/ecbpf | sort)
-	bad "$stage: maps of schema 1" 1 "of schema 1, this ecbpf has 3" "${load[@]}"
+	bad "$stage: maps of schema 1" 1 "of schema 1, this ecbpf has $schema" "${load[@]}"
 	check "$stage: nothing was changed" "$before" "$(find /sys/fs/bpf/ecbpf | sort)"
 	check "$stage: doctor says what its command removes" 1 "$({ ecbpf-loader doctor -j || :; } |
 		jq -r '.[] | select(.code == "schema-maps") | .fix + ": " + .why' |
@@ -55,7 +56,7 @@ find /sys/fs/bpf -maxdepth 1 -type f ! -name "*.debug" -exec mv {} /sys/fs/bpf/e
 ip link set fw0 xdp pinned "$(find /sys/fs/bpf/old -name '*filter*')"
 rm -r /sys/fs/bpf/old
 old=$(ip -j link show fw0 | jq '.[0].xdp.prog.id')
-bad "apply says what to do" 1 "of schema 1, this ecbpf has 3" ecbpf-loader apply "$work/conf"
+bad "apply says what to do" 1 "of schema 1, this ecbpf has $schema" ecbpf-loader apply "$work/conf"
 check "so does the doctor, and takes nothing off" "schema-maps: systemctl restart ecbpf
 schema-member: " "$({ ecbpf-loader doctor -j fw0 || :; } |
 	jq -r '.[] | select(.code | startswith("schema")) | "\(.code): \(.fix)"')"

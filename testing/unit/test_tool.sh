@@ -592,7 +592,7 @@ eth1: ecbpf_fused, ID 60, loaded 2023-11-14 22:13:20
     protocol                     packets                bytes
     ip6-icmp                          20                 2000
 eth1: ecbpf_old, ID 61, loaded 2023-11-14 22:13:20, counters: not known
-    built for schema 99, and this is ecbpf-loader for schema 3"
+    built for schema 99, and this is ecbpf-loader for schema 4"
 
 run status -v a,b torn
 prints "status: single, and broken" "$head

@@ -8,6 +8,7 @@ const struct tool_option fw_apply_options[] = {
 	{'f', "file", "FILE", "rules; - is standard input"},
 	{'c', "check", NULL, "print what would be changed, change nothing"},
 	TOOL_EXIT_CODE_OPTION,
+	FW_CONFIRM_OPTION,
 	TOOL_CHANGE_OPTIONS,
 	TOOL_LIST_OPTIONS,
 	TOOL_COMMON_OPTIONS,
@@ -40,6 +41,8 @@ static int apply(struct tool *tool, const struct ecbpf_fw_ruleset *ruleset, bool
 		tool_changed("rules replaced");
 	else if (!count)
 		tool_unchanged("nothing to do");
+	if (!is_check && (err || count))
+		fw_confirm_tell();
 	return count && has_exit_code ? TOOL_CHANGES : TOOL_OK;
 }
 
@@ -55,7 +58,10 @@ int fw_run_apply(struct tool *tool, int argc, char **argv)
 			is_check = true;
 		else if (id == TOOL_EXIT_CODE)
 			has_exit_code = true;
-		else if (id != 'j' && fw_file_option(tool, id, &file))
+		else if (id == FW_CONFIRM) {
+			if (fw_confirm_option(tool, optarg))
+				return TOOL_USAGE;
+		} else if (id != 'j' && fw_file_option(tool, id, &file))
 			return TOOL_USAGE;
 	}
 	if (has_exit_code && !is_check)

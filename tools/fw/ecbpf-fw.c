@@ -122,6 +122,37 @@ static const struct tool_verb verbs[] = {
 		.options = fw_rule_options,
 		.run = fw_run_rule,
 	},
+	{
+		.name = "confirm",
+		.args = "",
+		.text = "keep the rules of a change that was made with --confirm",
+		.about = "Until it is typed, the change is on probation: when its time is over, "
+			 "the\n"
+			 "rules before are live again, whatever has become of this session.\n",
+		.examples = "      ecbpf-fw apply -f rules --confirm 60s\n"
+			    "      ecbpf-fw confirm\n",
+		.options = fw_confirm_options,
+		.run = fw_run_confirm,
+	},
+	{
+		.name = "undo",
+		.args = "",
+		.text = "take a change that waits back, at once",
+		.options = fw_confirm_options,
+		.run = fw_run_undo,
+	},
+	{
+		.name = "panic",
+		.args = "drop|pass|off",
+		.text = "drop or pass all packets without asking the rules",
+		.about = "The rules stay, and can be changed meanwhile. 'drop' drops every IP "
+			 "packet,\n"
+			 "those of your own session, too. A restart of the host ends it.\n",
+		.examples = "      ecbpf-fw panic pass\n"
+			    "      ecbpf-fw panic off\n",
+		.options = fw_confirm_options,
+		.run = fw_run_panic,
+	},
 	{},
 };
 

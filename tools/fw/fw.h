@@ -24,19 +24,36 @@ int fw_print_rules(const struct tool *tool, const struct ecbpf_fw_ruleset *rules
 void fw_free_ruleset(struct ecbpf_fw_ruleset **ruleset);
 void fw_free_text(char **text);
 
+/* --- confirm.c ------------------------------------------------------------------------------ */
+
+#define FW_CONFIRM (TOOL_LONG_ONLY + 50)
+#define FW_CONFIRM_OPTION                                                                 \
+	{                                                                                 \
+		FW_CONFIRM, "confirm", "TIME",                                            \
+			"go back after TIME (60s, 5m) if 'ecbpf-fw confirm' is not typed" \
+	}
+/* Return: 0 or TOOL_USAGE */
+int fw_confirm_option(const struct tool *tool, const char *text);
+/* The rules were changed: say until when */
+void fw_confirm_tell(void);
+const char *fw_panic_name(enum ecbpf_fw_panic panic);
+
 /* --- the verbs, a file for each ------------------------------------------------------------- */
 
-extern const struct tool_option fw_apply_options[], fw_check_options[], fw_load_options[],
-	fw_rule_options[], fw_set_options[], fw_stats_options[], fw_status_options[],
-	fw_test_options[], fw_unload_options[];
+extern const struct tool_option fw_apply_options[], fw_check_options[], fw_confirm_options[],
+	fw_load_options[], fw_rule_options[], fw_set_options[], fw_stats_options[],
+	fw_status_options[], fw_test_options[], fw_unload_options[];
 int fw_run_apply(struct tool *tool, int argc, char **argv);
 int fw_run_check(struct tool *tool, int argc, char **argv);
+int fw_run_confirm(struct tool *tool, int argc, char **argv);
 int fw_run_load(struct tool *tool, int argc, char **argv);
+int fw_run_panic(struct tool *tool, int argc, char **argv);
 int fw_run_rule(struct tool *tool, int argc, char **argv);
 int fw_run_set(struct tool *tool, int argc, char **argv);
 int fw_run_stats(struct tool *tool, int argc, char **argv);
 int fw_run_status(struct tool *tool, int argc, char **argv);
 int fw_run_test(struct tool *tool, int argc, char **argv);
+int fw_run_undo(struct tool *tool, int argc, char **argv);
 int fw_run_unload(struct tool *tool, int argc, char **argv);
 
 #endif /* ECBPF_TOOLS_FW_H */

@@ -17,6 +17,7 @@ const struct tool_option fw_load_options[] = {
 	{'f', "file", "FILE", "rules; - is standard input (default: the live rules)"},
 	TOOL_MODE_OPTION,
 	{OPT_FUSED, "fused", NULL, "as a stage of ecbpf_fused, added to those that it has"},
+	FW_CONFIRM_OPTION,
 	TOOL_CHANGE_OPTIONS,
 	TOOL_LIST_OPTIONS,
 	TOOL_COMMON_OPTIONS,
@@ -30,7 +31,7 @@ int fw_run_load(struct tool *tool, int argc, char **argv)
 	enum ecbpf_mode mode = ECBPF_MODE_UNSPEC;
 	const char *file = NULL;
 	struct ecbpf_fw_config config;
-	bool fused = false;
+	bool fused = false, has_confirm = false;
 	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
@@ -40,6 +41,8 @@ int fw_run_load(struct tool *tool, int argc, char **argv)
 			err = tool_parse_mode(optarg, &mode);
 		else if (id == OPT_FUSED)
 			fused = true;
+		else if (id == FW_CONFIRM)
+			err = fw_confirm_option(tool, optarg), has_confirm = true;
 		else if (id == 'j')
 			continue;
 		else if (id >= TOOL_SETTING)
@@ -49,6 +52,8 @@ int fw_run_load(struct tool *tool, int argc, char **argv)
 		if (err)
 			return TOOL_USAGE;
 	}
+	if (has_confirm && !file)
+		return tool_usage("--confirm is for the rules of -f");
 	if (optind == argc)
 		return tool_usage("on which interface?");
 	if (tool_operands_ifaces(argc, argv, &ifaces))
@@ -60,6 +65,7 @@ int fw_run_load(struct tool *tool, int argc, char **argv)
 			  (const char *const *)settings.items, settings.count, fused, mode))
 		return tool_fail_ecbpf(tool);
 	tool_stage_changed(ECBPF_STAGE_FW, &ifaces, "loaded");
+	fw_confirm_tell();
 	if (!ecbpf_fw_config_get(tool->ecbpf, &config))
 		tool_settings_kept(ecbpf_fw_settings(), &config, &settings);
 	return TOOL_OK;

@@ -12,6 +12,7 @@
 const struct tool_option fw_rule_options[] = {
 	TOOL_IF_EXISTS_OPTION("delete: "),
 	TOOL_LIST_FORCE_OPTION,
+	FW_CONFIRM_OPTION,
 	TOOL_CHANGE_OPTIONS,
 	TOOL_COMMON_OPTIONS,
 };
@@ -208,7 +209,10 @@ int fw_run_rule(struct tool *tool, int argc, char **argv)
 			is_json = true;
 		else if (id == TOOL_IF_EXISTS)
 			change.may_be_absent = true;
-		else if (!tool_list_option(tool, id))
+		else if (id == FW_CONFIRM) {
+			if (fw_confirm_option(tool, optarg))
+				return TOOL_USAGE;
+		} else if (!tool_list_option(tool, id))
 			return TOOL_USAGE;
 	}
 	argc -= optind;
@@ -242,5 +246,9 @@ int fw_run_rule(struct tool *tool, int argc, char **argv)
 	err = ecbpf_fw_change(tool->ecbpf, change_rules, &change);
 	if (err == -EEXIST)
 		return TOOL_FAILED; /* told already */
-	return err < 0 ? tool_fail_ecbpf(tool) : TOOL_OK;
+	if (err < 0)
+		return tool_fail_ecbpf(tool);
+	if (!err)
+		fw_confirm_tell();
+	return TOOL_OK;
 }

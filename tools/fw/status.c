@@ -16,6 +16,7 @@ int fw_run_status(struct tool *tool, int argc, char **argv)
 	struct ecbpf_fw_ruleset *ruleset TOOL_CLEANUP(fw_free_ruleset) = NULL;
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
 	struct ecbpf_fw_summary summary;
+	struct ecbpf_fw_state state;
 	struct json_object *json, *list;
 	struct ecbpf_fw_config config;
 	bool is_json = false;
@@ -26,7 +27,7 @@ int fw_run_status(struct tool *tool, int argc, char **argv)
 	if (tool_stage_ifaces(tool, ECBPF_STAGE_FW, &ifaces))
 		return TOOL_FAILED;
 	if (ecbpf_fw_get(tool->ecbpf, &ruleset) || ecbpf_fw_bytes(tool->ecbpf, ruleset, &bytes) ||
-	    ecbpf_fw_config_get(tool->ecbpf, &config))
+	    ecbpf_fw_config_get(tool->ecbpf, &config) || ecbpf_fw_state(tool->ecbpf, &state))
 		return tool_fail_ecbpf(tool);
 	ecbpf_fw_summary(ruleset, &summary);
 	if (!is_json) {
@@ -34,6 +35,13 @@ int fw_run_status(struct tool *tool, int argc, char **argv)
 		       bytes / 1024, tool_many(summary.sets, "set"),
 		       tool_many(summary.prefixes, "prefix"));
 		printf("settings:%s\n", tool_settings_text(ecbpf_fw_settings(), &config));
+		if (state.confirm_s)
+			printf("waiting for 'ecbpf-fw confirm': in %u s the rules before are live "
+			       "again\n",
+			       state.confirm_s);
+		if (state.panic)
+			printf("panic: all packets %s, the rules are not asked\n",
+			       state.panic == ECBPF_FW_PANIC_IS_DROP ? "are dropped" : "pass");
 		printf("loaded on:");
 		for (size_t i = 0; i < ifaces.count; i++)
 			printf(" %s", tool_safe(ifaces.items[i]));
@@ -49,6 +57,8 @@ int fw_run_status(struct tool *tool, int argc, char **argv)
 	tool_json_num(json, "sets", summary.sets);
 	tool_json_num(json, "prefixes", summary.prefixes);
 	tool_json_num(json, "table_bytes", bytes);
+	tool_json_num(json, "confirm_seconds", state.confirm_s);
+	tool_json_str(json, "panic", fw_panic_name(state.panic));
 	tool_settings_json(json, ecbpf_fw_settings(), &config, '_');
 	tool_json_print(json);
 	return TOOL_OK;
