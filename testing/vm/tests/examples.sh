@@ -29,6 +29,7 @@ cd "$tmp"
 printf '%s\n' 'ip from 192.0.2.0/24 to any udp sport {53, 123} drop name "noise"' |
 	tee rules >/etc/ecbpf/rules
 printf '%s\n' 198.51.100.0/24 2001:db8:bad::/48 >blocklist.txt
+printf '\xd4\xc3\xb2\xa1\x02\0\x04\0\0\0\0\0\0\0\0\0\x60\0\0\0\x01\0\0\0' >minute.pcap # a capture of nothing
 cp "$ECBPF_BUILD/root/lib/ecbpf/count.bpf.o" new-count.bpf.o
 compile other.bpf.o <<-'END'
 	#include <linux/bpf.h>
