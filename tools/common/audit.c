@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/*
- * An entry in the systemd journal for each change, see audit.h. It is sent in the journal's
- * protocol, which is stable and documented for this (systemd.io/JOURNAL_NATIVE_PROTOCOL).
- * libsystemd does the same, but it needs five libraries more for other things, and takes as long to
- * load as a small change takes.
- */
+/* An entry in the systemd journal for each change, see audit.h */
 #include "tools/common/audit.h"
 #include "tools/common/common.h"
 
@@ -13,12 +8,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <sys/uio.h>
 #include <syslog.h>
 #include <unistd.h>
+#include <systemd/sd-journal.h>
 
-#define SOCKET	  "/run/systemd/journal/socket"
 #define FIELDS	  16
 #define IFACES	  64   /* of more interfaces, the first ones are named */
 #define VALUE_MAX 4096 /* bytes */
@@ -28,7 +22,6 @@ struct fields {
 	int count;
 };
 
-/* A line; the text of tool_exact() has no newline */
 static void add(struct fields *fields, const char *name, const char *value)
 {
 	struct iovec *field = &fields->items[fields->count];
@@ -38,28 +31,10 @@ static void add(struct fields *fields, const char *name, const char *value)
 
 	while (len && len < strlen(safe) && (safe[len] & 0xc0) == 0x80)
 		len--; /* not within a character */
-	text = tool_alloc(NULL, strlen(name) + len + 3);
+	text = tool_alloc(NULL, strlen(name) + len + 2);
 	field->iov_base = text;
-	field->iov_len = sprintf(text, "%s=%.*s\n", name, (int)len, safe);
+	field->iov_len = sprintf(text, "%s=%.*s", name, (int)len, safe);
 	fields->count++;
-}
-
-/* One datagram. What was done is done, whether the journal takes it or not */
-static void send_fields(const struct fields *fields)
-{
-	struct sockaddr_un journal = {.sun_family = AF_UNIX, .sun_path = SOCKET};
-	struct msghdr message = {
-		.msg_name = &journal,
-		.msg_namelen = sizeof(journal),
-		.msg_iov = (struct iovec *)fields->items,
-		.msg_iovlen = fields->count,
-	};
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return;
-	sendmsg(fd, &message, MSG_NOSIGNAL);
-	close(fd);
 }
 
 /* Who logged in, whoever it has become since; "": that was nobody */
@@ -101,7 +76,7 @@ void audit_write(const struct audit *audit)
 		add(&fields, "ECBPF_SUDO_USER", sudo_user);
 	for (size_t i = 0; i < audit->ifaces_count && i < IFACES; i++)
 		add(&fields, "ECBPF_IFACE", audit->ifaces[i]);
-	send_fields(&fields);
+	sd_journal_sendv(fields.items, fields.count); /* what was done is done */
 	for (int i = 0; i < fields.count; i++)
 		free(fields.items[i].iov_base);
 }

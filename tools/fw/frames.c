@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/*
- * Frames from a capture file, see frames.h. libpcap reads pcap, pcapng.c the other format.
- *
- * libpcap is loaded when such a capture is opened. It needs libdbus and what that needs, which
- * would take a third of the time of a small change of the live rules.
- */
-#include <dlfcn.h>
+/* Frames from a capture file, see frames.h. libpcap reads pcap, pcapng.c the other format. */
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/if_ether.h>
@@ -33,40 +26,6 @@ struct frames {
 };
 
 static char open_error[PCAP_ERRBUF_SIZE + 64];
-
-/* The functions of libpcap that are used */
-#define FUNCTIONS(X)     \
-	X(close)         \
-	X(datalink)      \
-	X(datalink_ext)  \
-	X(fopen_offline) \
-	X(geterr)        \
-	X(next_ex)
-
-static struct {
-#define X(name) __typeof__(&pcap_##name) name;
-	FUNCTIONS(X)
-#undef X
-} pcap;
-
-/* Debian has kept an older name of the same library. Return: false, dlerror() */
-static bool load_pcap(void)
-{
-	void *library;
-
-	if (pcap.next_ex) /* the last one */
-		return true;
-	library = dlopen("libpcap.so.1", RTLD_NOW) ?: dlopen("libpcap.so.0.8", RTLD_NOW);
-	if (!library)
-		return false;
-#define X(name)                                                           \
-	pcap.name = (__typeof__(pcap.name))dlsym(library, "pcap_" #name); \
-	if (!pcap.name)                                                   \
-		return false;
-	FUNCTIONS(X)
-#undef X
-	return true;
-}
 
 static int open_fail(int err, const char *text)
 {
@@ -99,9 +58,7 @@ static int open_any(struct frames *frames, FILE *file)
 		frames->file = file;
 		return 0;
 	}
-	if (!load_pcap())
-		return open_fail(-EINVAL, dlerror());
-	frames->pcap = pcap.fopen_offline(file, error);
+	frames->pcap = pcap_fopen_offline(file, error);
 	return frames->pcap ? 0 : open_fail(-EINVAL, error);
 }
 
@@ -124,7 +81,7 @@ void frames_close(struct frames *frames)
 	if (!frames)
 		return;
 	if (frames->pcap)
-		pcap.close(frames->pcap); /* closes the file, too */
+		pcap_close(frames->pcap); /* closes the file, too */
 	pcapng_free(frames->pcapng);
 	if (frames->file)
 		fclose(frames->file);
@@ -145,23 +102,23 @@ static int next_pcap(struct frames *frames, struct pcapng_packet *ret)
 	struct pcap_pkthdr *header;
 	const u_char *data;
 	const char *text;
-	int result = pcap.next_ex(frames->pcap, &header, &data), ext;
+	int result = pcap_next_ex(frames->pcap, &header, &data), ext;
 
 	if (result == PCAP_ERROR_BREAK)
 		return 0;
 	if (result != 1) {
-		text = pcap.geterr(frames->pcap);
+		text = pcap_geterr(frames->pcap);
 		return frames_fail(frames,
 				   strncmp(text, PCAP_CUT_OFF, strlen(PCAP_CUT_OFF)) ? -EINVAL
 										     : -ENODATA,
 				   text);
 	}
-	ext = pcap.datalink_ext(frames->pcap);
+	ext = pcap_datalink_ext(frames->pcap);
 	*ret = (struct pcapng_packet){
 		.data = data,
 		.captured = header->caplen,
 		.size = header->len,
-		.link = pcap.datalink(frames->pcap),
+		.link = pcap_datalink(frames->pcap),
 		.fcs = LT_FCS_LENGTH_PRESENT(ext) ? 2 * LT_FCS_LENGTH(ext) : 0,
 	};
 	return 1;
