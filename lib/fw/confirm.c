@@ -134,9 +134,12 @@ int ecbpf_fw_state(struct ecbpf *e, struct ecbpf_fw_state *ret_state)
 {
 	struct fw_maps maps;
 	struct fw_live now = {};
+	const char *name;
 	int err;
 
-	err = fw_maps_open(e, &maps);
+	err = fw_maps_find(e, &maps, &name); /* the doctor asks: no removed pin is made again */
+	if (err == -ENOENT)
+		return fw_maps_missing(e, name);
 	if (err)
 		return err;
 	err = fw_live_get(e, &maps, &now);

@@ -151,7 +151,7 @@ static bool takes_all(const struct fw_addrs *addrs, bool both)
 
 	for (size_t i = 0; i < addrs->prefixes_count; i++)
 		count += !addrs->prefixes[i].len;
-	return count > both;
+	return count >= (both ? 2 : 1);
 }
 
 /* Take any | [!] @NAME | [!] ADDR[/LEN] | [!] {ADDR[/LEN], ...} */
