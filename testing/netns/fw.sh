@@ -398,6 +398,7 @@ done
 fw apply --allow-empty -f /dev/null
 cp "$work/a" "$work/rules"
 cd "$work"
+printf '\xd4\xc3\xb2\xa1\x02\0\x04\0\0\0\0\0\0\0\0\0\x60\0\0\0\x01\0\0\0' >minute.pcap # of nothing
 while read -r example; do
 	example=${example/eth0/fw0}
 	good "example: $example" bash -c "${example/load/load --fused}"
