@@ -265,6 +265,14 @@ exits 0 fw apply -c -f rules
 exits 3 fw apply -c --exit-code -f rules
 row same fw apply -f rules
 exits 0 fw apply -c --exit-code -f rules
+row refused fw rule add 'ip from any to any udp drop name "w"' --confirm 1h
+row refused fw confirm
+row refused fw rule delete w
+row refused fw rule add 'ip from any to any udp drop name "w"' --confirm 1h
+row refused fw undo
+row same fw panic drop
+row same fw panic pass
+row same fw panic off
 row refused fw unload
 
 row refused filter load --fused v0
