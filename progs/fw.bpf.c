@@ -66,7 +66,7 @@ __noinline __u32 fw_not_inspected(__u32 ethertype, __u32 live)
 }
 
 /*
- * Of a word with flags. Return: the generation that is live now, or ECBPF_FW_PANIC_DROP. Jiffies
+ * Of a word with flags. Return: the generation that is live now, or ECBPF_FW_LIVE_DROP. Jiffies
  * cost nothing to read, and a deadline may be a tick late
  */
 __noinline __u32 fw_live_by_flags(__u32 word)
@@ -74,12 +74,12 @@ __noinline __u32 fw_live_by_flags(__u32 word)
 	const struct ecbpf_fw_live *active;
 	__u32 zero = 0;
 
-	if (word & ECBPF_FW_PANIC_DROP)
-		return ECBPF_FW_PANIC_DROP;
-	if (word & ECBPF_FW_PANIC_PASS)
+	if (word & ECBPF_FW_LIVE_DROP)
+		return ECBPF_FW_LIVE_DROP;
+	if (word & ECBPF_FW_LIVE_PASS)
 		return ECBPF_FW_NONE;
 	active = bpf_map_lookup_elem(&fw_active, &zero);
-	if (active && word & ECBPF_FW_UNCONFIRMED &&
+	if (active && word & ECBPF_FW_LIVE_UNCONFIRMED &&
 	    (__s64)(bpf_jiffies64() - *(volatile __u64 *)&active->deadline) >= 0)
 		word = *(volatile __u32 *)&active->before;
 	return word & ECBPF_FW_GENERATION;
@@ -113,7 +113,7 @@ static __always_inline __u32 fw_stage(struct xdp_md *ctx, const struct ecbpf_rec
 	live = active ? *(volatile __u32 *)&active->word : ECBPF_FW_NONE;
 	if (live > ECBPF_FW_GENERATION) {
 		live = fw_live_by_flags(live);
-		if (live == ECBPF_FW_PANIC_DROP && (rec->reason || rec->version))
+		if (live == ECBPF_FW_LIVE_DROP && (rec->reason || rec->version))
 			return ECBPF_VERDICT(XDP_DROP, ECBPF_REASON_FW_PANIC);
 	}
 	if (!rec->reason && !rec->version)

@@ -50,10 +50,10 @@ enum ecbpf_fw_size {
 #define ECBPF_FW_GENERATION 7 /* slot and size */
 
 /* Flags beside the generation. Panic: no rule is asked, IP packets pass or are dropped */
-#define ECBPF_FW_PANIC_DROP  8
-#define ECBPF_FW_PANIC_PASS  16
-#define ECBPF_FW_PANIC	     (ECBPF_FW_PANIC_DROP | ECBPF_FW_PANIC_PASS)
-#define ECBPF_FW_UNCONFIRMED 32 /* it is live until @deadline only, then @before is */
+#define ECBPF_FW_LIVE_DROP	  8
+#define ECBPF_FW_LIVE_PASS	  16
+#define ECBPF_FW_LIVE_PANIC	  (ECBPF_FW_LIVE_DROP | ECBPF_FW_LIVE_PASS)
+#define ECBPF_FW_LIVE_UNCONFIRMED 32 /* it is live until @deadline only, then @before is */
 
 /**
  * struct ecbpf_fw_live - fw_active: what is live
@@ -61,8 +61,8 @@ enum ecbpf_fw_size {
  * @before: a generation; and ECBPF_FW_WHOLE
  * @deadline: jiffies
  *
- * @before and @deadline are only written while ECBPF_FW_UNCONFIRMED is not set. What has passed its
- * deadline is settled by the next change; packets do not wait for it.
+ * @before and @deadline are only written while ECBPF_FW_LIVE_UNCONFIRMED is not set. What has
+ * passed its deadline is settled by the next change; packets do not wait for it.
  */
 struct ecbpf_fw_live {
 	__u32 word;

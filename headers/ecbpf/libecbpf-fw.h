@@ -303,9 +303,9 @@ int ecbpf_fw_undo(struct ecbpf *e);
 
 /* Beside the rules, which stay and are not asked */
 enum ecbpf_fw_panic {
-	ECBPF_FW_PANIC_IS_OFF,
-	ECBPF_FW_PANIC_IS_DROP, /* each IP packet is dropped, with reason fw-panic */
-	ECBPF_FW_PANIC_IS_PASS, /* each packet passes */
+	ECBPF_FW_PANIC_OFF,
+	ECBPF_FW_PANIC_DROP, /* each IP packet is dropped, with reason fw-panic */
+	ECBPF_FW_PANIC_PASS, /* each packet passes */
 };
 
 /* In one step, on all interfaces, until it is changed or the host restarts */

@@ -323,8 +323,8 @@ void doctor_check_rules(struct doctor *d)
 		return;
 	if (!ecbpf_fw_state(d->e, &state) && state.panic) {
 		f = finding_add(&d->found, ECBPF_ERROR, "", "panic", "'ecbpf-fw panic %s'",
-				state.panic == ECBPF_FW_PANIC_IS_DROP ? "drop" : "pass");
-		finding_why(f, state.panic == ECBPF_FW_PANIC_IS_DROP
+				state.panic == ECBPF_FW_PANIC_DROP ? "drop" : "pass");
+		finding_why(f, state.panic == ECBPF_FW_PANIC_DROP
 				       ? "every IP packet is dropped"
 				       : "every packet passes the firewall");
 		finding_fix(f, "ecbpf-fw panic off");

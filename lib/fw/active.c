@@ -21,17 +21,24 @@ int fw_live_store(struct ecbpf *e, const struct fw_maps *maps, const struct ecbp
 		       : 0;
 }
 
+static int stored_get(struct ecbpf *e, const struct fw_maps *maps, struct ecbpf_fw_live *ret)
+{
+	__u32 key = 0;
+
+	return bpf_map_lookup_elem(maps->active, &key, ret) ? fw_fail_map(e, "fw_active", -errno)
+							    : 0;
+}
+
 int fw_live_get(struct ecbpf *e, const struct fw_maps *maps, struct fw_live *ret)
 {
 	struct fw_live now = {};
-	__u32 key = 0;
 	__u64 jiffies = 0;
-	int err;
+	int err = stored_get(e, maps, &now.stored);
 
-	if (bpf_map_lookup_elem(maps->active, &key, &now.stored))
-		return fw_fail_map(e, "fw_active", -errno);
+	if (err)
+		return err;
 	now.generation = now.stored.word & ECBPF_FW_GENERATION;
-	if (now.stored.word & ECBPF_FW_UNCONFIRMED) {
+	if (now.stored.word & ECBPF_FW_LIVE_UNCONFIRMED) {
 		err = ecbpf_jiffies(e, &jiffies);
 		if (err)
 			return err;
@@ -55,14 +62,6 @@ int fw_active_get(struct ecbpf *e, const struct fw_maps *maps, __u32 *ret_active
 	return err;
 }
 
-static int stored_get(struct ecbpf *e, const struct fw_maps *maps, struct ecbpf_fw_live *ret)
-{
-	__u32 key = 0;
-
-	return bpf_map_lookup_elem(maps->active, &key, ret) ? fw_fail_map(e, "fw_active", -errno)
-							    : 0;
-}
-
 int fw_active_set(struct ecbpf *e, const struct fw_maps *maps, __u32 generation)
 {
 	struct ecbpf_fw_live live = {};
@@ -70,7 +69,7 @@ int fw_active_set(struct ecbpf *e, const struct fw_maps *maps, __u32 generation)
 
 	if (err)
 		return err;
-	live.word = generation | (live.word & ECBPF_FW_PANIC);
+	live.word = generation | (live.word & ECBPF_FW_LIVE_PANIC);
 	return fw_live_store(e, maps, &live);
 }
 
@@ -89,7 +88,7 @@ int fw_active_set_for(struct ecbpf *e, const struct fw_maps *maps, __u32 generat
 	live.before = before;
 	live.deadline = jiffies + (__u64)seconds * ecbpf_hz();
 	err = fw_live_store(e, maps, &live); /* not looked at yet */
-	live.word = generation | (live.word & ECBPF_FW_PANIC) | ECBPF_FW_UNCONFIRMED;
+	live.word = generation | (live.word & ECBPF_FW_LIVE_PANIC) | ECBPF_FW_LIVE_UNCONFIRMED;
 	return err ?: fw_live_store(e, maps, &live);
 }
 

@@ -114,9 +114,9 @@ int ecbpf_fw_undo(struct ecbpf *e)
 int ecbpf_fw_panic(struct ecbpf *e, enum ecbpf_fw_panic panic)
 {
 	static const __u32 flags[] = {
-		[ECBPF_FW_PANIC_IS_DROP] = ECBPF_FW_PANIC_DROP,
-		[ECBPF_FW_PANIC_IS_PASS] = ECBPF_FW_PANIC_PASS,
-		[ECBPF_FW_PANIC_IS_OFF] = 0,
+		[ECBPF_FW_PANIC_DROP] = ECBPF_FW_LIVE_DROP,
+		[ECBPF_FW_PANIC_PASS] = ECBPF_FW_LIVE_PASS,
+		[ECBPF_FW_PANIC_OFF] = 0,
 	};
 	struct fw_session s;
 	int err;
@@ -124,7 +124,7 @@ int ecbpf_fw_panic(struct ecbpf *e, enum ecbpf_fw_panic panic)
 	err = fw_session_open(e, FW_SESSION_KEEP | FW_SESSION_REPAIR, &s);
 	if (err)
 		return err;
-	s.live.stored.word = (s.live.stored.word & ~(__u32)ECBPF_FW_PANIC) | flags[panic];
+	s.live.stored.word = (s.live.stored.word & ~(__u32)ECBPF_FW_LIVE_PANIC) | flags[panic];
 	err = fw_live_store(e, &s.maps, &s.live.stored);
 	fw_session_close(&s);
 	return err;
@@ -147,9 +147,9 @@ int ecbpf_fw_state(struct ecbpf *e, struct ecbpf_fw_state *ret_state)
 	if (err)
 		return err;
 	*ret_state = (struct ecbpf_fw_state){
-		.panic = now.stored.word & ECBPF_FW_PANIC_DROP	 ? ECBPF_FW_PANIC_IS_DROP
-			 : now.stored.word & ECBPF_FW_PANIC_PASS ? ECBPF_FW_PANIC_IS_PASS
-								 : ECBPF_FW_PANIC_IS_OFF,
+		.panic = now.stored.word & ECBPF_FW_LIVE_DROP	? ECBPF_FW_PANIC_DROP
+			 : now.stored.word & ECBPF_FW_LIVE_PASS ? ECBPF_FW_PANIC_PASS
+								: ECBPF_FW_PANIC_OFF,
 		.confirm_s = fw_live_left(&now),
 	};
 	return 0;

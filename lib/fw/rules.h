@@ -245,6 +245,8 @@ struct fw_set *fw_set_find(const struct ecbpf_fw_ruleset *ruleset, const char *n
 /* "ip", "ip6", "ip and ip6" */
 const char *fw_set_family(const struct fw_set *set);
 
+/* --- confirm.c --------------------------------------------------------------------------- */
+
 /* May the live rules be changed? Return: 0; -EBUSY a change waits to be confirmed; others */
 int fw_confirm_check(struct ecbpf *e);
 

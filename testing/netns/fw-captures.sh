@@ -8,29 +8,9 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
 fresh_net "$@"
-top=$(cd "$(dirname "$0")/../.." && pwd)
-export PATH=${ECBPF_BUILD:-$top/build/test}/root/sbin:$PATH
-require_cmd ecbpf-fw python3 jq editcap mergecap capinfos
-work=$(mktemp -d)
-defer rm -rf "$work"
-
-# run ARG...: into $status, $out, $err
-run()
-{
-	status=0
-	ecbpf-fw test "$@" >"$work/out" 2>"$work/err" || status=$?
-	out=$(<"$work/out") err=$(<"$work/err")
-}
-
-# equal NAME ACTUAL EXPECTED
-equal()
-{
-	if [[ $2 == "$3" ]]; then
-		pass "$1"
-	else
-		fail "$1" "'$2' is not '$3'"
-	fi
-}
+# shellcheck source-path=SCRIPTDIR source=../lib/fw-test.sh
+. "$(dirname "$0")/../lib/fw-test.sh"
+require_cmd jq editcap mergecap capinfos
 
 # verdicts FILE [RULES]: verdict and rule of each packet, in a line
 verdicts() { run -f "${2:-$work/rules}" -r "$1" && cut -sf 3,4 "$work/out" | tr '\t\n' ': '; }

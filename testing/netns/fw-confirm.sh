@@ -112,6 +112,8 @@ check "and packets pass" '' "$(falls)"
 for text in 0 0s 25h 60x 1.5m '' -5 9999999999 60s7; do
 	bad "--confirm '$text'" 2 "is not a time" fw apply -f "$work/one" --confirm "$text"
 done
+bad "--check changes nothing" 2 "--confirm is for changes" fw apply -c -f "$work/one" --confirm 9s
+bad "nor does list" 2 "--confirm is for changes" fw rule list --confirm 9s
 bad "load: --confirm without rules" 2 "--confirm is for the rules of -f" fw load --confirm 5s fw0
 
 # --- sets -----------------------------------------------------------------------------------------

@@ -66,6 +66,8 @@ int fw_run_apply(struct tool *tool, int argc, char **argv)
 	}
 	if (has_exit_code && !is_check)
 		return tool_usage("--exit-code is an option of --check");
+	if (is_check && fw_confirm_refuse("--check"))
+		return TOOL_USAGE;
 	if (fw_file_only(argc, argv, file))
 		return TOOL_USAGE;
 	if (is_check)

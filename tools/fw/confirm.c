@@ -31,6 +31,11 @@ int fw_confirm_option(const struct tool *tool, const char *text)
 	return 0;
 }
 
+int fw_confirm_refuse(const char *what)
+{
+	return within ? tool_usage("--confirm is for changes, and %s makes none", what) : 0;
+}
+
 void fw_confirm_tell(void)
 {
 	if (!within)
@@ -66,9 +71,9 @@ int fw_run_undo(struct tool *tool, int argc, char **argv)
 const char *fw_panic_name(enum ecbpf_fw_panic panic)
 {
 	static const char *const names[] = {
-		[ECBPF_FW_PANIC_IS_OFF] = "off",
-		[ECBPF_FW_PANIC_IS_DROP] = "drop",
-		[ECBPF_FW_PANIC_IS_PASS] = "pass",
+		[ECBPF_FW_PANIC_OFF] = "off",
+		[ECBPF_FW_PANIC_DROP] = "drop",
+		[ECBPF_FW_PANIC_PASS] = "pass",
 	};
 
 	return names[panic];
@@ -76,17 +81,16 @@ const char *fw_panic_name(enum ecbpf_fw_panic panic)
 
 int fw_run_panic(struct tool *tool, int argc, char **argv)
 {
-	enum ecbpf_fw_panic panic = ECBPF_FW_PANIC_IS_OFF;
+	enum ecbpf_fw_panic panic = ECBPF_FW_PANIC_OFF;
 	struct ecbpf_fw_state state;
 
 	if (tool_parse_change(tool, argc, argv))
 		return TOOL_USAGE;
 	argc -= optind;
 	argv += optind;
-	while (argc == 1 && panic <= ECBPF_FW_PANIC_IS_PASS &&
-	       strcmp(argv[0], fw_panic_name(panic)))
+	while (argc == 1 && panic <= ECBPF_FW_PANIC_PASS && strcmp(argv[0], fw_panic_name(panic)))
 		panic++;
-	if (argc != 1 || panic > ECBPF_FW_PANIC_IS_PASS)
+	if (argc != 1 || panic > ECBPF_FW_PANIC_PASS)
 		return tool_usage("%s%s%sexpected drop, pass or off", argc ? "'" : "",
 				  argc ? tool_safe(argv[0]) : "", argc ? "': " : "");
 	tool_change_begin(NULL);
@@ -100,11 +104,11 @@ int fw_run_panic(struct tool *tool, int argc, char **argv)
 	if (ecbpf_fw_panic(tool->ecbpf, panic))
 		return tool_fail_ecbpf(tool);
 	switch (panic) {
-	case ECBPF_FW_PANIC_IS_DROP:
+	case ECBPF_FW_PANIC_DROP:
 		tool_changed("every IP packet is dropped, this session's, too, until "
 			     "'ecbpf-fw panic off'");
 		break;
-	case ECBPF_FW_PANIC_IS_PASS:
+	case ECBPF_FW_PANIC_PASS:
 		tool_changed("every packet passes the firewall, until 'ecbpf-fw panic off'");
 		break;
 	default:

@@ -34,6 +34,8 @@ void fw_free_text(char **text);
 	}
 /* Return: 0 or TOOL_USAGE */
 int fw_confirm_option(const struct tool *tool, const char *text);
+/* @what changes nothing. Return: 0; TOOL_USAGE --confirm was given */
+int fw_confirm_refuse(const char *what);
 /* The rules were changed: say until when */
 void fw_confirm_tell(void);
 const char *fw_panic_name(enum ecbpf_fw_panic panic);

@@ -218,7 +218,7 @@ int fw_run_rule(struct tool *tool, int argc, char **argv)
 	argc -= optind;
 	argv += optind;
 	if (argc == 1 && !strcmp(argv[0], "list"))
-		return list_rules(tool, is_json);
+		return fw_confirm_refuse("list") ?: list_rules(tool, is_json);
 	while (argc && i < sizeof(changes) / sizeof(changes[0]) && strcmp(argv[0], changes[i].name))
 		i++;
 	if (!argc || i == sizeof(changes) / sizeof(changes[0]))

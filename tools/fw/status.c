@@ -41,7 +41,7 @@ int fw_run_status(struct tool *tool, int argc, char **argv)
 			       state.confirm_s);
 		if (state.panic)
 			printf("panic: all packets %s, the rules are not asked\n",
-			       state.panic == ECBPF_FW_PANIC_IS_DROP ? "are dropped" : "pass");
+			       state.panic == ECBPF_FW_PANIC_DROP ? "are dropped" : "pass");
 		printf("loaded on:");
 		for (size_t i = 0; i < ifaces.count; i++)
 			printf(" %s", tool_safe(ifaces.items[i]));
