@@ -12,12 +12,12 @@
 
 size_t ecbpf_trie_count(const struct ecbpf_trie *t, int family)
 {
-	return t->gen->count[family == 6];
+	return t->gen ? t->gen->count[family == 6] : 0;
 }
 
 size_t ecbpf_trie_bytes(const struct ecbpf_trie *t)
 {
-	return t->gen->chunks_count * CHUNK_BYTES;
+	return t->gen ? t->gen->chunks_count * CHUNK_BYTES : 0;
 }
 
 __u32 ecbpf_trie_find(struct ecbpf_trie *t, const struct ecbpf_trie_op *prefix)
@@ -25,6 +25,8 @@ __u32 ecbpf_trie_find(struct ecbpf_trie *t, const struct ecbpf_trie_op *prefix)
 	struct key key = op_key(prefix);
 	__u64 leaf;
 
+	if (!t->gen)
+		return 0;
 	t->err = 0;
 	leaf = load(t, trie_hash_find(t, prefix->family, &key));
 
@@ -53,6 +55,8 @@ int ecbpf_trie_same(struct ecbpf_trie *t, const struct ecbpf_trie_op *prefixes, 
 	size_t same = 0;
 
 	t->err = 0;
+	if (!t->gen)
+		count = 0;
 	for (size_t i = 0; i < count; i++) {
 		struct key key = op_key(&prefixes[i]);
 
@@ -79,8 +83,11 @@ static bool leaf_has(struct ecbpf_trie *t, __u64 leaf, const struct key *key)
 __u32 ecbpf_trie_match(struct ecbpf_trie *t, const struct ecbpf_trie_op *address, __u32 *ret_len)
 {
 	struct key key = op_key(address);
-	__u64 slot = root_slot(t->gen->root[address->family == 6]), match = 0, leaf;
+	__u64 slot, match = 0, leaf;
 
+	if (!t->gen)
+		return 0;
+	slot = root_slot(t->gen->root[address->family == 6]);
 	t->err = 0;
 	while (!t->err && is_node(slot) && node_stride(slot)) {
 		leaf = node_cover(t, slot);
@@ -96,10 +103,13 @@ __u32 ecbpf_trie_match(struct ecbpf_trie *t, const struct ecbpf_trie_op *address
 
 int ecbpf_trie_entries(struct ecbpf_trie *t, struct ecbpf_trie_op **ret_entries, size_t *ret_count)
 {
-	__u32 words = 1U << t->gen->hash_bits;
 	size_t size = 0, count = 0, unique = 0;
 	struct ecbpf_trie_op *ops;
+	__u32 words;
 
+	if (!t->gen)
+		return trie_fail(t, -ENODATA);
+	words = 1U << t->gen->hash_bits;
 	t->err = 0;
 	for (__u32 i = 0; i < words; i++)
 		size += !!load(t, t->gen->hash + i);
@@ -138,9 +148,13 @@ int ecbpf_trie_entries(struct ecbpf_trie *t, struct ecbpf_trie_op **ret_entries,
 
 int ecbpf_trie_values(struct ecbpf_trie *t, __u32 **ret_values, size_t *ret_count)
 {
-	__u32 words = 1U << t->gen->hash_bits, *values = malloc(words * sizeof(*values));
+	__u32 words, *values;
 	size_t count = 0;
 
+	if (!t->gen)
+		return trie_fail(t, -ENODATA);
+	words = 1U << t->gen->hash_bits;
+	values = malloc(words * sizeof(*values));
 	if (!values)
 		return trie_fail(t, -ENOMEM);
 	t->err = 0;
@@ -246,13 +260,17 @@ static int journal_redo(struct ecbpf_trie *t)
 
 int ecbpf_trie_change(struct ecbpf_trie *t, const struct ecbpf_trie_op *ops, size_t count)
 {
-	__u64 total = t->gen->count[0] + t->gen->count[1], words = 1ULL << t->gen->hash_bits;
+	__u64 total, words;
 	int err;
 
 	if (count > ECBPF_TRIE_JOURNAL)
 		return trie_fail(t, -E2BIG);
 	if (!count)
 		return 0;
+	if (!t->gen)
+		return trie_fail(t, -ENODATA);
+	total = t->gen->count[0] + t->gen->count[1];
+	words = 1ULL << t->gen->hash_bits;
 	if (total + count > words / 4 * 3)
 		return rebuild(t, ops, count);
 	err = trie_room_make(t);
@@ -275,23 +293,44 @@ int ecbpf_trie_change(struct ecbpf_trie *t, const struct ecbpf_trie_op *ops, siz
 	return 0;
 }
 
-/* Free chunks of a writer that died before it published or dropped them */
-static void orphans_drop(struct ecbpf_trie *t)
+/* Return: 1, 0 or -errno */
+static int generation_has(struct ecbpf_trie *t, const struct generation *gen)
 {
-	__u32 orphans[ECBPF_TRIE_CHUNKS], count = 0;
-	const struct generation *gen = t->gen;
+	if (gen->chunks_count > ECBPF_TRIE_CHUNKS)
+		return 0;
+	for (__u32 i = 0; i < gen->chunks_count; i++)
+		if (!t->memory->is_used(t->data, gen->chunks[i]))
+			return 0;
+	return 1;
+}
 
-	t->memory->wait(t->data);
-	for (__u32 id = 0; id < ECBPF_TRIE_CHUNKS; id++) {
-		bool is_known = false;
+/* Chunks without a generation are those of a writer that was killed, or somebody cleared the head
+ */
+static int head_is_cleared(struct ecbpf_trie *t)
+{
+	int found = 0;
 
-		for (__u32 i = 0; i < gen->chunks_count && !is_known; i++)
-			is_known = gen->chunks[i] == id;
-		if (!is_known && t->memory->is_used(t->data, id) && t->memory->is_own(t->data, id))
-			orphans[count++] = id;
-	}
-	trie_chunks_drop(t, orphans, count);
-	__atomic_store_n(&t->head->dirty, 0, __ATOMIC_RELEASE);
+	for (__u32 id = 1; id < ECBPF_TRIE_CHUNKS && !found && !t->head->dirty; id++)
+		if (t->memory->is_used(t->data, id))
+			found = t->memory->is_own(t->data, id);
+	return found;
+}
+
+int trie_generation_check(struct ecbpf_trie *t)
+{
+	__u64 roots = t->head->roots;
+	__u32 index = node_index(root_slot(roots)) - ROOT4_INDEX;
+	const struct generation *gen;
+	int found;
+
+	if (!roots)
+		return head_is_cleared(t);
+	if (!t->memory->is_used(t->data, index >> ECBPF_TRIE_CHUNK_SHIFT))
+		return 1;
+	t->err = 0;
+	gen = (const void *)word(t, index);
+	found = t->err ? t->err : generation_has(t, gen);
+	return found < 0 ? found : !found;
 }
 
 /* Open the live generation, and complete an interrupted change */
@@ -299,8 +338,13 @@ static int generation_open(struct ecbpf_trie *t)
 {
 	bool is_dirty = t->head->dirty || t->head->journal_count;
 	__u64 roots = t->head->roots;
-	int err = 0;
+	int err = trie_generation_check(t);
 
+	if (err < 0)
+		return trie_fail(t, err);
+	t->is_lost = err;
+	if (t->is_lost)
+		return 0;
 	if (roots) {
 		t->gen = (void *)word(t, node_index(root_slot(roots)) - ROOT4_INDEX);
 		if (t->err)
@@ -311,7 +355,7 @@ static int generation_open(struct ecbpf_trie *t)
 		err = ecbpf_trie_build(t, NULL, 0);
 	}
 	if (!err && is_dirty && t->gen)
-		orphans_drop(t);
+		trie_orphans_drop(t);
 	return err;
 }
 
@@ -331,8 +375,8 @@ struct ecbpf_trie *trie_handle_new(struct ecbpf *e, const struct ecbpf_trie_memo
 	return t;
 }
 
-int ecbpf_trie_open_memory(struct ecbpf *e, const struct ecbpf_trie_memory *memory, void *data,
-			   struct ecbpf_trie_head *head, struct ecbpf_trie **ret_trie)
+int trie_open_lost(struct ecbpf *e, const struct ecbpf_trie_memory *memory, void *data,
+		   struct ecbpf_trie_head *head, struct ecbpf_trie **ret_trie)
 {
 	struct ecbpf_trie *t = trie_handle_new(e, memory, data, head);
 	int err;
@@ -346,6 +390,26 @@ int ecbpf_trie_open_memory(struct ecbpf *e, const struct ecbpf_trie_memory *memo
 	}
 	*ret_trie = t;
 	return 0;
+}
+
+int ecbpf_trie_open_memory(struct ecbpf *e, const struct ecbpf_trie_memory *memory, void *data,
+			   struct ecbpf_trie_head *head, struct ecbpf_trie **ret_trie)
+{
+	struct ecbpf_trie *t;
+	int err = trie_open_lost(e, memory, data, head, &t);
+
+	if (!err && t->is_lost) {
+		err = trie_fail(t, -ENODATA);
+		ecbpf_trie_close(t);
+	} else if (!err) {
+		*ret_trie = t;
+	}
+	return err;
+}
+
+bool ecbpf_trie_is_lost(const struct ecbpf_trie *t)
+{
+	return t->is_lost;
 }
 
 void ecbpf_trie_close(struct ecbpf_trie *t)

@@ -37,7 +37,7 @@ int ecbpf_trie_compare(const void *a, const void *b);
  * @publish: let programs find chunks @ids, which are written
  * @drop: free chunks @ids, which no program reads any more
  * @is_used: does any table of the pool have this chunk?
- * @is_own: does this table have it?
+ * @is_own: does this table have it? Return: 1, 0 or -errno
  * @wait: return when all program runs that are in progress have ended
  * @close: end of the handle
  *
@@ -49,7 +49,7 @@ struct ecbpf_trie_memory {
 	int (*publish)(void *data, const __u32 *ids, size_t count);
 	void (*drop)(void *data, const __u32 *ids, size_t count);
 	bool (*is_used)(void *data, __u32 id);
-	bool (*is_own)(void *data, __u32 id);
+	int (*is_own)(void *data, __u32 id);
 	void (*wait)(void *data);
 	void (*close)(void *data);
 };
@@ -65,12 +65,21 @@ void *ecbpf_trie_pool_open(struct ecbpf *e, int pool_fd, __u32 id);
  * @head: head of the table, mapped writable for as long as the handle is open
  * @id: number of the table within the pool
  * @ret_trie: for ecbpf_trie_close()
+ *
+ * Return: 0; -ENODATA somebody else removed chunks of the table, or cleared its head; errors.
  */
 int ecbpf_trie_open(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, __u32 id,
 		    struct ecbpf_trie **ret_trie);
 /* The same with other memory; @data is passed to its functions */
 int ecbpf_trie_open_memory(struct ecbpf *e, const struct ecbpf_trie_memory *memory, void *data,
 			   struct ecbpf_trie_head *head, struct ecbpf_trie **ret_trie);
+/* As ecbpf_trie_open(); a table of which parts were removed is opened for ecbpf_trie_build() */
+int ecbpf_trie_open_lost(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, __u32 id,
+			 struct ecbpf_trie **ret_trie);
+/* Was it opened so? It has no prefixes until it is built; reading them fails with -ENODATA */
+bool ecbpf_trie_is_lost(const struct ecbpf_trie *trie);
+/* Were parts of a table removed? It changes nothing. Return: 1, 0 or -errno */
+int ecbpf_trie_check(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, __u32 id);
 void ecbpf_trie_close(struct ecbpf_trie *trie); /* NULL is fine */
 
 /**

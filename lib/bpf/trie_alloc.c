@@ -14,6 +14,10 @@ int trie_fail(struct ecbpf_trie *t, int err)
 	if (err == -ENOSPC)
 		return ecbpf_fail(t->e, err, "too many prefixes: the pool of %zu MiB is full",
 				  ECBPF_TRIE_CHUNKS * CHUNK_BYTES >> 20);
+	if (err == -ENODATA)
+		return ecbpf_fail(t->e, err,
+				  "parts of a table of prefixes were removed from "
+				  "ecbpf's maps");
 	return ecbpf_fail(t->e, err, "table of prefixes: %s", strerror(-err));
 }
 
@@ -212,4 +216,23 @@ void trie_generation_drop(struct ecbpf_trie *t, const struct generation *gen)
 
 	memcpy(ids, gen->chunks, count * sizeof(*ids));
 	trie_chunks_drop(t, ids, count);
+}
+
+void trie_orphans_drop(struct ecbpf_trie *t)
+{
+	__u32 orphans[ECBPF_TRIE_CHUNKS], count = 0;
+	const struct generation *gen = t->gen;
+
+	t->memory->wait(t->data);
+	for (__u32 id = 0; id < ECBPF_TRIE_CHUNKS; id++) {
+		bool is_known = false;
+
+		for (__u32 i = 0; i < gen->chunks_count && !is_known; i++)
+			is_known = gen->chunks[i] == id;
+		if (!is_known && t->memory->is_used(t->data, id) &&
+		    t->memory->is_own(t->data, id) > 0)
+			orphans[count++] = id;
+	}
+	trie_chunks_drop(t, orphans, count);
+	__atomic_store_n(&t->head->dirty, 0, __ATOMIC_RELEASE);
 }

@@ -210,7 +210,9 @@ int ecbpf_trie_build(struct ecbpf_trie *t, struct ecbpf_trie_op *entries, size_t
 		return trie_fail(t, -ENOMEM);
 	if (!is_sorted(entries, count))
 		qsort(entries, count, sizeof(*entries), ecbpf_trie_compare);
-	__atomic_store_n(&t->head->dirty, 1, __ATOMIC_RELEASE);
+	/* without roots, it would tell the next writer that there never were any prefixes */
+	if (!t->is_lost)
+		__atomic_store_n(&t->head->dirty, 1, __ATOMIC_RELEASE);
 	t->gen = NULL;
 	t->is_building = true;
 	t->err = 0;
@@ -226,7 +228,13 @@ int ecbpf_trie_build(struct ecbpf_trie *t, struct ecbpf_trie_op *entries, size_t
 		__atomic_store_n(&t->head->dirty, 0, __ATOMIC_RELEASE);
 		return trie_fail(t, err);
 	}
+	if (t->is_lost)
+		__atomic_store_n(&t->head->journal_count, 0, __ATOMIC_RELEASE);
 	roots_store(t);
+	if (t->is_lost) {
+		t->is_lost = false;
+		trie_orphans_drop(t);
+	}
 	if (old) {
 		t->memory->wait(t->data);
 		trie_generation_drop(t, old);

@@ -57,7 +57,8 @@ struct ecbpf_trie {
 	struct ecbpf_trie_head *head;
 	struct generation *gen; /* live, or being built */
 	bool is_building;
-	int err; /* of an allocation */
+	bool is_lost; /* somebody else removed parts of it: no generation until one is built */
+	int err;      /* of an allocation */
 	__u64 *chunks[ECBPF_TRIE_CHUNKS];
 };
 
@@ -283,6 +284,12 @@ static inline void roots_store(struct ecbpf_trie *t)
 /* A handle without a generation. NULL: @data was closed */
 struct ecbpf_trie *trie_handle_new(struct ecbpf *e, const struct ecbpf_trie_memory *memory,
 				   void *data, struct ecbpf_trie_head *head);
+/* Have parts of the live generation been removed? Return: 1, 0 or -errno */
+int trie_generation_check(struct ecbpf_trie *t);
+
+/* As ecbpf_trie_open_memory(); one that is lost has no generation */
+int trie_open_lost(struct ecbpf *e, const struct ecbpf_trie_memory *memory, void *data,
+		   struct ecbpf_trie_head *head, struct ecbpf_trie **ret_trie);
 
 /* --- trie_alloc.c ----------------------------------------------------------------------------- */
 
@@ -303,6 +310,8 @@ void trie_pending_free(struct ecbpf_trie *t);
 /* Make sure that there is room for most changes, so that a change cannot fail half way */
 int trie_room_make(struct ecbpf_trie *t);
 void trie_generation_drop(struct ecbpf_trie *t, const struct generation *gen);
+/* Free chunks of the table that are not of its live generation */
+void trie_orphans_drop(struct ecbpf_trie *t);
 
 /* --- trie_hash.c ------------------------------------------------------------------------------ */
 

@@ -133,15 +133,16 @@ static bool pool_is_used(void *data, __u32 id)
 	return !bpf_map_lookup_elem(pool->fd, &id, &map_id) || errno != ENOENT;
 }
 
-static bool pool_is_own(void *data, __u32 id)
+static int pool_is_own(void *data, __u32 id)
 {
 	const struct pool *pool = data;
 	_cleanup_close_ int fd = pool_chunk_fd(pool, id);
 	struct bpf_map_info info = {};
 	__u32 len = sizeof(info);
 
-	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) &&
-	       !strcmp(info.name, pool->name);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	return bpf_obj_get_info_by_fd(fd, &info, &len) ? -errno : !strcmp(info.name, pool->name);
 }
 
 static void pool_wait(void *data)
@@ -197,6 +198,31 @@ int ecbpf_trie_open(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, 
 	return ecbpf_trie_open_memory(e, &ecbpf_trie_pool_memory, pool, head, ret_trie);
 }
 
+int ecbpf_trie_open_lost(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, __u32 id,
+			 struct ecbpf_trie **ret_trie)
+{
+	void *pool = ecbpf_trie_pool_open(e, pool_fd, id);
+
+	return pool ? trie_open_lost(e, &ecbpf_trie_pool_memory, pool, head, ret_trie)
+		    : ecbpf_fail_memory(e);
+}
+
+int ecbpf_trie_check(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, __u32 id)
+{
+	void *pool = ecbpf_trie_pool_open(e, pool_fd, id);
+	struct ecbpf_trie *t;
+	int found;
+
+	t = pool ? trie_handle_new(e, &ecbpf_trie_pool_memory, pool, head) : NULL;
+	if (!t)
+		return ecbpf_fail_memory(e);
+	found = trie_generation_check(t);
+	if (found < 0)
+		trie_fail(t, found);
+	ecbpf_trie_close(t);
+	return found;
+}
+
 int ecbpf_trie_new(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head, __u32 id,
 		   struct ecbpf_trie_op *entries, size_t count)
 {
@@ -224,7 +250,7 @@ int ecbpf_trie_delete(struct ecbpf *e, int pool_fd, struct ecbpf_trie_head *head
 	__atomic_store_n(&head->roots, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&head->journal_count, 0, __ATOMIC_RELEASE);
 	for (__u32 chunk = 0; chunk < ECBPF_TRIE_CHUNKS; chunk++) {
-		if (pool_is_used(pool, chunk) && pool_is_own(pool, chunk))
+		if (pool_is_used(pool, chunk) && pool_is_own(pool, chunk) > 0)
 			ids[count++] = chunk;
 	}
 	pool_drop(pool, ids, count);

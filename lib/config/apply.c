@@ -143,7 +143,7 @@ static int settings_get(struct ecbpf *e, const struct ecbpf_config *config,
 			struct ecbpf_config **ret_before)
 {
 	struct ecbpf_config *before = NULL;
-	struct conf_text text = {};
+	struct conf_text text = {.for_undo = true};
 	int err;
 
 	err = conf_settings_export(e, config, NULL, &text);

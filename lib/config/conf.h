@@ -53,11 +53,15 @@ struct conf_fastpath {
 	struct conf_words excludes; /* as ecbpf_prefix_format() writes them */
 };
 
-/* Text that grows; @is_lost: there was no memory. @text is for free() */
+/*
+ * Text that grows; @is_lost: there was no memory. @text is for free(). @for_undo: of what somebody
+ * else removed from the pinned maps, nothing is said, instead of an error
+ */
 struct conf_text {
 	char *text;
 	size_t len;
 	bool is_lost;
+	bool for_undo;
 };
 
 /* What runs at boot if the file cannot be applied */
@@ -308,9 +312,13 @@ int conf_last_good_read(struct ecbpf *e, const char *file, struct ecbpf_config *
 
 /* Sorted; @ret->entries: for free() */
 int conf_list_get(struct ecbpf *e, __u32 number, struct conf_list *ret);
+/* Likewise; one of which parts were removed has no entries, and *ret is as before */
+int conf_list_live(struct ecbpf *e, __u32 number, struct conf_list *ret, bool *ret_is_lost);
 int conf_vips_get(struct ecbpf *e, struct ecbpf_prefix **ret_vips, size_t *ret_count);
 /* One without rules, if none ever was */
 int conf_ruleset_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset);
+/* Likewise, also if somebody else removed parts of it, see fw_get_lost() */
+int conf_ruleset_live(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset);
 /* Return: -ENOENT if the sampler was never loaded */
 int conf_sampling_get(struct ecbpf *e, struct ecbpf_sampling *ret);
 

@@ -223,6 +223,14 @@ int conf_list_get(struct ecbpf *e, __u32 number, struct conf_list *ret)
 	return 0;
 }
 
+int conf_list_live(struct ecbpf *e, __u32 number, struct conf_list *ret, bool *ret_is_lost)
+{
+	int err = conf_list_get(e, number, ret);
+
+	*ret_is_lost = err == -ENODATA;
+	return *ret_is_lost ? 0 : err;
+}
+
 /* The clock that expiries are kept in, and the one that they are written in, are two */
 static bool expires_alike(__u64 a, __u64 b)
 {
@@ -274,9 +282,10 @@ static int filter_apply_list(struct ecbpf *e, const struct list_change *c, bool 
 	size_t added = 0, removed = 0, changed = 0, w = 0, l = 0;
 	const struct conf_list *wanted = c->wanted;
 	struct conf_list live = {};
+	bool is_lost;
 	int err;
 
-	err = conf_list_get(e, c->number, &live);
+	err = conf_list_live(e, c->number, &live, &is_lost);
 	if (err)
 		return err;
 	while (w < wanted->count || l < live.count) {
@@ -294,15 +303,30 @@ static int filter_apply_list(struct ecbpf *e, const struct list_change *c, bool 
 		l += order >= 0;
 	}
 	free(live.entries);
-	if (!added && !removed && !changed)
+	if (!added && !removed && !changed && !is_lost)
 		return 0;
-	err = conf_report_change(e, r, "filter: %s: %zu added, %zu removed, %zu changed",
-				 filter_list_names[c->number], added, removed, changed);
+	err = conf_report_change(e, r, "filter: %s: %s%zu added, %zu removed, %zu changed",
+				 filter_list_names[c->number],
+				 is_lost ? "was removed from ecbpf's maps: " : "", added, removed,
+				 changed);
 	if (err)
 		return err;
-	if (!added && !changed)
+	if (!added && !changed && !is_lost)
 		conf_report_removal(r);
 	return check ? list_check(e, c, &live) : list_replace(e, c);
+}
+
+/* Neither the configuration nor a change at runtime has it: nobody knows what was in it */
+static int list_warn_lost(struct ecbpf *e, __u32 number)
+{
+	struct conf_list live = {};
+	bool is_lost;
+	int err = conf_list_live(e, number, &live, &is_lost);
+
+	free(live.entries);
+	if (!err && is_lost)
+		ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
+	return err;
 }
 
 static int filter_apply(struct ecbpf *e, const struct ecbpf_config *config, bool check,
@@ -310,13 +334,14 @@ static int filter_apply(struct ecbpf *e, const struct ecbpf_config *config, bool
 {
 	const struct conf_list *allow = &config->lists[ECBPF_FILTER_ALLOW];
 	struct conf_list live = {};
+	bool is_lost;
 	int err;
 
 	err = filter_apply_settings(e, &config->filter, check, r);
 	if (!err)
 		err = filter_apply_vips(e, &config->vips, check, r);
 	if (!err && !allow->is_said) {
-		err = conf_list_get(e, ECBPF_FILTER_ALLOW, &live);
+		err = conf_list_live(e, ECBPF_FILTER_ALLOW, &live, &is_lost);
 		allow = &live;
 	}
 	for (__u32 number = 0; number < ECBPF_FILTER_LISTS && !err; number++) {
@@ -330,6 +355,8 @@ static int filter_apply(struct ecbpf *e, const struct ecbpf_config *config, bool
 
 		if (config->lists[number].is_said)
 			err = filter_apply_list(e, &change, check, r);
+		else if (check)
+			err = list_warn_lost(e, number);
 	}
 	free(live.entries);
 	return err;
@@ -340,8 +367,11 @@ static int filter_get(struct ecbpf *e, struct ecbpf_config *config)
 	int err = 0;
 
 	config->has_filter = true; /* never set: the defaults */
-	for (__u32 number = 0; number < ECBPF_FILTER_LISTS && !err; number++)
-		err = conf_list_get(e, number, &config->lists[number]);
+	for (__u32 number = 0; number < ECBPF_FILTER_LISTS && !err; number++) {
+		bool is_lost;
+
+		err = conf_list_live(e, number, &config->lists[number], &is_lost);
+	}
 	return err;
 }
 
@@ -373,9 +403,11 @@ static int list_export(struct ecbpf *e, __u32 number, struct conf_files *files,
 	const char *key = filter_list_names[number];
 	struct conf_list list = {};
 	char name[32], *lines;
+	bool is_lost;
 	int err;
 
-	err = conf_list_get(e, number, &list);
+	err = text->for_undo ? conf_list_live(e, number, &list, &is_lost)
+			     : conf_list_get(e, number, &list);
 	if (err || !list.count)
 		goto out;
 	if (!files) {

@@ -64,17 +64,35 @@ static bool fw_is_wanted(const struct ecbpf_config *config)
 	return config->ruleset || config->has_fw;
 }
 
-/* The ruleset that is live; one without rules, if none ever was */
-int conf_ruleset_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
+static int ruleset_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset, bool *ret_is_lost)
 {
 	int err = conf_has_map(e, "fw_active");
+
+	if (ret_is_lost)
+		*ret_is_lost = false;
 
 	/* those that are there without others are made anew */
 	for (size_t i = 0; ecbpf_fw_maps[i] && err > 0 && e->renews_maps; i++)
 		err = conf_is_pinned(e, ecbpf_fw_maps[i]);
 	if (err < 0)
 		return err;
-	return err ? ecbpf_fw_get(e, ret_ruleset) : ecbpf_fw_parse(e, "", "", 0, ret_ruleset);
+	if (!err)
+		return ecbpf_fw_parse(e, "", "", 0, ret_ruleset);
+	return ret_is_lost ? fw_get_lost(e, ret_ruleset, ret_is_lost)
+			   : ecbpf_fw_get(e, ret_ruleset);
+}
+
+/* The ruleset that is live; one without rules, if none ever was */
+int conf_ruleset_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
+{
+	return ruleset_get(e, ret_ruleset, NULL);
+}
+
+int conf_ruleset_live(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
+{
+	bool is_lost;
+
+	return ruleset_get(e, ret_ruleset, &is_lost);
 }
 
 /* One line of fw_diff() */
@@ -134,12 +152,18 @@ static int fw_apply_rules(struct ecbpf *e, const struct ecbpf_fw_ruleset *rulese
 {
 	struct ecbpf_fw_ruleset *live;
 	size_t before = r->count, bytes;
+	bool is_lost;
 	int err;
 
-	err = conf_ruleset_get(e, &live);
+	err = ruleset_get(e, &live, &is_lost);
 	if (err)
 		return err;
-	err = fw_diff(e, ruleset, live, report_line, r);
+	if (is_lost)
+		err = conf_report_change(e, r,
+					 "fw: tables of the rules were removed from ecbpf's maps: "
+					 "made again");
+	if (!err)
+		err = fw_diff(e, ruleset, live, report_line, r);
 	if (!err && check && r->count > before)
 		err = fw_rules_check_empty(e, ruleset, live);
 	if (!err && check && r->count > before)
@@ -182,7 +206,7 @@ static int fw_get(struct ecbpf *e, struct ecbpf_config *config)
 	int err = ecbpf_fw_config_get(e, &config->fw);
 
 	config->has_fw = true;
-	return err ? err : conf_ruleset_get(e, &config->ruleset);
+	return err ? err : conf_ruleset_live(e, &config->ruleset);
 }
 
 static int fw_export(struct ecbpf *e, struct conf_files *files, struct conf_text *text)
@@ -198,7 +222,7 @@ static int fw_export(struct ecbpf *e, struct conf_files *files, struct conf_text
 
 	err = ecbpf_fw_config_get(e, &running);
 	if (!err)
-		err = conf_ruleset_get(e, &live);
+		err = text->for_undo ? conf_ruleset_live(e, &live) : conf_ruleset_get(e, &live);
 	if (err)
 		return err;
 	ecbpf_fw_summary(live, &sum);

@@ -247,7 +247,7 @@ static void whole_change(struct ecbpf *e, struct conf_runtime *rt, struct ecbpf_
 static int base_get(struct ecbpf *e, struct conf_runtime *rt)
 {
 	struct ecbpf_fw_ruleset *live = NULL, *whole = NULL;
-	int err = conf_ruleset_get(e, &live);
+	int err = conf_ruleset_live(e, &live);
 
 	if (!err && rt->whole && !live->rules_count && !live->sets_count)
 		err = conf_whole_read(e, rt->whole, &whole);

@@ -187,7 +187,7 @@ static int list_take(struct ecbpf *e, const struct ecbpf_config *config, __u32 n
 {
 	const struct conf_list *declared = &config->lists[number];
 	struct conf_list *list = &rt->merged.lists[number];
-	bool has_objects = rt->lists[number].count;
+	bool has_objects = rt->lists[number].count, is_lost;
 	int err = 0;
 
 	/* whom the allow list has, the drop list cannot block */
@@ -201,7 +201,14 @@ static int list_take(struct ecbpf *e, const struct ecbpf_config *config, __u32 n
 		if (!list->entries)
 			err = ecbpf_fail_memory(e);
 	} else {
-		err = conf_list_get(e, number, list);
+		err = conf_list_live(e, number, list, &is_lost);
+		list->is_said = true;
+		if (!err && is_lost && has_objects)
+			ecbpf_log(
+				e, ECBPF_LOG_WARN,
+				"the %s list was removed from ecbpf's maps: only what was added at "
+				"runtime comes back",
+				filter_list_names[number]);
 	}
 	if (!err && number == ECBPF_FILTER_BLOCK)
 		err = lockout_drop(e, rt);

@@ -115,7 +115,8 @@ static int list_recover(struct recovery *r, __u32 number)
 	const struct conf_list *base = &r->base->lists[number];
 	struct conf_list live = {};
 	char head[32], text[FILTER_ENTRY_TEXT];
-	int err = conf_list_get(r->e, number, &live);
+	bool is_lost;
+	int err = conf_list_live(r->e, number, &live, &is_lost);
 
 	snprintf(head, sizeof(head), "filter %s add", filter_list_names[number]);
 	for (size_t i = 0, k = 0; !err && i < live.count; i++) {
@@ -290,7 +291,7 @@ static int fw_recover(struct recovery *r)
 {
 	const struct ecbpf_fw_ruleset *base = r->base->ruleset ?: r->config->ruleset;
 	struct ecbpf_fw_ruleset *live = NULL;
-	int err = conf_ruleset_get(r->e, &live);
+	int err = conf_ruleset_live(r->e, &live);
 
 	if (!err && base)
 		err = changes_recover(r, live, base);

@@ -82,6 +82,7 @@ void doctor_check_bpffs(struct doctor *d);
 void doctor_check_maps(struct doctor *d);
 void doctor_check_pins(struct doctor *d);
 void doctor_check_rules(struct doctor *d);
+void doctor_check_lists(struct doctor *d);
 
 /* --- fastpath.c --------------------------------------------------------------------------- */
 

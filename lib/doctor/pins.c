@@ -19,7 +19,8 @@
 #include "core/handle.h"
 #include "core/netns.h"
 #include "doctor/doctor.h"
-#include "fw/live.h"
+#include "filter/filter.h"
+#include "fw/rules.h"
 
 /* Others can make the directories there before we do: then nothing can be loaded */
 static void check_mode(struct doctor *d)
@@ -314,6 +315,26 @@ void doctor_check_pins(struct doctor *d)
 		finding_add(&d->found, ECBPF_OK, "", "pins", "no pins without an interface");
 }
 
+static void add_loss(void *data, const char *set)
+{
+	struct doctor *d = data;
+	struct ecbpf_finding *f;
+
+	if (set) {
+		f = finding_add(&d->found, ECBPF_ERROR, "", "sets-lost",
+				"parts of set '%s' were removed from the maps in %s/ecbpf", set,
+				d->e->bpffs);
+		finding_why(f, "rules with it do not match all of its addresses");
+		finding_fix(f, "ecbpf-fw set replace %s -f FILE # of its addresses", set);
+		return;
+	}
+	f = finding_add(&d->found, ECBPF_ERROR, "", "rules-lost",
+			"the tables of the live rules were removed from the maps in %s/ecbpf",
+			d->e->bpffs);
+	finding_why(f, "every packet passes the firewall");
+	finding_fix(f, "ecbpf-fw apply -f FILE # of the rules; or ecbpf-loader apply");
+}
+
 void doctor_check_rules(struct doctor *d)
 {
 	struct ecbpf_fw_state state = {};
@@ -335,11 +356,39 @@ void doctor_check_rules(struct doctor *d)
 		finding_why(f, "then the rules before it are live again");
 		finding_fix(f, "ecbpf-fw confirm");
 	}
-	if (!fw_tables_are_lost(d->e))
+	if (!fw_losses(d->e, add_loss, d))
 		return;
-	f = finding_add(&d->found, ECBPF_ERROR, "", "rules-lost",
-			"the tables of the live rules were removed from the maps in %s/ecbpf",
-			d->e->bpffs);
-	finding_why(f, "every packet passes the firewall");
-	finding_fix(f, "ecbpf-fw apply -f FILE # of the rules");
+	f = finding_add(&d->found, ECBPF_ERROR, "", "unreadable", "%.255s", d->e->error);
+	finding_why(f, "the rules of the firewall were not checked");
+}
+
+void doctor_check_lists(struct doctor *d)
+{
+	if (!d->has_bpffs || d->has_other_schema)
+		return;
+	for (__u32 list = 0; list < ECBPF_FILTER_LISTS; list++) {
+		const char *name = filter_list_names[list];
+		int found = filter_list_is_lost(d->e, list);
+		struct ecbpf_finding *f;
+
+		if (!found)
+			continue;
+		if (found < 0) {
+			f = finding_add(&d->found, ECBPF_ERROR, "", "unreadable", "%.255s",
+					d->e->error);
+			finding_why(f, "the %s list was not checked", name);
+			continue;
+		}
+		f = finding_add(&d->found, ECBPF_ERROR, "", "lists-lost",
+				"parts of the %s list were removed from the maps in %s/ecbpf", name,
+				d->e->bpffs);
+		finding_why(f, list == ECBPF_FILTER_BLOCK
+				       ? "packets of listed sources pass the filter"
+				       : "sources that it allows are blocked if they are on the "
+					 "drop list");
+		finding_fix(f,
+			    "ecbpf-filter %s import --replace -f FILE # of the list; or "
+			    "ecbpf-loader apply",
+			    name);
+	}
 }

@@ -59,7 +59,8 @@ struct filter_lists {
 	struct ecbpf_view view;
 	struct ecbpf_filter_lists *head; /* in that */
 	struct ecbpf_trie *tries[ECBPF_FILTER_LISTS];
-	struct ecbpf_filter_hits *hits; /* of each CPU; NULL: there are none, or not read yet */
+	bool is_lost[ECBPF_FILTER_LISTS]; /* somebody else removed parts of this list */
+	struct ecbpf_filter_hits *hits;	  /* of each CPU; NULL: there are none, or not read yet */
 	int cpus;
 	bool is_hits_read;
 	void *pool;					       /* of sources */
@@ -82,6 +83,10 @@ void filter_lists_close(struct filter_lists *l);
 int filter_lists_open(struct ecbpf *e, struct filter_lists *l);
 /* After a writer died or failed: whatever is in no table is free */
 int filter_lists_repair(struct filter_lists *l);
+/* The error of a list that is_lost; 0: it is not */
+int filter_list_check(const struct filter_lists *l, __u32 list);
+/* Before a list is replaced that is_lost: its sources are to be none that a packet may look at */
+void filter_sources_skip(struct filter_lists *l);
 /* NULL: errno */
 struct ecbpf_filter_source *filter_source_get(struct filter_lists *l, __u32 number);
 /* What CPUs have counted now. Return: 0, also if no program was loaded that counts so; or -errno */
@@ -127,6 +132,11 @@ void filter_entry_format(const struct ecbpf_filter_entry *entry, char *ret);
 int filter_entry_parse(struct ecbpf *e, const char *text, struct ecbpf_filter_entry *ret);
 /* Set all values. Return: as ecbpf_filter_set() */
 int ecbpf_filter_config_set(struct ecbpf *e, const struct ecbpf_filter_config *config);
+/*
+ * Did somebody else remove parts of a list from the pinned maps? It makes and changes nothing.
+ * Return: 1, 0 or -errno
+ */
+int filter_list_is_lost(struct ecbpf *e, __u32 list);
 /*
  * Would ecbpf_filter_list_replace() refuse this, by ecbpf_list_policy()? @before: prefixes that are
  * on the list; @allow: the other list, as it will be

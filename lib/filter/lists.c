@@ -50,11 +50,12 @@ static int changes_of(struct filter_lists *l, __u32 list, const struct ecbpf_tri
 		      size_t count, struct change **ret)
 {
 	struct change *changes = calloc(count + 1, sizeof(*changes));
-	_cleanup_free_ __u32 *old = malloc((count + 1) * sizeof(*old));
-	int err;
+	_cleanup_free_ __u32 *old = calloc(count + 1, sizeof(*old));
+	int err = changes && old ? 0 : ecbpf_fail_memory(l->e);
 
-	err = changes && old ? ecbpf_trie_find_all(l->tries[list], ops, count, old)
-			     : ecbpf_fail_memory(l->e);
+	/* a list that is lost has none: filter_lists_repair() finds what it had */
+	if (!err && !l->is_lost[list])
+		err = ecbpf_trie_find_all(l->tries[list], ops, count, old);
 	if (err) {
 		free(changes);
 		return err;
@@ -184,8 +185,9 @@ static int after_replace(struct filter_lists *l, __u32 list, const struct change
 	size_t old_count = 0;
 	int err;
 
-	err = stays && after ? ecbpf_trie_values(l->tries[list], &old, &old_count)
-			     : ecbpf_fail_memory(l->e);
+	err = !stays || !after	 ? ecbpf_fail_memory(l->e)
+	      : l->is_lost[list] ? 0 /* filter_lists_repair() finds those that are retired */
+				 : ecbpf_trie_values(l->tries[list], &old, &old_count);
 	if (err) {
 		free(after);
 		free(stays);
@@ -387,7 +389,9 @@ static int entries_get(struct filter_lists *l, __u32 list, struct ecbpf_filter_e
 	size_t count = 0, kept = 0;
 	int err;
 
-	err = l->pool ? ecbpf_trie_entries(l->tries[list], &ops, &count) : 0;
+	err = l->pool ? filter_list_check(l, list) : 0;
+	if (!err && l->pool)
+		err = ecbpf_trie_entries(l->tries[list], &ops, &count);
 	if (err)
 		return err;
 	entries = calloc(count + 1, sizeof(*entries));
@@ -450,7 +454,7 @@ static int list_check(struct filter_lists *l, __u32 list, const struct ecbpf_fil
 
 	if (is_replace)
 		before = ecbpf_trie_count(l->tries[list], 4) + ecbpf_trie_count(l->tries[list], 6);
-	if (list == ECBPF_FILTER_BLOCK && count)
+	if (list == ECBPF_FILTER_BLOCK && count && !l->is_lost[ECBPF_FILTER_ALLOW])
 		err = entries_get(l, ECBPF_FILTER_ALLOW, &allow, &allow_count);
 	return err ? err
 		   : ecbpf_filter_list_check(l->e, list, before, entries, count, allow,
@@ -546,6 +550,8 @@ static int list_change_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 	int err;
 
 	err = lists_open_with(e, entries, count, &l);
+	if (!err && !is_replace)
+		err = filter_list_check(&l, list);
 	if (!err)
 		err = list_check(&l, list, entries, count, is_replace);
 	if (!err)
@@ -555,6 +561,8 @@ static int list_change_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 	sums.same = count - unique;
 	filter_log_list(e, list, is_replace ? "replace" : "add", entries, count);
 	__atomic_store_n(&l.head->dirty, 1, __ATOMIC_RELEASE);
+	if (l.is_lost[list])
+		filter_sources_skip(&l);
 	for (size_t i = 0; i < unique; i++) {
 		struct change *change = &changes[i];
 		__u64 added = sums.added;
@@ -584,7 +592,13 @@ static int list_change_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 		list_undo(&l);
 		return err;
 	}
-	__atomic_store_n(&l.head->dirty, 0, __ATOMIC_RELEASE);
+	if (l.is_lost[list]) {
+		l.is_lost[list] = false;
+		if (filter_lists_repair(&l)) /* the next change tries it again */
+			ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
+	} else {
+		__atomic_store_n(&l.head->dirty, 0, __ATOMIC_RELEASE);
+	}
 	if (counters_settle(&l, changes, unique))
 		ecbpf_log(e, ECBPF_LOG_WARN,
 			  "packets that came during the change are not counted: %s", e->error);
@@ -632,6 +646,8 @@ static int list_delete_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 	int err;
 
 	err = lists_open_with(e, entries, count, &l);
+	if (!err)
+		err = filter_list_check(&l, list);
 	if (!err)
 		err = changes_make(&l, list, entries, count, &changes, &unique, &sums, &first);
 	for (size_t i = 0; i < unique && !err; i++) {
@@ -713,6 +729,8 @@ int ecbpf_filter_list_size(struct ecbpf *e, __u32 list, struct ecbpf_filter_size
 	*ret_size = size;
 	if (err > 0)
 		err = filter_lists_open(e, &l);
+	if (!err && l.pool)
+		err = filter_list_check(&l, list);
 	if (err || !l.pool)
 		return err;
 	size.prefixes[0] = ecbpf_trie_count(l.tries[list], 4);

@@ -252,32 +252,76 @@ int filter_parents_set(struct filter_lists *l, __u32 list, const struct ecbpf_tr
 	return 0;
 }
 
+/* Behind all chunks, and behind @last, a source whose chunk may have been removed; 0: none */
+static __u32 sources_end(const struct filter_lists *l, __u32 last)
+{
+	__u32 end = ECBPF_TRIE_CHUNKS, least = last ? last / CHUNK_SOURCES + 1 : 0;
+
+	while (end > least && !memory->is_used(l->pool, end - 1))
+		end--;
+	return end * CHUNK_SOURCES;
+}
+
+void filter_sources_skip(struct filter_lists *l)
+{
+	__u32 end = sources_end(l, 0);
+
+	if (l->head->end < end)
+		l->head->end = end;
+	l->head->next = l->head->end;
+	l->head->free = 0;
+}
+
+/* Note the sources of a list as used. Of one that is lost, all that can be found out */
+static int sources_note(struct filter_lists *l, __u32 list, __u8 *used)
+{
+	_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
+	size_t count = 0;
+	int err = 0;
+
+	if (!ecbpf_trie_is_lost(l->tries[list]))
+		err = ecbpf_trie_entries(l->tries[list], &ops, &count);
+	for (size_t i = 0; i < count && !err; i++) {
+		used[ops[i].value & ECBPF_TRIE_VALUE_MAX] = 1;
+		if (ops[i].value >= l->head->next)
+			l->head->next = ops[i].value + 1;
+	}
+	return err || l->is_lost[list] ? err : filter_parents_set(l, list, ops, count);
+}
+
+/* A chunk that somebody else removed is made again if no list that is lost has sources in it */
+static int chunks_fill(struct filter_lists *l, const __u8 *used)
+{
+	__u32 ids[ECBPF_TRIE_CHUNKS], count = 0;
+	int err;
+
+	for (__u32 id = 0; id < l->head->end / CHUNK_SOURCES; id++) {
+		if (memory->is_used(l->pool, id) ||
+		    memchr(used + id * CHUNK_SOURCES, 1, CHUNK_SOURCES))
+			continue;
+		if (!memory->make(l->pool, id))
+			return filter_fail_sources(l, -errno);
+		ids[count++] = id;
+	}
+	err = count ? memory->publish(l->pool, ids, count) : 0;
+	return err ? filter_fail_sources(l, err) : 0;
+}
+
 int filter_lists_repair(struct filter_lists *l)
 {
 	_cleanup_free_ __u8 *used = calloc(1, ECBPF_TRIE_VALUE_MAX + 1);
 	struct ecbpf_filter_lists *head = l->head;
-	__u32 chunks = 0;
 	int err = 0;
 
 	if (!used)
 		return ecbpf_fail_memory(l->e);
-	while (chunks < ECBPF_TRIE_CHUNKS && memory->is_used(l->pool, chunks))
-		chunks++;
-	head->end = chunks * CHUNK_SOURCES;
 	head->next = 1;
-	for (__u32 list = 0; list < ECBPF_FILTER_LISTS && !err; list++) {
-		_cleanup_free_ struct ecbpf_trie_op *ops = NULL;
-		size_t count = 0;
-
-		err = ecbpf_trie_entries(l->tries[list], &ops, &count);
-		for (size_t i = 0; i < count && !err; i++) {
-			used[ops[i].value & ECBPF_TRIE_VALUE_MAX] = 1;
-			if (ops[i].value >= head->next)
-				head->next = ops[i].value + 1;
-		}
-		if (!err)
-			err = filter_parents_set(l, list, ops, count);
-	}
+	for (__u32 list = 0; list < ECBPF_FILTER_LISTS && !err; list++)
+		err = sources_note(l, list, used);
+	if (err)
+		return err;
+	head->end = sources_end(l, head->next - 1);
+	err = chunks_fill(l, used);
 	if (err)
 		return err;
 	ecbpf_synchronize(l->e);
@@ -298,7 +342,8 @@ int filter_lists_repair(struct filter_lists *l)
 		link_set(source, head->free);
 		head->free = number;
 	}
-	if (head->end < head->next)
+	/* not in a chunk that is missing */
+	if (head->next > head->end || !filter_source_get(l, head->next))
 		head->next = head->end;
 	__atomic_store_n(&head->dirty, 0, __ATOMIC_RELEASE);
 	return 0;
@@ -347,6 +392,14 @@ static int maps_get(struct filter_lists *l)
 	return err ?: map_get(l, "filter_sources", sizeof(__u32), &l->sources_fd);
 }
 
+static int view_open(struct filter_lists *l)
+{
+	int err = ecbpf_view_open(l->e, l->lists_fd, "filter_lists", sizeof(*l->head), &l->view);
+
+	l->head = l->view.at;
+	return err;
+}
+
 /* Open the pinned maps. Only if one is missing, make those of the stage, which takes long */
 static int maps_open(struct filter_lists *l)
 {
@@ -362,11 +415,91 @@ static int maps_open(struct filter_lists *l)
 		maps_close(l);
 		err = maps_get(l);
 	}
-	if (err)
-		return err;
-	err = ecbpf_view_open(l->e, l->lists_fd, "filter_lists", sizeof(*l->head), &l->view);
-	l->head = l->view.at;
-	return err;
+	return err ? err : view_open(l);
+}
+
+/* Chunks of sources that are missing. Return: whether there is one */
+static bool chunks_gone(const struct filter_lists *l, bool gone[ECBPF_TRIE_CHUNKS])
+{
+	bool has_gone = false;
+
+	for (__u32 id = 0; id < ECBPF_TRIE_CHUNKS; id++) {
+		gone[id] = id < l->head->end / CHUNK_SOURCES && !memory->is_used(l->pool, id);
+		has_gone |= gone[id];
+	}
+	return has_gone;
+}
+
+/* Has a list sources in chunks that are missing? Return: 1, 0 or -errno */
+static int trie_is_in(struct ecbpf_trie *trie, const bool gone[ECBPF_TRIE_CHUNKS])
+{
+	_cleanup_free_ __u32 *values = NULL;
+	size_t count = 0;
+	int found = ecbpf_trie_values(trie, &values, &count);
+
+	for (size_t i = 0; i < count && !found; i++)
+		found = gone[(values[i] & ECBPF_TRIE_VALUE_MAX) / CHUNK_SOURCES];
+	return found;
+}
+
+/* A table that was being changed is not opened: that would complete the change */
+int filter_list_is_lost(struct ecbpf *e, __u32 list)
+{
+	struct filter_lists l cleanup_filter_lists = FILTER_LISTS_INIT;
+	const struct ecbpf_trie_head *head;
+	bool gone[ECBPF_TRIE_CHUNKS];
+	int found;
+
+	l.e = e;
+	found = maps_get(&l);
+	if (found || l.lists_fd < 0 || l.tries_fd < 0 || l.sources_fd < 0)
+		return found;
+	found = view_open(&l);
+	if (!found)
+		found = ecbpf_trie_check(e, l.tries_fd, &l.head->tables[list], list);
+	if (found)
+		return found;
+	l.pool = ecbpf_trie_pool_open(e, l.sources_fd, 2);
+	if (!l.pool)
+		return ecbpf_fail_memory(e);
+	head = &l.head->tables[list];
+	if (!chunks_gone(&l, gone) || !head->roots)
+		return 0;
+	if (head->dirty || head->journal_count)
+		return 1;
+	found = ecbpf_trie_open(e, l.tries_fd, &l.head->tables[list], list, &l.tries[list]);
+	return found ? found : trie_is_in(l.tries[list], gone);
+}
+
+int filter_list_check(const struct filter_lists *l, __u32 list)
+{
+	const char *name = filter_list_names[list];
+
+	if (!l->is_lost[list])
+		return 0;
+	return ecbpf_fail(
+		l->e, -ENODATA,
+		"parts of the %s list were removed from ecbpf's maps, and not all packets "
+		"are handled by it: 'ecbpf-filter %s import --replace' repairs it, or "
+		"'ecbpf-loader apply' if it is of a file",
+		name, name);
+}
+
+/* Return: 1 chunks of sources are missing, and lists that have some in them are noted; 0; errors */
+static int losses_find(struct filter_lists *l)
+{
+	bool gone[ECBPF_TRIE_CHUNKS], has_gone = chunks_gone(l, gone);
+
+	for (__u32 list = 0; list < ECBPF_FILTER_LISTS; list++) {
+		int found = ecbpf_trie_is_lost(l->tries[list]);
+
+		if (!found && has_gone)
+			found = trie_is_in(l->tries[list], gone);
+		if (found < 0)
+			return found;
+		l->is_lost[list] = found;
+	}
+	return has_gone;
 }
 
 int filter_lists_open(struct ecbpf *e, struct filter_lists *l)
@@ -389,7 +522,12 @@ int filter_lists_open(struct ecbpf *e, struct filter_lists *l)
 		return ecbpf_fail_memory(e);
 	was_dirty = l->head->dirty;
 	for (__u32 list = 0; list < ECBPF_FILTER_LISTS && !err; list++)
-		err = ecbpf_trie_open(e, l->tries_fd, &l->head->tables[list], list,
-				      &l->tries[list]);
-	return err || !was_dirty ? err : filter_lists_repair(l);
+		err = ecbpf_trie_open_lost(e, l->tries_fd, &l->head->tables[list], list,
+					   &l->tries[list]);
+	if (!err)
+		err = losses_find(l);
+	if (err < 0 || (!err && !was_dirty))
+		return err;
+	__atomic_store_n(&l->head->dirty, 1, __ATOMIC_RELEASE);
+	return filter_lists_repair(l);
 }

@@ -108,18 +108,3 @@ int fw_live_check(struct ecbpf *e, const struct fw_live *now)
 			  "confirm it, or take it back by 'ecbpf-fw undo', before others",
 			  fw_live_left(now));
 }
-
-bool fw_tables_are_lost(struct ecbpf *e)
-{
-	struct fw_maps maps;
-	const char *name;
-	__u32 active;
-	bool is_lost;
-
-	if (fw_maps_find(e, &maps, &name))
-		return false;
-	is_lost = !fw_active_get(e, &maps, &active) && active &&
-		  fw_slot_check(e, &maps, active) == -ENOENT;
-	fw_maps_close(&maps);
-	return is_lost;
-}

@@ -69,7 +69,14 @@ int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
 		return err;
 	}
 	s.active = s.live.generation;
-	err = fw_state_read(e, &s.maps, s.active, (how & FW_SESSION_SETS) == FW_SESSION_SETS,
+	if (s.active)
+		err = fw_slot_check(e, &s.maps, s.active);
+	if (err == -ENOENT && how & FW_SESSION_REPAIR) {
+		s.has_no_tables = true;
+		err = 0;
+	}
+	if (!err)
+		err = fw_state_read(e, &s.maps, s.active, (how & FW_SESSION_SETS) == FW_SESSION_SETS,
 			    &s.old);
 	if (err && err != -ENOMEM && how & FW_SESSION_REPAIR) {
 		s.is_lost = true;
@@ -197,6 +204,8 @@ static int sets_check(struct ecbpf *e, const struct fw_session *s,
 		if (old && !old->prefixes && fw_set_needs_old(ruleset, i, s->old.ruleset))
 			err = fw_set_read(e, &s->maps, s->old.sets[old - s->old.ruleset->sets],
 					  old);
+		if (err == -ENODATA) /* it is replaced */
+			err = 0;
 	}
 	return err ? err : fw_sets_check(e, ruleset, s->old.ruleset);
 }
@@ -216,6 +225,7 @@ static int sets_check_changed(struct ecbpf *e, const struct fw_session *s,
 		if (!old || !fw_set_blocks(ruleset, i) ||
 		    fw_set_blocks(s->old.ruleset, old - s->old.ruleset->sets))
 			continue;
+		strcpy(read.name, old->name);
 		err = fw_set_read(e, &s->maps, s->old.sets[old - s->old.ruleset->sets], &read);
 		if (!err)
 			err = fw_set_check_new_block(e, &read);
@@ -228,6 +238,7 @@ static size_t set_count(struct ecbpf *e, const struct fw_session *s, const struc
 {
 	struct fw_set read = {};
 
+	strcpy(read.name, set->name);
 	if (fw_set_read(e, &s->maps, s->old.sets[set - s->old.ruleset->sets], &read))
 		return 0;
 	free(read.prefixes);
@@ -278,13 +289,18 @@ static int sets_keep(struct ecbpf *e, const struct fw_session *s, struct fw_stat
 
 		if (!set->is_live || !old)
 			continue;
-		if (set->family == old->family)
-			new->sets[i] = s->old.sets[old - s->old.ruleset->sets];
-		else if (set_count(e, s, old))
+		if (set->family == old->family) {
+			__u16 entry = s->old.sets[old - s->old.ruleset->sets];
+
+			new->sets[i] = entry;
+			if (fw_set_check(e, &s->maps, set->name, entry) > 0)
+				ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
+		} else if (set_count(e, s, old)) {
 			return ecbpf_fail(e, -EINVAL,
 					  "set '%s' is of %s and has addresses: flush it before it "
 					  "can be of %s",
 					  set->name, fw_set_family(old), fw_set_family(set));
+		}
 	}
 	return 0;
 }
@@ -436,20 +452,67 @@ size_t fw_live_vlan_rules(struct ecbpf *e)
 	return count;
 }
 
-int ecbpf_fw_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
+/* @ret_is_lost: NULL, or parts may have been removed: of a set, it is left out */
+static int ruleset_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset, bool *ret_is_lost)
 {
 	struct fw_session s;
 	int err;
 
-	err = fw_session_open(e, FW_SESSION_KEEP, &s);
+	err = fw_session_open(e, FW_SESSION_KEEP | (ret_is_lost ? FW_SESSION_REPAIR : 0), &s);
 	if (err)
 		return err;
-	for (size_t i = 0; !err && i < s.old.ruleset->sets_count; i++)
+	if (ret_is_lost)
+		*ret_is_lost = s.is_lost || s.has_no_tables;
+	for (size_t i = 0; !err && i < s.old.ruleset->sets_count; i++) {
 		err = fw_set_read(e, &s.maps, s.old.sets[i], &s.old.ruleset->sets[i]);
+		if (err == -ENODATA && ret_is_lost)
+			err = 0;
+	}
 	if (!err) {
 		*ret_ruleset = s.old.ruleset;
 		s.old.ruleset = NULL;
 	}
 	fw_session_close(&s);
 	return err;
+}
+
+int ecbpf_fw_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
+{
+	return ruleset_get(e, ret_ruleset, NULL);
+}
+
+int fw_get_lost(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset, bool *ret_is_lost)
+{
+	return ruleset_get(e, ret_ruleset, ret_is_lost);
+}
+
+int fw_losses(struct ecbpf *e, fw_loss_fn fn, void *data)
+{
+	struct fw_state state = {};
+	struct fw_maps maps;
+	__u32 active;
+	int found;
+
+	if (fw_maps_are_there(e, &maps) <= 0) /* other checks are about pins */
+		return 0;
+	found = fw_active_get(e, &maps, &active);
+	if (!found && active)
+		found = fw_slot_check(e, &maps, active);
+	if (found == -ENOENT) {
+		fn(data, NULL);
+		found = 0;
+	} else if (!found) {
+		found = fw_state_read(e, &maps, active, false, &state);
+	}
+	for (size_t i = 0; state.ruleset && i < state.ruleset->sets_count && !found; i++) {
+		const char *name = state.ruleset->sets[i].name;
+
+		found = fw_set_check(e, &maps, name, state.sets[i]);
+		if (found > 0)
+			fn(data, name);
+		found = found < 0 ? found : 0;
+	}
+	fw_state_free(&state);
+	fw_maps_close(&maps);
+	return found;
 }

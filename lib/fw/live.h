@@ -60,9 +60,8 @@ int fw_map_store(int fd, const void *memory, const struct fw_extent *extents, si
 int fw_map_create(const char *name, __u32 flags, size_t entry_bytes, size_t entries,
 		  const void *memory, const struct fw_extent *extents, size_t count);
 int fw_maps_open(struct ecbpf *e, struct fw_maps *ret);
-/* Those that are pinned; others are not looked for. Return: 0; -ENOENT *ret_name is missing; others
- */
-int fw_maps_find(struct ecbpf *e, struct fw_maps *ret, const char **ret_name);
+/* Open them if they are all pinned. Return: 1; 0; errors */
+int fw_maps_are_there(struct ecbpf *e, struct fw_maps *ret);
 /* The map whose slots are for generations of this size */
 int fw_generation_map(const struct fw_maps *maps, enum ecbpf_fw_size size);
 /* Has the live generation its tables? Return: 0; -ENOENT somebody else took them; other errors */
@@ -89,8 +88,6 @@ struct fw_live {
 	__s64 left;
 };
 
-/* Is a generation live whose tables somebody else took, see fw_slot_check()? In doubt not */
-bool fw_tables_are_lost(struct ecbpf *e);
 int fw_live_store(struct ecbpf *e, const struct fw_maps *maps, const struct ecbpf_fw_live *live);
 /* Seconds for which a change waits; 0: none does */
 __u32 fw_live_left(const struct fw_live *now);
@@ -136,11 +133,17 @@ int fw_limits_assign(struct ecbpf *e, const struct fw_maps *maps, const struct f
 
 /* --- set-trie.c ----------------------------------------------------------------------------- */
 
-int fw_set_open(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
-		struct ecbpf_view *ret_head, struct ecbpf_trie **ret_trie);
+/*
+ * Return: 0; -ENODATA somebody else removed parts of it; errors. @is_replaced: then it is opened
+ * all the same, for ecbpf_trie_build()
+ */
+int fw_set_open(struct ecbpf *e, const struct fw_maps *maps, const char *name, __u16 entry,
+		bool is_replaced, struct ecbpf_view *ret_head, struct ecbpf_trie **ret_trie);
+/* Were parts of it removed? It changes nothing. Return: 1, the error is told; 0; errors */
+int fw_set_check(struct ecbpf *e, const struct fw_maps *maps, const char *name, __u16 entry);
 void fw_set_close(struct ecbpf_view *head, struct ecbpf_trie *trie);
+/* @set: has a name, and gets the addresses. Return: as fw_set_open() */
 int fw_set_read(struct ecbpf *e, const struct fw_maps *maps, __u16 entry, struct fw_set *set);
-
 int fw_set_rebuild(struct ecbpf *e, struct ecbpf_trie *trie, const struct ecbpf_trie_op *ops,
 		   size_t count);
 /* Are there sets that are not of @state? */
@@ -183,14 +186,15 @@ struct fw_session {
 	struct fw_state old;
 	bool is_lost;
 	bool is_whole; /* all rules are given, not what is changed */
+	bool has_no_tables; /* of what is live: see fw_slot_check() */
 	bool is_told;  /* by the caller: which sets lose their addresses */
 	int sets_left; /* are there sets that are not of @old? -1: that is to be looked for */
 };
 
 /*
- * Flags of fw_session_open(): make missing maps; go on with @is_lost if the text is unreadable;
- * keep the rules, so that a change may wait for its confirmation; keep them, and read as
- * fw_state_read() does for sets
+ * Flags of fw_session_open(): make missing maps; go on with @is_lost if the text is unreadable, or
+ * with @has_no_tables; keep the rules, so that a change may wait for its confirmation; keep them,
+ * and read as fw_state_read() does for sets
  */
 #define FW_SESSION_MAKE	  1
 #define FW_SESSION_REPAIR 2

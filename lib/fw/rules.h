@@ -314,6 +314,17 @@ int fw_read_fd(struct ecbpf *e, const char *file, int fd, struct ecbpf_fw_rulese
 
 /* As ecbpf_fw_apply(), for a caller that has told which sets lose their addresses */
 int fw_apply_told(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset);
+/*
+ * As ecbpf_fw_get(), also of rules of which somebody else removed parts from the pinned maps: a set
+ * has no addresses then. @ret_is_lost: no rules are in force, whatever their text says
+ */
+int fw_get_lost(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset, bool *ret_is_lost);
+/*
+ * Call @fn for each thing of which parts were removed so: NULL the rules; or the name of a set. It
+ * changes nothing. Return: 0, errors
+ */
+typedef void (*fw_loss_fn)(void *data, const char *set);
+int fw_losses(struct ecbpf *e, fw_loss_fn fn, void *data);
 
 /* --- vlan.c --------------------------------------------------------------------------------- */
 

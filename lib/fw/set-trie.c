@@ -29,8 +29,24 @@ static struct ecbpf_trie_head *head_of(const struct ecbpf_view *heads, __u32 ent
 	return (struct ecbpf_trie_head *)heads->at + entry;
 }
 
-int fw_set_open(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
-		struct ecbpf_view *ret_head, struct ecbpf_trie **ret_trie)
+/* Does the entry have a trie, even an unfinished one of a killed process? */
+static bool set_is_made(const struct ecbpf_trie_head *head)
+{
+	return head->roots || head->dirty;
+}
+
+static int fail_lost(struct ecbpf *e, const char *name)
+{
+	return ecbpf_fail(
+		e, -ENODATA,
+		"parts of set '%s' were removed from ecbpf's maps, and it does not match all "
+		"of its addresses: 'ecbpf-fw set replace' repairs it, or 'apply' of rules "
+		"that have them",
+		name);
+}
+
+int fw_set_open(struct ecbpf *e, const struct fw_maps *maps, const char *name, __u16 entry,
+		bool is_replaced, struct ecbpf_view *ret_head, struct ecbpf_trie **ret_trie)
 {
 	struct ecbpf_view head;
 	int err;
@@ -38,7 +54,14 @@ int fw_set_open(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
 	err = head_open(e, maps, entry, &head);
 	if (err)
 		return err;
-	err = ecbpf_trie_open(e, maps->pool, head.at, entry, ret_trie);
+	if (is_replaced)
+		err = ecbpf_trie_open_lost(e, maps->pool, head.at, entry, ret_trie);
+	else if (set_is_made(head.at))
+		err = ecbpf_trie_open(e, maps->pool, head.at, entry, ret_trie);
+	else /* each set has a trie, even if it is empty */
+		err = -ENODATA;
+	if (err == -ENODATA)
+		fail_lost(e, name);
 	if (err)
 		ecbpf_view_close(&head);
 	else
@@ -46,16 +69,23 @@ int fw_set_open(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
 	return err;
 }
 
+int fw_set_check(struct ecbpf *e, const struct fw_maps *maps, const char *name, __u16 entry)
+{
+	_cleanup_view_ struct ecbpf_view head = {};
+	int found = head_open(e, maps, entry, &head);
+
+	if (found)
+		return found;
+	found = set_is_made(head.at) ? ecbpf_trie_check(e, maps->pool, head.at, entry) : 1;
+	if (found > 0)
+		fail_lost(e, name);
+	return found;
+}
+
 void fw_set_close(struct ecbpf_view *head, struct ecbpf_trie *trie)
 {
 	ecbpf_trie_close(trie);
 	ecbpf_view_close(head);
-}
-
-/* Does the entry have a trie, even an unfinished one of a killed process? */
-static bool set_is_made(const struct ecbpf_trie_head *head)
-{
-	return head->roots || head->dirty;
 }
 
 /* Return: how many sets are not of @state. @is_freed: free them */
@@ -123,7 +153,7 @@ static int set_build(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
 	} else {
 		/* of the previous rules of a trial, or of live rules that became unknown (is_lost)
 		 */
-		err = ecbpf_trie_open(e, maps->pool, head.at, entry, &trie);
+		err = ecbpf_trie_open_lost(e, maps->pool, head_of(&head, entry), entry, &trie);
 		if (!err)
 			err = ecbpf_trie_build(trie, ops, set->prefixes_count);
 		ecbpf_trie_close(trie);

@@ -206,7 +206,8 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 		err = set_ops(e, &s.old.ruleset->sets[index], list,
 			      change == ECBPF_FW_SET_DELETE ? 0 : 1, &ops, &count);
 	if (!err)
-		err = fw_set_open(e, &s.maps, s.old.sets[index], &head, &trie);
+		err = fw_set_open(e, &s.maps, name, s.old.sets[index],
+				  change == ECBPF_FW_SET_REPLACE, &head, &trie);
 	if (!err) {
 		count = ops_unique(ops, count);
 		before = set_count(trie);
@@ -315,6 +316,7 @@ int ecbpf_fw_set_print(struct ecbpf *e, const char *name, FILE *out)
 	err = set_open(e, name, &s, &index);
 	if (err)
 		return err;
+	strcpy(set.name, s.old.ruleset->sets[index].name);
 	err = fw_set_read(e, &s.maps, s.old.sets[index], &set);
 	fw_session_close(&s);
 	for (size_t i = 0; !err && i < set.prefixes_count; i++) {

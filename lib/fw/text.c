@@ -375,9 +375,6 @@ int fw_state_read(struct ecbpf *e, const struct fw_maps *maps, __u32 active, boo
 		err = fw_state_alloc(e, &state);
 		goto out;
 	}
-	err = fw_slot_check(e, maps, active);
-	if (err)
-		goto out;
 	fd = text_map(maps, active & ECBPF_FW_SLOT, &size);
 	err = fd < 0 ? fail_text(e, -errno) : text_read(e, fd, size, for_sets, &state);
 	if (err == -EPROTO)

@@ -93,7 +93,7 @@ static bool memory_is_used(void *data, __u32 id)
 	return id >= CHUNKS ? false : shared->used[id];
 }
 
-static bool memory_is_own(void *data, __u32 id)
+static int memory_is_own(void *data, __u32 id)
 {
 	(void)data;
 	(void)id;

@@ -1,0 +1,194 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# timeout: 600
+#
+# Tables of the filter's lists and of the firewall's sets that another tool removes from the pinned
+# maps: packets of listed sources pass, which each verb and the doctor tell, and can be mended.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
+. "$(dirname "$0")/../lib/lib.sh"
+fresh_net "$@"
+use_build ip ecbpf-filter ecbpf-fw ecbpf-loader
+require_cmd bpftool jq ping
+
+maps=/sys/fs/bpf/ecbpf
+work=$(mktemp -d)
+defer rm -rf "$work"
+ns_add client
+ip link add v0 type veth peer name v1 netns client
+ip address add 10.9.9.1/24 dev v0
+ip link set v0 up
+for address in 2 3 4; do ns client ip address add "10.9.9.$address/24" dev v1; done
+ns client ip link set v1 up
+
+run() { "$@" >"$work/run" 2>&1 || fail "$*" "$(<"$work/run")"; }
+# key NUMBER: as bpftool wants it
+key() { echo "$(($1 & 255)) $(($1 >> 8 & 255)) $(($1 >> 16 & 255)) $(($1 >> 24))"; }
+# take MAP NAME: remove the inner maps of this name from an array of maps
+take()
+{
+	local bytes index value id
+
+	for index in {0..15}; do
+		read -ra bytes < <(key "$index")
+		value=$(bpftool -j map lookup pinned "$maps/$1" key "${bytes[@]}" 2>/dev/null) || continue
+		id=$(jq -r '.value | map(ltrimstr("0x")) | reverse | "0x" + join("")' <<<"$value")
+		[[ $(bpftool -j map show id "$((id))" | jq -r .name) == "$2" ]] || continue
+		run bpftool map delete pinned "$maps/$1" key "${bytes[@]}"
+	done
+}
+# zero MAP ENTRY: fill an entry of an array map with zeros
+zero()
+{
+	local bytes zeros
+
+	read -ra bytes < <(key "$2")
+	mapfile -t zeros < <(yes 0 | head -n "$(bpftool -j map show pinned "$maps/$1" | jq .bytes_value)")
+	run bpftool map update pinned "$maps/$1" key "${bytes[@]}" value "${zeros[@]}"
+}
+ping_from() { ns client ping -c 1 -W 1 -I "$1" 10.9.9.1 >/dev/null 2>&1 && echo passed || echo blocked; }
+bad() { { ecbpf-loader doctor -j || :; } | jq -r '.[] | select(.severity == "error") | .code' | xargs; }
+lost="removed from ecbpf's maps"
+# refuses NAME WHAT COMMAND...
+refuses()
+{
+	local got
+
+	got=$("${@:3}" 2>&1) && got+=" (status 0)"
+	if [[ $got == *"$2"*"$lost"*repairs* ]]; then pass "$1"; else fail "$1" "$got"; fi
+}
+
+run ecbpf-loader load --fused filter,fw v0
+printf '10.9.9.2 bot\n10.9.9.3 scan 2099-01-31T00:00:00Z\n' >"$work/drop"
+printf '10.9.9.3 friend\n' >"$work/allow"
+cat >"$work/ecbpf.conf" <<-END
+	[interfaces]
+	ingress = v0
+	[chain]
+	stages = filter,fw
+	fused = yes
+	[filter]
+	drop = $work/drop
+	allow = $work/allow
+END
+
+# fresh: both lists as they are declared
+fresh()
+{
+	run ecbpf-filter drop import --replace -f "$work/drop"
+	run ecbpf-filter allow import --replace -f "$work/allow"
+	equal "$1: before" "blocked passed passed" \
+		"$(ping_from 10.9.9.2) $(ping_from 10.9.9.3) $(ping_from 10.9.9.4)"
+}
+list() { ecbpf-filter "$1" list | awk '{ printf "%s %s %s;", $1, $2, $3 == "-" ? "" : "Z" }'; }
+drops="10.9.9.2 bot ;10.9.9.3 scan Z;"
+# whole NAME: nothing is missing
+whole()
+{
+	equal "$1: drop list" "$drops" "$(list drop)"
+	equal "$1: allow list" "10.9.9.3 friend ;" "$(list allow)"
+	equal "$1: packets" "blocked passed passed" \
+		"$(ping_from 10.9.9.2) $(ping_from 10.9.9.3) $(ping_from 10.9.9.4)"
+	equal "$1: doctor" "" "$(bad)"
+}
+
+damage_drop() { take filter_tries trie_1; }
+damage_allow() { take filter_tries trie_0; }
+damage_sources() { take filter_sources trie_2; }
+damage_heads() { zero filter_lists 0; }
+for damage in drop heads sources; do
+	found="lists-lost lists-lost" # of both
+	[[ $damage != drop ]] || found=lists-lost
+	fresh $damage
+	damage_$damage
+	equal "$damage: packets pass" passed "$(ping_from 10.9.9.2)"
+	equal "$damage: doctor" "$found" "$(bad)"
+	for verb in list "add 10.9.9.4" "delete 10.9.9.2" "import -f $work/drop"; do
+		# shellcheck disable=SC2086 # words
+		refuses "$damage: drop $verb" "drop list" ecbpf-filter drop $verb
+	done
+	refuses "$damage: status" list ecbpf-filter status
+	refuses "$damage: export" list ecbpf-loader export
+	# whichever is mended first, the other one does not count as whole
+	run ecbpf-filter drop import --replace -f "$work/drop"
+	equal "$damage: replaced" "$drops" "$(list drop)"
+	equal "$damage: replaced, packets" blocked "$(ping_from 10.9.9.2)"
+	if [[ $damage == drop ]]; then
+		equal "$damage: the other list" "10.9.9.3 friend ;" "$(list allow)"
+	else
+		equal "$damage: the other list, doctor" 1 "$(bad | grep -c lists-lost)"
+		refuses "$damage: the other list" "allow list" ecbpf-filter allow list
+	fi
+	run ecbpf-filter allow import --replace -f "$work/allow"
+	whole "$damage, replaced"
+	damage_$damage
+	run ecbpf-loader apply "$work/ecbpf.conf"
+	whole "$damage, applied"
+	run ecbpf-filter drop add -t more 10.9.9.4
+	run ecbpf-filter drop delete 10.9.9.4
+	whole "$damage, changed"
+done
+fresh allow
+damage_allow
+refuses "allow: allow list" "allow list" ecbpf-filter allow list
+equal "allow: drop list" "$drops" "$(list drop)"
+run ecbpf-loader apply "$work/ecbpf.conf"
+whole "allow, applied"
+
+# nothing declares the list, nor does a change at runtime: apply has nothing to put there
+damage_drop
+sed '/drop =/d; /allow =/d' "$work/ecbpf.conf" >"$work/other.conf"
+equal "not declared: apply warns" 1 \
+	"$(ecbpf-loader apply "$work/other.conf" 2>&1 | grep -c "warning.*drop list.*$lost")"
+run ecbpf-filter drop flush
+run ecbpf-filter drop import --replace -f "$work/drop"
+whole "flushed"
+
+# sets of the firewall
+run ecbpf-fw apply -f - <<-END
+	set bad { 10.9.9.4 }
+	ip from @bad to any proto any drop
+END
+damage_set() { take fw_set_pool trie_0; }
+damage_set_heads() { zero fw_sets 0; }
+for damage in set set_heads; do
+	equal "$damage: before" blocked "$(ping_from 10.9.9.4)"
+	damage_$damage
+	equal "$damage: packets pass" passed "$(ping_from 10.9.9.4)"
+	equal "$damage: doctor" sets-lost "$(bad)"
+	for verb in "set list bad" "set add bad 10.9.9.2"; do
+		# shellcheck disable=SC2086 # words
+		refuses "$damage: $verb" "set 'bad'" ecbpf-fw $verb
+	done
+	if [[ $damage == set ]]; then
+		run ecbpf-fw set replace bad 10.9.9.4
+	else
+		run ecbpf-fw apply -f - <<-END
+			set bad { 10.9.9.4 }
+			ip from @bad to any proto any drop
+		END
+	fi
+	equal "$damage: doctor, mended" "" "$(bad)"
+	equal "$damage: mended" "10.9.9.4" "$(ecbpf-fw set list bad)"
+done
+equal "sets: mended" blocked "$(ping_from 10.9.9.4)"
+
+# tables of the rules: a configuration brings them back, with rules and addresses of the runtime
+echo 'set bad live
+ip from @bad to any proto any drop' >"$work/rules"
+printf '[fw]\nrules = %s/rules\n' "$work" >>"$work/ecbpf.conf"
+run ecbpf-loader apply "$work/ecbpf.conf"
+run ecbpf-fw set add bad 10.9.9.4
+run ecbpf-fw rule add 'ip from 10.9.9.3 to any proto any drop name "added"'
+take fw_small fw_generation
+equal "rules: packets pass" passed "$(ping_from 10.9.9.4)"
+equal "rules: doctor" rules-lost "$(bad)"
+run ecbpf-loader apply "$work/ecbpf.conf"
+equal "rules: doctor, applied" "" "$(bad)"
+equal "rules: applied" "blocked blocked" "$(ping_from 10.9.9.3) $(ping_from 10.9.9.4)"
+equal "rules: what was added" "1 10.9.9.4" \
+	"$(ecbpf-fw rule list | grep -c 'name "added"') $(ecbpf-fw set list bad)"
+damage_set
+equal "live set: apply warns" 1 \
+	"$(ecbpf-fw apply -f "$work/rules" 2>&1 | grep -c "warning.*set 'bad'.*$lost")"
+summary
