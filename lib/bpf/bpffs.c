@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <linux/magic.h>
 #include "bpf/bpffs.h"
+#include "bpf/frozen.h"
 #include "core/array.h"
 #include "core/handle.h"
 
@@ -153,6 +154,7 @@ int ecbpf_bpffs_open(struct ecbpf *e, bool make)
 				  "makes one",
 				  path, path);
 	strcpy(e->bpffs, path);
+	e->explain_fn = ecbpf_frozen_explain;
 	err = check_all(e);
 	if (!err && make)
 		err = make_dir(e, "ecbpf");

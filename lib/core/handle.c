@@ -56,6 +56,14 @@ void ecbpf_set_log(struct ecbpf *e, ecbpf_log_fn fn, void *data)
 	e->log_data = data;
 }
 
+static void explain(struct ecbpf *e)
+{
+	int saved = errno;
+
+	e->explain_fn(e);
+	errno = saved;
+}
+
 int ecbpf_fail(struct ecbpf *e, int err, const char *format, ...)
 {
 	va_list args;
@@ -63,6 +71,8 @@ int ecbpf_fail(struct ecbpf *e, int err, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(e->error, sizeof(e->error), format, args);
 	va_end(args);
+	if (err == -EPERM && e->explain_fn && strstr(e->error, strerror(EPERM)))
+		explain(e);
 	return err;
 }
 

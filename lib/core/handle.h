@@ -12,6 +12,9 @@ struct spares;
 
 struct ecbpf {
 	char error[1024];
+	/* called when the error text says that the kernel does not permit it, to add why; or NULL
+	 */
+	void (*explain_fn)(struct ecbpf *e);
 	char *detail; /* verifier log, ECBPF_DETAIL_SIZE */
 	ecbpf_log_fn log_fn;
 	void *log_data;

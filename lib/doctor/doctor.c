@@ -18,9 +18,10 @@
 #include "doctor/doctor.h"
 
 static void (*const host_checks[])(struct doctor *d) = {
-	doctor_check_bpffs, doctor_check_libxdp, doctor_check_jit,   doctor_check_freplace,
-	doctor_check_frags, doctor_check_resize, doctor_check_dirs,  doctor_check_maps,
-	doctor_check_pins,  doctor_check_rules,	 doctor_check_lists, doctor_check_fastpath,
+	doctor_check_bpffs,    doctor_check_libxdp, doctor_check_jit,	doctor_check_freplace,
+	doctor_check_frags,    doctor_check_resize, doctor_check_dirs,	doctor_check_maps,
+	doctor_check_pins,     doctor_check_frozen, doctor_check_rules, doctor_check_lists,
+	doctor_check_fastpath,
 };
 
 /* Each looks whether it is about this kind of chain */

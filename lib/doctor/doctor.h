@@ -30,6 +30,7 @@ struct doctor {
 	struct findings found;
 	bool is_privileged;
 	bool has_bpffs;
+	bool has_frozen;       /* a map is frozen: what is mapped to be looked at cannot be */
 	bool has_other_schema; /* pinned maps of another schema */
 	__u32 protocol;	       /* of libxdp's dispatcher; 0: not known */
 	struct link *links;
@@ -83,6 +84,7 @@ void doctor_check_maps(struct doctor *d);
 void doctor_check_pins(struct doctor *d);
 void doctor_check_rules(struct doctor *d);
 void doctor_check_lists(struct doctor *d);
+void doctor_check_frozen(struct doctor *d);
 
 /* --- fastpath.c --------------------------------------------------------------------------- */
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include "bpf/bpffs.h"
+#include "bpf/frozen.h"
 #include "bpf/info.h"
 #include "bpf/map.h"
 #include "bpf/pins.h"
@@ -356,7 +357,7 @@ void doctor_check_rules(struct doctor *d)
 		finding_why(f, "then the rules before it are live again");
 		finding_fix(f, "ecbpf-fw confirm");
 	}
-	if (!fw_losses(d->e, add_loss, d))
+	if (d->has_frozen || !fw_losses(d->e, add_loss, d))
 		return;
 	f = finding_add(&d->found, ECBPF_ERROR, "", "unreadable", "%.255s", d->e->error);
 	finding_why(f, "the rules of the firewall were not checked");
@@ -364,7 +365,7 @@ void doctor_check_rules(struct doctor *d)
 
 void doctor_check_lists(struct doctor *d)
 {
-	if (!d->has_bpffs || d->has_other_schema)
+	if (!d->has_bpffs || d->has_other_schema || d->has_frozen)
 		return;
 	for (__u32 list = 0; list < ECBPF_FILTER_LISTS; list++) {
 		const char *name = filter_list_names[list];
@@ -391,4 +392,50 @@ void doctor_check_lists(struct doctor *d)
 			    "ecbpf-loader apply",
 			    name);
 	}
+}
+
+/* The interfaces that have programs of ours */
+static void ifaces_of(struct doctor *d, char *ret, size_t size)
+{
+	struct if_nameindex *all = if_nameindex();
+	size_t len = 0;
+
+	*ret = '\0';
+	for (struct if_nameindex *i = all; i && i->if_index; i++) {
+		struct ecbpf_chain *chain;
+		bool is_ours = false;
+
+		if (ecbpf_chain_get(d->e, i->if_name, &chain))
+			continue;
+		for (size_t m = 0; m < chain->members_count; m++)
+			is_ours |= chain->members[m].is_ours;
+		ecbpf_chain_free(chain);
+		if (is_ours && len + strlen(i->if_name) + 2 < size)
+			len += snprintf(ret + len, size - len, " %s", i->if_name);
+	}
+	if_freenameindex(all);
+}
+
+void doctor_check_frozen(struct doctor *d)
+{
+	struct ecbpf_finding *f;
+	char name[64], ifaces[256];
+	long long applied;
+
+	if (!d->has_bpffs)
+		return;
+	ecbpf_frozen_find(d->e, name, sizeof(name));
+	d->has_frozen = *name;
+	if (!*name)
+		return;
+	f = finding_add(&d->found, ECBPF_ERROR, "", "map-frozen", "%s/ecbpf/%s is frozen",
+			d->e->bpffs, name);
+	finding_why(f, "no change of it succeeds, and no command takes that back: it goes with the "
+		       "programs that use it, and what it has comes back only from files and the "
+		       "log of changes at runtime");
+	ifaces_of(d, ifaces, sizeof(ifaces));
+	applied_read(&applied);
+	finding_fix(f, "%s%s%secbpf-loader clean --all%s",
+		    *ifaces ? "ecbpf-loader unload --all" : "", ifaces, *ifaces ? " && " : "",
+		    applied ? " && ecbpf-loader apply" : " # then load the programs again");
 }

@@ -24,8 +24,8 @@ ns client ip link set v1 up
 run() { "$@" >"$work/run" 2>&1 || fail "$*" "$(<"$work/run")"; }
 # key NUMBER: as bpftool wants it
 key() { echo "$(($1 & 255)) $(($1 >> 8 & 255)) $(($1 >> 16 & 255)) $(($1 >> 24))"; }
-# take MAP NAME: remove the inner maps of this name from an array of maps
-take()
+# inner MAP NAME: "INDEX ID" of each inner map of this name, of an array of maps
+inner()
 {
 	local bytes index value id
 
@@ -33,9 +33,18 @@ take()
 		read -ra bytes < <(key "$index")
 		value=$(bpftool -j map lookup pinned "$maps/$1" key "${bytes[@]}" 2>/dev/null) || continue
 		id=$(jq -r '.value | map(ltrimstr("0x")) | reverse | "0x" + join("")' <<<"$value")
-		[[ $(bpftool -j map show id "$((id))" | jq -r .name) == "$2" ]] || continue
-		run bpftool map delete pinned "$maps/$1" key "${bytes[@]}"
+		[[ $(bpftool -j map show id "$((id))" | jq -r .name) != "$2" ]] || echo "$index $((id))"
 	done
+}
+# take MAP NAME: remove them
+take()
+{
+	local bytes index
+
+	while read -r index _; do
+		read -ra bytes < <(key "$index")
+		run bpftool map delete pinned "$maps/$1" key "${bytes[@]}"
+	done < <(inner "$1" "$2")
 }
 # zero MAP ENTRY: fill an entry of an array map with zeros
 zero()
@@ -188,7 +197,44 @@ equal "rules: doctor, applied" "" "$(bad)"
 equal "rules: applied" "blocked blocked" "$(ping_from 10.9.9.3) $(ping_from 10.9.9.4)"
 equal "rules: what was added" "1 10.9.9.4" \
 	"$(ecbpf-fw rule list | grep -c 'name "added"') $(ecbpf-fw set list bad)"
-damage_set
+for table in trie_0 trie_1 trie_2; do take fw_set_pool $table; done
 equal "live set: apply warns" 1 \
 	"$(ecbpf-fw apply -f "$work/rules" 2>&1 | grep -c "warning.*set 'bad'.*$lost")"
+run ecbpf-loader apply "$work/ecbpf.conf"
+
+# maps that another tool has frozen: changes fail, and say why and what helps
+freeze()
+{
+	local id
+
+	if [[ $2 == - ]]; then
+		run bpftool map freeze pinned "$maps/$1"
+	else
+		while read -r _ id; do run bpftool map freeze id "$id"; done < <(inner "$1" "$2")
+	fi
+}
+while read -r map table verb; do
+	freeze "$map" "$table"
+	got=$(bash -c "$verb" 2>&1) && got+=" (status 0)"
+	equal "frozen $map: $verb" "Operation not permitted: the map $maps/$map is frozen, so that \
+nothing can change it: 'ecbpf-loader doctor' says how to replace it" "Operation${got##*Operation}"
+	equal "frozen $map: doctor" map-frozen "$(bad)"
+	fix=$({ ecbpf-loader doctor -j || :; } | jq -r '.[] | select(.code == "map-frozen") | .fix')
+	run bash -c "${fix% && ecbpf-loader apply}"
+	run ecbpf-loader apply "$work/ecbpf.conf"
+	equal "frozen $map: mended" "" "$(bad)"
+	equal "frozen $map: list" "$drops" "$(list drop)"
+	works "frozen $map: changes" bash -c "$verb"
+	run ecbpf-loader apply --reset-runtime "$work/ecbpf.conf"
+	run ecbpf-fw set add bad 10.9.9.4
+done <<-END
+	filter_lists - ecbpf-filter drop add 10.9.9.4
+	filter_tries trie_1 ecbpf-filter drop add 10.9.9.4
+	filter_addrs - ecbpf-filter vip add 10.9.9.9
+	filter_settings - ecbpf-filter set land=off
+	fw_active - ecbpf-fw rule add 'ip from any to any tcp pass'
+	fw_sets - ecbpf-fw set add bad 10.9.9.9
+	fw_text - ecbpf-fw rule add 'ip from any to any tcp pass'
+	fw_settings - ecbpf-fw set malformed=pass
+END
 summary
