@@ -146,7 +146,7 @@ static int settings_get(struct ecbpf *e, const struct ecbpf_config *config,
 	struct conf_text text = {.for_undo = true};
 	int err;
 
-	err = conf_settings_export(e, config, NULL, &text);
+	err = conf_settings_export(e, config, &text);
 	if (!err)
 		err = conf_read_text(e, "the state before", text.text ?: "", &before);
 	for (const struct conf_section *const *s = conf_sections; *s && !err; s++)

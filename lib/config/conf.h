@@ -324,8 +324,8 @@ int conf_sampling_get(struct ecbpf *e, struct ecbpf_sampling *ret);
 
 /* --- export.c ----------------------------------------------------------------------------- */
 
-/* @config: only what it says any of; or NULL */
+/* Settings, VIPs and excluded addresses of what @config says any of */
 int conf_settings_export(struct ecbpf *e, const struct ecbpf_config *config,
-			 struct conf_files *files, struct conf_text *text);
+			 struct conf_text *text);
 
 #endif /* ECBPF_CONF_H */

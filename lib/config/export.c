@@ -21,14 +21,50 @@
 /* With the key and the name of a file, a line that inih takes as it is built by Debian */
 #define DIR_LEN_MAX 150
 
-int conf_settings_export(struct ecbpf *e, const struct ecbpf_config *config,
-			 struct conf_files *files, struct conf_text *text)
+/* @stages: separated by commas */
+static bool has_stage(const char *stages, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *s = stages; *s; s += strcspn(s, ","), s += *s == ',')
+		if (strcspn(s, ",") == len && !strncmp(s, name, len))
+			return true;
+	return false;
+}
+
+/* Sections of the stages that run. Of others, apply would say that they are not used */
+static int export_sections(struct ecbpf *e, const char *stages, struct conf_files *files,
+			   struct conf_text *text)
+{
+	int err = 0;
+
+	for (const struct conf_section *const *s = conf_sections; *s && !err; s++) {
+		const char *stage = (*s)->stage;
+		struct conf_text part = {};
+
+		if (!(*s)->export)
+			continue;
+		if (!stages || !stage || has_stage(stages, stage)) {
+			err = (*s)->export(e, files, text);
+			continue;
+		}
+		err = (*s)->export(e, NULL, &part);
+		if (!err && part.len)
+			conf_printf(text, "\n# [%s] is not exported: %s runs on no interface\n",
+				    (*s)->name, stage);
+		text->is_lost |= part.is_lost;
+		free(part.text);
+	}
+	return err ? err : text->is_lost ? ecbpf_fail_memory(e) : 0;
+}
+
+int conf_settings_export(struct ecbpf *e, const struct ecbpf_config *config, struct conf_text *text)
 {
 	int err = 0;
 
 	for (const struct conf_section *const *s = conf_sections; *s && !err; s++)
-		if ((*s)->export && (!config || (*s)->is_wanted(config)))
-			err = (*s)->export(e, files, text);
+		if ((*s)->export && (*s)->is_wanted(config))
+			err = (*s)->export(e, NULL, text);
 	return err ? err : text->is_lost ? ecbpf_fail_memory(e) : 0;
 }
 
@@ -113,7 +149,8 @@ static void export_unit(const struct owned *m, size_t number, struct conf_text *
 
 /* What [chain] and the units say of one interface */
 static int export_chain(struct ecbpf *e, const char *iface, const struct owned *members,
-			size_t count, enum ecbpf_mode mode, struct conf_text *text)
+			size_t count, enum ecbpf_mode mode, struct conf_text *text,
+			char **ret_stages)
 {
 	struct conf_text stages = {};
 	bool is_fused = false;
@@ -151,7 +188,8 @@ static int export_chain(struct ecbpf *e, const char *iface, const struct owned *
 	for (size_t i = 0; i < count && !err; i++)
 		export_unit(&members[i], i, text);
 	text->is_lost |= stages.is_lost;
-	free(stages.text);
+	free(*ret_stages);
+	*ret_stages = stages.text;
 	return err;
 }
 
@@ -182,7 +220,8 @@ static int export_egress(struct ecbpf *e, struct conf_text *text)
 	return err;
 }
 
-static int export_chains(struct ecbpf *e, struct conf_text *text)
+/* @ret_stages: those of the chains, separated by commas, for free(); NULL: there is no chain */
+static int export_chains(struct ecbpf *e, struct conf_text *text, char **ret_stages)
 {
 	_cleanup_free_ struct owned *members = calloc(DISPATCHER_MEMBERS, sizeof(*members));
 	_cleanup_free_ struct ecbpf_link *links = NULL;
@@ -205,7 +244,7 @@ static int export_chains(struct ecbpf *e, struct conf_text *text)
 			continue;
 		err = export_iface(e, "ingress", iface, text);
 		if (!err)
-			err = export_chain(e, iface, members, count, mode, &chain);
+			err = export_chain(e, iface, members, count, mode, &chain, ret_stages);
 		if (!err && first_iface &&
 		    (!first.text || !chain.text || strcmp(first.text, chain.text)))
 			err = ecbpf_fail(e, -EINVAL,
@@ -231,8 +270,29 @@ static int export_chains(struct ecbpf *e, struct conf_text *text)
 	return err;
 }
 
+/* What is to be there, and is not: a copy of the running state would be taken for all of it */
+static int check_declared(struct ecbpf *e)
+{
+	_cleanup_free_ struct ecbpf_declared *declared = NULL;
+	size_t count = 0;
+	int err = ecbpf_declared_read(e, &declared, &count);
+
+	for (size_t i = 0; i < count && !err; i++) {
+		const struct ecbpf_declared *d = &declared[i];
+
+		if (d->has_iface && (d->by_file || d->by_command) && !d->is_attached)
+			err = ecbpf_fail(
+				e, -ENODATA,
+				"%s: %s is to run there, and is not attached, so the export "
+				"would lack it: 'ecbpf-loader doctor %s' says what to do",
+				d->iface, d->stage, d->iface);
+	}
+	return err;
+}
+
 int ecbpf_config_export(struct ecbpf *e, const char *dir, char **ret_text)
 {
+	_cleanup_free_ char *stages = NULL;
 	struct conf_text text = {};
 	char path[PATH_MAX];
 	struct conf_files files = {.dir = path};
@@ -250,9 +310,11 @@ int ecbpf_config_export(struct ecbpf *e, const char *dir, char **ret_text)
 	}
 	err = ecbpf_bpffs_open(e, false);
 	if (!err)
-		err = export_chains(e, &text);
+		err = check_declared(e);
 	if (!err)
-		err = conf_settings_export(e, NULL, dir ? &files : NULL, &text);
+		err = export_chains(e, &text, &stages);
+	if (!err)
+		err = export_sections(e, stages, dir ? &files : NULL, &text);
 	if (!err)
 		err = conf_runtime_export(e, &text);
 	if (!err && text.is_lost)

@@ -438,6 +438,21 @@ equal "a directory with a blank" "1 ecbpf-loader: $tmp/not here: a configuration
 there: no blanks, no ; or \", 150 characters at most" \
 	"$(ecbpf-loader export -d "$tmp/not here" 2>"$tmp/out" || echo "$? $(head -n 1 "$tmp/out")")"
 
+# what runs nowhere is left out: apply would warn of its section
+ecbpf-loader export -d "$tmp/here" | sed 's/^stages = .*/stages = count/; /^\[stage/,/^$/d' \
+	>"$tmp/count.conf"
+ecbpf-loader apply "$tmp/count.conf" >"$tmp/out" 2>&1
+ecbpf-loader export -d "$tmp/here" >"$tmp/export"
+says "sections of stages that do not run are not exported" "nothing to do" "$tmp/export"
+equal "and are named" "# [filter] is not exported: filter runs on no interface" \
+	"$(grep '^# .filter. is' "$tmp/export")"
+# a program that somebody took off
+ip link set eth0 xdp off
+equal "what is declared and gone is an error" "1 ecbpf-loader: eth0: count is to run there, and is not \
+attached, so the export would lack it: 'ecbpf-loader doctor eth0' says what to do" \
+	"$(ecbpf-loader export 2>&1 || echo "$? $(ecbpf-loader export 2>&1)" | tail -n 1)"
+ecbpf-loader apply "$tmp/here/here.conf" >"$tmp/out" 2>&1
+
 # who wants out is not asked for rules that can be read
 {
 	cat "$tmp/heads.conf"
