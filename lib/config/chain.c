@@ -4,6 +4,29 @@
 #include "config/parse.h"
 #include "core/names.h"
 
+#define STAGE_SEPARATORS " \t,"
+
+/* Most likely, another stage was meant */
+static void note_twice(struct conf_parser *p, const char *value)
+{
+	for (const char *s = value; *s; s += strcspn(s, STAGE_SEPARATORS)) {
+		size_t len;
+
+		s += strspn(s, STAGE_SEPARATORS);
+		len = strcspn(s, STAGE_SEPARATORS);
+		for (const char *t = s + len; len && *t; t += strcspn(t, STAGE_SEPARATORS)) {
+			t += strspn(t, STAGE_SEPARATORS);
+			if (strcspn(t, STAGE_SEPARATORS) != len || strncmp(s, t, len))
+				continue;
+			p->config->twice = p->at;
+			for (size_t i = 0; i < CONF_STAGES_COUNT; i++)
+				if (strlen(conf_stage_names[i]) == len &&
+				    !strncmp(conf_stage_names[i], s, len))
+					p->config->twice.text = (char *)conf_stage_names[i];
+		}
+	}
+}
+
 static int set_stages(struct conf_parser *p, const char *value)
 {
 	struct conf_words *stages = &p->config->stages;
@@ -14,7 +37,8 @@ static int set_stages(struct conf_parser *p, const char *value)
 	p->config->has_stages = true;
 	for (size_t i = 0; i < CONF_STAGES_COUNT; i++)
 		names[i] = conf_stage_names[i];
-	err = conf_set_words(p, value, " \t,", stages);
+	err = conf_set_words(p, value, STAGE_SEPARATORS, stages);
+	note_twice(p, value);
 	for (size_t i = before; i < stages->count && !err; i++)
 		if (!conf_is_one_of(stages->items[i].text, names))
 			err = conf_fail_unknown(p, "stage", stages->items[i].text, names);

@@ -27,10 +27,15 @@ static void tell_section(const struct ecbpf_config *config, const struct conf_wo
 
 void conf_unused_sections(const struct ecbpf_config *config, conf_unused_fn fn, void *data)
 {
-	char section[64];
+	char section[64], text[UNUSED_TEXT];
 
 	if (!config->has_interfaces || !config->ingress.count)
 		return;
+	if (config->twice.file) {
+		snprintf(text, sizeof(text), "stages: '%s' is given twice, and runs once",
+			 config->twice.text);
+		fn(&config->twice, text, data);
+	}
 	for (size_t i = 0; conf_sections[i]; i++)
 		if (conf_sections[i]->stage)
 			tell_section(config, &config->heads[i], conf_sections[i]->name,

@@ -103,6 +103,9 @@ $unused:4: gone?: no such interface
 $unused:8: [filter] is not used: filter is not among the stages
 $unused:9: [fw] is not used: fw is not among the stages" \
 	"$(ecbpf-loader apply -c "$tmp/unused.conf" 2>&1 >"$tmp/out" | sort)"
+printf '[interfaces]\ningress = eth0\n[chain]\nstages = fw,pass, fw\nfused = yes\n' >"$tmp/twice.conf"
+equal "a stage that is given twice" "ecbpf-loader: warning: $tmp/twice.conf:4: stages: 'fw' is given \
+twice, and runs once" "$(ecbpf-loader apply -c "$tmp/twice.conf" 2>&1 >"$tmp/out")"
 sed -i 's/^ingress = .*/ingress = none*/; /^\[[fs].*\]$/d; /^egress/d' "$tmp/unused.conf"
 equal "no interface at all" "$unused:2: none*: no such interface
 $unused:2: ingress: none of these interfaces is there: no stage runs" \
