@@ -124,9 +124,6 @@ int ecbpf_fastpath_check(struct ecbpf *e, struct ecbpf_fastpath_settings *settin
 int ecbpf_fastpath_state(struct ecbpf *e, bool *ret_is_on, __u32 *ret_groups);
 /* How many flows a table was made for */
 __u32 ecbpf_fastpath_capacity(__u32 groups);
-/* Where it is; for free() */
-int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports,
-			 size_t *ret_count);
 /* Take the TC program from an interface, and send nothing there any more */
 int ecbpf_fastpath_leave(struct ecbpf *e, const char *iface);
 /*

@@ -8,8 +8,8 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
 fresh_net "$@"
-use_build ip ecbpf-filter ecbpf-fw ecbpf-loader
-require_cmd bpftool jq ping
+use_build ip ecbpf-fastpath ecbpf-filter ecbpf-fw ecbpf-loader
+require_cmd bpftool jq ping tc
 
 maps=/sys/fs/bpf/ecbpf
 work=$(mktemp -d)
@@ -237,4 +237,10 @@ done <<-END
 	fw_text - ecbpf-fw rule add 'ip from any to any tcp pass'
 	fw_settings - ecbpf-fw set malformed=pass
 END
+
+# pins of the fast path that are gone: what is taken off is named
+run ecbpf-fastpath load --in v0 --fused --flows 1000
+run find "$maps" -name 'fastpath_*' -delete
+equal "fastpath: unload" "v0: fastpath unloaded" "$(ecbpf-fastpath unload 2>"$work/err")"
+equal "fastpath: it is gone" "" "$(tc filter show dev v0 egress)"
 summary

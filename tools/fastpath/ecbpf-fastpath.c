@@ -106,18 +106,19 @@ static int run_load(struct tool *tool, int argc, char **argv)
 static int run_unload(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
-	struct ecbpf_fastpath_status *status;
+	struct ecbpf_fastpath_port *ports;
+	size_t count;
 
 	if (tool_parse_change(tool, argc, argv))
 		return TOOL_USAGE;
 	if (optind < argc)
 		return tool_usage("'%s': unload takes no interface", argv[optind]);
 	tool_change_begin(NULL);
-	if (!ecbpf_fastpath_status(tool->ecbpf, &status)) {
-		for (size_t i = 0; i < status->ports_count; i++)
-			tool_list_add(&ifaces, status->ports[i].iface);
-		ecbpf_fastpath_status_free(status);
-	}
+	if (ecbpf_fastpath_ports(tool->ecbpf, &ports, &count))
+		return tool_fail_ecbpf(tool);
+	for (size_t i = 0; i < count; i++)
+		tool_list_add(&ifaces, ports[i].iface);
+	free(ports);
 	for (size_t i = 0; i < ifaces.count; i++)
 		tool_change_iface(ifaces.items[i]);
 	if (ecbpf_fastpath_unload(tool->ecbpf))
