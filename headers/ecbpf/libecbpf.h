@@ -203,17 +203,21 @@ struct ecbpf_chain_want {
 enum ecbpf_change_kind {
 	ECBPF_CHANGE_ADD,
 	ECBPF_CHANGE_REMOVE,
-	ECBPF_CHANGE_REPLACE, /* by other code, or other constants */
-	ECBPF_CHANGE_MOVE,    /* the same program, with another priority or other actions */
+	ECBPF_CHANGE_REPLACE,
+	ECBPF_CHANGE_MOVE, /* the same program, with another priority or other actions */
 };
 
-/* What became of one program; @prio and @actions are those afterwards, or of what was removed */
+/*
+ * What became of one program; @prio and @actions are those afterwards, or of what was removed.
+ * @why: of one that is replaced, not for free()
+ */
 struct ecbpf_chain_change {
 	enum ecbpf_change_kind kind;
 	char iface[16];
 	char name[64];
 	__u32 prio;
 	__u32 actions;
+	const char *why;
 };
 
 /*

@@ -169,6 +169,23 @@ static struct member member_added(struct ecbpf *e, struct set *set, const struct
 	return m;
 }
 
+/* @wanted takes the place of @p: what is the cause? */
+static const char *why_replaced(struct ecbpf *e, struct set *set, const struct attached_member *p,
+				bool is_reloaded)
+{
+	const struct wanted_id wanted = *p->wanted;
+	struct wanted_id other;
+
+	if (wanted.fingerprint == p->loaded.fingerprint)
+		return is_reloaded ? "it was alone, and becomes part of a chain"
+				   : "it has other maps than those that are pinned";
+	if (!wanted_id_get(e, set, wanted.spec, !wanted.frags, &other) &&
+	    other.fingerprint == p->loaded.fingerprint)
+		return wanted.frags ? "its MTU needs XDP fragments"
+				    : "its MTU needs no XDP fragments";
+	return "other code or constants";
+}
+
 /* Keep, move, replace or remove an attached member */
 static int plan_attached(struct ecbpf *e, struct set *set, struct change *c, size_t slot,
 			 const struct attached_member *p, bool is_reloaded, bool takes_maps)
@@ -182,9 +199,15 @@ static int plan_attached(struct ecbpf *e, struct set *set, struct change *c, siz
 		set->maps->ret_has_some |= wanted && p->has_other_maps;
 	if (wanted && (p->loaded.fingerprint != wanted->fingerprint || is_reloaded ||
 		       (p->has_other_maps && takes_maps))) {
+		const char *why = why_replaced(e, set, p, is_reloaded);
+		int err;
+
 		m = member_wanted(wanted, m.fd);
 		c->members[c->count++] = m;
-		return set_note(e, set, c, ECBPF_CHANGE_REPLACE, &m);
+		err = set_note(e, set, c, ECBPF_CHANGE_REPLACE, &m);
+		if (!err)
+			set->changes[set->changes_count - 1].why = why;
+		return err;
 	}
 	if (!wanted || c->live.kind == ECBPF_CHAIN_SINGLE ||
 	    (m.prio == wanted->prio && m.actions == wanted->actions)) {

@@ -52,9 +52,8 @@ int conf_report_chain(struct ecbpf *e, const struct ecbpf_chain_change *change,
 			conf_report_removal(r);
 		return err;
 	case ECBPF_CHANGE_REPLACE:
-		return conf_report_iface(e, r, change->iface,
-					 "replace %s: other code or constants, priority %u",
-					 change->name, change->prio);
+		return conf_report_iface(e, r, change->iface, "replace %s: %s, priority %u",
+					 change->name, change->why, change->prio);
 	default:
 		return conf_report_iface(e, r, change->iface, "move %s: priority %u, actions%s",
 					 change->name, change->prio, actions);
