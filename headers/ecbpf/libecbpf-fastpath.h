@@ -255,7 +255,8 @@ const char *ecbpf_egress_text(__u32 counter); /* description; NULL if there is n
 /* @ret_status: for ecbpf_fastpath_status_free(). Return: 0; -ENOENT it is not loaded */
 int ecbpf_fastpath_status(struct ecbpf *e, struct ecbpf_fastpath_status **ret_status);
 void ecbpf_fastpath_status_free(struct ecbpf_fastpath_status *status); /* NULL is fine */
-/* Interfaces that have it, also if its maps are not there. @ret_ports: without counters; for free() */
+/* Interfaces that have it, also if its maps are not there. @ret_ports: without counters; for free()
+ */
 int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports,
 			 size_t *ret_count);
 

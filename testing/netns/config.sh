@@ -231,6 +231,10 @@ equal "each interface" 5 "$(grep -c '^ecbpf_packets_total{.*stage="count",action
 	"$tmp/metrics")"
 equal "a name of any shape" 1 "$(grep -c 'total{interface=";d".*stage="count",action="XDP_TX"' \
 	"$tmp/metrics" | awk '{ print $1 / 2 }')"
+equal "of one interface: nothing of others" "" "$(ecbpf-loader metrics eth0 | grep 'interface=' |
+	grep -v 'interface="eth0"')"
+equal "-o -: standard output" "$(ecbpf-loader metrics eth0 | wc -l)" \
+	"$(cd "$tmp" && ecbpf-loader metrics -o - eth0 | wc -l; ls "$tmp/-" 2>/dev/null)"
 ecbpf-loader metrics -o "$tmp/ecbpf.prom" eth0
 equal "in a file" "644 $(grep -c 'interface="eth0"' "$tmp/metrics")" \
 	"$(stat -c %a "$tmp/ecbpf.prom") $(grep -c 'interface="eth0"' "$tmp/ecbpf.prom")"

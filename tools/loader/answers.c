@@ -39,7 +39,7 @@ static int answer_make(struct tool *tool, enum answer answer, const struct tool_
 	stdout = out;
 	stderr = none ?: errors;
 	if (answer == ANSWER_METRICS)
-		status = loader_metrics_print(tool, ifaces, out);
+		status = loader_metrics_print(tool, ifaces, false, out);
 	else
 		status = loader_status_print(tool, ifaces, answer == ANSWER_STATUS_JSON);
 	stdout = terminal;

@@ -51,6 +51,8 @@ int loader_run_watch(struct tool *tool, int argc, char **argv);
 
 extern const struct tool_option loader_metrics_options[];
 int loader_run_metrics(struct tool *tool, int argc, char **argv);
-int loader_metrics_print(struct tool *tool, const struct tool_list *ifaces, FILE *out);
+/* @is_named: only of @ifaces, which are else all that there are */
+int loader_metrics_print(struct tool *tool, const struct tool_list *ifaces, bool is_named,
+			 FILE *out);
 
 #endif /* ECBPF_TOOLS_LOADER_H */

@@ -25,6 +25,7 @@
 struct metrics {
 	struct ecbpf_chain **chains;
 	size_t count;
+	bool is_named; /* these chains, and no others */
 	FILE *out;
 };
 
@@ -387,6 +388,15 @@ static bool sum_iface(const struct ecbpf_declared *all, size_t count, size_t fir
 	return true;
 }
 
+static bool is_asked(const struct metrics *m, const char *iface)
+{
+	bool is = !m->is_named;
+
+	for (size_t i = 0; i < m->count && !is; i++)
+		is = !strcmp(m->chains[i]->iface, iface);
+	return is;
+}
+
 /* What is to be on interfaces and is there, so that it is seen when nothing is loaded */
 static int print_declared(struct tool *tool, const struct metrics *m)
 {
@@ -394,10 +404,14 @@ static int print_declared(struct tool *tool, const struct metrics *m)
 	static const char stage[] = "ecbpf_stage_attached";
 	struct ecbpf_declared *all;
 	bool is_declared, is_attached;
-	size_t count;
+	size_t count, kept = 0;
 
 	if (ecbpf_declared_read(tool->ecbpf, &all, &count))
 		return tool_fail_ecbpf(tool);
+	for (size_t i = 0; i < count; i++)
+		if (is_asked(m, all[i].iface))
+			all[kept++] = all[i];
+	count = kept;
 	head_type(m, declared,
 		  "Whether programs are declared: in the configuration, or by loading them.",
 		  "gauge");
@@ -450,9 +464,10 @@ static int print_all(struct tool *tool, struct metrics *m)
 	return status;
 }
 
-int loader_metrics_print(struct tool *tool, const struct tool_list *ifaces, FILE *out)
+int loader_metrics_print(struct tool *tool, const struct tool_list *ifaces, bool is_named,
+			 FILE *out)
 {
-	struct metrics m = {.out = out};
+	struct metrics m = {.out = out, .is_named = is_named};
 	int status = TOOL_OK;
 
 	m.chains = tool_alloc(NULL, (ifaces->count + 1) * sizeof(*m.chains));
@@ -474,7 +489,8 @@ int loader_metrics_print(struct tool *tool, const struct tool_list *ifaces, FILE
  * Readable by all, as node_exporter is none of ours. In the place of the file that a symbolic link
  * leads to, but of nothing else: by a wrong name, /dev/null would be a file for all others
  */
-static int metrics_write(struct tool *tool, const struct tool_list *ifaces, const char *name)
+static int metrics_write(struct tool *tool, const struct tool_list *ifaces, bool is_named,
+			 const char *name)
 {
 	char *real = realpath(name, NULL), *work;
 	const char *path = real ?: name;
@@ -500,7 +516,7 @@ static int metrics_write(struct tool *tool, const struct tool_list *ifaces, cons
 		}
 		goto out;
 	}
-	status = loader_metrics_print(tool, ifaces, out);
+	status = loader_metrics_print(tool, ifaces, is_named, out);
 	err = ferror(out) || fchmod(fd, 0644) ? errno ?: EIO : 0;
 	if (fclose(out))
 		err = errno;
@@ -662,19 +678,31 @@ static int gauges_send(int fd, char *text)
 	return err;
 }
 
-static int metrics_send(struct tool *tool, const struct tool_list *ifaces, const char *where)
+/* All of them, or none: @ret_text, for free() */
+static int metrics_text(struct tool *tool, const struct tool_list *ifaces, bool is_named,
+			char **ret_text)
 {
-	int fd, err, status = statsd_open(where, &fd);
-	char *text = NULL;
 	size_t size;
 	FILE *out;
+	int status;
+
+	*ret_text = NULL;
+	out = open_memstream(ret_text, &size);
+	status = out ? loader_metrics_print(tool, ifaces, is_named, out) : TOOL_OK;
+	if (!out || fclose(out))
+		status = tool_fail("out of memory");
+	return status;
+}
+
+static int metrics_send(struct tool *tool, const struct tool_list *ifaces, bool is_named,
+			const char *where)
+{
+	int fd, err, status = statsd_open(where, &fd);
+	char *text;
 
 	if (status != TOOL_OK)
 		return status;
-	out = open_memstream(&text, &size);
-	status = out ? loader_metrics_print(tool, ifaces, out) : TOOL_OK;
-	if (!out || fclose(out))
-		status = tool_fail("out of memory");
+	status = metrics_text(tool, ifaces, is_named, &text);
 	err = status == TOOL_OK ? gauges_send(fd, text) : 0;
 	if (err)
 		status = tool_fail("--statsd: '%s': %s", where, strerror(-err));
@@ -683,8 +711,19 @@ static int metrics_send(struct tool *tool, const struct tool_list *ifaces, const
 	return status;
 }
 
+static int metrics_print(struct tool *tool, const struct tool_list *ifaces, bool is_named)
+{
+	char *text;
+	int status = metrics_text(tool, ifaces, is_named, &text);
+
+	if (status == TOOL_OK)
+		fputs(text, stdout);
+	free(text);
+	return status;
+}
+
 const struct tool_option loader_metrics_options[] = {
-	{'o', "output", "FILE", "write to FILE, which is replaced in one step"},
+	{'o', "output", "FILE", "write to FILE, which is replaced in one step; -: print"},
 	{OPT_STATSD, "statsd", "HOST:PORT", "send them as gauges over UDP"},
 	TOOL_COMMON_OPTIONS,
 };
@@ -693,12 +732,13 @@ int loader_run_metrics(struct tool *tool, int argc, char **argv)
 {
 	struct tool_list ifaces TOOL_CLEANUP(tool_list_free) = {};
 	const char *output = NULL, *statsd = NULL;
+	bool is_named;
 	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
 		switch (id) {
 		case 'o':
-			output = optarg;
+			output = strcmp(optarg, "-") ? optarg : NULL;
 			break;
 		case OPT_STATSD:
 			statsd = optarg;
@@ -717,10 +757,11 @@ int loader_run_metrics(struct tool *tool, int argc, char **argv)
 		if (status != ANSWER_NONE)
 			return status;
 	}
-	if (!ifaces.count && tool_ifaces_all(&ifaces))
+	is_named = ifaces.count;
+	if (!is_named && tool_ifaces_all(&ifaces))
 		return TOOL_FAILED;
 	if (statsd)
-		return metrics_send(tool, &ifaces, statsd);
-	return output ? metrics_write(tool, &ifaces, output)
-		      : loader_metrics_print(tool, &ifaces, stdout);
+		return metrics_send(tool, &ifaces, is_named, statsd);
+	return output ? metrics_write(tool, &ifaces, is_named, output)
+		      : metrics_print(tool, &ifaces, is_named);
 }
