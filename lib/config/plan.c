@@ -205,7 +205,8 @@ static int words_resolve(struct ecbpf *e, struct conf_plan *plan, const struct c
 		if (waits)
 			err = conf_wait(e, waits, word->text, CONF_ABSENT);
 		else if (is_strict && !may_match_none(plan, word->text))
-			err = conf_fail(e, word, "%s: no such interface", word->text);
+			err = conf_fail(e, word, "%s: no such interface%s", word->text,
+					strchr(word->text, ',') ? CONF_BLANKS : "");
 	}
 	return err;
 }

@@ -35,6 +35,9 @@ void conf_plan_free(struct conf_plan *plan);
 
 /* --- unused.c ----------------------------------------------------------------------------- */
 
+/* Behind the name of an interface that is not there: it may have a comma */
+#define CONF_BLANKS "; names are separated by blanks"
+
 typedef void (*conf_unused_fn)(const struct conf_word *at, const char *text, void *data);
 /* Of stages that are not in the list, where that list is for interfaces */
 void conf_unused_sections(const struct ecbpf_config *config, conf_unused_fn fn, void *data);

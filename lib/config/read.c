@@ -95,6 +95,18 @@ static bool is_text(const char *line)
 	return true;
 }
 
+/* Without an end in its @num bytes */
+static int line_fail(struct reader *r, const char *line, int num)
+{
+	int key = line[strcspn(line, "=")] ? (int)strcspn(line, " \t=") : 0;
+
+	if (strlen(line) < (size_t)num - 1)
+		return conf_fail(r->p.e, &r->p.at, "a NUL byte");
+	return conf_fail(r->p.e, &r->p.at,
+			 "%.*s%slonger than %d characters; several lines of one key add up", key,
+			 line, key ? ": " : "", num - 3);
+}
+
 /* For inih: the next line, and NULL at the end or after what is wrong */
 static char *read_line(char *str, int num, void *stream)
 {
@@ -105,10 +117,7 @@ static char *read_line(char *str, int num, void *stream)
 		return NULL;
 	r->p.at.line++;
 	if (!strchr(str, '\n') && !feof(r->in)) {
-		r->err = conf_fail(r->p.e, &r->p.at,
-				   "longer than %d characters; several lines "
-				   "of one key add up",
-				   num - 3);
+		r->err = line_fail(r, str, num);
 		return NULL;
 	}
 	if (r->p.at.line == 1 && !strncmp(line, "\xef\xbb\xbf", 3))

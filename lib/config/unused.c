@@ -61,7 +61,8 @@ void conf_unused_words(const struct ecbpf_config *config, const struct conf_plan
 	for (size_t i = 0; i < plan->absent_count; i++) {
 		const struct conf_word *word = plan->absent[i];
 
-		snprintf(text, sizeof(text), "%.100s: no such interface", word->text);
+		snprintf(text, sizeof(text), "%.100s: no such interface%s", word->text,
+			 strchr(word->text, ',') ? CONF_BLANKS : "");
 		fn(word, text, data);
 	}
 	for (size_t i = 0; i < plan->links_count; i++)

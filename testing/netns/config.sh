@@ -103,6 +103,19 @@ $unused:4: gone?: no such interface
 $unused:8: [filter] is not used: filter is not among the stages
 $unused:9: [fw] is not used: fw is not among the stages" \
 	"$(ecbpf-loader apply -c "$tmp/unused.conf" 2>&1 >"$tmp/out" | sort)"
+{
+	printf '[interfaces]\ningress ='
+	printf ' none%s' {1..40}
+	printf '\n'
+} >"$tmp/long.conf"
+equal "a line that is too long" "ecbpf-loader: $tmp/long.conf:2: ingress: longer than 197 characters; \
+several lines of one key add up" "$(ecbpf-loader apply -c "$tmp/long.conf" 2>&1)"
+printf '[interfaces]\ningress = eth0\0\n[chain]\n' >"$tmp/long.conf"
+equal "a NUL byte" "ecbpf-loader: $tmp/long.conf:2: a NUL byte" \
+	"$(ecbpf-loader apply -c "$tmp/long.conf" 2>&1)"
+printf '[interfaces]\ningress = eth0, eth1\n[chain]\nstages = fw\n' >"$tmp/long.conf"
+equal "interfaces with a comma" "ecbpf-loader: $tmp/long.conf:2: eth0,: no such interface; names are \
+separated by blanks" "$(ecbpf-loader apply -c "$tmp/long.conf" 2>&1)"
 printf '[interfaces]\ningress = eth0\n[chain]\nstages = fw,pass, fw\nfused = yes\n' >"$tmp/twice.conf"
 equal "a stage that is given twice" "ecbpf-loader: warning: $tmp/twice.conf:4: stages: 'fw' is given \
 twice, and runs once" "$(ecbpf-loader apply -c "$tmp/twice.conf" 2>&1 >"$tmp/out")"
@@ -446,7 +459,7 @@ there: no blanks, no ; or \", 150 characters at most" \
 	"$(ecbpf-loader export -d "$tmp/not here" 2>"$tmp/out" || echo "$? $(head -n 1 "$tmp/out")")"
 
 # what runs nowhere is left out: apply would warn of its section
-ecbpf-loader export -d "$tmp/here" | sed 's/^stages = .*/stages = count/; /^\[stage/,/^$/d' \
+ecbpf-loader export -d "$tmp/here" | sed '/^egress/d; /^\[fastpath/,/^$/d; s/^stages = .*/stages = count/; /^\[stage/,/^$/d' \
 	>"$tmp/count.conf"
 ecbpf-loader apply "$tmp/count.conf" >"$tmp/out" 2>&1
 ecbpf-loader export -d "$tmp/here" >"$tmp/export"
