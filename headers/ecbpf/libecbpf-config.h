@@ -173,6 +173,7 @@ int ecbpf_watch_look(struct ecbpf_watch *watch, struct ecbpf_config_change **ret
  * @instead: what ecbpf_watch_fall_back() has applied, with its time; "": it has not
  * @applied: when what runs was, seconds since 1970
  * @read: when the file was, monotonic, in ms: the beginning, written at the end; 0: not yet
+ * @is_same: this changed nothing
  */
 struct ecbpf_watch_state {
 	int pid;
@@ -182,6 +183,7 @@ struct ecbpf_watch_state {
 	char instead[128];
 	long long applied;
 	unsigned long long read;
+	bool is_same;
 	struct ecbpf_config_wait *waits;
 	size_t waits_count;
 };

@@ -56,6 +56,8 @@ static int state_parse(struct ecbpf *e, char *text, struct ecbpf_watch_state *re
 			snprintf(ret->instead, sizeof(ret->instead), "%s", value);
 		else if (!strcmp(line, "applied"))
 			ret->applied = atoll(value);
+		else if (!strcmp(line, "same"))
+			ret->is_same = *value == '1';
 		else if (!strcmp(line, "read"))
 			ret->read = strtoull(value, NULL, 10);
 		else if (!strcmp(line, "wait") && (why = strchr(value, '\t'))) {
@@ -195,8 +197,8 @@ void conf_state_write(int fd, const struct ecbpf_watch_state *state)
 {
 	struct conf_text text = {};
 
-	conf_printf(&text, "pid %d\nfile %s\napplied %lld\nread %llu\n", getpid(), state->file,
-		    state->applied, state->read);
+	conf_printf(&text, "pid %d\nfile %s\napplied %lld\nread %llu\nsame %d\n", getpid(),
+		    state->file, state->applied, state->read, state->is_same);
 	if (*state->error)
 		conf_printf(&text, "error %s\n", state->error);
 	if (*state->instead)

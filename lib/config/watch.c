@@ -287,6 +287,7 @@ int ecbpf_watch_start(struct ecbpf_watch *w, struct ecbpf_config *config,
 	w->is_due = true;
 	w->state.applied = time(NULL);
 	applied_note(w->e, true);
+	w->state.is_same = !r.count;
 	*w->state.instead = '\0';
 	conf_state_write(w->state_fd, &w->state);
 	*ret_changes = r.changes;

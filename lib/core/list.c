@@ -92,11 +92,11 @@ static void log_notes(struct list_reader *r)
 		ecbpf_log(r->e, ECBPF_LOG_WARN, "%s: %zu line%s expired, left out", name,
 			  list->expired, list->expired == 1 ? " has" : "s have");
 	if (r->tags_cut)
-		ecbpf_log(r->e, ECBPF_LOG_WARN,
-			  "%s: %zu tag%s cut to %d characters, or have '_' for what a tag cannot "
-			  "hold",
-			  name, r->tags_cut, r->tags_cut == 1 ? " is" : "s are",
-			  ECBPF_LIST_TAG_MAX);
+		ecbpf_log(
+			r->e, ECBPF_LOG_WARN,
+			"%s: %zu tag%s cut to %d characters, or %s '_' for what a tag cannot hold",
+			name, r->tags_cut, r->tags_cut == 1 ? " is" : "s are", ECBPF_LIST_TAG_MAX,
+			r->tags_cut == 1 ? "has" : "have");
 }
 
 static int finish(struct list_reader *r, struct ecbpf_list *ret_list)

@@ -48,6 +48,9 @@ int ecbpf_require(struct ecbpf *e, enum ecbpf_needs needs)
 		name_missing(missing, sizeof(missing), CAP_PERFMON, "CAP_PERFMON");
 	if (!*missing)
 		return 0;
-	return ecbpf_fail(e, -EPERM, "permission denied: this needs %s, and %s is missing%s",
-			  texts[needs], missing, geteuid() ? ": must be root" : "");
+	return ecbpf_fail(e, -EPERM, "permission denied: this needs %s, %s%s %s missing%s",
+			  texts[needs], strcmp(missing, texts[needs]) ? "and " : "which",
+			  strcmp(missing, texts[needs]) ? missing : "",
+			  strstr(missing, " and ") ? "are" : "is",
+			  geteuid() ? ": must be root" : "");
 }

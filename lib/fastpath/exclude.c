@@ -94,6 +94,11 @@ static int exclude_change(struct ecbpf *e, int fd, const struct ecbpf_prefix *pr
 	}
 	if (err)
 		undo(e, fd, prefixes, count, done, is_add);
+	for (size_t i = 0; i < count && !err && is_add; i++)
+		if (!prefixes[i].len)
+			ecbpf_log(e, ECBPF_LOG_WARN,
+				  "every IPv%d address is excluded: no flow of it gets a lease",
+				  prefixes[i].family);
 	for (size_t i = 0; i < count && !err; i++)
 		*(is_add ? &e->changed.added : &e->changed.removed) += done[i];
 	return err;

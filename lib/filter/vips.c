@@ -48,6 +48,11 @@ static int vips_change_locked(struct ecbpf *e, const struct ecbpf_prefix *prefix
 		err = filter_vips_read(e, maps.addrs_fd, &vips, &vips_count);
 	if (err)
 		return err;
+	for (size_t i = 0; i < count && is_add; i++)
+		if (!prefixes[i].len)
+			ecbpf_log(e, ECBPF_LOG_WARN,
+				  "every IPv%d address is a VIP now: fragments to any are dropped",
+				  prefixes[i].family);
 	before = vips_count;
 	for (size_t i = 0; i < count; i++) {
 		struct ecbpf_filter_addr addr;

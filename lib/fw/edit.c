@@ -111,6 +111,8 @@ int ecbpf_fw_rule_find(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, 
 		*ret_index = number - 1;
 		return 0;
 	}
+	if (len && strspn(what, "0") == len)
+		return ecbpf_fail(e, -ENOENT, "no rule %s: rules are numbered from 1", what);
 	if (len >= 2 && what[0] == '"' && what[len - 1] == '"') {
 		what++;
 		len -= 2;

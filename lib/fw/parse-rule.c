@@ -9,6 +9,7 @@
 #include <strings.h>
 #include "core/array.h"
 #include "core/util.h"
+#include "core/handle.h"
 #include "fw/parse.h"
 
 enum keyword {
@@ -408,6 +409,9 @@ static bool take_name(struct parser *p, struct fw_rule *rule)
 	if (!fw_take_quoted(p, "a name in double quotes", &rule->name, &span))
 		return false;
 	if (!*rule->name) {
+		if (!p->is_kept)
+			ecbpf_log(p->e, ECBPF_LOG_WARN, "%s:%u: name \"\" gives the rule no name",
+				  p->src->file, p->src->number);
 		free(rule->name);
 		rule->name = NULL;
 	} else if (!p->is_kept && !rule->name[strspn(rule->name, "0123456789")]) {

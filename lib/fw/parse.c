@@ -151,6 +151,8 @@ static int parse(struct ecbpf *e, const char *file, const char *text, size_t siz
 			   .errors = {.e = e, .max = ECBPF_ERRORS_SHOWN}};
 	int err;
 
+	if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) /* byte order mark of UTF-8 */
+		src.line = src.pos = text + 3;
 	p.no_memory = !p.ruleset;
 	for (; !p.no_memory && src.pos < src.end; fw_next_line(&src))
 		if (fw_peek(&src) != '\n')

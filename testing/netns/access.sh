@@ -137,7 +137,7 @@ needs()
 		status=0
 		out=$(with "${left%,}" timeout 20 "${@:3}" 2>&1 </dev/null) || status=$?
 		# without CAP_SYS_ADMIN, which implies CAP_BPF, that may be the first that is missed
-		why="needs .*, and CAP_(${less^^}|BPF) is missing\$"
+		why="needs .*, (and CAP_(${less^^}|BPF)|which) is missing\$"
 		if ((status != 1)) || [[ ! $out =~ $why ]]; then
 			fail "$name without $less" "status $status: $out"
 		else
@@ -194,7 +194,7 @@ done <<-END
 END
 while read -r command; do
 	# shellcheck disable=SC2086 # words
-	refused "$command" "this needs .* is missing\$" setpriv --bounding-set=-all -- $command
+	refused "$command" "this needs .* (is|are) missing\$" setpriv --bounding-set=-all -- $command
 done <<-END
 	ecbpf-loader watch --no-lldp $tmp/conf
 	ecbpf-sampler run

@@ -101,8 +101,10 @@ printf '# so\n\ncolour red\n' >"$work/settings"
 gives 2 "$work/settings:3: 'colour' is not an option" ecbpf-sampler run -f "$work/settings"
 printf 'insecure yes\n' >"$work/settings"
 gives 2 "$work/settings:1: insecure takes no argument" ecbpf-sampler run -f "$work/settings"
+printf '# so\nhwm 50 # x\n' >"$work/settings"
+gives 2 "$work/settings:2: --hwm: '50 # x' is not a number" ecbpf-sampler run -f "$work/settings"
 printf 'hwm 0\n' >"$work/settings"
-gives 2 "--hwm: '0' is not a number" ecbpf-sampler run -f "$work/settings"
+gives 2 "$work/settings:1: --hwm: '0' is not a number" ecbpf-sampler run -f "$work/settings"
 
 gives 2 "into which file?" ecbpf-sampler keygen
 run ecbpf-sampler keygen "$work/key"
@@ -114,6 +116,9 @@ public=$(<"$work/key.pub")
 rm "$work/key.pub"
 run ecbpf-sampler keygen "$work/key" # as after a kill
 equal "keygen makes a public key that is missing" "0 $public" "$status $(cat "$work/key.pub")"
+rm "$work/key.pub"
+equal "keygen says which one it made" "$work/key.pub made, of $work/key" \
+	"$("$tools/ecbpf-sampler" keygen "$work/key")"
 status=0
 err=$( (trap '' XFSZ && ulimit -f 0 && "$tools/ecbpf-sampler" keygen "$work/full") 2>&1) || status=$?
 [[ $status == 1 && $err == *"$work/full: File too large" && ! $(find "$work" -name 'full*') ]] &&

@@ -146,7 +146,7 @@ static void key_work_end(struct key_work *work)
 		close(work->fd);
 }
 
-int bus_make_keys(const char *path)
+int bus_make_keys(const char *path, bool *ret_is_half)
 {
 	struct key_work secret_work TOOL_CLEANUP(key_work_end) = {.fd = -1};
 	struct key_work public_work TOOL_CLEANUP(key_work_end) = {.fd = -1};
@@ -158,6 +158,7 @@ int bus_make_keys(const char *path)
 		return tool_fail("%s.pub: %s", path, strerror(ENAMETOOLONG));
 	/* keygen was killed when it had made the secret one */
 	is_half = !access(path, F_OK) && access(public_path, F_OK) && errno == ENOENT;
+	*ret_is_half = is_half;
 	if (is_half)
 		err = key_read(path, -1, true, secret);
 	else if (zmq_curve_keypair(public, secret))

@@ -75,6 +75,6 @@ void bus_close(struct bus *bus, int linger_ms);
 /* Write a new secret key to @path (mode 0600) and its public key to @path.pub. Return: enum
  * tool_exit
  */
-int bus_make_keys(const char *path);
+int bus_make_keys(const char *path, bool *ret_is_half);
 
 #endif /* ECBPF_TOOLS_BUS_H */

@@ -81,13 +81,24 @@ void tool_warn(const char *fmt, ...)
 	va_end(args);
 }
 
+static char usage_place[256];
+
+void tool_usage_at(const char *file, int line)
+{
+	*usage_place = '\0';
+	if (file)
+		snprintf(usage_place, sizeof(usage_place), "%s:%d: ", file, line);
+}
+
 int tool_usage(const char *fmt, ...)
 {
+	char text[1024];
 	va_list args;
 
 	va_start(args, fmt);
-	message(fmt, args);
+	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	tool_warn("%s%s", usage_place, text);
 	fprintf(stderr, "Try '%s%s%s --help'\n", self->name,
 		self->verb && *self->verb->name ? " " : "", self->verb ? self->verb->name : "");
 	return TOOL_USAGE;

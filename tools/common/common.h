@@ -179,6 +179,8 @@ int tool_verbosity(void);
 
 void tool_warn(const char *fmt, ...) TOOL_PRINTF(1, 2);
 
+/* What tool_usage() begins with, if the argument is of a file; NULL: it is of the command line */
+void tool_usage_at(const char *file, int line);
 /* One line, and where help is. Return: TOOL_USAGE */
 int tool_usage(const char *fmt, ...) TOOL_PRINTF(1, 2);
 

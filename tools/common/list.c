@@ -8,8 +8,10 @@ int tool_list_read(struct tool *tool, const char *file, int argc, char **argv, u
 {
 	int err;
 
-	if (!file == !argc)
-		return tool_usage("which prefixes? operands, or -f FILE");
+	if (file && argc)
+		return tool_usage("'%s': prefixes and -f FILE cannot be combined", argv[0]);
+	if (!file && !argc)
+		return tool_usage("missing prefixes, or -f FILE");
 	if (file)
 		return ecbpf_list_read(tool->ecbpf, file, 0, flags, ret_list)
 			       ? tool_fail_ecbpf(tool)

@@ -219,6 +219,8 @@ int fw_run_rule(struct tool *tool, int argc, char **argv)
 	argv += optind;
 	if (argc == 1 && !strcmp(argv[0], "list"))
 		return fw_confirm_refuse("list") ?: list_rules(tool, is_json);
+	if (argc && !strcmp(argv[0], "list"))
+		return tool_usage("'%s': list takes no operands", argv[1]);
 	while (argc && i < sizeof(changes) / sizeof(changes[0]) && strcmp(argv[0], changes[i].name))
 		i++;
 	if (!argc || i == sizeof(changes) / sizeof(changes[0]))

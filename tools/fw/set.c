@@ -130,8 +130,13 @@ static int run_change(struct tool *tool, const char *name, enum ecbpf_fw_set_cha
 
 static int create_set(struct tool *tool, const char *name, __u8 family)
 {
+	int err;
+
 	tool_change_begin("create");
-	if (ecbpf_fw_set_create(tool->ecbpf, name, family))
+	err = ecbpf_fw_set_create(tool->ecbpf, name, family);
+	if (err == -EINVAL) /* of the name */
+		return tool_usage("%s", ecbpf_error(tool->ecbpf));
+	if (err)
 		return tool_fail_ecbpf(tool);
 	tool_changed("set %s created", name);
 	return TOOL_OK;

@@ -51,8 +51,8 @@ const struct tool_option loader_replace_options[] = {PROGRAM_OPTIONS, TOOL_CHANG
 static int parse_mode(const char *text, enum ecbpf_mode *ret_mode)
 {
 	if (!strcmp(text, "hw")) /* which xdp-loader has */
-		return tool_fail("--mode: 'hw' is not supported: programs in hardware cannot be "
-				 "chained; use native or skb");
+		return tool_usage("--mode: 'hw' is not supported: programs in hardware cannot be "
+				  "chained; use native or skb");
 	return tool_parse_mode(text, ret_mode);
 }
 

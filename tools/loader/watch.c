@@ -328,9 +328,11 @@ static int ask_reload(struct tool *tool)
 	if (status)
 		return status;
 	status = *state.error ? tool_fail("%s", state.error) : TOOL_OK;
-	ecbpf_watch_state_free(&state);
-	if (status == TOOL_OK)
+	if (status == TOOL_OK && state.is_same)
+		tool_unchanged("process %d has read its file again: nothing to do", pid);
+	else if (status == TOOL_OK)
 		tool_changed("process %d has read its file again", pid);
+	ecbpf_watch_state_free(&state);
 	return status;
 }
 

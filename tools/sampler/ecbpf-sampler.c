@@ -252,6 +252,7 @@ static int status(struct tool *tool, int argc, char **argv)
 
 static int keygen(struct tool *tool, int argc, char **argv)
 {
+	bool is_half;
 	int err;
 
 	if (tool_parse_change(tool, argc, argv))
@@ -259,8 +260,10 @@ static int keygen(struct tool *tool, int argc, char **argv)
 	if (argc - optind != 1)
 		return tool_usage("into which file?");
 	tool_change_begin(NULL);
-	err = bus_make_keys(argv[optind]);
-	if (!err)
+	err = bus_make_keys(argv[optind], &is_half);
+	if (!err && is_half)
+		tool_changed("%s.pub made, of %s", argv[optind], argv[optind]);
+	else if (!err)
 		tool_changed("%s and %s.pub made", argv[optind], argv[optind]);
 	return err;
 }

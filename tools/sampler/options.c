@@ -113,6 +113,7 @@ static int line_apply(struct sampler_options *o, const char *file, int number, c
 {
 	const struct tool_option *option = sampler_run_options;
 	char *arg = line + strcspn(line, " \t");
+	int err;
 
 	if (*arg) {
 		*arg++ = '\0';
@@ -125,7 +126,10 @@ static int line_apply(struct sampler_options *o, const char *file, int number, c
 	if (option->arg ? !*arg : *arg)
 		return tool_usage("%s:%d: %s %s", file, number, line,
 				  option->arg ? "needs an argument" : "takes no argument");
-	return option_apply(o, option->id, arg);
+	tool_usage_at(file, number);
+	err = option_apply(o, option->id, arg);
+	tool_usage_at(NULL, 0);
+	return err;
 }
 
 static FILE *open_file(const char *path, int fd)
