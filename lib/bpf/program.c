@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
@@ -29,6 +30,8 @@
 #include "progs/pass.skel.h"
 #include "progs/printk.skel.h"
 #include "progs/sampler.skel.h"
+
+#define SHORT_BYTES (1 << 24) /* what cannot be had where memory is short */
 
 static const void *stage_object(const char *name, size_t *ret_size)
 {
@@ -420,9 +423,26 @@ int ecbpf_stage_open(struct ecbpf *e, const char *stage, struct bpf_object **ret
 	return err;
 }
 
+/* As ecbpf_object_load(). In some places where it has no memory, libbpf returns -1: that is EPERM
+ */
+static int object_load(struct ecbpf *e, struct bpf_object *obj, bool is_ours)
+{
+	int err = ecbpf_object_load(e, obj, is_ours);
+	void *memory;
+
+	if (err != -EPERM)
+		return err;
+	memory =
+		mmap(NULL, SHORT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	munmap(memory, SHORT_BYTES);
+	return err;
+}
+
 int ecbpf_stage_load(struct ecbpf *e, const char *stage, struct bpf_object *obj)
 {
-	int err = ecbpf_object_load(e, obj, true);
+	int err = object_load(e, obj, true);
 
 	if (!err || err == -EBADMSG)
 		return err;
@@ -455,7 +475,9 @@ int ecbpf_program_load(struct ecbpf *e, struct program *program)
 	int err;
 
 	e->detail[0] = '\0';
-	err = ecbpf_object_load(e, program->obj, program->is_ours);
+	err = object_load(e, program->obj, program->is_ours);
+	if (err == -ENOMEM && !*e->detail)
+		return ecbpf_fail(e, err, "%s: out of memory", program->name);
 	if (!err || err == -EBADMSG)
 		return err;
 	if (err == -EPERM && geteuid())
