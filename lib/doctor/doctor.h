@@ -31,6 +31,7 @@ struct doctor {
 	bool is_privileged;
 	bool has_bpffs;
 	bool has_frozen;       /* a map is frozen: what is mapped to be looked at cannot be */
+	bool is_readonly;      /* the BPF file system: no map can be opened */
 	bool has_other_schema; /* pinned maps of another schema */
 	__u32 protocol;	       /* of libxdp's dispatcher; 0: not known */
 	struct link *links;

@@ -46,9 +46,10 @@ static void check_writable(struct doctor *d)
 
 	if (statvfs(d->e->bpffs, &st) || !(st.f_flag & ST_RDONLY))
 		return;
+	d->is_readonly = true;
 	f = finding_add(&d->found, ECBPF_ERROR, "", "bpffs-readonly", "%s is mounted read-only",
 			d->e->bpffs);
-	finding_why(f, "nothing can be loaded, changed or unloaded");
+	finding_why(f, "nothing can be loaded, changed or unloaded, and maps cannot be looked at");
 	finding_fix(f, "mount -o remount,rw %s", d->e->bpffs);
 }
 
@@ -192,7 +193,7 @@ void doctor_check_maps(struct doctor *d)
 	struct pins pins = {.d = d};
 	struct ecbpf_finding *f;
 
-	if (!d->has_bpffs)
+	if (!d->has_bpffs || d->is_readonly)
 		return;
 	if (ecbpf_for_each_pin(d->e, inspect_pin, &pins)) {
 		f = finding_add(&d->found, ECBPF_ERROR, "", "unreadable", "%.255s", d->e->error);
@@ -341,7 +342,7 @@ void doctor_check_rules(struct doctor *d)
 	struct ecbpf_fw_state state = {};
 	struct ecbpf_finding *f;
 
-	if (!d->has_bpffs || d->has_other_schema)
+	if (!d->has_bpffs || d->is_readonly || d->has_other_schema)
 		return;
 	if (!ecbpf_fw_state(d->e, &state) && state.panic) {
 		f = finding_add(&d->found, ECBPF_ERROR, "", "panic", "'ecbpf-fw panic %s'",
@@ -357,7 +358,7 @@ void doctor_check_rules(struct doctor *d)
 		finding_why(f, "then the rules before it are live again");
 		finding_fix(f, "ecbpf-fw confirm");
 	}
-	if (d->has_frozen || !fw_losses(d->e, add_loss, d))
+	if (d->has_frozen || !fw_losses(d->e, true, add_loss, d))
 		return;
 	f = finding_add(&d->found, ECBPF_ERROR, "", "unreadable", "%.255s", d->e->error);
 	finding_why(f, "the rules of the firewall were not checked");
@@ -365,7 +366,7 @@ void doctor_check_rules(struct doctor *d)
 
 void doctor_check_lists(struct doctor *d)
 {
-	if (!d->has_bpffs || d->has_other_schema || d->has_frozen)
+	if (!d->has_bpffs || d->is_readonly || d->has_other_schema || d->has_frozen)
 		return;
 	for (__u32 list = 0; list < ECBPF_FILTER_LISTS; list++) {
 		const char *name = filter_list_names[list];
@@ -422,7 +423,7 @@ void doctor_check_frozen(struct doctor *d)
 	char name[64], ifaces[256];
 	long long applied;
 
-	if (!d->has_bpffs)
+	if (!d->has_bpffs || d->is_readonly)
 		return;
 	ecbpf_frozen_find(d->e, name, sizeof(name));
 	d->has_frozen = *name;
