@@ -7,12 +7,14 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "bpf/xdp_link.h"
 #include "chain/again.h"
+#include "chain/lost.h"
 #include "chain/note.h"
 #include "config.h"
 #include "config/declared.h"
@@ -24,6 +26,8 @@
 #include "core/iface.h"
 #include "core/runtime_log.h"
 #include "fastpath/fastpath.h"
+#include "filter/filter.h"
+#include "fw/rules.h"
 
 struct diagnosis {
 	struct ecbpf *e;
@@ -512,6 +516,45 @@ static void tell_killed(struct diagnosis *d)
 		finding_fix(f, "systemctl restart ecbpf");
 }
 
+static void add_loss(struct diagnosis *d, const char *code, const char *what)
+{
+	struct ecbpf_finding *f;
+
+	f = finding_add(&d->found, ECBPF_ERROR, "", code, "%s removed from ecbpf's maps", what);
+	finding_fix(f, "ecbpf-loader doctor # says how");
+}
+
+static void add_rules(void *data, const char *set)
+{
+	(void)set;
+	add_loss(data, "rules-lost", "the tables of the firewall's rules were");
+}
+
+/* What somebody else removed, in short: the doctor says all of it */
+static void check_losses(struct diagnosis *d)
+{
+	char iface[IF_NAMESIZE], text[64];
+	struct own_pin pin;
+
+	if (!*d->e->bpffs)
+		return;
+	if (ecbpf_lost_find(d->e, "", &pin, iface) > 0) {
+		struct ecbpf_finding *f;
+
+		f = finding_add(&d->found, ECBPF_ERROR, iface, "other-maps",
+				"the pin %.100s/ecbpf/%s of a map that it uses was removed",
+				d->e->bpffs, pin.name);
+		finding_fix(f, "ecbpf-loader refresh");
+		return; /* what is pinned is not what is used */
+	}
+	for (__u32 list = 0; list < ECBPF_FILTER_LISTS; list++) {
+		snprintf(text, sizeof(text), "parts of the %s list were", filter_list_names[list]);
+		if (filter_list_is_lost(d->e, list) > 0)
+			add_loss(d, "lists-lost", text);
+	}
+	fw_losses(d->e, false, add_rules, d);
+}
+
 int ecbpf_declared_check(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,
 			 bool is_quick, struct ecbpf_finding **ret_findings, size_t *ret_count)
 {
@@ -536,6 +579,8 @@ int ecbpf_declared_check(struct ecbpf *e, const char *const *ifaces, size_t ifac
 	err = conf_declared_read(e, d.config, &d.declared);
 	if (!err && !is_quick)
 		check_log(&d);
+	if (!err && is_quick)
+		check_losses(&d);
 	if (!err) {
 		check_interfaces(&d);
 		if (d.config && !is_quick)

@@ -486,7 +486,7 @@ int fw_get_lost(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset, bool *re
 	return ruleset_get(e, ret_ruleset, ret_is_lost);
 }
 
-int fw_losses(struct ecbpf *e, fw_loss_fn fn, void *data)
+int fw_losses(struct ecbpf *e, bool with_sets, fw_loss_fn fn, void *data)
 {
 	struct fw_state state = {};
 	struct fw_maps maps;
@@ -501,7 +501,7 @@ int fw_losses(struct ecbpf *e, fw_loss_fn fn, void *data)
 	if (found == -ENOENT) {
 		fn(data, NULL);
 		found = 0;
-	} else if (!found) {
+	} else if (!found && with_sets) {
 		found = fw_state_read(e, &maps, active, false, &state);
 	}
 	for (size_t i = 0; state.ruleset && i < state.ruleset->sets_count && !found; i++) {

@@ -324,7 +324,7 @@ int fw_get_lost(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset, bool *re
  * changes nothing. Return: 0, errors
  */
 typedef void (*fw_loss_fn)(void *data, const char *set);
-int fw_losses(struct ecbpf *e, fw_loss_fn fn, void *data);
+int fw_losses(struct ecbpf *e, bool with_sets, fw_loss_fn fn, void *data);
 
 /* --- vlan.c --------------------------------------------------------------------------------- */
 

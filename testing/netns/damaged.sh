@@ -243,4 +243,35 @@ run ecbpf-fastpath load --in v0 --fused --flows 1000
 run find "$maps" -name 'fastpath_*' -delete
 equal "fastpath: unload" "v0: fastpath unloaded" "$(ecbpf-fastpath unload 2>"$work/err")"
 equal "fastpath: it is gone" "" "$(tc filter show dev v0 egress)"
+
+# status says it in short, and the exit status is 1
+status() { ecbpf-loader status 2>&1 >/dev/null && echo "status 0"; }
+equal "status: nothing is lost" "status 0" "$(status)"
+rm $maps/filter_lists
+equal "status: a pin that is gone" "ecbpf-loader: v0: the pin $maps/filter_lists of a map that it \
+uses was removed -- fix: ecbpf-loader refresh" "$(status)"
+run ecbpf-loader refresh
+equal "status: refreshed" "status 0" "$(status)"
+damage_drop
+equal "status: a list" "ecbpf-loader: parts of the drop list were removed from ecbpf's maps -- fix: \
+ecbpf-loader doctor # says how" "$(status)"
+run ecbpf-loader apply "$work/ecbpf.conf"
+take fw_small fw_generation
+equal "status: rules" "ecbpf-loader: the tables of the firewall's rules were removed from ecbpf's maps \
+-- fix: ecbpf-loader doctor # says how" "$(status)"
+run ecbpf-loader apply "$work/ecbpf.conf"
+equal "status: mended" "status 0" "$(status)"
+
+# a BPF file system that is read-only: one finding, and not one for each map that cannot be opened
+mount -o remount,ro /sys/fs/bpf
+equal "read-only: doctor" bpffs-readonly "$(bad)"
+mount -o remount,rw /sys/fs/bpf
+
+# too little memory for libbpf, which then says that something is not permitted
+run ecbpf-loader unload --all v0
+for ((size = 28000; size <= 36000; size += 500)); do
+	(ulimit -v $size && ecbpf-loader apply "$work/ecbpf.conf") >"$work/memory" 2>&1 && break
+	! grep -q "not permitted" "$work/memory" || break
+done
+equal "too little memory: that is what is said" 0 "$(grep -c "not permitted" "$work/memory")"
 summary
