@@ -76,8 +76,9 @@ struct ecbpf_config {
 	char **files; /* names, for places */
 	size_t files_count;
 	struct conf_word heads[CONF_SECTIONS_MAX]; /* of conf_sections; file NULL: there is none */
-	struct conf_word twice; /* a stage that a line has twice, not to be freed; file NULL: none */
-	struct conf_text source;		   /* lines of all files */
+	/* a stage that a line has twice, not to be freed; file NULL: none */
+	struct conf_word twice;
+	struct conf_text source; /* lines of all files */
 	bool has_interfaces;
 	struct conf_words ingress;
 	struct conf_words egress;

@@ -486,6 +486,18 @@ static void list_undo(struct filter_lists *l)
 	ecbpf_error_restore(l->e, &error);
 }
 
+/* A table was published. One that was lost leaves sources that only the repair finds */
+static void list_done(struct filter_lists *l, __u32 list)
+{
+	if (!l->is_lost[list]) {
+		__atomic_store_n(&l->head->dirty, 0, __ATOMIC_RELEASE);
+		return;
+	}
+	l->is_lost[list] = false;
+	if (filter_lists_repair(l)) /* the next change tries it again */
+		ecbpf_log(l->e, ECBPF_LOG_WARN, "%s", l->e->error);
+}
+
 /* Packets that were counted for the old sources after their counters were taken over */
 static int counters_settle(struct filter_lists *l, const struct change *changes, size_t count)
 {
@@ -592,13 +604,7 @@ static int list_change_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 		list_undo(&l);
 		return err;
 	}
-	if (l.is_lost[list]) {
-		l.is_lost[list] = false;
-		if (filter_lists_repair(&l)) /* the next change tries it again */
-			ecbpf_log(e, ECBPF_LOG_WARN, "%s", e->error);
-	} else {
-		__atomic_store_n(&l.head->dirty, 0, __ATOMIC_RELEASE);
-	}
+	list_done(&l, list);
 	if (counters_settle(&l, changes, unique))
 		ecbpf_log(e, ECBPF_LOG_WARN,
 			  "packets that came during the change are not counted: %s", e->error);

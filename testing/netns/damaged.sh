@@ -4,6 +4,7 @@
 #
 # Tables of the filter's lists and of the firewall's sets that another tool removes from the pinned
 # maps: packets of listed sources pass, which each verb and the doctor tell, and can be mended.
+# shellcheck disable=SC2317 # called by name
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
@@ -245,7 +246,7 @@ equal "fastpath: unload" "v0: fastpath unloaded" "$(ecbpf-fastpath unload 2>"$wo
 equal "fastpath: it is gone" "" "$(tc filter show dev v0 egress)"
 
 # status says it in short, and the exit status is 1
-status() { ecbpf-loader status 2>&1 >/dev/null && echo "status 0"; }
+status() { { ecbpf-loader status >"$work/out"; } 2>&1 && echo "status 0"; }
 equal "status: nothing is lost" "status 0" "$(status)"
 rm $maps/filter_lists
 equal "status: a pin that is gone" "ecbpf-loader: v0: the pin $maps/filter_lists of a map that it \
