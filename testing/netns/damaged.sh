@@ -56,8 +56,18 @@ zero()
 	mapfile -t zeros < <(yes 0 | head -n "$(bpftool -j map show pinned "$maps/$1" | jq .bytes_value)")
 	run bpftool map update pinned "$maps/$1" key "${bytes[@]}" value "${zeros[@]}"
 }
-ping_from() { ns client ping -c 1 -W 1 -I "$1" 10.9.9.1 >/dev/null 2>&1 && echo passed || echo blocked; }
-bad() { { ecbpf-loader doctor -j || :; } | jq -r '.[] | select(.severity == "error") | .code' | xargs; }
+ping_from()
+{
+	if ns client ping -c 1 -W 1 -I "$1" 10.9.9.1 >"$work/ping" 2>&1; then
+		echo passed
+	else
+		echo blocked
+	fi
+}
+bad()
+{
+	{ ecbpf-loader doctor -j || :; } | jq -r '.[] | select(.severity == "error") | .code' | xargs
+}
 lost="removed from ecbpf's maps"
 # refuses NAME WHAT COMMAND...
 refuses()
