@@ -114,11 +114,12 @@ static int run_unload(struct tool *tool, int argc, char **argv)
 	if (optind < argc)
 		return tool_usage("'%s': unload takes no interface", argv[optind]);
 	tool_change_begin(NULL);
-	if (ecbpf_fastpath_ports(tool->ecbpf, &ports, &count))
-		return tool_fail_ecbpf(tool);
-	for (size_t i = 0; i < count; i++)
-		tool_list_add(&ifaces, ports[i].iface);
-	free(ports);
+	/* who may not look may not unload, and is told what that needs */
+	if (!ecbpf_fastpath_ports(tool->ecbpf, &ports, &count)) {
+		for (size_t i = 0; i < count; i++)
+			tool_list_add(&ifaces, ports[i].iface);
+		free(ports);
+	}
 	for (size_t i = 0; i < ifaces.count; i++)
 		tool_change_iface(ifaces.items[i]);
 	if (ecbpf_fastpath_unload(tool->ecbpf))
