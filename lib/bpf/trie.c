@@ -36,6 +36,8 @@ __u32 ecbpf_trie_find(struct ecbpf_trie *t, const struct ecbpf_trie_op *prefix)
 int ecbpf_trie_find_all(struct ecbpf_trie *t, const struct ecbpf_trie_op *prefixes, size_t count,
 			__u32 *ret_values)
 {
+	if (!t->gen)
+		return trie_fail(t, -ENODATA);
 	t->err = 0;
 	for (size_t i = 0; i < count; i++) {
 		struct key key = op_key(&prefixes[i]);

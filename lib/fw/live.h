@@ -187,8 +187,8 @@ struct fw_session {
 	bool is_lost;
 	bool is_whole; /* all rules are given, not what is changed */
 	bool has_no_tables; /* of what is live: see fw_slot_check() */
-	bool is_told;  /* by the caller: which sets lose their addresses */
-	int sets_left; /* are there sets that are not of @old? -1: that is to be looked for */
+	bool is_told;	    /* by the caller: which sets lose their addresses */
+	int sets_left;	    /* are there sets that are not of @old? -1: that is to be looked for */
 };
 
 /*

@@ -153,7 +153,7 @@ static int set_build(struct ecbpf *e, const struct fw_maps *maps, __u16 entry,
 	} else {
 		/* of the previous rules of a trial, or of live rules that became unknown (is_lost)
 		 */
-		err = ecbpf_trie_open_lost(e, maps->pool, head_of(&head, entry), entry, &trie);
+		err = ecbpf_trie_open_lost(e, maps->pool, head.at, entry, &trie);
 		if (!err)
 			err = ecbpf_trie_build(trie, ops, set->prefixes_count);
 		ecbpf_trie_close(trie);
@@ -199,7 +199,7 @@ int fw_set_read(struct ecbpf *e, const struct fw_maps *maps, __u16 entry, struct
 	size_t count = 0;
 	int err;
 
-	err = fw_set_open(e, maps, entry, &head, &trie);
+	err = fw_set_open(e, maps, set->name, entry, false, &head, &trie);
 	if (err)
 		return err;
 	err = ecbpf_trie_entries(trie, &ops, &count);
