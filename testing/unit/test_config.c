@@ -234,7 +234,7 @@ static void long_lines(void **state)
 		snprintf(text, sizeof(text),
 			 "[interfaces]\ningress = %0*d\n[chain]\nstages = pass\n", len, 7);
 		if (conf_read_text(e, "f", text, &config)) {
-			assert_non_null(strstr(ecbpf_error(e), "f:2: longer than "));
+			assert_non_null(strstr(ecbpf_error(e), "f:2: ingress: longer than "));
 			assert_true(len > 100);
 			return;
 		}

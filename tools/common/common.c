@@ -92,13 +92,15 @@ void tool_usage_at(const char *file, int line)
 
 int tool_usage(const char *fmt, ...)
 {
-	char text[1024];
+	char *text = NULL;
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	if (vasprintf(&text, fmt, args) < 0)
+		text = NULL;
 	va_end(args);
-	tool_warn("%s%s", usage_place, text);
+	tool_warn("%s%s", usage_place, text ?: "out of memory");
+	free(text);
 	fprintf(stderr, "Try '%s%s%s --help'\n", self->name,
 		self->verb && *self->verb->name ? " " : "", self->verb ? self->verb->name : "");
 	return TOOL_USAGE;
