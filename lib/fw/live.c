@@ -490,10 +490,11 @@ int fw_losses(struct ecbpf *e, bool with_sets, fw_loss_fn fn, void *data)
 {
 	struct fw_state state = {};
 	struct fw_maps maps;
+	const char *name;
 	__u32 active;
 	int found;
 
-	if (fw_maps_are_there(e, &maps) <= 0) /* other checks are about pins */
+	if (fw_maps_find(e, &maps, &name)) /* other checks are about pins */
 		return 0;
 	found = fw_active_get(e, &maps, &active);
 	if (!found && active)
@@ -505,8 +506,7 @@ int fw_losses(struct ecbpf *e, bool with_sets, fw_loss_fn fn, void *data)
 		found = fw_state_read(e, &maps, active, false, &state);
 	}
 	for (size_t i = 0; state.ruleset && i < state.ruleset->sets_count && !found; i++) {
-		const char *name = state.ruleset->sets[i].name;
-
+		name = state.ruleset->sets[i].name;
 		found = fw_set_check(e, &maps, name, state.sets[i]);
 		if (found > 0)
 			fn(data, name);

@@ -60,8 +60,9 @@ int fw_map_store(int fd, const void *memory, const struct fw_extent *extents, si
 int fw_map_create(const char *name, __u32 flags, size_t entry_bytes, size_t entries,
 		  const void *memory, const struct fw_extent *extents, size_t count);
 int fw_maps_open(struct ecbpf *e, struct fw_maps *ret);
-/* Open them if they are all pinned. Return: 1; 0; errors */
-int fw_maps_are_there(struct ecbpf *e, struct fw_maps *ret);
+/* Those that are pinned; others are not looked for. Return: 0; -ENOENT *ret_name is missing; others
+ */
+int fw_maps_find(struct ecbpf *e, struct fw_maps *ret, const char **ret_name);
 /* The map whose slots are for generations of this size */
 int fw_generation_map(const struct fw_maps *maps, enum ecbpf_fw_size size);
 /* Has the live generation its tables? Return: 0; -ENOENT somebody else took them; other errors */

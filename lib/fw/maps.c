@@ -86,8 +86,7 @@ int fw_maps_missing(struct ecbpf *e, const char *name)
 			  name);
 }
 
-/* Return: 0; -ENOENT *ret_name is missing; other errors */
-static int maps_open(struct ecbpf *e, struct fw_maps *ret, const char **ret_name)
+int fw_maps_find(struct ecbpf *e, struct fw_maps *ret, const char **ret_name)
 {
 	struct fw_maps maps = {};
 	int *const fds[] = FDS(&maps);
@@ -103,19 +102,11 @@ static int maps_open(struct ecbpf *e, struct fw_maps *ret, const char **ret_name
 int fw_maps_open(struct ecbpf *e, struct fw_maps *ret)
 {
 	const char *name;
-	int err = maps_open(e, ret, &name);
+	int err = fw_maps_find(e, ret, &name);
 
 	if (err == -ENOENT && !e->renews_maps)
-		err = ecbpf_lost_check(e, "fw") ?: maps_open(e, ret, &name);
+		err = ecbpf_lost_check(e, "fw") ?: fw_maps_find(e, ret, &name);
 	return err == -ENOENT ? fw_maps_missing(e, name) : err;
-}
-
-int fw_maps_are_there(struct ecbpf *e, struct fw_maps *ret)
-{
-	const char *name;
-	int err = maps_open(e, ret, &name);
-
-	return err == -ENOENT ? 0 : err ? err : 1;
 }
 
 /* Make and pin the maps that are missing */
