@@ -120,6 +120,7 @@ int ecbpf_fastpath_ports(struct ecbpf *e, struct ecbpf_fastpath_port **ret_ports
 
 	if (!ifaces)
 		return ecbpf_fail(e, -errno, "list of interfaces: %s", strerror(errno));
+	ecbpf_capture(e);
 	fd = fastpath_map_open(e, "fastpath_ports", NULL);
 	if (fd < 0 && fd != -ENOENT && fd != -ENODEV)
 		err = fd;

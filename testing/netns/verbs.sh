@@ -224,7 +224,9 @@ for ((i = 0; i < 400; i++)); do
 	! grep -q ready watched || break
 	sleep 0.05
 done
-row again loader watch --reload
+row none loader watch --reload
+sed -i 's/filter,count/filter/' conf
+row same loader watch --reload
 kill -INT "$watcher"
 wait "$watcher" || :
 row same loader apply --stop conf
