@@ -186,7 +186,7 @@ struct fw_session {
 	struct fw_live live;
 	struct fw_state old;
 	bool is_lost;
-	bool is_whole; /* all rules are given, not what is changed */
+	bool is_whole;	    /* all rules are given, not what is changed */
 	bool has_no_tables; /* of what is live: see fw_slot_check() */
 	bool is_told;	    /* by the caller: which sets lose their addresses */
 	int sets_left;	    /* are there sets that are not of @old? -1: that is to be looked for */
