@@ -5,9 +5,11 @@
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "core/handle.h"
 #include "core/util.h"
+#include "fw/cover.h"
 #include "fw/rules.h"
 
 #define SHOWN_MAX 10
@@ -187,6 +189,17 @@ static void check_rule(struct warner *w, const struct fw_rule *rule)
 		     (unsigned long long)rule->limit.burst, FRAME_MAX);
 }
 
+/* @index: of a rule; @by: of the one that covers it */
+static void warn_covered(struct warner *w, const struct ecbpf_fw_ruleset *ruleset, size_t index,
+			 size_t by)
+{
+	const struct fw_rule *rule = &ruleset->rules[by];
+
+	warn(w, &ruleset->rules[index],
+	     "this rule never matches: rule %zu (line %u) %s all packets that it could match",
+	     by + 1, rule->line, rule->action == FW_PASS ? "passes" : "drops");
+}
+
 void fw_warn_rule(struct ecbpf *e, const struct fw_rule *rule)
 {
 	struct warner w = {.e = e};
@@ -223,9 +236,14 @@ void fw_warn_set(struct ecbpf *e, const char *file, const struct ecbpf_fw_rulese
 void fw_warn_rules(struct ecbpf *e, const char *file, const struct ecbpf_fw_ruleset *ruleset)
 {
 	struct warner w = {.e = e, .file = file};
+	size_t *covered = fw_covered(ruleset);
 
-	for (size_t i = 0; i < ruleset->rules_count; i++)
+	for (size_t i = 0; i < ruleset->rules_count; i++) {
 		check_rule(&w, &ruleset->rules[i]);
+		if (covered && covered[i] != FW_NOT_COVERED)
+			warn_covered(&w, ruleset, i, covered[i]);
+	}
+	free(covered);
 	warn_end(&w);
 	for (size_t i = 0; i < ruleset->sets_count; i++) {
 		const struct fw_set *set = &ruleset->sets[i];

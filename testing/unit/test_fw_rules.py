@@ -22,6 +22,7 @@ except ImportError:
     print("SKIP: no Scapy (Debian: python3-scapy)")
     sys.exit(77)
 import fw_attacks
+import fw_cover
 import fw_model
 from scapy.layers.inet6 import IPv6ExtHdrFragment
 from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
@@ -106,11 +107,30 @@ def wrong_packet(frame):
     return None if have == want else f"{have}, not {want}: {frame.hex()}"
 
 
+def wrong_warnings(seed):
+    """Rules that never match: those of which the tool warns, and those of the model"""
+    text = fw_cover.generate(seed)
+    done = subprocess.run([TOOL, "check", "-f", "-"], input=text, capture_output=True, text=True,
+                          check=False)
+    if done.returncode:
+        return done.stderr
+    numbers = [number for number, line in enumerate(text.splitlines(), 1) if line[:4] != "set "]
+    have = {numbers.index(int(match[1])): int(match[2]) - 1 for match in re.finditer(
+        r":(\d+): this rule never matches: rule (\d+) \(line", done.stderr)}
+    want = fw_cover.covered(fw_model.parse(text))
+    # at most ten warnings are shown, of others, too
+    if "more warnings" in done.stderr:
+        want = {rule: by for rule, by in want.items() if rule in have}
+    return None if have == want else f"{have}, not {want}\n{text}"
+
+
 def main(count):
     """See above"""
     seeds = [FIXED_SEED, random.randrange(1 << 32)]
     tests = {f"rules, seed {seed}+{i}": (wrong_rules, f"{seed}+{i}")
              for seed in seeds for i in range(count // 2)}
+    tests |= {f"rules that never match, seed {seed}+{i}": (wrong_warnings, f"{seed}+{i}")
+              for seed in seeds for i in range(count // 2)}
     ruleset = fw_model.parse(fw_model.generate(seeds[1], 50))
     frames = fw_model.packets(seeds[1], ruleset, 200)
     tests[f"packets, seed {seeds[1]}"] = (
