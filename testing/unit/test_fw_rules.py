@@ -117,7 +117,12 @@ def wrong_warnings(seed):
     numbers = [number for number, line in enumerate(text.splitlines(), 1) if line[:4] != "set "]
     have = {numbers.index(int(match[1])): int(match[2]) - 1 for match in re.finditer(
         r":(\d+): this rule never matches: rule (\d+) \(line", done.stderr)}
-    want = fw_cover.covered(fw_model.parse(text))
+    ruleset = fw_model.parse(text)
+    for frame in fw_model.packets(seed, ruleset, 100):
+        for rule in ruleset.verdict(frame).counted:
+            if rule in have:
+                return f"rule {rule + 1} matches {frame.hex()}\n{text}"
+    want = fw_cover.covered(ruleset)
     # at most ten warnings are shown, of others, too
     if "more warnings" in done.stderr:
         want = {rule: by for rule, by in want.items() if rule in have}
