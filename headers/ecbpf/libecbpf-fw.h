@@ -171,12 +171,15 @@ int ecbpf_fw_trial_run_captured(struct ecbpf *e, struct ecbpf_fw_trial *trial, c
  * @over: of a limit, packets above it
  * @shared: of a `per src` limit, packets of sources that found no free bucket, and that shared one;
  *	    they can be below or above the limit
+ * @dropped: packets that it dropped: of `drop`, @packets; of a limit, @over; of others, and if it
+ *	     is `dry`, 0. Counters that a rule kept when its action changed count as of this one
  */
 struct ecbpf_fw_stat {
 	__u64 packets;
 	__u64 bytes;
 	__u64 over;
 	__u64 shared;
+	__u64 dropped;
 };
 
 /* @ret_stats: one for each rule of the ruleset */

@@ -12,14 +12,22 @@ int fw_counter_clear(struct ecbpf *e, const struct fw_maps *maps, __u32 entry)
 	return err ? fw_fail_map(e, "fw_counters", err) : 0;
 }
 
-/* Read the counters of rules, summed over the CPUs */
-int fw_counters_read(struct ecbpf *e, int fd, const __u16 *counters, size_t count,
-		     struct ecbpf_fw_stat *ret_stats)
+static __u64 dropped_by(const struct fw_rule *rule, const struct ecbpf_fw_counter *counter)
+{
+	if (rule->is_dry)
+		return 0;
+	return rule->action == FW_DROP	  ? counter->packets
+	       : rule->action == FW_LIMIT ? counter->over
+					  : 0;
+}
+
+int fw_counters_read(struct ecbpf *e, int fd, const struct ecbpf_fw_ruleset *ruleset,
+		     const __u16 *counters, struct ecbpf_fw_stat *ret_stats)
 {
 	struct ecbpf_fw_counter counter;
 	int err;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < ruleset->rules_count; i++) {
 		err = ecbpf_percpu_sum(fd, counters[i], &counter, sizeof(counter));
 		if (err)
 			return fw_fail_map(e, "fw_counters", err);
@@ -28,6 +36,7 @@ int fw_counters_read(struct ecbpf *e, int fd, const __u16 *counters, size_t coun
 			.bytes = counter.bytes,
 			.over = counter.over,
 			.shared = counter.shared,
+			.dropped = dropped_by(&ruleset->rules[i], &counter),
 		};
 	}
 	return 0;

@@ -127,8 +127,9 @@ void fw_slot_trim(const struct fw_maps *maps, __u32 active);
 /* --- counters.c, limits.c ------------------------------------------------------------------- */
 
 int fw_counter_clear(struct ecbpf *e, const struct fw_maps *maps, __u32 entry);
-int fw_counters_read(struct ecbpf *e, int fd, const __u16 *counters, size_t count,
-		     struct ecbpf_fw_stat *ret_stats);
+/* Summed over the CPUs. @counters: entry of fw_counters, for each rule */
+int fw_counters_read(struct ecbpf *e, int fd, const struct ecbpf_fw_ruleset *ruleset,
+		     const __u16 *counters, struct ecbpf_fw_stat *ret_stats);
 int fw_limits_assign(struct ecbpf *e, const struct fw_maps *maps, const struct fw_state *old,
 		     struct fw_state *new, const __u16 *same);
 

@@ -19,8 +19,7 @@ int ecbpf_fw_stats(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset,
 		return err;
 	stats = calloc(s.old.ruleset->rules_count + 1, sizeof(*stats));
 	err = !stats ? ecbpf_fail_memory(e)
-		     : fw_counters_read(e, s.maps.counters, s.old.counters,
-					s.old.ruleset->rules_count, stats);
+		     : fw_counters_read(e, s.maps.counters, s.old.ruleset, s.old.counters, stats);
 	if (err) {
 		free(stats);
 	} else {

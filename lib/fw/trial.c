@@ -327,8 +327,8 @@ int ecbpf_fw_trial_run_captured(struct ecbpf *e, struct ecbpf_fw_trial *trial, c
 int ecbpf_fw_trial_stats(struct ecbpf *e, struct ecbpf_fw_trial *trial,
 			 struct ecbpf_fw_stat *ret_stats)
 {
-	return fw_counters_read(e, bpf_map__fd(trial->bpf->maps.fw_counters), trial->counters,
-				trial->count, ret_stats);
+	return fw_counters_read(e, bpf_map__fd(trial->bpf->maps.fw_counters), trial->ruleset,
+				trial->counters, ret_stats);
 }
 
 int ecbpf_fw_bytes(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, size_t *ret_bytes)

@@ -29,7 +29,8 @@ class Stat(ctypes.Structure):
     """struct ecbpf_fw_stat"""
     # pylint: disable=too-few-public-methods
     _fields_ = [("packets", ctypes.c_uint64), ("bytes", ctypes.c_uint64),
-                ("over", ctypes.c_uint64), ("shared", ctypes.c_uint64)]
+                ("over", ctypes.c_uint64), ("shared", ctypes.c_uint64),
+                ("dropped", ctypes.c_uint64)]
 
 
 class Firewall:

@@ -688,7 +688,7 @@ void tool_table_row(struct tool_table *table, ...)
 	va_end(args);
 }
 
-void tool_table_print(const struct tool_table *table, const char *indent)
+void tool_table_write(FILE *out, const struct tool_table *table, const char *indent)
 {
 	size_t columns = table->columns;
 	int *widths = tool_alloc(NULL, columns * sizeof(*widths));
@@ -705,17 +705,22 @@ void tool_table_print(const struct tool_table *table, const char *indent)
 		size_t column = i % columns;
 		const char *cell = tool_safe(table->cells.items[i]);
 
-		printf("%s", column ? "  " : indent);
+		fprintf(out, "%s", column ? "  " : indent);
 		if (table->align[column] == 'r')
-			printf("%*s", widths[column], cell);
+			fprintf(out, "%*s", widths[column], cell);
 		else if (column + 1 < columns)
-			printf("%-*s", widths[column], cell);
+			fprintf(out, "%-*s", widths[column], cell);
 		else
-			printf("%s", cell);
+			fprintf(out, "%s", cell);
 		if (column + 1 == columns)
-			printf("\n");
+			fprintf(out, "\n");
 	}
 	free(widths);
+}
+
+void tool_table_print(const struct tool_table *table, const char *indent)
+{
+	tool_table_write(stdout, table, indent);
 }
 
 void tool_table_free(struct tool_table *table)

@@ -249,6 +249,7 @@ struct tool_table {
 /* As many cells as there are columns */
 void tool_table_row(struct tool_table *table, ...);
 void tool_table_print(const struct tool_table *table, const char *indent);
+void tool_table_write(FILE *out, const struct tool_table *table, const char *indent);
 void tool_table_free(struct tool_table *table);
 
 /* For cells: printf() into memory that the next eight calls leave alone */

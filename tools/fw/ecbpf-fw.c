@@ -60,10 +60,11 @@ static const struct tool_verb verbs[] = {
 		.name = "stats",
 		.args = "",
 		.text = "print the counters of the live rules",
-		.about = "Packets and bytes that matched, for limits the packets above the\n"
-			 "limit and the packets of sources that shared a bucket, and packets a\n"
-			 "second.\n",
-		.examples = "      ecbpf-fw stats --watch\n",
+		.about = "Packets and bytes that matched, packets that were dropped, for limits\n"
+			 "the packets above the limit and the packets of sources that shared a\n"
+			 "bucket, and packets a second.\n",
+		.examples = "      ecbpf-fw stats --watch\n"
+			    "      ecbpf-fw stats --sort dropped\n",
 		.options = fw_stats_options,
 		.run = fw_run_stats,
 	},
