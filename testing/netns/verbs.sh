@@ -253,6 +253,8 @@ row same fw rule delete --if-exists c
 row refused fw set create -4 bad
 row reads fw set list
 row reads fw set list bad
+equal "names of rules" a "$(ecbpf-fw rule list --names | xargs)"
+equal "names of sets" bad "$(ecbpf-fw set list --names | xargs)"
 row same fw set add bad 192.0.2.1 192.0.2.2
 row same fw set add bad 192.0.2.2 192.0.2.3
 refused "not in set 'bad'" fw set delete bad 192.0.2.1 192.0.2.77
@@ -289,6 +291,7 @@ for list in drop allow; do
 	row reads filter $list list
 	row reads filter $list top
 	row same filter $list import -f list
+	equal "tags of $list" tag "$(ecbpf-filter $list list --tags | xargs)"
 	row same filter $list import -f list --replace
 	row refused filter $list delete 192.0.2.1
 	row none filter $list delete --if-exists 192.0.2.1

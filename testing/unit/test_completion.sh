@@ -15,7 +15,8 @@ compopt() { :; } # works only while bash completes
 # offers WORD...: what the last of them may become, on one line
 offers()
 {
-	COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+	COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=() COMP_LINE="$*"
+	COMP_POINT=${#COMP_LINE}
 	_ecbpf "$1" "${!#}" "${*: -2:1}"
 	echo "${COMPREPLY[*]}"
 }

@@ -18,6 +18,7 @@
 
 enum {
 	OPT_REPLACE = TOOL_LONG_ONLY,
+	OPT_TAGS,
 };
 
 #define TOP_DEFAULT 10
@@ -31,6 +32,7 @@ const struct tool_option filter_list_options[] = {
 	 "such as 2027-01-31T23:59:59Z"},
 	{'f', "file", "FILE", "import: a list, see ecbpf-list(5); -: standard input"},
 	{OPT_REPLACE, "replace", NULL, "import: replaces the list with these prefixes"},
+	{OPT_TAGS, "tags", NULL, "list: only the tags, each once"},
 	{TOOL_KEEP_PERMANENT, "keep-permanent", NULL,
 	 "add, import: entries without expiry do not get one"},
 	TOOL_IF_EXISTS_OPTION("delete: "),
@@ -47,6 +49,7 @@ struct options {
 	const char *file;
 	bool is_replace;
 	bool is_json;
+	bool is_tags;
 	bool may_be_absent;
 	bool keeps_permanent;
 };
@@ -229,6 +232,29 @@ static int run_list(struct tool *tool, const struct options *options, __u64 top)
 	return TOOL_OK;
 }
 
+static int compare_tags(const void *a, const void *b)
+{
+	const struct ecbpf_filter_entry *x = a, *y = b;
+
+	return strcmp(x->tag, y->tag);
+}
+
+static int run_tags(struct tool *tool, const struct options *options)
+{
+	struct entries entries TOOL_CLEANUP(entries_free) = {};
+	const char *last = "";
+
+	if (ecbpf_filter_list_get(tool->ecbpf, options->list, &entries.items, &entries.count))
+		return tool_fail_ecbpf(tool);
+	qsort(entries.items, entries.count, sizeof(*entries.items), compare_tags);
+	for (size_t i = 0; i < entries.count; i++) {
+		if (strcmp(entries.items[i].tag, last))
+			printf("%s\n", tool_safe(entries.items[i].tag));
+		last = entries.items[i].tag;
+	}
+	return TOOL_OK;
+}
+
 static int run_top(struct tool *tool, const struct options *options, int argc, char **argv)
 {
 	__u64 top = TOP_DEFAULT;
@@ -282,6 +308,8 @@ static int check_options(const struct options *options)
 		return tool_usage("--keep-permanent is an option of add and import");
 	if ((options->file || options->is_replace) && !is_import)
 		return tool_usage("--file and --replace are options of import");
+	if (options->is_tags && (options->is_json || strcmp(verb, "list")))
+		return tool_usage("--tags is an option of list without --json");
 	if (options->may_be_absent && strcmp(verb, "delete"))
 		return tool_usage("--if-exists is an option of delete");
 	return 0;
@@ -316,6 +344,8 @@ static int run(struct tool *tool, __u32 list, int argc, char **argv)
 			options.is_json = true;
 		else if (id == OPT_REPLACE)
 			options.is_replace = true;
+		else if (id == OPT_TAGS)
+			options.is_tags = true;
 		else if (!tool_list_option(tool, id))
 			return TOOL_USAGE;
 	}
@@ -335,6 +365,8 @@ static int run(struct tool *tool, __u32 list, int argc, char **argv)
 				  options.verb);
 	if (rest)
 		return tool_usage("'%s': %s takes no prefixes", argv[optind], options.verb);
+	if (options.is_tags)
+		return run_tags(tool, &options);
 	if (options.verb[0] == 'l')
 		return run_list(tool, &options, 0);
 	if (options.verb[0] == 'i')

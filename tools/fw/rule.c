@@ -9,7 +9,12 @@
 #include "tools/common/settings.h"
 #include "tools/fw/fw.h"
 
+enum {
+	OPT_NAMES = TOOL_LONG_ONLY,
+};
+
 const struct tool_option fw_rule_options[] = {
+	{OPT_NAMES, "names", NULL, "list: only the names of rules, one a line"},
 	TOOL_IF_EXISTS_OPTION("delete: "),
 	TOOL_LIST_FORCE_OPTION,
 	FW_CONFIRM_OPTION,
@@ -168,6 +173,26 @@ static int list_rules(const struct tool *tool, bool is_json)
 	return TOOL_OK;
 }
 
+/* Without reading sets, which can be long */
+static int list_names(const struct tool *tool)
+{
+	struct ecbpf_fw_ruleset *ruleset TOOL_CLEANUP(fw_free_ruleset) = NULL;
+	struct ecbpf_fw_summary summary;
+	struct ecbpf_fw_stat *stats;
+
+	if (ecbpf_fw_stats(tool->ecbpf, &ruleset, &stats))
+		return tool_fail_ecbpf(tool);
+	free(stats);
+	ecbpf_fw_summary(ruleset, &summary);
+	for (size_t i = 0; i < summary.rules; i++) {
+		const char *name = ecbpf_fw_rule_name(ruleset, i);
+
+		if (name)
+			printf("%s\n", tool_safe(name));
+	}
+	return TOOL_OK;
+}
+
 /* Join operands: a rule need not be quoted as one */
 static char *join_words(int count, char **words)
 {
@@ -200,13 +225,15 @@ int fw_run_rule(struct tool *tool, int argc, char **argv)
 	};
 	char *text TOOL_CLEANUP(fw_free_text) = NULL;
 	struct rule_change change = {};
-	bool is_json = false;
+	bool is_json = false, is_names = false;
 	size_t i = 0;
 	int id, err;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
 		if (id == 'j')
 			is_json = true;
+		else if (id == OPT_NAMES)
+			is_names = true;
 		else if (id == TOOL_IF_EXISTS)
 			change.may_be_absent = true;
 		else if (id == FW_CONFIRM) {
@@ -217,8 +244,11 @@ int fw_run_rule(struct tool *tool, int argc, char **argv)
 	}
 	argc -= optind;
 	argv += optind;
+	if (is_names && (is_json || argc != 1 || strcmp(argv[0], "list")))
+		return tool_usage("--names is an option of list without --json");
 	if (argc == 1 && !strcmp(argv[0], "list"))
-		return fw_confirm_refuse("list") ?: list_rules(tool, is_json);
+		return fw_confirm_refuse("list")
+			       ?: (is_names ? list_names(tool) : list_rules(tool, is_json));
 	if (argc && !strcmp(argv[0], "list"))
 		return tool_usage("'%s': list takes no operands", argv[1]);
 	while (argc && i < sizeof(changes) / sizeof(changes[0]) && strcmp(argv[0], changes[i].name))

@@ -10,12 +10,17 @@
 #include "tools/common/settings.h"
 #include "tools/fw/fw.h"
 
+enum {
+	OPT_NAMES = TOOL_LONG_ONLY,
+};
+
 const struct tool_option fw_set_options[] = {
 	{'4', "ip", NULL, "create: a set of IPv4 addresses (default: of both families)"},
 	{'6', "ip6", NULL, "create: a set of IPv6 addresses"},
 	{'f', "file", "FILE",
 	 "add, delete, replace: prefixes of a list, see ecbpf-list(5);\n"
 	 "- is standard input"},
+	{OPT_NAMES, "names", NULL, "list: only the names of sets, one a line"},
 	TOOL_IF_EXISTS_OPTION("delete, destroy: "),
 	TOOL_CHANGE_OPTIONS,
 	TOOL_LIST_OPTIONS,
@@ -74,6 +79,26 @@ static int list_sets(const struct tool *tool, bool is_json)
 			       tool_str("%zu", set.prefixes), tool_str("%zu", set.rules));
 	}
 	tool_table_print(&table, "");
+	return TOOL_OK;
+}
+
+/* Without reading what is in them */
+static int list_names(const struct tool *tool)
+{
+	struct ecbpf_fw_ruleset *ruleset TOOL_CLEANUP(fw_free_ruleset) = NULL;
+	struct ecbpf_fw_summary summary;
+	struct ecbpf_fw_stat *stats;
+
+	if (ecbpf_fw_stats(tool->ecbpf, &ruleset, &stats))
+		return tool_fail_ecbpf(tool);
+	free(stats);
+	ecbpf_fw_summary(ruleset, &summary);
+	for (size_t i = 0; i < summary.sets; i++) {
+		struct ecbpf_fw_set set;
+
+		ecbpf_fw_set_at(ruleset, i, &set);
+		printf("%s\n", set.name);
+	}
 	return TOOL_OK;
 }
 
@@ -198,7 +223,7 @@ static bool find_change(const char *verb, enum ecbpf_fw_set_change *ret_change)
 
 int fw_run_set(struct tool *tool, int argc, char **argv)
 {
-	bool may_be_absent = false, is_json = false;
+	bool may_be_absent = false, is_json = false, is_names = false;
 	const char *verb, *name, *file = NULL;
 	enum ecbpf_fw_set_change change;
 	__u8 family = 0;
@@ -214,6 +239,8 @@ int fw_run_set(struct tool *tool, int argc, char **argv)
 			file = optarg;
 		else if (id == 'j')
 			is_json = true;
+		else if (id == OPT_NAMES)
+			is_names = true;
 		else if (tool_list_option(tool, id))
 			may_be_absent |= id == TOOL_IF_EXISTS;
 		else
@@ -221,8 +248,10 @@ int fw_run_set(struct tool *tool, int argc, char **argv)
 	}
 	argc -= optind;
 	argv += optind;
+	if (is_names && (is_json || argc != 1 || strcmp(argv[0], "list")))
+		return tool_usage("--names is an option of list without a name and --json");
 	if (argc == 1 && !strcmp(argv[0], "list"))
-		return list_sets(tool, is_json);
+		return is_names ? list_names(tool) : list_sets(tool, is_json);
 	if (argc && strchr(argv[0], '='))
 		return change_settings(tool, argc, argv);
 	if (argc < 2)
