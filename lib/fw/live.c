@@ -78,7 +78,7 @@ int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
 	if (!err)
 		err = fw_state_read(e, &s.maps, s.active,
 				    (how & FW_SESSION_SETS) == FW_SESSION_SETS, &s.old);
-	if (err && err != -ENOMEM && how & FW_SESSION_REPAIR) {
+	if (fw_text_is_lost(err) && how & FW_SESSION_REPAIR) {
 		s.is_lost = true;
 		err = fw_state_read(e, &s.maps, ECBPF_FW_NONE, false, &s.old);
 	}

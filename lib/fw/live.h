@@ -170,6 +170,8 @@ bool fw_text_is_idle(const struct fw_maps *maps, __u32 slot);
 int fw_text_set_idle(const struct fw_maps *maps, __u32 slot, __u32 grace);
 int fw_text_write(struct ecbpf *e, const struct fw_maps *maps, __u32 slot,
 		  const struct fw_state *state);
+/* Does an error of fw_state_read() say that there is no text which can be read, now or later? */
+bool fw_text_is_lost(int err);
 /*
  * Read the live state; it is empty if no generation is live. Sets are without their addresses.
  * @for_sets: of the rules, only those that use sets, and perhaps others

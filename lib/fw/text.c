@@ -297,11 +297,16 @@ static int rules_parse(struct ecbpf *e, const char *at, const char *end, size_t 
 	return 0;
 }
 
+bool fw_text_is_lost(int err)
+{
+	return err == -ENOENT || err == -EPROTO || err == -EINVAL;
+}
+
 static int fail_text(struct ecbpf *e, int err)
 {
-	return ecbpf_fail(e, err,
-			  "the text of the live rules (fw_text): %s; 'ecbpf-fw apply' repairs it",
-			  err == -EPROTO ? "damaged" : strerror(-err));
+	return ecbpf_fail(e, err, "the text of the live rules (fw_text): %s%s",
+			  err == -EPROTO ? "damaged" : strerror(-err),
+			  fw_text_is_lost(err) ? "; 'ecbpf-fw apply' repairs it" : "");
 }
 
 #define FIRST_BYTES (sizeof(struct text_head) + FW_SETS_MAX * sizeof(struct text_set))

@@ -278,6 +278,22 @@ mount -o remount,ro /sys/fs/bpf
 equal "read-only: doctor" bpffs-readonly "$(bad)"
 mount -o remount,rw /sys/fs/bpf
 
+# too few descriptors to read the live rules: they are not taken for rules that were lost
+printf '%s\n' 'set bad { 10.9.9.4 }' 'ip from @bad to any drop' 'ip from 10.9.9.99 to any drop' \
+	>"$work/more"
+run ecbpf-fw apply -f "$work/more"
+cp "$work/ecbpf.conf" "$work/frags.conf"
+sed -i 's/^\[filter\]/&\nfrags = drop/' "$work/frags.conf"
+before=$(ecbpf-fw rule list)
+wrong='' refused=0
+for ((files = 20; files <= 100; files++)); do
+	(ulimit -n $files && ecbpf-loader apply "$work/frags.conf") >"$work/few" 2>&1 && break
+	refused=$((refused + 1))
+	[[ $(ecbpf-fw rule list) == "$before" ]] || wrong+=" $files: $(ecbpf-fw rule list | wc -l)"
+done
+equal "too few descriptors: the rules stay" "" "$wrong"
+equal "too few descriptors: there were some" 1 "$((refused > 10))"
+
 # too little memory for libbpf, which then says that something is not permitted
 run ecbpf-loader unload --all v0
 for ((size = 28000; size <= 36000; size += 500)); do
