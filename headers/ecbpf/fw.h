@@ -58,18 +58,21 @@ enum ecbpf_fw_size {
 /**
  * struct ecbpf_fw_live - fw_active: what is live
  * @word: generation and flags. Only the lowest byte is ever set, so that a change is one store
- * @before: a generation; and ECBPF_FW_WHOLE
+ * @before: a generation; and ECBPF_FW_WHOLE, ECBPF_FW_LOGGED
  * @deadline: jiffies
  *
- * @before and @deadline are only written while ECBPF_FW_LIVE_UNCONFIRMED is not set. What has
- * passed its deadline is settled by the next change; packets do not wait for it.
+ * @before is only written while ECBPF_FW_LIVE_UNCONFIRMED is not set, except ECBPF_FW_LOGGED, and
+ * @deadline, whose eight bytes are copied at once, later only to put it off. What has passed its
+ * deadline is settled by the next change; packets do not wait for it.
  */
 struct ecbpf_fw_live {
 	__u32 word;
 	__u32 before;
 	__u64 deadline;
 };
-#define ECBPF_FW_WHOLE 64 /* for user space: all rules were given, not what changes */
+/* For user space: all rules were given, not what changes; the change may be in the log */
+#define ECBPF_FW_WHOLE	64
+#define ECBPF_FW_LOGGED 128
 
 enum ecbpf_fw_dim {
 	ECBPF_FW_KIND, /* family, protocol, fragment, options */

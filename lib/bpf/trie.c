@@ -298,8 +298,8 @@ int ecbpf_trie_change(struct ecbpf_trie *t, const struct ecbpf_trie_op *ops, siz
 /* Return: 1, 0 or -errno */
 static int generation_has(struct ecbpf_trie *t, const struct generation *gen)
 {
-	if (gen->chunks_count > ECBPF_TRIE_CHUNKS)
-		return 0;
+	if (!gen->chunks_count || gen->chunks_count > ECBPF_TRIE_CHUNKS)
+		return 0; /* it has the chunk that it lies in */
 	for (__u32 i = 0; i < gen->chunks_count; i++)
 		if (!t->memory->is_used(t->data, gen->chunks[i]))
 			return 0;

@@ -209,6 +209,9 @@ int conf_settings_set(struct ecbpf *e, const struct ecbpf_config *config, struct
 
 	if (err)
 		return err;
+	err = fw_confirm_settle(e);
+	if (err)
+		return ecbpf_transaction_end(e, &t, err);
 	e->renews_maps = config->has_interfaces;
 	err = conf_runtime_begin(e, config, &rt);
 	if (!err)
@@ -343,8 +346,11 @@ static int runtime_apply(struct ecbpf *e, const struct ecbpf_config *config, boo
 			 struct conf_report *r)
 {
 	struct conf_runtime rt;
-	int err = conf_runtime_begin(e, config, &rt);
+	int err = check ? 0 : fw_confirm_settle(e);
 
+	if (err)
+		return err;
+	err = conf_runtime_begin(e, config, &rt);
 	/* what was to be forgotten would come back otherwise, with exit status 0 */
 	if (!err && !check && config->resets && rt.log.is_kept && rt.is_dirty && !rt.is_unreadable)
 		err = conf_runtime_write(e, &rt, true);

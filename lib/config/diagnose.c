@@ -524,16 +524,22 @@ static void add_loss(struct diagnosis *d, const char *code, const char *what)
 	finding_fix(f, "ecbpf-loader doctor # says how");
 }
 
-static void add_rules(void *data, const char *set)
+static void add_rules(void *data, const char *set, bool is_before)
 {
-	(void)set;
-	add_loss(data, "rules-lost", "the tables of the firewall's rules were");
+	char text[128];
+
+	(void)is_before;
+	if (set)
+		snprintf(text, sizeof(text), "parts of set '%.64s' were", set);
+	add_loss(data, set ? "sets-lost" : "rules-lost",
+		 set ? text : "the tables of the firewall's rules were");
 }
 
 /* What somebody else removed, in short: the doctor says all of it */
 static void check_losses(struct diagnosis *d)
 {
 	char iface[IF_NAMESIZE], text[64];
+	struct ecbpf_fw_state state;
 	struct own_pin pin;
 
 	if (!*d->e->bpffs)
@@ -552,7 +558,11 @@ static void check_losses(struct diagnosis *d)
 		if (filter_list_is_lost(d->e, list) > 0)
 			add_loss(d, "lists-lost", text);
 	}
-	fw_losses(d->e, false, add_rules, d);
+	fw_losses(d->e, add_rules, d);
+	if (!ecbpf_fw_state(d->e, &state) && state.panic)
+		finding_fix(finding_add(&d->found, ECBPF_ERROR, "", "panic", "'ecbpf-fw panic %s'",
+					state.panic == ECBPF_FW_PANIC_DROP ? "drop" : "pass"),
+			    "ecbpf-fw panic off");
 }
 
 int ecbpf_declared_check(struct ecbpf *e, const char *const *ifaces, size_t ifaces_count,

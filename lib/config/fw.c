@@ -146,9 +146,9 @@ static int fw_apply_settings(struct ecbpf *e, const struct ecbpf_fw_config *want
 	return err;
 }
 
-/* @is_patient: who keeps chains goes on without the rules, if these must not be changed now */
+/* @is_start: who starts goes on without the rules, if these must not be changed now */
 static int fw_apply_rules(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, bool check,
-			  bool is_patient, struct conf_report *r)
+			  bool is_start, struct conf_report *r)
 {
 	struct ecbpf_fw_ruleset *live;
 	size_t before = r->count, bytes;
@@ -169,15 +169,14 @@ static int fw_apply_rules(struct ecbpf *e, const struct ecbpf_fw_ruleset *rulese
 	if (!err && check && r->count > before)
 		err = fw_sets_check(e, ruleset, live);
 	ecbpf_fw_ruleset_free(live);
-	if (err || r->count == before)
-		return err;
-	err = fw_confirm_check(e);
-	if (err == -EBUSY && is_patient) {
+	if (!err) /* the same rules, too: they may be live for a while only */
+		err = fw_confirm_check(e);
+	if (err == -EBUSY && is_start) {
 		ecbpf_log(e, ECBPF_LOG_WARN, "the rules stay as they are: %s", e->error);
 		r->count = before;
 		return 0;
 	}
-	if (err)
+	if (err || r->count == before)
 		return err;
 	return check ? ecbpf_fw_bytes(e, ruleset, &bytes) : ruleset_apply(e, ruleset);
 }
@@ -196,7 +195,7 @@ static int fw_apply(struct ecbpf *e, const struct ecbpf_config *config, bool che
 	policy = e->list_policy;
 	if (config->rules.text && !*config->rules.text)
 		e->list_policy |= ECBPF_LIST_ALLOW_EMPTY;
-	err = fw_apply_rules(e, config->ruleset, check, config->is_patient, r);
+	err = fw_apply_rules(e, config->ruleset, check, config->is_start, r);
 	e->list_policy = policy;
 	return err;
 }
@@ -226,6 +225,9 @@ static int fw_export(struct ecbpf *e, struct conf_files *files, struct conf_text
 	if (err)
 		return err;
 	ecbpf_fw_summary(live, &sum);
+	if (!text->for_undo && fw_confirm_check(e) == -EBUSY)
+		ecbpf_log(e, ECBPF_LOG_WARN,
+			  "rules that wait for 'ecbpf-fw confirm' are exported, too");
 	for (size_t i = 0; i < settings->count; i++) {
 		const struct ecbpf_setting *s = &settings->rows[i];
 		__u32 number = ecbpf_setting_value(s, &running);

@@ -317,11 +317,23 @@ void doctor_check_pins(struct doctor *d)
 		finding_add(&d->found, ECBPF_OK, "", "pins", "no pins without an interface");
 }
 
-static void add_loss(void *data, const char *set)
+static void add_loss(void *data, const char *set, bool is_before)
 {
 	struct doctor *d = data;
 	struct ecbpf_finding *f;
 
+	if (is_before) {
+		f = finding_add(&d->found, ECBPF_ERROR, "", set ? "sets-lost" : "rules-lost",
+				"%s%s%s of the rules before the change that waits were removed "
+				"from the maps in %s/ecbpf",
+				set ? "parts of set '" : "the tables", set ?: "", set ? "'" : "",
+				d->e->bpffs);
+		finding_why(f, set ? "they do not match all of its addresses when they are live "
+				     "again"
+				   : "when they are live again, every packet passes the firewall");
+		finding_fix(f, "ecbpf-fw confirm # or apply other rules then");
+		return;
+	}
 	if (set) {
 		f = finding_add(&d->found, ECBPF_ERROR, "", "sets-lost",
 				"parts of set '%s' were removed from the maps in %s/ecbpf", set,
@@ -358,7 +370,7 @@ void doctor_check_rules(struct doctor *d)
 		finding_why(f, "then the rules before it are live again");
 		finding_fix(f, "ecbpf-fw confirm");
 	}
-	if (d->has_frozen || !fw_losses(d->e, true, add_loss, d))
+	if (d->has_frozen || !fw_losses(d->e, add_loss, d))
 		return;
 	f = finding_add(&d->found, ECBPF_ERROR, "", "unreadable", "%.255s", d->e->error);
 	finding_why(f, "the rules of the firewall were not checked");

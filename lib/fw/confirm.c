@@ -16,10 +16,11 @@ int fw_confirm_check(struct ecbpf *e)
 {
 	struct fw_maps maps;
 	struct fw_live now = {};
-	int err = fw_maps_open(e, &maps);
+	const char *name;
+	int err = fw_maps_find(e, &maps, &name);
 
 	if (err)
-		return err == -ENOENT ? 0 : err; /* never loaded */
+		return err == -ENOENT ? 0 : err; /* never loaded, or who changes rules tells */
 	err = fw_live_get(e, &maps, &now);
 	fw_maps_close(&maps);
 	return err ?: fw_live_check(e, &now);
@@ -55,6 +56,49 @@ static int log_confirmed(struct ecbpf *e, struct fw_session *s)
 	return err;
 }
 
+int fw_confirm_forget(struct ecbpf *e, const struct fw_maps *maps, struct fw_live *live)
+{
+	__u32 before = live->stored.before;
+	struct fw_state old = {}, new = {};
+	int err;
+
+	if (!(before & ECBPF_FW_LOGGED) || e->is_applying)
+		return 0;
+	err = fw_state_read(e, maps, before & ECBPF_FW_GENERATION, false, &old);
+	if (!err && before & ECBPF_FW_WHOLE) {
+		for (size_t i = 0; !err && i < old.ruleset->sets_count; i++)
+			err = fw_set_read(e, maps, old.sets[i], &old.ruleset->sets[i]);
+		if (!err)
+			fw_log_ruleset(e, old.ruleset);
+	} else if (!err) {
+		err = fw_state_read(e, maps, live->stored.word & ECBPF_FW_GENERATION, false, &new);
+		if (!err)
+			fw_log_change(e, new.ruleset, old.ruleset);
+	}
+	fw_state_free(&new);
+	fw_state_free(&old);
+	if (err && !fw_text_is_lost(err) && err != -ENODATA) /* who makes rules anew may do so */
+		return err;
+	live->stored.before &= ~(__u32)ECBPF_FW_LOGGED;
+	return fw_live_store(e, maps, &live->stored);
+}
+
+int fw_confirm_settle(struct ecbpf *e)
+{
+	struct fw_maps maps;
+	struct fw_live now;
+	const char *name;
+	int err;
+
+	if (fw_maps_find(e, &maps, &name)) /* who changes rules tells why */
+		return 0;
+	err = fw_live_get(e, &maps, &now);
+	if (!err && now.is_over)
+		err = fw_confirm_forget(e, &maps, &now);
+	fw_maps_close(&maps);
+	return err;
+}
+
 /* A session with a change that waits */
 static int waiting_open(struct ecbpf *e, struct fw_session *ret)
 {
@@ -63,10 +107,11 @@ static int waiting_open(struct ecbpf *e, struct fw_session *ret)
 	if (err)
 		return err;
 	if (ret->live.is_over) {
-		ecbpf_fail(e, -ETIMEDOUT,
-			   "too late: the change was not confirmed in time, and the rules before "
-			   "it are live again");
-		err = -ETIMEDOUT;
+		err = fw_confirm_forget(e, &ret->maps, &ret->live);
+		if (!err)
+			err = ecbpf_fail(e, -ETIMEDOUT,
+					 "too late: the change was not confirmed in time, and the "
+					 "rules before it are live again");
 	} else if (!ret->live.waits) {
 		err = ecbpf_fail(e, -ENOENT, "no change of the rules waits for a confirmation");
 	}
@@ -84,7 +129,11 @@ int ecbpf_fw_confirm(struct ecbpf *e)
 	if (err)
 		return err;
 	runtime_log_ahead(e);
-	err = log_confirmed(e, &s);
+	/* first: killed behind the log, the change still waits, and may be taken back */
+	s.live.stored.before |= ECBPF_FW_LOGGED;
+	err = fw_live_store(e, &s.maps, &s.live.stored);
+	if (!err)
+		err = log_confirmed(e, &s);
 	if (!err)
 		err = fw_active_set(e, &s.maps, s.active);
 	runtime_log_settle(e, !err);
@@ -99,12 +148,24 @@ int ecbpf_fw_confirm(struct ecbpf *e)
 int ecbpf_fw_undo(struct ecbpf *e)
 {
 	struct fw_session s;
+	__u32 before;
 	int err;
 
 	err = waiting_open(e, &s);
 	if (err)
 		return err;
-	err = fw_active_set(e, &s.maps, s.live.stored.before & ECBPF_FW_GENERATION);
+	before = s.live.stored.before & ECBPF_FW_GENERATION;
+	if (before)
+		err = fw_slot_find(e, &s.maps, before);
+	if (err == -ENOENT)
+		ecbpf_fail(
+			e, err,
+			"the tables of the rules before were removed from ecbpf's maps, and every "
+			"packet would pass; 'ecbpf-fw confirm' keeps the rules that are live");
+	if (!err)
+		err = fw_confirm_forget(e, &s.maps, &s.live);
+	if (!err)
+		err = fw_active_set(e, &s.maps, before);
 	fw_session_close(&s);
 	if (!err)
 		fw_live_clean(e);

@@ -62,6 +62,8 @@ int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
 	if (!err && !(how & FW_SESSION_KEEP)) {
 		err = fw_live_check(e, &s.live);
 		if (!err && s.live.is_over)
+			err = fw_confirm_forget(e, &s.maps, &s.live);
+		if (!err && s.live.is_over)
 			err = fw_active_set(e, &s.maps, s.live.generation);
 	}
 	if (err) {
@@ -341,6 +343,15 @@ static int apply(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, bool i
 	if (err)
 		return err;
 	s.is_told = is_told;
+	if (s.is_lost && !is_told) {
+		for (size_t i = 0; i < ruleset->sets_count; i++)
+			if (ruleset->sets[i].is_live)
+				ecbpf_log(
+					e, ECBPF_LOG_WARN,
+					"which addresses set '%s' had is not known any more: it is "
+					"empty",
+					ruleset->sets[i].name);
+	}
 	runtime_log_ahead(e);
 	if (!e->confirm_s)
 		fw_log_ruleset(e, ruleset);
@@ -486,33 +497,50 @@ int fw_get_lost(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset, bool *re
 	return ruleset_get(e, ret_ruleset, ret_is_lost);
 }
 
-int fw_losses(struct ecbpf *e, bool with_sets, fw_loss_fn fn, void *data)
+/* Of one generation; @known: sets that were told already, or NULL */
+static int losses_of(struct ecbpf *e, const struct fw_maps *maps, __u32 generation, bool is_before,
+		     const struct fw_state *known, fw_loss_fn fn, void *data,
+		     struct fw_state *state)
 {
-	struct fw_state state = {};
+	int found = generation ? fw_slot_find(e, maps, generation) : 0;
+
+	if (found == -ENOENT)
+		fn(data, NULL, is_before);
+	if (found)
+		return found == -ENOENT ? 0 : found;
+	found = fw_state_read(e, maps, generation, true, state);
+	for (size_t i = 0; !found && i < state->ruleset->sets_count; i++) {
+		const char *name = state->ruleset->sets[i].name;
+
+		for (size_t k = 0; known && known->ruleset && k < known->ruleset->sets_count; k++)
+			if (known->sets[k] == state->sets[i])
+				name = NULL;
+		found = name ? fw_set_check(e, maps, name, state->sets[i]) : 0;
+		if (found > 0)
+			fn(data, name, is_before);
+		found = found < 0 ? found : 0;
+	}
+	return found;
+}
+
+int fw_losses(struct ecbpf *e, fw_loss_fn fn, void *data)
+{
+	struct fw_state state = {}, before = {};
+	struct fw_live live;
 	struct fw_maps maps;
 	const char *name;
-	__u32 active;
-	int found;
+	int err;
 
 	if (fw_maps_find(e, &maps, &name)) /* other checks are about pins */
 		return 0;
-	found = fw_active_get(e, &maps, &active);
-	if (!found && active)
-		found = fw_slot_check(e, &maps, active);
-	if (found == -ENOENT) {
-		fn(data, NULL);
-		found = 0;
-	} else if (!found && with_sets) {
-		found = fw_state_read(e, &maps, active, false, &state);
-	}
-	for (size_t i = 0; state.ruleset && i < state.ruleset->sets_count && !found; i++) {
-		name = state.ruleset->sets[i].name;
-		found = fw_set_check(e, &maps, name, state.sets[i]);
-		if (found > 0)
-			fn(data, name);
-		found = found < 0 ? found : 0;
-	}
+	err = fw_live_get(e, &maps, &live);
+	if (!err)
+		err = losses_of(e, &maps, live.generation, false, NULL, fn, data, &state);
+	if (!err && live.waits)
+		err = losses_of(e, &maps, live.stored.before & ECBPF_FW_GENERATION, true, &state,
+				fn, data, &before);
+	fw_state_free(&before);
 	fw_state_free(&state);
 	fw_maps_close(&maps);
-	return found;
+	return err;
 }

@@ -65,7 +65,12 @@ int fw_maps_open(struct ecbpf *e, struct fw_maps *ret);
 int fw_maps_find(struct ecbpf *e, struct fw_maps *ret, const char **ret_name);
 /* The map whose slots are for generations of this size */
 int fw_generation_map(const struct fw_maps *maps, enum ecbpf_fw_size size);
-/* Has the live generation its tables? Return: 0; -ENOENT somebody else took them; other errors */
+/*
+ * Has a generation its tables? Return: 0; -ENOENT somebody else took or cleared them, without an
+ * error text; other errors
+ */
+int fw_slot_find(struct ecbpf *e, const struct fw_maps *maps, __u32 generation);
+/* The same of the live one, with an error text */
 int fw_slot_check(struct ecbpf *e, const struct fw_maps *maps, __u32 active);
 /* The error if this map is not there */
 int fw_maps_missing(struct ecbpf *e, const char *name);
@@ -90,6 +95,8 @@ struct fw_live {
 };
 
 int fw_live_store(struct ecbpf *e, const struct fw_maps *maps, const struct ecbpf_fw_live *live);
+/* Before a change that waited is taken back: if it may be in the log, write that it is not so */
+int fw_confirm_forget(struct ecbpf *e, const struct fw_maps *maps, struct fw_live *live);
 /* Seconds for which a change waits; 0: none does */
 __u32 fw_live_left(const struct fw_live *now);
 int fw_live_get(struct ecbpf *e, const struct fw_maps *maps, struct fw_live *ret);

@@ -64,6 +64,9 @@ static int load_locked(struct ecbpf *e, const char *const *ifaces, size_t ifaces
 	}
 	if (!err)
 		err = ecbpf_chain_load_stage(e, ifaces, ifaces_count, ECBPF_STAGE_FW, fused, mode);
+	if (!err && ruleset && e->confirm_s) /* the time begins when packets meet the rules */
+		err = fw_active_set_for(e, &s.maps, s.active,
+					before | (s.is_whole ? ECBPF_FW_WHOLE : 0), e->confirm_s);
 	if (err)
 		load_undo(e, &s, before, settings_count ? &settings_before : NULL);
 	else

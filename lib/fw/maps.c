@@ -3,6 +3,7 @@
  * The firewall's maps: made, opened, and filled.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -127,17 +128,56 @@ int fw_generation_map(const struct fw_maps *maps, enum ecbpf_fw_size size)
 					 : maps->large;
 }
 
-int fw_slot_check(struct ecbpf *e, const struct fw_maps *maps, __u32 active)
+/* Where ecbpf_fw_tables.any is in the map of a generation */
+static size_t any_offset(__u32 size)
 {
-	__u32 slot = active & ECBPF_FW_SLOT, size = active & ~ECBPF_FW_SLOT, id;
+	size_t tables = ECBPF_FW_TABLES_CELL * sizeof(union ecbpf_fw_cell);
+
+	if (size == ECBPF_FW_SMALL)
+		tables = offsetof(struct ecbpf_fw_small, tables);
+	else if (size == ECBPF_FW_LARGE)
+		tables += ECBPF_FW_LARGE_TABLES * sizeof(struct ecbpf_fw_cells);
+	return tables + offsetof(struct ecbpf_fw_tables, any);
+}
+
+/* By what all tables have. Return: 0; -ENOENT they were cleared; other errors */
+static int tables_check(__u32 id, __u32 size)
+{
+	size_t page = sysconf(_SC_PAGESIZE), at = any_offset(size);
+	_cleanup_close_ int fd = bpf_map_get_fd_by_id(id);
+	const char *memory;
+	__u16 any;
+
+	if (fd < 0)
+		return errno == EPERM ? 0 : -errno; /* who may not look does not know */
+	memory = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, (off_t)(at - at % page));
+	if (memory == MAP_FAILED)
+		return -errno;
+	memcpy(&any, memory + at % page, sizeof(any));
+	munmap((void *)memory, page);
+	return any == ECBPF_FW_ANY ? 0 : -ENOENT;
+}
+
+int fw_slot_find(struct ecbpf *e, const struct fw_maps *maps, __u32 generation)
+{
+	__u32 slot = generation & ECBPF_FW_SLOT, size = generation & ~ECBPF_FW_SLOT, id;
 	int err = -ENOENT;
 
 	if (size == ECBPF_FW_SMALL || size == ECBPF_FW_MEDIUM || size == ECBPF_FW_LARGE)
-		err = bpf_map_lookup_elem(fw_generation_map(maps, size), &slot, &id) ? -errno : 0;
+		err = bpf_map_lookup_elem(fw_generation_map(maps, size), &slot, &id)
+			      ? -errno
+			      : tables_check(id, size);
+	return err && err != -ENOENT ? fw_fail_map(e, "of rules", err) : err;
+}
+
+int fw_slot_check(struct ecbpf *e, const struct fw_maps *maps, __u32 active)
+{
+	int err = fw_slot_find(e, maps, active);
+
 	if (err == -ENOENT)
 		return ecbpf_fail(
 			e, err,
 			"the tables of the live rules were removed from ecbpf's maps, and "
 			"every packet passes; 'ecbpf-fw apply' repairs it");
-	return err ? fw_fail_map(e, "of rules", err) : 0;
+	return err;
 }

@@ -320,11 +320,14 @@ int fw_apply_told(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset);
  */
 int fw_get_lost(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset, bool *ret_is_lost);
 /*
- * Call @fn for each thing of which parts were removed so: NULL the rules; or the name of a set. It
- * changes nothing. Return: 0, errors
+ * Call @fn for each thing of which parts were removed so: @set NULL: the rules; or the name of a
+ * set. @is_before: of the rules that are live again if a change is not confirmed. It changes
+ * nothing. Return: 0, errors
  */
-typedef void (*fw_loss_fn)(void *data, const char *set);
-int fw_losses(struct ecbpf *e, bool with_sets, fw_loss_fn fn, void *data);
+typedef void (*fw_loss_fn)(void *data, const char *set, bool is_before);
+int fw_losses(struct ecbpf *e, fw_loss_fn fn, void *data);
+/* Before the log of changes at runtime is read: a change that was not confirmed is not in it */
+int fw_confirm_settle(struct ecbpf *e);
 
 /* --- vlan.c --------------------------------------------------------------------------------- */
 

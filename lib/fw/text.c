@@ -306,7 +306,9 @@ static int fail_text(struct ecbpf *e, int err)
 {
 	return ecbpf_fail(e, err, "the text of the live rules (fw_text): %s%s",
 			  err == -EPROTO ? "damaged" : strerror(-err),
-			  fw_text_is_lost(err) ? "; 'ecbpf-fw apply' repairs it" : "");
+			  fw_text_is_lost(err) ? "; 'ecbpf-loader apply' repairs it, or 'ecbpf-fw "
+						 "apply', which empties live sets"
+					       : "");
 }
 
 #define FIRST_BYTES (sizeof(struct text_head) + FW_SETS_MAX * sizeof(struct text_set))

@@ -161,6 +161,13 @@ void ecbpf_fw_trial_free(struct ecbpf_fw_trial *trial)
 	free(trial);
 }
 
+/* -E2BIG is for packets that are too long */
+static int try_fail(struct ecbpf *e, int error, size_t size)
+{
+	return ecbpf_fail(e, error == E2BIG ? -EIO : -error,
+			  "a packet of %zu bytes cannot be tried: %s", size, strerror(error));
+}
+
 int ecbpf_fw_trial_run(struct ecbpf *e, struct ecbpf_fw_trial *trial, const void *frame,
 		       size_t size, __u32 *ret_action, size_t *ret_rule)
 {
@@ -172,7 +179,7 @@ int ecbpf_fw_trial_run(struct ecbpf *e, struct ecbpf_fw_trial *trial, const void
 		return ecbpf_fail(e, -EINVAL, "a packet of %zu bytes cannot be tried: %d at least",
 				  size, SIZE_MIN);
 	if (bpf_map_update_elem(trial->decided_fd, &key, &none, BPF_ANY))
-		return ecbpf_fail(e, -errno, "a packet cannot be tried: %s", strerror(errno));
+		return try_fail(e, errno, size);
 	if (bpf_prog_test_run_opts(bpf_program__fd(trial->bpf->progs.ecbpf_fw), &opts)) {
 		err = -errno;
 		/* with more fragments than there can be; without fragments; EMSGSIZE since 6.18 */
@@ -181,11 +188,10 @@ int ecbpf_fw_trial_run(struct ecbpf *e, struct ecbpf_fw_trial *trial, const void
 			return ecbpf_fail(e, -E2BIG,
 					  "a packet of %zu bytes is longer than this kernel tries",
 					  size);
-		return ecbpf_fail(e, err, "a packet of %zu bytes cannot be tried: %s", size,
-				  strerror(-err));
+		return try_fail(e, -err, size);
 	}
 	if (bpf_map_lookup_elem(trial->decided_fd, &key, &rule))
-		return ecbpf_fail(e, -errno, "a packet cannot be tried: %s", strerror(errno));
+		return try_fail(e, errno, size);
 	*ret_action = opts.retval;
 	*ret_rule = rule == none ? ECBPF_FW_NO_RULE : rule >> ECBPF_FW_RULE_INDEX;
 	return 0;

@@ -249,6 +249,50 @@ done <<-END
 	fw_settings - ecbpf-fw set malformed=pass
 END
 
+# maps that somebody has cleared, by their number: they are there, but match nothing
+gcc -o "$work/clear" -xc - <<-'END'
+	#include <linux/bpf.h>
+	#include <stdlib.h>
+	#include <string.h>
+	#include <sys/mman.h>
+	#include <sys/syscall.h>
+	#include <unistd.h>
+
+	int main(int argc, char **argv)
+	{
+		union bpf_attr attr = {.map_id = atoi(argv[1])};
+		size_t size = atoi(argv[2]);
+		int fd = syscall(SYS_bpf, BPF_MAP_GET_FD_BY_ID, &attr, sizeof(attr));
+		void *memory = mmap(NULL, size, PROT_WRITE, MAP_SHARED, fd, 0);
+
+		if (memory == MAP_FAILED)
+			return 1;
+		memset(memory, 0, size);
+		return 0;
+	}
+END
+# clear MAP NAME: its inner maps of this name
+clear()
+{
+	local id
+
+	while read -r _ id; do
+		run "$work/clear" "$id" \
+			"$(bpftool -j map show id "$id" | jq '.bytes_value * .max_entries')"
+	done < <(inner "$1" "$2")
+}
+run ecbpf-loader apply "$work/ecbpf.conf"
+clear filter_tries trie_1
+equal "a list that was cleared: doctor" "passed lists-lost" "$(ping_from 10.9.9.2) $(bad)"
+run ecbpf-loader apply "$work/ecbpf.conf"
+equal "a list that was cleared: mended" "blocked " "$(ping_from 10.9.9.2) $(bad)"
+printf '%s\n' 'ip from 10.9.9.4 to any drop' >"$work/four"
+run ecbpf-fw apply -f "$work/four"
+clear fw_small fw_generation
+equal "rules that were cleared: doctor" "passed rules-lost" "$(ping_from 10.9.9.4) $(bad)"
+run ecbpf-fw apply -f "$work/four"
+equal "rules that were cleared: mended" "blocked " "$(ping_from 10.9.9.4) $(bad)"
+
 # pins of the fast path that are gone: what is taken off is named
 run ecbpf-fastpath load --in v0 --fused --flows 1000
 run find "$maps" -name 'fastpath_*' -delete

@@ -144,6 +144,104 @@ wait "$watcher" || :
 fw load -q --fused fw0 # it has taken it off
 fw undo -q
 
+# --- as it goes wrong -----------------------------------------------------------------------------
+
+# fdatasync() kills the process behind it, and XDP is attached after SLOW seconds
+gcc -shared -fPIC -D_GNU_SOURCE -o "$work/wrong.so" -xc - <<-'END'
+	#include <dlfcn.h>
+	#include <signal.h>
+	#include <stdlib.h>
+	#include <unistd.h>
+
+	int fdatasync(int fd)
+	{
+		int (*next)(int) = dlsym(RTLD_NEXT, __func__);
+		int err = next(fd);
+
+		if (getenv("DIES"))
+			raise(SIGKILL);
+		return err;
+	}
+
+	int bpf_xdp_attach(int ifindex, int fd, unsigned int flags, const void *opts)
+	{
+		int (*next)(int, int, unsigned int, const void *) = dlsym(RTLD_NEXT, __func__);
+
+		if (getenv("SLOW"))
+			sleep(atoi(getenv("SLOW")));
+		return next(ifindex, fd, flags, opts);
+	}
+END
+sed -i "s|^rules = .*|rules = $work/one|" "$work/conf"
+ecbpf-loader apply -q --reset-runtime "$work/conf"
+# killed TIME: a change that waits so long; confirm is killed when the log has it
+killed()
+{
+	fw rule add -q "$(rule 1002)" --confirm "$1"
+	(DIES=1 LD_PRELOAD=$work/wrong.so ecbpf-fw confirm) >/dev/null 2>&1 || :
+	check "confirm is killed: it waits, and is in the log" "true true" \
+		"$(fw status -j | jq '.confirm_seconds > 0') $( (($(logged p1002))) && echo true)"
+}
+killed 60s
+good "it is taken back" fw undo
+ecbpf-loader apply -q "$work/conf"
+check "and does not come back from the log" "p1001 1001" "$(names) $(falls)"
+killed 2s
+over
+ecbpf-loader apply -q "$work/conf"
+check "nor if the time was over" "p1001 1001" "$(names) $(falls)"
+killed 60s
+good "it is confirmed after all" fw confirm
+ecbpf-loader unload -q --all fw0
+ecbpf-loader clean -q --all
+ecbpf-loader apply -q "$work/conf"
+check "and is kept" "p1001 p1002" "$(names)"
+ecbpf-loader apply -q --reset-runtime "$work/conf"
+
+fw apply -q -f "$work/two" --confirm 60s
+bad "the same rules, which wait" 1 "'ecbpf-fw confirm' keeps them" fw apply -f "$work/two"
+bad "the same, to wait anew" 1 "'ecbpf-fw confirm' keeps them" \
+	fw apply -f "$work/two" --confirm 90s
+sed -i "s|^rules = .*|rules = $work/two|" "$work/conf"
+bad "the same, of a configuration" 1 "waits for 'ecbpf-fw confirm'" \
+	ecbpf-loader apply "$work/conf"
+check "metrics: until when" true \
+	"$(ecbpf-loader metrics | awk '/^ecbpf_fw_confirm_seconds/ { print ($2 > 0 ? "true" : $2) }')"
+bad "export warns" 0 "wait for 'ecbpf-fw confirm'" ecbpf-loader export
+fw undo -q
+ecbpf-loader apply -q "$work/conf"
+watch_begin "$work/log" "$work/conf"
+fw apply -q -f "$work/one" --confirm 60s
+sed -i "s|^rules = .*|rules = $work/sets|" "$work/conf"
+bad "watch --reload while a change waits" 1 "waits for 'ecbpf-fw confirm'" \
+	ecbpf-loader watch --reload
+fw undo -q
+good "and after it" ecbpf-loader watch --reload
+check "has its rules" "common p1002" "$(names)"
+kill "$watcher"
+wait "$watcher" || :
+ecbpf-loader clean -q --all
+rule 1001 | fw load -q --fused -f - fw0
+
+# the slot that is not live; its map, and that of the live one
+slot() { bpftool -j map dump pinned "$bpffs/ecbpf/fw_active" | jq -r ".[0].formatted.value.$1 % 2"; }
+bpffs=/sys/fs/bpf
+fw apply -q -f "$work/two" --confirm 60s
+bpftool map delete pinned $bpffs/ecbpf/fw_small key "$(slot before)" 0 0 0
+check "the rules before are lost: the doctor says so" "rules-lost unconfirmed" \
+	"$({ ecbpf-loader doctor -j || :; } | jq -r '.[] | select(.severity != "ok") | .code' |
+		grep -E 'rules-lost|unconfirmed' | sort | xargs)"
+bad "undo would open everything" 1 "the tables of the rules before were removed" fw undo
+check "it has not" 1002 "$(falls)"
+good "confirm keeps them" fw confirm
+
+ecbpf-loader unload -q --all fw0
+rule 1001 >"$work/slow"
+SLOW=3 LD_PRELOAD=$work/wrong.so ecbpf-fw load -q --fused -f "$work/slow" --confirm 3s fw0
+check "load: the time begins when packets meet the rules" "true 1001" \
+	"$(fw status -j | jq '.confirm_seconds > 1') $(falls)"
+fw confirm -q
+
 # --- panic ----------------------------------------------------------------------------------------
 
 fw apply -q -f "$work/one"
@@ -153,6 +251,8 @@ check "with its reason" true "$(ecbpf-loader status -j fw0 |
 	jq '[.. | objects | select(has("fw-panic")) | .["fw-panic"]] | add > 0')"
 check "status says so" "drop 1" "$(fw status -j | jq -r .panic) $(fw status | grep -c '^panic: ')"
 check "so does the doctor" 1 "$({ ecbpf-loader doctor || :; } | grep -c 'ecbpf-fw panic off')"
+check "and metrics" 1 "$(ecbpf-loader metrics | grep -c '^ecbpf_fw_panic{verdict="drop"} 1')"
+check "and ecbpf-loader status" 1 "$({ ecbpf-loader status 2>&1 || :; } | grep -c 'ecbpf-fw panic off')"
 good "rules change under it" fw apply -f "$work/two"
 check "it goes on" "1001 1002 1003" "$(falls)"
 good "panic pass" fw panic pass

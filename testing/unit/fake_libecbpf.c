@@ -759,6 +759,13 @@ int ecbpf_fw_stats(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset,
 	return 0;
 }
 
+int ecbpf_fw_state(struct ecbpf *e, struct ecbpf_fw_state *ret_state)
+{
+	(void)e;
+	*ret_state = (struct ecbpf_fw_state){.panic = ECBPF_FW_PANIC_PASS, .confirm_s = 42};
+	return 0;
+}
+
 void ecbpf_fw_summary(const struct ecbpf_fw_ruleset *ruleset, struct ecbpf_fw_summary *ret)
 {
 	(void)ruleset;

@@ -18,6 +18,7 @@ static struct {
 	bool is_json;
 	const char *sub;
 	__u32 stage; /* 0: none */
+	bool is_urgent;
 	struct tool_list ifaces;
 	struct tool_list changes;
 	struct tool_list notes;	  /* why nothing was changed */
@@ -57,6 +58,12 @@ void tool_change_begin(const char *sub)
 void tool_change_stage(__u32 stage)
 {
 	state.stage = stage;
+}
+
+void tool_change_urgent(__u32 stage)
+{
+	state.stage = stage;
+	state.is_urgent = true;
 }
 
 bool tool_change_is_begun(void)
@@ -235,7 +242,8 @@ void tool_change_end(const struct tool *tool, int status, const char *error)
 	}
 	if (!state.is_check)
 		write_audit(tool, status, error);
-	if (is_good && !state.is_check && !state.is_quiet && state.stage && state.changes.count)
+	if (is_good && !state.is_check && state.stage &&
+	    (state.is_urgent || (!state.is_quiet && state.changes.count)))
 		warn_reach(tool);
 	json_object_put(state.numbers);
 	tool_list_free(&state.args);

@@ -15,6 +15,8 @@ void tool_change_begin(const char *sub);
 
 /* It changes rules, lists or settings of a stage: warn if these reach no packet */
 void tool_change_stage(__u32 stage);
+/* The same, even if it changes nothing, and with --quiet */
+void tool_change_urgent(__u32 stage);
 
 /* An interface that it is for. Those among operands and options are known */
 void tool_change_iface(const char *iface);

@@ -29,6 +29,7 @@ static int tell_line(struct ecbpf *e, void *data, const char *line, bool is_remo
 static int apply(struct tool *tool, const struct ecbpf_fw_ruleset *ruleset, bool is_check,
 		 bool has_exit_code)
 {
+	struct ecbpf_fw_state state = {};
 	size_t count = 0;
 	int err;
 
@@ -37,6 +38,11 @@ static int apply(struct tool *tool, const struct ecbpf_fw_ruleset *ruleset, bool
 		return tool_fail_ecbpf(tool);
 	if (!is_check && (err || count) && ecbpf_fw_apply(tool->ecbpf, ruleset))
 		return tool_fail_ecbpf(tool);
+	if (!err && !count && !ecbpf_fw_state(tool->ecbpf, &state) && state.confirm_s)
+		return tool_fail(
+			"these rules are live, but only for another %u s: 'ecbpf-fw confirm' "
+			"keeps them, 'ecbpf-fw undo' takes them back",
+			state.confirm_s);
 	if (err)
 		tool_changed("rules replaced");
 	else if (!count)

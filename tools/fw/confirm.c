@@ -51,6 +51,7 @@ int fw_run_confirm(struct tool *tool, int argc, char **argv)
 	if (tool_parse_change(tool, argc, argv) || tool_operands_none(argc, argv))
 		return TOOL_USAGE;
 	tool_change_begin(NULL);
+	tool_change_urgent(ECBPF_STAGE_FW);
 	if (ecbpf_fw_confirm(tool->ecbpf))
 		return tool_fail_ecbpf(tool);
 	tool_changed("the rules stay");
@@ -62,6 +63,7 @@ int fw_run_undo(struct tool *tool, int argc, char **argv)
 	if (tool_parse_change(tool, argc, argv) || tool_operands_none(argc, argv))
 		return TOOL_USAGE;
 	tool_change_begin(NULL);
+	tool_change_urgent(ECBPF_STAGE_FW);
 	if (ecbpf_fw_undo(tool->ecbpf))
 		return tool_fail_ecbpf(tool);
 	tool_changed("the rules before are live again");
@@ -94,7 +96,7 @@ int fw_run_panic(struct tool *tool, int argc, char **argv)
 		return tool_usage("%s%s%sexpected drop, pass or off", argc ? "'" : "",
 				  argc ? tool_safe(argv[0]) : "", argc ? "': " : "");
 	tool_change_begin(NULL);
-	tool_change_stage(ECBPF_STAGE_FW);
+	tool_change_urgent(ECBPF_STAGE_FW);
 	if (ecbpf_fw_state(tool->ecbpf, &state))
 		return tool_fail_ecbpf(tool);
 	if (state.panic == panic) {
