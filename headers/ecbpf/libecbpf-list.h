@@ -85,6 +85,18 @@ enum ecbpf_list_policy {
 /* For all calls with this handle that read lists or change them. @policy: enum ecbpf_list_policy */
 void ecbpf_list_policy(struct ecbpf *e, unsigned int policy);
 
+/**
+ * ecbpf_session_guard() - refuse changes by this handle that would cut the operator off (-EPERM)
+ *
+ * For tools that somebody types. Firewall rules, sets and the filter's drop list are tried with
+ * packets of the SSH session that this process was started in, and of some established TCP
+ * connections to ports on which this host listens, before they are live. Changes of sets and lists
+ * are tried with the latter only if this process has a controlling terminal: programs block
+ * clients, too. With ECBPF_LIST_FORCE, or ecbpf_fw_confirm_within(), it is a warning. What cannot
+ * be tried is a warning, too. By default the guard is off.
+ */
+void ecbpf_session_guard(struct ecbpf *e, bool is_on);
+
 enum ecbpf_list_flags {
 	ECBPF_LIST_EXPIRES = 1 << 8,  /* expiries are wanted; else they are refused */
 	ECBPF_LIST_ABSOLUTE = 1 << 9, /* the file is to mean the same each time that it is read: a

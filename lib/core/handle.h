@@ -29,6 +29,7 @@ struct ecbpf {
 	int held;		  /* 1 + the lock of ecbpf_lock_hold(); 0: not held */
 	int holds;		  /* how many hold it, one inside the other */
 	bool is_applying;	  /* a configuration: no change is one at runtime */
+	bool guards_sessions;	  /* see ecbpf_session_guard() */
 	long long logged_at;	  /* of runtime_log_ahead(): where its record begins; or 0 */
 	struct spares *spares;	  /* see chain/spares.h; NULL: each program is loaded */
 	/* called with each line of libbpf's, before its values are filled in; or NULL */

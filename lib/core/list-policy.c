@@ -17,6 +17,7 @@
 #include "core/netlink.h"
 #include "core/prefix.h"
 #include "core/routes.h"
+#include "core/sessions.h"
 
 int ecbpf_list_check_empty(struct ecbpf *e, const char *what, size_t before, size_t after)
 {
@@ -27,18 +28,23 @@ int ecbpf_list_check_empty(struct ecbpf *e, const char *what, size_t before, siz
 			  what, before, before == 1 ? "" : "es");
 }
 
+/* @port: of this host, to which it is connected; 0: none */
 struct lockout_addr {
 	struct ecbpf_prefix prefix;
 	const char *what;
+	__u16 port;
 };
 
 #define THIS_HOST "an address of this host"
 #define GATEWAY	  "a default gateway of this host"
 #define LOOPBACK  "loopback"
+#define OWN	  "the client of your SSH session"
+#define CLIENT	  "a client of this host"
 
 /* --- what must not be blocked ----------------------------------------------------------------- */
 
-static int addr_add(struct lockout *l, const struct ecbpf_prefix *prefix, const char *what)
+static int addr_add(struct lockout *l, const struct ecbpf_prefix *prefix, const char *what,
+		    __u16 port)
 {
 	struct lockout_addr *addr;
 
@@ -50,6 +56,7 @@ static int addr_add(struct lockout *l, const struct ecbpf_prefix *prefix, const 
 		return ecbpf_fail_memory(l->e);
 	addr->prefix = *prefix;
 	addr->what = what;
+	addr->port = port;
 	return 0;
 }
 
@@ -129,7 +136,7 @@ static int gateways_add(struct lockout *l)
 					  route_read, sizeof(*gateways), &gateways, &count);
 	for (size_t i = 0; i < count; i++)
 		for (size_t k = 0; k < gateways[i].count && !err; k++)
-			err = addr_add(l, &gateways[i].prefixes[k], GATEWAY);
+			err = addr_add(l, &gateways[i].prefixes[k], GATEWAY, 0);
 	return err;
 }
 
@@ -145,7 +152,7 @@ static int addrs_add(struct lockout *l)
 
 	err = ecbpf_routes_read(l->e, &routes, &count);
 	for (size_t i = 0; i < ARRAY_SIZE(loopback) && !err; i++)
-		err = addr_add(l, &loopback[i], LOOPBACK);
+		err = addr_add(l, &loopback[i], LOOPBACK, 0);
 	for (size_t i = 0; i < count && !err; i++) {
 		const struct ecbpf_filter_addr *addr = &routes[i].prefix;
 		struct ecbpf_prefix prefix = ecbpf_prefix_unmap(addr->addr, addr->prefix_len);
@@ -153,7 +160,7 @@ static int addrs_add(struct lockout *l)
 		if (routes[i].kind == ECBPF_FILTER_ADDR_LOCAL && prefix.len &&
 		    !ecbpf_prefix_has(&loopback[0], &prefix) &&
 		    !ecbpf_prefix_has(&loopback[1], &prefix))
-			err = addr_add(l, &prefix, THIS_HOST);
+			err = addr_add(l, &prefix, THIS_HOST, 0);
 	}
 	return err;
 }
@@ -181,6 +188,29 @@ int ecbpf_lockout_begin(struct ecbpf *e, struct lockout *ret_lockout)
 	return err;
 }
 
+int ecbpf_lockout_sessions(struct lockout *l)
+{
+	struct sessions sessions;
+	int err = 0;
+
+	if (!l->e->guards_sessions || l->e->is_applying)
+		return 0;
+	if (sessions_read(l->e, true, &sessions))
+		ecbpf_log(l->e, ECBPF_LOG_WARN,
+			  "it was not tried whether this drops connections to this host: %s",
+			  l->e->error);
+	for (size_t i = 0; i < sessions.count && !err; i++) {
+		const struct session *session = &sessions.items[i];
+
+		err = addr_add(l, &session->client, session->is_own ? OWN : CLIENT,
+			       session->server_port);
+	}
+	sessions_free(&sessions);
+	if (!err && l->single_count)
+		qsort(l->single, l->single_count, sizeof(*l->single), addr_compare);
+	return err;
+}
+
 /* --- prefixes --------------------------------------------------------------------------------- */
 
 #define FOUND_SHOWN 5
@@ -188,7 +218,7 @@ int ecbpf_lockout_begin(struct ecbpf *e, struct lockout *ret_lockout)
 static void found(struct lockout *l, const struct ecbpf_prefix *prefix,
 		  const struct lockout_addr *addr)
 {
-	char text[ECBPF_PREFIX_TEXT], other[ECBPF_PREFIX_TEXT];
+	char text[ECBPF_PREFIX_TEXT], other[ECBPF_PREFIX_TEXT], port[24] = "";
 	size_t len = strlen(l->text);
 
 	if (++l->found > FOUND_SHOWN)
@@ -200,13 +230,15 @@ static void found(struct lockout *l, const struct ecbpf_prefix *prefix,
 		return;
 	}
 	ecbpf_prefix_format(&addr->prefix, other);
+	if (addr->port)
+		snprintf(port, sizeof(port), " (port %u)", addr->port);
 	if (!ecbpf_prefix_compare(prefix, &addr->prefix))
-		snprintf(l->text + len, sizeof(l->text) - len, "%s%s is %s", len ? "; " : "", text,
-			 addr->what);
+		snprintf(l->text + len, sizeof(l->text) - len, "%s%s is %s%s", len ? "; " : "",
+			 text, addr->what, port);
 	else
-		snprintf(l->text + len, sizeof(l->text) - len, "%s%s %s %s, %s", len ? "; " : "",
+		snprintf(l->text + len, sizeof(l->text) - len, "%s%s %s %s, %s%s", len ? "; " : "",
 			 text, ecbpf_prefix_has(prefix, &addr->prefix) ? "holds" : "is in", other,
-			 addr->what);
+			 addr->what, port);
 }
 
 /* The first address that is not below the prefix is in it, or none is */
@@ -251,15 +283,17 @@ void ecbpf_lockout_check(struct lockout *l, const struct ecbpf_prefix *prefix)
 {
 	const struct lockout_addr *addr = NULL;
 
-	if (l->e->list_policy & ECBPF_LIST_FORCE)
+	bool is_forced = l->e->list_policy & ECBPF_LIST_FORCE;
+
+	if (is_forced && !l->single_count)
 		return;
-	if (prefix->len)
+	if (prefix->len || is_forced)
 		addr = single_find(l, prefix);
 	for (size_t i = 0; i < l->wide_count && prefix->len && !addr; i++)
 		if (ecbpf_prefix_has(prefix, &l->wide[i].prefix) ||
 		    ecbpf_prefix_has(&l->wide[i].prefix, prefix))
 			addr = &l->wide[i];
-	if (addr || !prefix->len)
+	if (addr || (!prefix->len && !is_forced))
 		found(l, prefix, addr);
 }
 
@@ -273,5 +307,9 @@ int ecbpf_lockout_end(struct lockout *l, int err)
 		return err;
 	if (l->found > FOUND_SHOWN)
 		snprintf(more, sizeof(more), "; and %zu more", l->found - FOUND_SHOWN);
+	if (l->e->list_policy & ECBPF_LIST_FORCE) {
+		ecbpf_log(l->e, ECBPF_LOG_WARN, "%s%s: blocked", l->text, more);
+		return 0;
+	}
 	return ecbpf_fail(l->e, -EPERM, "%s%s: refused without --force", l->text, more);
 }

@@ -12,7 +12,7 @@ int ecbpf_list_check_empty(struct ecbpf *e, const char *what, size_t before, siz
 
 /**
  * struct lockout - a search for prefixes that would block this host
- * @single: its addresses, sorted
+ * @single: its addresses, sorted; of lockout_sessions() also those of clients
  * @wide: what is more than an address: loopback, local prefixes
  * @text: what was found, for the error
  */
@@ -28,6 +28,11 @@ struct lockout {
 
 /* Of addresses of this host, default gateways, loopback. For ecbpf_lockout_end(), also on errors */
 int ecbpf_lockout_begin(struct ecbpf *e, struct lockout *ret_lockout);
+/*
+ * Also for clients of this host, see ecbpf_session_guard(): if it is forced, ecbpf_lockout_end()
+ * warns of these. Those that cannot be read are warned of
+ */
+int ecbpf_lockout_sessions(struct lockout *lockout);
 /* What nobody blocks, whatever is checked afterwards */
 void ecbpf_lockout_allow(struct lockout *lockout, const struct ecbpf_prefix *prefix);
 /* A prefix that is to be blocked */

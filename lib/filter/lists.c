@@ -437,6 +437,8 @@ int ecbpf_filter_list_check(struct ecbpf *e, __u32 list, size_t before,
 	if (err || !count || list != ECBPF_FILTER_BLOCK)
 		return err;
 	err = ecbpf_lockout_begin(e, &lockout);
+	if (!err)
+		err = ecbpf_lockout_sessions(&lockout);
 	for (size_t i = 0; i < allow_count && !err; i++)
 		ecbpf_lockout_allow(&lockout, &allow[i].prefix);
 	for (size_t i = 0; i < count && !err; i++)

@@ -28,6 +28,7 @@
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/runtime_log.h"
+#include "fw/guard.h"
 #include "fw/live.h"
 
 void fw_session_close(struct fw_session *s)
@@ -316,6 +317,8 @@ int fw_session_apply(struct ecbpf *e, struct fw_session *s, const struct ecbpf_f
 	err = fw_rules_check_empty(e, ruleset, s->old.ruleset);
 	if (!err)
 		err = sets_check(e, s, ruleset);
+	if (!err)
+		err = fw_guard_rules(e, s, ruleset, false);
 	if (err)
 		return err;
 	new.ruleset = fw_ruleset_copy(ruleset);
@@ -416,6 +419,8 @@ int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 		err = fn(e, ruleset, data);
 		if (!err)
 			err = sets_check_changed(e, &s, ruleset);
+		if (!err)
+			err = fw_guard_rules(e, &s, ruleset, true);
 		if (err) {
 			ecbpf_fw_ruleset_free(ruleset);
 		} else {

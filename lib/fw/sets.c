@@ -13,6 +13,7 @@
 #include "core/list-policy.h"
 #include "core/prefix.h"
 #include "core/runtime_log.h"
+#include "fw/guard.h"
 #include "fw/live.h"
 
 static int set_find(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const char *name,
@@ -215,6 +216,8 @@ int ecbpf_fw_set_change(struct ecbpf *e, const char *name, enum ecbpf_fw_set_cha
 			err = set_check_delete(e, &s.old.ruleset->sets[index], trie, list);
 		else
 			err = set_check(e, &s, index, list);
+		if (!err)
+			err = fw_guard_set(e, &s, index, change, list, trie);
 		if (!err && change == ECBPF_FW_SET_REPLACE)
 			err = fw_set_check_empty(e, &s.old.ruleset->sets[index], before, count);
 		if (!err && change != ECBPF_FW_SET_DELETE)

@@ -14,6 +14,9 @@
 # A script that ends without a summary, by an error or a signal, has failed, and
 # says so; a skipped test is counted as skipped, with its reason.
 
+# Whoever runs a test may sit in an SSH session, which rules of tests must be able to drop
+export SSH_CONNECTION=''
+
 passed=0 failed=0 skipped=0 summed=''
 deferred=()
 

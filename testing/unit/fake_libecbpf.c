@@ -491,6 +491,13 @@ void ecbpf_list_policy(struct ecbpf *e, unsigned int policy)
 	fprintf(stderr, "call: list_policy %u\n", policy);
 }
 
+/* Of each verb that changes rules: no call that a test would want to see */
+void ecbpf_session_guard(struct ecbpf *e, bool is_on)
+{
+	(void)e;
+	(void)is_on;
+}
+
 /* --- configuration ------------------------------------------------------------------------ */
 
 int ecbpf_config_read(struct ecbpf *e, const char *file, struct ecbpf_config **ret_config)

@@ -351,6 +351,7 @@ static int run(struct tool *tool, __u32 list, int argc, char **argv)
 	}
 	if (optind == argc)
 		return tool_usage("expected add, delete, list, flush, import or top");
+	ecbpf_session_guard(tool->ecbpf, true);
 	options.verb = argv[optind++];
 	rest = argc - optind;
 	if (check_options(&options))

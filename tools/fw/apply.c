@@ -81,6 +81,7 @@ int fw_run_apply(struct tool *tool, int argc, char **argv)
 	else
 		tool_change_begin(NULL);
 	tool_change_stage(ECBPF_STAGE_FW);
+	ecbpf_session_guard(tool->ecbpf, true);
 	if (fw_read_rules(tool, file, &ruleset))
 		return TOOL_FAILED;
 	return apply(tool, ruleset, is_check, has_exit_code);

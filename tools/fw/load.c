@@ -59,6 +59,7 @@ int fw_run_load(struct tool *tool, int argc, char **argv)
 	if (tool_operands_ifaces(argc, argv, &ifaces))
 		return TOOL_USAGE;
 	tool_change_begin(NULL);
+	ecbpf_session_guard(tool->ecbpf, true);
 	if (file && fw_read_rules(tool, file, &ruleset))
 		return TOOL_FAILED;
 	if (ecbpf_fw_load(tool->ecbpf, (const char *const *)ifaces.items, ifaces.count, ruleset,

@@ -275,6 +275,7 @@ int fw_run_rule(struct tool *tool, int argc, char **argv)
 	change.kind = changes[i].kind;
 	tool_change_begin(changes[i].name);
 	tool_change_stage(ECBPF_STAGE_FW);
+	ecbpf_session_guard(tool->ecbpf, true);
 	err = ecbpf_fw_change(tool->ecbpf, change_rules, &change);
 	if (err == -EEXIST)
 		return TOOL_FAILED; /* told already */

@@ -132,6 +132,7 @@ static int list_set(const struct tool *tool, const char *name, bool is_json)
 static int change_set(struct tool *tool, const char *name, enum ecbpf_fw_set_change change,
 		      const struct ecbpf_list *list)
 {
+	ecbpf_session_guard(tool->ecbpf, true);
 	if (ecbpf_fw_set_change(tool->ecbpf, name, change, list))
 		return tool_fail_ecbpf(tool);
 	tool_entries_changed(tool, tool_str("set %s", name));
@@ -205,7 +206,7 @@ static int run_flush(struct tool *tool, const char *name)
 	static const struct ecbpf_list none;
 
 	tool_change_begin("flush");
-	ecbpf_list_policy(tool->ecbpf, ECBPF_LIST_ALLOW_EMPTY);
+	tool_list_option(tool, TOOL_LIST_EMPTY); /* beside --force */
 	return change_set(tool, name, ECBPF_FW_SET_REPLACE, &none);
 }
 
