@@ -25,12 +25,16 @@
 #define SECTION_MAX 48 /* inih cuts longer ones */
 #define KEYS_MAX    (ECBPF_SETTINGS_KEYS + 16)
 
-/* @err: of the first thing that is wrong; reading ends there */
+/*
+ * @is_kept: an older version wrote it, from files that it took
+ * @err: of the first thing that is wrong; reading ends there
+ */
 struct reader {
 	struct conf_parser p;
 	FILE *in;
 	const struct conf_section *section;
 	char section_name[SECTION_MAX + 1];
+	bool is_kept;
 	int err;
 };
 
@@ -95,6 +99,14 @@ static bool is_text(const char *line)
 	return true;
 }
 
+/* Many editors end a line there, and inih does not: what they show below a comment is part of it */
+static bool has_bare_return(const char *line)
+{
+	const char *at = strchr(line, '\r');
+
+	return at && at[strspn(at, " \t\r\n")];
+}
+
 /* Without an end in its @num bytes */
 static int line_fail(struct reader *r, const char *line, int num)
 {
@@ -116,6 +128,11 @@ static char *read_line(char *str, int num, void *stream)
 	if (r->err || !fgets(str, num, r->in))
 		return NULL;
 	r->p.at.line++;
+	if (!r->is_kept && has_bare_return(str)) {
+		r->err = conf_fail(r->p.e, &r->p.at,
+				   "a carriage return ends no line: write a newline");
+		return NULL;
+	}
 	if (!strchr(str, '\n') && !feof(r->in)) {
 		r->err = line_fail(r, str, num);
 		return NULL;
@@ -183,7 +200,7 @@ static int section_check(const struct reader *r)
 static int stream_read(struct ecbpf *e, FILE *in, const char *name, bool is_whole,
 		       struct ecbpf_config *config)
 {
-	struct reader r = {.p = {.e = e, .config = config}, .in = in};
+	struct reader r = {.p = {.e = e, .config = config}, .in = in, .is_kept = is_whole};
 	char **files;
 	int line;
 

@@ -8,10 +8,36 @@
 #include "core/utf8.h"
 #include "fw/parse.h"
 
-void fw_next_line(struct source *src)
+/*
+ * Many editors end a line at any carriage return, and show rules below the comment that are part of
+ * it. VT, FF, NEL and U+2028 end no line in any of vi, Emacs, nano and VS Code.
+ */
+static void check_comment(struct parser *p, const char *end)
 {
+	struct span span = fw_span_here(p->src);
+
+	/* CR CR LF is what conversions make of CR LF, and hides nothing */
+	while (end > span.pos && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
+		end--;
+	for (span.end = span.pos; span.end < end; span.end++) {
+		if (*span.end && *span.end != '\r')
+			continue;
+		span.pos = span.end++;
+		if (*span.pos)
+			fw_error_at(p, &span, FW_BARE_CR);
+		else
+			fw_error_at(p, &span, "a zero byte: UTF-16, or no text file");
+		return;
+	}
+}
+
+void fw_next_line(struct parser *p)
+{
+	struct source *src = p->src;
 	const char *end = memchr(src->pos, '\n', src->end - src->pos);
 
+	if (!p->is_kept && src->pos < src->end && *src->pos == '#')
+		check_comment(p, end ? end : src->end);
 	src->pos = end ? end + 1 : src->end;
 	src->line = src->pos;
 	src->number++;
@@ -33,6 +59,8 @@ bool fw_error_expected(struct parser *p, const char *what)
 
 	if (fw_peek(p->src) == '\n')
 		fw_error_at(p, &span, "expected %s, found the end of the line", what);
+	else if (*span.pos == '\r')
+		fw_error_at(p, &span, FW_BARE_CR);
 	else
 		fw_error_at(p, &span, "expected %s, found '%s'", what, fw_quote(&span));
 	return false;

@@ -100,7 +100,7 @@ static bool take_set_list(struct parser *p, struct fw_set *set)
 			if (fw_peek(src) == ',') {
 				src->pos++;
 			} else if (memchr(src->pos, '\n', src->end - src->pos)) {
-				fw_next_line(src);
+				fw_next_line(p);
 			} else {
 				src->pos = src->end;
 				fw_error_at(p, &open, "'{' without '}'");

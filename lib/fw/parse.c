@@ -154,7 +154,7 @@ static int parse(struct ecbpf *e, const char *file, const char *text, size_t siz
 	if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) /* byte order mark of UTF-8 */
 		src.line = src.pos = text + 3;
 	p.no_memory = !p.ruleset;
-	for (; !p.no_memory && src.pos < src.end; fw_next_line(&src))
+	for (; !p.no_memory && src.pos < src.end; fw_next_line(&p))
 		if (fw_peek(&src) != '\n')
 			take_line(&p);
 	if (!p.no_memory)
@@ -201,7 +201,7 @@ int fw_rule_parse(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, const
 	fw_take_rule(&p, &rule);
 	/* a comment and blank lines may follow */
 	while (!p.errors.errors && src.pos < src.end) {
-		fw_next_line(&src);
+		fw_next_line(&p);
 		if (fw_peek(&src) != '\n')
 			fw_error_expected(&p, "the end of the text (a rule is one line)");
 	}

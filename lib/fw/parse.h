@@ -69,6 +69,8 @@ const char *fw_quote(const struct span *span);
 
 /* --- parse-cursor.c ------------------------------------------------------------------------- */
 
+#define FW_BARE_CR "a carriage return ends no line: write a newline"
+
 static inline void fw_skip_space(struct source *src)
 {
 	while (src->pos < src->end &&
@@ -130,7 +132,8 @@ static inline struct span fw_take_word(struct source *src)
 	return span;
 }
 
-void fw_next_line(struct source *src);
+/* What hides lines in a comment, or in front of an editor, is reported */
+void fw_next_line(struct parser *p);
 struct span fw_span_word(struct source *src);
 bool fw_error_expected(struct parser *p, const char *what);
 bool fw_take_keyword(struct source *src, const char *keyword);

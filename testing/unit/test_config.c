@@ -364,6 +364,43 @@ static void cut(void **state)
 	unlink(path);
 }
 
+/* Lines that an editor shows, and that are part of a comment or of a value to us */
+static void carriage_returns(void **state)
+{
+	static const struct {
+		const char *text;
+		int line; /* 0: it is taken */
+	} cases[] = {
+		{"[filter]\n# a\rfrags = pass\n", 2},
+		{"[filter]\rfrags = pass\r", 1},
+		{"[filter] # a\rfrags = pass", 1},
+		{"[filter]\nfrags = pass ; a\rland = off\r\n", 2},
+		{"[filter]\r\n# a\r\n# b \r\r\n; c\r \r\nfrags = pass ; d\r\n# e\r", 0},
+	};
+	char path[] = "/tmp/test_config-XXXXXX", want[256];
+	struct ecbpf_config *config;
+
+	(void)state;
+	close(mkstemp(path));
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int err;
+
+		write_file(path, cases[i].text);
+		err = ecbpf_config_read(e, path, &config);
+		if (!err)
+			ecbpf_config_free(config);
+		assert_int_equal(err, cases[i].line ? -EINVAL : 0);
+		snprintf(want, sizeof(want),
+			 "%s:%d: a carriage return ends no line: write a newline", path,
+			 cases[i].line);
+		if (err)
+			assert_string_equal(ecbpf_error(e), want);
+	}
+	unlink(path);
+	/* of a version that took it */
+	ecbpf_config_free(read_text("[filter]\n# a\rfrags = pass\n"));
+}
+
 /* What would block is refused, and what has no end; but for what a shell hands over */
 static void pipes(void **state)
 {
@@ -410,9 +447,11 @@ static void pipes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whole),      cmocka_unit_test(little), cmocka_unit_test(wrong),
-		cmocka_unit_test(long_lines), cmocka_unit_test(files),	cmocka_unit_test(lists),
-		cmocka_unit_test(rules),      cmocka_unit_test(pipes),	cmocka_unit_test(cut),
+		cmocka_unit_test(whole), cmocka_unit_test(little),
+		cmocka_unit_test(wrong), cmocka_unit_test(long_lines),
+		cmocka_unit_test(files), cmocka_unit_test(lists),
+		cmocka_unit_test(rules), cmocka_unit_test(pipes),
+		cmocka_unit_test(cut),	 cmocka_unit_test(carriage_returns),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

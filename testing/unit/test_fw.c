@@ -121,6 +121,9 @@ static void printed(void **state)
 		{"test sha1 5EE7710e4f59c537e76c9d243658931828ce296d xdp_action XDP_ABORTED",
 		 "test sha1 5ee7710e4f59c537e76c9d243658931828ce296d xdp_action XDP_ABORTED\n"},
 		{"# nothing\n\n \t\n", ""},
+		{"# nothing\r\n# at \r\r\n# all\r", ""},
+		{"set s { # a\r\n} # b\r\nip udp # c\r\n",
+		 "set s {}\nip from any to any udp drop\n"},
 		{"", ""},
 		/* null flags, port 0 */
 		{"ip from any to any tcp flags {} mask {fin,syn,rst,psh,ack,urg,ece,cwr}",
@@ -263,6 +266,7 @@ static void printed(void **state)
 #define MALFORMED                                                            \
 	"any, or a reason: tcp-truncated, ip6-ext-limit, or another one of " \
 	"ecbpf-fw-rules(5)"
+#define CR    "a carriage return ends no line: write a newline"
 #define UNITS "/s, pps, kpps, Mpps, kbit/s, Mbit/s, Gbit/s"
 #define ALL(family)                                                                   \
 	"this rule matches all packets of " family ": if you mean that, write proto " \
@@ -385,6 +389,13 @@ static const struct {
 	 {"1:32: byte 0xff is not allowed in quotes"}},
 	{"ip from any to any udp name \"\xc2\x9b\"", {"1:30: byte 0xc2 is not allowed in quotes"}},
 	{"ip from any to any udp name \"\xe2\x82\"", {"1:30: byte 0xe2 is not allowed in quotes"}},
+	/* lines end by LF, with CR before it or not */
+	{"ip udp\r\n# block telnet\rip tcp dport 23\r\n", {"2:15: " CR}},
+	{"# a\rip udp\r# b", {"1:4: " CR}},
+	{"set s {\n1.2.3.4 # a\r1.2.3.5\n}", {"2:12: " CR}},
+	{"ip udp # a\rip tcp", {"1:11: " CR}},
+	{"ip udp\rip tcp", {"1:7: " CR}},
+	{"set s {1.2.3.4}\rip udp", {"1:16: " CR}},
 	/* what does not belong there */
 	{"allow ip from any to any udp", {"1:1: 'allow' is no word of these rules: write pass"}},
 	{"ip saddr 192.0.2.1 udp", {"1:4: 'saddr' is no word of these rules: write from"}},
@@ -573,6 +584,10 @@ static void kept(void **state)
 	assert_string_equal(ecbpf_fw_rule_name(ruleset, 0), "a\xff\x1b");
 	assert_int_equal(fw_rule_insert_kept(e, ruleset, 1, text), 0);
 	assert_int_equal(ecbpf_fw_rule_insert(e, ruleset, 1, text), -EINVAL);
+	assert_int_equal(fw_rule_insert_kept(e, ruleset, 1, "ip udp # a\rb"), 0);
+	assert_int_equal(ecbpf_fw_rule_insert(e, ruleset, 1, "ip udp # a\rb"), -EINVAL);
+	assert_int_equal(ecbpf_fw_parse(e, "rules", "# \0\nip udp", 10, &again), -EINVAL);
+	assert_string_equal(ecbpf_error(e), "rules:1:3: a zero byte: UTF-16, or no text file");
 	shown = print(ruleset);
 	assert_int_equal(fw_parse_kept(e, "rules", shown, strlen(shown), &again), 0);
 	shown_again = print(again);
