@@ -237,15 +237,28 @@ static int sets_check_changed(struct ecbpf *e, const struct fw_session *s,
 	return err;
 }
 
-static size_t set_count(struct ecbpf *e, const struct fw_session *s, const struct fw_set *set)
+/* @ret_counts: of each family, FW_NOT_KNOWN if that cannot be read */
+static void set_counts(struct ecbpf *e, const struct fw_session *s, const struct fw_set *set,
+		       size_t ret_counts[2])
 {
 	struct fw_set read = {};
 
+	ret_counts[0] = ret_counts[1] = FW_NOT_KNOWN;
 	strcpy(read.name, set->name);
 	if (fw_set_read(e, &s->maps, s->old.sets[set - s->old.ruleset->sets], &read))
-		return 0;
+		return;
+	ret_counts[0] = ret_counts[1] = 0;
+	for (size_t i = 0; i < read.prefixes_count; i++)
+		ret_counts[read.prefixes[i].family == 6]++;
 	free(read.prefixes);
-	return read.prefixes_count;
+}
+
+static size_t set_count(struct ecbpf *e, const struct fw_session *s, const struct fw_set *set)
+{
+	size_t counts[2];
+
+	set_counts(e, s, set, counts);
+	return counts[0] == FW_NOT_KNOWN ? 0 : counts[0] + counts[1];
 }
 
 /* A line for each set that has addresses, and has none by @ruleset; for free() */
@@ -403,6 +416,29 @@ static int apply_changed(struct ecbpf *e, struct fw_session *s, struct ecbpf_fw_
 	return err;
 }
 
+/* About rules that were added, by what their sets have now */
+static void negated_warn(struct ecbpf *e, const struct fw_session *s,
+			 const struct ecbpf_fw_ruleset *ruleset)
+{
+	size_t counts[FW_SETS_MAX][2];
+
+	for (size_t i = 0; i < ruleset->rules_count; i++) {
+		const struct fw_rule *rule = &ruleset->rules[i];
+
+		if (rule->is_lent || !fw_rule_negates_set(rule))
+			continue;
+		for (size_t k = 0; k < ruleset->sets_count; k++) {
+			const char *name = ruleset->sets[k].name;
+			const struct fw_set *set = fw_set_find(s->old.ruleset, name, strlen(name));
+
+			counts[k][0] = FW_NOT_KNOWN;
+			if (set && fw_rule_uses_set(rule, k))
+				set_counts(e, s, set, counts[k]);
+		}
+		fw_warn_negated(e, ruleset, rule, counts);
+	}
+}
+
 int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 {
 	struct ecbpf_fw_ruleset *ruleset;
@@ -426,6 +462,7 @@ int ecbpf_fw_change(struct ecbpf *e, ecbpf_fw_change_fn fn, void *data)
 		} else {
 			if (fw_vlan_rules(ruleset) > fw_vlan_rules(s.old.ruleset))
 				fw_warn_vlan_loaded(e, ruleset);
+			negated_warn(e, &s, ruleset);
 			runtime_log_ahead(e);
 			if (!e->confirm_s)
 				fw_log_change(e, s.old.ruleset, ruleset);

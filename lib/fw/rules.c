@@ -231,12 +231,8 @@ void ecbpf_fw_set_at(const struct ecbpf_fw_ruleset *ruleset, size_t index, struc
 
 	*ret = (struct ecbpf_fw_set){
 		.name = set->name, .family = set->family, .prefixes = set->prefixes_count};
-	for (size_t i = 0; i < ruleset->rules_count; i++) {
-		const struct fw_rule *rule = &ruleset->rules[i];
-
-		ret->rules += (rule->src.kind == FW_ADDRS_SET && rule->src.set == index) ||
-			      (rule->dst.kind == FW_ADDRS_SET && rule->dst.set == index);
-	}
+	for (size_t i = 0; i < ruleset->rules_count; i++)
+		ret->rules += fw_rule_uses_set(&ruleset->rules[i], index);
 }
 
 size_t ecbpf_fw_assertions(const struct ecbpf_fw_ruleset *ruleset,

@@ -228,6 +228,13 @@ static inline bool fw_rule_has_family(const struct fw_rule *rule, __u8 family)
 	return rule->family == family || rule->family == FW_INET;
 }
 
+/* @index: of a set of the rule's ruleset */
+static inline bool fw_rule_uses_set(const struct fw_rule *rule, size_t index)
+{
+	return (rule->src.kind == FW_ADDRS_SET && rule->src.set == index) ||
+	       (rule->dst.kind == FW_ADDRS_SET && rule->dst.set == index);
+}
+
 /* "ip", "ip6", "inet" */
 const char *fw_family_name(__u8 family);
 
@@ -344,6 +351,16 @@ void fw_warn_vlan_loaded(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset
 void fw_warn_rule(struct ecbpf *e, const struct fw_rule *rule);
 /* About all rules of a file, and sets of which no rule uses what they have of a family */
 void fw_warn_rules(struct ecbpf *e, const char *file, const struct ecbpf_fw_ruleset *ruleset);
+#define FW_NOT_KNOWN ((size_t)-1)
+
+/* Does the rule match all addresses but those of a set? */
+bool fw_rule_negates_set(const struct fw_rule *rule);
+/*
+ * About a negated set of the rule that has none of a family. @counts: of each set, prefixes of IPv4
+ * and of IPv6; FW_NOT_KNOWN: nothing is said about them
+ */
+void fw_warn_negated(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
+		     const struct fw_rule *rule, size_t (*counts)[2]);
 /* @counts: prefixes of IPv4 and of IPv6 in the set; @file: or NULL */
 void fw_warn_set(struct ecbpf *e, const char *file, const struct ecbpf_fw_ruleset *ruleset,
 		 size_t index, const size_t *counts);

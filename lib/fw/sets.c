@@ -292,8 +292,7 @@ int fw_set_remove(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, void *data)
 	for (size_t i = 0; i < ruleset->rules_count; i++) {
 		struct fw_rule *rule = &ruleset->rules[i];
 
-		if ((rule->src.kind == FW_ADDRS_SET && rule->src.set == index) ||
-		    (rule->dst.kind == FW_ADDRS_SET && rule->dst.set == index))
+		if (fw_rule_uses_set(rule, index))
 			return ecbpf_fail(e, -EBUSY, "rule %zu uses set '%s'", i + 1, name);
 		rule->src.set -= rule->src.kind == FW_ADDRS_SET && rule->src.set > index;
 		rule->dst.set -= rule->dst.kind == FW_ADDRS_SET && rule->dst.set > index;

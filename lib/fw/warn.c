@@ -207,6 +207,56 @@ void fw_warn_rule(struct ecbpf *e, const struct fw_rule *rule)
 	check_rule(&w, rule);
 }
 
+/* --- sets ------------------------------------------------------------------------------------- */
+
+static bool is_negated_set(const struct fw_addrs *addrs)
+{
+	return addrs->kind == FW_ADDRS_SET && addrs->is_negated;
+}
+
+bool fw_rule_negates_set(const struct fw_rule *rule)
+{
+	return is_negated_set(&rule->src) || is_negated_set(&rule->dst);
+}
+
+/* `!@NAME` of a set without addresses of a family is all of it, as `!{}` would be */
+static void check_negated(struct warner *w, const struct ecbpf_fw_ruleset *ruleset,
+			  const struct fw_rule *rule, const struct fw_addrs *addrs,
+			  size_t (*counts)[2])
+{
+	const char *name = ruleset->sets[addrs->set].name;
+	const size_t *count = counts[addrs->set];
+	bool has_none[2];
+
+	if (count[0] == FW_NOT_KNOWN)
+		return;
+	for (int i = 0; i < 2; i++)
+		has_none[i] = !count[i] && fw_rule_has_family(rule, i ? 6 : 4);
+	if (has_none[0] || has_none[1])
+		warn(w, rule, "'!@%s' matches all addresses of %s: set '%s' has none of them", name,
+		     has_none[0] && has_none[1] ? "ip and ip6"
+		     : has_none[0]		? "ip"
+						: "ip6",
+		     name);
+}
+
+static void check_negated_sets(struct warner *w, const struct ecbpf_fw_ruleset *ruleset,
+			       const struct fw_rule *rule, size_t (*counts)[2])
+{
+	if (is_negated_set(&rule->src))
+		check_negated(w, ruleset, rule, &rule->src, counts);
+	if (is_negated_set(&rule->dst))
+		check_negated(w, ruleset, rule, &rule->dst, counts);
+}
+
+void fw_warn_negated(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
+		     const struct fw_rule *rule, size_t (*counts)[2])
+{
+	struct warner w = {.e = e};
+
+	check_negated_sets(&w, ruleset, rule, counts);
+}
+
 void fw_warn_set(struct ecbpf *e, const char *file, const struct ecbpf_fw_ruleset *ruleset,
 		 size_t index, const size_t *counts)
 {
@@ -216,8 +266,7 @@ void fw_warn_set(struct ecbpf *e, const char *file, const struct ecbpf_fw_rulese
 	for (size_t i = 0; i < ruleset->rules_count; i++) {
 		const struct fw_rule *rule = &ruleset->rules[i];
 
-		if ((rule->src.kind == FW_ADDRS_SET && rule->src.set == index) ||
-		    (rule->dst.kind == FW_ADDRS_SET && rule->dst.set == index))
+		if (fw_rule_uses_set(rule, index))
 			families |= rule->family == FW_INET ? 1 << 4 | 1 << 6 : 1 << rule->family;
 	}
 	for (int i = 0; i < 2; i++) {
@@ -237,20 +286,25 @@ void fw_warn_rules(struct ecbpf *e, const char *file, const struct ecbpf_fw_rule
 {
 	struct warner w = {.e = e, .file = file};
 	size_t *covered = fw_covered(ruleset);
+	size_t counts[FW_SETS_MAX][2] = {};
 
+	for (size_t i = 0; i < ruleset->sets_count; i++) {
+		const struct fw_set *set = &ruleset->sets[i];
+
+		for (size_t k = 0; k < set->prefixes_count; k++)
+			counts[i][set->prefixes[k].family == 6]++;
+		if (set->is_live)
+			counts[i][0] = FW_NOT_KNOWN;
+	}
 	for (size_t i = 0; i < ruleset->rules_count; i++) {
 		check_rule(&w, &ruleset->rules[i]);
+		check_negated_sets(&w, ruleset, &ruleset->rules[i], counts);
 		if (covered && covered[i] != FW_NOT_COVERED)
 			warn_covered(&w, ruleset, i, covered[i]);
 	}
 	free(covered);
 	warn_end(&w);
-	for (size_t i = 0; i < ruleset->sets_count; i++) {
-		const struct fw_set *set = &ruleset->sets[i];
-		size_t counts[2] = {};
-
-		for (size_t k = 0; k < set->prefixes_count; k++)
-			counts[set->prefixes[k].family == 6]++;
-		fw_warn_set(e, file, ruleset, i, counts);
-	}
+	for (size_t i = 0; i < ruleset->sets_count; i++)
+		if (!ruleset->sets[i].is_live)
+			fw_warn_set(e, file, ruleset, i, counts[i]);
 }

@@ -287,6 +287,16 @@ fw rule add 'ip from 192.0.2.77 to any udp drop'
 check "live: still so after a rule was added" "2" "$(fw set list banned | wc -l)"
 check "live: apply again, after that" "" "$(fw apply -q -f "$work/live" 2>&1)"
 check "live: leaves it alone" "2" "$(fw set list banned | wc -l)"
+fw set create none
+check "negated: a rule is added, whose set is empty" \
+	"ecbpf-fw: warning: '!@none' matches all addresses of ip and ip6: set 'none' has none of them" \
+	"$(fw rule add -q 'inet from !@none tcp count' 2>&1)"
+fw set add none 192.0.2.1
+check "negated: has one family only" \
+	"ecbpf-fw: warning: '!@none' matches all addresses of ip6: set 'none' has none of them" \
+	"$(fw rule insert -q 1 'inet to !@none udp count' 2>&1)"
+check "negated: has what the rule needs" "" "$(fw rule add -q 'ip from !@none udp count' 2>&1)"
+fw apply -q -f "$work/live" 2>/dev/null
 sed -i 's/banned ip live/banned ip6 live/; /tcp drop/d' "$work/live"
 bad "live: of another family" 1 "set 'banned' is of ip and has addresses" \
 	fw apply --allow-empty -f "$work/live"
