@@ -172,6 +172,8 @@ static bool take_flags(struct parser *p, struct fw_rule *rule)
 	}
 	rule->tcp.flags = flags;
 	rule->tcp.mask = mask;
+	if (!mask)
+		rule->any |= FW_ANY_FLAGS;
 	return true;
 }
 
@@ -423,40 +425,56 @@ static bool take_name(struct parser *p, struct fw_rule *rule)
 	return true;
 }
 
-/* Options that are one list of values */
+/* Options that are one list of values. Without @any, each packet has the field */
 static const struct {
 	enum keyword keyword;
 	enum keyword group; /* KW_NONE: of any */
 	__u16 max;
 	enum fw_names names;
 	size_t off; /* of the values in the rule */
+	enum fw_any any;
 } value_options[] = {
-	{KW_LENGTH, KW_NONE, 65535, FW_NAMES_NONE, offsetof(struct fw_rule, length)},
-	{KW_VLAN, KW_NONE, 4095, FW_NAMES_NONE, offsetof(struct fw_rule, vlan)},
-	{KW_TTL, KW_NONE, 255, FW_NAMES_NONE, offsetof(struct fw_rule, ttl)},
-	{KW_PROTO, KW_NONE, 255, FW_NAMES_PROTO, offsetof(struct fw_rule, proto)},
-	{KW_SPORT, KW_TCP, 65535, FW_NAMES_TCP, offsetof(struct fw_rule, tcp.sport)},
-	{KW_SPORT, KW_UDP, 65535, FW_NAMES_UDP, offsetof(struct fw_rule, udp.sport)},
-	{KW_DPORT, KW_TCP, 65535, FW_NAMES_TCP, offsetof(struct fw_rule, tcp.dport)},
-	{KW_DPORT, KW_UDP, 65535, FW_NAMES_UDP, offsetof(struct fw_rule, udp.dport)},
-	{KW_PORT, KW_TCP, 65535, FW_NAMES_TCP, offsetof(struct fw_rule, tcp.port)},
-	{KW_PORT, KW_UDP, 65535, FW_NAMES_UDP, offsetof(struct fw_rule, udp.port)},
-	{KW_WINDOW, KW_NONE, 65535, FW_NAMES_NONE, offsetof(struct fw_rule, tcp.window)},
-	{KW_TYPE, KW_ICMP, 255, FW_NAMES_NONE, offsetof(struct fw_rule, icmp.type)},
-	{KW_CODE, KW_ICMP, 255, FW_NAMES_NONE, offsetof(struct fw_rule, icmp.code)},
-	{KW_TYPE, KW_ICMP6, 255, FW_NAMES_NONE, offsetof(struct fw_rule, icmp6.type)},
-	{KW_CODE, KW_ICMP6, 255, FW_NAMES_NONE, offsetof(struct fw_rule, icmp6.code)},
+	{KW_LENGTH, KW_NONE, 65535, FW_NAMES_NONE, offsetof(struct fw_rule, length), 0},
+	{KW_VLAN, KW_NONE, 4095, FW_NAMES_NONE, offsetof(struct fw_rule, vlan), FW_ANY_VLAN},
+	{KW_TTL, KW_NONE, 255, FW_NAMES_NONE, offsetof(struct fw_rule, ttl), 0},
+	{KW_PROTO, KW_NONE, 255, FW_NAMES_PROTO, offsetof(struct fw_rule, proto), 0},
+	{KW_SPORT, KW_TCP, 65535, FW_NAMES_TCP, offsetof(struct fw_rule, tcp.sport),
+	 FW_ANY_TCP_SPORT},
+	{KW_SPORT, KW_UDP, 65535, FW_NAMES_UDP, offsetof(struct fw_rule, udp.sport),
+	 FW_ANY_UDP_SPORT},
+	{KW_DPORT, KW_TCP, 65535, FW_NAMES_TCP, offsetof(struct fw_rule, tcp.dport),
+	 FW_ANY_TCP_DPORT},
+	{KW_DPORT, KW_UDP, 65535, FW_NAMES_UDP, offsetof(struct fw_rule, udp.dport),
+	 FW_ANY_UDP_DPORT},
+	{KW_PORT, KW_TCP, 65535, FW_NAMES_TCP, offsetof(struct fw_rule, tcp.port), FW_ANY_TCP_PORT},
+	{KW_PORT, KW_UDP, 65535, FW_NAMES_UDP, offsetof(struct fw_rule, udp.port), FW_ANY_UDP_PORT},
+	{KW_WINDOW, KW_NONE, 65535, FW_NAMES_NONE, offsetof(struct fw_rule, tcp.window),
+	 FW_ANY_WINDOW},
+	{KW_TYPE, KW_ICMP, 255, FW_NAMES_NONE, offsetof(struct fw_rule, icmp.type),
+	 FW_ANY_ICMP_TYPE},
+	{KW_CODE, KW_ICMP, 255, FW_NAMES_NONE, offsetof(struct fw_rule, icmp.code),
+	 FW_ANY_ICMP_CODE},
+	{KW_TYPE, KW_ICMP6, 255, FW_NAMES_NONE, offsetof(struct fw_rule, icmp6.type),
+	 FW_ANY_ICMP6_TYPE},
+	{KW_CODE, KW_ICMP6, 255, FW_NAMES_NONE, offsetof(struct fw_rule, icmp6.code),
+	 FW_ANY_ICMP6_CODE},
 };
 
 static bool take_value_option(struct parser *p, struct rule_state *state, enum keyword keyword)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(value_options); i++) {
+		struct fw_values *values;
+		bool ok;
+
 		if (value_options[i].keyword != keyword ||
 		    (value_options[i].group && value_options[i].group != state->group))
 			continue;
-		return fw_take_values(p, keywords[keyword].name, value_options[i].max,
-				      value_options[i].names,
-				      (void *)((char *)state->rule + value_options[i].off));
+		values = (void *)((char *)state->rule + value_options[i].off);
+		ok = fw_take_values(p, keywords[keyword].name, value_options[i].max,
+				    value_options[i].names, values);
+		if (!values->count)
+			state->rule->any |= value_options[i].any;
+		return ok;
 	}
 	return true; /* no argument */
 }

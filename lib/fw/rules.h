@@ -86,6 +86,26 @@ enum fw_proto {
 	FW_PROTO_ICMP6 = 1 << 4,  /* ICMPv6 of FW_INET, which has FW_PROTO_ICMP, too */
 };
 
+/* Bits of fw_rule.any */
+enum fw_any {
+	FW_ANY_VLAN = 1 << 0,
+	FW_ANY_TCP_SPORT = 1 << 1,
+	FW_ANY_TCP_DPORT = 1 << 2,
+	FW_ANY_TCP_PORT = 1 << 3,
+	FW_ANY_WINDOW = 1 << 4,
+	FW_ANY_FLAGS = 1 << 5,
+	FW_ANY_UDP_SPORT = 1 << 6,
+	FW_ANY_UDP_DPORT = 1 << 7,
+	FW_ANY_UDP_PORT = 1 << 8,
+	FW_ANY_ICMP_TYPE = 1 << 9,
+	FW_ANY_ICMP_CODE = 1 << 10,
+	FW_ANY_ICMP6_TYPE = 1 << 11,
+	FW_ANY_ICMP6_CODE = 1 << 12,
+};
+#define FW_ANY_PORTS                                                                \
+	(FW_ANY_TCP_SPORT | FW_ANY_TCP_DPORT | FW_ANY_TCP_PORT | FW_ANY_UDP_SPORT | \
+	 FW_ANY_UDP_DPORT | FW_ANY_UDP_PORT)
+
 /* fw_rule.family: 4 and 6 */
 #define FW_INET 10
 
@@ -140,6 +160,7 @@ struct fw_limit {
  * @port: the source port or the destination port is one of these, without "!"; @sport and @dport
  *	  are any then
  * @icmp6: of FW_PROTO_ICMP6
+ * @any: options that are written, and test nothing: `vlan any`, `flags` alone; not printed
  * @proto: for FW_PROTO_NUMBER: upper-layer protocols, as in the record; never empty, and without
  *	   those that @protos names
  */
@@ -179,6 +200,7 @@ struct fw_rule {
 		struct fw_values code;
 	} icmp, icmp6;
 	struct fw_values proto;
+	__u16 any;
 };
 
 /**

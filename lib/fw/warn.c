@@ -59,6 +59,17 @@ static bool tests_udp(const struct fw_rule *rule)
 	return rule->udp.sport.count || rule->udp.dport.count || rule->udp.port.count;
 }
 
+static bool tests_icmp(const struct fw_rule *rule)
+{
+	return rule->icmp.type.count || rule->icmp.code.count;
+}
+
+static bool tests_icmp6(const struct fw_rule *rule)
+{
+	return rule->icmp6.type.count || rule->icmp6.code.count ||
+	       (rule->family == 6 && tests_icmp(rule));
+}
+
 /* The shortest well-formed frame of one of the rule's protocols */
 static unsigned int length_min(const struct fw_rule *rule)
 {
@@ -68,10 +79,9 @@ static unsigned int length_min(const struct fw_rule *rule)
 	if (rule->protos & (FW_PROTO_UDP | FW_PROTO_ICMP))
 		upper = 8;
 	if (rule->protos & FW_PROTO_NUMBER ||
-	    (is_later &&
-	     ((rule->protos & FW_PROTO_TCP && !tests_tcp(rule)) ||
-	      (rule->protos & FW_PROTO_UDP && !tests_udp(rule)) ||
-	      (rule->protos & FW_PROTO_ICMP && !rule->icmp.type.count && !rule->icmp.code.count))))
+	    (is_later && ((rule->protos & FW_PROTO_TCP && !tests_tcp(rule)) ||
+			  (rule->protos & FW_PROTO_UDP && !tests_udp(rule)) ||
+			  (rule->protos & FW_PROTO_ICMP && !tests_icmp(rule)))))
 		upper = 0;
 	return length + (rule->family == 6 ? 40 : 20) + upper;
 }
@@ -155,6 +165,59 @@ static bool is_wrong_icmp(const struct fw_rule *rule)
 	       rule->proto.ranges[0].last == proto;
 }
 
+/* --- options that test nothing ---------------------------------------------------------------- */
+
+static bool tests_nothing(const struct fw_rule *rule)
+{
+	(void)rule;
+	return false;
+}
+
+/* By the group of @any: is a field tested that the same packets lack? */
+static const struct any_option {
+	enum fw_any any;
+	bool (*tests_others)(const struct fw_rule *rule);
+	const char *name;
+	unsigned int max;
+} any_options[] = {
+	{FW_ANY_VLAN, tests_nothing, "vlan", 4095},
+	{FW_ANY_TCP_SPORT, tests_tcp, "sport", 65535},
+	{FW_ANY_TCP_DPORT, tests_tcp, "dport", 65535},
+	{FW_ANY_TCP_PORT, tests_tcp, "port", 65535},
+	{FW_ANY_WINDOW, tests_tcp, "window", 65535},
+	{FW_ANY_UDP_SPORT, tests_udp, "sport", 65535},
+	{FW_ANY_UDP_DPORT, tests_udp, "dport", 65535},
+	{FW_ANY_UDP_PORT, tests_udp, "port", 65535},
+	{FW_ANY_ICMP_TYPE, tests_icmp, "type", 255},
+	{FW_ANY_ICMP_CODE, tests_icmp, "code", 255},
+	{FW_ANY_ICMP6_TYPE, tests_icmp6, "type", 255},
+	{FW_ANY_ICMP6_CODE, tests_icmp6, "code", 255},
+};
+
+/* Packets that have no such field match, too: of each protocol's options, the first is named */
+static void check_any(struct warner *w, const struct fw_rule *rule)
+{
+	bool takes_later = rule->frags & 1 << ECBPF_FRAG_LATER;
+	bool (*told)(const struct fw_rule *rule) = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(any_options); i++) {
+		const struct any_option *option = &any_options[i];
+		bool is_vlan = option->any == FW_ANY_VLAN;
+
+		if (!(rule->any & option->any) || option->tests_others == told ||
+		    option->tests_others(rule) || !(is_vlan || takes_later))
+			continue;
+		told = option->tests_others;
+		warn(w, rule,
+		     "'%s any' tests nothing, and %s match, too: write %s 0-%u, or leave it out",
+		     option->name, is_vlan ? "untagged frames" : "later fragments", option->name,
+		     option->max);
+	}
+	if (rule->any & FW_ANY_FLAGS && told != tests_tcp && !tests_tcp(rule) && takes_later)
+		warn(w, rule,
+		     "'flags' alone tests nothing, and later fragments match, too: leave it out");
+}
+
 /* --- all of these ----------------------------------------------------------------------------- */
 
 static void check_rule(struct warner *w, const struct fw_rule *rule)
@@ -176,11 +239,12 @@ static void check_rule(struct warner *w, const struct fw_rule *rule)
 		     rule->proto.ranges[0].first, rule->family == 6 ? "ip6" : "ip",
 		     rule->family == 6 ? "icmp6" : "icmp");
 	if (rule->protos & FW_PROTO_TCP && rule->protos & FW_PROTO_UDP &&
-	    tests_tcp(rule) != tests_udp(rule))
+	    tests_tcp(rule) != tests_udp(rule) && !(rule->any & FW_ANY_PORTS))
 		warn(w, rule,
 		     "this rule matches all of %s: ports are of the protocol before them; write "
 		     "them behind both: tcp dport 53 udp dport 53",
 		     tests_tcp(rule) ? "udp" : "tcp");
+	check_any(w, rule);
 	if (rule->action == FW_LIMIT && rule->limit.is_bytes && rule->limit.burst < last &&
 	    rule->limit.burst < FRAME_MAX)
 		warn(w, rule,
