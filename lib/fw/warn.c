@@ -155,14 +155,35 @@ static bool has_extensions_only(const struct fw_rule *rule)
 	return true;
 }
 
-/* Nothing but the number of the other family's ICMP, as `proto icmp` is in a rule of ip6 */
-static bool is_wrong_icmp(const struct fw_rule *rule)
+/* Return: the number, if the rule is of nothing but one of both ICMPs; 0 */
+static __u32 only_icmp(const struct fw_rule *rule)
 {
-	__u32 proto = rule->family == 6 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	__u32 proto;
 
-	return rule->family != FW_INET && rule->protos == FW_PROTO_NUMBER &&
-	       rule->proto.count == 1 && rule->proto.ranges[0].first == proto &&
-	       rule->proto.ranges[0].last == proto;
+	if (rule->protos != FW_PROTO_NUMBER || rule->proto.count != 1)
+		return 0;
+	proto = rule->proto.ranges[0].first;
+	return rule->proto.ranges[0].last == proto &&
+			       (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6)
+		       ? proto
+		       : 0;
+}
+
+/* `proto icmp` in a rule of ip6 or inet */
+static void check_icmp(struct warner *w, const struct fw_rule *rule)
+{
+	__u32 proto = only_icmp(rule);
+	const char *name = proto == IPPROTO_ICMP ? "ip" : "ip6";
+
+	if (proto && rule->family == FW_INET)
+		warn(w, rule,
+		     "protocol %u is that of ICMP in %s only: write icmp and icmp6, or %s instead "
+		     "of "
+		     "inet",
+		     proto, name, name);
+	else if (proto && rule->family != (proto == IPPROTO_ICMP ? 4 : 6))
+		warn(w, rule, "protocol %u is not that of ICMP in %s: write %s", proto,
+		     rule->family == 6 ? "ip6" : "ip", rule->family == 6 ? "icmp6" : "icmp");
 }
 
 /* --- options that test nothing ---------------------------------------------------------------- */
@@ -234,10 +255,7 @@ static void check_rule(struct warner *w, const struct fw_rule *rule)
 		     "headers; for packets with extension headers write 'options proto any', for "
 		     "fragments 'frag any proto any'",
 		     rule->frags & 1 << ECBPF_FRAG_LATER ? "later fragments only" : "nothing");
-	if (is_wrong_icmp(rule))
-		warn(w, rule, "protocol %u is not that of ICMP in %s: write %s",
-		     rule->proto.ranges[0].first, rule->family == 6 ? "ip6" : "ip",
-		     rule->family == 6 ? "icmp6" : "icmp");
+	check_icmp(w, rule);
 	if (rule->protos & FW_PROTO_TCP && rule->protos & FW_PROTO_UDP &&
 	    tests_tcp(rule) != tests_udp(rule) && !(rule->any & FW_ANY_PORTS))
 		warn(w, rule,

@@ -991,6 +991,12 @@ static void misleading(void **state)
 		{"ip proto 58", "protocol 58 is not that of ICMP in ip: write icmp"},
 		{"ip proto icmp", NULL},
 		{"ip6 proto {1, 2}", NULL},
+		{"ip6 proto 58 ttl 0-254", NULL},
+		{"inet proto icmp",
+		 "protocol 1 is that of ICMP in ip only: write icmp and icmp6, or "
+		 "ip instead of inet"},
+		{"inet proto 58 ttl 0-254", "protocol 58 is that of ICMP in ip6 only"},
+		{"inet proto {1, 58} ttl 0-254", NULL},
 		{"packet length 0-13 ip from any to any udp", "rule matches nothing"},
 		{"packet length 41 ip from any to any udp dport 5", "rule matches nothing"},
 		{"packet length 42 ip from any to any udp dport 5", NULL},
