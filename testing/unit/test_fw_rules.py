@@ -79,6 +79,22 @@ def wrong_examples():
             yield f"{rule!r} is printed as {have!r}, not {want!r}"
 
 
+def check(text, *options):
+    """Exit status, standard output and errors of ecbpf-fw check"""
+    done = subprocess.run([TOOL, "check", "-f", "-", *options], input=text, capture_output=True,
+                          text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def wrong_too_many():
+    """What is too much for the tables is refused, printed or not"""
+    for options in [], ["-p"], ["-j"]:
+        status, out, errors = check("inet udp\n" * 5121, *options)
+        if status != 1 or out or "5121 rules are 10242 in the tables" not in errors:
+            return f"check {options}: exit status {status}, {out[:100]!r}, {errors[:1000]!r}"
+    return None
+
+
 def wrong_packet(frame):
     """What Scapy sees in a frame, and the model does not; None if nothing"""
     packet, layers = fw_model.Packet(frame), Ether(frame)
@@ -141,6 +157,7 @@ def main(count):
     tests[f"packets, seed {seeds[1]}"] = (
         lambda frames: next(filter(None, map(wrong_packet, frames)), None), frames)
     tests["examples of printed rules"] = (lambda none: next(wrong_examples(), none), None)
+    tests["check of too many rules"] = (lambda none: wrong_too_many(), None)
     failed = 0
     for name, (test, argument) in tests.items():
         try:

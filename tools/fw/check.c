@@ -10,14 +10,11 @@ const struct tool_option fw_check_options[] = {
 	TOOL_COMMON_OPTIONS,
 };
 
-static int print_summary(const struct tool *tool, const struct ecbpf_fw_ruleset *ruleset,
-			 const char *file, bool is_json)
+static int print_summary(const struct ecbpf_fw_ruleset *ruleset, size_t bytes, const char *file,
+			 bool is_json)
 {
 	struct ecbpf_fw_summary summary;
-	size_t bytes;
 
-	if (ecbpf_fw_bytes(tool->ecbpf, ruleset, &bytes))
-		return tool_fail_ecbpf(tool);
 	ecbpf_fw_summary(ruleset, &summary);
 	if (is_json) {
 		struct json_object *json = json_object_new_object();
@@ -42,6 +39,7 @@ int fw_run_check(struct tool *tool, int argc, char **argv)
 	struct ecbpf_fw_ruleset *ruleset TOOL_CLEANUP(fw_free_ruleset) = NULL;
 	bool is_json = false, is_print = false;
 	const char *file = NULL;
+	size_t bytes;
 	int id;
 
 	while ((id = tool_getopt(tool, argc, argv)) != -1) {
@@ -58,7 +56,9 @@ int fw_run_check(struct tool *tool, int argc, char **argv)
 		return tool_usage("--print and --json cannot be combined");
 	if (fw_read_rules(tool, file, &ruleset))
 		return TOOL_FAILED;
+	if (ecbpf_fw_bytes(tool->ecbpf, ruleset, &bytes))
+		return tool_fail_ecbpf(tool);
 	if (is_print)
 		return fw_print_rules(tool, ruleset);
-	return print_summary(tool, ruleset, file, is_json);
+	return print_summary(ruleset, bytes, file, is_json);
 }
