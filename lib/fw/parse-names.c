@@ -4,7 +4,9 @@
  * read once does not depend on these files any more.
  */
 #include <arpa/inet.h>
+#include <limits.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +18,49 @@
 /* Bytes for the line of the file: aliases make it longer than any real one */
 #define LINE_BYTES 4096
 
+/* Does the line of /etc/services have the service? *@ret_port: its number */
+static bool has_service(char *line, const char *name, const char *proto, unsigned long *ret_port)
+{
+	static const char blanks[] = " \t\r\n";
+	const char *first, *word;
+	char *rest = NULL, *end;
+	unsigned long port;
+
+	line[strcspn(line, "#")] = '\0';
+	first = strtok_r(line, blanks, &rest);
+	word = first ? strtok_r(NULL, blanks, &rest) : NULL;
+	if (!word)
+		return false;
+	port = strtoul(word, &end, 10);
+	if (*end != '/' || strcmp(end + 1, proto))
+		return false;
+	for (word = first; word && strcmp(word, name);)
+		word = strtok_r(NULL, blanks, &rest);
+	*ret_port = port;
+	return word;
+}
+
+/*
+ * The number that /etc/services has for a service, of which getservbyname_r() of glibc has @port
+ * made, modulo 65536
+ */
+static int whole_port(const char *name, const char *proto, int port)
+{
+	char line[LINE_BYTES];
+	unsigned long whole;
+	FILE *file = fopen("/etc/services", "re");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (!has_service(line, name, proto, &whole) || (int)(whole & 65535) != port)
+			continue;
+		port = whole > INT_MAX ? INT_MAX : whole;
+		break;
+	}
+	if (file)
+		fclose(file);
+	return port;
+}
+
 static int find_service(const char *name, const char *proto)
 {
 	struct servent entry, *found = NULL;
@@ -23,7 +68,7 @@ static int find_service(const char *name, const char *proto)
 
 	if (getservbyname_r(name, proto, &entry, buffer, sizeof(buffer), &found) || !found)
 		return -1;
-	return ntohs((__be16)found->s_port);
+	return whole_port(name, proto, ntohs((__be16)found->s_port));
 }
 
 static int find_proto(const char *name)
@@ -69,7 +114,7 @@ void fw_name_error(struct parser *p, const char *what, enum fw_names names, cons
 			     : fw_name_find(names == FW_NAMES_TCP ? FW_NAMES_UDP : FW_NAMES_TCP,
 					    span->pos, len);
 
-	if (number >= 0)
+	if (number >= 0 && number <= 65535)
 		fw_error_at(p, span, "%s: '%s' is a service of %s only; of %s, use the number: %d",
 			    what, fw_quote(span), other, proto, number);
 	else if (access(file, R_OK))

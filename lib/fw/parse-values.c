@@ -103,6 +103,13 @@ static bool is_misleading(enum fw_names names, const struct span *span, int valu
 	return names == FW_NAMES_PROTO && !value && fw_word_is(span, "ip");
 }
 
+/* A name whose number the option cannot have */
+static void error_above(struct parser *p, const char *what, __u16 max, const struct span *span,
+			__u64 value)
+{
+	fw_error_at(p, span, "%s: '%s' is %llu, more than %u", what, fw_quote(span), value, max);
+}
+
 /* Take the end of a range. Return: false if the parser cannot go on */
 static bool take_end(struct parser *p, const char *what, __u16 max, enum fw_names names,
 		     __u64 *ret_last, bool *wrong)
@@ -116,7 +123,9 @@ static bool take_end(struct parser *p, const char *what, __u16 max, enum fw_name
 	p->src->pos = word.end;
 	if (value < 0)
 		fw_name_error(p, what, names, &word);
-	*wrong |= value < 0;
+	else if (value > max)
+		error_above(p, what, max, &word, value);
+	*wrong |= value < 0 || value > max;
 	*ret_last = value;
 	return true;
 }
@@ -160,8 +169,7 @@ static bool take_named(struct parser *p, const char *what, __u16 max, enum fw_na
 			    "write any or 0",
 			    what);
 	else if (*ret_first > max || *ret_last > max)
-		fw_error_at(p, span, "%s: '%s' is %llu, more than %u", what, fw_quote(span),
-			    *ret_first > max ? *ret_first : *ret_last, max);
+		error_above(p, what, max, span, *ret_first > max ? *ret_first : *ret_last);
 	else
 		*wrong = false;
 	return true;

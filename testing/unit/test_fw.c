@@ -446,6 +446,9 @@ static const struct {
 	 {"1:14: dport: 'http-70000' is no service of tcp in /etc/services: use the number"}},
 	{"ip proto grre", {"1:10: proto: 'grre' is no protocol in /etc/protocols: use the number"}},
 	{"ip proto mptcp", {"1:10: proto: 'mptcp' is 262, more than 255"}},
+	{"ip proto {5 - mptcp, 5-mptcp}",
+	 {"1:15: proto: 'mptcp' is 262, more than 255",
+	  "1:22: proto: '5-mptcp' is 262, more than 255"}},
 	{"ip proto ip",
 	 {"1:10: proto: 'ip' is the number 0 in /etc/protocols, and not all packets: write any "
 	  "or 0"}},

@@ -13,6 +13,7 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "oracle"))
 # pylint: disable=wrong-import-position
@@ -95,6 +96,26 @@ def wrong_too_many():
     return None
 
 
+def wrong_services():
+    """A port above 65535 in /etc/services is none, and no other one either"""
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write("high 65589/tcp tall # 53\nhigh 53/udp\nlow 53/tcp\n")
+        file.flush()
+        shell = f"mount --bind {file.name} /etc/services && exec {TOOL} check -p -f -"
+        for port, want in (("low", "dport 53 "), ("high", "'high' is 65589, more than 65535"),
+                           ("tall", "'tall' is 65589, more than 65535"),
+                           ("{1 - high}", "'high' is 65589, more than 65535"),
+                           ("low-high", "'low-high' is 65589, more than 65535")):
+            done = subprocess.run(["unshare", "-rm", "sh", "-c", shell], capture_output=True,
+                                  input=f"ip tcp dport {port}", text=True, check=False)
+            if "unshare: " in done.stderr or "mount: " in done.stderr:
+                print("SKIP services that have no port: no mount in a namespace")
+                return None
+            if want not in done.stdout + done.stderr:
+                return f"dport {port}: {done.stdout}{done.stderr}, not {want}"
+    return None
+
+
 def wrong_packet(frame):
     """What Scapy sees in a frame, and the model does not; None if nothing"""
     packet, layers = fw_model.Packet(frame), Ether(frame)
@@ -158,6 +179,7 @@ def main(count):
         lambda frames: next(filter(None, map(wrong_packet, frames)), None), frames)
     tests["examples of printed rules"] = (lambda none: next(wrong_examples(), none), None)
     tests["check of too many rules"] = (lambda none: wrong_too_many(), None)
+    tests["services that have no port"] = (lambda none: wrong_services(), None)
     failed = 0
     for name, (test, argument) in tests.items():
         try:
