@@ -59,10 +59,11 @@ struct ecbpf_fw_summary {
 
 void ecbpf_fw_summary(const struct ecbpf_fw_ruleset *ruleset, struct ecbpf_fw_summary *ret);
 
-/* A set of a ruleset; @rules: how many rules use it */
+/* A set of a ruleset; @rules: how many rules use it; @is_live: of `set NAME live` */
 struct ecbpf_fw_set {
 	const char *name; /* belongs to the ruleset */
 	__u8 family;	  /* 4 or 6; 0: both */
+	bool is_live;
 	size_t prefixes;
 	size_t rules;
 };

@@ -229,8 +229,10 @@ void ecbpf_fw_set_at(const struct ecbpf_fw_ruleset *ruleset, size_t index, struc
 {
 	const struct fw_set *set = &ruleset->sets[index];
 
-	*ret = (struct ecbpf_fw_set){
-		.name = set->name, .family = set->family, .prefixes = set->prefixes_count};
+	*ret = (struct ecbpf_fw_set){.name = set->name,
+				     .family = set->family,
+				     .is_live = set->is_live,
+				     .prefixes = set->prefixes_count};
 	for (size_t i = 0; i < ruleset->rules_count; i++)
 		ret->rules += fw_rule_uses_set(&ruleset->rules[i], index);
 }

@@ -108,7 +108,7 @@ fw_basics()
 	good "$how: add to the set" fw set add good 192.0.2.1 198.51.100.0/24
 	check "$how: list the set" "192.0.2.1 198.51.100.0/24" \
 		"$(fw set list good | paste -sd ' ')"
-	check "$how: list all sets" "set family prefixes rules/good ip, ip6 2 1" \
+	check "$how: list all sets" "set family prefixes rules live/good ip, ip6 2 1 no" \
 		"$(fw set list | tr -s ' ' | paste -sd /)"
 	send 500 >/dev/null
 	check "$how: the set counts" "500 2000 1500 0 0" "$(counted packets)"

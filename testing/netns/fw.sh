@@ -272,6 +272,9 @@ printf 'set banned ip live\nset other { 192.0.2.9 }\nip from @banned to any tcp 
 good "live: a set that is missing" fw apply -f "$work/live"
 check "live: is made empty" "" "$(fw set list banned)"
 fw set add banned 198.51.100.0/24 203.0.113.5
+check "live: which sets are" "banned true other false set live/banned yes/other no" \
+	"$(fw set list -j | jq -r '.[] | .name, .live' | xargs) $(fw set list |
+		awk '{ print $1, $NF }' | paste -sd /)"
 check "live: apply again" "nothing to do" "$(fw apply -f "$work/live" 2>&1)"
 check "live: and leaves it alone" "198.51.100.0/24 203.0.113.5" "$(fw set list banned | xargs)"
 printf '[fw]\nrules = %s\n' "$work/live" >"$work/conf"

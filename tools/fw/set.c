@@ -51,6 +51,7 @@ static void print_sets_json(const struct ecbpf_fw_ruleset *ruleset, size_t count
 		tool_json_str(json, "family", set.family ? family_name(set.family) : NULL);
 		tool_json_num(json, "prefixes", set.prefixes);
 		tool_json_num(json, "rules", set.rules);
+		tool_json_bool(json, "live", set.is_live);
 		json_object_array_add(list, json);
 	}
 	tool_json_print(list);
@@ -60,7 +61,7 @@ static void print_sets_json(const struct ecbpf_fw_ruleset *ruleset, size_t count
 static int list_sets(const struct tool *tool, bool is_json)
 {
 	struct ecbpf_fw_ruleset *ruleset TOOL_CLEANUP(fw_free_ruleset) = NULL;
-	struct tool_table table TOOL_CLEANUP(tool_table_free) = {.columns = 4, .align = "llrr"};
+	struct tool_table table TOOL_CLEANUP(tool_table_free) = {.columns = 5, .align = "llrrl"};
 	struct ecbpf_fw_summary summary;
 
 	if (ecbpf_fw_get(tool->ecbpf, &ruleset))
@@ -70,13 +71,14 @@ static int list_sets(const struct tool *tool, bool is_json)
 		print_sets_json(ruleset, summary.sets);
 		return TOOL_OK;
 	}
-	tool_table_row(&table, "set", "family", "prefixes", "rules");
+	tool_table_row(&table, "set", "family", "prefixes", "rules", "live");
 	for (size_t i = 0; i < summary.sets; i++) {
 		struct ecbpf_fw_set set;
 
 		ecbpf_fw_set_at(ruleset, i, &set);
 		tool_table_row(&table, set.name, family_name(set.family),
-			       tool_str("%zu", set.prefixes), tool_str("%zu", set.rules));
+			       tool_str("%zu", set.prefixes), tool_str("%zu", set.rules),
+			       set.is_live ? "yes" : "no");
 	}
 	tool_table_print(&table, "");
 	return TOOL_OK;
