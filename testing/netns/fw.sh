@@ -263,6 +263,16 @@ fw load --fused --malformed pass fw0
 check "malformed: load with a setting" "11 21 21 21 21 " "$(fates)"
 fw apply --allow-empty -f /dev/null
 fw set malformed=drop
+check "malformed: dropped, too, by a file without rules" "21 12 12 12 12 " "$(fates)"
+/usr/bin/python3 - "$work" <<-'END'
+	import sys
+	from scapy.all import wrpcap
+	names = "fw-drop", "ip6-ext-limit", "ip6-jumbogram", "tcp-truncated", "vlan-tags"
+	wrpcap(sys.argv[1] + "/fates.pcap", [open(f"{sys.argv[1]}/{name}", "rb").read() for name in names],
+	       linktype=1)
+END
+check "malformed: so it is in test" "XDP_PASS XDP_DROP XDP_DROP XDP_DROP XDP_DROP" \
+	"$(fw test -j -f /dev/null -r "$work/fates.pcap" | jq -r '.packets[].action' | xargs)"
 fw unload
 
 # --- live sets, and files without rules -----------------------------------------------------------
