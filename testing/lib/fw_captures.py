@@ -151,7 +151,7 @@ def make_several(directory, raw):
 def make_odd(directory, frames):
     """What cannot be tried"""
     file = Pcapng()
-    for link in ETHER, IEEE802_11, SLL, RAW:
+    for link in ETHER, IEEE802_11, SLL, RAW, IP4:
         file.interface(link)
     file.packet(0, frames[0])
     file.packet(0, frames[0][:13])
@@ -160,6 +160,8 @@ def make_odd(directory, frames):
     file.packet(1, frames[0])
     file.packet(2, bytes(CookedLinux(lladdrtype=NETLINK) / Raw(bytes(20))))
     file.packet(3, bytes(ARP()))
+    file.packet(3, b"")
+    file.packet(4, b"")
     with open(f"{directory}/odd.pcapng", "wb") as out:
         out.write(file.data)
     # IPv4 to its full length behind an Ethernet header; BIG TCP, of which the length is 0

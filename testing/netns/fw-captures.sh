@@ -71,14 +71,15 @@ equal "pcapng in the other byte order, two sections, all kinds of packet blocks"
 	"$(verdicts "$work/blocks.pcapng")" "$whole$whole$whole"
 
 # what cannot be tried
-equal "runts, sent packets, unknown link types, ARP of raw" "$(total "$work/odd.pcapng")" "7 0 6"
+equal "runts, sent packets, unknown link types, ARP of raw, empty" "$(total "$work/odd.pcapng")" "9 0 8"
 equal "each with its reason" "$(jq -r '.skipped[] | "\(.packets) \(.why)"' "$work/out")" \
 	"2 shorter than an Ethernet header
 1 sent by the host that captured it
 1 of a link type that is not supported
 1 of a device that is no Ethernet
-1 neither IPv4 nor IPv6"
-equal "as text, too" "$(run -f "$work/rules" -r "$work/odd.pcapng"; grep -c ^skipped: "$work/out")" 5
+1 neither IPv4 nor IPv6
+2 empty"
+equal "as text, too" "$(run -f "$work/rules" -r "$work/odd.pcapng"; grep -c ^skipped: "$work/out")" 6
 
 # merged by GRO, to more than 65,535 bytes: as one packet, if the kernel can
 equal "65,549 bytes, 96 of them captured, and whole" "$(verdicts "$work/gro.pcap")" \

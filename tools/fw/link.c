@@ -111,5 +111,7 @@ const char *link_view(unsigned int type, const __u8 *data, size_t captured, size
 	default:
 		return "of a link type that is not supported";
 	}
+	if (!size)
+		why = "empty";
 	return !why && size < ret->header ? "shorter than its link header" : why;
 }
