@@ -588,6 +588,19 @@ static bool check_keyword(struct parser *p, struct rule_state *state, enum keywo
 	return true;
 }
 
+/* Behind `src` or `dst` at @pos: `port`, or a number that is no address */
+static bool is_port_next(const struct source *src, const char *pos)
+{
+	const char *end;
+
+	while (pos < src->end && (*pos == ' ' || *pos == '\t'))
+		pos++;
+	end = fw_word_end(src, pos);
+	return (end - pos == 4 && !memcmp(pos, "port", 4)) ||
+	       (pos < end && *pos >= '0' && *pos <= '9' && !memchr(pos, '.', end - pos) &&
+		!memchr(pos, ':', end - pos) && !memchr(pos, '/', end - pos));
+}
+
 /* Words of other firewalls. Return: false */
 static bool error_option(struct parser *p, const struct span *span)
 {
@@ -602,15 +615,28 @@ static bool error_option(struct parser *p, const struct span *span)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		const char *ours = words[i].ours;
+
 		if (!fw_word_is(span, words[i].word))
 			continue;
+		if (is_port_next(p->src, span->end) && !strcmp(ours, "from"))
+			ours = "sport";
+		if (is_port_next(p->src, span->end) && !strcmp(ours, "to"))
+			ours = "dport";
 		fw_error_at(p, span, "'%s' is no word of these rules: write %s", words[i].word,
-			    words[i].ours);
+			    ours);
+		return false;
+	}
+	/* of a file of something else, each line would be looked up */
+	if (p->errors.errors < p->errors.max &&
+	    fw_name_find(FW_NAMES_PROTO, span->pos, span->end - span->pos) >= 0) {
+		fw_error_at(p, span, "'%s' is a protocol: write proto %s", fw_quote(span),
+			    fw_quote(span));
 		return false;
 	}
 	return fw_error_expected(
 		p, "an option (malformed, packet, vlan, ip, ip6, inet, ttl, frag, options, tcp, "
-		   "udp, icmp, icmp6, proto, name, drop, pass, count, limit, dry)");
+		   "udp, icmp, icmp6, proto, name, drop, pass, accept, count, limit, dry)");
 }
 
 /* Return: false if the rest of the line cannot be parsed, which is reported */
@@ -692,7 +718,7 @@ static void check_malformed(struct parser *p, const struct rule_state *state)
 		if (state->seen & KW(others[i]))
 			fw_error_at(p, &state->spans[others[i]],
 				    "'%s' and 'malformed' in one rule: with malformed go packet "
-				    "length, vlan, ip and ip6",
+				    "length, vlan, ip, ip6 and inet",
 				    keywords[others[i]].name);
 	if (!rule->family && rule->action == FW_LIMIT && rule->limit.src_len)
 		fw_error_at(p, &state->spans[KW_LIMIT], "'per src' needs ip or ip6");

@@ -175,6 +175,23 @@ static bool take_named(struct parser *p, const char *what, __u16 max, enum fw_na
 	return true;
 }
 
+/* "80:90", of which the cursor is at the colon. Return: is it so? That is reported */
+static bool error_colon(struct parser *p, const char *what, const struct span *span, __u64 first)
+{
+	struct source *src = p->src;
+	struct span all = *span, last;
+
+	if (src->pos + 1 >= src->end || *src->pos != ':' || !is_digit(src->pos[1]))
+		return false;
+	last.pos = last.end = src->pos + 1;
+	src->pos = all.end = fw_word_end(src, last.pos);
+	while (last.end < all.end && is_digit(*last.end))
+		last.end++;
+	fw_error_at(p, &all, "%s: '%s' is not a range, write %llu-%s", what, fw_quote(&all), first,
+		    fw_quote(&last));
+	return true;
+}
+
 /* Take N or A-B; only B may be a name */
 static bool take_digits(struct parser *p, const char *what, __u16 max, enum fw_names names,
 			struct span *span, __u64 *ret_first, __u64 *ret_last, bool *wrong)
@@ -183,6 +200,10 @@ static bool take_digits(struct parser *p, const char *what, __u16 max, enum fw_n
 		return false;
 	*ret_last = *ret_first;
 	span->end = p->src->pos;
+	if (error_colon(p, what, span, *ret_first)) {
+		*wrong = true;
+		return true;
+	}
 	if (fw_take(p->src, '-')) {
 		if (!take_end(p, what, max, names, ret_last, wrong))
 			return false;

@@ -16,6 +16,8 @@ int fw_read_fd(struct ecbpf *e, const char *file, int fd, struct ecbpf_fw_rulese
 	int err;
 
 	e->detail[0] = '\0';
+	if (!strcmp(file, "-"))
+		file = "stdin";
 	err = ecbpf_file_read(fd, &text, &size);
 	if (err)
 		return ecbpf_fail(e, err, "%s: %s", file, strerror(-err));

@@ -262,7 +262,7 @@ static void printed(void **state)
 
 #define OPTIONS                                                                             \
 	"an option (malformed, packet, vlan, ip, ip6, inet, ttl, frag, options, tcp, udp, " \
-	"icmp, icmp6, proto, name, drop, pass, count, limit, dry)"
+	"icmp, icmp6, proto, name, drop, pass, accept, count, limit, dry)"
 #define MALFORMED                                                            \
 	"any, or a reason: tcp-truncated, ip6-ext-limit, or another one of " \
 	"ecbpf-fw-rules(5)"
@@ -285,10 +285,10 @@ static const struct {
 	{"malformed tcp-doff, runt",
 	 {"1:19: expected braces around a list: {runt, tcp-doff}, found ','"}},
 	{"ip from any to any malformed any tcp dport 7 ttl 5",
-	 {"1:46: 'ttl' and 'malformed' in one rule: with malformed go packet length, vlan, ip and "
-	  "ip6",
-	  "1:34: 'tcp' and 'malformed' in one rule: with malformed go packet length, vlan, ip and "
-	  "ip6"}},
+	 {"1:46: 'ttl' and 'malformed' in one rule: with malformed go packet length, vlan, ip, "
+	  "ip6 and inet",
+	  "1:34: 'tcp' and 'malformed' in one rule: with malformed go packet length, vlan, ip, "
+	  "ip6 and inet"}},
 	{"malformed any limit 5/s per src", {"1:15: 'per src' needs ip or ip6"}},
 	/* what could never match */
 	{"packet length 65536 ip from any to any tcp",
@@ -398,6 +398,15 @@ static const struct {
 	{"set s {1.2.3.4}\rip udp", {"1:16: " CR}},
 	/* what does not belong there */
 	{"allow ip from any to any udp", {"1:1: 'allow' is no word of these rules: write pass"}},
+	{"ip udp dst port 53", {"1:8: 'dst' is no word of these rules: write dport"}},
+	{"ip udp src 53", {"1:8: 'src' is no word of these rules: write sport"}},
+	{"ip udp dst 192.0.2.1", {"1:8: 'dst' is no word of these rules: write to"}},
+	{"ip6 src 2001:db8::1", {"1:5: 'src' is no word of these rules: write from"}},
+	{"ip gre", {"1:4: 'gre' is a protocol: write proto gre"}},
+	{"ip tcp dport 80:90 ttl 256",
+	 {"1:14: dport: '80:90' is not a range, write 80-90",
+	  "1:24: ttl: '256' is not a number from 0 to 255"}},
+	{"ip tcp sport {1, 5:7}", {"1:18: sport: '5:7' is not a range, write 5-7"}},
 	{"ip saddr 192.0.2.1 udp", {"1:4: 'saddr' is no word of these rules: write from"}},
 	{"pas ip from any to any udp", {"1:1: expected " OPTIONS ", found 'pas'"}},
 	{"ip from any to any udp {", {"1:24: expected " OPTIONS ", found '{'"}},

@@ -96,6 +96,16 @@ def wrong_too_many():
     return None
 
 
+def wrong_name():
+    """Standard input has one name in errors, warnings and the summary"""
+    for text, want in (("ip udp ttl 256", "stdin:1:12: ttl: "), ("ip proto 58", "stdin:1: protocol 58"),
+                       ("ip6 proto any", "stdin: rule 1 drops"), ("ip udp", "stdin: 1 rule,")):
+        answer = "".join(check(text)[1:])
+        if want not in answer or "-:" in answer:
+            return f"{text!r}: {answer!r}, not {want!r}"
+    return None
+
+
 def wrong_services():
     """A port above 65535 in /etc/services is none, and no other one either"""
     with tempfile.NamedTemporaryFile("w") as file:
@@ -180,6 +190,7 @@ def main(count):
     tests["examples of printed rules"] = (lambda none: next(wrong_examples(), none), None)
     tests["check of too many rules"] = (lambda none: wrong_too_many(), None)
     tests["services that have no port"] = (lambda none: wrong_services(), None)
+    tests["the name of standard input"] = (lambda none: wrong_name(), None)
     failed = 0
     for name, (test, argument) in tests.items():
         try:

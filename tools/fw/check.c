@@ -27,7 +27,7 @@ static int print_summary(const struct ecbpf_fw_ruleset *ruleset, size_t bytes, c
 		tool_json_print(json);
 		return TOOL_OK;
 	}
-	printf("%s: %s, %s with %s, %s; %zu KiB of tables\n", tool_safe(file),
+	printf("%s: %s, %s with %s, %s; %zu KiB of tables\n", tool_safe(fw_file_name(file)),
 	       tool_many(summary.rules, "rule"), tool_many(summary.sets, "set"),
 	       tool_many(summary.prefixes, "prefix"), tool_many(summary.assertions, "assertion"),
 	       bytes / 1024);

@@ -17,6 +17,8 @@
 int fw_read_rules(const struct tool *tool, const char *file, struct ecbpf_fw_ruleset **ret_ruleset);
 /* -f FILE and options of lists. Return: 0 or TOOL_USAGE */
 int fw_file_option(struct tool *tool, int id, const char **ret_file);
+/* For messages */
+const char *fw_file_name(const char *file);
 /* A file was given, and no operands */
 int fw_file_only(int argc, char **argv, const char *file);
 int fw_print_rules(const struct tool *tool, const struct ecbpf_fw_ruleset *ruleset);

@@ -23,6 +23,11 @@ int fw_file_option(struct tool *tool, int id, const char **ret_file)
 	return 0;
 }
 
+const char *fw_file_name(const char *file)
+{
+	return strcmp(file, "-") ? file : "stdin";
+}
+
 int fw_file_only(int argc, char **argv, const char *file)
 {
 	if (tool_operands_none(argc, argv))

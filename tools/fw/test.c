@@ -166,6 +166,6 @@ int fw_run_test(struct tool *tool, int argc, char **argv)
 	if (fw_read_rules(tool, file, &ruleset))
 		return TOOL_FAILED;
 	t.report.ruleset = ruleset;
-	t.report.rules_file = file;
+	t.report.rules_file = fw_file_name(file);
 	return test(&t, pcap_file, is_json);
 }
