@@ -177,9 +177,8 @@ static void check_icmp(struct warner *w, const struct fw_rule *rule)
 
 	if (proto && rule->family == FW_INET)
 		warn(w, rule,
-		     "protocol %u is that of ICMP in %s only: write icmp and icmp6, or %s instead "
-		     "of "
-		     "inet",
+		     "protocol %u is that of ICMP in %s only: write icmp and icmp6, or %s "
+		     "instead of inet",
 		     proto, name, name);
 	else if (proto && rule->family != (proto == IPPROTO_ICMP ? 4 : 6))
 		warn(w, rule, "protocol %u is not that of ICMP in %s: write %s", proto,
