@@ -588,57 +588,6 @@ static bool check_keyword(struct parser *p, struct rule_state *state, enum keywo
 	return true;
 }
 
-/* Behind `src` or `dst` at @pos: `port`, or a number that is no address */
-static bool is_port_next(const struct source *src, const char *pos)
-{
-	const char *end;
-
-	while (pos < src->end && (*pos == ' ' || *pos == '\t'))
-		pos++;
-	end = fw_word_end(src, pos);
-	return (end - pos == 4 && !memcmp(pos, "port", 4)) ||
-	       (pos < end && *pos >= '0' && *pos <= '9' && !memchr(pos, '.', end - pos) &&
-		!memchr(pos, ':', end - pos) && !memchr(pos, '/', end - pos));
-}
-
-/* Words of other firewalls. Return: false */
-static bool error_option(struct parser *p, const struct span *span)
-{
-	static const struct {
-		const char *word;
-		const char *ours;
-	} words[] = {
-		{"allow", "pass"},     {"permit", "pass"},  {"deny", "drop"}, {"block", "drop"},
-		{"discard", "drop"},   {"ipv4", "ip"},	    {"ipv6", "ip6"},  {"icmpv6", "icmp6"},
-		{"src", "from"},       {"saddr", "from"},   {"dst", "to"},    {"daddr", "to"},
-		{"protocol", "proto"}, {"comment", "name"},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		const char *ours = words[i].ours;
-
-		if (!fw_word_is(span, words[i].word))
-			continue;
-		if (is_port_next(p->src, span->end) && !strcmp(ours, "from"))
-			ours = "sport";
-		if (is_port_next(p->src, span->end) && !strcmp(ours, "to"))
-			ours = "dport";
-		fw_error_at(p, span, "'%s' is no word of these rules: write %s", words[i].word,
-			    ours);
-		return false;
-	}
-	/* of a file of something else, each line would be looked up */
-	if (p->errors.errors < p->errors.max &&
-	    fw_name_find(FW_NAMES_PROTO, span->pos, span->end - span->pos) >= 0) {
-		fw_error_at(p, span, "'%s' is a protocol: write proto %s", fw_quote(span),
-			    fw_quote(span));
-		return false;
-	}
-	return fw_error_expected(
-		p, "an option (malformed, packet, vlan, ip, ip6, inet, ttl, frag, options, tcp, "
-		   "udp, icmp, icmp6, proto, name, drop, pass, accept, count, limit, dry)");
-}
-
 /* Return: false if the rest of the line cannot be parsed, which is reported */
 static bool take_option(struct parser *p, struct rule_state *state)
 {
@@ -650,7 +599,7 @@ static bool take_option(struct parser *p, struct rule_state *state)
 	if (keyword == KW_MAX) {
 		fw_span_to_word(p->src, &word);
 		p->src->pos = word.pos;
-		return error_option(p, &word);
+		return fw_error_option(p, &word);
 	}
 	return check_keyword(p, state, keyword, &word) && take_argument(p, state, keyword);
 }

@@ -154,6 +154,11 @@ int fw_name_find(enum fw_names names, const char *name, size_t len);
 void fw_name_error(struct parser *p, const char *what, enum fw_names names,
 		   const struct span *span);
 
+/* --- parse-words.c -------------------------------------------------------------------------- */
+
+/* The word at @span, where the cursor is. Return: false */
+bool fw_error_option(struct parser *p, const struct span *span);
+
 /* --- parse-addrs.c -------------------------------------------------------------------------- */
 
 bool fw_take_prefix(struct parser *p, struct ecbpf_prefix **prefixes, size_t *count, __u8 family,

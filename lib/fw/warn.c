@@ -195,23 +195,23 @@ static bool tests_nothing(const struct fw_rule *rule)
 
 /* By the group of @any: is a field tested that the same packets lack? */
 static const struct any_option {
-	enum fw_any any;
 	bool (*tests_others)(const struct fw_rule *rule);
 	const char *name;
+	enum fw_any any;
 	unsigned int max;
 } any_options[] = {
-	{FW_ANY_VLAN, tests_nothing, "vlan", 4095},
-	{FW_ANY_TCP_SPORT, tests_tcp, "sport", 65535},
-	{FW_ANY_TCP_DPORT, tests_tcp, "dport", 65535},
-	{FW_ANY_TCP_PORT, tests_tcp, "port", 65535},
-	{FW_ANY_WINDOW, tests_tcp, "window", 65535},
-	{FW_ANY_UDP_SPORT, tests_udp, "sport", 65535},
-	{FW_ANY_UDP_DPORT, tests_udp, "dport", 65535},
-	{FW_ANY_UDP_PORT, tests_udp, "port", 65535},
-	{FW_ANY_ICMP_TYPE, tests_icmp, "type", 255},
-	{FW_ANY_ICMP_CODE, tests_icmp, "code", 255},
-	{FW_ANY_ICMP6_TYPE, tests_icmp6, "type", 255},
-	{FW_ANY_ICMP6_CODE, tests_icmp6, "code", 255},
+	{tests_nothing, "vlan", FW_ANY_VLAN, 4095},
+	{tests_tcp, "sport", FW_ANY_TCP_SPORT, 65535},
+	{tests_tcp, "dport", FW_ANY_TCP_DPORT, 65535},
+	{tests_tcp, "port", FW_ANY_TCP_PORT, 65535},
+	{tests_tcp, "window", FW_ANY_WINDOW, 65535},
+	{tests_udp, "sport", FW_ANY_UDP_SPORT, 65535},
+	{tests_udp, "dport", FW_ANY_UDP_DPORT, 65535},
+	{tests_udp, "port", FW_ANY_UDP_PORT, 65535},
+	{tests_icmp, "type", FW_ANY_ICMP_TYPE, 255},
+	{tests_icmp, "code", FW_ANY_ICMP_CODE, 255},
+	{tests_icmp6, "type", FW_ANY_ICMP6_TYPE, 255},
+	{tests_icmp6, "code", FW_ANY_ICMP6_CODE, 255},
 };
 
 /* Packets that have no such field match, too: of each protocol's options, the first is named */
