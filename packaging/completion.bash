@@ -184,7 +184,7 @@ _ecbpf()
 	done
 	[[ $previous != -* ]] || argument=$(__ecbpf_argument "$help" "$previous")
 	case $argument in
-	FILE | PCAP | DIR) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+	FILE | PCAP | CAPTURE | DIR) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
 	MODE) mapfile -t COMPREPLY < <(compgen -W "native skb unspecified" -- "$word"); return ;;
 	*"|"*) mapfile -t COMPREPLY < <(compgen -W "${argument//|/ }" -- "$word"); return ;;
 	TAG) __ecbpf_offer "$word" < <(__ecbpf_live "$tool" "$verb" list --tags); return ;;

@@ -259,6 +259,13 @@ typedef int (*ecbpf_fw_line_fn)(struct ecbpf *e, void *data, const char *line, b
 int ecbpf_fw_diff(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, ecbpf_fw_line_fn fn,
 		  void *data);
 
+/*
+ * A copy whose live sets have the addresses that they have now, as they would after
+ * ecbpf_fw_apply(): for ecbpf_fw_trial_new(). @ret_ruleset: for ecbpf_fw_ruleset_free()
+ */
+int ecbpf_fw_fill(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
+		  struct ecbpf_fw_ruleset **ret_ruleset);
+
 /* The memory of a ruleset's tables in bytes, without sets. Nothing is changed */
 int ecbpf_fw_bytes(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset, size_t *ret_bytes);
 

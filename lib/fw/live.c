@@ -534,6 +534,46 @@ int ecbpf_fw_get(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset)
 	return ruleset_get(e, ret_ruleset, NULL);
 }
 
+static void sets_fill(struct ecbpf_fw_ruleset *ruleset, struct ecbpf_fw_ruleset *live)
+{
+	for (size_t i = 0; i < ruleset->sets_count; i++) {
+		struct fw_set *set = &ruleset->sets[i];
+		struct fw_set *from = fw_set_find(live, set->name, strlen(set->name));
+
+		if (!set->is_live || !from || set->family != from->family)
+			continue;
+		free(set->prefixes);
+		set->prefixes = from->prefixes;
+		set->prefixes_count = from->prefixes_count;
+		from->prefixes = NULL;
+		from->prefixes_count = 0;
+	}
+}
+
+int ecbpf_fw_fill(struct ecbpf *e, const struct ecbpf_fw_ruleset *ruleset,
+		  struct ecbpf_fw_ruleset **ret_ruleset)
+{
+	struct ecbpf_fw_ruleset *copy = fw_ruleset_copy(ruleset), *live = NULL;
+	bool has_live = false;
+	int err = 0;
+
+	if (!copy)
+		return ecbpf_fail_memory(e);
+	for (size_t i = 0; i < copy->sets_count; i++)
+		has_live |= copy->sets[i].is_live;
+	if (has_live)
+		err = ecbpf_fw_get(e, &live);
+	if (!err && live)
+		sets_fill(copy, live);
+	ecbpf_fw_ruleset_free(live);
+	if (err && err != -ENOENT) { /* never loaded: there are none */
+		ecbpf_fw_ruleset_free(copy);
+		return err;
+	}
+	*ret_ruleset = copy;
+	return 0;
+}
+
 int fw_get_lost(struct ecbpf *e, struct ecbpf_fw_ruleset **ret_ruleset, bool *ret_is_lost)
 {
 	return ruleset_get(e, ret_ruleset, ret_is_lost);

@@ -37,6 +37,11 @@ void tool_change_quiet(void)
 	state.is_quiet = true;
 }
 
+bool tool_change_is_quiet(void)
+{
+	return state.is_quiet;
+}
+
 void tool_change_json(void)
 {
 	state.is_json = true;

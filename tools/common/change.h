@@ -39,6 +39,8 @@ void tool_change_number(const char *key, __u64 value);
 
 /* --- for common.c --------------------------------------------------------------------------- */
 
+/* Errors and warnings only? */
+bool tool_change_is_quiet(void);
 /* Of options: print errors only; print JSON */
 void tool_change_quiet(void);
 void tool_change_json(void);

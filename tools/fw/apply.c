@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* ecbpf-fw apply: the rules of a file made live. */
 #include <getopt.h>
+#include <string.h>
 #include "tools/common/change.h"
 #include "tools/fw/fw.h"
+
+enum {
+	OPT_GATE = TOOL_LONG_ONLY,
+};
 
 const struct tool_option fw_apply_options[] = {
 	{'f', "file", "FILE", "rules; - is standard input"},
 	{'c', "check", NULL, "print what would be changed, change nothing"},
 	TOOL_EXIT_CODE_OPTION,
+	{OPT_GATE, "gate", "CAPTURE",
+	 "refuse rules that drop packets of this capture; CAPTURE can\n"
+	 "end with ':max-dropped 0.1%': more of them than this"},
 	FW_CONFIRM_OPTION,
 	TOOL_CHANGE_OPTIONS,
 	TOOL_LIST_OPTIONS,
@@ -55,7 +63,7 @@ static int apply(struct tool *tool, const struct ecbpf_fw_ruleset *ruleset, bool
 int fw_run_apply(struct tool *tool, int argc, char **argv)
 {
 	struct ecbpf_fw_ruleset *ruleset TOOL_CLEANUP(fw_free_ruleset) = NULL;
-	bool is_check = false, has_exit_code = false;
+	bool is_check = false, has_exit_code = false, is_json = false;
 	const char *file = NULL;
 	int id;
 
@@ -67,7 +75,12 @@ int fw_run_apply(struct tool *tool, int argc, char **argv)
 		else if (id == FW_CONFIRM) {
 			if (fw_confirm_option(tool, optarg))
 				return TOOL_USAGE;
-		} else if (id != 'j' && fw_file_option(tool, id, &file))
+		} else if (id == OPT_GATE) {
+			if (fw_gate_option(optarg))
+				return TOOL_USAGE;
+		} else if (id == 'j') {
+			is_json = true;
+		} else if (fw_file_option(tool, id, &file))
 			return TOOL_USAGE;
 	}
 	if (has_exit_code && !is_check)
@@ -76,13 +89,15 @@ int fw_run_apply(struct tool *tool, int argc, char **argv)
 		return TOOL_USAGE;
 	if (fw_file_only(argc, argv, file))
 		return TOOL_USAGE;
+	if (fw_gate_file() && !strcmp(fw_gate_file(), "-") && !strcmp(file, "-"))
+		return tool_usage("rules and packets cannot both be standard input");
 	if (is_check)
 		tool_change_check();
 	else
 		tool_change_begin(NULL);
 	tool_change_stage(ECBPF_STAGE_FW);
 	ecbpf_session_guard(tool->ecbpf, true);
-	if (fw_read_rules(tool, file, &ruleset))
+	if (fw_read_rules(tool, file, &ruleset) || fw_gate(tool, ruleset, is_json))
 		return TOOL_FAILED;
 	return apply(tool, ruleset, is_check, has_exit_code);
 }

@@ -33,6 +33,8 @@ static const struct tool_verb verbs[] = {
 			 "or without a name, of the same meaning.\n",
 		.examples =
 			"      ecbpf-fw apply -f rules\n"
+			"  Unless they drop more than this of known good packets:\n"
+			"      ecbpf-fw apply -f rules --gate 'good.pcap:max-dropped 0.1%'\n"
 			"  Edit the live rules:\n"
 			"      ecbpf-fw rule list | sed 's/drop/dry drop/' | ecbpf-fw apply -f -\n",
 		.options = fw_apply_options,

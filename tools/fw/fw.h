@@ -42,6 +42,15 @@ int fw_confirm_refuse(const char *what);
 void fw_confirm_tell(void);
 const char *fw_panic_name(enum ecbpf_fw_panic panic);
 
+/* --- gate.c --------------------------------------------------------------------------------- */
+
+/* "CAPTURE", "CAPTURE:max-dropped 0.1%". Return: 0 or TOOL_USAGE */
+int fw_gate_option(const char *text);
+/* NULL: none was given */
+const char *fw_gate_file(void);
+/* Do the rules drop too much of the capture? Return: 0; TOOL_FAILED, with the packets by rule */
+int fw_gate(struct tool *tool, const struct ecbpf_fw_ruleset *ruleset, bool is_json);
+
 /* --- the verbs, a file for each ------------------------------------------------------------- */
 
 extern const struct tool_option fw_apply_options[], fw_check_options[], fw_confirm_options[],

@@ -308,7 +308,7 @@ static void print_json(struct report *r, const struct ecbpf_fw_stat *stats)
 	tool_json_print(json);
 }
 
-void report_end(struct report *r, const struct ecbpf_fw_stat *stats)
+void report_print(struct report *r, const struct ecbpf_fw_stat *stats)
 {
 	if (r->json_failed) {
 		print_json(r, stats);
@@ -317,6 +317,11 @@ void report_end(struct report *r, const struct ecbpf_fw_stat *stats)
 			print_rules(r, stats);
 		print_sums(r);
 	}
+}
+
+void report_free(struct report *r)
+{
+	json_object_put(r->json_failed);
 	for (size_t i = 0; i < r->reasons_count; i++)
 		free(r->reasons[i].why);
 	free(r->reasons);

@@ -34,7 +34,8 @@ struct test_run {
 	struct report report;
 };
 
-static struct result try_frame(struct test_run *t, const struct frame *frame)
+struct result test_frame(const struct tool *tool, struct ecbpf_fw_trial *trial,
+			 const struct frame *frame, bool *has_failed)
 {
 	struct result result = {.rule = ECBPF_FW_NO_RULE};
 	int err;
@@ -44,25 +45,25 @@ static struct result try_frame(struct test_run *t, const struct frame *frame)
 		result.why = frame->skip;
 		return result;
 	}
-	err = ecbpf_fw_trial_run_captured(t->tool->ecbpf, t->trial, frame->data, frame->captured,
+	err = ecbpf_fw_trial_run_captured(tool->ecbpf, trial, frame->data, frame->captured,
 					  frame->size, &result.action, &result.rule);
 	if (!err)
 		return result;
 	result.rule = ECBPF_FW_NO_RULE;
 	result.outcome = err == -ENODATA ? OUTCOME_UNKNOWN : OUTCOME_SKIPPED;
-	result.why = err == -ENODATA ? ecbpf_error(t->tool->ecbpf)
+	result.why = err == -ENODATA ? ecbpf_error(tool->ecbpf)
 		     : err == -E2BIG ? "longer than this kernel tries"
 				     : strerror(-err);
-	if (err != -ENODATA && err != -E2BIG && !t->has_failed) {
-		tool_fail_ecbpf(t->tool);
-		t->has_failed = true;
+	if (err != -ENODATA && err != -E2BIG && !*has_failed) {
+		tool_fail_ecbpf(tool);
+		*has_failed = true;
 	}
 	return result;
 }
 
 static void test_packet(struct test_run *t, const struct frame *frame)
 {
-	struct result result = try_frame(t, frame);
+	struct result result = test_frame(t->tool, t->trial, frame, &t->has_failed);
 
 	report_packet(&t->report, frame, &result);
 	for (size_t i = 0; i < t->assertions_count; i++) {
@@ -108,7 +109,8 @@ static int print_end(struct test_run *t)
 	memset(stats, 0, (summary.rules + 1) * sizeof(*stats));
 	if (t->report.by_rule && ecbpf_fw_trial_stats(t->tool->ecbpf, t->trial, stats))
 		err = tool_fail_ecbpf(t->tool);
-	report_end(&t->report, stats);
+	report_print(&t->report, stats);
+	report_free(&t->report);
 	free(stats);
 	return err;
 }

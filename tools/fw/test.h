@@ -75,7 +75,12 @@ void report_packet(struct report *r, const struct frame *frame, const struct res
 /* An assertion does not hold. @frame: NULL: no packet has its sum */
 void report_assertion(struct report *r, const struct ecbpf_fw_assertion *assertion,
 		      const struct frame *frame, const struct result *result);
-/* @stats: one for each rule, for @by_rule */
-void report_end(struct report *r, const struct ecbpf_fw_stat *stats);
+/* Once, at the end. @stats: one for each rule, for @by_rule */
+void report_print(struct report *r, const struct ecbpf_fw_stat *stats);
+void report_free(struct report *r);
+
+/* Run a packet. @has_failed: set after an error that is not of the packet, which is told once */
+struct result test_frame(const struct tool *tool, struct ecbpf_fw_trial *trial,
+			 const struct frame *frame, bool *has_failed);
 
 #endif /* ECBPF_TOOLS_FW_TEST_H */

@@ -30,6 +30,12 @@ printf '%s\n' 'ip from 192.0.2.0/24 to any udp sport {53, 123} drop name "noise"
 	tee rules >/etc/ecbpf/rules
 printf '%s\n' 198.51.100.0/24 2001:db8:bad::/48 >blocklist.txt
 printf '\xd4\xc3\xb2\xa1\x02\0\x04\0\0\0\0\0\0\0\0\0\x60\0\0\0\x01\0\0\0' >minute.pcap # a capture of nothing
+{ # and one of an ARP packet
+	cat minute.pcap
+	printf '\0\0\0\0\0\0\0\0\x2a\0\0\0\x2a\0\0\0'
+	printf '\0\0\0\0\0\0\0\0\0\0\0\0\x08\x06'
+	head -c 28 /dev/zero
+} >good.pcap
 cp "$ECBPF_BUILD/root/lib/ecbpf/count.bpf.o" new-count.bpf.o
 compile other.bpf.o <<-'END'
 	#include <linux/bpf.h>
