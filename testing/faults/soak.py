@@ -312,7 +312,8 @@ class Soak:
         self.run(*self.dice.choice((("ecbpf-loader", "status", "-j"), ("ecbpf-fw", "stats", "-j"),
                                     ("ecbpf-loader", "export"), ("ecbpf-filter", "status"),
                                     ("ecbpf-loader", "metrics"), ("ecbpf-fw", "rule", "list"))),
-                 or_says=("have different chains", "somebody else took", "are declared in"))
+                 or_says=("have different chains", "somebody else took", "are declared in",
+                          "is to run there, and is not attached"))
 
     def end(self, process, number):
         """A daemon"""
