@@ -174,7 +174,8 @@ def test_rate():
     terminal.page()
     page = terminal.page()
     rates = [value(line.split()[1]) for line in page[2:] if line]
-    wrong = [] if rates == sorted(rates, reverse=True) and rates[0] and " by rate;" in page[0] else page
+    is_right = rates == sorted(rates, reverse=True) and rates[0] and " by rate;" in page[0]
+    wrong = [] if is_right else page
     if page[1].split() != ["rule", "pps", "bit/s", "drop/s", "packets", "bytes", "dropped", "text"]:
         wrong.append(page[1])
     return wrong + ended(terminal)

@@ -115,7 +115,11 @@ def expect(bash, name, *rows):
     problems = []
     for line, word, want in rows:
         after = bash.complete(f"{line} {word}")
-        if after != f"{line} {want[1:]}" if want[0] == " " else words(after) != line.split() + [want]:
+        if want[0] == " ":
+            is_wrong = after != f"{line} {want[1:]}"
+        else:
+            is_wrong = words(after) != line.split() + [want]
+        if is_wrong:
             problems.append(f"{line} {word} became {after!r}")
     check(name, problems)
 
