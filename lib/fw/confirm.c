@@ -56,33 +56,6 @@ static int log_confirmed(struct ecbpf *e, struct fw_session *s)
 	return err;
 }
 
-int fw_confirm_forget(struct ecbpf *e, const struct fw_maps *maps, struct fw_live *live)
-{
-	__u32 before = live->stored.before;
-	struct fw_state old = {}, new = {};
-	int err;
-
-	if (!(before & ECBPF_FW_LOGGED) || e->is_applying)
-		return 0;
-	err = fw_state_read(e, maps, before & ECBPF_FW_GENERATION, false, &old);
-	if (!err && before & ECBPF_FW_WHOLE) {
-		for (size_t i = 0; !err && i < old.ruleset->sets_count; i++)
-			err = fw_set_read(e, maps, old.sets[i], &old.ruleset->sets[i]);
-		if (!err)
-			fw_log_ruleset(e, old.ruleset);
-	} else if (!err) {
-		err = fw_state_read(e, maps, live->stored.word & ECBPF_FW_GENERATION, false, &new);
-		if (!err)
-			fw_log_change(e, new.ruleset, old.ruleset);
-	}
-	fw_state_free(&new);
-	fw_state_free(&old);
-	if (err && !fw_text_is_lost(err) && err != -ENODATA) /* who makes rules anew may do so */
-		return err;
-	live->stored.before &= ~(__u32)ECBPF_FW_LOGGED;
-	return fw_live_store(e, maps, &live->stored);
-}
-
 int fw_confirm_settle(struct ecbpf *e)
 {
 	struct fw_maps maps;
@@ -94,7 +67,7 @@ int fw_confirm_settle(struct ecbpf *e)
 		return 0;
 	err = fw_live_get(e, &maps, &now);
 	if (!err && now.is_over)
-		err = fw_confirm_forget(e, &maps, &now);
+		err = fw_log_taken_back(e, &maps, &now);
 	fw_maps_close(&maps);
 	return err;
 }
@@ -107,7 +80,7 @@ static int waiting_open(struct ecbpf *e, struct fw_session *ret)
 	if (err)
 		return err;
 	if (ret->live.is_over) {
-		err = fw_confirm_forget(e, &ret->maps, &ret->live);
+		err = fw_log_taken_back(e, &ret->maps, &ret->live);
 		if (!err)
 			err = ecbpf_fail(e, -ETIMEDOUT,
 					 "too late: the change was not confirmed in time, and the "
@@ -163,7 +136,7 @@ int ecbpf_fw_undo(struct ecbpf *e)
 			"the tables of the rules before were removed from ecbpf's maps, and every "
 			"packet would pass; 'ecbpf-fw confirm' keeps the rules that are live");
 	if (!err)
-		err = fw_confirm_forget(e, &s.maps, &s.live);
+		err = fw_log_taken_back(e, &s.maps, &s.live);
 	if (!err)
 		err = fw_active_set(e, &s.maps, before);
 	fw_session_close(&s);

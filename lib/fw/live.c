@@ -63,7 +63,7 @@ int fw_session_open(struct ecbpf *e, int how, struct fw_session *ret)
 	if (!err && !(how & FW_SESSION_KEEP)) {
 		err = fw_live_check(e, &s.live);
 		if (!err && s.live.is_over)
-			err = fw_confirm_forget(e, &s.maps, &s.live);
+			err = fw_log_taken_back(e, &s.maps, &s.live);
 		if (!err && s.live.is_over)
 			err = fw_active_set(e, &s.maps, s.live.generation);
 	}

@@ -95,8 +95,6 @@ struct fw_live {
 };
 
 int fw_live_store(struct ecbpf *e, const struct fw_maps *maps, const struct ecbpf_fw_live *live);
-/* Before a change that waited is taken back: if it may be in the log, write that it is not so */
-int fw_confirm_forget(struct ecbpf *e, const struct fw_maps *maps, struct fw_live *live);
 /* Seconds for which a change waits; 0: none does */
 __u32 fw_live_left(const struct fw_live *now);
 int fw_live_get(struct ecbpf *e, const struct fw_maps *maps, struct fw_live *ret);
@@ -237,6 +235,8 @@ void fw_log_set(struct ecbpf *e, const struct fw_set *set, enum ecbpf_fw_set_cha
 int fw_set_remove(struct ecbpf *e, struct ecbpf_fw_ruleset *ruleset, void *data);
 void fw_log_rule(struct runtime_change *c, const struct ecbpf_fw_ruleset *ruleset, size_t index);
 void fw_log_set_line(struct runtime_change *c, const char *name, __u8 family);
+/* Before a change that waited is taken back: if it may be in the log, write that it is not so */
+int fw_log_taken_back(struct ecbpf *e, const struct fw_maps *maps, struct fw_live *live);
 
 /* As fw_vlan_rules(), of the live rules; 0 if they cannot be read. The caller has the lock */
 size_t fw_live_vlan_rules(struct ecbpf *e);

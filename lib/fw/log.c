@@ -126,3 +126,30 @@ void fw_log_set(struct ecbpf *e, const struct fw_set *set, enum ecbpf_fw_set_cha
 	}
 	runtime_change_end(&c);
 }
+
+int fw_log_taken_back(struct ecbpf *e, const struct fw_maps *maps, struct fw_live *live)
+{
+	__u32 before = live->stored.before;
+	struct fw_state old = {}, new = {};
+	int err;
+
+	if (!(before & ECBPF_FW_LOGGED) || e->is_applying)
+		return 0;
+	err = fw_state_read(e, maps, before & ECBPF_FW_GENERATION, false, &old);
+	if (!err && before & ECBPF_FW_WHOLE) {
+		for (size_t i = 0; !err && i < old.ruleset->sets_count; i++)
+			err = fw_set_read(e, maps, old.sets[i], &old.ruleset->sets[i]);
+		if (!err)
+			fw_log_ruleset(e, old.ruleset);
+	} else if (!err) {
+		err = fw_state_read(e, maps, live->stored.word & ECBPF_FW_GENERATION, false, &new);
+		if (!err)
+			fw_log_change(e, new.ruleset, old.ruleset);
+	}
+	fw_state_free(&new);
+	fw_state_free(&old);
+	if (err && !fw_text_is_lost(err) && err != -ENODATA) /* who makes rules anew may do so */
+		return err;
+	live->stored.before &= ~(__u32)ECBPF_FW_LOGGED;
+	return fw_live_store(e, maps, &live->stored);
+}

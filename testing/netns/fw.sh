@@ -191,7 +191,8 @@ check "load fails: so are the sets" "$once 2001:db8::/32" "$(chunks) $(fw set li
 for place in 0 1; do
 	bpftool map delete pinned /sys/fs/bpf/ecbpf/fw_text key "$place" 0 0 0 2>/dev/null || :
 done
-bad "text lost: it is told" 1 "'ecbpf-fw apply' repairs it" fw rule list
+bad "text lost: it is told" 1 "'ecbpf-loader apply' repairs it, or 'ecbpf-fw apply', which empties" \
+	fw rule list
 good "text lost: apply repairs it" fw apply -f "$work/b"
 check "text lost: with its rules" "$b" "$(fw rule list)"
 check "text lost: and without old sets" 0 "$(chunks)"
