@@ -89,7 +89,7 @@ int fw_run_apply(struct tool *tool, int argc, char **argv)
 		return TOOL_USAGE;
 	if (fw_file_only(argc, argv, file))
 		return TOOL_USAGE;
-	if (fw_gate_file() && !strcmp(fw_gate_file(), "-") && !strcmp(file, "-"))
+	if (file && fw_gate_file() && !strcmp(fw_gate_file(), "-") && !strcmp(file, "-"))
 		return tool_usage("rules and packets cannot both be standard input");
 	if (is_check)
 		tool_change_check();
