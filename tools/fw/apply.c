@@ -46,7 +46,9 @@ static int apply(struct tool *tool, const struct ecbpf_fw_ruleset *ruleset, bool
 		return tool_fail_ecbpf(tool);
 	if (!is_check && (err || count) && ecbpf_fw_apply(tool->ecbpf, ruleset))
 		return tool_fail_ecbpf(tool);
-	if (!err && !count && !ecbpf_fw_state(tool->ecbpf, &state) && state.confirm_s)
+	if (!err && !count && ecbpf_fw_state(tool->ecbpf, &state))
+		return tool_fail_ecbpf(tool);
+	if (state.confirm_s)
 		return tool_fail(
 			"these rules are live, but only for another %u s: 'ecbpf-fw confirm' "
 			"keeps them, 'ecbpf-fw undo' takes them back",

@@ -270,16 +270,34 @@ static size_t rules_sum(const struct ecbpf_fw_ruleset *ruleset, const struct ecb
 	return kept;
 }
 
+static int print_fw_state(struct tool *tool, const struct metrics *m)
+{
+	static const char panic[] = "ecbpf_fw_panic", confirm[] = "ecbpf_fw_confirm_seconds";
+	struct ecbpf_fw_state state = {};
+	int err = ecbpf_fw_state(tool->ecbpf, &state);
+
+	if (err)
+		return err == -ENOENT ? TOOL_OK : tool_fail_ecbpf(tool);
+	head_type(m, panic,
+		  "Whether no rule is asked, and packets pass or are dropped: ecbpf-fw panic.",
+		  "gauge");
+	SAMPLE(m, panic, state.panic == ECBPF_FW_PANIC_DROP, "verdict", "drop");
+	SAMPLE(m, panic, state.panic == ECBPF_FW_PANIC_PASS, "verdict", "pass");
+	head_type(m, confirm,
+		  "Seconds until rules that wait for ecbpf-fw confirm are taken back; 0: none.",
+		  "gauge");
+	fprintf(m->out, "%s %u\n", confirm, state.confirm_s);
+	return TOOL_OK;
+}
+
 static int print_rules(struct tool *tool, const struct metrics *m)
 {
 	static const char packets[] = "ecbpf_rule_packets_total";
 	static const char bytes[] = "ecbpf_rule_bytes_total";
 	static const char over[] = "ecbpf_rule_over_limit_packets_total";
 	static const char shared[] = "ecbpf_rule_shared_limit_packets_total";
-	static const char panic[] = "ecbpf_fw_panic", confirm[] = "ecbpf_fw_confirm_seconds";
 	struct ecbpf_fw_ruleset *ruleset;
 	struct ecbpf_fw_summary summary;
-	struct ecbpf_fw_state state = {};
 	struct ecbpf_fw_stat *stats;
 	struct rule *rules;
 	size_t count;
@@ -288,19 +306,6 @@ static int print_rules(struct tool *tool, const struct metrics *m)
 	err = ecbpf_fw_stats(tool->ecbpf, &ruleset, &stats);
 	if (err)
 		return err == -ENOENT ? TOOL_OK : tool_fail_ecbpf(tool);
-	if (!ecbpf_fw_state(tool->ecbpf, &state)) {
-		head_type(m, panic,
-			  "Whether no rule is asked, and packets pass or are dropped: ecbpf-fw "
-			  "panic.",
-			  "gauge");
-		SAMPLE(m, panic, state.panic == ECBPF_FW_PANIC_DROP, "verdict", "drop");
-		SAMPLE(m, panic, state.panic == ECBPF_FW_PANIC_PASS, "verdict", "pass");
-		head_type(m, confirm,
-			  "Seconds until rules that wait for ecbpf-fw confirm are taken back; 0: "
-			  "none.",
-			  "gauge");
-		fprintf(m->out, "%s %u\n", confirm, state.confirm_s);
-	}
 	ecbpf_fw_summary(ruleset, &summary);
 	count = rules_sum(ruleset, stats, summary.rules, &rules);
 	head(m, packets,
@@ -466,6 +471,8 @@ static int print_all(struct tool *tool, struct metrics *m)
 	print_protocols(m, "ecbpf_protocol_bytes_total", "Bytes by protocol, of stage count.",
 			true);
 	status = print_lists(tool, m);
+	if (status == TOOL_OK)
+		status = print_fw_state(tool, m);
 	if (status == TOOL_OK)
 		status = print_rules(tool, m);
 	if (status == TOOL_OK)
