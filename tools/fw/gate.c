@@ -67,7 +67,7 @@ static int try_frames(struct tool *tool, struct ecbpf_fw_trial *trial, struct fr
 {
 	bool has_failed = false;
 	struct frame frame;
-	int result;
+	int result = 0;
 
 	while (!has_failed && (result = frames_next(frames, &frame)) > 0) {
 		struct result its = test_frame(tool, trial, &frame, &has_failed);
