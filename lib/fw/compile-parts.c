@@ -52,21 +52,6 @@ static void dport_part(struct fw_rule *part, __u8 proto, const struct fw_values 
 		part->protos &= ~proto;
 }
 
-static void addrs_part(struct fw_addrs *addrs, __u8 family)
-{
-	size_t ip6 = 0; /* the first one */
-
-	if (addrs->kind != FW_ADDRS_LIST)
-		return;
-	while (ip6 < addrs->prefixes_count && addrs->prefixes[ip6].family == 4)
-		ip6++;
-	if (family == 6)
-		addrs->prefixes += ip6;
-	addrs->prefixes_count = family == 6 ? addrs->prefixes_count - ip6 : ip6;
-	if (addrs->prefixes_count && !addrs->prefixes->len)
-		addrs->kind = FW_ADDRS_ANY;
-}
-
 static void add(struct fw_parts *parts, const struct fw_rule *rule, __u8 family, size_t index)
 {
 	struct fw_rule *part = &parts->own[parts->count];
@@ -78,8 +63,8 @@ static void add(struct fw_parts *parts, const struct fw_rule *rule, __u8 family,
 	if (rule->family != FW_INET)
 		return;
 	part->family = family;
-	addrs_part(&part->src, family);
-	addrs_part(&part->dst, family);
+	fw_addrs_of_family(&part->src, family);
+	fw_addrs_of_family(&part->dst, family);
 	if (family == 6 && part->protos & FW_PROTO_ICMP6)
 		part->icmp = part->icmp6;
 	part->protos &= ~FW_PROTO_ICMP6; /* those of inet have both */

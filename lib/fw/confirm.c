@@ -72,10 +72,10 @@ int fw_confirm_settle(struct ecbpf *e)
 	return err;
 }
 
-/* A session with a change that waits */
+/* A session with a change that waits, also if parts of what is live were removed */
 static int waiting_open(struct ecbpf *e, struct fw_session *ret)
 {
-	int err = fw_session_open(e, FW_SESSION_KEEP, ret);
+	int err = fw_session_open(e, FW_SESSION_KEEP | FW_SESSION_REPAIR, ret);
 
 	if (err)
 		return err;
@@ -101,6 +101,12 @@ int ecbpf_fw_confirm(struct ecbpf *e)
 	err = waiting_open(e, &s);
 	if (err)
 		return err;
+	if (s.has_no_tables || s.is_lost) {
+		fw_session_close(&s);
+		return ecbpf_fail(e, -ENODATA,
+				  "parts of the rules that wait were removed from ecbpf's maps: "
+				  "'ecbpf-fw undo' makes those before live again");
+	}
 	runtime_log_ahead(e);
 	/* first: killed behind the log, the change still waits, and may be taken back */
 	s.live.stored.before |= ECBPF_FW_LOGGED;
@@ -130,6 +136,8 @@ int ecbpf_fw_undo(struct ecbpf *e)
 	before = s.live.stored.before & ECBPF_FW_GENERATION;
 	if (before)
 		err = fw_slot_find(e, &s.maps, before);
+	if (err == -ENOENT && s.has_no_tables) /* of neither: then others can be made live */
+		err = 0;
 	if (err == -ENOENT)
 		ecbpf_fail(
 			e, err,

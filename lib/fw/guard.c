@@ -658,13 +658,9 @@ static int try_set(struct guard *g, const struct fw_session *s, size_t index, co
 
 static bool is_used(const struct ecbpf_fw_ruleset *ruleset, size_t index)
 {
-	for (size_t i = 0; i < ruleset->rules_count; i++) {
-		const struct fw_rule *rule = &ruleset->rules[i];
-
-		if ((rule->src.kind == FW_ADDRS_SET && rule->src.set == index) ||
-		    (rule->dst.kind == FW_ADDRS_SET && rule->dst.set == index))
+	for (size_t i = 0; i < ruleset->rules_count; i++)
+		if (fw_rule_uses_set(&ruleset->rules[i], index))
 			return true;
-	}
 	return false;
 }
 

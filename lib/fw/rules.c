@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
 #include "core/array.h"
 #include "core/util.h"
 #include "core/prefix.h"
@@ -170,6 +171,49 @@ size_t fw_prefixes_sort(struct ecbpf_prefix *prefixes, size_t count)
 		if (!left || compare_prefixes(&prefixes[left - 1], &prefixes[i]))
 			prefixes[left++] = prefixes[i];
 	return left;
+}
+
+void fw_addrs_of_family(struct fw_addrs *addrs, __u8 family)
+{
+	size_t ip6 = 0; /* the first one */
+
+	if (addrs->kind != FW_ADDRS_LIST)
+		return;
+	while (ip6 < addrs->prefixes_count && addrs->prefixes[ip6].family == 4)
+		ip6++;
+	if (family == 6)
+		addrs->prefixes += ip6;
+	addrs->prefixes_count = family == 6 ? addrs->prefixes_count - ip6 : ip6;
+	if (addrs->prefixes_count && !addrs->prefixes->len)
+		addrs->kind = FW_ADDRS_ANY;
+}
+
+unsigned int fw_malformed_families(__u32 reason)
+{
+	switch (reason) {
+	case ECBPF_REASON_IP_TRUNC: /* within its options */
+	case ECBPF_REASON_IP_IHL:
+	case ECBPF_REASON_IP_LEN_SHORT:
+	case ECBPF_REASON_IP_LEN_LONG:
+		return 1 << 4;
+	case ECBPF_REASON_IP6_LEN_LONG:
+	case ECBPF_REASON_IP6_JUMBO:
+	case ECBPF_REASON_IP6_EXT_TRUNC:
+	case ECBPF_REASON_IP6_EXT_LIMIT:
+		return 1 << 6;
+	case ECBPF_REASON_TCP_TRUNC:
+	case ECBPF_REASON_TCP_DOFF:
+	case ECBPF_REASON_UDP_TRUNC:
+	case ECBPF_REASON_ICMP_TRUNC:
+		return 1 << 4 | 1 << 6;
+	}
+	return 0;
+}
+
+bool fw_is_extension(__u32 proto)
+{
+	return proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING || proto == IPPROTO_FRAGMENT ||
+	       proto == IPPROTO_AH || proto == IPPROTO_DSTOPTS;
 }
 
 const char *fw_family_name(__u8 family)

@@ -257,6 +257,13 @@ static inline bool fw_rule_uses_set(const struct fw_rule *rule, size_t index)
 	       (rule->dst.kind == FW_ADDRS_SET && rule->dst.set == index);
 }
 
+/* Leave only the prefixes of a family, in the same memory. They are sorted, IPv4 first */
+void fw_addrs_of_family(struct fw_addrs *addrs, __u8 family);
+/* The families of which the addresses can be read of a packet that is malformed so: 1 << family */
+unsigned int fw_malformed_families(__u32 reason);
+/* IPv6 extension headers: of well-formed packets, only later fragments have them as protocol */
+bool fw_is_extension(__u32 proto);
+
 /* "ip", "ip6", "inet" */
 const char *fw_family_name(__u8 family);
 

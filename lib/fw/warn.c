@@ -86,37 +86,14 @@ static unsigned int length_min(const struct fw_rule *rule)
 	return length + (rule->family == 6 ? 40 : 20) + upper;
 }
 
-/* The families whose header can be read of a packet that is malformed so: bits 1 << family */
-static unsigned int malformed_families(__u32 reason)
-{
-	switch (reason) {
-	case ECBPF_REASON_IP_TRUNC: /* within its options */
-	case ECBPF_REASON_IP_IHL:
-	case ECBPF_REASON_IP_LEN_SHORT:
-	case ECBPF_REASON_IP_LEN_LONG:
-		return 1 << 4;
-	case ECBPF_REASON_IP6_LEN_LONG:
-	case ECBPF_REASON_IP6_JUMBO:
-	case ECBPF_REASON_IP6_EXT_TRUNC:
-	case ECBPF_REASON_IP6_EXT_LIMIT:
-		return 1 << 6;
-	case ECBPF_REASON_TCP_TRUNC:
-	case ECBPF_REASON_TCP_DOFF:
-	case ECBPF_REASON_UDP_TRUNC:
-	case ECBPF_REASON_ICMP_TRUNC:
-		return 1 << 4 | 1 << 6;
-	}
-	return 0;
-}
-
 /* Does a packet that is malformed for @reason have what the rule tests? */
 static bool has_fields(const struct fw_rule *rule, __u32 reason, unsigned int length_last)
 {
 	if (reason == ECBPF_REASON_RUNT)
 		return !rule->family && !rule->vlan.count && fw_values_have(&rule->length, 0);
 	if (rule->family == FW_INET
-		    ? !malformed_families(reason)
-		    : rule->family && !(malformed_families(reason) & 1 << rule->family))
+		    ? !fw_malformed_families(reason)
+		    : rule->family && !(fw_malformed_families(reason) & 1 << rule->family))
 		return false;
 	return length_last >= 14 + (rule->family == 6 ? 40U : rule->family ? 20U : 0U);
 }
@@ -138,19 +115,12 @@ static const char *matches_nothing(const struct fw_rule *rule)
 	return NULL;
 }
 
-/* IPv6 extension headers: what stands behind them is the protocol */
-static bool is_extension(__u32 proto)
-{
-	return proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING || proto == IPPROTO_FRAGMENT ||
-	       proto == IPPROTO_AH || proto == IPPROTO_DSTOPTS;
-}
-
 static bool has_extensions_only(const struct fw_rule *rule)
 {
 	if (rule->family != 6 || rule->protos != FW_PROTO_NUMBER)
 		return false;
 	for (__u32 proto = 0; proto < 256; proto++)
-		if (fw_values_have(&rule->proto, proto) && !is_extension(proto))
+		if (fw_values_have(&rule->proto, proto) && !fw_is_extension(proto))
 			return false;
 	return true;
 }

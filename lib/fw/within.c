@@ -294,13 +294,6 @@ static bool part_within(const struct fw_rule *inner, enum part inner_part,
 	}
 }
 
-/* IPv6 extension headers: of well-formed packets, only later fragments have them as protocol */
-static bool is_extension(__u8 proto)
-{
-	return proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING || proto == IPPROTO_FRAGMENT ||
-	       proto == IPPROTO_AH || proto == IPPROTO_DSTOPTS;
-}
-
 /* Are there well-formed packets of this protocol and fragment kind that match the rule? */
 static bool kind_is_possible(const struct fw_rule *rule, __u8 proto, enum ecbpf_frag frag)
 {
@@ -308,7 +301,7 @@ static bool kind_is_possible(const struct fw_rule *rule, __u8 proto, enum ecbpf_
 		return false;
 	if (frag == ECBPF_FRAG_LATER)
 		return !part_tests(rule, part_of(rule, proto));
-	return rule->family == 4 || !is_extension(proto);
+	return rule->family == 4 || !fw_is_extension(proto);
 }
 
 /* The shortest frame of this kind that can match the rule */
@@ -361,25 +354,10 @@ static bool proto_is_possible(const struct fw_rule *rule, __u8 proto)
 /* What a malformed packet may have, whose header of IP was read: bits 1 << version; 1: none */
 static unsigned int malformed_versions(__u32 reason)
 {
-	switch (reason) {
-	case ECBPF_REASON_IP_TRUNC: /* also within its options */
-		return 1 | 1 << 4;
-	case ECBPF_REASON_IP_IHL:
-	case ECBPF_REASON_IP_LEN_SHORT:
-	case ECBPF_REASON_IP_LEN_LONG:
-		return 1 << 4;
-	case ECBPF_REASON_IP6_LEN_LONG:
-	case ECBPF_REASON_IP6_JUMBO:
-	case ECBPF_REASON_IP6_EXT_TRUNC:
-	case ECBPF_REASON_IP6_EXT_LIMIT:
-		return 1 << 6;
-	case ECBPF_REASON_TCP_TRUNC:
-	case ECBPF_REASON_TCP_DOFF:
-	case ECBPF_REASON_UDP_TRUNC:
-	case ECBPF_REASON_ICMP_TRUNC:
-		return 1 << 4 | 1 << 6;
-	}
-	return 1;
+	unsigned int families = fw_malformed_families(reason);
+
+	/* also before its addresses */
+	return families | (!families || reason == ECBPF_REASON_IP_TRUNC);
 }
 
 /* Lengths of packets that are malformed so */
@@ -428,21 +406,6 @@ static bool malformed_within(const struct fw_rule *inner, const struct fw_rule *
 
 /* --- rules ------------------------------------------------------------------------------------ */
 
-static void addrs_of_family(struct fw_addrs *addrs, __u8 family)
-{
-	size_t ip6 = 0; /* the first one */
-
-	if (addrs->kind != FW_ADDRS_LIST)
-		return;
-	while (ip6 < addrs->prefixes_count && addrs->prefixes[ip6].family == 4)
-		ip6++;
-	if (family == 6)
-		addrs->prefixes += ip6;
-	addrs->prefixes_count = family == 6 ? addrs->prefixes_count - ip6 : ip6;
-	if (addrs->prefixes_count && !addrs->prefixes->len)
-		addrs->kind = FW_ADDRS_ANY;
-}
-
 bool fw_rule_of_kind(const struct fw_rule *rule, enum fw_kind kind, struct fw_rule *ret)
 {
 	__u8 version = fw_kind_version(kind);
@@ -453,8 +416,8 @@ bool fw_rule_of_kind(const struct fw_rule *rule, enum fw_kind kind, struct fw_ru
 		return false;
 	*ret = *rule;
 	if (rule->family == FW_INET) {
-		addrs_of_family(&ret->src, version);
-		addrs_of_family(&ret->dst, version);
+		fw_addrs_of_family(&ret->src, version);
+		fw_addrs_of_family(&ret->dst, version);
 		if (version == 6 && ret->protos & FW_PROTO_ICMP6)
 			ret->icmp = ret->icmp6;
 		ret->protos &= ~FW_PROTO_ICMP6; /* those of inet have both */

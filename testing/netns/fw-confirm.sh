@@ -234,6 +234,16 @@ check "the rules before are lost: the doctor says so" "rules-lost unconfirmed" \
 bad "undo would open everything" 1 "the tables of the rules before were removed" fw undo
 check "it has not" 1002 "$(falls)"
 good "confirm keeps them" fw confirm
+fw apply -q -f "$work/one" --confirm 60s
+bpftool map delete pinned $bpffs/ecbpf/fw_small key "$(slot word)" 0 0 0
+bad "the rules that wait are lost: they cannot be confirmed" 1 "'ecbpf-fw undo' makes" fw confirm
+good "undo makes those before live" fw undo
+check "they are in force" 1002 "$(falls)"
+fw apply -q -f "$work/one" --confirm 60s
+for slot in 0 1; do bpftool map delete pinned $bpffs/ecbpf/fw_small key $slot 0 0 0; done
+good "both are lost: undo" fw undo
+good "then others can be applied" fw apply -f "$work/two"
+check "others are in force" 1002 "$(falls)"
 
 ecbpf-loader unload -q --all fw0
 rule 1001 >"$work/slow"

@@ -24,7 +24,7 @@ build()
 	# shellcheck disable=SC2086 # flags are words
 	"${CC:-cc}" ${CFLAGS:--g -fsanitize=address,undefined} -D_GNU_SOURCE -I"$work/include" -I"$top" \
 		"$top"/tools/loader/*.c \
-		"$top"/tools/common/{audit,change,common,notify,safe,settings,statsd,watched}.c \
+		"$top"/tools/common/{audit,change,common,notify,safe,settings,statsd,watched,work}.c \
 		"$dir/fake_libecbpf.c" -ljson-c -o "$work/ecbpf-loader"
 }
 

@@ -13,6 +13,7 @@
 #include <zmq.h>
 #include "tools/common/bus.h"
 #include "tools/common/listen.h"
+#include "tools/common/work.h"
 
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
 #define ZAP_FRAMES   7 /* version, id, domain, address, identity, mechanism, key */
@@ -95,61 +96,27 @@ static int key_read(const char *path, int fd, bool is_secret, char *ret_key)
 	return 0;
 }
 
-/* A file without a name, so that nothing is left of it if keygen is killed; or a temporary one */
-struct key_work {
-	int fd;
-	char name[PATH_MAX]; /* where the file system has none without */
-};
-
-static int key_write(const char *path, const char *key, mode_t mode, struct key_work *work)
+static int key_write(const char *path, const char *key, mode_t mode, struct tool_work *work)
 {
-	char dir[PATH_MAX] = ".";
-	const char *slash = strrchr(path, '/');
+	int err = tool_work_open(path, mode, work);
 
-	if (slash)
-		snprintf(dir, sizeof(dir), "%.*s", slash == path ? 1 : (int)(slash - path), path);
-	work->fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-	if (work->fd < 0) {
-		if (snprintf(work->name, PATH_MAX, "%s.XXXXXX", path) < PATH_MAX)
-			work->fd = mkostemp(work->name, O_CLOEXEC);
-		else
-			errno = ENAMETOOLONG;
-		if (work->fd < 0)
-			*work->name = '\0';
-	}
-	if (work->fd < 0 || fchmod(work->fd, mode) || dprintf(work->fd, "%s\n", key) < 0 ||
-	    fsync(work->fd))
-		return tool_fail("%s: %s", path, strerror(errno));
-	return 0;
+	if (!err && (dprintf(work->fd, "%s\n", key) < 0 || fsync(work->fd)))
+		err = -errno;
+	return err ? tool_fail("%s: %s", path, strerror(-err)) : 0;
 }
 
 /* A file that exists is not replaced */
-static int key_publish(struct key_work *work, const char *path)
+static int key_publish(struct tool_work *work, const char *path)
 {
-	char name[32];
-	int err;
+	int err = tool_work_publish(work, path);
 
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", work->fd);
-	err = *work->name ? renameat2(AT_FDCWD, work->name, AT_FDCWD, path, RENAME_NOREPLACE)
-			  : linkat(AT_FDCWD, name, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
-	if (err)
-		return tool_fail("%s: %s", path, strerror(errno));
-	*work->name = '\0';
-	return 0;
-}
-
-static void key_work_end(struct key_work *work)
-{
-	if (*work->name)
-		unlink(work->name);
-	if (work->fd >= 0)
-		close(work->fd);
+	return err ? tool_fail("%s: %s", path, strerror(-err)) : 0;
 }
 
 int bus_make_keys(const char *path, bool *ret_is_half)
 {
-	struct key_work secret_work TOOL_CLEANUP(key_work_end) = {.fd = -1};
-	struct key_work public_work TOOL_CLEANUP(key_work_end) = {.fd = -1};
+	struct tool_work secret_work TOOL_CLEANUP(tool_work_end) = TOOL_WORK_INIT;
+	struct tool_work public_work TOOL_CLEANUP(tool_work_end) = TOOL_WORK_INIT;
 	char public[BUS_KEY_SIZE], secret[BUS_KEY_SIZE], public_path[PATH_MAX];
 	bool is_half;
 	int err = 0;

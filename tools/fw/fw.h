@@ -13,6 +13,9 @@
 
 /* --- rules.c, load.c ------------------------------------------------------------------------ */
 
+/* The live rules and sets, but not what is in the sets, which can be long. Return: 0 or TOOL_FAILED
+ */
+int fw_live_rules(const struct tool *tool, struct ecbpf_fw_ruleset **ret_ruleset);
 /* Return: 0, or TOOL_FAILED with all errors reported */
 int fw_read_rules(const struct tool *tool, const char *file, struct ecbpf_fw_ruleset **ret_ruleset);
 /* -f FILE and options of lists. Return: 0 or TOOL_USAGE */

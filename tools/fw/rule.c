@@ -173,16 +173,13 @@ static int list_rules(const struct tool *tool, bool is_json)
 	return TOOL_OK;
 }
 
-/* Without reading sets, which can be long */
 static int list_names(const struct tool *tool)
 {
 	struct ecbpf_fw_ruleset *ruleset TOOL_CLEANUP(fw_free_ruleset) = NULL;
 	struct ecbpf_fw_summary summary;
-	struct ecbpf_fw_stat *stats;
 
-	if (ecbpf_fw_stats(tool->ecbpf, &ruleset, &stats))
-		return tool_fail_ecbpf(tool);
-	free(stats);
+	if (fw_live_rules(tool, &ruleset))
+		return TOOL_FAILED;
 	ecbpf_fw_summary(ruleset, &summary);
 	for (size_t i = 0; i < summary.rules; i++) {
 		const char *name = ecbpf_fw_rule_name(ruleset, i);

@@ -40,6 +40,16 @@ int fw_read_rules(const struct tool *tool, const char *file, struct ecbpf_fw_rul
 	return ecbpf_fw_read(tool->ecbpf, file, ret_ruleset) ? tool_fail_ecbpf(tool) : 0;
 }
 
+int fw_live_rules(const struct tool *tool, struct ecbpf_fw_ruleset **ret_ruleset)
+{
+	struct ecbpf_fw_stat *stats;
+
+	if (ecbpf_fw_stats(tool->ecbpf, ret_ruleset, &stats))
+		return tool_fail_ecbpf(tool);
+	free(stats);
+	return 0;
+}
+
 int fw_print_rules(const struct tool *tool, const struct ecbpf_fw_ruleset *ruleset)
 {
 	char *text TOOL_CLEANUP(fw_free_text) = NULL;

@@ -6,7 +6,6 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@
 #include "tools/loader/answers.h"
 #include "tools/loader/loader.h"
 #include "tools/common/statsd.h"
+#include "tools/common/work.h"
 
 struct metrics {
 	struct ecbpf_chain **chains;
@@ -508,98 +508,6 @@ int loader_metrics_print(struct tool *tool, const struct tool_list *ifaces, bool
 	return status;
 }
 
-/*
- * A file beside @path that has no name, so that nothing is left of it if this process is killed; a
- * temporary @work where the file system has none without. node_exporter reads *.prom only
- */
-static int work_open(const char *path, char *work, size_t size)
-{
-	const char *slash = strrchr(path, '/');
-	char *dir = strndup(path, slash ? (size_t)(slash - path) + 1 : 0);
-	int fd = dir ? open(*dir ? dir : ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600) : -1;
-
-	free(dir);
-	*work = '\0';
-	if (fd >= 0)
-		return fd;
-	snprintf(work, size, "%s.XXXXXX", path);
-	fd = mkostemp(work, O_CLOEXEC);
-	if (fd < 0)
-		*work = '\0';
-	return fd;
-}
-
-#define WORK_TRIES 10 /* where others do the same at once */
-
-/* Return: 0 or -errno */
-static int work_publish(int fd, const char *path, char *work, size_t size)
-{
-	char name[32];
-
-	if (*work)
-		return rename(work, path) ? -errno : 0;
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	for (int i = 0; i < WORK_TRIES; i++) {
-		/* always the same name: one that was left when a process was killed is replaced */
-		snprintf(work, size, "%s.ecbpf~", path);
-		unlink(work);
-		if (linkat(AT_FDCWD, name, AT_FDCWD, work, AT_SYMLINK_FOLLOW)) {
-			*work = '\0';
-			if (errno != EEXIST)
-				return -errno;
-		} else if (!rename(work, path)) {
-			return 0;
-		} else if (errno != ENOENT) {
-			return -errno;
-		}
-	}
-	return -EBUSY;
-}
-
-/*
- * Readable by all, as node_exporter is none of ours. In the place of the file that a symbolic link
- * leads to, but of nothing else: by a wrong name, /dev/null would be a file for all others
- */
-static int metrics_write(struct tool *tool, const struct tool_list *ifaces, bool is_named,
-			 const char *name)
-{
-	char *real = realpath(name, NULL), *work;
-	const char *path = real ?: name;
-	size_t size = strlen(path) + 8;
-	int status, fd, err;
-	struct stat st;
-	FILE *out;
-
-	if (!lstat(path, &st) && !S_ISREG(st.st_mode)) {
-		free(real);
-		return tool_fail("%s: no regular file; without --output, metrics are printed",
-				 name);
-	}
-	work = tool_alloc(NULL, size);
-	fd = work_open(path, work, size);
-	out = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!out) {
-		status = tool_fail("%s: %s", path, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		goto out;
-	}
-	status = loader_metrics_print(tool, ifaces, is_named, out);
-	err = fflush(out) || ferror(out) || fchmod(fd, 0644) ? -(errno ?: EIO) : 0;
-	if (status == TOOL_OK && !err)
-		err = work_publish(fd, path, work, size);
-	if (fclose(out) && !err)
-		err = -errno;
-	if (status == TOOL_OK && err)
-		status = tool_fail("%s: %s", path, strerror(-err));
-out:
-	if (status != TOOL_OK && *work)
-		unlink(work);
-	free(work);
-	free(real);
-	return status;
-}
-
 #define GAUGE_NAME_MAX	250 /* Graphite makes names of files of it */
 #define GAUGE_MAX	(GAUGE_NAME_MAX + sizeof(":18446744073709551615|g\n"))
 #define GAUGE_HASH_SIZE 10 /* "_", 8 digits, NUL */
@@ -760,6 +668,36 @@ static int metrics_text(struct tool *tool, const struct tool_list *ifaces, bool 
 	if (!out || fclose(out))
 		status = tool_fail("out of memory");
 	return status;
+}
+
+/*
+ * Readable by all, as node_exporter, which reads *.prom only, is none of ours. In the place of the
+ * file that a symbolic link leads to, but of nothing else: by a wrong name, /dev/null would be a
+ * file for all others
+ */
+static int metrics_write(struct tool *tool, const struct tool_list *ifaces, bool is_named,
+			 const char *name)
+{
+	struct tool_work work TOOL_CLEANUP(tool_work_end) = TOOL_WORK_INIT;
+	char real[PATH_MAX], *text;
+	const char *path = realpath(name, real) ?: name;
+	struct stat st;
+	int status, err;
+
+	if (!lstat(path, &st) && !S_ISREG(st.st_mode))
+		return tool_fail("%s: no regular file; without --output, metrics are printed",
+				 name);
+	err = tool_work_open(path, 0644, &work);
+	if (err)
+		return tool_fail("%s: %s", path, strerror(-err));
+	status = metrics_text(tool, ifaces, is_named, &text);
+	if (status == TOOL_OK && dprintf(work.fd, "%s", text) < 0)
+		err = -errno;
+	free(text);
+	if (status != TOOL_OK)
+		return status;
+	err = err ?: tool_work_replace(&work, path);
+	return err ? tool_fail("%s: %s", path, strerror(-err)) : TOOL_OK;
 }
 
 static int metrics_send(struct tool *tool, const struct tool_list *ifaces, bool is_named,
