@@ -119,16 +119,21 @@ static int parent_of(int pid)
 	return parent;
 }
 
-static bool own_find(struct session *session)
+/* An empty variable: there is none, whoever started this process */
+static bool own_find(struct ecbpf *e, struct session *session)
 {
 	const char *text = getenv("SSH_CONNECTION");
 	int pid = getppid();
 
-	if (text)
-		return own_read(text, session);
+	if (text && (!*text || own_read(text, session)))
+		return *text;
 	for (int i = 0; i < ANCESTORS_MAX && pid > 1; i++, pid = parent_of(pid))
 		if (own_of_process(pid, session))
 			return true;
+	if (text)
+		ecbpf_log(e, ECBPF_LOG_WARN,
+			  "SSH_CONNECTION is not 'CLIENT PORT SERVER PORT', so it was not tried "
+			  "whether this drops your own session");
 	return false;
 }
 
@@ -350,7 +355,7 @@ int sessions_read(struct ecbpf *e, bool only_attended, struct sessions *ret_sess
 	struct session own, *to;
 
 	*s = (struct sessions){.has_terminal = has_terminal()};
-	if (own_find(&own)) {
+	if (own_find(e, &own)) {
 		to = ecbpf_array_add(&s->items, &s->count, sizeof(*to));
 		if (!to)
 			return ecbpf_fail_memory(e);

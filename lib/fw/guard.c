@@ -299,7 +299,7 @@ static int fill_new(struct guard *g, const struct ecbpf_fw_ruleset *new, bool is
 		struct fw_set *set = &g->new.view.sets[i];
 
 		if (is_change || from->is_live)
-			live = fw_set_find(&g->old.view, set->name, strlen(set->name));
+			live = fw_set_find(&g->old.view, from->name, strlen(from->name));
 		err = fill_listed(g, live ?: from, set);
 	}
 	return err;
@@ -498,6 +498,13 @@ static int tell(struct guard *g, const struct packet *packet, int count, bool is
 	return 0;
 }
 
+static void sides_free(struct guard *g)
+{
+	side_free(&g->new);
+	side_free(&g->old);
+	g->new = g->old = (struct side){};
+}
+
 /* What cannot be tried must not keep rules from being changed during an attack */
 static int guard_end(struct guard *g, int err)
 {
@@ -506,8 +513,7 @@ static int guard_end(struct guard *g, int err)
 			  "it was not tried whether this drops your own sessions: %s", g->e->error);
 		err = 0;
 	}
-	side_free(&g->new);
-	side_free(&g->old);
+	sides_free(g);
 	sessions_free(&g->sessions);
 	free(g->packets);
 	free(g->addrs);
@@ -620,8 +626,9 @@ static bool mark_changed(const struct guard *g, const struct fw_set *set,
 	return is_changed;
 }
 
-/* With all rules: the session has those that use sets */
-static int try_set(struct guard *g, const struct fw_session *s, size_t index, const bool *has)
+/* With all rules of a generation: the session has those that use sets */
+static int try_set(struct guard *g, const struct fw_session *s, __u32 generation, size_t index,
+		   const bool *has)
 {
 	const char *name = s->old.ruleset->sets[index].name;
 	struct fw_state state = {};
@@ -629,9 +636,14 @@ static int try_set(struct guard *g, const struct fw_session *s, size_t index, co
 	struct span span;
 	int err;
 
-	err = fw_state_read(g->e, &s->maps, s->active, false, &state);
+	err = fw_state_read(g->e, &s->maps, generation, false, &state);
 	if (err)
 		return err;
+	set = fw_set_find(state.ruleset, name, strlen(name));
+	if (!set || state.sets[set - state.ruleset->sets] != s->old.sets[index]) {
+		fw_state_free(&state); /* it is of the other rules, made anew */
+		return 0;
+	}
 	err = side_begin(g, state.ruleset, &g->old);
 	if (!err)
 		err = fill_old(g, &s->maps, &state);
@@ -651,7 +663,7 @@ static int try_set(struct guard *g, const struct fw_session *s, size_t index, co
 		bounds_set(g, &span);
 		err = guard_try(g, false, "--force");
 	}
-	g->old.view.rules = g->new.view.rules = NULL;
+	sides_free(g);
 	fw_state_free(&state);
 	return err;
 }
@@ -673,14 +685,18 @@ int fw_guard_set(struct ecbpf *e, const struct fw_session *s, size_t index,
 	struct guard g;
 	int err;
 
-	if (!is_guarded(e) || !is_used(s->old.ruleset, index))
+	if (!is_guarded(e) || (!is_used(s->old.ruleset, index) && !s->live.waits))
 		return 0;
 	err = guard_begin(e, true, &g);
 	if (!err)
 		has = calloc(g.addrs_count + 1, sizeof(*has));
 	if (!err && !has)
 		err = ecbpf_fail_memory(e);
-	if (!err && mark_changed(&g, set, change, list, trie, has))
-		err = try_set(&g, s, index, has);
+	if (!err && mark_changed(&g, set, change, list, trie, has)) {
+		err = try_set(&g, s, s->active, index, has);
+		if (!err && s->live.waits) /* the rules that come back if nobody confirms */
+			err = try_set(&g, s, s->live.stored.before & ECBPF_FW_GENERATION, index,
+				      has);
+	}
 	return guard_end(&g, err);
 }

@@ -209,7 +209,8 @@ says "the variable is with the process that started it only, as under sudo" 1 \
 198.51.100.9:1 to 192.0.2.1:22: refused without --confirm 60s or --force" \
 	as "198.51.100.9 1 192.0.2.1 22" \
 	bash -c 'env -i PATH="$PATH" ecbpf-fw rule add "ip from 198.51.100.9 to any drop"; exit $?'
-says "a variable that is none" 0 '' as "any 1 192.0.2.1 22" \
+says "a variable that is none" 0 "warning: SSH_CONNECTION is not 'CLIENT PORT SERVER PORT', so it was \
+not tried whether this drops your own session" as "any 1 192.0.2.1 22" \
 	ecbpf-fw rule add -q 'ip from 198.51.100.9 to any drop'
 anew
 says "a set, for which there is no --confirm" 1 "rule 2 (ip from @bad to any proto any drop) would \
@@ -288,4 +289,17 @@ host: cannot read the connections of this host: Protocol mismatch
 $line would drop your SSH session from 192.0.2.2:$port to 192.0.2.1:22: refused without --confirm \
 60s or --force" broken socket NETLINK_SOCK_DIAG EPROTONOSUPPORT 1 ecbpf-fw rule add "$off"
 kill -0 "$server"
+# --- while a change waits, the rules that come back count, too ------------------------------------
+
+printf 'set later live\nip from @later to any drop name "later"\n' >"$work/later"
+sed 's/any drop/any count/' "$work/later" >"$work/harmless"
+alone ecbpf-fw apply -q -f "$work/later"
+alone ecbpf-fw apply -q -f "$work/harmless" --confirm 60s
+bad "a set that the rules before drop by" 1 "would drop your SSH session" \
+	as "$session" ecbpf-fw set add later 192.0.2.2
+as "$session" ecbpf-fw set add later 192.0.2.99 >"$work/out" 2>&1 || fail "another address" "$(<"$work/out")"
+alone ecbpf-fw undo -q
+bad "a variable that cannot be read is told" 0 "SSH_CONNECTION is not" \
+	as "192.0.2.2 40022 192.0.2.1" ecbpf-fw set add later 192.0.2.98
+end
 summary
