@@ -78,11 +78,10 @@ skip_all() { skip "${0##*/}" "$1"; summary; }
 
 # as_nobody COMMAND...: run it as a user without rights, but to reach where all of this is: in the
 # home of root, perhaps
-as_nobody()
-{
-	setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all,+dac_read_search \
-		--ambient-caps=+dac_read_search --bounding-set=-all,+dac_read_search -- "$@"
-}
+as_nobody() { "${nobody[@]}" "$@"; }
+# shellcheck disable=SC2034,SC2054 # for what is to run in the background, and to be ended by its id
+nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all,+dac_read_search
+	--ambient-caps=+dac_read_search --bounding-set=-all,+dac_read_search --)
 
 # defer COMMAND...: run it at the end, however the script ends; last in, first out
 defer() { deferred+=("$(printf '%q ' "$@")"); }
@@ -96,11 +95,13 @@ _teardown()
 	deferred=()
 }
 
-# Whatever ended the script passes here.
+# Whatever ended the script passes here; and its child, if a signal finds it before the child has
+# forgotten the traps: what is there is the script's.
 _at_exit()
 {
 	local status=$?
 
+	((BASHPID == $$)) || exit "$status"
 	trap '' INT TERM HUP
 	[[ ! $summed ]] || exit "$status"
 	fail "${0##*/}" "ended early, status $status"
@@ -209,11 +210,12 @@ watch_begin()
 {
 	local i
 
+	rm -f "$1" # what an older one has said
 	ecbpf-loader watch "$2" >"$1" 2>&1 &
 	# shellcheck disable=SC2034 # for the caller
 	watcher=$!
 	for ((i = 0; i < 400; i++)); do
-		! grep -q 'ready\|nothing runs' "$1" || break
+		! grep -qs 'ready\|nothing runs' "$1" || break
 		sleep 0.05
 	done
 }

@@ -206,9 +206,9 @@ equal "clean --all: no word of '.'" "" "$(ecbpf-loader clean --all 2>&1 </dev/nu
 # --- the directory of what ends with the boot -----------------------------------------------------
 
 printf '[interfaces]\ningress = v0\n[chain]\nstages = count\nfused = yes\n' >"$work/watch.conf"
-ECBPF_STATE_DIR=$work/state ecbpf-loader watch "$work/watch.conf" >"$work/log" 2>&1 &
-watcher=$!
-works "a watch" within grep -q ready "$work/log"
+export ECBPF_STATE_DIR=$work/state
+watch_begin "$work/log" "$work/watch.conf"
+works "a watch" grep -q ready "$work/log"
 rm -rf /run/ecbpf
 fails "/run/ecbpf is gone: no second watch" 1 "process $watcher (ecbpf-loader) keeps this" \
 	timeout 20 ecbpf-loader watch "$work/watch.conf"
@@ -220,7 +220,7 @@ fails "nor in a mount namespace with its own /run" 1 "process $watcher (ecbpf-lo
 	$work/watch.conf"
 # anybody may take the name of a socket
 unwatched
-as_nobody /usr/bin/python3 -c 'import socket, time
+"${nobody[@]}" /usr/bin/python3 -c 'import socket, time
 s = socket.socket(socket.AF_UNIX)
 s.bind("\0ecbpf-watch")
 s.listen()
@@ -229,9 +229,8 @@ time.sleep(600)' >"$work/squat" 2>&1 &
 squatter=$!
 defer kill "$squatter"
 works "another user takes the name of the socket" within grep -q bound "$work/squat"
-ECBPF_STATE_DIR=$work/state ecbpf-loader watch "$work/watch.conf" >"$work/log" 2>&1 &
-watcher=$!
-works "that keeps no watch from running" within grep -q ready "$work/log"
+watch_begin "$work/log" "$work/watch.conf"
+works "that keeps no watch from running" grep -q ready "$work/log"
 unwatched
 
 rm -rf /sys/fs/bpf/xdp/globals /sys/fs/bpf/foreign_* # of ip and tc, and this test's own
