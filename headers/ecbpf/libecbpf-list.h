@@ -88,7 +88,7 @@ void ecbpf_list_policy(struct ecbpf *e, unsigned int policy);
 /**
  * ecbpf_session_guard() - refuse changes by this handle that would cut the operator off (-EPERM)
  *
- * For tools that somebody types. Firewall rules, sets and the filter's drop list are tried with
+ * For tools that somebody types. Firewall rules, sets and the filter's lists are tried with
  * packets of the SSH session that this process was started in, and of some established TCP
  * connections to ports on which this host listens, before they are live. Changes of sets and lists
  * are tried with the latter only if this process has a controlling terminal: programs block

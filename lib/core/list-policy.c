@@ -233,8 +233,8 @@ static void found(struct lockout *l, const struct ecbpf_prefix *prefix,
 	if (addr->port)
 		snprintf(port, sizeof(port), " (port %u)", addr->port);
 	if (!ecbpf_prefix_compare(prefix, &addr->prefix))
-		snprintf(l->text + len, sizeof(l->text) - len, "%s%s is %s%s", len ? "; " : "",
-			 text, addr->what, port);
+		snprintf(l->text + len, sizeof(l->text) - len, "%s%s is %s%s%s%s", len ? "; " : "",
+			 text, addr->what, port, l->why ? ", and " : "", l->why ?: "");
 	else
 		snprintf(l->text + len, sizeof(l->text) - len, "%s%s %s %s, %s%s", len ? "; " : "",
 			 text, ecbpf_prefix_has(prefix, &addr->prefix) ? "holds" : "is in", other,
@@ -295,6 +295,16 @@ void ecbpf_lockout_check(struct lockout *l, const struct ecbpf_prefix *prefix)
 			addr = &l->wide[i];
 	if (addr || (!prefix->len && !is_forced))
 		found(l, prefix, addr);
+}
+
+void ecbpf_lockout_find(struct lockout *l,
+			bool (*is_blocked)(const struct ecbpf_prefix *addr, void *data), void *data,
+			const char *why)
+{
+	l->why = why;
+	for (size_t i = 0; i < l->single_count; i++)
+		if (is_blocked(&l->single[i].prefix, data))
+			found(l, &l->single[i].prefix, &l->single[i]);
 }
 
 int ecbpf_lockout_end(struct lockout *l, int err)

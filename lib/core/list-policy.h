@@ -14,6 +14,7 @@ int ecbpf_list_check_empty(struct ecbpf *e, const char *what, size_t before, siz
  * struct lockout - a search for prefixes that would block this host
  * @single: its addresses, sorted; of lockout_sessions() also those of clients
  * @wide: what is more than an address: loopback, local prefixes
+ * @why: what is blocked is also this, or NULL
  * @text: what was found, for the error
  */
 struct lockout {
@@ -23,6 +24,7 @@ struct lockout {
 	struct lockout_addr *wide;
 	size_t wide_count;
 	size_t found;
+	const char *why;
 	char text[512];
 };
 
@@ -37,6 +39,10 @@ int ecbpf_lockout_sessions(struct lockout *lockout);
 void ecbpf_lockout_allow(struct lockout *lockout, const struct ecbpf_prefix *prefix);
 /* A prefix that is to be blocked */
 void ecbpf_lockout_check(struct lockout *lockout, const struct ecbpf_prefix *prefix);
+/* Single addresses of which @is_blocked says that they will be; @why: "in the drop list" */
+void ecbpf_lockout_find(struct lockout *lockout,
+			bool (*is_blocked)(const struct ecbpf_prefix *addr, void *data), void *data,
+			const char *why);
 /* Return: @err; if that is 0 and one was found: -EPERM */
 int ecbpf_lockout_end(struct lockout *lockout, int err);
 

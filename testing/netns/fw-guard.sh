@@ -251,8 +251,21 @@ says "import" 1 "192.0.2.2 is the client of your SSH session (port 22): refused 
 check "nothing was changed there" '' "$(ecbpf-filter drop list)"
 ecbpf-filter allow add -q 192.0.2.0/28
 good "what is allowed is not cut" drop add 192.0.2.2
+ecbpf-filter allow add -q 192.0.2.2/31 192.0.2.64/28
+printf '%s\n' 192.0.2.3 192.0.2.64/28 >"$work/import"
+allow() { as "${sessions[0]}" ecbpf-filter allow "$@"; }
+cut="192.0.2.2 is the client of your SSH session (port 22), and in the drop list: refused without --force"
+good "another prefix that allows it is left" allow delete -q 192.0.2.0/28
+says "allow delete" 1 "$cut" allow delete 192.0.2.2/31
+says "allow flush" 1 "$cut" allow flush
+says "allow import --replace" 1 "$cut" allow import --replace -f "$work/import"
+check "nothing was changed there" "192.0.2.2/31 192.0.2.64/28" \
+	"$(ecbpf-filter allow list -j | jq -r '[.[].prefix] | join(" ")')"
+good "who was not cut" allow delete -q 192.0.2.64/28
+says "allow delete --force: a warning" 0 "warning: ${cut%refused*}blocked" allow delete -q --force 192.0.2.2/31
+good "who is cut already keeps nobody from anything" allow add -q 192.0.2.64/28
+good "who is cut already, likewise" allow flush -q
 ecbpf-filter drop flush -q
-ecbpf-filter allow flush -q
 good "others" drop add 192.0.2.3
 good "a program blocks a client of this host" alone ecbpf-filter drop add 192.0.2.2
 ecbpf-filter drop flush -q
