@@ -83,6 +83,13 @@ void filter_lists_close(struct filter_lists *l);
 int filter_lists_open(struct ecbpf *e, struct filter_lists *l);
 /* After a writer died or failed: whatever is in no table is free */
 int filter_lists_repair(struct filter_lists *l);
+/*
+ * Would a client of this host that is in the drop list lose the allow list, see
+ * ecbpf_session_guard()? @is_deleted: of these entries; else they are all that is left.
+ * Return: 0; -EPERM; others
+ */
+int filter_allow_check(struct filter_lists *l, const struct ecbpf_filter_entry *entries,
+		       size_t count, bool is_deleted);
 /* The error of a list that is_lost; 0: it is not */
 int filter_list_check(const struct filter_lists *l, __u32 list);
 /* Before a list is replaced that is_lost: its sources are to be none that a packet may look at */

@@ -13,7 +13,6 @@
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/list-policy.h"
-#include "core/prefix.h"
 #include "core/runtime_log.h"
 #include "filter/filter.h"
 
@@ -457,76 +456,13 @@ static int list_check(struct filter_lists *l, __u32 list, const struct ecbpf_fil
 
 	if (is_replace)
 		before = ecbpf_trie_count(l->tries[list], 4) + ecbpf_trie_count(l->tries[list], 6);
+	if (is_replace && list == ECBPF_FILTER_ALLOW)
+		err = filter_allow_check(l, entries, count, false);
 	if (list == ECBPF_FILTER_BLOCK && count && !l->is_lost[ECBPF_FILTER_ALLOW])
 		err = entries_get(l, ECBPF_FILTER_ALLOW, &allow, &allow_count);
 	return err ? err
 		   : ecbpf_filter_list_check(l->e, list, before, entries, count, allow,
 					     allow_count);
-}
-
-/* What the allow list loses: @deleted, or all that is not in @entries */
-struct allow_change {
-	struct filter_lists *l;
-	const struct change *deleted;
-	size_t deleted_count;
-	const struct ecbpf_filter_entry *entries;
-	size_t count;
-};
-
-/* Is the address in an entry that has not expired, and is none of @without? */
-static bool is_listed(struct filter_lists *l, __u32 list, const struct ecbpf_prefix *addr,
-		      const struct change *without, size_t count)
-{
-	for (unsigned int len = 0; len <= addr->len; len++) {
-		struct ecbpf_filter_entry entry = {.prefix = *addr};
-		const struct ecbpf_filter_source *source;
-		struct ecbpf_trie_op op;
-		size_t i = 0;
-		__u32 number;
-
-		entry.prefix.len = len;
-		ecbpf_prefix_mask(&entry.prefix);
-		op = filter_entry_op(&entry);
-		number = ecbpf_trie_find(l->tries[list], &op);
-		source = number ? filter_source_get(l, number) : NULL;
-		if (!source || (source->expires && source->expires <= l->now))
-			continue;
-		while (i < count && ecbpf_trie_compare(&without[i].op, &op))
-			i++;
-		if (i == count)
-			return true;
-	}
-	return false;
-}
-
-static bool is_cut(const struct ecbpf_prefix *addr, void *data)
-{
-	const struct allow_change *c = data;
-
-	if (!is_listed(c->l, ECBPF_FILTER_BLOCK, addr, NULL, 0) ||
-	    !is_listed(c->l, ECBPF_FILTER_ALLOW, addr, NULL, 0))
-		return false;
-	if (c->deleted)
-		return !is_listed(c->l, ECBPF_FILTER_ALLOW, addr, c->deleted, c->deleted_count);
-	for (size_t i = 0; i < c->count; i++)
-		if (ecbpf_prefix_has(&c->entries[i].prefix, addr))
-			return false;
-	return true;
-}
-
-/* Clients that were allowed, and are in the drop list */
-static int allow_check(const struct allow_change *change)
-{
-	struct filter_lists *l = change->l;
-	struct lockout lockout = {.e = l->e};
-	int err;
-
-	if (l->is_lost[ECBPF_FILTER_ALLOW] || l->is_lost[ECBPF_FILTER_BLOCK])
-		return 0;
-	err = ecbpf_lockout_sessions(&lockout);
-	if (!err)
-		ecbpf_lockout_find(&lockout, is_cut, (void *)change, "in the drop list");
-	return ecbpf_lockout_end(&lockout, err);
 }
 
 /* For a change: entries are checked before anything is opened */
@@ -634,9 +570,6 @@ static int list_change_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 		err = filter_list_check(&l, list);
 	if (!err)
 		err = list_check(&l, list, entries, count, is_replace);
-	if (!err && is_replace && list == ECBPF_FILTER_ALLOW)
-		err = allow_check(
-			&(struct allow_change){.l = &l, .entries = entries, .count = count});
 	if (!err)
 		err = changes_make(&l, list, entries, count, &changes, &unique, &sums, &first);
 	if (err)
@@ -746,8 +679,7 @@ static int list_delete_locked(struct ecbpf *e, __u32 list, const struct ecbpf_fi
 					 source ? " with the tag " : "", source ? entry->tag : "");
 	}
 	if (!err && kept && list == ECBPF_FILTER_ALLOW)
-		err = allow_check(
-			&(struct allow_change){.l = &l, .deleted = changes, .deleted_count = kept});
+		err = filter_allow_check(&l, entries, count, true);
 	if (err || !kept)
 		return err;
 	filter_log_list(e, list, "delete", entries, count);
