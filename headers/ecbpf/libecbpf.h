@@ -44,6 +44,13 @@ void ecbpf_free(struct ecbpf *e); /* NULL is fine */
 /* The last failure of a call with this handle: one line, no newline; "" if none. Never NULL */
 const char *ecbpf_error(const struct ecbpf *e);
 
+/*
+ * Can this process load programs no more? libbpf asks the kernel once in the life of a process what
+ * it has, and takes an error, be it for want of memory, for no. An error has told of it; another
+ * process can.
+ */
+bool ecbpf_is_misled(const struct ecbpf *e);
+
 /* What belongs to it but takes many lines (a verifier log), or "". Never NULL */
 const char *ecbpf_error_detail(const struct ecbpf *e);
 

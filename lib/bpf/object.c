@@ -11,8 +11,28 @@
 #include "bpf/object.h"
 #include "core/handle.h"
 
+int ecbpf_object_make(struct ecbpf *e, struct bpf_object *obj)
+{
+	int err = bpf_object__load(obj);
+	bool is_left_out = false;
+	struct bpf_map *map;
+
+	if (!err)
+		return 0;
+	bpf_object__for_each_map (map, obj)
+		is_left_out |= bpf_map__is_internal(map) && !bpf_map__autocreate(map);
+	if (!is_left_out)
+		return err;
+	e->is_misled = true;
+	return ecbpf_fail(e, -EBADMSG,
+			  "object %s: libbpf leaves out its constants: memory or a privilege was "
+			  "missing when it asked what this kernel has",
+			  bpf_object__name(obj));
+}
+
 static int fail_readback(struct ecbpf *e, const char *kind, const char *name, const char *what)
 {
+	e->is_misled = true; /* or this once: another process finds out */
 	return ecbpf_fail(e, -EBADMSG,
 			  "%s %s: the kernel has it without %s, so that it could not be read back: "
 			  "memory or a privilege is missing",
@@ -142,7 +162,7 @@ static int object_load(struct ecbpf *e, struct bpf_object *obj)
 	e->loading = obj;
 	e->has_given_up = false;
 	e->libbpf_fn = give_up_without_btf;
-	err = bpf_object__load(obj);
+	err = ecbpf_object_make(e, obj);
 	e->libbpf_fn = NULL;
 	e->loading = NULL;
 	return !err && e->has_given_up

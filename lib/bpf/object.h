@@ -9,6 +9,11 @@ struct ecbpf;
 struct bpf_object;
 
 /*
+ * As bpf_object__load(), which leaves out constants, so that the verifier refuses a program, if
+ * libbpf has taken an error for a kernel that has none: -EBADMSG, see ecbpf_is_misled()
+ */
+int ecbpf_object_make(struct ecbpf *e, struct bpf_object *obj);
+/*
  * As bpf_object__load(), which makes maps without a name or BTF where the kernel refuses these for
  * lack of memory: that is an error here. @is_ours: programs say the schema.
  * Return: 0; errors of libbpf, which set no error text; -EBADMSG it cannot be read back

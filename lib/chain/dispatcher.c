@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 #include "bpf/info.h"
 #include "bpf/metadata.h"
+#include "bpf/object.h"
 #include "chain/dispatcher.h"
 #include "core/handle.h"
 #include "progs/dispatcher.skel.h"
@@ -90,7 +91,9 @@ int ecbpf_dispatcher_load(struct ecbpf *e, struct dispatcher *d,
 		bpf_program__set_autoload(prog, prog == d->prog);
 	if (config->is_xdp_frags)
 		bpf_program__set_flags(d->prog, bpf_program__flags(d->prog) | BPF_F_XDP_HAS_FRAGS);
-	err = bpf_object__load(d->obj);
+	err = ecbpf_object_make(e, d->obj);
+	if (err == -EBADMSG)
+		return err;
 	if (err == -EPERM)
 		return ecbpf_fail(e, err,
 				  "permission denied: must be root, or have CAP_BPF, "

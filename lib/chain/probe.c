@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include "bpf/info.h"
+#include "bpf/object.h"
 #include "chain/dispatcher.h"
 #include "chain/probe.h"
 #include "core/handle.h"
@@ -30,7 +31,8 @@ static int probe_open(const char *name, struct bpf_object **ret_obj, struct bpf_
 }
 
 /* Replace @function of the loaded program @target by program @name, as a chain does */
-static int probe_replace(struct bpf_program *target, const char *function, const char *name)
+static int probe_replace(struct ecbpf *e, struct bpf_program *target, const char *function,
+			 const char *name)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts);
 	struct bpf_object *obj = NULL;
@@ -46,7 +48,7 @@ static int probe_replace(struct bpf_program *target, const char *function, const
 	bpf_program__set_expected_attach_type(prog, 0);
 	err = bpf_program__set_attach_target(prog, bpf_program__fd(target), function);
 	if (!err)
-		err = bpf_object__load(obj);
+		err = ecbpf_object_make(e, obj);
 	if (!err)
 		err = ecbpf_prog_info(bpf_program__fd(target), &info);
 	if (err)
@@ -80,9 +82,9 @@ int ecbpf_freplace_probe(struct ecbpf *e)
 		return e->freplace ? -EOPNOTSUPP : 0;
 	err = probe_open("xdp_pass", &obj, &target);
 	if (!err)
-		err = bpf_object__load(obj);
+		err = ecbpf_object_make(e, obj);
 	if (!err)
-		err = probe_replace(target, "xdp_pass", "xdp_pass");
+		err = probe_replace(e, target, "xdp_pass", "xdp_pass");
 	bpf_object__close(obj);
 	if (err && !is_missing(err))
 		return err;
@@ -105,7 +107,7 @@ int ecbpf_resize_probe(struct ecbpf *e)
 	config.dispatcher_version = dispatcher.protocol;
 	err = ecbpf_dispatcher_load(e, &dispatcher, &config);
 	if (!err)
-		err = probe_replace(dispatcher.prog, "prog0", "xdp_resize");
+		err = probe_replace(e, dispatcher.prog, "prog0", "xdp_resize");
 	ecbpf_dispatcher_close(&dispatcher);
 	return err;
 }

@@ -40,6 +40,11 @@ void ecbpf_free(struct ecbpf *e)
 	free(e);
 }
 
+bool ecbpf_is_misled(const struct ecbpf *e)
+{
+	return e->is_misled;
+}
+
 const char *ecbpf_error(const struct ecbpf *e)
 {
 	return e->error;

@@ -36,6 +36,7 @@ struct ecbpf {
 	void (*libbpf_fn)(struct ecbpf *e, const char *format);
 	struct bpf_object *loading; /* of ecbpf_object_load(), for @libbpf_fn, as long as it asks */
 	bool has_given_up;	    /* @libbpf_fn: @loading is not to be loaded */
+	bool is_misled;		    /* see ecbpf_is_misled() */
 	bool renews_maps;	    /* who makes maps replaces the programs that use others */
 	bool is_trying;		    /* it is only looked whether something can be: no pins */
 };

@@ -10,7 +10,7 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd -P)
 fresh_net "$@"
 PATH=${ECBPF_BUILD:-$top/build/test}/root/sbin:$PATH
-require_cmd ecbpf-loader ecbpf-fastpath jq ip tc bpftool prlimit strace
+require_cmd ecbpf-loader ecbpf-fastpath jq ip tc bpftool prlimit strace gcc
 tmp=$(mktemp -d)
 defer rm -rf "$tmp"
 mount -t tmpfs -o mode=755 tmpfs /run
@@ -828,5 +828,50 @@ uses_table()
 			jq .id)" '.map_ids | index($id)' >/dev/null
 }
 soon "which its program uses" uses_table
+
+# --- an error that libbpf takes for a kernel without constants ------------------------------------
+
+# while the file is there, a process cannot find out
+gcc -shared -fPIC -o "$tmp/misled.so" -xc - -ldl <<-'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/bpf.h>
+#include <sys/syscall.h>
+int access(const char *path, int mode); // its header has another syscall()
+long syscall(long number, long cmd, union bpf_attr *attr, long size, long e, long f, long g)
+{
+	long (*next)(long, ...) = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+	if (number == __NR_bpf && cmd == BPF_MAP_CREATE &&
+	    !strncmp(attr->map_name, "libbpf_global", 13) && !access(getenv("MISLED"), 0)) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return next(number, cmd, attr, size, e, f, g);
+}
+END
+misled=(env "LD_PRELOAD=$tmp/misled.so" "MISLED=$tmp/misled")
+watch_end -KILL
+ecbpf-loader unload -q --all eth0
+touch "$tmp/misled"
+status=0
+said=$("${misled[@]}" ecbpf-loader load --fused count eth0 2>&1) || status=$?
+said=${said/object * libbpf/object NAME: libbpf}
+equal "a tool says so in one line" "1 ecbpf-loader: object NAME: libbpf leaves out its constants: \
+memory or a privilege was missing when it asked what this kernel has" "$status $said"
+equal "and changes nothing" "" "$(xdp eth0)"
+printf '[interfaces]\ningress = eth0\n[chain]\nstages = count\nfused = yes\n' >"$conf"
+rm -f "$log"
+"${misled[@]}" ecbpf-loader watch "$conf" >"$log" 2>&1 &
+watcher=$!
+soon "watch waits" grep -q "eth0: .*: waiting for it" "$log"
+rm "$tmp/misled"
+soon "it starts anew" grep -q "starting anew" "$log"
+soon "and the interface has its chain" has_xdp eth0
+equal "by the same process" "$watcher" "$(sed -n 's/^pid //p' /run/ecbpf/watch-*)"
+sleep 6
+equal "it does so once" 1 "$(grep -c "starting anew" "$log")"
 watch_end -KILL
 summary

@@ -90,6 +90,11 @@ const char *ecbpf_error(const struct ecbpf *e)
 	return e->error;
 }
 
+bool ecbpf_is_misled(const struct ecbpf *e)
+{
+	return false;
+}
+
 const char *ecbpf_error_detail(const struct ecbpf *e)
 {
 	return e->detail;

@@ -30,6 +30,7 @@
 #define RELOAD_MS 60000
 #define LLDP_MS	  2000 /* between two questions */
 #define ANSWER_MS 1000
+#define MISLED_MS 5000 /* what was missing may be there then */
 
 struct watch {
 	struct tool *tool;
@@ -38,6 +39,7 @@ struct watch {
 	struct ecbpf_watch *watch;
 	int signals_fd;
 	bool has_started;
+	long long started;
 	long long asked;
 	long long answered;
 };
@@ -191,28 +193,52 @@ static int look(struct watch *w)
 	return TOOL_OK;
 }
 
-/* After an upgrade, this file is another one: go on as that */
-static void run_again(void)
+/* As a new process of the same number, with the same arguments; or go on */
+static void run_as(const char *path)
 {
 	static char line[65536];
 	char *argv[64] = {};
-	struct stat mine, now;
-	FILE *file;
 	size_t len, count = 0;
+	FILE *file;
 
-	if (!strchr(program_invocation_name, '/') || stat("/proc/self/exe", &mine) ||
-	    stat(program_invocation_name, &now) ||
-	    (mine.st_dev == now.st_dev && mine.st_ino == now.st_ino))
-		return;
 	file = fopen("/proc/self/cmdline", "re");
 	len = file ? fread(line, 1, sizeof(line) - 1, file) : 0;
 	if (file)
 		fclose(file);
 	for (size_t at = 0; at < len && count < 63; at += strlen(line + at) + 1)
 		argv[count++] = line + at;
+	execv(path, argv);
+	tool_warn("%s: %s", path, strerror(errno));
+}
+
+/* After an upgrade, this file is another one: go on as that */
+static void run_new(void)
+{
+	struct stat mine, now;
+
+	if (!strchr(program_invocation_name, '/') || stat("/proc/self/exe", &mine) ||
+	    stat(program_invocation_name, &now) ||
+	    (mine.st_dev == now.st_dev && mine.st_ino == now.st_ino))
+		return;
 	tool_warn("going on as the new %s", program_invocation_name);
-	execv(program_invocation_name, argv);
-	tool_warn("%s: %s", program_invocation_name, strerror(errno));
+	run_as(program_invocation_name);
+}
+
+/* See ecbpf_is_misled(). Not at once: what led libbpf astray would again */
+static void run_afresh(struct watch *w)
+{
+	char path[PATH_MAX];
+	ssize_t len;
+
+	if (!ecbpf_is_misled(w->tool->ecbpf) || now_ms() - w->started < MISLED_MS)
+		return;
+	w->started = now_ms();
+	len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	if (len < 0)
+		return;
+	path[len] = '\0';
+	tool_warn("programs cannot be loaded any more by this process: starting anew");
+	run_as(path);
 }
 
 static void reload(struct watch *w)
@@ -220,7 +246,7 @@ static void reload(struct watch *w)
 	notify(tool_str("RELOADING=1\nMONOTONIC_USEC=%lld", now_ms() * 1000));
 	if (take_file(w) == TOOL_OK) {
 		tool_warn("SIGHUP: the file is applied");
-		run_again();
+		run_new();
 	}
 	notify("READY=1");
 }
@@ -270,6 +296,7 @@ static int loop(struct watch *w)
 		if (now_ms() - w->asked >= LLDP_MS)
 			ask_vlans(w, ecbpf_watch_config(w->watch));
 		look(w);
+		run_afresh(w);
 		if (now_ms() - w->answered >= ANSWER_MS) {
 			answers_write(w->tool);
 			w->answered = now_ms();
@@ -341,6 +368,7 @@ static int watch(struct watch *w)
 	sigset_t signals;
 	int status;
 
+	w->started = now_ms();
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGHUP);
 	sigaddset(&signals, SIGINT);
