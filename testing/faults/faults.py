@@ -659,7 +659,7 @@ def without_status(state, is_exported):
     """The state without what a note is for"""
     if not is_exported:
         state = re.sub(r"(?ms)^export: .*?(?=^ecbpf-fw rule list:)", "", state)
-    return re.sub(r"(?m)^ecbpf-loader status:.*\n", "", state)
+    return re.sub(r"(?m)^ecbpf-loader status:.*\n(?:ecbpf-loader: .*\n)*", "", state)
 
 
 def without_declared(state):
