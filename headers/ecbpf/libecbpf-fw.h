@@ -319,7 +319,10 @@ enum ecbpf_fw_panic {
 	ECBPF_FW_PANIC_PASS, /* each packet passes */
 };
 
-/* In one step, on all interfaces, until it is changed or the host restarts */
+/*
+ * In one step, on all interfaces, until it is changed or the host restarts.
+ * Return: 0; 1: it was so already; errors
+ */
 int ecbpf_fw_panic(struct ecbpf *e, enum ecbpf_fw_panic panic);
 
 /* @confirm_s: for how many seconds a change still waits; 0: none does */

@@ -161,15 +161,18 @@ int ecbpf_fw_panic(struct ecbpf *e, enum ecbpf_fw_panic panic)
 		[ECBPF_FW_PANIC_OFF] = 0,
 	};
 	struct fw_session s;
+	bool is_so;
 	int err;
 
 	err = fw_session_open(e, FW_SESSION_KEEP | FW_SESSION_REPAIR, &s);
 	if (err)
 		return err;
+	is_so = (s.live.stored.word & ECBPF_FW_LIVE_PANIC) == flags[panic];
 	s.live.stored.word = (s.live.stored.word & ~(__u32)ECBPF_FW_LIVE_PANIC) | flags[panic];
-	err = fw_live_store(e, &s.maps, &s.live.stored);
+	if (!is_so)
+		err = fw_live_store(e, &s.maps, &s.live.stored);
 	fw_session_close(&s);
-	return err;
+	return err ?: is_so;
 }
 
 int ecbpf_fw_state(struct ecbpf *e, struct ecbpf_fw_state *ret_state)

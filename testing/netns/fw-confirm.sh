@@ -273,6 +273,12 @@ check "also when a change was not confirmed" '' "$(falls)"
 good "panic off" fw panic off
 check "then the rules before are in force" 1002 "$(falls)"
 good "again" fw panic off
+rm -r /sys/fs/bpf/ecbpf
+good "the pins were removed: panic drop pins them again" fw panic drop
+check "everything is dropped, then, too" "1001 1002 1003" "$(falls)"
+rm /sys/fs/bpf/ecbpf/fw_active
+good "panic off, likewise" fw panic off
+check "and the rules are in force" 1002 "$(falls)"
 bad "panic what?" 2 "expected drop, pass or off" fw panic stop
 
 # --- killed, and under traffic --------------------------------------------------------------------

@@ -84,7 +84,7 @@ const char *fw_panic_name(enum ecbpf_fw_panic panic)
 int fw_run_panic(struct tool *tool, int argc, char **argv)
 {
 	enum ecbpf_fw_panic panic = ECBPF_FW_PANIC_OFF;
-	struct ecbpf_fw_state state;
+	int same;
 
 	if (tool_parse_change(tool, argc, argv))
 		return TOOL_USAGE;
@@ -97,14 +97,13 @@ int fw_run_panic(struct tool *tool, int argc, char **argv)
 				  argc ? tool_safe(argv[0]) : "", argc ? "': " : "");
 	tool_change_begin(NULL);
 	tool_change_urgent(ECBPF_STAGE_FW);
-	if (ecbpf_fw_state(tool->ecbpf, &state))
+	same = ecbpf_fw_panic(tool->ecbpf, panic);
+	if (same < 0)
 		return tool_fail_ecbpf(tool);
-	if (state.panic == panic) {
+	if (same) {
 		tool_unchanged("panic is %s already", fw_panic_name(panic));
 		return TOOL_OK;
 	}
-	if (ecbpf_fw_panic(tool->ecbpf, panic))
-		return tool_fail_ecbpf(tool);
 	switch (panic) {
 	case ECBPF_FW_PANIC_DROP:
 		tool_changed("every IP packet is dropped, this session's, too, until "
