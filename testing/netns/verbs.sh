@@ -267,6 +267,10 @@ row none fw set destroy --if-exists bad
 refused "no set 'bad'" fw set add bad 192.0.2.1
 exits 0 fw apply -c -f rules
 exits 3 fw apply -c --exit-code -f rules
+status=0
+said=$(ecbpf-fw apply -c --exit-code -f rules 2>&1 >/dev/full) || status=$?
+equal "what is to be changed, where nobody reads it" \
+	"1 ecbpf-fw: standard output: No space left on device" "$status $said"
 row same fw apply -f rules
 exits 0 fw apply -c --exit-code -f rules
 row refused fw rule add 'ip from any to any udp drop name "w"' --confirm 1h

@@ -403,7 +403,7 @@ static void finish(struct tool *tool, int status)
 		problem = strerror(errno);
 	if (problem && status == TOOL_OK && tool_change_is_begun())
 		tool_warn("standard output: %s; what was to be changed is changed", problem);
-	else if (problem && status == TOOL_OK)
+	else if (problem && (status == TOOL_OK || status == TOOL_CHANGES))
 		status = tool_fail("standard output: %s", problem);
 	ecbpf_free(tool->ecbpf);
 	exit(status);
