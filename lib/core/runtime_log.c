@@ -339,8 +339,15 @@ void runtime_change_end(struct runtime_change *c)
 		err = runtime_log_path(path, &is_sure);
 	if (err > 0)
 		err = record_append(path, is_sure, record, size, &c->e->logged_at);
-	if (err && !c->whole) /* of a whole one, its end tells */
+	/* of a whole one, its end tells; one that is damaged or gone is made anew of what is live
+	 */
+	if (err == -EBADMSG || err == -ENOENT)
 		ecbpf_log(c->e, ECBPF_LOG_WARN, LOST "%s: %s", path, strerror(-err));
+	else if (err && !c->whole)
+		ecbpf_log(c->e, ECBPF_LOG_WARN,
+			  "this change will be lost at the next start or 'ecbpf-loader apply': "
+			  "%s: %s",
+			  path, strerror(-err));
 	free(record);
 	free(c->text);
 	*c = (struct runtime_change){};

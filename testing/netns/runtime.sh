@@ -536,8 +536,8 @@ before=$(<"$log")
 seq -f 100.64.%g.1 0 255 >"$tmp/many"
 ecbpf-filter drop import -f "$tmp/many" >"$tmp/out" 2>&1 && status=$? || status=$?
 equal "a full disk: the change is made, and it is said" \
-	"0 ecbpf-filter: warning: this change will be lost at the next start: $log: \
-No space left on device 256" \
+	"0 ecbpf-filter: warning: this change will be lost at the next start or 'ecbpf-loader apply': \
+$log: No space left on device 256" \
 	"$status $(grep warning "$tmp/out") $(drops | wc -l)"
 equal "no half of it is written" "$before" "$(<"$log")"
 rm "$tmp/small/fill"
