@@ -227,6 +227,7 @@ static void run_new(void)
 /* See ecbpf_is_misled(). Not at once: what led libbpf astray would again */
 static void run_afresh(struct watch *w)
 {
+	static const char gone[] = " (deleted)";
 	char path[PATH_MAX];
 	ssize_t len;
 
@@ -237,6 +238,8 @@ static void run_afresh(struct watch *w)
 	if (len < 0)
 		return;
 	path[len] = '\0';
+	if (len > (ssize_t)strlen(gone) && !strcmp(path + len - strlen(gone), gone))
+		path[len - strlen(gone)] = '\0'; /* after an upgrade: as the new one */
 	tool_warn("programs cannot be loaded any more by this process: starting anew");
 	run_as(path);
 }
