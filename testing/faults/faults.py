@@ -154,7 +154,7 @@ KEPT, KEEPS = "/var/lib/ecbpf", "\nkept:\n"
 # What a verb says whose change is made but could not be kept
 LOST = ("will be lost at the next start", "changes at runtime are not kept")
 # A daemon that could not do its work, and says why
-WAITS = "waiting for it"
+PATIENT = "waiting for it"
 # Of what it has replaced
 LEFT = "~: cannot remove it"
 # What the doctor finds where a kernel has less
@@ -757,7 +757,7 @@ class Verb:
     def judge(self, kind, error, status, stdout, stderr):
         """What is wrong with it: a text, or nothing"""
         cause = os.strerror(getattr(errno, error, 0))
-        if status == NEVER and kind in GROWING and WAITS in stderr:
+        if status == NEVER and kind in GROWING and PATIENT in stderr:
             return None # for what never comes
         if status == NEVER:
             return (f"it goes on, but the host is not as declared after {DECLARED} s"
