@@ -45,9 +45,9 @@ void ecbpf_free(struct ecbpf *e); /* NULL is fine */
 const char *ecbpf_error(const struct ecbpf *e);
 
 /*
- * Can this process load programs no more? libbpf asks the kernel once in the life of a process what
- * it has, and takes an error, be it for want of memory, for no. An error has told of it; another
- * process can.
+ * Return: true: a call has failed because libbpf believes that the kernel lacks something that it
+ * has. libbpf asks once for the life of a process, and takes any error, such as ENOMEM, for "no":
+ * this process may not be able to load programs any more; another one can.
  */
 bool ecbpf_is_misled(const struct ecbpf *e);
 

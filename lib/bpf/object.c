@@ -32,7 +32,7 @@ int ecbpf_object_make(struct ecbpf *e, struct bpf_object *obj)
 
 static int fail_readback(struct ecbpf *e, const char *kind, const char *name, const char *what)
 {
-	e->is_misled = true; /* or this once: another process finds out */
+	e->is_misled = true; /* it may be for this once: another process finds out */
 	return ecbpf_fail(e, -EBADMSG,
 			  "%s %s: the kernel has it without %s, so that it could not be read back: "
 			  "memory or a privilege is missing",

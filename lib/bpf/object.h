@@ -9,8 +9,9 @@ struct ecbpf;
 struct bpf_object;
 
 /*
- * As bpf_object__load(), which leaves out constants, so that the verifier refuses a program, if
- * libbpf has taken an error for a kernel that has none: -EBADMSG, see ecbpf_is_misled()
+ * As bpf_object__load(). If libbpf believes that the kernel has no constants, it leaves them out,
+ * and the verifier refuses the program. Return: as that; -EBADMSG in this case, with the text of
+ * the error, see ecbpf_is_misled()
  */
 int ecbpf_object_make(struct ecbpf *e, struct bpf_object *obj);
 /*

@@ -14,7 +14,7 @@ int ecbpf_list_check_empty(struct ecbpf *e, const char *what, size_t before, siz
  * struct lockout - a search for prefixes that would block this host
  * @single: its addresses, sorted; of lockout_sessions() also those of clients
  * @wide: what is more than an address: loopback, local prefixes
- * @why: what is blocked is also this, or NULL
+ * @why: behind each address in the error: "in the drop list"; or NULL
  * @text: what was found, for the error
  */
 struct lockout {
@@ -39,7 +39,7 @@ int ecbpf_lockout_sessions(struct lockout *lockout);
 void ecbpf_lockout_allow(struct lockout *lockout, const struct ecbpf_prefix *prefix);
 /* A prefix that is to be blocked */
 void ecbpf_lockout_check(struct lockout *lockout, const struct ecbpf_prefix *prefix);
-/* Single addresses of which @is_blocked says that they will be; @why: "in the drop list" */
+/* Clients of which @is_blocked says that they will be, with @data; @why: as of struct lockout */
 void ecbpf_lockout_find(struct lockout *lockout,
 			bool (*is_blocked)(const struct ecbpf_prefix *addr, void *data), void *data,
 			const char *why);

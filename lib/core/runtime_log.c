@@ -27,9 +27,10 @@
 #include "core/runtime_log.h"
 #include "core/state_dir.h"
 
-#define TITLE	 "# Changes at runtime, kept by ecbpf: see ecbpf-loader(8), RUNTIME CHANGES"
-#define HASH_LEN 8 /* hexadecimal digits */
-#define LOST	 "this change will be lost at the next start: "
+#define TITLE	      "# Changes at runtime, kept by ecbpf: see ecbpf-loader(8), RUNTIME CHANGES"
+#define HASH_LEN      8 /* hexadecimal digits */
+#define LOST	      "this change will be lost at the next start: "
+#define LOST_BY_APPLY "this change will be lost at the next start or 'ecbpf-loader apply': "
 
 /* One that is empty, or has other bytes from its first one on, is as good as gone */
 static bool has_title(const char *text, size_t size)
@@ -322,6 +323,12 @@ void runtime_log_settle(struct ecbpf *e, bool is_made)
 			  strerror(-err));
 }
 
+/* By apply, of what is live: a log that is damaged or gone */
+static bool is_made_anew(int err)
+{
+	return err == -EBADMSG || err == -ENOENT;
+}
+
 void runtime_change_end(struct runtime_change *c)
 {
 	char path[PATH_MAX] = "";
@@ -339,15 +346,9 @@ void runtime_change_end(struct runtime_change *c)
 		err = runtime_log_path(path, &is_sure);
 	if (err > 0)
 		err = record_append(path, is_sure, record, size, &c->e->logged_at);
-	/* of a whole one, its end tells; one that is damaged or gone is made anew of what is live
-	 */
-	if (err == -EBADMSG || err == -ENOENT)
-		ecbpf_log(c->e, ECBPF_LOG_WARN, LOST "%s: %s", path, strerror(-err));
-	else if (err && !c->whole)
-		ecbpf_log(c->e, ECBPF_LOG_WARN,
-			  "this change will be lost at the next start or 'ecbpf-loader apply': "
-			  "%s: %s",
-			  path, strerror(-err));
+	if (err && !c->whole) /* of a whole one, its end tells */
+		ecbpf_log(c->e, ECBPF_LOG_WARN, "%s%s: %s",
+			  is_made_anew(err) ? LOST : LOST_BY_APPLY, path, strerror(-err));
 	free(record);
 	free(c->text);
 	*c = (struct runtime_change){};

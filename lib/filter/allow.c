@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Changes of the allow list that would cut the operator off: whom the drop list has was let in by
- * it.
+ * Changes of the allow list that would cut the operator off: a client whom the drop list has, too,
+ * comes in only by the allow list.
  */
 #include <string.h>
 #include "core/handle.h"
